@@ -1,0 +1,36 @@
+"""Everything that can be wrong with a model, as the contract between training and service sees it.
+
+    ModelError
+    ├── FeaturizerError     a featurizer that cannot be built from its manifest entry
+    ├── BundleRefused       a bundle that must not be served: altered, truncated, foreign, unreproduced
+    └── RepositoryError     the model repository cannot do what was asked
+        ├── UnknownModel    no such model, or nothing promoted yet
+        └── UnknownVersion  no such version of that model
+
+A bad *record* is none of these: featurizers answer it with ``Rejected`` and go on.
+The core raises these and knows no HTTP; the service's edge translates them.
+"""
+
+
+class ModelError(Exception):
+    """The root of this package's errors; its text says what was wrong, where, and what to do."""
+
+
+class FeaturizerError(ModelError):
+    """A featurizer identifier or its parameters are not ones that this build can honour."""
+
+
+class BundleRefused(ModelError):
+    """A bundle failed a check on the way to being served; the text names the file and the check."""
+
+
+class RepositoryError(ModelError):
+    """The model repository could not carry out a publish, a promotion or a look-up."""
+
+
+class UnknownModel(RepositoryError):
+    """The repository holds no such model, or no version of it has been promoted."""
+
+
+class UnknownVersion(RepositoryError):
+    """The repository holds the model but not that version of it."""
