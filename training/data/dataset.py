@@ -1,0 +1,33 @@
+"""The one shape in which every data set reaches the trainer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled records with the fold of each.
+
+    ``records`` are n raw records, as the featurizer named ``featurizer`` takes them.
+    ``labels`` has shape ``(n, T)``: 0, 1, or NaN where nothing was measured; ``targets`` names
+    its columns. ``folds`` has shape ``(n,)``, values 0 to 4, a function of the record alone.
+    ``in_leaderboard`` marks, where there is such a set, the rows that occur in it.
+    ``sources`` maps each file read to its sha256; ``summary`` holds counts for the model card.
+    """
+
+    name: str
+    featurizer: str
+    records: Sequence[object]
+    labels: NDArray[np.float32]
+    targets: tuple[str, ...]
+    folds: NDArray[np.int8]
+    in_leaderboard: NDArray[np.bool_] | None
+    sources: dict[str, str]
+    summary: dict[str, object]
+
+    def __len__(self) -> int:
+        """The number of rows n."""
+        return len(self.records)

@@ -1,0 +1,39 @@
+"""Which of the five folds a row belongs to: a function of the row, never of the run.
+
+The first eight bytes of the sha256 of the row's key, read as a big-endian number, modulo 5. A
+row therefore keeps its fold whatever else is in the data set, and two versions of a model
+trained years apart can be compared on rows that neither member saw.
+
+* A molecule's key is its Bemis-Murcko scaffold (canonical SMILES of the parent, stereo-free), so
+  that close relatives share a fold; where the scaffold has at most one ring, which would heap
+  thousands of unrelated molecules on benzene, it is the parent's own canonical SMILES.
+* A candidate's or a table row's key is its features as little-endian float64, with -0 as 0.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+FOLDS = 5
+
+
+def fold_of(key: bytes) -> int:
+    """The fold, 0 to 4, of a row with this key."""
+    return int.from_bytes(hashlib.sha256(key).digest()[:8], "big") % FOLDS
+
+
+def folds_of_rows(rows: NDArray[np.float64]) -> NDArray[np.int8]:
+    """Folds, shape ``(n,)``, of numeric rows of shape ``(n, width)``."""
+    plain = np.ascontiguousarray(rows + 0.0, dtype="<f8")  # adding 0 turns -0 into 0
+    return _folds(row.tobytes() for row in plain)
+
+
+def folds_of_texts(keys: Sequence[str]) -> NDArray[np.int8]:
+    """Folds, shape ``(n,)``, of rows whose keys are texts (scaffolds, parents)."""
+    return _folds(key.encode() for key in keys)
+
+
+def _folds(keys: Iterable[bytes]) -> NDArray[np.int8]:
+    return np.fromiter((fold_of(key) for key in keys), dtype=np.int8)
