@@ -9,6 +9,7 @@ from itertools import chain
 from math import isfinite
 from numbers import Real
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ class CandidateFeaturizer:
         if block is None:
             return _read_singly(records)
         rows = _to_float32(block)
-        sound: NDArray[np.bool_] = np.isfinite(rows).all(axis=1)
+        sound = np.isfinite(rows).all(axis=1, keepdims=True)[:, 0]
         if sound.all():
             return Features(rows, [_ACCEPTED] * len(rows))
         outcomes: list[Outcome] = [_ACCEPTED] * len(rows)
@@ -83,7 +84,7 @@ def _read_together(records: Sequence[object] | NDArray[np.number]) -> NDArray[np
     kinds = set(map(type, records))
     if not kinds <= {list, tuple, dict}:
         return None
-    lists: Sequence[Sequence[object]] = records  # type: ignore[assignment]
+    lists: Sequence[Any] = records
     if not set(map(len, lists)) <= {WIDTH}:
         return None
     if dict in kinds:
@@ -93,7 +94,7 @@ def _read_together(records: Sequence[object] | NDArray[np.number]) -> NDArray[np
             return None
     if not set(map(type, chain.from_iterable(lists))) <= {float, int}:
         return None
-    numbers: Iterable[float] = chain.from_iterable(lists)  # type: ignore[arg-type]
+    numbers: Iterable[float] = chain.from_iterable(lists)
     try:
         flat = np.fromiter(numbers, np.float64, len(lists) * WIDTH)
     except OverflowError:  # an int of hundreds of digits

@@ -6,7 +6,6 @@ something to overwrite: it may be a newer release, or the reader's own work.
 
 import hashlib
 import io
-import logging
 import os
 import tempfile
 import zipfile
@@ -112,7 +111,7 @@ def _verified(source: Source, path: Path) -> bytes:
 def _download(source: Source, folders: list[Path]) -> bytes:
     """Fetch into a temporary folder, verify, then move into place: no half file is ever found."""
     folder = _writable(folders)
-    logging.getLogger("pooch").setLevel(logging.WARNING)
+    pooch.get_logger().setLevel("WARNING")  # it would advise to pin what is pinned here
     faults = []
     for address in source.addresses:
         with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as staging:
