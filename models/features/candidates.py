@@ -58,7 +58,7 @@ class CandidateFeaturizer:
         if block is None:
             return _read_singly(records)
         rows = _to_float32(block)
-        sound = np.isfinite(rows).all(axis=1, keepdims=True)[:, 0]
+        sound: NDArray[np.bool_] = np.asarray(np.isfinite(rows).all(axis=1))
         if sound.all():
             return Features(rows, [_ACCEPTED] * len(rows))
         outcomes: list[Outcome] = [_ACCEPTED] * len(rows)
