@@ -1,0 +1,153 @@
+"""Open a bundle and verify it, before anything of it is run.
+
+The folder is trusted no further than its hashes: files are read once, the bytes that were hashed
+are the bytes that are used, nothing is unpickled, no link is followed.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from models import features
+from models.errors import BundleRefused
+from models.golden import FLOAT32, Golden, Tolerance
+from models.manifest import (
+    CARD_FILE,
+    FIGURE_FILE,
+    GOLDEN_FILE,
+    INPUT,
+    MANIFEST_FILE,
+    MODEL_FILE,
+    OUTPUTS,
+    FileEntry,
+    Manifest,
+    parse_manifest,
+)
+from models.reference import Reference
+
+#: No file of a bundle may be larger: a guard against filling memory, well above any real model.
+MAX_FILE_BYTES = 1 << 30
+
+Run = Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle, all of it in memory: ``model`` is the ONNX graph as bytes."""
+
+    manifest: Manifest
+    model: bytes
+    golden: Golden
+    featurizer: features.Featurizer
+    reference: Reference
+
+    def check_golden(self, run: Run, tolerance: Tolerance = FLOAT32) -> None:
+        """Run the golden rows from raw records on; raise ``BundleRefused`` at the first difference."""
+        made = self.featurizer.featurize(self.golden.records)
+        self.golden.check_features(made.rows, self.featurizer.names, tolerance)
+        outputs = dict(run(self.golden.features))
+        self.golden.check_outputs(outputs, tolerance)
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """Read and verify the bundle in ``folder``; raises ``BundleRefused``: which file, and why."""
+    manifest = parse_manifest(_read(folder / MANIFEST_FILE))
+    required = {MODEL_FILE, GOLDEN_FILE, CARD_FILE}
+    if not required <= set(manifest.files) <= required | {FIGURE_FILE}:
+        raise BundleRefused(
+            f"{MANIFEST_FILE}: it lists the files {sorted(manifest.files)}, not {sorted(required)}"
+        )
+    content = {name: _verified(folder / name, entry) for name, entry in manifest.files.items()}
+    _check_graph(content[MODEL_FILE], manifest)
+    featurizer = features.create(manifest.featurizer.identifier, manifest.featurizer.parameters)
+    if len(featurizer.names) != manifest.features:
+        raise BundleRefused(
+            f"{MANIFEST_FILE}: the featurizer makes {len(featurizer.names)} features,"
+            f" the manifest says {manifest.features}"
+        )
+    golden = Golden.from_bytes(content[GOLDEN_FILE])
+    return Bundle(manifest, content[MODEL_FILE], golden, featurizer, _reference(manifest))
+
+
+def file_entry(content: bytes) -> FileEntry:
+    """Return the manifest's entry for a file of this content."""
+    return FileEntry(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def _read(path: Path) -> bytes:
+    """Read a regular file of bounded size, refusing links and devices."""
+    try:
+        # O_NONBLOCK: a pipe put in a file's place must not hang the opening.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if path.is_symlink():
+            raise BundleRefused(f"{path.name} is a link; a bundle holds plain files") from error
+        raise BundleRefused(f"{path.name} cannot be read: {error.strerror}") from error
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise BundleRefused(f"{path.name} is not a plain file")
+        if status.st_size > MAX_FILE_BYTES:
+            raise BundleRefused(f"{path.name} is larger than {MAX_FILE_BYTES} bytes")
+        return file.read()
+
+
+def _verified(path: Path, entry: FileEntry) -> bytes:
+    content = _read(path)
+    if len(content) != entry.bytes:
+        raise BundleRefused(
+            f"{path.name} has {len(content)} bytes, its manifest says {entry.bytes}:"
+            " it is truncated or was replaced"
+        )
+    if file_entry(content).sha256 != entry.sha256:
+        raise BundleRefused(f"{path.name} was altered: its sha256 is not its manifest's")
+    return content
+
+
+def _check_graph(model: bytes, manifest: Manifest) -> None:
+    """Check that the graph is whole, self-contained and has the contract's input and outputs."""
+    try:
+        graph = onnx.load_model_from_string(model).graph
+    except Exception as error:  # protobuf raises its own kinds for a file that is no model
+        raise BundleRefused(f"{MODEL_FILE} is not an ONNX model: {error}") from error
+    if any(tensor.external_data for tensor in graph.initializer):
+        raise BundleRefused(f"{MODEL_FILE} keeps weights outside itself; a bundle must be whole")
+    targets, members = len(manifest.targets), len(manifest.members)
+    expected = {
+        INPUT: [manifest.features],
+        "probability": [targets],
+        "logit": [targets],
+        "taps": [members, manifest.layers, 3],
+    }
+    if [value.name for value in graph.input] != [INPUT]:
+        raise BundleRefused(f"{MODEL_FILE} is foreign: its inputs are not just {INPUT!r}")
+    if tuple(value.name for value in graph.output) != OUTPUTS:
+        raise BundleRefused(f"{MODEL_FILE} is foreign: its outputs are not {', '.join(OUTPUTS)}")
+    for value in [*graph.input, *graph.output]:
+        shape = [dimension.dim_value for dimension in value.type.tensor_type.shape.dim][1:]
+        if shape != expected[value.name]:
+            raise BundleRefused(
+                f"{MODEL_FILE}: {value.name} has shape [batch, {', '.join(map(str, shape))}],"
+                f" the manifest says [batch, {', '.join(map(str, expected[value.name]))}]"
+            )
+
+
+def _reference(manifest: Manifest) -> Reference:
+    size = 3 * manifest.layers
+    for number, member in enumerate(manifest.reference):
+        square = [len(row) for row in member.covariance]
+        if len(member.centre) != size or square != [size] * size or not member.scores:
+            raise BundleRefused(f"{MANIFEST_FILE}: the reference of member {number} is malformed")
+    if len(manifest.reference) != len(manifest.members):
+        raise BundleRefused(f"{MANIFEST_FILE}: one reference per member is needed")
+    try:
+        return Reference.of(manifest.reference)
+    except np.linalg.LinAlgError as error:
+        raise BundleRefused(f"{MANIFEST_FILE}: a reference covariance is not usable") from error

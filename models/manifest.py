@@ -1,0 +1,124 @@
+"""The schema of ``manifest.json``: everything about a bundle that is not weights."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from models.errors import BundleRefused
+from models.reference import MemberReference
+
+SCHEMA_VERSION = 1
+
+MODEL_FILE = "model.onnx"
+MANIFEST_FILE = "manifest.json"
+GOLDEN_FILE = "golden.npz"
+CARD_FILE = "MODEL_CARD.md"
+FIGURE_FILE = "reliability.svg"  # optional: the card's reliability diagram
+
+#: The graph's input and outputs (shapes ``[batch, F]``; ``[batch, T]`` twice; ``[batch, members,
+#: layers, 3]``), and two inner tensors that the training module reads for evaluation: each
+#: member's uncalibrated logits, ``[batch, members, T]``, and the squashed features, ``[batch, F]``.
+INPUT = "features"
+OUTPUTS = ("probability", "logit", "taps")
+MEMBER_LOGIT = "member_logit"
+SQUASHED = "squashed"
+
+#: A model's name: it is a folder, a URL segment and a metric label.
+NAME_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FeaturizerEntry(_Strict):
+    """Which featurizer made the rows: ``models.features.create(identifier, parameters)``."""
+
+    identifier: str
+    parameters: dict[str, JsonValue]
+
+
+class Member(_Strict):
+    """One network of the ensemble: the fold it was trained without, and its seed."""
+
+    fold: int
+    seed: int
+
+
+class Target(_Strict):
+    """One output column: its name, decision threshold and Platt calibration.
+
+    logit = ``slope`` * mean of the members' logits + ``intercept``; a call is positive from
+    probability ``threshold``.
+    """
+
+    name: str
+    threshold: Fraction
+    slope: float
+    intercept: float
+
+
+class FileEntry(_Strict):
+    """Size in bytes and sha256 (hexadecimal) of one file of the bundle."""
+
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Provenance(_Strict):
+    """How the bundle came to be; ``training_hash`` is the sha256 of all of it but itself and time."""
+
+    training_hash: str
+    configuration: dict[str, JsonValue]
+    data: dict[str, str]
+    fold_rule: str
+    libraries: dict[str, str]
+    seconds: float
+
+
+class Manifest(_Strict):
+    """A bundle's manifest. Metrics map a name to its value and spread, as the model card shows them."""
+
+    schema_version: Literal[1]
+    name: Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
+    version: Annotated[int, Field(ge=1)]
+    created: AwareDatetime
+    task: str
+    description: str
+    featurizer: FeaturizerEntry
+    features: Annotated[int, Field(ge=1)]
+    targets: Annotated[list[Target], Field(min_length=1)]
+    threshold_rule: str
+    members: Annotated[list[Member], Field(min_length=1)]
+    widths: Annotated[list[int], Field(min_length=1)]
+    reference: list[MemberReference]
+    metrics: dict[str, JsonValue]
+    provenance: Provenance
+    files: dict[str, FileEntry]
+
+    @property
+    def layers(self) -> int:
+        """Number of hidden layers of every member."""
+        return len(self.widths)
+
+    @property
+    def target_names(self) -> list[str]:
+        """The output columns' names, in the graph's order."""
+        return [target.name for target in self.targets]
+
+
+def parse_manifest(text: bytes) -> Manifest:
+    """Parse and validate a manifest; raises ``BundleRefused`` with the first thing wrong."""
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "document"
+        if place == "schema_version":
+            raise BundleRefused(
+                f"{MANIFEST_FILE}: its schema version is not {SCHEMA_VERSION}, the one this build"
+                " reads; publish the model again with this build's training module"
+            ) from error
+        raise BundleRefused(f"{MANIFEST_FILE}: {place}: {first['msg']}") from error

@@ -1,0 +1,186 @@
+"""What healthy looks like: layer statistics of rows that the network had not learned from.
+
+A row's *taps* are, per ensemble member and hidden layer, the mean, the population variance and the
+saturated share of that layer's units. The reference is fitted at training time on out-of-fold rows
+and answers two questions of live traffic: how unusual is this row (a conformal p-value), and how
+far has a window of rows moved (an effect size per member and layer).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from models.moments import Moments
+
+#: Variances are compared by their logarithm, since they are positive and skewed; the offset keeps
+#: a layer that has died (variance 0) at a finite, very distant value.
+VARIANCE_OFFSET = 1e-6
+
+#: Floors under a statistic's spread, in the order mean, log-variance, saturated share: a statistic
+#: that hardly varies among the reference rows must not turn float32 rounding into an alarm.
+SPREAD_FLOOR = np.array([1e-3, 1e-3, 1e-3])
+
+#: Weight of the diagonal in the covariance of a member's statistics: keeps it well conditioned
+#: where neighbouring layers are almost collinear.
+SHRINKAGE = 0.05
+
+#: Standard errors that an effect must exceed before it counts: with at most some hundreds of
+#: statistics compared at once, 4.5 keeps chance alone below one alarm in a thousand windows.
+EFFECT_MARGIN = 4.5
+
+#: Effects, in standard deviations of the reference rows, from which traffic counts as moved.
+DEGRADED_AT = 0.5
+UNHEALTHY_AT = 1.0
+
+#: Fewer rows than this in a window give no verdict.
+WARM_UP_ROWS = 64
+
+
+class MemberReference(BaseModel):
+    """One ensemble member's share of the reference, as the manifest records it.
+
+    ``mean``, ``variance`` and ``saturated`` have one entry per layer and describe all units of all
+    rows pooled; ``centre`` and ``covariance`` are of shape (3 * layers,) and square, over the
+    comparable statistics (mean, log-variance, saturated share; layer by layer); ``scores`` are the
+    sorted squared Mahalanobis distances of the rows.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    mean: list[float]
+    variance: list[float]
+    saturated: list[float]
+    centre: list[float]
+    covariance: list[list[float]]
+    scores: list[float]
+
+
+def comparable(taps: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Turn taps of shape (..., 3) into mean, log-variance and saturated share, same shape."""
+    statistics = np.array(taps, dtype=np.float64)
+    statistics[..., 1] = np.log(np.maximum(statistics[..., 1], 0.0) + VARIANCE_OFFSET)
+    return statistics
+
+
+def fit_member(taps: NDArray[np.floating]) -> MemberReference:
+    """Fit one member's reference to the taps, shape (rows, layers, 3), of rows it never learned."""
+    rows, layers, _ = taps.shape
+    if rows < 2:
+        raise ValueError(f"fit_member: a reference needs at least 2 rows, not {rows}")
+    raw = Moments.of(taps)
+    flat = comparable(taps).reshape(rows, layers * 3)
+    covariance = np.cov(flat, rowvar=False)
+    spread = np.maximum(np.sqrt(np.diag(covariance)), np.tile(SPREAD_FLOOR, layers))
+    covariance = (1 - SHRINKAGE) * covariance
+    np.fill_diagonal(covariance, spread**2)
+    centre = flat.mean(axis=0)
+    scores = np.sort(_distances(flat[:, None], centre[None], _whitening(covariance)[None])[:, 0])
+    return MemberReference(
+        mean=_rounded(raw.mean[:, 0]),
+        # Law of total variance: the spread within rows plus the spread of their means.
+        variance=_rounded(raw.mean[:, 1] + raw.variance[:, 0]),
+        saturated=_rounded(raw.mean[:, 2]),
+        centre=_rounded(centre, 9),
+        covariance=[_rounded(row, 9) for row in covariance],
+        scores=_rounded(scores),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """How far a window's rows have moved, in standard deviations of the reference rows.
+
+    ``by_layer`` has shape (members, layers): the largest of the three statistics' shifts. ``margin``
+    is what chance alone may contribute at this number of rows.
+    """
+
+    by_layer: NDArray[np.float64]
+    margin: float
+
+    @property
+    def largest(self) -> float:
+        """The largest shift of any layer, less what chance may contribute; never negative."""
+        return max(0.0, float(self.by_layer.max()) - self.margin)
+
+    @property
+    def first_departing(self) -> tuple[int, int] | None:
+        """(member, layer), both from 0, of the shallowest layer that has moved, or None."""
+        moved = np.argwhere((self.by_layer - self.margin).T >= DEGRADED_AT)
+        return (int(moved[0][1]), int(moved[0][0])) if len(moved) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The reference of a whole ensemble, ready to score live taps."""
+
+    members: tuple[MemberReference, ...]
+    centre: NDArray[np.float64]  # (members, 3 * layers)
+    spread: NDArray[np.float64]  # (members, 3 * layers)
+    whitening: NDArray[np.float64]  # (members, 3 * layers, 3 * layers)
+    scores: tuple[NDArray[np.float64], ...]  # per member, sorted
+
+    @classmethod
+    def of(cls, members: Sequence[MemberReference]) -> Self:
+        """Prepare the manifest's records for scoring."""
+        covariance = np.array([member.covariance for member in members])
+        return cls(
+            members=tuple(members),
+            centre=np.array([member.centre for member in members]),
+            spread=np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)),
+            whitening=np.stack([_whitening(square) for square in covariance]),
+            scores=tuple(np.array(member.scores) for member in members),
+        )
+
+    @property
+    def layers(self) -> int:
+        """Number of hidden layers of every member."""
+        return int(self.centre.shape[1]) // 3
+
+    def p_values(self, taps: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return one conformal p-value per row for taps of shape (rows, members, layers, 3).
+
+        Each member ranks the row's distance among those of its own held-out rows, and the ranks
+        are averaged (cross-conformal prediction, Vovk 2015). Too quiet is as strange as too loud,
+        so the smaller tail counts twice. Ties are settled against the row; the floor is that of
+        the members' ranks, 2 / (n + 1). A row whose taps are not finite gets the floor.
+        """
+        rows = len(taps)
+        flat = comparable(taps).reshape(rows, len(self.members), -1)
+        distances = np.nan_to_num(_distances(flat, self.centre, self.whitening), nan=np.inf)
+        above = np.zeros(rows)
+        below = np.zeros(rows)
+        for member, scores in enumerate(self.scores):
+            n = len(scores)
+            above += (1 + n - np.searchsorted(scores, distances[:, member], "left")) / (n + 1)
+            below += (1 + np.searchsorted(scores, distances[:, member], "right")) / (n + 1)
+        return np.minimum(1.0, 2 * np.minimum(above, below) / len(self.scores))
+
+    def effects(self, window: Moments) -> Effects:
+        """Return how far a window has moved; ``window`` holds moments of ``comparable`` taps."""
+        shift = np.abs(window.mean.reshape(self.centre.shape) - self.centre) / self.spread
+        by_layer = shift.reshape(len(self.members), self.layers, 3).max(axis=2)
+        return Effects(by_layer, EFFECT_MARGIN / np.sqrt(max(window.count, 1)))
+
+
+def _whitening(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return W with W Wᵀ = covariance⁻¹, so that |z W|² is the squared Mahalanobis distance."""
+    inverse: NDArray[np.float64] = np.linalg.inv(np.linalg.cholesky(covariance)).T
+    return inverse
+
+
+def _distances(
+    flat: NDArray[np.float64], centre: NDArray[np.float64], whitening: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Squared Mahalanobis distances (rows, members) of statistics (rows, members, 3 * layers)."""
+    white = np.matmul((flat - centre).transpose(1, 0, 2), whitening)
+    distances: NDArray[np.float64] = np.square(white).sum(axis=2).T
+    return distances
+
+
+def _rounded(values: NDArray[np.float64], digits: int = 6) -> list[float]:
+    """Return values at so many significant digits: the manifest is read by people too."""
+    return [float(f"{value:.{digits}g}") for value in values]
