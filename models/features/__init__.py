@@ -26,8 +26,15 @@ def _pulsar(parameters: Mapping[str, object]) -> Featurizer:
     return CandidateFeaturizer(parameters)
 
 
+def _molecules(parameters: Mapping[str, object]) -> Featurizer:
+    from models.features.molecules import MoleculeFeaturizer
+
+    return MoleculeFeaturizer(parameters)
+
+
 # Each kind is imported when asked for: a service of pulsars alone need not load RDKit.
 _BUILDERS: dict[str, Callable[[Mapping[str, object]], Featurizer]] = {
+    "molecules-1": _molecules,
     "pulsar-1": _pulsar,
 }
 

@@ -2,11 +2,20 @@
 
 from models.features import Featurizer, create
 from training.data.dataset import Dataset
+from training.data.fragments import RADIUS, choose_fragments
 from training.data.htru2 import load as load_htru2
+from training.data.tox21 import load as load_tox21
+from training.data.tox21 import load_twin as load_tox21_twin
 
-__all__ = ["Dataset", "featurizer_for", "load_htru2"]
+__all__ = ["Dataset", "featurizer_for", "load_htru2", "load_tox21", "load_tox21_twin"]
 
 
 def featurizer_for(dataset: Dataset) -> Featurizer:
-    """The featurizer of this data set, with what it must learn from the rows learned."""
-    return create(dataset.featurizer, {})
+    """The featurizer of this data set, with what it must learn from the rows learned.
+
+    For molecules these are the fragments to count, chosen among the data set's own parents.
+    """
+    if dataset.featurizer != "molecules-1":
+        return create(dataset.featurizer, {})
+    fragments = choose_fragments(str(record) for record in dataset.records)
+    return create(dataset.featurizer, {"radius": RADIUS, "fragments": fragments})

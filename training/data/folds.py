@@ -15,6 +15,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from rdkit import Chem
+from rdkit.Chem.Scaffolds import MurckoScaffold
 
 FOLDS = 5
 
@@ -30,9 +32,18 @@ def folds_of_rows(rows: NDArray[np.float64]) -> NDArray[np.int8]:
     return _folds(row.tobytes() for row in plain)
 
 
-def folds_of_texts(keys: Sequence[str]) -> NDArray[np.int8]:
-    """Folds, shape ``(n,)``, of rows whose keys are texts (scaffolds, parents)."""
-    return _folds(key.encode() for key in keys)
+def folds_of_molecules(parents: Sequence[str]) -> NDArray[np.int8]:
+    """Folds, shape ``(n,)``, of parents given by canonical SMILES."""
+    return _folds(scaffold(parent).encode() for parent in parents)
+
+
+def scaffold(parent: str) -> str:
+    """The key of a parent: its Bemis-Murcko scaffold, or itself where that has at most one ring.
+
+    G. W. Bemis, M. A. Murcko, J. Med. Chem. 39 (1996) 2887, in RDKit's reading.
+    """
+    frame: Chem.Mol = MurckoScaffold.GetScaffoldForMol(Chem.MolFromSmiles(parent))  # type: ignore[no-untyped-call]
+    return Chem.MolToSmiles(frame) if frame.GetRingInfo().NumRings() > 1 else parent
 
 
 def _folds(keys: Iterable[bytes]) -> NDArray[np.int8]:

@@ -117,13 +117,13 @@ def _download(source: Source, folders: list[Path]) -> bytes:
         with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as staging:
             try:
                 pinned = None if source.member else f"sha256:{source.sha256}"
-                fetched = pooch.retrieve(address, pinned, source.name, staging)
-                content = _verified(source, Path(fetched))
+                fetched = Path(pooch.retrieve(address, pinned, source.name, staging))
+                content = _verified(source, fetched)
             # pooch raises whatever its transport does, and ValueError for a wrong hash
             except (OSError, ValueError, DataError) as error:
                 faults.append(f"{address}: {error}")
                 continue
-            os.replace(fetched, folder / source.name)
+            fetched.replace(folder / source.name)
             return content
     raise DataError(
         f"{source.name} could not be downloaded ({'; '.join(faults)}); fetch it by hand from "
