@@ -1,0 +1,1 @@
+"""From data to a published bundle; the only package that imports torch."""

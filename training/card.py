@@ -1,0 +1,137 @@
+"""The model card: what a bundle is, how good, for what, and how it was made."""
+
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.manifest import FIGURE_FILE, Manifest
+
+_BINS = 10
+
+
+def reliability_svg(
+    labels: NDArray[np.floating], probability: NDArray[np.floating], targets: tuple[str, ...]
+) -> bytes:
+    """Draw, per target, the observed rate against out-of-fold probability in equal-sized bins."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    columns = min(len(targets), 4)
+    lines = -(-len(targets) // columns)
+    figure = Figure(figsize=(2.6 * columns + 0.6, 2.6 * lines + 0.4), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(lines, columns, squeeze=False)).ravel()
+    for column, (axis, target) in enumerate(zip(axes, targets, strict=False)):
+        known = ~np.isnan(labels[:, column])
+        y, p = labels[known, column], probability[known, column]
+        bins = np.array_split(np.argsort(p), _BINS)
+        mean = np.array([p[rows].mean() for rows in bins])
+        rate = np.array([y[rows].mean() for rows in bins])
+        error = 1.96 * np.sqrt(mean * (1 - mean) / [len(rows) for rows in bins])
+        top = max(float(mean.max()), float(rate.max())) * 1.1
+        axis.plot([0, top], [0, top], color="0.7", linewidth=1)
+        axis.errorbar(mean, rate, yerr=error, fmt="o", markersize=3, linewidth=1, color="#1f5fa8")
+        axis.set(title=target, xlim=(0, top), ylim=(0, top))
+        axis.title.set_size(9)
+        axis.tick_params(labelsize=7)
+    for axis in axes[len(targets) :]:
+        axis.set_axis_off()
+    figure.supxlabel("predicted probability, out-of-fold", fontsize=9)
+    figure.supylabel("observed rate", fontsize=9)
+    stream = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "reliability", "svg.fonttype": "none"}):
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    return stream.getvalue()
+
+
+def model_card(manifest: Manifest, summary: dict[str, object], limits: str) -> str:
+    """Write the card as Markdown from the manifest, the data's counts and the limits of use."""
+    overall: Any = manifest.metrics["overall"]
+    by_target: Any = manifest.metrics["targets"]
+    low, high = overall["mean_auc_95_interval"]
+    network: Any = manifest.provenance.configuration["network"]
+    seeds: Any = manifest.metrics["mean_auc_by_seed"]
+    lines = [
+        f"# {manifest.name} version {manifest.version}",
+        "",
+        manifest.description,
+        "",
+        f"Made {manifest.created:%Y-%m-%d} by `python -m training train {manifest.name}`"
+        f" in {manifest.provenance.seconds:.0f} s; training hash"
+        f" `{manifest.provenance.training_hash[:16]}`.",
+        "",
+        "## Figures",
+        "",
+        "All out-of-fold: each row is judged only by members that were trained without its fold,"
+        " and calibrated by a map fitted to the other folds. The scaling of the inputs, which"
+        " knows no labels, saw all rows.",
+        "",
+        f"* Mean AUC **{overall['mean_auc']:.4f}** over {len(by_target)}"
+        f" {'target' if len(by_target) == 1 else 'targets'} and {overall['rows']:,} rows;"
+        f" 95 % interval {low:.4f}–{high:.4f} (bootstrap over rows);"
+        f" sd over the five folds {overall['mean_auc_sd_over_folds']:.4f}.",
+        f"* By seed (one network per fold each): {', '.join(f'{value:.4f}' for value in seeds)}.",
+        "",
+        "| target | measured | positive | AUC ± sd over folds | average precision | log-loss (base rate)"
+        " | Brier (base rate) | slope | threshold | recall | FPR |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for target in manifest.targets:
+        row = by_target[target.name]
+        lines.append(
+            f"| {target.name} | {row['measured']:,} | {row['positive']:,}"
+            f" | {row['auc']:.4f} ± {row['auc_sd_over_folds']:.4f} | {row['average_precision']:.3f}"
+            f" | {row['log_loss']:.4f} ({row['log_loss_base_rate']:.4f})"
+            f" | {row['brier']:.4f} ({row['brier_base_rate']:.4f})"
+            f" | {row['calibration_slope']:.2f} | {target.threshold:.3f}"
+            f" | {row['recall']:.3f} | {row['false_positive_rate']:.4f} |"
+        )
+    lines += [
+        "",
+        f"Threshold: {manifest.threshold_rule}.",
+        "",
+        f"![Reliability diagram]({FIGURE_FILE})",
+        "",
+        "Bars are the 95 % range of a perfectly calibrated model in bins of equal size.",
+        "",
+        "## Data",
+        "",
+        *(f"* {key.replace('_', ' ')}: {_plain(value)}" for key, value in summary.items()),
+        "",
+        "| file | sha256 |",
+        "|---|---|",
+        *(f"| {name} | `{digest}` |" for name, digest in manifest.provenance.data.items()),
+        "",
+        f"Folds: {manifest.provenance.fold_rule}; five of them.",
+        "",
+        "## Network",
+        "",
+        f"{len(manifest.members)} self-normalizing networks (Klambauer et al. 2017) of"
+        f" {manifest.layers} hidden layers, widths {', '.join(map(str, manifest.widths))}, on"
+        f" {manifest.features:,} features of `{manifest.featurizer.identifier}`; their mean logit is"
+        " calibrated per target (Platt). SELU, LeCun-normal initialisation, alpha dropout"
+        f" {network['dropout']}, input dropout {network['input_dropout']},"
+        f" {network['optimizer']} at {network['learning_rate']}, weight decay"
+        f" {network['weight_decay']}, {network['epochs']} epochs of batches of"
+        f" {network['batch_size']}, cosine schedule.",
+        "",
+        "## Activations",
+        "",
+        "Of held-out rows, first member; an SNN in training leaves the fixed point (0, 1), so these,"
+        " not the fixed point, are what live traffic is compared with.",
+        "",
+        "| layer | mean | variance | saturated share |",
+        "|---|---|---|---|",
+    ]
+    first = manifest.reference[0]
+    for layer, values in enumerate(zip(first.mean, first.variance, first.saturated, strict=True)):
+        mean, variance, saturated = values
+        lines.append(f"| {layer + 1} | {mean:.3f} | {variance:.3f} | {saturated:.3f} |")
+    lines += ["", "## Limits of use", "", limits, ""]
+    lines += ["Libraries: " + ", ".join(f"{k} {v}" for k, v in manifest.provenance.libraries.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,115 @@
+"""The training module's command line: ``python -m training``."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from models.errors import ModelError, UnknownModel
+from models.store import Repository
+from training.errors import TrainingError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Train self-normalizing networks, judge them, publish and promote them.",
+)
+# A pipe has no width of its own; tables need more than the 80 columns assumed then.
+console = Console(width=None if sys.stdout.isatty() else 140)
+
+_DEFAULT_MODELS = Path(__file__).resolve().parent.parent / "models" / "repository"
+
+Model = Annotated[str, typer.Argument(help="Name of the model: htru2 or tox21.")]
+Models = Annotated[
+    Path, typer.Option(envvar="SNN_MODELS", help="The model repository's folder.", show_default=False)
+]
+
+
+@app.command()
+def train(
+    model: Model,
+    models: Models = _DEFAULT_MODELS,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first member.")] = 0,
+    promote: Annotated[
+        str, typer.Option(help="auto: unless worse than the champion; always; or never.")
+    ] = "auto",
+) -> None:
+    """Train MODEL on its official data, publish a new version, and promote it unless it is worse."""
+    from training.commands import train_and_publish
+
+    train_and_publish(console, model, Repository(models), seed, promote)
+
+
+@app.command()
+def evaluate(
+    model: Model,
+    version: Annotated[int | None, typer.Argument(help="A version; the champion if left out.")] = None,
+    models: Models = _DEFAULT_MODELS,
+    split: Annotated[
+        str,
+        typer.Option(
+            help="out-of-fold; for tox21 also leaderboard (trains a twin that never saw it) or final."
+        ),
+    ] = "out-of-fold",
+) -> None:
+    """Print the metrics of a published version, computed anew from its graph."""
+    from training.commands import evaluate_version
+
+    evaluate_version(console, model, version, Repository(models), split)
+
+
+@app.command()
+def benchmark(
+    name: Annotated[str, typer.Argument(help="htru2 or tox21: the SNN beside other methods.")],
+    models: Models = _DEFAULT_MODELS,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 5,
+) -> None:
+    """Compare the SNN with other methods on the same folds and features."""
+    from training.commands import run_benchmark
+
+    run_benchmark(console, name, Repository(models), seeds)
+
+
+@app.command()
+def versions(model: Model, models: Models = _DEFAULT_MODELS) -> None:
+    """List MODEL's published versions, the champion marked."""
+    repository = Repository(models)
+    numbers = repository.versions(model)
+    if not numbers:
+        raise UnknownModel(f"no version of {model!r} is published in {models}")
+    try:
+        champion = repository.serving(model).champion
+    except UnknownModel:
+        champion = None
+    for number in numbers:
+        console.print(f"{number}{'  champion' if number == champion else ''}", highlight=False)
+
+
+@app.command()
+def promote(
+    model: Model,
+    version: Annotated[int, typer.Argument(min=1, help="The version to serve.")],
+    models: Models = _DEFAULT_MODELS,
+) -> None:
+    """Make VERSION the champion; a running service takes it up by itself."""
+    serving = Repository(models).promote(model, version)
+    console.print(f"{model}: version {serving.champion} is the champion", highlight=False)
+
+
+@app.command()
+def rollback(model: Model, models: Models = _DEFAULT_MODELS) -> None:
+    """Make the champion's predecessor the champion again."""
+    serving = Repository(models).roll_back(model)
+    console.print(f"{model}: rolled back to version {serving.champion}", highlight=False)
+
+
+def main() -> None:
+    """Run the command line; a known error is one sentence on stderr and exit status 1."""
+    try:
+        app()
+    except (ModelError, TrainingError, OSError) as error:
+        Console(stderr=True, soft_wrap=True).print(f"error: {error}", highlight=False, markup=False)
+        sys.exit(1)

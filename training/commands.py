@@ -1,0 +1,166 @@
+"""What the commands do, apart from the command line: these imports take seconds, --help must not."""
+
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from models.bundle import Bundle, open_bundle
+from models.errors import UnknownModel
+from models.store import Repository
+from training import train as trainer
+from training.benchmarks import BENCHMARKS
+from training.data import Dataset, load_htru2, load_tox21, load_tox21_twin
+from training.errors import TrainingError
+from training.evaluate import evaluate_on, evaluate_out_of_fold, evaluate_twin
+from training.gate import PROMOTE, decide
+from training.publish import publish
+from training.recipes import RECIPES
+from training.run import train_model
+
+LOADERS = {"htru2": load_htru2, "tox21": load_tox21}
+
+
+def train_and_publish(
+    console: Console, model: str, repository: Repository, seed: int, promote: str
+) -> None:
+    """Train, publish, and promote by the gate's verdict; the reason is printed."""
+    if promote not in PROMOTE:
+        raise TrainingError(f"--promote takes {', '.join(PROMOTE)}, not {promote!r}")
+    dataset = _dataset(model)
+    champion = _champion(repository, model)
+    with _bars(console) as bars:
+        trained = train_model(
+            dataset,
+            RECIPES[model],
+            seed,
+            bars.console.print,
+            _Watch(bars, RECIPES[model].network.epochs),
+        )
+    version = publish(trained, repository)
+    console.print(f"published {model} version {version} in {repository.root}", highlight=False)
+    _print_metrics(console, trained.metrics, f"{model} version {version}, out-of-fold")
+    verdict = decide(promote, dataset, trained.out_of_fold, champion)
+    if verdict.promote:
+        repository.promote(model, version)
+    action = "promoted" if verdict.promote else "not promoted"
+    console.print(f"{action}: {verdict.reason}", highlight=False, soft_wrap=True)
+
+
+def evaluate_version(
+    console: Console, model: str, version: int | None, repository: Repository, split: str
+) -> None:
+    """Compute a published version's metrics from its graph and print them."""
+    if split not in ("out-of-fold", "leaderboard", "final"):
+        raise TrainingError(f"--split takes out-of-fold, leaderboard or final, not {split!r}")
+    if split != "out-of-fold" and model != "tox21":
+        raise TrainingError(f"--split {split} exists for tox21 alone")
+    number = version if version is not None else repository.serving(model).champion
+    bundle = open_bundle(repository.bundle(model, number))
+    title = f"{model} version {number}, {split}"
+    if split == "out-of-fold":
+        document = evaluate_out_of_fold(bundle, _dataset(model), RECIPES[model].threshold_rule)
+    elif split == "final":
+        document = evaluate_on(bundle())
+    else:
+        recipe = RECIPES[model]
+        learned, judged = load_tox21_twin()
+        with _bars(console) as bars:
+            watch = _Watch(bars, recipe.network.epochs)
+            document = evaluate_twin(learned, judged, recipe, 0, bars.console.print, watch)
+        title = f"{model}, the current recipe's twin that never saw the leaderboard set"
+    _print_metrics(console, document, title)
+
+
+def _dataset(model: str) -> Dataset:
+    if model not in LOADERS:
+        raise TrainingError(f"no data set is known for {model!r}; there are {', '.join(LOADERS)}")
+    return LOADERS[model]()
+
+
+def _champion(repository: Repository, model: str) -> Bundle | None:
+    """The champion to beat. One that cannot be opened is an error: it must not be passed over."""
+    try:
+        serving = repository.serving(model)
+    except UnknownModel:
+        return None
+    return open_bundle(repository.bundle(model, serving.champion))
+
+
+def _bars(console: Console) -> Progress:
+    return Progress(
+        TextColumn("member {task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[figures]}"),
+        console=console,
+    )
+
+
+class _Watch:
+    """A progress bar per member, with loss, AUC of its held-out fold and variance by layer."""
+
+    def __init__(self, bars: Progress, epochs: int) -> None:
+        self._bars = bars
+        self._epochs = epochs
+        self._tasks: dict[int, TaskID] = {}
+
+    def __call__(self, member: int, progress: trainer.Progress) -> None:
+        if member not in self._tasks:
+            self._tasks[member] = self._bars.add_task(str(member), total=self._epochs, figures="")
+        variances = " ".join(f"{variance:.2f}" for variance in progress.variances)
+        self._bars.update(
+            self._tasks[member],
+            completed=progress.epoch,
+            figures=f"loss {progress.loss:.4f}  AUC {progress.auc:.4f}  variance {variances}",
+        )
+
+
+def _print_metrics(console: Console, document: dict[str, Any], title: str) -> None:
+    overall = document["overall"]
+    table = Table(title=title)
+    for name in (
+        "target",
+        "n",
+        "pos",
+        "AUC",
+        "AP",
+        "log-loss (base)",
+        "Brier (base)",
+        "slope",
+        "recall",
+        "FPR",
+    ):
+        table.add_column(name, justify="left" if name == "target" else "right")
+    for name, row in document["targets"].items():
+        table.add_row(
+            name,
+            f"{row['measured']}",
+            f"{row['positive']}",
+            f"{row['auc']:.4f}",
+            f"{row['average_precision']:.3f}",
+            f"{row['log_loss']:.4f} ({row['log_loss_base_rate']:.4f})",
+            f"{row['brier']:.4f} ({row['brier_base_rate']:.4f})",
+            f"{row['calibration_slope']:.2f}",
+            f"{row['recall']:.3f}",
+            f"{row['false_positive_rate']:.4f}",
+        )
+    console.print(table)
+    low, high = overall["mean_auc_95_interval"]
+    spread = ""
+    if "mean_auc_by_fold" in overall:
+        spread = f", sd over folds {np.std(overall['mean_auc_by_fold'], ddof=1):.4f}"
+    console.print(
+        f"mean AUC {overall['mean_auc']:.4f}, 95 % interval {low:.4f} to {high:.4f}{spread}",
+        highlight=False,
+    )
+
+
+def run_benchmark(console: Console, name: str, repository: Repository, seeds: int) -> None:
+    """Run one of the benchmarks and print its table as Markdown."""
+    if name not in BENCHMARKS:
+        raise TrainingError(f"no benchmark is named {name!r}; there are {', '.join(BENCHMARKS)}")
+    log = Console(stderr=True, highlight=False)
+    console.print(BENCHMARKS[name](repository, seeds, log.print), highlight=False, soft_wrap=True)

@@ -1,0 +1,135 @@
+"""The fold ensemble: networks that were each trained without one fold, and what they say of it.
+
+No row judges a net that learned it: a row's out-of-fold prediction averages only the members
+whose held-out fold the row belongs to.
+"""
+
+import multiprocessing
+import os
+import queue
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.manifest import Member
+from training.network import SelfNormalizingNetwork, tap
+from training.train import Progress, Recipe, train
+
+Array32 = NDArray[np.float32]
+Watch = Callable[[int, Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """Trained networks of one architecture, and which fold each of them never saw."""
+
+    members: tuple[Member, ...]
+    networks: tuple[SelfNormalizingNetwork, ...]
+
+    def rounds(self, first: int, last: int) -> "Ensemble":
+        """The ensemble of the training rounds ``first`` up to, not including, ``last``."""
+        folds = len({member.fold for member in self.members})
+        part = slice(first * folds, last * folds)
+        return Ensemble(self.members[part], self.networks[part])
+
+    @torch.no_grad()
+    def member_logits(self, rows: Array32) -> Array32:
+        """Uncalibrated logits ``(n, members, T)`` of squashed rows ``(n, F)``."""
+        x = torch.from_numpy(rows)
+        return torch.stack([network(x) for network in self.networks], dim=1).numpy()
+
+    @torch.no_grad()
+    def member_taps(self, rows: Array32, member: int) -> Array32:
+        """One member's taps ``(n, layers, 3)`` of squashed rows ``(n, F)``."""
+        layers = self.networks[member].activations(torch.from_numpy(rows))
+        return torch.stack([tap(layer) for layer in layers], dim=1).numpy()
+
+
+def out_of_fold(
+    member_logits: NDArray[np.floating], members: tuple[Member, ...], folds: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Average, for each row, the logits ``(n, members, T)`` of the members that never saw it."""
+    held_out = np.array([member.fold for member in members])[None] == folds[:, None]
+    weight = held_out / held_out.sum(axis=1, keepdims=True)
+    return np.asarray(np.einsum("nmt,nm->nt", member_logits, weight, dtype=np.float64))
+
+
+def fit_ensemble(
+    rows: Array32,
+    labels: Array32,
+    folds: NDArray[np.integer],
+    recipe: Recipe,
+    *,
+    rounds: int,
+    seed: int,
+    watch: Watch,
+) -> Ensemble:
+    """Train ``rounds`` networks without each fold, as many at a time as there are cores.
+
+    ``rows`` are squashed, ``(n, F)``. ``watch(member, progress)`` is called in this process after
+    every epoch of every member.
+    """
+    numbers = [int(fold) for fold in np.unique(folds)]
+    members = tuple(
+        Member(fold=fold, seed=seed + round_ * len(numbers) + fold)
+        for round_ in range(rounds)
+        for fold in numbers
+    )
+    # Spawned, not forked: torch's threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager:
+        reports: queue.Queue[tuple[int, Progress]] = manager.Queue()
+        with ProcessPoolExecutor(min(len(members), os.cpu_count() or 1), context) as pool:
+            waiting = [
+                pool.submit(
+                    _fit_member, rows, labels, folds == member.fold, recipe, index, member, reports
+                )
+                for index, member in enumerate(members)
+            ]
+            _relay(waiting, reports, watch)
+            states = [future.result() for future in waiting]
+    networks = []
+    for state in states:
+        network = recipe.build(rows.shape[1], labels.shape[1])
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+        networks.append(network.eval())
+    return Ensemble(members, tuple(networks))
+
+
+def _fit_member(
+    rows: Array32,
+    labels: Array32,
+    held_out: NDArray[np.bool_],
+    recipe: Recipe,
+    index: int,
+    member: Member,
+    reports: "queue.Queue[tuple[int, Progress]]",
+) -> Mapping[str, NDArray[Any]]:
+    """Train one member in a process of its own; arrays travel back, not torch's shared memory."""
+    torch.set_num_threads(1)
+    network = train(
+        rows[~held_out],
+        labels[~held_out],
+        (rows[held_out], labels[held_out]),
+        recipe,
+        member.seed,
+        lambda progress: reports.put((index, progress)),
+    )
+    state: dict[str, Tensor] = network.state_dict()
+    return {name: tensor.numpy() for name, tensor in state.items()}
+
+
+def _relay(
+    waiting: list[Future[Any]], reports: "queue.Queue[tuple[int, Progress]]", watch: Watch
+) -> None:
+    while not all(future.done() for future in waiting) or not reports.empty():
+        try:
+            watch(*reports.get(timeout=0.2))
+        except queue.Empty:
+            continue

@@ -1,0 +1,93 @@
+"""Judge a model on rows that it never learned from."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from models.bundle import Bundle
+from models.manifest import INPUT, MEMBER_LOGIT
+from training.calibrate import ThresholdRule, calibrate
+from training.data import Dataset, featurizer_for
+from training.ensemble import Watch, fit_ensemble, out_of_fold
+from training.export import reopened
+from training.recipes import ModelRecipe
+from training.report import metrics
+from training.run import feature_rows
+from training.squash import fit_squash
+
+_CHUNK = 1024
+
+
+def run_graph(bundle: Bundle, dataset: Dataset, output: str) -> NDArray[np.float32]:
+    """Run a bundle's graph on a whole data set; ``output`` may be one of its inner tensors."""
+    session = reopened(bundle.model, (output,) if output == MEMBER_LOGIT else ())
+    rows = feature_rows(dataset, bundle.featurizer)
+    parts = [
+        session.run([output], {INPUT: rows[first : first + _CHUNK]})[0]
+        for first in range(0, len(rows), _CHUNK)
+    ]
+    return np.concatenate(parts)
+
+
+def bundle_out_of_fold(bundle: Bundle, dataset: Dataset) -> NDArray[np.float64]:
+    """Return a bundle's uncalibrated logits ``(n, T)``, each by members that never saw the row."""
+    logits = run_graph(bundle, dataset, MEMBER_LOGIT)
+    return out_of_fold(logits, tuple(bundle.manifest.members), dataset.folds)
+
+
+def evaluate_out_of_fold(bundle: Bundle, dataset: Dataset, rule: ThresholdRule) -> dict[str, JsonValue]:
+    """Metrics of a published bundle, from its graph alone, in the form of its manifest's."""
+    logits = bundle_out_of_fold(bundle, dataset)
+    calibrated = calibrate(dataset.labels, logits, dataset.folds, rule)
+    return metrics(
+        dataset.labels, calibrated.probability, dataset.targets, calibrated.thresholds, dataset.folds
+    )
+
+
+def evaluate_on(bundle: Bundle, dataset: Dataset) -> dict[str, JsonValue]:
+    """Metrics of the served probabilities on rows that no member ever saw."""
+    thresholds = np.array([target.threshold for target in bundle.manifest.targets])
+    probability = run_graph(bundle, dataset, "probability")
+    return metrics(dataset.labels, probability, dataset.targets, thresholds)
+
+
+def evaluate_twin(
+    learned: Dataset,
+    judged: Dataset,
+    recipe: ModelRecipe,
+    seed: int,
+    say: Callable[[str], None],
+    watch: Watch,
+) -> dict[str, JsonValue]:
+    """Train a twin on ``learned`` by the same recipe and return its metrics on ``judged``.
+
+    The twin is an ensemble like the served one, whose every row, scaling and calibration comes
+    from ``learned`` alone.
+    """
+    featurizer = featurizer_for(learned)
+    say(f"featurizing {len(learned) + len(judged)} rows with {featurizer.identifier}")
+    raw = feature_rows(learned, featurizer)
+    squash = fit_squash(raw, featurizer.names, recipe.blocks)
+    with torch.no_grad():
+        rows = squash(torch.from_numpy(raw)).numpy()
+        unseen = squash(torch.from_numpy(feature_rows(judged, featurizer))).numpy()
+    say(f"training the twin: {recipe.served} networks without each fold")
+    ensemble = fit_ensemble(
+        rows,
+        learned.labels,
+        learned.folds,
+        recipe.network,
+        rounds=recipe.served,
+        seed=seed,
+        watch=watch,
+    )
+    logits = out_of_fold(ensemble.member_logits(rows), ensemble.members, learned.folds)
+    calibrated = calibrate(learned.labels, logits, learned.folds, recipe.threshold_rule)
+    mean = ensemble.member_logits(unseen).mean(axis=1)
+    probability = np.stack(
+        [platt(mean[:, column]) for column, platt in enumerate(calibrated.maps)], axis=1
+    )
+    return metrics(judged.labels, probability, judged.targets, calibrated.thresholds)

@@ -1,0 +1,141 @@
+"""The ensemble as one ONNX graph: raw features in; probability, logit and taps out."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.manifest import INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED
+from training.calibrate import Platt
+from training.ensemble import Ensemble
+from training.errors import ExportError
+from training.network import tap
+from training.squash import Squash
+
+Array32 = NDArray[np.float32]
+
+#: Largest difference between torch and onnxruntime that an export may show, on any output.
+PARITY = 1e-5
+
+
+class ServedEnsemble(nn.Module):
+    """All members side by side: weights are stacked ``[members, in, out]``.
+
+    One batched product per layer instead of one per member and layer: a small net's time is the
+    number of graph nodes, not its arithmetic.
+    """
+
+    def __init__(self, squash: Squash, ensemble: Ensemble, calibration: Sequence[Platt]) -> None:
+        super().__init__()
+        self.squash = squash
+        depth = len(ensemble.networks[0].linears())
+        stacks = [[network.linears()[layer] for network in ensemble.networks] for layer in range(depth)]
+        stacks.append([network.head for network in ensemble.networks])
+        self.weights = nn.ParameterList(
+            torch.stack([linear.weight.detach().T for linear in stack]) for stack in stacks
+        )
+        self.biases = nn.ParameterList(
+            torch.stack([linear.bias.detach()[None] for linear in stack]) for stack in stacks
+        )
+        platt = np.array([[one.slope, one.intercept] for one in calibration], dtype=np.float32)
+        self.register_buffer("platt", torch.from_numpy(platt))
+        self.platt: Tensor
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Return probability, logit, taps, and the inner tensors member_logit and squashed."""
+        squashed = self.squash(features)
+        activation = squashed.unsqueeze(0)
+        taps = []
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            activation = nn.functional.selu(activation @ weight + bias)
+            taps.append(tap(activation))
+        member_logit = (activation @ self.weights[-1] + self.biases[-1]).transpose(0, 1)
+        logit = member_logit.mean(dim=1) * self.platt[:, 0] + self.platt[:, 1]
+        return (
+            torch.sigmoid(logit),
+            logit,
+            torch.stack(taps, dim=2).transpose(0, 1),
+            member_logit,
+            squashed,
+        )
+
+
+def export(served: ServedEnsemble, rows: Array32) -> bytes:
+    """Return the ONNX model, checked against torch on raw feature rows ``(n, F)``, n >= 2.
+
+    Raises ``ExportError`` where a checker or the parity of any output fails.
+    """
+    names = [*OUTPUTS, MEMBER_LOGIT, SQUASHED]
+    served = served.eval()
+    sample = torch.from_numpy(rows[:2])
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), torch.no_grad():
+        # The exporter warns of its own internals; what it makes is checked below.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            served,
+            (sample,),
+            dynamo=True,
+            input_names=[INPUT],
+            output_names=names,
+            dynamic_shapes={"features": {0: torch.export.Dim("batch")}},
+            external_data=False,
+            optimize=True,
+            verbose=False,
+        )
+    if program is None:
+        raise ExportError("torch's exporter returned nothing")
+    model = program.model_proto
+    _tidy(model)
+    content: bytes = model.SerializeToString()
+    _check(served, model, content, rows)
+    return content
+
+
+def reopened(model: bytes, outputs: tuple[str, ...]) -> onnxruntime.InferenceSession:
+    """Return a CPU session in which the graph's inner tensors ``outputs`` are outputs too."""
+    graph = onnx.load_model_from_string(model)
+    for name in outputs:
+        graph.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
+    return onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def sign(model: bytes, metadata: dict[str, str]) -> bytes:
+    """Return the model with ``metadata`` (model, version, training hash) written into it."""
+    graph = onnx.load_model_from_string(model)
+    onnx.helper.set_model_props(graph, metadata)
+    return bytes(graph.SerializeToString())
+
+
+def _tidy(model: onnx.ModelProto) -> None:
+    """Keep the contract's outputs alone and drop the exporter's traces of source files."""
+    for output in list(model.graph.output):
+        if output.name not in OUTPUTS:
+            model.graph.output.remove(output)
+    del model.graph.value_info[:]
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del model.metadata_props[:]
+
+
+def _check(served: ServedEnsemble, model: onnx.ModelProto, content: bytes, rows: Array32) -> None:
+    onnx.checker.check_model(model, full_check=True)
+    if any(node.op_type == "Dropout" for node in model.graph.node):
+        raise ExportError("the exported graph still holds a Dropout node")
+    with torch.no_grad():
+        expected = served(torch.from_numpy(rows))
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    for name, wanted, got in zip(
+        OUTPUTS, expected, session.run(list(OUTPUTS), {INPUT: rows}), strict=False
+    ):
+        # Logits and statistics have no fixed scale: their own size is the unit, from 1 up.
+        error = float(np.max(np.abs(wanted.numpy() - got) / np.maximum(np.abs(wanted.numpy()), 1.0)))
+        if not error <= PARITY:
+            raise ExportError(f"{name}: onnxruntime and torch differ by {error:.2g}, {PARITY:g} allowed")

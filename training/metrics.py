@@ -1,0 +1,99 @@
+"""Figures of merit of predictions, and their spread."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+Array = NDArray[np.floating]
+
+
+def auc(labels: Array, scores: Array) -> float:
+    """Area under the ROC curve of scores ``(n,)``, ties counted half; NaN where a class lacks."""
+    positive = labels == 1
+    n_positive = int(positive.sum())
+    n_negative = len(labels) - n_positive
+    if n_positive == 0 or n_negative == 0:
+        return float("nan")
+    ranks = rankdata(scores)[positive].sum()
+    return float((ranks - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
+
+
+def target_aucs(labels: Array, scores: Array) -> NDArray[np.float64]:
+    """AUC of every column of ``(n, T)`` arrays over its measured (not NaN) rows."""
+    measured = ~np.isnan(labels)
+    return np.array(
+        [auc(labels[known, column], scores[known, column]) for column, known in enumerate(measured.T)]
+    )
+
+
+def mean_auc(labels: Array, scores: Array) -> float:
+    """Mean over columns of ``target_aucs``; columns of one class only are left out."""
+    values = target_aucs(labels, scores)
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+
+
+def average_precision(labels: Array, scores: Array) -> float:
+    """Average precision of scores ``(n,)``: precision averaged over the recall steps."""
+    order = np.argsort(-scores, kind="stable")
+    ordered, hits = scores[order], np.cumsum(labels[order] == 1)
+    # Rows of one score are one threshold: only the last of a tie is a step.
+    last = np.append(ordered[1:] != ordered[:-1], True)
+    precision = (hits / np.arange(1, len(hits) + 1))[last]
+    recall = hits[last] / max(int(hits[-1]), 1)
+    return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """Rates of calls ``scores >= threshold``."""
+
+    recall: float
+    false_positive_rate: float
+    precision: float
+    f1: float
+    g_mean: float
+
+
+def confusion(labels: Array, scores: Array, threshold: float) -> Confusion:
+    """Compare calls at a threshold with labels ``(n,)``."""
+    called, positive = scores >= threshold, labels == 1
+    hits = int((called & positive).sum())
+    recall = hits / max(int(positive.sum()), 1)
+    false_positive_rate = int((called & ~positive).sum()) / max(int((~positive).sum()), 1)
+    precision = hits / max(int(called.sum()), 1)
+    f1 = 2 * precision * recall / max(precision + recall, 1e-12)
+    g_mean = float(np.sqrt(recall * (1 - false_positive_rate)))
+    return Confusion(recall, false_positive_rate, precision, f1, g_mean)
+
+
+def sigmoid(logits: Array) -> NDArray[np.float64]:
+    """1 / (1 + exp(-logits)), without overflow."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * np.asarray(logits, dtype=np.float64))))
+
+
+def log_loss(labels: Array, probability: Array) -> float:
+    """Mean negative log-likelihood in nats."""
+    p = np.clip(probability, 1e-7, 1 - 1e-7)
+    return float(-np.mean(np.where(labels == 1, np.log(p), np.log1p(-p))))
+
+
+def brier(labels: Array, probability: Array) -> float:
+    """Mean squared difference of probability and label."""
+    return float(np.mean(np.square(probability - labels)))
+
+
+def bootstrap(
+    statistic: Callable[[NDArray[np.intp]], float], rows: int, draws: int = 1000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Standard error and the 2.5th and 97.5th percentile of ``statistic(indices)``.
+
+    Rows are drawn with replacement; draws in which the statistic is undefined (NaN) don't count.
+    """
+    rng = np.random.default_rng(seed)
+    values = np.array([statistic(rng.integers(0, rows, rows)) for _ in range(draws)])
+    values = values[np.isfinite(values)]
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(values.std()), float(low), float(high)

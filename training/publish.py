@@ -1,0 +1,116 @@
+"""Turn a finished run into a bundle in the model repository."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from models import features
+from models.bundle import file_entry, open_bundle
+from models.golden import Golden
+from models.manifest import (
+    CARD_FILE,
+    FIGURE_FILE,
+    GOLDEN_FILE,
+    INPUT,
+    MANIFEST_FILE,
+    MODEL_FILE,
+    OUTPUTS,
+    FeaturizerEntry,
+    Manifest,
+    Provenance,
+    Target,
+)
+from models.store import Repository
+from training.calibrate import THRESHOLD_RULES
+from training.card import model_card, reliability_svg
+from training.errors import ExportError
+from training.export import reopened, sign
+from training.golden_records import golden_records
+from training.network import layer_widths
+from training.run import Trained
+
+
+def publish(trained: Trained, repository: Repository) -> int:
+    """Publish the run's bundle as the model's next version, which is returned; nothing is promoted.
+
+    The bundle is opened and its golden rows are run from the staging folder first: what cannot be
+    served is never given a version.
+    """
+    dataset = trained.dataset
+
+    def write(folder: Path, version: int) -> None:
+        provenance = Provenance.model_validate(trained.provenance)
+        model = sign(
+            trained.model,
+            {"model": dataset.name, "version": str(version), "training_hash": provenance.training_hash},
+        )
+        featurizer = FeaturizerEntry.model_validate(
+            {
+                "identifier": trained.featurizer.identifier,
+                "parameters": trained.featurizer.parameters,
+            }
+        )
+        content = {
+            MODEL_FILE: model,
+            GOLDEN_FILE: _golden(model, featurizer).to_bytes(),
+            FIGURE_FILE: reliability_svg(
+                dataset.labels, trained.calibration.probability, dataset.targets
+            ),
+        }
+        manifest = _manifest(trained, version, featurizer, provenance)
+        content[CARD_FILE] = model_card(manifest, dataset.summary, trained.recipe.limits).encode()
+        entries = {name: file_entry(data) for name, data in content.items()}
+        content[MANIFEST_FILE] = (
+            manifest.model_copy(update={"files": entries}).model_dump_json(indent=1).encode() + b"\n"
+        )
+        for name, data in content.items():
+            (folder / name).write_bytes(data)
+        _rehearse(folder)
+
+    return repository.publish(dataset.name, write)
+
+
+def _manifest(
+    trained: Trained, version: int, featurizer: FeaturizerEntry, provenance: Provenance
+) -> Manifest:
+    network, dataset = trained.recipe.network, trained.dataset
+    return Manifest(
+        schema_version=1,
+        name=dataset.name,
+        version=version,
+        created=datetime.now(UTC).replace(microsecond=0),
+        task=trained.recipe.task,
+        description=trained.recipe.description,
+        featurizer=featurizer,
+        features=len(trained.featurizer.names),
+        targets=[
+            Target(name=name, threshold=threshold, slope=platt.slope, intercept=platt.intercept)
+            for name, threshold, platt in zip(
+                dataset.targets, trained.calibration.thresholds, trained.calibration.maps, strict=True
+            )
+        ],
+        threshold_rule=THRESHOLD_RULES[trained.recipe.threshold_rule],
+        members=list(trained.ensemble.members),
+        widths=list(layer_widths(network.shape, network.units, network.layers, len(dataset.targets))),
+        reference=trained.reference,
+        metrics=trained.metrics,
+        provenance=provenance,
+        files={},
+    )
+
+
+def _golden(model: bytes, entry: FeaturizerEntry) -> Golden:
+    records = golden_records(entry)
+    rows = features.create(entry.identifier, entry.parameters).featurize(records).rows
+    if len(rows) != len(records):
+        raise ExportError("the featurizer refused a golden record, which it must not")
+    probability, logit, taps = reopened(model, ()).run(list(OUTPUTS), {INPUT: rows})
+    return Golden(records, rows, probability, logit, taps)
+
+
+def _rehearse(folder: Path) -> None:
+    """Load the staged bundle as the service will, and run its golden rows."""
+    bundle = open_bundle(folder)
+    session = reopened(bundle.model, ())
+    bundle.check_golden(
+        lambda rows: dict(zip(OUTPUTS, session.run(list(OUTPUTS), {INPUT: rows}), strict=True))
+    )

@@ -1,0 +1,83 @@
+"""How each model is made: the network's recipe, its inputs' squashing, its ensemble.
+
+Every choice here was made on the folds; the commit that changed it says by how much.
+"""
+
+from dataclasses import asdict, dataclass
+
+from pydantic import JsonValue
+
+from training.calibrate import ThresholdRule
+from training.squash import Block
+from training.train import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecipe:
+    """Everything that decides a model besides its data and seed.
+
+    Each round trains one network without each fold. ``served`` rounds make the ensemble; the
+    others only show what the seed alone changes.
+    """
+
+    task: str
+    description: str
+    network: Recipe
+    blocks: tuple[Block, ...]
+    rounds: int
+    served: int
+    threshold_rule: ThresholdRule
+    limits: str
+
+    def configuration(self) -> dict[str, JsonValue]:
+        """The recipe as JSON, for the manifest."""
+        document: dict[str, JsonValue] = asdict(self)
+        for prose in ("task", "description", "limits"):
+            del document[prose]
+        document["blocks"] = [asdict(block) for block in self.blocks]
+        return document
+
+
+HTRU2 = ModelRecipe(
+    task="binary classification of pulsar candidates",
+    description="Probability that a candidate of a pulsar survey is a pulsar, from four moments"
+    " each of its integrated profile and of its DM-SNR curve.",
+    network=Recipe(units=64, layers=4, learning_rate=2e-3, weight_decay=1e-2, epochs=20),
+    blocks=(Block(prefix="", power="fit", limit=4.0),),
+    rounds=3,
+    served=1,
+    threshold_rule="f1",
+    limits="Trained on candidates of one survey (HTRU Medlat, Parkes) as one pipeline made them."
+    " Another survey's receiver, folding software or mix of candidates shifts the eight numbers:"
+    " watch the activation health, and recalibrate. A probability is a rank for follow-up, not a"
+    " discovery.",
+)
+
+TOX21 = ModelRecipe(
+    task="multi-label classification of molecules, 12 assays",
+    description="Probability that a compound is active in each of the 12 assays of the Tox21 Data"
+    " Challenge 2014, from its SMILES.",
+    network=Recipe(
+        units=512,
+        layers=8,
+        dropout=0.05,
+        input_dropout=0.3,
+        learning_rate=1e-3,
+        weight_decay=1e-2,
+        epochs=15,
+    ),
+    blocks=(
+        Block(prefix="ecfp", power=0.0, limit=1.0, weight=0.4),
+        Block(prefix="maccs", power=1.0, limit=1.0, weight=0.7),
+        Block(prefix="", power="fit", limit=1.0, weight=1.0),
+    ),
+    rounds=1,
+    served=1,
+    threshold_rule="youden",
+    limits="An assay's activity is not toxicity in man, and inactivity is not safety. Activity was"
+    " measured in cell lines at the programme's concentrations; metabolites were not. Compounds"
+    " unlike the training set (peptides, inorganics, polymers, large lipids) are answered, with a"
+    " small p-value: read it. Stereochemistry and counter-ions play no part in the answer.",
+)
+
+RECIPES = {"htru2": HTRU2, "tox21": TOX21}

@@ -1,0 +1,146 @@
+"""One training run: data, features, fold ensemble, calibration, metrics, reference, graph."""
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from models.features import Featurizer
+from models.reference import MemberReference, fit_member
+from training.calibrate import Calibration, calibrate
+from training.data import Dataset, featurizer_for
+from training.ensemble import Ensemble, Watch, fit_ensemble, out_of_fold
+from training.errors import DataError
+from training.export import ServedEnsemble, export
+from training.metrics import mean_auc
+from training.recipes import ModelRecipe
+from training.report import metrics
+from training.squash import fit_squash
+
+_LIBRARIES = ("torch", "onnx", "numpy", "scipy", "rdkit")
+
+#: Rows on which the exported graph is compared with torch.
+_PARITY_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """All that a run made and a bundle needs.
+
+    ``out_of_fold`` are uncalibrated logits ``(n, T)``, each by members that never saw the row.
+    """
+
+    dataset: Dataset
+    recipe: ModelRecipe
+    featurizer: Featurizer
+    ensemble: Ensemble
+    calibration: Calibration
+    out_of_fold: NDArray[np.float64]
+    reference: list[MemberReference]
+    metrics: dict[str, JsonValue]
+    model: bytes
+    provenance: dict[str, JsonValue]
+
+
+def train_model(
+    dataset: Dataset, recipe: ModelRecipe, seed: int, say: Callable[[str], None], watch: Watch
+) -> Trained:
+    """Train, calibrate, evaluate and export; ``say`` is told each stage, ``watch`` each epoch."""
+    began = time.monotonic()
+    featurizer = featurizer_for(dataset)
+    say(f"featurizing {len(dataset)} rows with {featurizer.identifier}")
+    raw = feature_rows(dataset, featurizer)
+    squash = fit_squash(raw, featurizer.names, recipe.blocks)
+    with torch.no_grad():
+        rows = squash(torch.from_numpy(raw)).numpy()
+
+    say(f"training {recipe.rounds} networks without each fold, {rows.shape[1]} features")
+    trained = fit_ensemble(
+        rows,
+        dataset.labels,
+        dataset.folds,
+        recipe.network,
+        rounds=recipe.rounds,
+        seed=seed,
+        watch=watch,
+    )
+    ensemble = trained.rounds(0, recipe.served)
+    logits = out_of_fold(ensemble.member_logits(rows), ensemble.members, dataset.folds)
+
+    say("calibrating and evaluating out-of-fold")
+    calibration = calibrate(dataset.labels, logits, dataset.folds, recipe.threshold_rule)
+    figures = metrics(
+        dataset.labels,
+        calibration.probability,
+        dataset.targets,
+        calibration.thresholds,
+        dataset.folds,
+    )
+    figures["mean_auc_by_seed"] = _by_seed(dataset, trained, rows, recipe.rounds)
+    reference = [
+        fit_member(ensemble.member_taps(rows[dataset.folds == member.fold], number))
+        for number, member in enumerate(ensemble.members)
+    ]
+
+    say("exporting to ONNX and comparing with torch")
+    model = export(ServedEnsemble(squash, ensemble, calibration.maps), raw[:_PARITY_ROWS])
+    return Trained(
+        dataset,
+        recipe,
+        featurizer,
+        ensemble,
+        calibration,
+        logits,
+        reference,
+        figures,
+        model,
+        _provenance(dataset, recipe, ensemble, time.monotonic() - began),
+    )
+
+
+def feature_rows(dataset: Dataset, featurizer: Featurizer) -> NDArray[np.float32]:
+    """Featurize a whole data set; a record that the featurizer refuses is an error here."""
+    made = featurizer.featurize(dataset.records)
+    if len(made.rows) != len(dataset):
+        refused = len(dataset) - len(made.rows)
+        raise DataError(f"{dataset.name}: the featurizer refused {refused} of {len(dataset)} records")
+    return made.rows
+
+
+def _by_seed(dataset: Dataset, trained: Ensemble, rows: NDArray[np.float32], rounds: int) -> JsonValue:
+    """Out-of-fold mean AUC of each training round alone: the spread that seeds make."""
+    singles = [trained.rounds(number, number + 1) for number in range(rounds)]
+    return [
+        mean_auc(dataset.labels, out_of_fold(one.member_logits(rows), one.members, dataset.folds))
+        for one in singles
+    ]
+
+
+def _provenance(
+    dataset: Dataset, recipe: ModelRecipe, ensemble: Ensemble, seconds: float
+) -> dict[str, JsonValue]:
+    libraries: dict[str, JsonValue] = {name: version(name) for name in _LIBRARIES}
+    # The GPU build is a distribution of another name; the module tells for both.
+    libraries["onnxruntime"] = onnxruntime.__version__
+    libraries["python"] = platform.python_version()
+    document: dict[str, JsonValue] = {
+        "configuration": recipe.configuration(),
+        "data": dict(dataset.sources),
+        "fold_rule": "first 8 bytes of sha256 of the row's key, modulo 5",
+        "libraries": libraries,
+    }
+    seeds = [member.seed for member in ensemble.members]
+    text = json.dumps([dataset.name, document, seeds], sort_keys=True)
+    return document | {
+        "training_hash": hashlib.sha256(text.encode()).hexdigest(),
+        "seconds": round(seconds, 1),
+    }

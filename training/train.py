@@ -1,0 +1,112 @@
+"""Train one network. The loop is below, whole; everything else here prepares it."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from training.metrics import mean_auc
+from training.network import SelfNormalizingNetwork, Shape, layer_widths
+
+Array32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The hyperparameters of one network and its training."""
+
+    shape: Shape = "rectangular"
+    units: int = 64
+    layers: int = 4
+    dropout: float = 0.0
+    input_dropout: float = 0.0
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    batch_size: int = 256
+    epochs: int = 20
+
+    def build(self, features: int, targets: int) -> SelfNormalizingNetwork:
+        """Return a freshly initialised network."""
+        widths = layer_widths(self.shape, self.units, self.layers, targets)
+        return SelfNormalizingNetwork(features, widths, targets, self.dropout, self.input_dropout)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What an epoch showed: mean loss, and AUC and layer variances of the held-out rows."""
+
+    epoch: int
+    loss: float
+    auc: float
+    variances: tuple[float, ...]
+
+
+def masked_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean binary cross-entropy over the measured entries; NaN labels have no part in it."""
+    measured = ~torch.isnan(labels)
+    return nn.functional.binary_cross_entropy_with_logits(logits[measured], labels[measured])
+
+
+def train(
+    rows: Array32,
+    labels: Array32,
+    held_out: tuple[Array32, Array32],
+    recipe: Recipe,
+    seed: int,
+    report: Callable[[Progress], None],
+) -> SelfNormalizingNetwork:
+    """Train a network on squashed rows ``(n, F)`` and labels ``(n, T)``, NaN where not measured.
+
+    The held-out rows and labels are watched, never learned from. The same seed gives the same
+    network on the same machine.
+    """
+    torch.manual_seed(seed)
+    x, y = torch.from_numpy(rows), torch.from_numpy(labels)
+    network = recipe.build(x.shape[1], y.shape[1])
+    optimizer = _optimizer(network, recipe)
+    steps = recipe.epochs * math.ceil(len(x) / recipe.batch_size)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for epoch in range(recipe.epochs):
+        network.train()
+        losses = []
+        for batch in torch.randperm(len(x)).split(recipe.batch_size):
+            loss = masked_loss(network(x[batch]), y[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            losses.append(loss.item())
+        report(_watch(network, epoch + 1, losses, held_out))
+    return network.eval()
+
+
+def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Weight decay pulls on weights only: a decayed bias would shift a layer's mean."""
+    weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    biases = [parameter for parameter in network.parameters() if parameter.ndim == 1]
+    groups = [
+        {"params": weights, "weight_decay": recipe.weight_decay},
+        {"params": biases, "weight_decay": 0.0},
+    ]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+    return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9)
+
+
+@torch.no_grad()
+def _watch(
+    network: SelfNormalizingNetwork,
+    epoch: int,
+    losses: list[float],
+    held_out: tuple[Array32, Array32],
+) -> Progress:
+    network.eval()
+    rows, labels = torch.from_numpy(held_out[0]), held_out[1]
+    variances = tuple(float(layer.var()) for layer in network.activations(rows[:512]))
+    return Progress(epoch, float(np.mean(losses)), mean_auc(labels, network(rows).numpy()), variances)
