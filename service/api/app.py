@@ -1,0 +1,131 @@
+"""Puts the routes together."""
+
+from importlib.resources import files
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import HTMLResponse
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.api import health, metrics
+from service.api.documents import (
+    ErrorAnswer,
+    InputsAnswer,
+    InputsRequest,
+    Metadata,
+    SmilesAnswer,
+    SmilesRequest,
+)
+from service.api.edge import Edge, trace_of
+from service.api.predict import DEFAULT_SMILES_MODEL, Predict
+from service.api.problems import Problem, problem_of, send_problem
+from service.catalog import Catalog
+from service.errors import ServiceError
+from service.predictor import Predictor
+from service.telemetry import Telemetry
+
+_ERRORS = {
+    400: "The body is not JSON.",
+    404: "No such model.",
+    413: "More bytes or records than the service takes at once.",
+    415: "Not application/json.",
+    422: "The request makes no sense as a whole.",
+    429: "Too much work is waiting; Retry-After says when to come back.",
+    503: "The model cannot answer now.",
+}
+
+_SENTENCES = {
+    404: "there is nothing at this address; GET /docs lists what there is",
+    405: "this address does not take this method; GET /docs lists what it takes",
+}
+
+#: The start page brings everything it needs with it.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def create_app(
+    catalog: Catalog, predictor: Predictor, telemetry: Telemetry, *, max_rows: int, max_bytes: int
+) -> ASGIApp:
+    """Build the ASGI application over a catalog."""
+    app = FastAPI(
+        title="SNN serving",
+        description="Self-normalizing networks for toxicity and pulsars, and how healthy they are.",
+        version="1",
+        openapi_tags=[{"name": "predict"}, {"name": "health"}, {"name": "metrics"}],
+    )
+    predict = Predict(predictor, max_bytes)
+    app.include_router(_predict_route())
+    app.include_router(health.routes(catalog))
+    app.include_router(metrics.routes(catalog, telemetry))
+    app.include_router(_pages(catalog, max_rows))
+    app.add_exception_handler(ServiceError, _answer_error)
+    app.add_exception_handler(HTTPException, _answer_error)
+    known = [route.path for route in app.routes if isinstance(route, Route) and "{" not in route.path]
+    return Edge(app, {("POST", "/predict"): predict}, known, telemetry)
+
+
+def _predict_route() -> APIRouter:
+    """Describe ``/predict``; the edge answers it before the router is asked."""
+    router = APIRouter(tags=["predict"])
+
+    @router.post(
+        "/predict",
+        summary="Predict molecules or pulsar candidates",
+        responses={
+            status: {"model": ErrorAnswer, "description": text} for status, text in _ERRORS.items()
+        },
+    )
+    async def predict(request: SmilesRequest | InputsRequest) -> SmilesAnswer | InputsAnswer:
+        raise NotImplementedError(request)
+
+    return router
+
+
+def _pages(catalog: Catalog, max_rows: int) -> APIRouter:
+    router = APIRouter()
+    page = (files("service") / "web" / "index.html").read_text(encoding="utf-8")
+
+    @router.get("/", include_in_schema=False, response_class=HTMLResponse)
+    async def start() -> HTMLResponse:
+        return HTMLResponse(page, headers={"content-security-policy": _POLICY})
+
+    @router.get(
+        "/metadata",
+        tags=["predict"],
+        summary="The molecule model, as the Tox21 leaderboard asks",
+        responses={503: {"model": ErrorAnswer}},
+    )
+    async def metadata() -> Metadata:
+        served = catalog.get(DEFAULT_SMILES_MODEL)
+        return Metadata(
+            name=served.manifest.name,
+            version=str(served.manifest.version),
+            max_batch_size=max_rows,
+            tox_endpoints=list(served.targets),
+        )
+
+    return router
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    """Give errors of the router and of the slower routes the service's shape."""
+    if isinstance(error, HTTPException):
+        headers = [(k.lower().encode(), v.encode()) for k, v in (error.headers or {}).items()]
+        problem = Problem(
+            error.status_code, _SENTENCES.get(error.status_code, str(error.detail)), headers
+        )
+    else:
+        problem = problem_of(error)
+    return _ProblemResponse(problem)
+
+
+class _ProblemResponse(Response):
+    """A ``Problem`` as Starlette's handlers want it."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(status_code=problem.status)
+        self._problem = problem
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send_problem(send, self._problem, trace_of(scope).request_id.decode())

@@ -1,0 +1,123 @@
+"""The shapes of requests and answers, for the OpenAPI document. Nothing is validated by these."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+Probabilities = Annotated[dict[str, float], Field(description="Calibrated probability of each target.")]
+
+
+class SmilesRequest(BaseModel):
+    """Molecules, answered by SMILES as the Tox21 leaderboard asks, and in order."""
+
+    smiles: Annotated[list[str], Field(min_length=1, examples=[["CCO", "c1ccccc1O"]])]
+    model: Annotated[str, Field(description="A model that takes SMILES.")] = "tox21"
+
+
+class NamedCandidate(BaseModel):
+    """A pulsar candidate by name."""
+
+    profile_mean: float
+    profile_stdev: float
+    profile_skewness: float
+    profile_kurtosis: float
+    dm_mean: float
+    dm_stdev: float
+    dm_skewness: float
+    dm_kurtosis: float
+
+
+Candidate = Annotated[list[float], Field(min_length=8, max_length=8)]
+
+
+class InputsRequest(BaseModel):
+    """Records for any model: SMILES, or pulsar candidates as eight numbers or by name."""
+
+    model: Annotated[str, Field(examples=["htru2"])]
+    inputs: Annotated[
+        list[Candidate | NamedCandidate | str],
+        Field(
+            min_length=1,
+            examples=[[[140.56, 55.68, -0.23, -0.70, 3.20, 19.11, 7.98, 74.24]]],
+        ),
+    ]
+
+
+class OkResult(BaseModel):
+    """A record that was predicted."""
+
+    status: Literal["ok"]
+    probability: Probabilities
+    call: Annotated[dict[str, bool], Field(description="Whether it reaches the target's threshold.")]
+    p_value: Annotated[
+        float,
+        Field(description="Share of training-like records whose activations are as unusual as these."),
+    ]
+    smiles: Annotated[str | None, Field(description="The SMILES as it was sent.")] = None
+    parent: Annotated[str | None, Field(description="The molecule that was predicted.")] = None
+    removed: Annotated[list[str] | None, Field(description="Fragments that were left out.")] = None
+
+
+class ErrorResult(BaseModel):
+    """A record that could not be predicted; the others were."""
+
+    status: Literal["error"]
+    message: str
+    smiles: str | None = None
+
+
+class ModelInfo(BaseModel):
+    """Which model answered."""
+
+    name: str
+    version: str
+
+
+class SmilesAnswer(BaseModel):
+    """The answer to ``SmilesRequest``; ``predictions`` is null for what could not be read."""
+
+    predictions: dict[str, Probabilities | None]
+    model_info: ModelInfo
+    results: list[OkResult | ErrorResult]
+
+
+class InputsAnswer(BaseModel):
+    """The answer to ``InputsRequest``, one result per record in order."""
+
+    model: str
+    version: str
+    results: list[OkResult | ErrorResult]
+
+
+class ErrorAnswer(BaseModel):
+    """Any error."""
+
+    error: Annotated[str, Field(description="What is wrong, where, and what to do.")]
+    request_id: str
+
+
+class Ready(BaseModel):
+    """Readiness of one model; ``error`` tells why the promoted version was refused, if it was."""
+
+    version: str | None
+    provider: str | None
+    ready: bool
+    error: str | None
+
+
+class ReadyAnswer(BaseModel):
+    """Readiness of the service and of every model."""
+
+    ready: bool
+    draining: bool
+    error: str | None
+    models: dict[str, Ready]
+
+
+class Metadata(BaseModel):
+    """The Tox21 leaderboard's description of a model."""
+
+    name: str
+    version: str
+    max_batch_size: int
+    tox_endpoints: list[str]

@@ -1,0 +1,129 @@
+"""The outermost layer: request ids, error answers, counting, and one log line per request.
+
+Plain ASGI: Starlette's ``BaseHTTPMiddleware`` runs each request in a task of its own and hides
+disconnects. Routes that must be fast are called from here without a walk through the router.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from itertools import count
+from os import urandom
+from time import perf_counter
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.problems import Disconnected, Problem, problem_of, send_problem
+from service.logs import get_logger, place_of
+from service.predictor import Stages
+from service.telemetry import Telemetry
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_CLOSED_BY_CLIENT = 499  # nginx's number: there was nobody left to be answered
+
+_log = get_logger()
+_prefix = urandom(6).hex()
+_number = count(1)
+
+
+class Trace:
+    """What is noted of one request on its way."""
+
+    __slots__ = ("encode", "model", "read", "request_id", "rows", "stages", "status")
+
+    def __init__(self, request_id: bytes) -> None:
+        self.request_id = request_id
+        self.status = 0
+        self.model: str | None = None
+        self.rows = 0
+        self.read = self.encode = 0.0
+        self.stages: Stages | None = None
+
+
+def trace_of(scope: Scope) -> Trace:
+    """Return the request's trace."""
+    trace: Trace = scope["snn.trace"]
+    return trace
+
+
+class Edge:
+    """Wraps the application."""
+
+    def __init__(
+        self, app: ASGIApp, direct: Mapping[tuple[str, str], ASGIApp], telemetry: Telemetry
+    ) -> None:
+        """``direct`` maps a method and an exact path to an application that answers it.
+
+        ``known`` are the paths that may be named in metrics and logs as they were sent.
+        """
+        self._known = frozenset(known)
+        self._app = app
+        self._direct = direct
+        self._telemetry = telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, whatever happens."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        trace = scope["snn.trace"] = Trace(_request_id(scope))
+
+        async def send_and_note(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                trace.status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", trace.request_id)]
+            await send(message)
+
+        app = self._direct.get((scope["method"], scope["path"]), self._app)
+        failure: dict[str, Any] = {}
+        try:
+            await app(scope, receive, send_and_note)
+        except Disconnected:
+            trace.status = _CLOSED_BY_CLIENT
+        except Exception as error:  # noqa: BLE001 - nothing below may end in a traceback to the client
+            problem = problem_of(error)
+            if problem.status == 500:
+                cause = error.__cause__ or error
+                failure = {"kind": type(cause).__name__, "place": place_of(cause)}
+            if not trace.status:
+                await send_problem(send_and_note, problem, trace.request_id.decode())
+            if not isinstance(error, Problem):
+                failure["refusal"] = type(error).__name__
+        self._finish(scope, trace, perf_counter() - started, failure)
+
+    def _finish(self, scope: Scope, trace: Trace, seconds: float, failure: dict[str, Any]) -> None:
+        route = self._route(scope)
+        self._telemetry.answered(route, trace.status, seconds)
+        details: dict[str, Any] = {
+            "request_id": trace.request_id.decode(),
+            "method": scope["method"],
+            "route": route,
+            "status": trace.status,
+            "seconds": round(seconds, 6),
+        }
+        if trace.model is not None:
+            details |= {"model": trace.model, "rows": trace.rows, "read": round(trace.read, 6)}
+        if trace.stages is not None:
+            details["featurize"] = round(trace.stages.featurize, 6)
+            details["queue"] = round(trace.stages.queue, 6)
+            details["infer"] = round(trace.stages.infer, 6)
+            details["encode"] = round(trace.encode, 6)
+        if "kind" in failure:
+            _log.error("request", **details, **failure)
+        else:
+            _log.info("request", **details, **failure)
+
+    def _route(self, scope: Scope) -> str:
+        """The route's template: a path could hold anything, and would make a label for each."""
+        if scope["path"] in self._known:
+            return str(scope["path"])
+        return str(getattr(scope.get("route"), "path", "unmatched"))
+
+
+def _request_id(scope: Scope) -> bytes:
+    """The client's own id where it is a sane one, or else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
+            return bytes(value)
+    return b"%s-%08x" % (_prefix.encode(), next(_number))

@@ -1,0 +1,147 @@
+"""Liveness, readiness, and what the models' activations look like."""
+
+import math
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Response
+
+from models.moments import Moments
+from service.api.documents import ErrorAnswer, ReadyAnswer
+from service.catalog import Catalog, ModelState, ServedModel
+from service.monitor import comparable_part, layer_statistics
+
+
+def routes(catalog: Catalog) -> APIRouter:
+    """The health routes over a catalog."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/health/live", summary="Whether the process answers at all")
+    async def live() -> dict[str, bool]:
+        return {"live": True}
+
+    @router.get("/healthz", summary="The same, as the Tox21 leaderboard asks")
+    async def healthz() -> dict[str, bool]:
+        return {"ok": True}
+
+    @router.get(
+        "/health/ready",
+        summary="Whether every promoted model can answer",
+        response_model=ReadyAnswer,
+        responses={503: {"model": ReadyAnswer}},
+    )
+    async def ready() -> Response:
+        states = catalog.states().items()
+        document = {
+            "ready": catalog.ready,
+            "draining": catalog.draining,
+            "error": catalog.trouble or (None if states else "no model is promoted"),
+            "models": {name: _readiness(state) for name, state in states},
+        }
+        return _json(document, 200 if catalog.ready else 503)
+
+    @router.get("/health/activations", summary="The activation health of every model")
+    async def activations() -> Response:
+        models = {
+            name: _activations(state.served, state)
+            for name, state in catalog.states().items()
+            if state.served is not None
+        }
+        return _json({"models": models})
+
+    @router.get(
+        "/health/activations/{model}",
+        summary="Live per-layer statistics beside the reference, and a verdict",
+        responses={404: {"model": ErrorAnswer}, 503: {"model": ErrorAnswer}},
+    )
+    async def activations_of(model: str) -> Response:
+        served = catalog.get(model)
+        return _json(_activations(served, catalog.state(model)))
+
+    return router
+
+
+def _json(document: dict[str, Any], status: int = 200) -> Response:
+    headers = {"cache-control": "no-store"}
+    content = msgspec.json.encode(document)
+    return Response(content, status, headers, media_type="application/json")
+
+
+def _readiness(state: ModelState) -> dict[str, Any]:
+    served = state.served
+    error = state.error
+    if served is None and error is None:
+        error = "it is loading"
+    return {
+        "version": None if served is None else str(served.manifest.version),
+        "provider": None if served is None else served.session.provider,
+        "ready": state.ready,
+        "error": error,
+    }
+
+
+def _activations(served: ServedModel, state: ModelState) -> dict[str, Any]:
+    """The document of DESIGN's shape. Members count from 0, as in the manifest; layers from 1."""
+    health = served.monitor.health()
+    judgement, first = health.judgement, health.judgement.first_departing
+    return {
+        "model": served.manifest.name,
+        "version": str(served.manifest.version),
+        "verdict": judgement.verdict,
+        "reason": judgement.reason,
+        "since": _time(health.since),
+        "origin": judgement.origin,
+        "first_departing": None if first is None else {"member": first[0], "layer": first[1] + 1},
+        "integrity": {"ok": state.intact, "checked_at": _time(state.checked_at)},
+        "window": judgement.window,
+        "windows": {
+            name: {
+                "rows": moments.count,
+                "effect": _number(health.effects[name].largest) if moments.count else None,
+            }
+            for name, moments in health.windows.items()
+        },
+        "rows_not_finite": health.not_finite,
+        "members": _members(served, health.windows[judgement.window or "start"]),
+    }
+
+
+def _members(served: ServedModel, moments: Moments) -> list[dict[str, Any]]:
+    """Every member's layers in one window, beside the reference."""
+    reference = served.monitor.reference
+    effects = reference.effects(comparable_part(moments)).by_layer
+    live = layer_statistics(moments)
+    seen = moments.count > 0
+    members = []
+    for number, expected in enumerate(reference.members):
+        layers = []
+        for layer in range(reference.layers):
+            mean, variance, saturated = (
+                _number(values[number, layer]) if seen else None for values in live
+            )
+            layers.append(
+                {
+                    "layer": layer + 1,
+                    "mean": mean,
+                    "variance": variance,
+                    "saturated": saturated,
+                    "reference": {
+                        "mean": expected.mean[layer],
+                        "variance": expected.variance[layer],
+                        "saturated": expected.saturated[layer],
+                    },
+                    "effect": _number(effects[number, layer]) if seen else None,
+                }
+            )
+        members.append({"layers": layers})
+    return members
+
+
+def _number(value: float) -> float | None:
+    """A number that JSON has, to six significant digits."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="milliseconds")

@@ -1,0 +1,82 @@
+"""Errors as the client sees them: ``{"error": "one sentence", "request_id": "…"}``."""
+
+from collections.abc import Sequence
+from math import ceil
+from typing import Any
+
+import msgspec
+from starlette.types import Send
+
+from service.errors import (
+    DeadlineMissed,
+    InferenceFailed,
+    InvalidRequest,
+    ModelNotFound,
+    ModelNotReady,
+    Overloaded,
+    ServiceError,
+    TooLarge,
+)
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+_STATUS: dict[type[ServiceError], int] = {
+    InvalidRequest: 422,
+    TooLarge: 413,
+    ModelNotFound: 404,
+    ModelNotReady: 503,
+    Overloaded: 429,
+    DeadlineMissed: 503,
+    InferenceFailed: 500,
+}
+
+
+class Problem(Exception):
+    """An error that only HTTP has: a malformed body, a wrong content type, a disconnect."""
+
+    def __init__(self, status: int, message: str, headers: Headers = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+
+
+class Disconnected(Exception):
+    """The client went away; there is nobody to answer."""
+
+
+def problem_of(error: Exception) -> Problem:
+    """Translate an error of the core; an unforeseen one becomes a 500 that tells nothing of it."""
+    match error:
+        case Problem():
+            return error
+        case Overloaded():
+            # Retry-After is in whole seconds; less than one would invite everybody back at once.
+            after = str(max(1, ceil(error.retry_after))).encode()
+            return Problem(429, f"{error}; try again later", [(b"retry-after", after)])
+        case ModelNotReady() | DeadlineMissed():
+            return Problem(503, str(error), [(b"retry-after", b"1")])
+        case ServiceError() if type(error) in _STATUS:
+            return Problem(_STATUS[type(error)], str(error))
+        case _:
+            return Problem(500, "the service failed; its log says where, under this request id")
+
+
+async def send_json(send: Send, status: int, content: bytes, headers: Headers = ()) -> None:
+    """Send a whole JSON answer."""
+    start: dict[str, Any] = {
+        "type": "http.response.start",
+        "status": status,
+        "headers": [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(content)).encode()),
+            *headers,
+        ],
+    }
+    await send(start)
+    await send({"type": "http.response.body", "body": content})
+
+
+async def send_problem(send: Send, problem: Problem, request_id: str) -> None:
+    """Send an error in the service's shape."""
+    content = msgspec.json.encode({"error": str(problem), "request_id": request_id})
+    await send_json(send, problem.status, content, problem.headers)

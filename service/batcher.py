@@ -1,0 +1,243 @@
+"""Gathers rows of many requests into batches, without making anybody wait for a timer.
+
+Whatever has arrived when the model becomes free is the next batch: requests that one turn of the
+event loop has parsed share a run, a lone request runs at once. A request larger than a batch is
+split, and takes turns with the requests behind it; its pieces are put together in order.
+
+A run shorter than a hop to another thread happens on the event loop; longer ones go to the model's
+single thread. Every submission has a future of its own, so a cancelled client, a failing batch and
+a missed deadline each concern those rows alone.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter, thread_time
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import DeadlineMissed, InferenceFailed, Overloaded
+from service.pace import Pace
+
+Rows = NDArray[np.float32]
+Outputs = Mapping[str, NDArray[np.floating]]
+Compute = Callable[[Rows], Outputs]
+
+
+class Observer(Protocol):
+    """Who counts the batches."""
+
+    def computed(self, rows: int, seconds: float) -> None:
+        """A batch of so many rows took so long."""
+
+    def queued(self, seconds: float) -> None:
+        """A submission's first row waited so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``batch_rows`` per run; ``queue_rows`` may wait; runs up to ``inline_seconds`` don't hop."""
+
+    batch_rows: int = 256
+    queue_rows: int = 32_768
+    inline_seconds: float = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The outputs of one submission's rows, and where their time went."""
+
+    outputs: Outputs
+    queue_seconds: float
+    compute_seconds: float
+
+
+class _Entry:
+    """One submission: its rows, how far they are, and who waits for them."""
+
+    __slots__ = ("arrived", "compute", "deadline", "future", "pieces", "rows", "started", "taken")
+
+    def __init__(self, rows: Rows, future: asyncio.Future[Answer], deadline: float) -> None:
+        self.rows, self.future, self.deadline = rows, future, deadline
+        self.arrived = perf_counter()
+        self.started = 0.0
+        self.compute = 0.0
+        self.taken = 0
+        self.pieces: list[Outputs] = []
+
+
+#: One entry's part in a batch: its next rows.
+_Share = tuple[_Entry, Rows]
+
+
+class Batcher:
+    """Batches for one model. All methods belong to the event loop's thread."""
+
+    def __init__(
+        self, compute: Compute, lane: Executor | None, observer: Observer, limits: Limits, pace: Pace
+    ) -> None:
+        """``lane`` runs what is too long for the loop; ``pace`` knows how long runs take.
+
+        Without a lane everything runs on the loop.
+        """
+        self._compute = compute
+        self._lane = lane
+        self._observer = observer
+        self._limits = limits
+        self._pace = pace
+        self._entries: deque[_Entry] = deque()
+        self._waiting = 0
+        self._scheduled = False
+        self._hopping = False
+
+    @property
+    def waiting(self) -> int:
+        """Rows that wait for a run."""
+        return self._waiting
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing runs."""
+        return not self._entries and not self._hopping
+
+    async def run(self, rows: Rows, *, deadline: float | None = None, admitted: bool = False) -> Answer:
+        """Return the outputs for rows of shape ``(n, F)``, n >= 1, in their order.
+
+        ``deadline`` is a time of ``perf_counter``. ``admitted`` rows belong to a request that was
+        let in before, and are not turned away. Raises ``Overloaded``, ``DeadlineMissed`` or
+        ``InferenceFailed``.
+        """
+        count = len(rows)
+        # A request larger than the queue may have it to itself.
+        if self._waiting and self._waiting + count > self._limits.queue_rows and not admitted:
+            raise Overloaded(
+                f"{self._waiting} rows are waiting, {self._limits.queue_rows} may",
+                self._pace.expect(self._limits.batch_rows) * self._waiting / self._limits.batch_rows,
+            )
+        loop = asyncio.get_running_loop()
+        entry = _Entry(rows, loop.create_future(), np.inf if deadline is None else deadline)
+        self._entries.append(entry)
+        self._waiting += count
+        self._schedule(loop)
+        try:
+            return await entry.future
+        except asyncio.CancelledError:
+            self._forget(entry)  # at once: the client is gone, and its room is free for others
+            raise
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._scheduled and not self._hopping:
+            self._scheduled = True
+            loop.call_soon(self._pull)
+
+    def _pull(self) -> None:
+        """Take what is waiting and run it, here or in the lane."""
+        self._scheduled = False
+        shares = self._take()
+        if not shares:
+            return
+        started = perf_counter()
+        loop = asyncio.get_running_loop()
+        try:
+            for entry, _ in shares:
+                if not entry.started:
+                    entry.started = started
+                    self._observer.queued(started - entry.arrived)
+            rows = shares[0][1] if len(shares) == 1 else np.concatenate([part for _, part in shares])
+            if self._lane is None or self._pace.expect(len(rows)) <= self._limits.inline_seconds:
+                self._settle(shares, self._measured(rows), perf_counter() - started)
+            else:
+                job = loop.run_in_executor(self._lane, self._measured, rows)
+                self._hopping = True
+                job.add_done_callback(partial(self._landed, shares, started))
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting
+            self._fail(shares, error)
+        if self._entries:
+            self._schedule(loop)  # not a loop here: other work has its turn in between
+
+    def _landed(self, shares: list[_Share], started: float, job: asyncio.Future[Outputs]) -> None:
+        """Take a run back from the lane."""
+        self._hopping = False
+        try:
+            self._settle(shares, job.result(), perf_counter() - started)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - as above
+            self._fail(shares, error)
+        if self._entries and not self._scheduled:
+            self._pull()
+
+    def _take(self) -> list[_Share]:
+        """Share out the next batch: first come, first served, large requests taking turns."""
+        shares: list[_Share] = []
+        room = self._limits.batch_rows
+        now = perf_counter()
+        for _ in range(len(self._entries)):
+            entry = self._entries.popleft()
+            left = len(entry.rows) - entry.taken
+            if entry.future.done() or now > entry.deadline:
+                self._waiting -= left
+                if not entry.future.done():
+                    waited = f"the deadline passed after {now - entry.arrived:.3f} s of waiting"
+                    entry.future.set_exception(DeadlineMissed(waited))
+                continue
+            count = min(left, room)
+            whole = count == len(entry.rows)
+            shares.append((entry, entry.rows if whole else entry.rows[entry.taken :][:count]))
+            entry.taken += count
+            self._waiting -= count
+            room -= count
+            if count < left:
+                self._entries.append(entry)
+            if not room:
+                break
+        return shares
+
+    def _measured(self, rows: Rows) -> Outputs:
+        """Compute, and learn how long it took.
+
+        Processor time: what other threads took meanwhile says nothing about the model.
+        """
+        started = thread_time()
+        outputs = self._compute(rows)
+        self._pace.learn(len(rows), thread_time() - started)
+        return outputs
+
+    def _settle(self, shares: list[_Share], outputs: Outputs, seconds: float) -> None:
+        """Hand every entry its rows; answer those that are complete."""
+        start = 0
+        for entry, part in shares:
+            stop = start + len(part)
+            alone = len(shares) == 1
+            piece = outputs if alone else {name: array[start:stop] for name, array in outputs.items()}
+            start = stop
+            entry.pieces.append(piece)
+            entry.compute += seconds
+            if entry.taken == len(entry.rows) and not entry.future.done():
+                waited = entry.started - entry.arrived
+                entry.future.set_result(Answer(_joined(entry.pieces), waited, entry.compute))
+        self._observer.computed(start, seconds)
+
+    def _fail(self, shares: list[_Share], error: BaseException) -> None:
+        """Answer every entry of a failed batch, and forget what of them still waits."""
+        for entry, _ in shares:
+            self._forget(entry)
+            if not entry.future.done():
+                failure = InferenceFailed("the network could not be computed")
+                failure.__cause__ = error
+                entry.future.set_exception(failure)
+
+    def _forget(self, entry: _Entry) -> None:
+        """Drop what of an entry still waits."""
+        if entry in self._entries:
+            self._entries.remove(entry)
+            self._waiting -= len(entry.rows) - entry.taken
+
+
+def _joined(pieces: list[Outputs]) -> Outputs:
+    if len(pieces) == 1:
+        return pieces[0]
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}

@@ -1,0 +1,63 @@
+"""Everything that can go wrong while serving, as the core sees it.
+
+    ServiceError
+    ├── SettingsError       a setting that cannot be honoured; the service does not start
+    ├── DeviceUnavailable   the device that was asked for does not work; the service does not start
+    ├── InvalidRequest      understood, but not something that a model can be asked
+    ├── TooLarge            more rows or bytes than the service takes at once
+    ├── ModelNotFound       no such model here
+    ├── ModelNotReady       the model is there but cannot answer now
+    ├── Overloaded          the queue is full; knows when to try again
+    ├── DeadlineMissed      the answer would have come too late, so it was not computed
+    └── InferenceFailed     the network raised; nothing that the client did
+
+A bad *record* is none of these: it is answered in its own place and its neighbours are served.
+The core raises these and knows no HTTP; ``service.api.problems`` translates them.
+"""
+
+
+class ServiceError(Exception):
+    """The root of this package's errors; its text says what is wrong, where, and what to do."""
+
+
+class SettingsError(ServiceError):
+    """A setting that cannot be honoured; the text names the environment variable."""
+
+
+class DeviceUnavailable(ServiceError):
+    """The device that was asked for does not work; the text is the library's own reason."""
+
+
+class InvalidRequest(ServiceError):
+    """A request that is well-formed but asks for something that makes no sense."""
+
+
+class TooLarge(ServiceError):
+    """A request of more rows or bytes than the service takes at once."""
+
+
+class ModelNotFound(ServiceError):
+    """No model of that name is published here."""
+
+
+class ModelNotReady(ServiceError):
+    """The model is published but cannot answer now: still loading, or refused."""
+
+
+class Overloaded(ServiceError):
+    """More work is waiting than the queue holds.
+
+    ``retry_after`` is how many seconds the waiting work will take, as measured.
+    """
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class DeadlineMissed(ServiceError):
+    """The request waited longer than its deadline allows and was dropped before it was computed."""
+
+
+class InferenceFailed(ServiceError):
+    """The network raised while computing a batch."""

@@ -1,0 +1,109 @@
+"""From a promoted version on disk to a model that may serve: open, verify, warm up."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from time import perf_counter
+
+import numpy as np
+
+from models.bundle import Bundle, open_bundle
+from models.errors import BundleRefused
+from models.store import Repository
+from service.batcher import Batcher, Limits, Outputs, Rows
+from service.catalog import ServedModel
+from service.monitor import Monitor
+from service.pace import Pace
+from service.session import Device, Session, open_session
+from service.telemetry import Telemetry
+
+OpenSession = Callable[[bytes, Device], Session]
+
+#: Runs per batch size at warm-up: the first pays for allocations.
+_WARM_UP_RUNS = 3
+
+
+class Loader:
+    """Loads served models. ``load`` and ``check`` take long and belong in a thread."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        device: Device,
+        telemetry: Telemetry,
+        limits: Limits,
+        open_session: OpenSession = open_session,
+    ) -> None:
+        self._repository = repository
+        self._device = device
+        self._telemetry = telemetry
+        self._limits = limits
+        self._open_session = open_session
+
+    def load(self, name: str, version: int) -> ServedModel:
+        """Load one version; raises ``ModelError`` or ``ServiceError`` with the reason."""
+        bundle = open_bundle(self._repository.bundle(name, version))
+        manifest = bundle.manifest
+        if (manifest.name, manifest.version) != (name, version):
+            raise BundleRefused(
+                f"the bundle in {name}/{version} says that it is version {manifest.version}"
+                f" of {manifest.name}: it was copied there, not published"
+            )
+        session = self._open_session(bundle.model, self._device)
+        bundle.check_golden(session.run)
+        # The session has the weights; keeping the file's bytes would hold them twice.
+        bundle = replace(bundle, model=b"")
+        batch_pace, featurize_pace = Pace(), Pace()
+        _warm_up(bundle, session, self._limits, batch_pace, featurize_pace)
+        monitor = Monitor(bundle.reference)
+        lane = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}")
+        traffic = self._telemetry.traffic(name, version)
+        limits = replace(self._limits, inline_seconds=-1.0) if session.may_block else self._limits
+        return ServedModel(
+            bundle=bundle,
+            session=session,
+            batcher=Batcher(_watched(session, monitor), lane, traffic, limits, batch_pace),
+            monitor=monitor,
+            lane=lane,
+            featurize_pace=featurize_pace,
+            traffic=traffic,
+            targets=tuple(manifest.target_names),
+            thresholds=np.array([target.threshold for target in manifest.targets]),
+        )
+
+    def check(self, served: ServedModel) -> None:
+        """Run the golden rows in a serving session; raises ``BundleRefused`` if it differs.
+
+        The run takes its turn in the model's own thread.
+        """
+        served.bundle.check_golden(lambda rows: served.lane.submit(served.session.run, rows).result())
+
+
+def _watched(session: Session, monitor: Monitor) -> Callable[[Rows], Outputs]:
+    """One batch's last two stops: the session, and the monitor, which adds ``p_value``."""
+
+    def compute(rows: Rows) -> Outputs:
+        outputs: dict[str, np.ndarray] = {**session.run(rows)}
+        outputs["p_value"] = monitor.observe(outputs["taps"])
+        return outputs
+
+    return compute
+
+
+def _warm_up(
+    bundle: Bundle, session: Session, limits: Limits, batch_pace: Pace, featurize_pace: Pace
+) -> None:
+    """Run every size of batch once or twice and learn how long it takes, and how long featurizing."""
+    records = bundle.golden.records
+    started = perf_counter()
+    bundle.featurizer.featurize(records)
+    featurize_pace.learn(len(records), perf_counter() - started)
+    size = 1
+    while size <= limits.batch_rows:
+        rows = np.ascontiguousarray(np.resize(bundle.golden.features, (size, bundle.manifest.features)))
+        for _ in range(_WARM_UP_RUNS):
+            started = perf_counter()
+            session.run(rows)
+            elapsed = perf_counter() - started
+        batch_pace.learn(size, elapsed)
+        size *= 4

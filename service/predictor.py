@@ -1,0 +1,174 @@
+"""Raw records to predictions: featurize, then hand the rows to the model's batcher.
+
+A record that cannot be read is answered in its own place. Featurizing that is quick happens where
+it is asked for; the rest, molecules above all, goes in pieces to a thread, so that requests take
+turns there and the event loop stays free. While one piece is computed the next is featurized, so
+a request of any size holds the features of two pieces and no more.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from time import perf_counter, thread_time
+
+import numpy as np
+
+from models.features import Features, Outcome
+from service.batcher import Answer, Outputs
+from service.catalog import Catalog, ServedModel
+from service.errors import InvalidRequest, Overloaded, TooLarge
+
+#: Featurizing of no more than this many seconds stays on the event loop.
+_INLINE_SECONDS = 0.001
+
+#: Seconds of featurizing in one piece, and the fewest and most records of one. Long enough to make
+#: the hops cheap, short enough that requests behind wait little.
+_PIECE_SECONDS = 0.05
+_FEWEST, _MOST = 8, 1024
+
+#: Seconds of featurizing that may be waiting before more is turned away.
+_BACKLOG_SECONDS = 20.0
+
+
+@dataclass(slots=True)
+class Stages:
+    """Seconds that one request spent in each stage of the core."""
+
+    featurize: float = 0.0
+    queue: float = 0.0
+    infer: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What became of a request's records.
+
+    ``outcomes`` has one entry per record; ``outputs`` one row per accepted record, in order, and is
+    empty where none was accepted.
+    """
+
+    served: ServedModel
+    outcomes: Sequence[Outcome]
+    outputs: Outputs
+    stages: Stages = field(default_factory=Stages)
+
+
+class Predictor:
+    """Answers requests for any served model."""
+
+    def __init__(self, catalog: Catalog, max_rows: int) -> None:
+        self._catalog = catalog
+        self._max_rows = max_rows
+        # One thread: RDKit holds the interpreter's lock, so a second would only take turns with it.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="featurize")
+        self._backlog_seconds = 0.0
+
+    def close(self) -> None:
+        """Let go of the featurizing thread."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def model(self, name: str) -> ServedModel:
+        """Return what serves under a name; raises ``ModelNotFound`` or ``ModelNotReady``."""
+        return self._catalog.get(name)
+
+    def is_quick(self, served: ServedModel, records: Sequence[object]) -> bool:
+        """Whether featurizing these records is short enough for the event loop."""
+        return served.featurize_pace.expect(len(records)) <= _INLINE_SECONDS
+
+    async def predict(self, served: ServedModel, records: Sequence[object]) -> Prediction:
+        """Predict for at least one record, each answered in its place.
+
+        Raises ``InvalidRequest`` for none, ``TooLarge`` for too many, and what the batcher raises.
+        """
+        if not records:
+            raise InvalidRequest("the list of records is empty; send at least one")
+        if len(records) > self._max_rows:
+            raise TooLarge(
+                f"{len(records)} records in one request; the most is {self._max_rows},"
+                " so send them in several"
+            )
+        with served.leased():
+            if self.is_quick(served, records):
+                return await self._at_once(served, records)
+            return await self._in_pieces(served, records)
+
+    async def _at_once(self, served: ServedModel, records: Sequence[object]) -> Prediction:
+        started = perf_counter()
+        features = _featurize(served, records)
+        stages = Stages(featurize=perf_counter() - started)
+        served.traffic.featurize.observe(stages.featurize)
+        _count_rejected(served, features)
+        if not len(features.rows):
+            return Prediction(served, features.outcomes, {}, stages)
+        answer = await served.batcher.run(features.rows)
+        stages.queue, stages.infer = answer.queue_seconds, answer.compute_seconds
+        return Prediction(served, features.outcomes, answer.outputs, stages)
+
+    async def _in_pieces(self, served: ServedModel, records: Sequence[object]) -> Prediction:
+        expected = self._admit(served, len(records))
+        stages, outcomes, answers = Stages(), list[Outcome](), list[Answer]()
+        computing: asyncio.Task[Answer] | None = None
+        loop = asyncio.get_running_loop()
+        position = 0
+        try:
+            while position < len(records):
+                piece = records[position : position + _piece_size(served)]
+                started = perf_counter()
+                features = await loop.run_in_executor(self._thread, _featurize, served, piece)
+                stages.featurize += perf_counter() - started
+                done = expected * len(piece) / (len(records) - position)
+                expected, position = expected - done, position + len(piece)
+                self._backlog_seconds -= done
+                _count_rejected(served, features)
+                outcomes += features.outcomes
+                if computing is not None:
+                    answers.append(await computing)
+                    computing = None
+                if len(features.rows):
+                    computing = loop.create_task(served.batcher.run(features.rows, admitted=True))
+            if computing is not None:
+                answers.append(await computing)
+        finally:
+            self._backlog_seconds -= expected
+            if computing is not None:
+                computing.cancel()
+        served.traffic.featurize.observe(stages.featurize)
+        stages.queue = sum(answer.queue_seconds for answer in answers)
+        stages.infer = sum(answer.compute_seconds for answer in answers)
+        return Prediction(served, outcomes, _joined(answers), stages)
+
+    def _admit(self, served: ServedModel, records: int) -> float:
+        """Count a request's featurizing as waiting, or raise ``Overloaded``."""
+        if self._backlog_seconds > _BACKLOG_SECONDS:
+            raise Overloaded(
+                f"{self._backlog_seconds:.0f} s of featurizing are waiting", self._backlog_seconds
+            )
+        expected = served.featurize_pace.expect(records)
+        self._backlog_seconds += expected
+        return expected
+
+
+def _featurize(served: ServedModel, records: Sequence[object]) -> Features:
+    started = thread_time()
+    features = served.bundle.featurizer.featurize(records)
+    served.featurize_pace.learn(len(records), thread_time() - started)
+    return features
+
+
+def _piece_size(served: ServedModel) -> int:
+    per_record = served.featurize_pace.expect(_FEWEST) / _FEWEST
+    return min(_MOST, max(_FEWEST, int(_PIECE_SECONDS / max(per_record, 1e-9))))
+
+
+def _count_rejected(served: ServedModel, features: Features) -> None:
+    rejected = len(features.outcomes) - len(features.rows)
+    if rejected:
+        served.traffic.rejected["unreadable"] += rejected
+
+
+def _joined(answers: list[Answer]) -> Outputs:
+    if len(answers) <= 1:
+        return answers[0].outputs if answers else {}
+    names = answers[0].outputs
+    return {name: np.concatenate([answer.outputs[name] for answer in answers]) for name in names}
