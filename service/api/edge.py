@@ -50,7 +50,11 @@ class Edge:
     """Wraps the application."""
 
     def __init__(
-        self, app: ASGIApp, direct: Mapping[tuple[str, str], ASGIApp], telemetry: Telemetry
+        self,
+        app: ASGIApp,
+        direct: Mapping[tuple[str, str], ASGIApp],
+        known: Collection[str],
+        telemetry: Telemetry,
     ) -> None:
         """``direct`` maps a method and an exact path to an application that answers it.
 
