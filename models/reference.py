@@ -150,7 +150,9 @@ class Reference:
         """
         rows = len(taps)
         flat = comparable(taps).reshape(rows, len(self.members), -1)
-        distances = np.nan_to_num(_distances(flat, self.centre, self.whitening), nan=np.inf)
+        distances = _distances(flat, self.centre, self.whitening)
+        # One member that is ill must not hide among those that are well.
+        distances[~np.isfinite(distances).all(axis=1)] = np.inf
         above = np.zeros(rows)
         below = np.zeros(rows)
         for member, scores in enumerate(self.scores):

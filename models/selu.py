@@ -45,7 +45,7 @@ def selu_moments(
     v = np.where(certain, 1.0, v)
     s = np.sqrt(2 * v)
     upper = 1 + erf(m / s)  # twice the probability that Z is positive
-    gauss = np.exp(-(m**2) / (2 * v))
+    gauss = _gauss(m, v)
     density = np.sqrt(2 * v / np.pi) * gauss
     exp_1 = _exp_erfc(m, v, 1.0)
     exp_2 = _exp_erfc(m, v, 2.0)
@@ -67,7 +67,7 @@ def _exp_erfc(m: NDArray[np.float64], v: NDArray[np.float64], k: float) -> NDArr
     """
     z = (m + k * v) / np.sqrt(2 * v)
     positive = z >= 0
-    scaled = np.exp(-(m**2) / (2 * v)) * erfcx(np.where(positive, z, 0.0))
+    scaled = _gauss(m, v) * erfcx(np.where(positive, z, 0.0))
     plain = np.exp(np.where(positive, 0.0, k * m + k * k * v / 2)) * erfc(z)
     return np.where(positive, scaled, plain)
 
@@ -81,6 +81,11 @@ def moment_map(
     N(mu * omega, nu * tau) (paper eq. 3). Arguments broadcast; g(0, 0, 1, 1) = (0, 1).
     """
     return selu_moments(np.multiply(mean, omega), np.multiply(variance, tau))
+
+
+def _gauss(m: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return exp(-m^2 / 2v); beyond 40 standard deviations it is 0 in any case."""
+    return np.exp(-np.square(np.minimum(np.abs(m) / np.sqrt(2 * v), 40.0)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ def train_model(
 ) -> Trained:
     """Train, calibrate, evaluate and export; ``say`` is told each stage, ``watch`` each epoch."""
     began = time.monotonic()
+    _check_labels(dataset)
     featurizer = featurizer_for(dataset)
     say(f"featurizing {len(dataset)} rows with {featurizer.identifier}")
     raw = feature_rows(dataset, featurizer)
@@ -105,6 +106,16 @@ def train_model(
         model,
         _provenance(dataset, recipe, ensemble, time.monotonic() - began),
     )
+
+
+def _check_labels(dataset: Dataset) -> None:
+    """Every target needs both classes outside every fold, or nothing can be learned or calibrated."""
+    for column, target in enumerate(dataset.targets):
+        for fold in np.unique(dataset.folds):
+            rest = dataset.labels[dataset.folds != fold, column]
+            for kind, label in (("positive", 1), ("negative", 0)):
+                if not (rest == label).any():
+                    raise DataError(f"{dataset.name}: {target} has no {kind} row outside fold {fold}")
 
 
 def feature_rows(dataset: Dataset, featurizer: Featurizer) -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ def run(repository: Repository, seeds: int, say: Callable[[str], None]) -> str:
     bundle = open_bundle(repository.bundle("tox21", repository.serving("tox21").champion))
     raw = feature_rows(dataset, bundle.featurizer)
     champion = bundle_out_of_fold(bundle, dataset)
-    scores = {"SNN (served)": [champion]}
+    scores: dict[str, list[Array]] = {"SNN (served)": [champion]}
     jobs = [
         (rival, seed, target, fold)
         for rival in _RIVALS

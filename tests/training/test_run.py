@@ -1,0 +1,144 @@
+"""A whole training run on made-up candidates: trained, calibrated, exported, published, served."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from models.bundle import open_bundle
+from models.errors import BundleRefused
+from models.manifest import INPUT, OUTPUTS
+from models.store import Repository
+from training.data import Dataset
+from training.data.folds import folds_of_rows
+from training.errors import TrainingError
+from training.evaluate import bundle_out_of_fold
+from training.gate import decide
+from training.publish import publish
+from training.recipes import HTRU2
+from training.run import Trained, train_model
+from training.train import Recipe, train
+
+RECIPE = replace(HTRU2, network=Recipe(units=16, layers=3, epochs=8), rounds=2, served=1)
+
+
+def made_up(n: int = 1500, seed: int = 0) -> Dataset:
+    """Candidates whose class shows in two of their eight numbers."""
+    rng = np.random.default_rng(seed)
+    values = rng.lognormal(1, 1, (n, 8))
+    labels = (values[:, 0] > values[:, 4] + rng.normal(0, 2, n)).astype(np.float32)
+    return Dataset(
+        name="htru2",
+        featurizer="pulsar-1",
+        records=tuple(map(tuple, values.tolist())),
+        labels=labels[:, None],
+        targets=("pulsar",),
+        folds=folds_of_rows(values),
+        in_leaderboard=None,
+        sources={"made-up.csv": "0" * 64},
+        summary={"candidates": n},
+    )
+
+
+@pytest.fixture(scope="module")
+def trained() -> Trained:
+    """One small run, shared by the tests."""
+    return train_model(made_up(), RECIPE, 0, lambda _: None, lambda _member, _progress: None)
+
+
+@pytest.fixture(scope="module")
+def repository(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository that holds the run's bundle as version 1, promoted."""
+    repository = Repository(tmp_path_factory.mktemp("repository"))
+    repository.promote("htru2", publish(trained, repository))
+    return repository
+
+
+def test_the_bundle_opens_and_reproduces_its_golden_rows(repository: Repository) -> None:
+    """What was published passes every check that the service makes."""
+    bundle = open_bundle(repository.bundle("htru2", 1))
+    session = onnxruntime.InferenceSession(bundle.model, providers=["CPUExecutionProvider"])
+    bundle.check_golden(
+        lambda rows: dict(zip(OUTPUTS, session.run(list(OUTPUTS), {INPUT: rows}), strict=True))
+    )
+    assert len(bundle.manifest.members) == 5
+    assert [member.fold for member in bundle.manifest.members] == [0, 1, 2, 3, 4]
+
+
+def test_the_file_is_one_graph_that_knows_its_origin(repository: Repository) -> None:
+    """Model, version and training hash are in the ONNX metadata; no Dropout, no outside data."""
+    bundle = open_bundle(repository.bundle("htru2", 1))
+    model = onnx.load_model_from_string(bundle.model)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    assert metadata["model"] == "htru2"
+    assert metadata["version"] == "1"
+    assert metadata["training_hash"] == bundle.manifest.provenance.training_hash
+    assert "Dropout" not in {node.op_type for node in model.graph.node}
+
+
+def test_altered_weights_are_refused(repository: Repository, tmp_path: Path) -> None:
+    """Golden rows name the member and layer of a weight that was changed in memory."""
+    bundle = open_bundle(repository.bundle("htru2", 1))
+    model = onnx.load_model_from_string(bundle.model)
+    stacks = [tensor for tensor in model.graph.initializer if list(tensor.dims) == [5, 16, 16]]
+    weights = onnx.numpy_helper.to_array(stacks[1]).copy()
+    weights[3] *= 1.1
+    stacks[1].CopyFrom(onnx.numpy_helper.from_array(weights, stacks[1].name))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    with pytest.raises(BundleRefused, match="member 3, layer 3"):
+        bundle.check_golden(
+            lambda rows: dict(zip(OUTPUTS, session.run(list(OUTPUTS), {INPUT: rows}), strict=True))
+        )
+
+
+def test_out_of_fold_predictions_are_the_held_out_members(
+    trained: Trained, repository: Repository
+) -> None:
+    """The published graph gives for each row the logit of the member that never saw it."""
+    bundle = open_bundle(repository.bundle("htru2", 1))
+    logits = bundle_out_of_fold(bundle, trained.dataset)
+    assert logits == pytest.approx(trained.out_of_fold, abs=1e-4)
+    assert trained.metrics["overall"]["mean_auc"] > 0.7
+
+
+def test_the_same_seed_gives_the_same_network() -> None:
+    """Training is deterministic, and another seed gives another network."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((300, 8)).astype(np.float32)
+    labels = (rows[:, :1] > 0).astype(np.float32)
+    recipe = Recipe(units=8, layers=2, epochs=2, dropout=0.1, input_dropout=0.1)
+
+    def weights(seed: int) -> torch.Tensor:
+        return train(rows, labels, (rows, labels), recipe, seed, lambda _: None).head.weight.detach()
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_the_gate_compares_on_the_same_rows(trained: Trained, repository: Repository) -> None:
+    """The champion passes against itself; scores of shuffled labels do not."""
+    champion = open_bundle(repository.bundle("htru2", 1))
+    again = decide("auto", trained.dataset, trained.out_of_fold, champion)
+    assert again.promote
+    assert "not worse" in again.reason
+    shuffled = np.random.default_rng(0).permutation(trained.out_of_fold)
+    assert not decide("auto", trained.dataset, shuffled, champion).promote
+    assert decide("always", trained.dataset, shuffled, champion).promote
+    assert not decide("never", trained.dataset, trained.out_of_fold, champion).promote
+
+
+def test_labels_without_meaning_end_in_a_sentence() -> None:
+    """A data set of one class is refused before anything is trained."""
+    dataset = made_up(400)
+    with pytest.raises(TrainingError, match="pulsar has no positive"):
+        train_model(
+            replace(dataset, labels=np.zeros_like(dataset.labels)),
+            RECIPE,
+            0,
+            lambda _: None,
+            lambda _member, _progress: None,
+        )
