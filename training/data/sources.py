@@ -76,12 +76,14 @@ def read(source: Source) -> bytes:
     can be written. Raises ``DataError`` where the hash is wrong (naming both hashes and the
     path) or where the file is neither there nor to be had.
     """
-    folders = _folders()
-    for folder in folders:
-        path = folder / source.name
-        if path.is_file():
-            return _verified(source, path)
-    return _download(source, folders)
+    path = locate(source)
+    return _download(source) if path is None else _verified(source, path)
+
+
+def locate(source: Source) -> Path | None:
+    """Where the file lies already, verified or not; None where it would be downloaded."""
+    paths = [folder / source.name for folder in _folders()]
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _folders() -> list[Path]:
@@ -108,9 +110,9 @@ def _verified(source: Source, path: Path) -> bytes:
     return content
 
 
-def _download(source: Source, folders: list[Path]) -> bytes:
+def _download(source: Source) -> bytes:
     """Fetch into a temporary folder, verify, then move into place: no half file is ever found."""
-    folder = _writable(folders)
+    folder = _writable(_folders())
     pooch.get_logger().setLevel("WARNING")  # it would advise to pin what is pinned here
     faults = []
     for address in source.addresses:
