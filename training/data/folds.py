@@ -42,7 +42,7 @@ def scaffold(parent: str) -> str:
 
     G. W. Bemis, M. A. Murcko, J. Med. Chem. 39 (1996) 2887, in RDKit's reading.
     """
-    frame: Chem.Mol = MurckoScaffold.GetScaffoldForMol(Chem.MolFromSmiles(parent))  # type: ignore[no-untyped-call]
+    frame: Chem.Mol = MurckoScaffold.GetScaffoldForMol(Chem.MolFromSmiles(parent))
     return Chem.MolToSmiles(frame) if frame.GetRingInfo().NumRings() > 1 else parent
 
 
