@@ -1,0 +1,64 @@
+# `make help` lists what there is. Everything lives in .venv; nothing else on the machine is touched.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help serve test check lint types imports bench test-gpu container-test clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
+
+serve: $(VENV)/.serve ## start the service on port 8000 with the committed models (installs no torch)
+	exec $(BIN)/python -m service
+
+test: $(VENV)/.dev ## run the whole test suite; ARGS='-k store' for a part of it
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint types imports test ## lint, types, import rules, then the tests
+
+lint: $(VENV)/.dev ## ruff: rules and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## mypy --strict
+	$(BIN)/mypy --strict
+
+imports: $(VENV)/.dev ## import-linter: which room may import which
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev ## measure the figures that the README states
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+test-gpu: $(VENV)/.gpu ## the tests that need a CUDA device
+	$(BIN)/python -m pytest -m gpu $(ARGS)
+
+container-test: $(VENV)/.dev ## build the images, bring compose up, retrain, take it down; needs a Docker engine
+	SNN_TEST_CONTAINERS=1 $(BIN)/python -m pytest tests/integration/test_deploy_compose.py $(ARGS)
+
+clean: ## remove the environment and the caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+
+# One environment, a stamp for each set of dependencies. What `serve` installs is a part of what the
+# others install, so only they can bring torch in.
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed and '$(PYTHON)' is not one; name another: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: pyproject.toml | $(BIN)/python
+	$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[dev]'
+	@touch $(VENV)/.serve $@
+
+$(VENV)/.gpu: pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[dev,gpu]'
+	@touch $(VENV)/.serve $(VENV)/.dev $@
