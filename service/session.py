@@ -8,9 +8,10 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
+from io import StringIO
 from typing import IO, Literal
 
 import numpy as np
@@ -94,7 +95,8 @@ def why_not_cuda() -> str | None:
     """Run one operator on CUDA; return None if it did, or else the reason in the library's words."""
     if CUDA not in onnxruntime.get_available_providers():
         return "this build of onnxruntime has no CUDA provider."
-    with _captured_output() as output:
+    # The first prints what it does not find, the second gives the same reason from the library.
+    with redirect_stdout(StringIO()), _captured_output() as output:
         onnxruntime.preload_dlls()
         error = ""
         try:
@@ -132,10 +134,9 @@ def _reason(error: str, output: str) -> str:
     """Pick the telling sentence: the loader's "cannot open …", or else the exception's text."""
     if error:
         return _brief(error)
-    for mark in ("with error: ", "Failed to load "):
-        for line in output.splitlines():
-            if mark in line:
-                return line.split(mark, 1)[1].strip().removesuffix(".") + "."
+    for line in output.splitlines():
+        if "with error: " in line:
+            return line.split("with error: ", 1)[1].strip().removesuffix(".") + "."
     return "onnxruntime gave no reason."
 
 
@@ -146,7 +147,7 @@ def _brief(error: object) -> str:
 
 @contextmanager
 def _captured_output() -> Iterator[IO[bytes]]:
-    """Divert file descriptors 1 and 2 to a file: the C++ library and preload_dlls write there.
+    """Divert file descriptors 1 and 2 to a file: the C++ library writes there.
 
     Used once, at start, before anything else runs.
     """
@@ -160,8 +161,6 @@ def _captured_output() -> Iterator[IO[bytes]]:
                 os.dup2(file.fileno(), number)
             yield file
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
             for back in restore:
                 back()
             for _, copy in kept:

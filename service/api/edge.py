@@ -60,7 +60,7 @@ class Edge:
 
         ``known`` are the paths that may be named in metrics and logs as they were sent.
         """
-        self._known = frozenset(known)
+        self._known = frozenset(known) | {path for _, path in direct}
         self._app = app
         self._direct = direct
         self._telemetry = telemetry

@@ -9,7 +9,6 @@ from starlette.types import Send
 
 from service.errors import (
     DeadlineMissed,
-    InferenceFailed,
     InvalidRequest,
     ModelNotFound,
     ModelNotReady,
@@ -24,10 +23,6 @@ _STATUS: dict[type[ServiceError], int] = {
     InvalidRequest: 422,
     TooLarge: 413,
     ModelNotFound: 404,
-    ModelNotReady: 503,
-    Overloaded: 429,
-    DeadlineMissed: 503,
-    InferenceFailed: 500,
 }
 
 

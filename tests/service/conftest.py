@@ -1,0 +1,69 @@
+"""A service in this process, without a socket: the application over a house of one small model."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from models.store import Repository
+from service.api.app import create_app
+from service.batcher import Limits
+from service.catalog import Catalog
+from service.loader import Loader
+from service.predictor import Predictor
+from service.reloader import Reloader
+from service.session import CPU, Device, open_session
+from service.telemetry import Telemetry
+from tests.support import bundles
+
+MAX_ROWS, MAX_BYTES = 1000, 100_000
+
+
+class App:
+    """The application and what is behind it."""
+
+    def __init__(self, root: Path) -> None:
+        self.catalog, self.telemetry = Catalog(), Telemetry()
+        self.open_session = open_session
+        repository = Repository(root)
+        loader = Loader(repository, Device(CPU), self.telemetry, Limits(), self._open)
+        self.reloader = Reloader(self.catalog, loader, repository, 1.0, 60.0)
+        self.predictor = Predictor(self.catalog, MAX_ROWS)
+        self.asgi = create_app(
+            self.catalog, self.predictor, self.telemetry, max_rows=MAX_ROWS, max_bytes=MAX_BYTES
+        )
+        transport = httpx.ASGITransport(self.asgi)
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://test")
+
+    def _open(self, model: bytes, device: Device):
+        return self.open_session(model, device)
+
+    async def predict(self, **body: object) -> httpx.Response:
+        """Post a body of these fields."""
+        return await self.client.post("/predict", json=body)
+
+
+Work = Callable[[App], Awaitable[None]]
+
+
+@pytest.fixture
+def with_app(tmp_path: Path) -> Callable[[Work], None]:
+    """Return a function that runs a test's work with an application that serves the small htru2."""
+    bundles.publish(tmp_path)
+
+    def run(work: Work, *, load: bool = True, prepare: Callable[[App], None] | None = None) -> None:
+        async def main() -> None:
+            app = App(tmp_path)
+            if prepare is not None:
+                prepare(app)
+            if load:
+                await app.reloader.poll()
+            async with app.client:
+                await work(app)
+            app.predictor.close()
+
+        asyncio.run(main())
+
+    return run

@@ -1,0 +1,256 @@
+"""The batcher against a plain function: no network, no ONNX."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.batcher import Answer, Batcher, Limits
+from service.errors import DeadlineMissed, InferenceFailed, Overloaded
+from service.pace import Pace
+from service.telemetry import Traffic
+
+
+def rows_of(*values: float) -> np.ndarray:
+    """Rows of one feature each."""
+    return np.array(values, np.float32)[:, None]
+
+
+class Doubling:
+    """The function to batch: twice each row. Keeps the batches; raises for a row of 666."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.batches: list[list[float]] = []
+        self.threads: set[int] = set()
+        self.seconds = seconds
+
+    def __call__(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Compute one batch."""
+        self.batches.append(rows[:, 0].tolist())
+        self.threads.add(threading.get_ident())
+        if self.seconds:
+            time.sleep(self.seconds)
+        if (rows == 666).any():
+            raise RuntimeError("the network broke")
+        return {"twice": 2 * rows, "index": np.arange(len(rows))}
+
+
+def with_batcher(
+    work: Callable[[Batcher], Awaitable[None]],
+    compute: Callable,
+    *,
+    lane: bool = False,
+    batch_rows: int = 4,
+    queue_rows: int = 1000,
+) -> Traffic:
+    """Run ``work`` with a batcher; with a lane, everything hops to it."""
+    traffic, pace = Traffic(), Pace()
+
+    async def main() -> None:
+        limits = Limits(batch_rows, queue_rows, inline_seconds=-1.0 if lane else 1.0)
+        with ThreadPoolExecutor(1) as executor:
+            batcher = Batcher(compute, executor if lane else None, traffic, limits, pace)
+            await asyncio.wait_for(work(batcher), 20)
+            assert batcher.idle
+            assert batcher.waiting == 0
+
+    asyncio.run(main())
+    return traffic
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 11), min_size=1, max_size=12),
+    batch_rows=st.integers(1, 8),
+    lane=st.booleans(),
+    waits=st.lists(st.integers(0, 2), min_size=12, max_size=12),
+)
+def test_every_submission_gets_its_own_rows_in_order(
+    sizes: list[int], batch_rows: int, lane: bool, waits: list[int]
+) -> None:
+    """Whatever is submitted when, each gets twice its own rows, and no batch is too large."""
+    compute = Doubling()
+
+    async def submit(batcher: Batcher, first: int, size: int, turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        rows = rows_of(*range(first, first + size))
+        answer = await batcher.run(rows)
+        assert answer.outputs["twice"].tolist() == (2 * rows).tolist()
+        assert answer.queue_seconds >= 0 and answer.compute_seconds >= 0
+
+    async def work(batcher: Batcher) -> None:
+        await asyncio.gather(
+            *(submit(batcher, 1000 * number, size, waits[number]) for number, size in enumerate(sizes))
+        )
+
+    traffic = with_batcher(work, compute, lane=lane, batch_rows=batch_rows)
+    assert max(len(batch) for batch in compute.batches) <= batch_rows
+    assert sum(len(batch) for batch in compute.batches) == sum(sizes) == traffic.rows
+    assert sum(traffic.queue.counts) == len(sizes)
+    assert sum(traffic.compute.counts) == len(compute.batches)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    fates=st.lists(st.sampled_from(["stay", "cancel", "break"]), min_size=2, max_size=10),
+    lane=st.booleans(),
+)
+def test_cancelled_and_failing_submissions_leave_nobody_hanging(fates: list[str], lane: bool) -> None:
+    """Everybody ends: with an answer, by the cancellation, or with the failure of a shared batch."""
+    compute = Doubling()
+
+    async def work(batcher: Batcher) -> None:
+        tasks = []
+        for number, fate in enumerate(fates):
+            value = 666.0 if fate == "break" else float(number)
+            tasks.append(asyncio.ensure_future(batcher.run(rows_of(*[value] * 3))))
+        await asyncio.sleep(0)
+        for task, fate in zip(tasks, fates, strict=True):
+            if fate == "cancel":
+                task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        for number, (result, fate) in enumerate(zip(results, fates, strict=True)):
+            if fate == "cancel":
+                assert isinstance(result, asyncio.CancelledError)
+            elif fate == "break":
+                assert isinstance(result, InferenceFailed)
+            elif isinstance(result, Answer):
+                assert result.outputs["twice"].tolist() == [[2.0 * number]] * 3
+            else:
+                assert "break" in fates
+                assert isinstance(result, InferenceFailed)
+                assert isinstance(result.__cause__, RuntimeError)
+        assert (await batcher.run(rows_of(5))).outputs["twice"].tolist() == [[10.0]]
+
+    with_batcher(work, compute, lane=lane)
+
+
+def test_requests_of_one_turn_share_a_run() -> None:
+    """What arrives in one turn of the loop is one batch, without any timer."""
+    compute = Doubling()
+
+    async def work(batcher: Batcher) -> None:
+        await asyncio.gather(*(batcher.run(rows_of(number)) for number in range(4)))
+
+    with_batcher(work, compute)
+    assert compute.batches == [[0.0, 1.0, 2.0, 3.0]]
+
+
+def test_what_waits_while_the_model_is_busy_is_the_next_batch() -> None:
+    """While a run is under way in the lane, later submissions gather, and go together."""
+    compute = Doubling(seconds=0.05)
+
+    async def work(batcher: Batcher) -> None:
+        first = asyncio.ensure_future(batcher.run(rows_of(0)))
+        await asyncio.sleep(0.02)
+        rest = [asyncio.ensure_future(batcher.run(rows_of(number))) for number in (1, 2, 3)]
+        await asyncio.gather(first, *rest)
+
+    with_batcher(work, compute, lane=True)
+    assert compute.batches == [[0.0], [1.0, 2.0, 3.0]]
+    assert threading.get_ident() not in compute.threads
+
+
+def test_a_large_request_takes_turns_with_those_behind_it() -> None:
+    """A lone row behind a request of many batches is in the second batch, not the last."""
+    compute = Doubling()
+
+    async def work(batcher: Batcher) -> None:
+        await asyncio.gather(batcher.run(rows_of(*range(100, 120))), batcher.run(rows_of(7)))
+
+    with_batcher(work, compute)
+    assert [7.0 in batch for batch in compute.batches].index(True) == 1
+    assert len(compute.batches) == 6
+
+
+def test_a_cancelled_clients_rows_are_not_computed() -> None:
+    """Rows whose client has gone before their run are dropped, and their room is free at once."""
+    compute = Doubling(seconds=0.03)
+
+    async def work(batcher: Batcher) -> None:
+        first = asyncio.ensure_future(batcher.run(rows_of(0)))
+        await asyncio.sleep(0.01)
+        gone = asyncio.ensure_future(batcher.run(rows_of(1, 1, 1)))
+        await asyncio.sleep(0)
+        assert batcher.waiting == 3
+        gone.cancel()
+        await asyncio.sleep(0)
+        assert batcher.waiting == 0
+        await first
+
+    with_batcher(work, compute, lane=True)
+    assert compute.batches == [[0.0]]
+
+
+def test_a_missed_deadline_is_dropped_before_it_is_computed() -> None:
+    """Rows that have waited past their deadline cost no run."""
+    compute = Doubling(seconds=0.05)
+
+    async def work(batcher: Batcher) -> None:
+        first = asyncio.ensure_future(batcher.run(rows_of(0)))
+        await asyncio.sleep(0.01)
+        with pytest.raises(DeadlineMissed):
+            await batcher.run(rows_of(1), deadline=time.perf_counter() + 0.01)
+        await first
+
+    with_batcher(work, compute, lane=True)
+    assert compute.batches == [[0.0]]
+
+
+def test_a_full_queue_turns_rows_away_with_a_measured_wait() -> None:
+    """Beyond the row budget a submission is refused, and told how long the queue will take."""
+    compute = Doubling(seconds=0.02)
+
+    async def work(batcher: Batcher) -> None:
+        tasks = [asyncio.ensure_future(batcher.run(rows_of(*range(4)))) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded) as refused:
+            await batcher.run(rows_of(1))
+        assert refused.value.retry_after >= 0
+        await batcher.run(rows_of(1), admitted=True)
+        await asyncio.gather(*tasks)
+
+    with_batcher(work, compute, lane=True, queue_rows=12)
+
+
+def test_a_request_larger_than_the_queue_may_have_it_to_itself() -> None:
+    """An empty queue takes any request; the service's row limit is what bounds it."""
+    compute = Doubling()
+
+    async def work(batcher: Batcher) -> None:
+        answer = await batcher.run(rows_of(*range(50)))
+        assert len(answer.outputs["twice"]) == 50
+
+    with_batcher(work, compute, queue_rows=10)
+
+
+def test_rows_that_do_not_fit_together_fail_and_free_the_queue() -> None:
+    """Even a batch that cannot be put together answers everyone in it."""
+
+    async def work(batcher: Batcher) -> None:
+        bad = batcher.run(np.zeros((1, 3), np.float32))
+        results = await asyncio.gather(batcher.run(rows_of(1)), bad, return_exceptions=True)
+        assert all(isinstance(result, InferenceFailed) for result in results)
+
+    with_batcher(work, Doubling())
+
+
+def test_a_pace_is_learned_from_runs() -> None:
+    """Expectations follow measurements, by size, and err on the long side where there is none."""
+    pace = Pace()
+    assert pace.expect(8) == 0
+    pace.learn(1, 0.001)
+    assert pace.expect(100) == pytest.approx(0.1)
+    pace.learn(100, 0.01)
+    assert pace.expect(100) == pytest.approx(0.01)
+    assert pace.expect(1) == pytest.approx(0.001)
+    for _ in range(100):
+        pace.learn(1, 0.003)
+    assert pace.expect(1) == pytest.approx(0.003)

@@ -1,0 +1,165 @@
+"""Health, metrics, metadata, and the pages."""
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from models.selu import SATURATION
+from tests.service.conftest import App
+from tests.support import bundles
+
+
+def test_readiness_follows_loading_and_draining(with_app) -> None:
+    """503 before the models are loaded, 200 with version and provider, 503 again while draining."""
+
+    async def work(app: App) -> None:
+        before = await app.client.get("/health/ready")
+        assert before.status_code == 503
+        assert before.json()["ready"] is False
+        predict = await app.predict(model="htru2", inputs=[[1]])
+        assert predict.status_code == 503
+        assert predict.headers["retry-after"] == "1"
+        await app.reloader.poll()
+        ready = await app.client.get("/health/ready")
+        assert ready.status_code == 200
+        assert ready.json() == {
+            "ready": True,
+            "draining": False,
+            "error": None,
+            "models": {
+                "htru2": {
+                    "version": "1",
+                    "provider": "CPUExecutionProvider",
+                    "ready": True,
+                    "error": None,
+                }
+            },
+        }
+        app.catalog.draining = True
+        assert (await app.client.get("/health/ready")).status_code == 503
+        for route, expected in [("/health/live", {"live": True}), ("/healthz", {"ok": True})]:
+            answer = await app.client.get(route)
+            assert (answer.status_code, answer.json()) == (200, expected)
+
+    with_app(work, load=False)
+
+
+def test_activation_health_has_the_promised_shape(with_app) -> None:
+    """Verdict, windows, members and layers, with nothing that JSON lacks, before and after traffic."""
+
+    async def work(app: App) -> None:
+        empty = (await app.client.get("/health/activations/htru2")).json()
+        assert empty["verdict"] == "warming_up"
+        assert empty["windows"]["1m"] == {"rows": 0, "effect": None}
+        assert empty["members"][0]["layers"][0]["mean"] is None
+        await app.predict(model="htru2", inputs=bundles.candidates(300).tolist())
+        answer = await app.client.get("/health/activations/htru2")
+        document = answer.json(parse_constant=pytest.fail)
+        assert document["model"] == "htru2"
+        assert document["version"] == "1"
+        assert document["verdict"] == "healthy"
+        assert document["origin"] is None
+        assert document["first_departing"] is None
+        assert document["integrity"]["ok"] is True
+        assert document["integrity"]["checked_at"].endswith("+00:00")
+        assert set(document["windows"]) == {"1m", "10m", "1h", "start"}
+        assert all(window["rows"] == 300 for window in document["windows"].values())
+        assert len(document["members"]) == bundles.MEMBERS
+        for member in document["members"]:
+            assert [layer["layer"] for layer in member["layers"]] == [1, 2, 3]
+            for layer in member["layers"]:
+                assert set(layer["reference"]) == {"mean", "variance", "saturated"}
+                assert layer["effect"] < 0.5
+                assert layer["variance"] == pytest.approx(layer["reference"]["variance"], rel=0.3)
+        every = (await app.client.get("/health/activations")).json()
+        assert set(every["models"]) == {"htru2"}
+        assert (await app.client.get("/health/activations/nope")).status_code == 404
+
+    with_app(work)
+
+
+def test_an_unhealthy_verdict_names_the_layer_and_leaves_readiness_alone(with_app) -> None:
+    """Scaled inputs turn the verdict; layers count from 1; the service stays ready."""
+
+    async def work(app: App) -> None:
+        await app.predict(model="htru2", inputs=(3 * bundles.candidates(300)).tolist())
+        document = (await app.client.get("/health/activations/htru2")).json()
+        assert document["verdict"] == "unhealthy"
+        assert document["origin"] == "input"
+        assert document["first_departing"]["layer"] == 1
+        assert (await app.client.get("/health/ready")).status_code == 200
+
+    with_app(work)
+
+
+def test_metrics_give_exact_moments_and_count_what_happened(with_app) -> None:
+    """The sums rebuild each layer's mean and variance; requests, rows and rejections are counted."""
+
+    async def work(app: App) -> None:
+        rows = bundles.candidates(200)
+        await app.predict(model="htru2", inputs=[*rows.tolist(), [1, 2]])
+        await app.predict(model="nope", inputs=[[1]])
+        await app.client.get("/surely/not/here?CCO")
+        answer = await app.client.get("/metrics")
+        assert answer.headers["content-type"].startswith("text/plain")
+        samples = {
+            (sample.name, *sorted(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(answer.text)
+            for sample in family.samples
+        }
+
+        def value(name: str, **labels: str) -> float:
+            return samples[(name, *sorted(labels.items()))]
+
+        of = {"model": "htru2", "version": "1"}
+        assert value("snn_requests_total", route="/predict", status="200") == 1
+        assert value("snn_requests_total", route="/predict", status="404") == 1
+        assert value("snn_requests_total", route="unmatched", status="404") == 1
+        assert value("snn_request_seconds_count", route="/predict") == 2
+        assert value("snn_rows_total", **of) == 200
+        assert value("snn_rejected_rows_total", reason="unreadable", **of) == 1
+        assert value("snn_queue_seconds_count", **of) == 1
+        assert value("snn_compute_seconds_count", **of) == 1
+        assert value("snn_featurize_seconds_count", **of) == 1
+        assert value("snn_model_ready", model="htru2") == 1
+        assert value("snn_model_info", provider="CPUExecutionProvider", **of) == 1
+        assert value("snn_activation_verdict", verdict="healthy", **of) == 1
+        assert value("snn_activation_rows_total", **of) == 200
+        taps = bundles.run(bundles.graph(), rows)["taps"].astype(float)
+        for member in range(bundles.MEMBERS):
+            for layer in range(3):
+                place = {**of, "member": str(member), "layer": str(layer + 1)}
+                mean = value("snn_activation_shifted_total", **place) / 200
+                square = value("snn_activation_shifted_squared_total", **place) / 200
+                own = taps[:, member, layer]
+                assert mean + SATURATION == pytest.approx(own[:, 0].mean(), abs=1e-6)
+                pooled = own[:, 1].mean() + own[:, 0].var()
+                assert square - mean**2 == pytest.approx(pooled, rel=1e-5)
+
+    with_app(work)
+
+
+def test_pages_and_the_openapi_document_are_there(with_app) -> None:
+    """The start page links what there is; ``/predict`` and its errors are documented."""
+
+    async def work(app: App) -> None:
+        page = await app.client.get("/")
+        assert page.status_code == 200
+        for link in ("docs", "health/activations", "metrics", "health/ready"):
+            assert f'href="{link}"' in page.text
+        assert (await app.client.get("/docs")).status_code == 200
+        document = (await app.client.get("/openapi.json")).json()
+        predict = document["paths"]["/predict"]["post"]
+        assert {"200", "400", "404", "413", "415", "422", "429", "503"} <= set(predict["responses"])
+        schema = predict["requestBody"]["content"]["application/json"]["schema"]
+        assert [part["$ref"].rsplit("/", 1)[1] for part in schema["anyOf"]] == [
+            "SmilesRequest",
+            "InputsRequest",
+        ]
+        wrong = await app.client.put("/predict")
+        assert wrong.status_code == 405
+        assert set(wrong.json()) == {"error", "request_id"}
+        assert wrong.headers["allow"] == "POST"
+        metadata = await app.client.get("/metadata")
+        assert metadata.status_code == 404
+
+    with_app(work)
