@@ -1,0 +1,97 @@
+"""The training command line, as a new user calls it: right, and wrong."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.store import Repository
+
+ROOT = Path(__file__).parents[2]
+
+
+def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m training`` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "training", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    """Three stand-in versions, the first promoted."""
+    repository = Repository(tmp_path / "models")
+    for _ in range(3):
+        repository.publish("htru2", lambda folder, version: (folder / "a").write_text(str(version)))
+    repository.promote("htru2", 1)
+    return repository
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["train"], ["evaluate"], ["benchmark"], ["versions"], ["promote"], ["rollback"]]
+)
+def test_every_command_explains_itself(command: list[str]) -> None:
+    """``--help`` works on each, without loading torch."""
+    done = call(*command, "--help", PYTHONPATH=str(ROOT), PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+    assert not re.search(r"\| *torch$", done.stderr, re.MULTILINE)
+
+
+def test_versions_promote_and_rollback(repository: Repository) -> None:
+    """The champion is listed, replaced, and restored."""
+    models = ["--models", str(repository.root)]
+    assert call("versions", "htru2", *models).stdout.split() == ["1", "champion", "2", "3"]
+    assert "version 3 is the champion" in call("promote", "htru2", "3", *models).stdout
+    assert repository.serving("htru2").champion == 3
+    assert "rolled back to version 1" in call("rollback", "htru2", *models).stdout
+    assert repository.serving("htru2").champion == 1
+
+
+def test_the_repository_is_also_named_by_the_environment(repository: Repository) -> None:
+    """``SNN_MODELS`` says where the repository is, as for the service."""
+    assert "3" in call("versions", "htru2", SNN_MODELS=str(repository.root)).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["promote", "htru2", "9"], "has no version 9"),
+        (["rollback", "htru2"], "no earlier champion"),
+        (["versions", "nothing"], "no version of 'nothing' is published"),
+        (["versions", "../htru2"], "is not a model name"),
+        (["train", "nothing"], "no data set is known for 'nothing'; there are htru2, tox21"),
+        (["train", "htru2", "--promote", "perhaps"], "--promote takes auto, always, never"),
+        (["evaluate", "htru2", "--split", "final"], "--split final exists for tox21 alone"),
+        (["evaluate", "htru2", "--split", "other"], "--split takes out-of-fold, leaderboard or final"),
+        (["evaluate", "htru2", "7"], "has no version 7"),
+        (["benchmark", "nothing"], "no benchmark is named 'nothing'"),
+    ],
+)
+def test_a_mistake_is_answered_by_one_sentence(
+    repository: Repository, arguments: list[str], message: str
+) -> None:
+    """Wrong arguments end with exit status 1 and one line on stderr that says what to do."""
+    done = call(*arguments, SNN_MODELS=str(repository.root))
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_data_with_a_wrong_hash_is_named(tmp_path: Path) -> None:
+    """A file in ``SNN_DATA_DIR`` that is not the official one is an error with both hashes."""
+    (tmp_path / "HTRU2.zip").write_bytes(b"not the archive")
+    done = call("train", "htru2", "--models", str(tmp_path / "m"), SNN_DATA_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert "HTRU2.zip" in done.stderr
+    assert "Traceback" not in done.stderr
