@@ -114,6 +114,53 @@ class Effects:
 
 
 @dataclass(frozen=True, slots=True)
+class _Ranks:
+    """Every member's sorted scores in one sorted array, so that one search ranks a whole batch.
+
+    A key is the member's number above the bits of the score as float32, which order as the numbers
+    do, since none is negative. ``ends`` is where the run of equal keys at each place ends.
+    """
+
+    keys: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    starts: NDArray[np.int64]  # per member, where its scores begin
+    weights: NDArray[np.float64]  # per member, what one rank adds to the averaged p-value
+    member_bits: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, scores: Sequence[NDArray[np.float64]]) -> Self:
+        """Prepare each member's sorted scores."""
+        counts = np.array([len(own) for own in scores])
+        member_bits = np.arange(len(scores), dtype=np.int64) << 32
+        parts = [_bits(own) + bits for own, bits in zip(scores, member_bits, strict=True)]
+        keys = np.concatenate([*parts, [np.iinfo(np.int64).max]])
+        return cls(
+            keys=keys,
+            ends=np.searchsorted(keys, keys, "right"),
+            starts=np.cumsum(counts) - counts,
+            weights=1 / ((counts + 1) * len(scores)),
+            member_bits=member_bits,
+        )
+
+    def p_values(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Two-sided p-values (rows,) of distances (rows, members), averaged over the members."""
+        wanted = _bits(distances) + self.member_bits
+        left = self.keys.searchsorted(wanted)
+        right = np.where(self.keys[left] == wanted, self.ends[left], left)
+        above = 1 - (left - self.starts) @ self.weights
+        below = (right - self.starts + 1) @ self.weights
+        p_values: NDArray[np.float64] = np.minimum(1.0, 2 * np.minimum(above, below))
+        return p_values
+
+
+def _bits(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Bits of non-negative numbers as float32."""
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    return single.view(np.int32).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """The reference of a whole ensemble, ready to score live taps."""
 
@@ -121,7 +168,7 @@ class Reference:
     centre: NDArray[np.float64]  # (members, 3 * layers)
     spread: NDArray[np.float64]  # (members, 3 * layers)
     whitening: NDArray[np.float64]  # (members, 3 * layers, 3 * layers)
-    scores: tuple[NDArray[np.float64], ...]  # per member, sorted
+    ranks: _Ranks
 
     @classmethod
     def of(cls, members: Sequence[MemberReference]) -> Self:
@@ -132,7 +179,7 @@ class Reference:
             centre=np.array([member.centre for member in members]),
             spread=np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)),
             whitening=np.stack([_whitening(square) for square in covariance]),
-            scores=tuple(np.array(member.scores) for member in members),
+            ranks=_Ranks.of([np.array(member.scores) for member in members]),
         )
 
     @property
@@ -148,18 +195,16 @@ class Reference:
         so the smaller tail counts twice. Ties are settled against the row; the floor is that of
         the members' ranks, 2 / (n + 1). A row whose taps are not finite gets the floor.
         """
-        rows = len(taps)
-        flat = comparable(taps).reshape(rows, len(self.members), -1)
+        return self.p_values_of(comparable(taps))
+
+    def p_values_of(self, statistics: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the same for taps that ``comparable`` has seen to."""
+        flat = statistics.reshape(len(statistics), len(self.members), -1)
         distances = _distances(flat, self.centre, self.whitening)
-        # One member that is ill must not hide among those that are well.
-        distances[~np.isfinite(distances).all(axis=1)] = np.inf
-        above = np.zeros(rows)
-        below = np.zeros(rows)
-        for member, scores in enumerate(self.scores):
-            n = len(scores)
-            above += (1 + n - np.searchsorted(scores, distances[:, member], "left")) / (n + 1)
-            below += (1 + np.searchsorted(scores, distances[:, member], "right")) / (n + 1)
-        return np.minimum(1.0, 2 * np.minimum(above, below) / len(self.scores))
+        if not np.isfinite(distances.sum()):
+            # One member that is ill must not hide among those that are well.
+            distances[~np.isfinite(distances).all(axis=1)] = np.inf
+        return self.ranks.p_values(distances)
 
     def effects(self, window: Moments) -> Effects:
         """Return how far a window has moved; ``window`` holds moments of ``comparable`` taps."""

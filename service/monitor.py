@@ -84,7 +84,7 @@ class Monitor:
         self._lock = Lock()
         shape = (len(reference.members), reference.layers)
         self._windows = Windows((*shape, 4))
-        self._gathered: list[NDArray[np.float32]] = []
+        self._gathered: list[tuple[NDArray[np.float64], NDArray[np.float32]]] = []
         self._gathered_rows = 0
         self._gathered_at = clock()
         self._sums = ActivationSums(0, np.zeros(shape), np.zeros(shape))
@@ -100,14 +100,15 @@ class Monitor:
     def observe(self, taps: NDArray[np.float32]) -> NDArray[np.float64]:
         """Take in a batch's taps, shape (rows, members, layers, 3); return one p-value per row."""
         now = self._clock()
+        statistics = comparable(taps)
         with self._lock:
             if self._gathered_rows >= _GATHER or now - self._gathered_at > _GATHER_SECONDS:
                 self._fold()
             if not self._gathered:
                 self._gathered_at = now
-            self._gathered.append(taps)
+            self._gathered.append((statistics, taps))
             self._gathered_rows += len(taps)
-        return np.round(self._reference.p_values(taps), 6)
+        return np.round(self._reference.p_values_of(statistics), 6)
 
     def health(self) -> Health:
         """Judge the windows as they are now."""
@@ -133,21 +134,22 @@ class Monitor:
         """Bring what was gathered into the windows and the sums."""
         if not self._gathered:
             return
-        taps = np.concatenate(self._gathered)
+        compared, taps = zip(*self._gathered, strict=True)
+        variance = np.concatenate([part[..., 1:2] for part in taps])
+        statistics = np.concatenate([np.concatenate(compared), variance], axis=-1)
         self._gathered.clear()
         self._gathered_rows = 0
-        finite = np.isfinite(taps).all(axis=(1, 2, 3))
-        if not finite.all():  # one such row would turn every later statistic into NaN
-            self._not_finite += int(len(taps) - finite.sum())
-            taps = taps[finite]
-        if not len(taps):
-            return
-        statistics = np.concatenate([comparable(taps), taps[..., 1:2]], axis=-1)
+        if not np.isfinite(statistics).all():  # one such row would turn every later statistic into NaN
+            finite = np.isfinite(statistics).all(axis=(1, 2, 3))
+            self._not_finite += int(len(finite) - finite.sum())
+            statistics = statistics[finite]
+            if not len(statistics):
+                return
         self._windows.add(Moments.of(statistics), self._gathered_at)
         shifted = statistics[..., _MEAN] - SATURATION
         squared = np.square(shifted) + statistics[..., _VARIANCE]
         self._sums = ActivationSums(
-            self._sums.rows + len(taps),
+            self._sums.rows + len(statistics),
             self._sums.shifted + np.maximum(shifted, 0.0).sum(axis=0),
             self._sums.squared + squared.sum(axis=0),
         )

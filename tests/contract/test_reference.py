@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import kstest
 
 from models.moments import Moments
-from models.reference import Reference, comparable, fit_member
+from models.reference import Reference, _Ranks, comparable, fit_member
 
 MEMBERS, LAYERS, ROWS = 2, 3, 1500
 
@@ -39,6 +39,21 @@ def test_strange_rows_get_the_floor(reference: Reference) -> None:
     rows[0, :, 1] = 0
     rows[1, 0, 0, 0] = np.nan
     assert (reference.p_values(rows) <= 2 / (ROWS + 1)).all()
+
+
+def test_p_values_are_the_members_ranks_averaged() -> None:
+    """Against counting by hand, over members of different sizes, with ties and extremes."""
+    rng = np.random.default_rng(5)
+    scores = [np.sort(rng.integers(0, 30, n).astype(float)) for n in (50, 81, 7)]
+    distances = rng.integers(0, 32, (200, 3)).astype(float)
+    distances[0], distances[1] = np.inf, 0
+    expected = []
+    for row in distances:
+        pairs = list(zip(row, scores, strict=True))
+        above = np.mean([(1 + (own >= d).sum()) / (len(own) + 1) for d, own in pairs])
+        below = np.mean([(1 + (own <= d).sum()) / (len(own) + 1) for d, own in pairs])
+        expected.append(min(1.0, 2 * min(above, below)))
+    assert _Ranks.of(scores).p_values(distances) == pytest.approx(expected)
 
 
 def test_too_quiet_is_strange_too(reference: Reference) -> None:
