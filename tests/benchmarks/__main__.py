@@ -1,0 +1,102 @@
+"""``python -m tests.benchmarks [NAME…]``: run benchmarks and print their tables as Markdown."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+from tests.benchmarks import cores
+from tests.benchmarks.report import Options, Skipped
+from tests.benchmarks.server import ROOT
+
+#: In the order in which they run without a name; each is a module of this package.
+BENCHMARKS = {
+    "start": "ready after start, memory",
+    "featurizing": "records per second, and where the time goes",
+    "molecules": "requests of 256 molecules against featurizing and inference alone",
+    "parity": "served probabilities against torch",
+}
+
+
+def main() -> int:
+    """Run what was asked for; 1 if any benchmark failed."""
+    arguments = _arguments()
+    cores.pin(cores.LOAD)
+    options = Options(
+        models=arguments.models.resolve(),
+        repetitions=arguments.repetitions,
+        seconds=arguments.seconds,
+        minutes=arguments.minutes,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    print(_machine(options), flush=True)
+    documents: dict[str, object] = {}
+    failed = False
+    for name in arguments.names or BENCHMARKS:
+        started = time.monotonic()
+        try:
+            tables = import_module(f"tests.benchmarks.{name}").run(options)
+        except Skipped as reason:
+            print(f"### {name}\n\nSkipped: {reason}\n", flush=True)
+            documents[name] = {"skipped": str(reason)}
+            continue
+        except Exception as error:  # noqa: BLE001 - the others are run all the same
+            print(f"### {name}\n\nFailed: {type(error).__name__}: {error}\n", flush=True)
+            documents[name] = {"failed": f"{type(error).__name__}: {error}"}
+            failed = True
+            continue
+        for table in tables:
+            print(table.markdown(), flush=True)
+        documents[name] = [table.document() for table in tables]
+        options.say(f"{name}: {time.monotonic() - started:.0f} s")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(documents, indent=1) + "\n")
+    return int(failed)
+
+
+def _arguments() -> argparse.Namespace:
+    names = "\n".join(f"  {name:14}{text}" for name, text in BENCHMARKS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        epilog=f"benchmarks:\n{names}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="all of them without one")
+    parser.add_argument("--repetitions", type=int, default=5, help="interleaved; default 5")
+    parser.add_argument("--seconds", type=float, default=5, help="of load each; default 5")
+    parser.add_argument("--minutes", type=float, default=20, help="length of the soak; default 20")
+    parser.add_argument(
+        "--models", type=Path, default=ROOT / "models" / "repository", help="a model repository"
+    )
+    parser.add_argument("--json", type=Path, help="write the figures to this file as well")
+    arguments = parser.parse_args()
+    for name in arguments.names:
+        if name not in BENCHMARKS:
+            parser.error(f"there is no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
+    return arguments
+
+
+def _machine(options: Options) -> str:
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    note = cores.SHARED_NOTE + "\n" if cores.SERVER & cores.LOAD else ""
+    return (
+        f"{len(cores.ALL)} cores ({model}), Python {platform.python_version()},"
+        f" load average before {os.getloadavg()[0]:.1f};"
+        f" server on one core, load from {'the other' if len(cores.LOAD) == 1 else 'the others'};"
+        f" {options.repetitions} interleaved repetitions.\n{note}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

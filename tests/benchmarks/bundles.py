@@ -1,0 +1,63 @@
+"""Which bundles the benchmarks serve: the committed ones, and networks made on the spot."""
+
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from models.errors import ModelError
+from models.store import Repository
+from tests.benchmarks.report import Options, Skipped
+
+MOLECULES, CANDIDATES = "tox21", "htru2"
+#: The made network's name in its own repository.
+MADE = "made"
+
+
+def champion(options: Options, model: str) -> Path:
+    """The folder of a committed bundle; ``Skipped`` where there is none."""
+    try:
+        repository = Repository(options.models)
+        return repository.bundle(model, repository.serving(model).champion)
+    except ModelError as error:
+        raise Skipped(f"there is no bundle of {model} in the model repository") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A made network: a repository that serves it, and its graph without anything around it."""
+
+    models: Path
+    plain: Path
+    inputs: int
+
+    @property
+    def bundle(self) -> Path:
+        """Its bundle's folder."""
+        return self.models / MADE / "1"
+
+
+def eight_by_256() -> Made:
+    """8 hidden layers of 256 units over a candidate's 8 numbers."""
+    from models.manifest import FeaturizerEntry
+    from tests.benchmarks import made, records
+
+    folder = Path(_folder().name)
+    result = Made(folder / "repository", folder / "plain.onnx", 8)
+    if not result.plain.exists():  # exporting takes seconds: once per run
+        net = made.network(8, 256, 8)
+        made.publish(
+            result.models,
+            MADE,
+            net,
+            FeaturizerEntry(identifier="pulsar-1", parameters={}),
+            lambda count: records.candidates(count).tolist(),
+        )
+        result.plain.write_bytes(made.plain_graph(net))
+    return result
+
+
+@cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """One folder for a run of the benchmarks, removed when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="snn-benchmarks-")

@@ -1,0 +1,105 @@
+"""What is posted: molecules, no two alike, and pulsar candidates."""
+
+import io
+import random
+import zipfile
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import islice, product
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem, rdBase
+
+from training.data import htru2
+from training.data.sources import TOX21_TRAINING, locate, read
+from training.golden_records import MOLECULES
+
+#: Put before a SMILES these make another molecule, if its first atom has room for it.
+_GROUPS = (
+    "C", "CC", "O", "N", "F", "Cl", "CO", "CN", "CCC", "OC", "NC", "CCO", "CCN", "CC(C)", "C=C",
+    "Br", "CS", "FC(F)", "OCC", "NCC", "COC", "C#C", "CC(=O)", "OC(=O)", "NC(=O)", "CCCC", "CSC",
+)  # fmt: skip
+
+
+@cache
+def recorded_molecules() -> tuple[str, ...] | None:
+    """The samples of Tox21's training archive as SMILES, salts and all, in a fixed random order.
+
+    None where the archive does not lie in ``SNN_DATA_DIR`` or the cache: a benchmark downloads
+    nothing.
+    """
+    if locate(TOX21_TRAINING) is None:
+        return None
+    with zipfile.ZipFile(io.BytesIO(read(TOX21_TRAINING))) as archive:
+        content = archive.read(archive.namelist()[0])
+    with rdBase.BlockLogs():
+        found = [
+            Chem.MolToSmiles(molecule)
+            for molecule in Chem.ForwardSDMolSupplier(io.BytesIO(content))
+            if molecule is not None
+        ]
+    distinct = list(dict.fromkeys(smiles for smiles in found if smiles))
+    random.Random(0).shuffle(distinct)
+    return tuple(distinct)
+
+
+def source_of_molecules() -> str:
+    """A note on where the molecules are from."""
+    if recorded_molecules() is None:
+        return (
+            "Molecules: well-known ones with groups put on, as the Tox21 archive is not in SNN_DATA_DIR."
+        )
+    return "Molecules: Tox21's training samples as recorded, then the same with groups put on."
+
+
+class Molecules:
+    """An endless supply of different molecules, so that no cache can answer for the featurizer."""
+
+    def __init__(self) -> None:
+        self._source = _distinct(recorded_molecules() or MOLECULES)
+
+    def take(self, count: int) -> list[str]:
+        """The next so many SMILES."""
+        taken = list(islice(self._source, count))
+        if len(taken) < count:
+            raise RuntimeError("the benchmarks ran out of molecules; ask for fewer repetitions")
+        return taken
+
+    def bodies(self, count: int, size: int) -> list[list[str]]:
+        """So many lists of so many SMILES."""
+        return [self.take(size) for _ in range(count)]
+
+
+def _distinct(base: Iterable[str]) -> Iterator[str]:
+    base = list(base)
+    seen = set(base)
+    yield from base
+    for group in ("".join(parts) for size in (1, 2, 3) for parts in product(_GROUPS, repeat=size)):
+        for smiles in base:
+            grown = group + smiles
+            if grown in seen or len(grown) > 200:
+                continue
+            with rdBase.BlockLogs():
+                if Chem.MolFromSmiles(grown) is not None:
+                    seen.add(grown)
+                    yield grown
+
+
+@cache
+def recorded_candidates() -> NDArray[np.float64] | None:
+    """HTRU2's candidates, shape (17898, 8); None where the file is not at hand."""
+    if locate(htru2.HTRU2) is None:
+        return None
+    return np.array(htru2.load().records)
+
+
+def candidates(count: int) -> NDArray[np.float64]:
+    """Candidates of shape ``(count, 8)``: recorded ones, or made-up ones that span their ranges."""
+    recorded = recorded_candidates()
+    generator = np.random.default_rng(0)
+    if recorded is not None:
+        return recorded[generator.integers(len(recorded), size=count)]
+    centre = np.array([110, 46, 0.5, 1.8, 12, 26, 8, 104])
+    spread = np.array([25, 7, 1, 6, 30, 20, 4.5, 105])
+    return (centre + spread * generator.standard_normal((count, 8))).round(6)
