@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from time import perf_counter, thread_time
+from time import perf_counter
 from typing import Protocol
 
 import numpy as np
@@ -197,13 +197,10 @@ class Batcher:
         return shares
 
     def _measured(self, rows: Rows) -> Outputs:
-        """Compute, and learn how long it took.
-
-        Processor time: what other threads took meanwhile says nothing about the model.
-        """
-        started = thread_time()
+        """Compute, and learn how long it took."""
+        started = perf_counter()
         outputs = self._compute(rows)
-        self._pace.learn(len(rows), thread_time() - started)
+        self._pace.learn(len(rows), perf_counter() - started)
         return outputs
 
     def _settle(self, shares: list[_Share], outputs: Outputs, seconds: float) -> None:

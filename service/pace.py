@@ -17,7 +17,8 @@ class Pace:
         """Take in one measurement of ``rows`` rows, at least one."""
         size = rows.bit_length()
         new, old = seconds / rows, self._per_row[size]
-        self._per_row[size] = new if old is None else old + _SHARE * (new - old)
+        # Bounded, since a pause of the whole process says nothing about the work.
+        self._per_row[size] = new if old is None else old + _SHARE * (min(new, 2 * old) - old)
 
     def expect(self, rows: int) -> float:
         """Return the seconds to expect; 0 before anything was measured.

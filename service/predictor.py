@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from time import perf_counter, thread_time
+from time import perf_counter
 
 import numpy as np
 
@@ -88,10 +88,13 @@ class Predictor:
                 f"{len(records)} records in one request; the most is {self._max_rows},"
                 " so send them in several"
             )
-        with served.leased():
+        served.leases.count += 1  # the model stays open until its last request is answered
+        try:
             if self.is_quick(served, records):
                 return await self._at_once(served, records)
             return await self._in_pieces(served, records)
+        finally:
+            served.leases.count -= 1
 
     async def _at_once(self, served: ServedModel, records: Sequence[object]) -> Prediction:
         started = perf_counter()
@@ -150,9 +153,9 @@ class Predictor:
 
 
 def _featurize(served: ServedModel, records: Sequence[object]) -> Features:
-    started = thread_time()
+    started = perf_counter()
     features = served.bundle.featurizer.featurize(records)
-    served.featurize_pace.learn(len(records), thread_time() - started)
+    served.featurize_pace.learn(len(records), perf_counter() - started)
     return features
 
 

@@ -1,8 +1,11 @@
-"""A small bundle built with ``onnx.helper``, so that the service's tests need no training.
+"""Small bundles built with ``onnx.helper``, so that the service's tests need no training.
 
-Eight features like a pulsar candidate's, two members of three hidden layers, one target.
+Two members of three hidden layers, for candidates (eight features, one target) or for molecules
+(the real featurizer, twelve targets).
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -14,6 +17,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from models.bundle import file_entry
+from models.features import Featurizer, create
 from models.golden import Golden
 from models.manifest import (
     CARD_FILE,
@@ -28,35 +32,95 @@ from models.manifest import (
     Provenance,
     Target,
 )
-from models.reference import fit_member
+from models.reference import MemberReference, fit_member
 from models.selu import SATURATED_BELOW
 from models.store import Repository
 
-FEATURES, MEMBERS, WIDTHS = 8, 2, (16, 12, 8)
+MEMBERS, WIDTHS = 2, (16, 12, 8)
+Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a small model is of: its featurizer, its targets, and where its features lie."""
+
+    identifier: str
+    parameters: tuple[tuple[str, object], ...]
+    targets: tuple[str, ...]
+    centre: Callable[[], Rows]
+    spread: Callable[[], Rows]
+    golden: Callable[[], Sequence[object]]
+    #: Features of rows like those that the model was "trained" on.
+    ordinary: Callable[[], Rows]
+
+    def featurizer(self) -> Featurizer:
+        """The real featurizer."""
+        return create(self.identifier, dict(self.parameters))
+
+
 CENTRE = np.array([110, 46, 0.5, 1.8, 12, 26, 8, 104], np.float32)
 SPREAD = np.array([25, 7, 1, 6, 30, 20, 4.5, 105], np.float32)
-
-Rows = NDArray[np.float32]
 
 
 def candidates(rows: int, seed: int = 0) -> Rows:
     """Made-up candidates, shape (rows, 8), like those that the bundle was 'trained' on."""
-    noise = np.random.default_rng(seed).standard_normal((rows, FEATURES))
+    noise = np.random.default_rng(seed).standard_normal((rows, len(CENTRE)))
     return (CENTRE + SPREAD * noise).astype(np.float32)
 
 
-def graph(seed: int = 0, scale_layer: float = 1.0) -> bytes:
+CANDIDATES = Kind(
+    "pulsar-1",
+    (),
+    ("pulsar",),
+    centre=lambda: CENTRE,
+    spread=lambda: SPREAD,
+    golden=lambda: [row.tolist() for row in candidates(8, seed=99)],
+    ordinary=lambda: candidates(1000, seed=7),
+)
+
+SMILES = (
+    "CCO", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "CN1C=NC2=C1C(=O)N(C(=O)N2C)C", "CCN(CC)CC",
+    "CC(C)Cc1ccc(cc1)C(C)C(=O)O", "c1ccc2ccccc2c1", "OCC(O)CO", "CCCCCCCC", "ClC(Cl)Cl",
+    "NC(=O)c1cccnc1", "CS(C)=O", "OC(=O)CC(O)(CC(O)=O)C(O)=O", "c1ccsc1", "CC#N", "C1CCCCC1",
+)  # fmt: skip
+
+TARGETS = (
+    "NR-AR", "NR-AR-LBD", "NR-AhR", "NR-Aromatase", "NR-ER", "NR-ER-LBD",
+    "NR-PPAR-gamma", "SR-ARE", "SR-ATAD5", "SR-HSE", "SR-MMP", "SR-p53",
+)  # fmt: skip
+
+
+@cache
+def _molecule_features() -> Rows:
+    return np.nan_to_num(MOLECULES.featurizer().featurize(SMILES).rows)
+
+
+MOLECULES = Kind(
+    "molecules-1",
+    (("radius", 2), ("fragments", (2246728737, 3218693969, 864662311, 2245384272))),
+    TARGETS,
+    centre=lambda: _molecule_features().mean(axis=0),
+    spread=lambda: 2 * _molecule_features().std(axis=0) + 1,
+    golden=lambda: list(SMILES[:6]),
+    ordinary=_molecule_features,
+)
+
+
+def graph(seed: int = 0, scale_layer: float = 1.0, kind: Kind = CANDIDATES) -> bytes:
     """The ONNX model; ``scale_layer`` multiplies the second layer's weights, a fault to be found."""
     rng = np.random.default_rng(seed)
-    tensors = {"centre": CENTRE, "spread": SPREAD, "low": np.float32(SATURATED_BELOW)}
+    centre, outputs = kind.centre(), len(kind.targets)
+    tensors = {"centre": centre, "spread": kind.spread(), "low": np.float32(SATURATED_BELOW)}
     tensors["units"] = np.array([1], np.int64)
     nodes = [
-        helper.make_node("Sub", [INPUT, "centre"], ["centred"]),
+        helper.make_node("IsNaN", [INPUT], ["undefined"]),
+        helper.make_node("Where", ["undefined", "centre", INPUT], ["defined"]),
+        helper.make_node("Sub", ["defined", "centre"], ["centred"]),
         helper.make_node("Div", ["centred", "spread"], ["scaled"]),
     ]
     members, logits = [], []
     for member in range(MEMBERS):
-        value, size, taps = "scaled", FEATURES, []
+        value, size, taps = "scaled", len(centre), []
         for layer, width in enumerate(WIDTHS):
             name = f"m{member}l{layer}"
             weights = rng.standard_normal((size, width)) / np.sqrt(size)
@@ -68,7 +132,8 @@ def graph(seed: int = 0, scale_layer: float = 1.0) -> bytes:
             ]
             value, size = f"{name}a", width
             taps.append(f"{name}tap")
-        tensors[f"m{member}out"] = (rng.standard_normal((size, 1)) / np.sqrt(size)).astype(np.float32)
+        last = rng.standard_normal((size, outputs)) / np.sqrt(size)
+        tensors[f"m{member}out"] = last.astype(np.float32)
         nodes.append(helper.make_node("MatMul", [value, f"m{member}out"], [f"m{member}logit"]))
         nodes.append(helper.make_node("Concat", taps, [f"m{member}taps3"], axis=1))
         nodes.append(helper.make_node("Unsqueeze", [f"m{member}taps3", "units"], [f"m{member}taps"]))
@@ -79,12 +144,12 @@ def graph(seed: int = 0, scale_layer: float = 1.0) -> bytes:
         helper.make_node("Mean", logits, ["logit"]),
         helper.make_node("Sigmoid", ["logit"], ["probability"]),
     ]
-    shapes = {"probability": [1], "logit": [1], "taps": [MEMBERS, len(WIDTHS), 3]}
+    shapes = {"probability": [outputs], "logit": [outputs], "taps": [MEMBERS, len(WIDTHS), 3]}
     model = helper.make_model(
         helper.make_graph(
             nodes,
             "small",
-            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", FEATURES])],
+            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", len(centre)])],
             [
                 helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shapes[name]])
                 for name in OUTPUTS
@@ -120,21 +185,25 @@ def run(model: bytes, rows: Rows) -> dict[str, Rows]:
 
 
 @cache
-def _published(seed: int) -> tuple[bytes, Golden, list]:
-    model = graph(seed)
-    golden_rows = candidates(8, seed=99)
-    records = tuple(row.tolist() for row in golden_rows)
-    outputs = run(model, golden_rows)
-    reference_taps = run(model, candidates(1000, seed=7))["taps"]
-    reference = [fit_member(reference_taps[:, member]) for member in range(MEMBERS)]
-    return model, Golden(records, golden_rows, **outputs), reference
+def _published(seed: int, kind: Kind) -> tuple[bytes, Golden, list[MemberReference]]:
+    model, records = graph(seed, kind=kind), tuple(kind.golden())
+    features = kind.featurizer().featurize(records).rows
+    taps = run(model, kind.ordinary())["taps"]
+    reference = [fit_member(taps[:, member]) for member in range(MEMBERS)]
+    return model, Golden(records, features, **run(model, features)), reference
 
 
 def write_bundle(
-    folder: Path, version: int, *, name: str = "htru2", seed: int = 0, model: bytes | None = None
+    folder: Path,
+    version: int,
+    *,
+    name: str = "htru2",
+    seed: int = 0,
+    model: bytes | None = None,
+    kind: Kind = CANDIDATES,
 ) -> None:
     """Write a bundle's files; ``model`` replaces the graph that golden rows and reference are of."""
-    made, golden, reference = _published(seed)
+    made, golden, reference = _published(seed, kind)
     content = {
         MODEL_FILE: made if model is None else model,
         GOLDEN_FILE: golden.to_bytes(),
@@ -149,9 +218,11 @@ def write_bundle(
         created=datetime.now(UTC),
         task="binary",
         description="a small model for tests",
-        featurizer=FeaturizerEntry(identifier="pulsar-1", parameters={}),
-        features=FEATURES,
-        targets=[Target(name="pulsar", threshold=0.5, slope=1.0, intercept=0.0)],
+        featurizer=FeaturizerEntry(identifier=kind.identifier, parameters=kind.featurizer().parameters),
+        features=len(kind.centre()),
+        targets=[
+            Target(name=target, threshold=0.5, slope=1.0, intercept=0.0) for target in kind.targets
+        ],
         threshold_rule="half",
         members=[Member(fold=fold, seed=seed) for fold in range(MEMBERS)],
         widths=list(WIDTHS),
