@@ -121,7 +121,8 @@ def _fit_member(
         member.seed,
         lambda progress: reports.put((index, progress)),
     )
-    state: dict[str, Tensor] = network.state_dict()
+    # Weights are published as float16; rounded here, all that follows judges what will be served.
+    state: dict[str, Tensor] = network.half().float().state_dict()
     return {name: tensor.numpy() for name, tensor in state.items()}
 
 

@@ -28,7 +28,8 @@ class ServedEnsemble(nn.Module):
     """All members side by side: weights are stacked ``[members, in, out]``.
 
     One batched product per layer instead of one per member and layer: a small net's time is the
-    number of graph nodes, not its arithmetic.
+    number of graph nodes, not its arithmetic. Weights are kept as float16, which halves the file,
+    and computed with as float32; onnxruntime converts them once, when a session is made.
     """
 
     def __init__(self, squash: Squash, ensemble: Ensemble, calibration: Sequence[Platt]) -> None:
@@ -38,7 +39,7 @@ class ServedEnsemble(nn.Module):
         stacks = [[network.linears()[layer] for network in ensemble.networks] for layer in range(depth)]
         stacks.append([network.head for network in ensemble.networks])
         self.weights = nn.ParameterList(
-            torch.stack([linear.weight.detach().T for linear in stack]) for stack in stacks
+            torch.stack([linear.weight.detach().T.half() for linear in stack]) for stack in stacks
         )
         self.biases = nn.ParameterList(
             torch.stack([linear.bias.detach()[None] for linear in stack]) for stack in stacks
@@ -53,9 +54,9 @@ class ServedEnsemble(nn.Module):
         activation = squashed.unsqueeze(0)
         taps = []
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            activation = nn.functional.selu(activation @ weight + bias)
+            activation = nn.functional.selu(activation @ weight.float() + bias)
             taps.append(tap(activation))
-        member_logit = (activation @ self.weights[-1] + self.biases[-1]).transpose(0, 1)
+        member_logit = (activation @ self.weights[-1].float() + self.biases[-1]).transpose(0, 1)
         logit = member_logit.mean(dim=1) * self.platt[:, 0] + self.platt[:, 1]
         return (
             torch.sigmoid(logit),
