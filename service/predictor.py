@@ -7,6 +7,7 @@ a request of any size holds the features of two pieces and no more.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -81,7 +82,7 @@ class Predictor:
 
         Raises ``InvalidRequest`` for none, ``TooLarge`` for too many, and what the batcher raises.
         """
-        if not records:
+        if len(records) == 0:  # an array of candidates has no truth value
             raise InvalidRequest("the list of records is empty; send at least one")
         if len(records) > self._max_rows:
             raise TooLarge(
@@ -109,20 +110,28 @@ class Predictor:
         return Prediction(served, features.outcomes, answer.outputs, stages)
 
     async def _in_pieces(self, served: ServedModel, records: Sequence[object]) -> Prediction:
-        expected = self._admit(served, len(records))
+        self._admit()
+        expected = served.featurize_pace.expect(len(records)) / len(records)
+        self._backlog_seconds += expected * len(records)
         stages, outcomes, answers = Stages(), list[Outcome](), list[Answer]()
+        reading: deque[tuple[int, asyncio.Future[Features]]] = deque()
         computing: asyncio.Task[Answer] | None = None
         loop = asyncio.get_running_loop()
-        position = 0
+        asked = done = 0
         try:
-            while position < len(records):
-                piece = records[position : position + _piece_size(served)]
+            while done < len(records):
+                # One piece more than is being read, so that the thread need not wait for the loop.
+                while asked < len(records) and len(reading) < 2:
+                    piece = records[asked : asked + _piece_size(served)]
+                    job = loop.run_in_executor(self._thread, _featurize, served, piece)
+                    reading.append((len(piece), job))
+                    asked += len(piece)
+                size, job = reading.popleft()
                 started = perf_counter()
-                features = await loop.run_in_executor(self._thread, _featurize, served, piece)
+                features = await job
                 stages.featurize += perf_counter() - started
-                done = expected * len(piece) / (len(records) - position)
-                expected, position = expected - done, position + len(piece)
-                self._backlog_seconds -= done
+                self._backlog_seconds -= expected * size
+                done += size
                 _count_rejected(served, features)
                 outcomes += features.outcomes
                 if computing is not None:
@@ -133,7 +142,9 @@ class Predictor:
             if computing is not None:
                 answers.append(await computing)
         finally:
-            self._backlog_seconds -= expected
+            self._backlog_seconds -= expected * (len(records) - done)
+            for _, job in reading:
+                job.cancel()
             if computing is not None:
                 computing.cancel()
         served.traffic.featurize.observe(stages.featurize)
@@ -141,15 +152,12 @@ class Predictor:
         stages.infer = sum(answer.compute_seconds for answer in answers)
         return Prediction(served, outcomes, _joined(answers), stages)
 
-    def _admit(self, served: ServedModel, records: int) -> float:
-        """Count a request's featurizing as waiting, or raise ``Overloaded``."""
+    def _admit(self) -> None:
+        """Raise ``Overloaded`` where too much featurizing waits already."""
         if self._backlog_seconds > _BACKLOG_SECONDS:
             raise Overloaded(
                 f"{self._backlog_seconds:.0f} s of featurizing are waiting", self._backlog_seconds
             )
-        expected = served.featurize_pace.expect(records)
-        self._backlog_seconds += expected
-        return expected
 
 
 def _featurize(served: ServedModel, records: Sequence[object]) -> Features:
