@@ -7,6 +7,7 @@ a single row would feel; these are added to from the event loop alone.
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
+from time import time
 
 #: Upper bounds in seconds: from half a millisecond to five seconds.
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -32,6 +33,21 @@ class Histogram:
         self.total += value
 
 
+class Tally:
+    """How often something happened, and how many seconds it took in all."""
+
+    __slots__ = ("count", "seconds")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count it once."""
+        self.count += 1
+        self.seconds += seconds
+
+
 class Traffic:
     """What one version of one model has done since the process began."""
 
@@ -42,12 +58,21 @@ class Traffic:
         self.queue = Histogram(STAGE_SECONDS)
         self.compute = Histogram(STAGE_SECONDS)
         self.batch_rows = Histogram(ROWS)
+        #: Requests as a whole, and the stages of those that succeeded.
+        self.succeeded, self.failed = Tally(), Tally()
+        self.waited, self.prepared, self.inferred, self.encoded = Tally(), Tally(), Tally(), Tally()
+        #: Batches by their exact number of rows, of which a batch's limit makes a few hundred.
+        self.batches: dict[int, Tally] = defaultdict(Tally)
+        #: When a batch was last computed, in seconds since 1970; 0 for never.
+        self.last_batch_at = 0.0
 
     def computed(self, rows: int, seconds: float) -> None:
         """Count one batch."""
         self.rows += rows
         self.compute.observe(seconds)
         self.batch_rows.observe(rows)
+        self.batches[rows].add(seconds)
+        self.last_batch_at = time()
 
     def queued(self, seconds: float) -> None:
         """Count the wait of one submission from its arrival to the start of its first batch."""

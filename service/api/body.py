@@ -27,6 +27,19 @@ async def read_json(scope: Scope, receive: Receive, limit: int) -> bytes:
         elif name == b"content-length" and int(value) > limit:
             await _drain(receive)
             raise _too_large(limit)
+    return await _read_in_time(receive, limit)
+
+
+async def read_bytes(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """Return the body, whatever its type; raises ``Problem`` 413 or 408, or ``Disconnected``."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and int(value) > limit:
+            await _drain(receive)
+            raise _too_large(limit)
+    return await _read_in_time(receive, limit)
+
+
+async def _read_in_time(receive: Receive, limit: int) -> bytes:
     try:
         async with asyncio.timeout(_SECONDS):
             return await _read(receive, limit)

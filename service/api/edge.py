@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api.problems import Disconnected, Problem, problem_of, send_problem
 from service.logs import get_logger, place_of
 from service.predictor import Stages
-from service.telemetry import Telemetry
+from service.telemetry import Telemetry, Traffic
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _CLOSED_BY_CLIENT = 499  # nginx's number: there was nobody left to be answered
@@ -29,7 +29,7 @@ _number = count(1)
 class Trace:
     """What is noted of one request on its way."""
 
-    __slots__ = ("encode", "model", "read", "request_id", "rows", "stages", "status")
+    __slots__ = ("encode", "model", "read", "request_id", "rows", "stages", "status", "traffic")
 
     def __init__(self, request_id: bytes) -> None:
         self.request_id = request_id
@@ -38,6 +38,8 @@ class Trace:
         self.rows = 0
         self.read = self.encode = 0.0
         self.stages: Stages | None = None
+        #: The counters of the model that was asked, once that is known.
+        self.traffic: Traffic | None = None
 
 
 def trace_of(scope: Scope) -> Trace:
@@ -99,6 +101,8 @@ class Edge:
     def _finish(self, scope: Scope, trace: Trace, seconds: float, failure: dict[str, Any]) -> None:
         route = self._route(scope)
         self._telemetry.answered(route, trace.status, seconds)
+        if trace.traffic is not None:
+            _tally(trace, trace.traffic, seconds)
         details: dict[str, Any] = {
             "request_id": trace.request_id.decode(),
             "method": scope["method"],
@@ -123,6 +127,18 @@ class Edge:
         if scope["path"] in self._known:
             return str(scope["path"])
         return str(getattr(scope.get("route"), "path", "unmatched"))
+
+
+def _tally(trace: Trace, traffic: Traffic, seconds: float) -> None:
+    """Count a request for its model, with its stages if it came through all of them."""
+    if trace.status != 200 or trace.stages is None:
+        traffic.failed.add(seconds)
+        return
+    traffic.succeeded.add(seconds)
+    traffic.waited.add(trace.stages.queue)
+    traffic.prepared.add(trace.stages.featurize)
+    traffic.inferred.add(trace.stages.infer)
+    traffic.encoded.add(trace.encode)
 
 
 def _request_id(scope: Scope) -> bytes:

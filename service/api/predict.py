@@ -59,12 +59,12 @@ class Predict:
         served = self._predictor.model(name)
         if keyed and not served.takes_smiles:
             raise InvalidRequest(f"model {name!r} does not take SMILES; send its records as 'inputs'")
-        trace.model, trace.rows = served.label, len(records)
+        trace.model, trace.rows, trace.traffic = served.label, len(records), served.traffic
         work = self._predictor.predict(served, records)
         if self._predictor.is_quick(served, records):
             prediction = await work
         else:
-            prediction = await _unless_disconnected(work, receive)
+            prediction = await unless_disconnected(work, receive)
         trace.stages = prediction.stages
         started = perf_counter()
         content = _encode((_keyed if keyed else _listed)(prediction, records))
@@ -109,7 +109,7 @@ def _lenient(content: bytes, error: msgspec.DecodeError) -> _Body:
         raise Problem(400, f"the body is not JSON: {error}") from malformed
 
 
-async def _unless_disconnected(work: Coroutine[Any, Any, T], receive: Receive) -> T:
+async def unless_disconnected(work: Coroutine[Any, Any, T], receive: Receive) -> T:
     """Do long work for as long as the client is there to be answered."""
     task, watch = asyncio.create_task(work), asyncio.ensure_future(receive())
     try:
