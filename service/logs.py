@@ -94,6 +94,6 @@ class _Bridge(logging.Handler):
             details |= {"kind": record.exc_info[0].__name__ if record.exc_info[0] else ""}
             details |= {"place": place_of(record.exc_info[1])}
             # The message may quote the exception; its format, written by a programmer, does not.
-            get_logger().error(str(record.msg).splitlines()[0], **details)
+            get_logger().error(str(record.msg).partition("\n")[0], **details)
         else:
             get_logger().warning(record.getMessage(), **details)

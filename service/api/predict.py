@@ -28,6 +28,9 @@ T = TypeVar("T")
 #: What answers a request for SMILES that names no model.
 DEFAULT_SMILES_MODEL = "tox21"
 
+#: From so many records on, the answer is written in a thread, for the loop's other requests.
+_MANY = 512
+
 
 class _Body(msgspec.Struct):
     model: str | UnsetType = UNSET
@@ -67,7 +70,11 @@ class Predict:
             prediction = await unless_disconnected(work, receive)
         trace.stages = prediction.stages
         started = perf_counter()
-        content = _encode((_keyed if keyed else _listed)(prediction, records))
+        shape = _keyed if keyed else _listed
+        if len(records) <= _MANY:
+            content = _encode(shape(prediction, records))
+        else:
+            content = await asyncio.to_thread(lambda: _encode(shape(prediction, records)))
         trace.encode = perf_counter() - started
         await send_json(send, 200, content)
 

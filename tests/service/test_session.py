@@ -1,5 +1,8 @@
 """Sessions and the device they really run on."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ from models.errors import BundleRefused
 from service.errors import DeviceUnavailable
 from service.session import CPU, CUDA, Device, choose_device, open_session, why_not_cuda
 from tests.support import bundles
+from tests.support.server import ROOT, environment
 
 
 def test_a_session_computes_what_onnxruntime_does() -> None:
@@ -57,6 +61,25 @@ def test_the_attempt_is_quiet_and_says_what_this_machine_says(capfd) -> None:
     if reason is not None:
         assert reason.endswith(".")
         assert "\n" not in reason
+
+
+def test_the_service_does_not_start_without_the_cuda_that_it_was_told_to_use(tmp_path) -> None:
+    """``SNN_DEVICE=cuda`` on a machine without: status 2 and the reason, on one line."""
+    if why_not_cuda() is None:
+        pytest.skip("CUDA works here")
+    done = subprocess.run(
+        [sys.executable, "-m", "service"],
+        cwd=ROOT,
+        env=environment(models=tmp_path, device="cuda", port=0),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("SNN_DEVICE=cuda: CUDA does not work here: ")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
 
 
 @pytest.mark.gpu
