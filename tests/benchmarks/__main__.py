@@ -19,6 +19,13 @@ BENCHMARKS = {
     "featurizing": "records per second, and where the time goes",
     "molecules": "requests of 256 molecules against featurizing and inference alone",
     "parity": "served probabilities against torch",
+    "single": "one row per request by JSON, against the bare route",
+    "blocks": "256 rows per request by JSON and binary tensors, against onnxruntime itself",
+    "watching": "what taps and the monitor cost",
+    "workers": "two workers against one",
+    "protection": "single candidates beside a request of 10,000 molecules",
+    "overload": "three times the capacity for a minute",
+    "soak": "20 minutes of mixed load (--minutes)",
 }
 
 

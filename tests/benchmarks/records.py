@@ -3,7 +3,7 @@
 import io
 import random
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import islice, product
 
@@ -15,10 +15,11 @@ from training.data import htru2
 from training.data.sources import TOX21_TRAINING, locate, read
 from training.golden_records import MOLECULES
 
-#: Put before a SMILES these make another molecule, if its first atom has room for it.
+#: Each of these, and each pair and so on, before a SMILES makes another molecule: they end in an atom
+#: that binds the next one.
 _GROUPS = (
-    "C", "CC", "O", "N", "F", "Cl", "CO", "CN", "CCC", "OC", "NC", "CCO", "CCN", "CC(C)", "C=C",
-    "Br", "CS", "FC(F)", "OCC", "NCC", "COC", "C#C", "CC(=O)", "OC(=O)", "NC(=O)", "CCCC", "CSC",
+    "C", "CC", "O", "N", "CO", "CN", "CCC", "OC", "NC", "CCO", "CCN", "CC(C)", "C=C", "CS", "FC(F)",
+    "OCC", "NCC", "COC", "C#C", "CC(=O)", "OC(=O)", "NC(=O)", "CCCC", "CSC", "ClC", "BrC", "FC",
 )  # fmt: skip
 
 
@@ -71,17 +72,16 @@ class Molecules:
         return [self.take(size) for _ in range(count)]
 
 
-def _distinct(base: Iterable[str]) -> Iterator[str]:
-    base = list(base)
-    seen = set(base)
+def _distinct(base: Sequence[str]) -> Iterator[str]:
     yield from base
-    for group in ("".join(parts) for size in (1, 2, 3) for parts in product(_GROUPS, repeat=size)):
-        for smiles in base:
-            grown = group + smiles
-            if grown in seen or len(grown) > 200:
-                continue
-            with rdBase.BlockLogs():
-                if Chem.MolFromSmiles(grown) is not None:
+    with rdBase.BlockLogs():  # what takes a methyl group takes any of the groups
+        roomy = [smiles for smiles in base if Chem.MolFromSmiles("C" + smiles) is not None]
+    seen = set(base)
+    for length in (1, 2, 3):
+        for parts in product(_GROUPS, repeat=length):
+            for smiles in roomy:
+                grown = "".join(parts) + smiles
+                if grown not in seen and len(grown) < 200:
                     seen.add(grown)
                     yield grown
 
