@@ -84,6 +84,8 @@ class ModelState:
 
     served: ServedModel | None = None
     error: str | None = None
+    #: Whether it was taken out of service on purpose, which is nothing wrong with the service.
+    unloaded: bool = False
     intact: bool | None = None
     checked_at: datetime | None = None
 
@@ -129,7 +131,9 @@ class Catalog:
     def ready(self) -> bool:
         """Whether every promoted model can answer, and the service is not stopping."""
         states = self._states.values()
-        return not self.draining and bool(states) and all(state.ready for state in states)
+        return (
+            not self.draining and bool(states) and all(state.ready or state.unloaded for state in states)
+        )
 
     def announce(self, name: str) -> None:
         """Make a name known before its model is loaded."""
@@ -153,4 +157,11 @@ class Catalog:
         """Stop serving a model and say why; return what had been serving."""
         old = self._states[name]
         self._states[name] = replace(old, served=None, error=error, intact=False)
+        return old.served
+
+    def unload(self, name: str) -> ServedModel | None:
+        """Stop serving a model on purpose; return what had been serving."""
+        old = self.state(name)
+        reason = "it was unloaded; POST /v2/repository/models/NAME/load serves it again"
+        self._states[name] = replace(old, served=None, error=reason, unloaded=True)
         return old.served

@@ -71,7 +71,12 @@ async def _serve(settings: Settings, device: Device, listener: socket.socket) ->
     predictor = Predictor(catalog, settings.max_rows)
     reloader = Reloader(catalog, loader, repository, settings.poll_seconds, settings.golden_seconds)
     app = create_app(
-        catalog, predictor, telemetry, max_rows=settings.max_rows, max_bytes=settings.max_bytes
+        catalog,
+        predictor,
+        telemetry,
+        max_rows=settings.max_rows,
+        max_bytes=settings.max_bytes,
+        control=reloader if settings.repository_control else None,
     )
     server = _Server(
         uvicorn.Config(

@@ -13,7 +13,7 @@ from time import monotonic
 from models.errors import ModelError
 from models.store import Repository, Serving
 from service.catalog import Catalog, ModelState, ServedModel
-from service.errors import ServiceError
+from service.errors import ModelNotFound, ModelNotReady, ServiceError
 from service.loader import Loader
 from service.logs import get_logger, place_of
 
@@ -56,6 +56,8 @@ class Reloader:
         self._checked: dict[str, float] = {}
         self._verdicts: dict[str, str] = {}
         self._retiring: set[asyncio.Task[None]] = set()
+        #: Held by whoever changes what serves: the poll, or a request to load or unload.
+        self._turn = asyncio.Lock()
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -68,6 +70,31 @@ class Reloader:
 
     async def poll(self) -> None:
         """Look at every model once."""
+        async with self._turn:
+            await self._poll()
+
+    async def load(self, name: str) -> None:
+        """Serve what is promoted now; raises ``ModelNotFound``, or ``ModelNotReady`` with the reason."""
+        async with self._turn:
+            serving = (await asyncio.to_thread(self._wanted)).get(name)
+            if serving is None:
+                raise ModelNotFound(f"no model named {name[:80]!r} is promoted in the repository")
+            self._catalog.announce(name)
+            self._failures.pop(name, None)
+            await self._follow(name, serving)
+            error = self._catalog.state(name).error
+        if error is not None:
+            raise ModelNotReady(f"model {name!r} cannot be loaded: {error}")
+
+    async def unload(self, name: str) -> None:
+        """Stop serving a model until ``load``; raises ``ModelNotFound``. Nothing is written."""
+        async with self._turn:
+            old = self._catalog.unload(name)
+        if old is not None:
+            _log.info("model unloaded", model=old.label)
+            self._retire(old)
+
+    async def _poll(self) -> None:
         try:
             wanted = await asyncio.to_thread(self._wanted)
         except (ModelError, OSError) as error:
@@ -79,7 +106,8 @@ class Reloader:
             self._catalog.announce(name)
         self._catalog.trouble = None
         for name, serving in wanted.items():
-            await self._follow(name, serving)
+            if not self._catalog.state(name).unloaded:
+                await self._follow(name, serving)
         for name, state in self._catalog.states().items():
             if name not in wanted and state.error is None:
                 self._refused(name, None, f"model {name!r} is no longer promoted in the repository")

@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     poll_seconds: Seconds = 1.0
     #: How often every model re-runs its golden rows.
     golden_seconds: Seconds = 60.0
+    #: Whether requests of the v2 protocol may load and unload models.
+    repository_control: bool = False
     #: How long a stopping service still answers while its readiness already says no, so that
     #: whoever balances the load has seen it.
     drain_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0

@@ -20,6 +20,9 @@ from service.api.documents import (
 from service.api.edge import Edge, trace_of
 from service.api.predict import DEFAULT_SMILES_MODEL, Predict
 from service.api.problems import Problem, problem_of, send_problem
+from service.api.v2 import repository
+from service.api.v2.infer import Infer
+from service.api.v2.routes import routes as v2_routes
 from service.catalog import Catalog
 from service.errors import ServiceError
 from service.predictor import Predictor
@@ -45,24 +48,33 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def create_app(
-    catalog: Catalog, predictor: Predictor, telemetry: Telemetry, *, max_rows: int, max_bytes: int
+    catalog: Catalog,
+    predictor: Predictor,
+    telemetry: Telemetry,
+    *,
+    max_rows: int,
+    max_bytes: int,
+    control: repository.Control | None = None,
 ) -> ASGIApp:
-    """Build the ASGI application over a catalog."""
+    """Build the ASGI application over a catalog; ``control`` loads and unloads models by request."""
     app = FastAPI(
         title="SNN serving",
         description="Self-normalizing networks for toxicity and pulsars, and how healthy they are.",
         version="1",
-        openapi_tags=[{"name": "predict"}, {"name": "health"}, {"name": "metrics"}],
+        openapi_tags=[{"name": tag} for tag in ("predict", "v2", "health", "metrics")],
     )
     predict = Predict(predictor, max_bytes)
     app.include_router(_predict_route())
     app.include_router(health.routes(catalog))
     app.include_router(metrics.routes(catalog, telemetry))
+    app.include_router(v2_routes(catalog, control, max_rows))
     app.include_router(_pages(catalog, max_rows))
     app.add_exception_handler(ServiceError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_error)
+    app.add_exception_handler(Problem, _answer_error)
     known = [route.path for route in app.routes if isinstance(route, Route) and "{" not in route.path]
-    return Edge(app, {("POST", "/predict"): predict}, known, telemetry)
+    infer = Infer(catalog, predictor, max_rows=max_rows, max_bytes=max_bytes, otherwise=app)
+    return Edge(infer, {("POST", "/predict"): predict}, known, telemetry)
 
 
 def _predict_route() -> APIRouter:

@@ -1,0 +1,190 @@
+"""``POST /v2/models/{model}[/versions/{version}]/infer``: the first stop of a request, and the last.
+
+Source: "Inference" of the Open Inference Protocol, and the binary tensor data extension. The protocol
+has no place for a record that could not be read: a tensor is answered as a whole. One NaN row among
+the good ones would pass for a prediction in a client that doesn't look, so a request with such a
+record is refused, and the error names every one of them; ``/predict`` answers the others.
+"""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from time import perf_counter
+from types import SimpleNamespace
+from typing import cast
+
+import numpy as np
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from models.features import Rejected
+from service.api.body import read_bytes
+from service.api.edge import trace_of
+from service.api.predict import unless_disconnected
+from service.api.problems import Problem
+from service.api.v2 import answer, compression, request, tensors
+from service.api.v2.model import Interface, find, interface_of
+from service.batcher import Outputs
+from service.catalog import Catalog, ServedModel
+from service.predictor import Prediction, Predictor
+
+PATH = "/v2/models/{model}/infer"
+VERSION_PATH = "/v2/models/{model}/versions/{version}/infer"
+_PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
+#: What logs and metrics call the route: one name with or without a version.
+_ROUTE = SimpleNamespace(path=PATH)
+
+_HEADER = b"inference-header-content-length"
+#: The most records that an error explains; it gives the places of more.
+_EXPLAINED, _PLACED = 8, 100
+#: Answers of so many bytes of floats are written, and compressed, in a thread: the loop serves others.
+_LARGE_ANSWER = 65_536
+
+
+class Infer:
+    """The route as a plain ASGI application, and a way around it for everything else."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        predictor: Predictor,
+        *,
+        max_rows: int,
+        max_bytes: int,
+        otherwise: ASGIApp,
+    ) -> None:
+        self._catalog = catalog
+        self._predictor = predictor
+        self._max_rows = max_rows
+        self._max_bytes = max_bytes
+        self._otherwise = otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or hand it on."""
+        found = None
+        if scope["type"] == "http" and scope["method"] == "POST":
+            found = _PATH.fullmatch(scope["path"])
+        if found is None:
+            await self._otherwise(scope, receive, send)
+            return
+        scope["route"] = _ROUTE
+        await self._infer(scope, receive, send, find(self._catalog, found[1], found[2]))
+
+    async def _infer(self, scope: Scope, receive: Receive, send: Send, served: ServedModel) -> None:
+        trace = trace_of(scope)
+        trace.model, trace.traffic = served.label, served.traffic
+        started = perf_counter()
+        interface = interface_of(served)
+        asked, records = await self._read(scope, receive, interface)
+        trace.rows, trace.read = len(records), perf_counter() - started
+        # A featurizer reads an array as it reads a list, and faster.
+        rows = cast("Sequence[object]", records)
+        work = self._predictor.predict(served, rows)
+        if self._predictor.is_quick(served, rows):
+            prediction = await work
+        else:
+            prediction = await unless_disconnected(work, receive)
+        _check_outcomes(interface, prediction)
+        trace.stages = prediction.stages
+        started = perf_counter()
+        _check_finite(prediction.outputs, asked.outputs)
+        await _send(scope, send, served, asked, prediction.outputs)
+        trace.encode = perf_counter() - started
+
+    async def _read(
+        self, scope: Scope, receive: Receive, interface: Interface
+    ) -> tuple[request.InferRequest, tensors.Records]:
+        """Read, decompress and decode a request's body."""
+        header_length, coding = _headers(scope)
+        body = await read_bytes(scope, receive, self._max_bytes)
+        if coding is not None:
+            body = await asyncio.to_thread(compression.decompress, body, coding, self._max_bytes)
+        asked = request.parse(body, header_length, interface.input_name)
+        tensor = asked.tensor
+        records = tensors.records_of(
+            tensor.name, tensor.datatype, tensor.shape, tensor.data, interface.columns, self._max_rows
+        )
+        return asked, records
+
+
+def _headers(scope: Scope) -> tuple[int | None, bytes | None]:
+    """The JSON's length, in bytes of the decompressed body, and the content coding."""
+    length, coding = None, None
+    for name, value in scope["headers"]:
+        if name == _HEADER:
+            if not (value.isdigit() and len(value) <= 18) or length not in (None, int(value)):
+                raise Problem(400, "Inference-Header-Content-Length is not a whole number of bytes")
+            length = int(value)
+        elif name == b"content-encoding":
+            if coding is not None:
+                raise Problem(415, "the body is encoded more than once; send gzip, deflate or none")
+            coding = value
+    return length, coding
+
+
+def _check_outcomes(interface: Interface, prediction: Prediction) -> None:
+    """Raise ``Problem`` 400 that names the records that could not be read, if there are any."""
+    accepted = len(prediction.outputs.get("logit", ()))
+    if accepted == len(prediction.outcomes):
+        return
+    refused = [
+        (index, outcome.message)
+        for index, outcome in enumerate(prediction.outcomes)
+        if isinstance(outcome, Rejected)
+    ]
+    reasons = "; ".join(f"index {index}: {message}" for index, message in refused[:_EXPLAINED])
+    others = [str(index) for index, _ in refused[_EXPLAINED:_PLACED]]
+    if others:
+        reasons += "; and index " + ", ".join(others)
+    if len(refused) > _PLACED:
+        reasons += f" and {len(refused) - _PLACED} more"
+    raise Problem(
+        400,
+        f"input {interface.input_name!r}: {len(refused)} of {len(prediction.outcomes)} records cannot"
+        f" be read, and a tensor is answered as a whole: {reasons}",
+    )
+
+
+def _check_finite(outputs: Outputs, wanted: dict[str, bool]) -> None:
+    """Raise ``Problem`` 500 for a row whose answer is no number: JSON has none such, no client a use."""
+    for name in wanted:
+        finite = np.isfinite(outputs[name])
+        if not finite.all():
+            index = int(np.argwhere(~finite)[0][0])
+            raise Problem(500, f"the network gave no finite {name} for the record at index {index}")
+
+
+async def _send(
+    scope: Scope, send: Send, served: ServedModel, asked: request.InferRequest, outputs: Outputs
+) -> None:
+    """Write the answer, compressed where the client asks for it, and send it."""
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding")
+    arguments = (served, asked, outputs, accepted)
+    # A binary tensor is one copy of memory; what takes time is digits, and compression.
+    slow = sum(outputs[name].nbytes for name, binary in asked.outputs.items() if accepted or not binary)
+    if slow < _LARGE_ANSWER:
+        content, headers = _write(*arguments)
+    else:
+        content, headers = await asyncio.to_thread(_write, *arguments)
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+def _write(
+    served: ServedModel, asked: request.InferRequest, outputs: Outputs, accepted: bytes
+) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    manifest = served.manifest
+    content, json_length = answer.encode(
+        manifest.name, str(manifest.version), asked.id, outputs, asked.outputs
+    )
+    headers = [(b"vary", b"accept-encoding")]
+    if json_length is None:
+        headers.append((b"content-type", b"application/json"))
+    else:
+        headers.append((b"content-type", b"application/octet-stream"))
+        headers.append((_HEADER, str(json_length).encode()))
+    coding = compression.choose(accepted, len(content))
+    if coding is not None:
+        content = compression.compress(content, coding)
+        headers.append((b"content-encoding", coding))
+    headers.append((b"content-length", str(len(content)).encode()))
+    return content, headers

@@ -1,0 +1,153 @@
+"""What there is, and whether it can answer: server and model metadata, health, configuration.
+
+Sources: "Health", "Server Metadata" and "Model Metadata" of the Open Inference Protocol; Triton's
+model configuration extension.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Response
+
+from service.api.documents import ErrorAnswer
+from service.api.v2 import documents
+from service.api.v2.model import PLATFORM, Interface, find, interface_of
+from service.catalog import Catalog, ServedModel
+from service.errors import ModelNotReady
+
+NAME = "snn-serving"
+EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
+
+#: How every route about a model may be refused.
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    404: {"model": ErrorAnswer, "description": "No such model, or not this version of it."},
+    503: {"model": ErrorAnswer, "description": "The model cannot answer now."},
+}
+
+_MODEL = "/v2/models/{model}"
+_VERSION = "/v2/models/{model}/versions/{version}"
+
+
+def routes(catalog: Catalog, max_rows: int) -> APIRouter:
+    """The routes that tell and change nothing."""
+    router = APIRouter(tags=["v2"])
+
+    @router.get("/v2", summary="The server and its extensions")
+    async def server() -> documents.Server:
+        return documents.Server(name=NAME, version=_release(), extensions=EXTENSIONS)
+
+    @router.get("/v2/health/live", summary="Whether the process answers at all")
+    async def live() -> documents.ServerLive:
+        return documents.ServerLive(live=True)
+
+    @router.get(
+        "/v2/health/ready",
+        summary="Whether every promoted model can answer",
+        response_model=documents.ServerReady,
+        responses={503: {"model": documents.ServerReady}},
+    )
+    async def ready() -> Response:
+        return _json({"live": True, "ready": catalog.ready}, 200 if catalog.ready else 503)
+
+    @router.get(_MODEL, summary="A model's tensors", responses=REFUSALS)
+    @router.get(_VERSION, summary="The same of a version", responses=REFUSALS)
+    async def metadata(model: str, version: str | None = None) -> documents.ModelMetadata:
+        return _metadata(find(catalog, model, version))
+
+    responses: dict[int | str, dict[str, Any]] = {
+        404: REFUSALS[404],
+        503: {"model": documents.ModelReady},
+    }
+    response_model = documents.ModelReady
+
+    @router.get(
+        f"{_MODEL}/ready",
+        summary="Whether a model can answer",
+        responses=responses,
+        response_model=response_model,
+    )
+    @router.get(
+        f"{_VERSION}/ready",
+        summary="The same of a version",
+        responses=responses,
+        response_model=response_model,
+    )
+    async def model_ready(model: str, version: str | None = None) -> Response:
+        try:
+            served = find(catalog, model, version)
+        except ModelNotReady:
+            return _json({"name": model, "version": version, "ready": False}, 503)
+        loaded = str(served.manifest.version)
+        return _json({"name": model, "version": loaded, "ready": True})
+
+    @router.get(
+        f"{_MODEL}/config", summary="A model's configuration, as Triton writes it", responses=REFUSALS
+    )
+    @router.get(f"{_VERSION}/config", summary="The same of a version", responses=REFUSALS)
+    async def config(model: str, version: str | None = None) -> documents.ModelConfig:
+        return _config(find(catalog, model, version), max_rows)
+
+    return router
+
+
+def _json(document: dict[str, Any], status: int = 200) -> Response:
+    content = msgspec.json.encode(document)
+    return Response(content, status, {"cache-control": "no-store"}, media_type="application/json")
+
+
+def _release() -> str:
+    try:
+        return version(NAME)
+    except PackageNotFoundError:  # run from a checkout that nobody installed
+        return "0"
+
+
+def _metadata(served: ServedModel) -> documents.ModelMetadata:
+    interface = interface_of(served)
+    shape = [-1] if interface.columns is None else [-1, interface.columns]
+    datatype = "BYTES" if interface.columns is None else "FP32"
+    return documents.ModelMetadata(
+        name=served.manifest.name,
+        versions=[str(served.manifest.version)],
+        platform=PLATFORM,
+        inputs=[
+            documents.TensorMetadata(name=interface.input_name, datatype=datatype, shape=shape),
+        ],
+        outputs=[
+            documents.TensorMetadata(name=name, datatype="FP32", shape=[-1, *sizes])
+            for name, sizes in interface.outputs.items()
+        ],
+    )
+
+
+def _config(served: ServedModel, max_rows: int) -> documents.ModelConfig:
+    interface, manifest = interface_of(served), served.manifest
+    return documents.ModelConfig(
+        name=manifest.name,
+        platform=PLATFORM,
+        backend="onnxruntime",
+        max_batch_size=max_rows,
+        version_policy={"specific": {"versions": [manifest.version]}},
+        input=[_config_input(interface)],
+        output=[
+            documents.ConfigTensor(name=name, data_type="TYPE_FP32", dims=sizes)
+            for name, sizes in interface.outputs.items()
+        ],
+        dynamic_batching={},
+        instance_group=[{"kind": "KIND_GPU" if served.session.may_block else "KIND_CPU", "count": 1}],
+        parameters={
+            "provider": {"string_value": served.session.provider},
+            "targets": {"string_value": ",".join(served.targets)},
+        },
+    )
+
+
+def _config_input(interface: Interface) -> documents.ConfigTensor:
+    name = interface.input_name
+    if interface.columns is None:
+        # Triton knows no empty dims: a string of a row is one element, reshaped to none.
+        return documents.ConfigTensor(
+            name=name, data_type="TYPE_STRING", dims=[1], reshape={"shape": []}
+        )
+    return documents.ConfigTensor(name=name, data_type="TYPE_FP32", dims=[interface.columns])

@@ -1,0 +1,50 @@
+"""A served model in the protocol's words: its tensors, its versions, its platform."""
+
+from dataclasses import dataclass
+
+from models.manifest import INPUT, OUTPUTS
+from service.catalog import Catalog, ServedModel
+from service.errors import ModelNotFound
+
+#: "Platforms" of the Open Inference Protocol: ONNX, by <project>_<format>.
+PLATFORM = "onnx_onnxv1"
+
+_SMILES = "smiles"
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A model's one input, and its outputs' shapes after the rows.
+
+    ``columns`` is None for an input of SMILES, which is BYTES of shape ``[-1]`` or ``[-1, 1]``;
+    otherwise it is FP32 of shape ``[-1, columns]``.
+    """
+
+    input_name: str
+    columns: int | None
+    outputs: dict[str, list[int]]
+
+
+def interface_of(served: ServedModel) -> Interface:
+    """Describe a served model's tensors."""
+    manifest = served.manifest
+    targets = len(manifest.targets)
+    shapes = [[targets], [targets], [len(manifest.members), manifest.layers, 3]]
+    outputs = dict(zip(OUTPUTS, shapes, strict=True))
+    if served.takes_smiles:
+        return Interface(_SMILES, None, outputs)
+    return Interface(INPUT, manifest.features, outputs)
+
+
+def find(catalog: Catalog, name: str, version: str | None) -> ServedModel:
+    """Return what serves under a name, if it is the version that was asked for, if any was.
+
+    Raises ``ModelNotFound`` or ``ModelNotReady``. One version of a model is loaded at a time.
+    """
+    served = catalog.get(name)
+    loaded = str(served.manifest.version)
+    if version is not None and version != loaded:
+        raise ModelNotFound(
+            f"version {version[:20]!r} of model {name!r} is not loaded; version {loaded} is"
+        )
+    return served

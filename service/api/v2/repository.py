@@ -1,0 +1,132 @@
+"""The models that there are, and loading and unloading them.
+
+Source: Triton's model repository extension. Reading the index is open. Loading and unloading change
+what everybody is answered, so they are refused unless ``SNN_REPOSITORY_CONTROL`` allows them; what
+is promoted is changed by publishing, not here.
+"""
+
+from typing import Any, Protocol
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from service.api.body import read_bytes
+from service.api.documents import ErrorAnswer
+from service.api.problems import Problem
+from service.api.v2 import documents
+from service.api.v2.metadata import REFUSALS
+from service.catalog import Catalog, ModelState
+
+_MAX_BYTES = 65_536
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": False,
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
+_MALFORMED: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorAnswer, "description": "Not a JSON object, or more than is served here."},
+    413: {"model": ErrorAnswer, "description": "The body is too large."},
+}
+_CHANGES = REFUSALS | _MALFORMED | {403: {"model": ErrorAnswer, "description": "Not allowed here."}}
+
+
+class Control(Protocol):
+    """Who can load and unload models."""
+
+    async def load(self, name: str) -> None:
+        """Serve what is promoted now; raises ``ModelNotFound`` or ``ModelNotReady``."""
+
+    async def unload(self, name: str) -> None:
+        """Stop serving a model until it is loaded; raises ``ModelNotFound``."""
+
+
+class _Body(msgspec.Struct):
+    """``ready`` is of the index, ``parameters`` of loading and unloading."""
+
+    ready: bool | None = None
+    parameters: dict[str, Any] | None = None
+
+
+def routes(catalog: Catalog, control: Control | None) -> APIRouter:
+    """The repository routes; without a control nothing can be loaded or unloaded."""
+    router = APIRouter(tags=["v2"])
+
+    @router.post(
+        "/v2/repository/index",
+        summary="Every promoted model, and whether it is served",
+        responses=_MALFORMED,
+        openapi_extra=_BODY,
+    )
+    async def index(request: Request) -> list[documents.IndexEntry]:
+        only_ready = (await _read(request)).ready
+        entries = [_entry(name, state) for name, state in catalog.states().items()]
+        return [entry for entry in entries if entry.state == "READY" or not only_ready]
+
+    @router.post(
+        "/v2/repository/models/{model}/load",
+        summary="Read a model's promoted version again, now",
+        responses=_CHANGES,
+        openapi_extra=_BODY,
+    )
+    async def load(model: str, request: Request) -> Response:
+        allowed = _allowed(control)
+        for parameter in (await _read(request)).parameters or {}:
+            raise Problem(
+                400,
+                f"parameter {parameter[:40]!r}: a model is loaded as it was published, or not at all",
+            )
+        await allowed.load(model)
+        return _done()
+
+    @router.post(
+        "/v2/repository/models/{model}/unload",
+        summary="Stop serving a model until it is loaded",
+        responses=_CHANGES,
+        openapi_extra=_BODY,
+    )
+    async def unload(model: str, request: Request) -> Response:
+        allowed = _allowed(control)
+        await _read(request)
+        await allowed.unload(model)
+        return _done()
+
+    return router
+
+
+async def _read(request: Request) -> _Body:
+    """Read a body that may be empty and of any type, as Triton's client sends it."""
+    content = await read_bytes(request.scope, request.receive, _MAX_BYTES)
+    if not content:
+        return _Body()
+    try:
+        return msgspec.json.decode(content, type=_Body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Problem(400, f"the body is not the JSON object that it may be: {error}") from None
+
+
+def _allowed(control: Control | None) -> Control:
+    if control is None:
+        raise Problem(
+            403,
+            "models are not loaded and unloaded by request here; promote a version instead,"
+            " or start the service with SNN_REPOSITORY_CONTROL=true",
+        )
+    return control
+
+
+def _entry(name: str, state: ModelState) -> documents.IndexEntry:
+    if state.served is not None:
+        version = str(state.served.manifest.version)
+        return documents.IndexEntry(name=name, version=version, state="READY", reason=state.error or "")
+    waiting = state.error is None
+    return documents.IndexEntry(
+        name=name,
+        version="",
+        state="LOADING" if waiting else "UNAVAILABLE",
+        reason=state.error or "it is loading",
+    )
+
+
+def _done() -> Response:
+    return Response(b"{}", media_type="application/json")

@@ -1,0 +1,170 @@
+"""The body of an inference request: its JSON, and the binary tensors behind it.
+
+Sources: "Inference Request JSON Object" of the Open Inference Protocol, and Triton's binary tensor
+data extension: ``Inference-Header-Content-Length`` is the length of the JSON; the tensors whose
+``binary_data_size`` it gives follow in their order, and nothing follows them.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from models.manifest import OUTPUTS
+from service.api.problems import Problem
+
+_Parameters = dict[str, Any] | None
+#: No more than a row count can be; msgspec refuses the rest.
+_Size = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
+_NOT_SUPPORTED = ("classification", "shared_memory_region")
+
+
+class _Input(msgspec.Struct):
+    name: str
+    shape: list[_Size]
+    datatype: str
+    parameters: _Parameters = None
+    data: list[Any] | UnsetType = UNSET
+
+
+class _Output(msgspec.Struct):
+    name: str
+    parameters: _Parameters = None
+
+
+class _Request(msgspec.Struct):
+    inputs: list[_Input]
+    id: str | None = None
+    parameters: _Parameters = None
+    outputs: list[_Output] | None = None
+
+
+_decoder = msgspec.json.Decoder(_Request)
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """The one input as it was declared; ``data`` is JSON's list or the bytes of a binary tensor."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any] | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class InferRequest:
+    """A parsed request. ``outputs`` maps each output to be sent to whether it goes as binary."""
+
+    tensor: Tensor
+    id: str | None
+    outputs: dict[str, bool]
+
+
+def parse(body: bytes, header_length: int | None, input_name: str) -> InferRequest:
+    """Parse a body; raises ``Problem`` 400.
+
+    ``header_length`` is the length of the JSON at its start, or None where all of it is JSON;
+    ``input_name`` is what the model's one input is called.
+    """
+    whole = memoryview(body)
+    if header_length is None:
+        header_length = len(body)
+    elif header_length > len(body):
+        raise Problem(
+            400,
+            f"Inference-Header-Content-Length is {header_length}, of a body of {len(body)} bytes",
+        )
+    request = _decode(whole[:header_length])
+    tensor = _only_input(request.inputs, whole[header_length:], input_name)
+    return InferRequest(tensor, request.id, _wanted(request))
+
+
+def _decode(text: memoryview) -> _Request:
+    try:
+        return _decoder.decode(text)
+    except msgspec.DecodeError as error:
+        return _lenient(bytes(text), error)
+    except UnicodeDecodeError:
+        raise Problem(400, "the request is not JSON: it is not UTF-8") from None
+    except RecursionError:
+        raise Problem(400, "the request is not usable: its JSON is nested too deeply") from None
+
+
+def _lenient(text: bytes, error: msgspec.DecodeError) -> _Request:
+    """Read NaN, Infinity and numbers beyond a float, so that the answer can name the row."""
+    try:
+        document = json.loads(text)
+        msgspec.json.encode(document)  # no half of a surrogate pair, which no answer could repeat
+        return msgspec.convert(document, _Request)
+    except msgspec.ValidationError as invalid:
+        raise Problem(400, f"the request has the wrong shape: {invalid}") from None
+    except (ValueError, RecursionError):
+        raise Problem(400, f"the request is not JSON: {error}") from None
+
+
+def _only_input(inputs: list[_Input], binary: memoryview, expected: str) -> Tensor:
+    """The model's one input with its data, all of which must be accounted for."""
+    names = [declared.name for declared in inputs]
+    for name in names:
+        if name != expected:
+            raise Problem(400, f"the model has no input {name[:40]!r}; its one input is {expected!r}")
+    if len(names) != 1:
+        many = "is missing" if not names else f"is given {len(names)} times"
+        raise Problem(400, f"input {expected!r} {many}; it is the model's one input")
+    declared = inputs[0]
+    size = _binary_size(declared)
+    if len(binary) != (size or 0):
+        told = "no binary_data_size is given" if size is None else f"binary_data_size is {size}"
+        raise Problem(400, f"input {expected!r}: {len(binary)} bytes follow the JSON, and {told}")
+    if size is None:
+        if declared.data is UNSET:
+            raise Problem(400, f"input {expected!r} has neither data nor binary_data_size")
+        return Tensor(expected, declared.shape, declared.datatype, declared.data)
+    if declared.data is not UNSET:
+        raise Problem(400, f"input {expected!r} has both data and binary_data_size; send one of them")
+    return Tensor(expected, declared.shape, declared.datatype, binary)
+
+
+def _binary_size(declared: _Input) -> int | None:
+    parameters = declared.parameters or {}
+    _refuse_unsupported(declared.name, parameters)
+    size = parameters.get("binary_data_size")
+    if size is not None and (type(size) is not int or size < 0):
+        raise Problem(400, f"input {declared.name!r}: binary_data_size is not a whole number of bytes")
+    return size
+
+
+def _wanted(request: _Request) -> dict[str, bool]:
+    """Which outputs are to be sent, and whether as binary: all as JSON unless told otherwise."""
+    whole = _flag(request.parameters, "binary_data_output", default=False)
+    if not request.outputs:
+        return dict.fromkeys(OUTPUTS, whole)
+    wanted: dict[str, bool] = {}
+    for output in request.outputs:
+        if output.name not in OUTPUTS:
+            known = ", ".join(OUTPUTS)
+            raise Problem(400, f"the model has no output {output.name[:40]!r}; it has {known}")
+        if output.name in wanted:
+            raise Problem(400, f"output {output.name!r} is asked for twice")
+        _refuse_unsupported(output.name, output.parameters or {})
+        wanted[output.name] = _flag(output.parameters, "binary_data", default=whole)
+    return wanted
+
+
+def _flag(parameters: _Parameters, name: str, *, default: bool) -> bool:
+    value = (parameters or {}).get(name)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise Problem(400, f"parameter {name} is neither true nor false")
+    return value
+
+
+def _refuse_unsupported(name: str, parameters: dict[str, Any]) -> None:
+    """Refuse what would change the answer's meaning; other parameters are the client's own."""
+    for parameter in _NOT_SUPPORTED:
+        if parameters.get(parameter):
+            raise Problem(400, f"{name!r}: the extension of parameter {parameter} is not served here")

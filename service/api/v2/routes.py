@@ -1,0 +1,46 @@
+"""Every route of the protocol, for the application to take in."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from service.api.documents import ErrorAnswer
+from service.api.v2 import documents, infer, metadata, repository, statistics
+from service.catalog import Catalog
+
+_ERRORS = {
+    400: "Malformed, or with records that cannot be read.",
+    404: "No such model, or not this version of it.",
+    408: "The body did not arrive in time.",
+    413: "More bytes or rows than the service takes at once.",
+    415: "An unknown content encoding.",
+    429: "Too much work is waiting; Retry-After says when to come back.",
+    503: "The model cannot answer now.",
+}
+
+
+def routes(catalog: Catalog, control: repository.Control | None, max_rows: int) -> APIRouter:
+    """The routes, the fixed ones before those with a model's name in them."""
+    router = APIRouter()
+    router.include_router(statistics.routes(catalog))
+    router.include_router(metadata.routes(catalog, max_rows))
+    router.include_router(repository.routes(catalog, control))
+    router.include_router(_described())
+    return router
+
+
+def _described() -> APIRouter:
+    """Describe the inference routes, which ``Infer`` answers before the router is asked."""
+    router = APIRouter(tags=["v2"])
+    responses: dict[int | str, dict[str, Any]] = {
+        status: {"model": ErrorAnswer, "description": text} for status, text in _ERRORS.items()
+    }
+
+    @router.post(infer.PATH, summary="Predict a tensor of records", responses=responses)
+    @router.post(infer.VERSION_PATH, summary="The same by a version", responses=responses)
+    async def predict(
+        model: str, request: documents.InferenceRequest, version: str | None = None
+    ) -> documents.InferenceResponse:
+        raise NotImplementedError((model, version, request))
+
+    return router

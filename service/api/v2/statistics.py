@@ -1,0 +1,76 @@
+"""What every model has done since the process began, in Triton's shape.
+
+Source: Triton's statistics extension. It counts requests of every route, not of this protocol alone.
+"""
+
+from fastapi import APIRouter
+
+from service.api.v2.documents import (
+    BatchStatistics,
+    Duration,
+    InferStatistics,
+    ModelStatistics,
+    Statistics,
+)
+from service.api.v2.metadata import REFUSALS
+from service.api.v2.model import find
+from service.catalog import Catalog, ServedModel
+from service.telemetry import Tally
+
+_NONE = Duration(count=0, ns=0)
+
+
+def routes(catalog: Catalog) -> APIRouter:
+    """The statistics routes; ``/v2/models/stats`` comes before the routes of a model."""
+    router = APIRouter(tags=["v2"])
+
+    @router.get("/v2/models/stats", summary="What every loaded model has done")
+    async def all_statistics() -> Statistics:
+        served = [state.served for state in catalog.states().values() if state.served is not None]
+        return Statistics(model_stats=[_statistics(each) for each in served])
+
+    @router.get("/v2/models/{model}/stats", summary="What a model has done", responses=REFUSALS)
+    @router.get(
+        "/v2/models/{model}/versions/{version}/stats",
+        summary="The same of a version",
+        responses=REFUSALS,
+    )
+    async def statistics(model: str, version: str | None = None) -> Statistics:
+        return Statistics(model_stats=[_statistics(find(catalog, model, version))])
+
+    return router
+
+
+def _statistics(served: ServedModel) -> ModelStatistics:
+    traffic = served.traffic
+    return ModelStatistics(
+        name=served.manifest.name,
+        version=str(served.manifest.version),
+        last_inference=int(traffic.last_batch_at * 1000),
+        inference_count=traffic.rows,
+        execution_count=sum(batches.count for batches in traffic.batches.values()),
+        inference_stats=InferStatistics(
+            success=_duration(traffic.succeeded),
+            fail=_duration(traffic.failed),
+            queue=_duration(traffic.waited),
+            compute_input=_duration(traffic.prepared),
+            compute_infer=_duration(traffic.inferred),
+            compute_output=_duration(traffic.encoded),
+            cache_hit=_NONE,
+            cache_miss=_NONE,
+        ),
+        batch_stats=[
+            BatchStatistics(
+                batch_size=rows,
+                # Records are read and answers written by request: a batch has neither.
+                compute_input=_NONE,
+                compute_infer=_duration(batches),
+                compute_output=_NONE,
+            )
+            for rows, batches in sorted(traffic.batches.items())
+        ],
+    )
+
+
+def _duration(tally: Tally) -> Duration:
+    return Duration(count=tally.count, ns=int(tally.seconds * 1e9))
