@@ -31,7 +31,7 @@ types: $(VENV)/.dev ## mypy --strict
 imports: $(VENV)/.dev ## import-linter: which room may import which
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## measure the figures that the README states
+bench: $(VENV)/.dev ## measure the figures that the README states; ARGS='start soak' for some
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 test-gpu: $(VENV)/.gpu ## the tests that need a CUDA device

@@ -35,8 +35,8 @@ class Clone:
         self.calls_file = folder / "calls"
 
     def make(self, *targets: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run make with the stub as its Python; what make hands to its own children is not passed on."""
-        unset = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VIRTUAL_ENV"}
+        """Run make with the stub as its Python, and nothing of a make that runs these tests."""
+        unset = {"MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "ARGS", "PYTHON"}
         clean = {name: value for name, value in os.environ.items() if name not in unset}
         return subprocess.run(
             ["make", f"PYTHON={self.folder / 'python-stub'}", *targets],
