@@ -82,9 +82,17 @@ def routes(catalog: Catalog, max_rows: int) -> APIRouter:
         return _json({"name": model, "version": loaded, "ready": True})
 
     @router.get(
-        f"{_MODEL}/config", summary="A model's configuration, as Triton writes it", responses=REFUSALS
+        f"{_MODEL}/config",
+        summary="A model's configuration, as Triton writes it",
+        responses=REFUSALS,
+        response_model_exclude_none=True,
     )
-    @router.get(f"{_VERSION}/config", summary="The same of a version", responses=REFUSALS)
+    @router.get(
+        f"{_VERSION}/config",
+        summary="The same of a version",
+        responses=REFUSALS,
+        response_model_exclude_none=True,
+    )
     async def config(model: str, version: str | None = None) -> documents.ModelConfig:
         return _config(find(catalog, model, version), max_rows)
 

@@ -102,7 +102,8 @@ def _lenient(text: bytes, error: msgspec.DecodeError) -> _Request:
     except msgspec.ValidationError as invalid:
         raise Problem(400, f"the request has the wrong shape: {invalid}") from None
     except (ValueError, RecursionError):
-        raise Problem(400, f"the request is not JSON: {error}") from None
+        what = "has the wrong shape" if isinstance(error, msgspec.ValidationError) else "is not JSON"
+        raise Problem(400, f"the request {what}: {error}") from None
 
 
 def _only_input(inputs: list[_Input], binary: memoryview, expected: str) -> Tensor:
