@@ -504,9 +504,12 @@ def test_an_answer_that_is_no_number(with_app) -> None:
 
     def prepare(app: App) -> None:
         open_session = app.open_session
-        app.open_session = lambda model, device: (
-            opened.append(Broken(open_session(model, device))) or opened[-1]
-        )
+
+        def open_broken(model: bytes, device: Device) -> Broken:
+            opened.append(Broken(open_session(model, device)))
+            return opened[-1]
+
+        app.open_session = open_broken
 
     async def work(app: App) -> None:
         opened[0].broken = True
