@@ -3,16 +3,20 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.errors import FeaturizerError
 from models.features.base import Accepted, Features, Outcome, Rejected
 from models.features.descriptors import NAMES as DESCRIPTORS
-from models.features.descriptors import describe
+from models.features.descriptors import describe, element_counts
 from models.features.fragments import FragmentCounter
+from models.features.keys import NAMES as KEYS
+from models.features.keys import mark_keys
 from models.features.standardise import Standardised, Unreadable, read_smiles, standardise
 
-# What a descriptor may reach: float32 holds it, and nothing sensible lies beyond.
-LIMIT = 1e6
+_END_OF_DESCRIPTORS = len(DESCRIPTORS)
+_BEYOND_RDKIT = "the molecule cannot be described by RDKit; check its valences and charges"
+_END_OF_KEYS = _END_OF_DESCRIPTORS + len(KEYS)
 
 
 class MoleculeFeaturizer:
@@ -27,7 +31,7 @@ class MoleculeFeaturizer:
     def __init__(self, parameters: Mapping[str, object]) -> None:
         """Raises ``FeaturizerError`` for parameters that are not the two above."""
         self._counter = FragmentCounter(*_read_parameters(parameters))
-        self.names = (*DESCRIPTORS, *self._counter.names)
+        self.names = (*DESCRIPTORS, *KEYS, *self._counter.names)
         self.parameters: dict[str, object] = {
             "radius": self._counter.radius,
             "fragments": list(self._counter.fragments),
@@ -40,16 +44,24 @@ class MoleculeFeaturizer:
         accepted = 0
         for record in records:
             try:
-                found = standardise(read_smiles(record))
+                found = standardise(read_smiles(record), str(record))
+                self._fill(found, rows[accepted])
             except Unreadable as fault:
                 outcomes.append(Rejected(str(fault)))
-                continue
-            values = np.clip(describe(found.parent), -LIMIT, LIMIT)
-            rows[accepted, : len(values)] = values
-            self._counter.count(found.parent, rows[accepted, len(values) :])
-            outcomes.append(Accepted(_details(found)))
-            accepted += 1
+            except (RuntimeError, ValueError):  # a failed invariant inside RDKit
+                rows[accepted] = 0.0
+                outcomes.append(Rejected(_BEYOND_RDKIT))
+            else:
+                outcomes.append(Accepted(_details(found)))
+                accepted += 1
         return Features(np.ascontiguousarray(rows[:accepted]), outcomes)
+
+    def _fill(self, found: Standardised, row: NDArray[np.float32]) -> None:
+        molecule = found.parent
+        symbols = element_counts(molecule)
+        row[:_END_OF_DESCRIPTORS] = describe(molecule, symbols)
+        mark_keys(molecule, symbols, row[_END_OF_DESCRIPTORS:_END_OF_KEYS])
+        self._counter.count(molecule, row[_END_OF_KEYS:])
 
 
 def _details(found: Standardised) -> dict[str, object]:

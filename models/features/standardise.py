@@ -11,11 +11,11 @@ graph, before any perception; and RDKit's complaints are captured rather than pr
 """
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from rdkit import Chem, rdBase
+from rdkit.Chem import rdMolDescriptors
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from models.features.repair import repair
@@ -28,6 +28,8 @@ MAX_RINGS = 60
 # that the answer does not, and RDKit can only silence them for the whole process.
 rdBase.DisableLog("rdApp.warning")
 rdBase.DisableLog("rdApp.info")
+
+_LONGEST_REASON = 120
 
 _PARSING: Any = Chem.SmilesParserParams()
 _PARSING.sanitize = False
@@ -45,11 +47,15 @@ _NEEDS_CARE = Chem.MolFromSmarts(
     "[!0*,!+0&!$([N+](=O)[O-])&!$([O-][N+]=O)"
     ",!#1&!#5&!#6&!#7&!#8&!#9&!#14&!#15&!#16&!#17&!#34&!#35&!#53,#16X3,#15X3]"
 )
+_CARBON = Chem.MolFromSmarts("[#6]")
 _ATOM_MAP = re.compile(r":\d+\]")
 _REASON = re.compile(r"SMILES Parse Error: (.*?)(?: while parsing: .*| for input: .*)?$", re.M)
 _POSITION = re.compile(r"around position (\d+)")
 
-_chooser = rdMolStandardize.LargestFragmentChooser(preferOrganic=True)
+# What rdMolStandardize.Cleanup does, without building these for every molecule.
+_disconnector = rdMolStandardize.MetalDisconnector()
+_normalizer = rdMolStandardize.Normalizer()
+_reionizer = rdMolStandardize.Reionizer()
 _uncharger = rdMolStandardize.Uncharger()
 
 
@@ -97,11 +103,12 @@ def read_smiles(record: object) -> Chem.Mol:
     return molecule
 
 
-def standardise(molecule: Chem.Mol) -> Standardised:
+def standardise(molecule: Chem.Mol, written: str = "") -> Standardised:
     """The parent of a molecule that is not sanitised yet; ``molecule`` is used up.
 
-    Raises ``Unreadable`` beyond ``MAX_HEAVY_ATOMS`` or ``MAX_RINGS``, for wildcard atoms, where
-    valences are impossible and not mended by ``repair``, and where no heavy atom is left.
+    ``written`` is the SMILES it was read from, if any: one that is canonical already is not read
+    again. Raises ``Unreadable`` beyond ``MAX_HEAVY_ATOMS`` or ``MAX_RINGS``, for wildcard atoms,
+    where valences are impossible and not mended by ``repair``, and where no heavy atom is left.
     """
     _check_size(molecule)
     Chem.RemoveStereochemistry(molecule)
@@ -115,8 +122,13 @@ def standardise(molecule: Chem.Mol) -> Standardised:
             molecule = Chem.RemoveHs(molecule, _HYDROGENS)
         if care:
             return _standardised_with_care(molecule, repaired)
-        _, smiles, removed = _largest(molecule)
-        return Standardised(parent(smiles), smiles, removed, repaired)
+        molecule, smiles, removed = _largest(molecule)
+        if smiles != written:
+            try:
+                molecule = parent(smiles)
+            except Chem.MolSanitizeException as error:  # huge ring systems, in another order
+                raise Unreadable(f"not a valid SMILES: {_sentence(error)}") from error
+        return Standardised(molecule, smiles, removed, repaired)
 
 
 def parent(smiles: str) -> Chem.Mol:
@@ -138,13 +150,15 @@ def _standardised_with_care(molecule: Chem.Mol, repaired: str) -> Standardised:
     """
     if any(atom.GetAtomicNum() == 0 for atom in molecule.GetAtoms()):
         raise Unreadable("the SMILES holds a wildcard atom; give a complete molecule")
-    cleaned = rdMolStandardize.Cleanup(molecule)
+    cleaned = Chem.Mol(molecule)
+    _disconnector.DisconnectInPlace(cleaned)
+    _normalizer.normalizeInPlace(cleaned)
+    _reionizer.reionizeInPlace(cleaned)
     for start, neutralise in ((cleaned, True), (cleaned, False), (molecule, False)):
-        chosen, _, removed = _largest(start)
+        chosen, smiles, removed = _largest(start)
         if neutralise:
             chosen = _uncharger.uncharge(chosen)
-        Chem.RemoveStereochemistry(chosen)
-        smiles = Chem.MolToSmiles(chosen)
+            smiles = Chem.MolToSmiles(chosen)
         try:
             return Standardised(parent(smiles), smiles, removed, repaired)
         except Chem.MolSanitizeException:
@@ -158,6 +172,12 @@ def _reason(log: str) -> str:
     reason = found.group(1) if found else "RDKit cannot parse it"
     position = _POSITION.search(log)
     return f"{reason} around position {position.group(1)}" if position else reason
+
+
+def _sentence(error: Exception) -> str:
+    """RDKit's own words, cut where they list hundreds of atoms."""
+    words = " ".join(str(error).split())
+    return words if len(words) <= _LONGEST_REASON else words[:_LONGEST_REASON] + "…"
 
 
 def _check_size(molecule: Chem.Mol) -> None:
@@ -179,18 +199,30 @@ def _sanitised(molecule: Chem.Mol) -> tuple[Chem.Mol, str]:
     except Chem.MolSanitizeException as error:
         mended = repair(as_read)
         if mended is None:
-            raise Unreadable(f"not a valid SMILES: {str(error).strip()}") from None
+            raise Unreadable(f"not a valid SMILES: {_sentence(error)}") from error
         return mended
     return molecule, ""
 
 
 def _largest(molecule: Chem.Mol) -> tuple[Chem.Mol, str, tuple[str, ...]]:
-    """The largest organic fragment, its canonical SMILES, and those of the others."""
-    smiles = Chem.MolToSmiles(molecule)
-    if "." not in smiles:
-        return molecule, smiles, ()
-    chosen = _chooser.choose(molecule)
-    smiles = Chem.MolToSmiles(chosen)
-    others = Counter(Chem.MolToSmiles(fragment) for fragment in Chem.GetMolFrags(molecule, asMols=True))
-    others.subtract([smiles])
-    return chosen, smiles, tuple(sorted(others.elements()))
+    """The largest organic fragment, its canonical SMILES, and those of the others.
+
+    The order of rdMolStandardize.LargestFragmentChooser: organic before inorganic, then more
+    atoms, then more mass, then the SMILES that comes first in the alphabet.
+    """
+    if len(Chem.GetMolFrags(molecule)) == 1:
+        return molecule, Chem.MolToSmiles(molecule), ()
+    fragments = Chem.GetMolFrags(molecule, asMols=True)
+    ranked = sorted(
+        (
+            not fragment.HasSubstructMatch(_CARBON),
+            -rdMolDescriptors.CalcNumAtoms(fragment),
+            -rdMolDescriptors.CalcExactMolWt(fragment),
+            Chem.MolToSmiles(fragment),
+            place,
+        )
+        for place, fragment in enumerate(fragments)
+    )
+    others = tuple(sorted(smiles for *_, smiles, _ in ranked[1:]))
+    *_, smiles, place = ranked[0]
+    return fragments[place], smiles, others
