@@ -21,6 +21,7 @@ BENCHMARKS = {
     "parity": "served probabilities against torch",
     "single": "one row per request by JSON, against the bare route",
     "blocks": "256 rows per request by JSON and binary tensors, against onnxruntime itself",
+    "wide": "one row of 2,048 numbers per request, against the bare route",
     "watching": "what taps and the monitor cost",
     "workers": "two workers against one",
     "protection": "single candidates beside a request of 10,000 molecules",

@@ -1,11 +1,13 @@
 """Which bundles the benchmarks serve: the committed ones, and networks made on the spot."""
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from models.errors import ModelError
+from models.manifest import FeaturizerEntry
 from models.store import Repository
 from tests.benchmarks.report import Options, Skipped
 
@@ -39,20 +41,28 @@ class Made:
 
 def eight_by_256() -> Made:
     """8 hidden layers of 256 units over a candidate's 8 numbers."""
-    from models.manifest import FeaturizerEntry
-    from tests.benchmarks import made, records
+    from tests.benchmarks.records import candidates
 
-    folder = Path(_folder().name)
-    result = Made(folder / "repository", folder / "plain.onnx", 8)
-    if not result.plain.exists():  # exporting takes seconds: once per run
-        net = made.network(8, 256, 8)
-        made.publish(
-            result.models,
-            MADE,
-            net,
-            FeaturizerEntry(identifier="pulsar-1", parameters={}),
-            lambda count: records.candidates(count).tolist(),
-        )
+    entry = FeaturizerEntry(identifier="pulsar-1", parameters={})
+    return made_bundle("8x256", 8, 256, 8, entry, lambda count: candidates(count).tolist())
+
+
+def made_bundle(
+    folder: str,
+    inputs: int,
+    width: int,
+    layers: int,
+    entry: FeaturizerEntry,
+    records: Callable[[int], list[object]],
+) -> Made:
+    """Make a network, or take the one that this run of the benchmarks has made in ``folder``."""
+    from tests.benchmarks import made
+
+    place = Path(_folder().name) / folder
+    result = Made(place / "repository", place / "plain.onnx", inputs)
+    if not result.plain.exists():  # exporting takes seconds
+        net = made.network(inputs, width, layers)
+        made.publish(result.models, MADE, net, entry, records)
         result.plain.write_bytes(made.plain_graph(net))
     return result
 

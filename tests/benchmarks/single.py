@@ -16,7 +16,7 @@ from tests.benchmarks.records import candidates
 from tests.benchmarks.report import Options, Table, ratio, spread
 from tests.benchmarks.server import Server, free_port, process, service
 
-_CONNECTIONS = (1, 32, 128)
+CONNECTIONS = (1, 32, 128)
 #: Different rows, so that nothing answers from memory.
 _ROWS = 512
 
@@ -37,7 +37,7 @@ def run(options: Options) -> list[Table]:
     ):
         check(bare, served, made)
         loads = {BARE: (bare, bodies), SERVED: (served, bodies), COMMITTED: (real, committed)}
-        for connections in _CONNECTIONS:
+        for connections in CONNECTIONS:
             found: dict[str, list[Load]] = {name: [] for name in loads}
             for number in range(options.repetitions + 1):
                 for name, (server, sent) in loads.items():

@@ -1,0 +1,50 @@
+"""One real server for all that is done to it here; after every test it has to be well."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.wire import check_well, connected, head
+from tests.support import bundles
+from tests.support.server import Server, running
+
+MAX_BYTES, MAX_ROWS = 1_000_000, 5_000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder starts a real server."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def chaos_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of the small htru2 and a small tox21."""
+    folder = tmp_path_factory.mktemp("chaos")
+    repository = folder / "repository"
+    repository.mkdir()
+    bundles.publish(repository)
+    bundles.publish(repository, name="tox21", kind=bundles.MOLECULES)
+    with running(folder, models=repository, max_bytes=MAX_BYTES, max_rows=MAX_ROWS) as server:
+        server.wait_until_ready()
+        yield server
+        assert server.stop() == 0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stalled(chaos_server: Server) -> Iterator[socket.socket]:
+    """A connection whose body stops arriving before the first test: the last one looks at it."""
+    with connected(chaos_server, patience=45) as connection:
+        connection.sendall(head(1000) + b'{"model": ')
+        yield connection
+
+
+@pytest.fixture
+def server(chaos_server: Server) -> Iterator[Server]:
+    """The same; whatever a test did, it still answers right afterwards."""
+    yield chaos_server
+    check_well(chaos_server)
