@@ -3,6 +3,7 @@
     ServiceError
     ├── SettingsError       a setting that cannot be honoured; the service does not start
     ├── DeviceUnavailable   the device that was asked for does not work; the service does not start
+    ├── MalformedInput      a body or a file that cannot be read on, whatever is asked of it
     ├── InvalidRequest      understood, but not something that a model can be asked
     ├── TooLarge            more rows or bytes than the service takes at once
     ├── ModelNotFound       no such model here
@@ -26,6 +27,10 @@ class SettingsError(ServiceError):
 
 class DeviceUnavailable(ServiceError):
     """The device that was asked for does not work; the text is the library's own reason."""
+
+
+class MalformedInput(ServiceError):
+    """A body or a file that cannot be read, or not beyond some place."""
 
 
 class InvalidRequest(ServiceError):

@@ -6,22 +6,20 @@ costs more than the network does. ``documents`` describes the same shapes for pe
 
 import asyncio
 import json
-from collections.abc import Coroutine, Iterator
-from math import isfinite
+from collections.abc import Coroutine
 from time import perf_counter
 from typing import Any, TypeVar
 
 import msgspec
-import numpy as np
 from msgspec import UNSET, UnsetType
 from starlette.types import Receive, Scope, Send
 
-from models.features import Rejected
 from service.api.body import read_json
 from service.api.edge import trace_of
 from service.api.problems import Disconnected, Problem, send_json
 from service.errors import InvalidRequest
 from service.predictor import Prediction, Predictor
+from service.results import results_of
 
 T = TypeVar("T")
 
@@ -156,36 +154,12 @@ def _listed(prediction: Prediction, records: list[Any]) -> dict[str, object]:
 
 def _results(prediction: Prediction, records: list[Any]) -> list[dict[str, object]]:
     """One result per record, in order."""
-    targets, thresholds = prediction.served.targets, prediction.served.thresholds
-    echo = prediction.served.takes_smiles
-    rows: Iterator[tuple[list[float], list[bool], float]] = iter(())
-    if prediction.outputs:
-        # float32 as the shortest decimal that is it to nine places, and calls by what is shown.
-        probability = prediction.outputs["probability"].astype(np.float64).round(9)
-        rows = zip(
-            probability.tolist(),
-            (probability >= thresholds).tolist(),
-            prediction.outputs["p_value"].tolist(),
-            strict=True,
-        )
-    results: list[dict[str, object]] = []
-    for record, outcome in zip(records, prediction.outcomes, strict=True):
-        result: dict[str, object] = {"status": "ok"}
-        if echo and isinstance(record, str):
-            result["smiles"] = record
-        if isinstance(outcome, Rejected):
-            result["status"] = "error"
-            result["message"] = outcome.message
-        else:
-            shown, called, p_value = next(rows)
-            if outcome.details:
-                result.update(outcome.details)
-            if isfinite(sum(shown)):
-                result["probability"] = dict(zip(targets, shown, strict=True))
-                result["call"] = dict(zip(targets, called, strict=True))
-                result["p_value"] = p_value
-            else:  # JSON has no NaN, and a client has no use for one
-                result["status"] = "error"
-                result["message"] = "the network gave no finite number for this record"
-        results.append(result)
-    return results
+    served = prediction.served
+    return results_of(
+        records,
+        prediction.outcomes,
+        prediction.outputs,
+        served.targets,
+        served.thresholds,
+        echo=served.takes_smiles,
+    )

@@ -10,6 +10,7 @@ from starlette.types import Send
 from service.errors import (
     DeadlineMissed,
     InvalidRequest,
+    MalformedInput,
     ModelNotFound,
     ModelNotReady,
     Overloaded,
@@ -20,6 +21,7 @@ from service.errors import (
 Headers = Sequence[tuple[bytes, bytes]]
 
 _STATUS: dict[type[ServiceError], int] = {
+    MalformedInput: 400,
     InvalidRequest: 422,
     TooLarge: 413,
     ModelNotFound: 404,

@@ -1,0 +1,160 @@
+"""What readers and writers of every kind have in common."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from service.errors import InvalidRequest
+
+#: The longest record, of any kind: far above what a model takes, far below what fills memory.
+MAX_RECORD_BYTES = 128 * 1024
+
+#: Raw records: each one's bytes, or one block of a format that has its own.
+Raw = list[bytes]
+Carried = dict[str, object]
+Result = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a model's record is: a SMILES, or values by these names."""
+
+    names: tuple[str, ...] | None = None
+
+    @property
+    def is_smiles(self) -> bool:
+        """Whether a record is a SMILES."""
+        return self.names is None
+
+
+@dataclass(slots=True)
+class Piece:
+    """Some rows of a table, in order.
+
+    ``carried`` is what each row brought; ``records`` are those of the rows that can be read, and
+    ``faults`` say of each other row, by its place, why it cannot.
+    """
+
+    carried: list[Carried] = field(default_factory=list)
+    records: list[object] = field(default_factory=list)
+    faults: dict[int, str] = field(default_factory=dict)
+
+    def add(self, carried: Carried, record: object) -> None:
+        """Append a row that was read."""
+        self.carried.append(carried)
+        self.records.append(record)
+
+    def refuse(self, carried: Carried, fault: str) -> None:
+        """Append a row that cannot be read."""
+        self.faults[len(self.carried)] = fault
+        self.carried.append(carried)
+
+    def in_place(self, results: Sequence[Result]) -> list[Result]:
+        """Put the results of ``records`` and the faults where their rows are."""
+        if not self.faults:
+            return list(results)
+        good = iter(results)
+        return [
+            {"status": "error", "message": self.faults[place]} if place in self.faults else next(good)
+            for place in range(len(self.carried))
+        ]
+
+
+class Source(Protocol):
+    """Takes raw records from a file, in order."""
+
+    #: Where the next record begins, in bytes or in rows; what ``seek`` takes.
+    position: int
+    #: What ``position`` will be at the end.
+    size: int
+    #: The columns' kinds where the file has them, as Arrow writes a schema; or else empty.
+    schema: bytes
+
+    def seek(self, position: int) -> None:
+        """Go on from a position that this file's source has been at."""
+
+    def take(self, count: int) -> Raw:
+        """The next records, at most so many; none at the end. Raises ``MalformedInput``.
+
+        Records before the malformed place are given first.
+        """
+
+    def columns(self) -> tuple[str, ...]:
+        """The names of all that the rows bring, in order; may read the whole file."""
+
+
+class Parser(Protocol):
+    """Understands raw records; can be pickled."""
+
+    def parse(self, raw: Raw) -> Piece:
+        """Read records, each in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a table of results holds: carried columns, then what the model says."""
+
+    model: str
+    version: str
+    targets: tuple[str, ...]
+    is_smiles: bool
+    columns: tuple[str, ...] = ()
+    schema: bytes = b""
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """Columns on how a record was read."""
+        return ("parent", "removed", "repaired") if self.is_smiles else ()
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The columns after the carried ones."""
+        return (
+            *self.details,
+            *(f"probability_{target}" for target in self.targets),
+            *(f"call_{target}" for target in self.targets),
+            "p_value",
+            "error",
+        )
+
+    def check(self) -> None:
+        """Raise ``InvalidRequest`` where a carried column has the name of an added one."""
+        taken = sorted(set(self.columns) & set(self.added))
+        if taken:
+            raise InvalidRequest(f"column {taken[0]!r} has the name of a result's; rename or drop it")
+
+    def cells(self, result: Result) -> list[object]:
+        """A result's values in the order of ``added``; None where there is none."""
+        cells: list[object] = []
+        for name in self.details:
+            value = result.get(name)
+            # Fragments joined as SMILES joins them.
+            cells.append(".".join(map(str, value)) if isinstance(value, list) else value)
+        if result["status"] == "ok":
+            probability, call = result["probability"], result["call"]
+            assert isinstance(probability, dict)
+            assert isinstance(call, dict)
+            cells += probability.values()
+            cells += call.values()
+            cells += (result["p_value"], None)
+        else:
+            cells += [None] * (2 * len(self.targets) + 1)
+            cells.append(result["message"])
+        return cells
+
+
+class Writer(Protocol):
+    """Writes results. ``head``, then ``rows`` any number of times, then ``tail``."""
+
+    @property
+    def layout(self) -> Layout:
+        """What is written."""
+
+    def head(self) -> bytes:
+        """What comes before the first row."""
+
+    def rows(self, carried: Sequence[Carried], results: Sequence[Result], *, first: bool) -> bytes:
+        """Some rows; ``first`` says that none came before them."""
+
+    def tail(self, problem: str = "") -> bytes:
+        """What comes after the last row; ``problem`` says why it is the last, if it should not be."""

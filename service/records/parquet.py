@@ -1,0 +1,182 @@
+"""Parquet in and out, by pyarrow: the extra ``parquet``.
+
+A raw piece is one record batch in Arrow's IPC form. Results are appended to a stream of such batches,
+which can be cut back to any batch's end; a finished stream is turned into Parquet at last, as Parquet
+itself cannot be added to.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from service.errors import InvalidRequest, MalformedInput
+from service.records.base import Carried, Form, Layout, Piece, Raw, Result
+from service.records.csv import number
+
+try:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+except ImportError as error:  # pragma: no cover - tested in a process of its own
+    raise InvalidRequest(
+        "Parquet needs pyarrow, which is not installed: pip install 'snn-serving[parquet]'"
+    ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetParser:
+    """Understands record batches; ``places`` are the columns of the model's record."""
+
+    places: tuple[str, ...]
+    is_smiles: bool
+
+    def parse(self, raw: Raw) -> Piece:
+        """Read a batch's rows, each in its place."""
+        piece = Piece()
+        for block in raw:
+            for row in pa.ipc.open_stream(block).read_all().to_pylist():
+                values = [row[name] for name in self.places]
+                if self.is_smiles:
+                    piece.add(row, values[0])
+                else:
+                    piece.add(row, [number(v) if isinstance(v, str) else v for v in values])
+        return piece
+
+
+class ParquetSource:
+    """Takes batches; positions are rows. A batch never reaches over the end of a row group."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Raises ``MalformedInput`` for a file that is no Parquet."""
+        try:
+            self._file: Any = pq.ParquetFile(file)
+        except (pa.ArrowException, OSError) as error:
+            raise MalformedInput(f"the file is not Parquet: {_brief(error)}") from error
+        self._names = tuple(self._file.schema_arrow.names)
+        self.schema = bytes(self._file.schema_arrow.remove_metadata().serialize())
+        self.size: int = self._file.metadata.num_rows
+        self.seek(0)
+
+    def seek(self, position: int) -> None:
+        """Go on from a row."""
+        self.position = position
+        self._batches: Iterator[Any] | None = None
+
+    def take(self, count: int) -> Raw:
+        """The next batch of at most so many rows; nothing at the end."""
+        if self._batches is None:
+            self._batches = self._read(count)
+        try:
+            batch = next(self._batches, None)
+        except (pa.ArrowException, OSError) as error:
+            raise MalformedInput(f"after row {self.position}: {_brief(error)}") from error
+        if batch is None:
+            return []
+        self.position += batch.num_rows
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, batch.schema) as stream:
+            stream.write_batch(batch)
+        return [sink.getvalue().to_pybytes()]
+
+    def columns(self) -> tuple[str, ...]:
+        """The schema's names."""
+        return self._names
+
+    def _read(self, count: int) -> Iterator[Any]:
+        start = 0
+        for group in range(self._file.num_row_groups):
+            end = start + self._file.metadata.row_group(group).num_rows
+            if end > self.position:
+                row = start
+                for batch in self._file.iter_batches(batch_size=count, row_groups=[group]):
+                    row += batch.num_rows
+                    if row > self.position and batch.num_rows:
+                        yield batch
+            start = end
+
+
+def open_parquet(file: BinaryIO, form: Form) -> tuple[ParquetSource, ParquetParser]:
+    """Read the schema; raises ``InvalidRequest`` for columns that are not the model's."""
+    source = ParquetSource(file)
+    columns = source.columns()
+    if form.names is None:
+        places = tuple(name for name in columns if name.lower() == "smiles")
+        if len(places) != 1:
+            raise InvalidRequest(f"one column should be named 'smiles'; there are {', '.join(columns)}")
+    else:
+        missing = [name for name in form.names if name not in columns]
+        if missing:
+            raise InvalidRequest(f"the model needs the column {', '.join(missing)}")
+        places = form.names
+    return source, ParquetParser(places, form.is_smiles)
+
+
+class ArrowWriter:
+    """Writes results as a stream of Arrow record batches.
+
+    Columns that come from Parquet keep their kinds, all others are text.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        """Raises ``InvalidRequest`` where columns would have the same name."""
+        layout.check()
+        self.layout = layout
+        known = pa.ipc.read_schema(pa.py_buffer(layout.schema)) if layout.schema else pa.schema([])
+        self._kinds = {field.name: field.type for field in known}
+        kinds = [
+            *((name, self._kinds.get(name, pa.string())) for name in layout.columns),
+            *((name, pa.string()) for name in layout.details),
+            *((f"probability_{target}", pa.float64()) for target in layout.targets),
+            *((f"call_{target}", pa.bool_()) for target in layout.targets),
+            ("p_value", pa.float64()),
+            ("error", pa.string()),
+        ]
+        self._schema = pa.schema(kinds)
+
+    def head(self) -> bytes:
+        """The schema."""
+        return bytes(self._schema.serialize())
+
+    def rows(self, carried: Sequence[Carried], results: Sequence[Result], *, first: bool) -> bytes:
+        """One batch."""
+        del first
+        columns: list[list[object]] = [
+            [row.get(name) if name in self._kinds else _text(row.get(name)) for row in carried]
+            for name in self.layout.columns
+        ]
+        added = zip(*map(self.layout.cells, results), strict=True)
+        arrays = [
+            pa.array(values, field.type)
+            for values, field in zip([*columns, *map(list, added)], self._schema, strict=True)
+        ]
+        return bytes(pa.record_batch(arrays, schema=self._schema).serialize())
+
+    def tail(self, problem: str = "") -> bytes:
+        """Nothing: the file's end is the stream's."""
+        assert not problem
+        return b""
+
+
+def to_parquet(stream: Path, target: Path) -> None:
+    """Turn a finished stream of batches into Parquet, in row groups of some 64 Ki rows."""
+    with (
+        pa.OSFile(str(stream)) as file,
+        pa.ipc.open_stream(file) as batches,
+        pq.ParquetWriter(target, batches.schema) as writer,
+    ):
+        held: list[Any] = []
+        for batch in batches:
+            held.append(batch)
+            if sum(each.num_rows for each in held) >= 65_536:
+                writer.write_table(pa.Table.from_batches(held))
+                held.clear()
+        if held:
+            writer.write_table(pa.Table.from_batches(held))
+
+
+def _text(value: object) -> str | None:
+    return value if value is None or isinstance(value, str) else str(value)
+
+
+def _brief(error: Exception) -> str:
+    return str(error).split("\n", 1)[0][:200]

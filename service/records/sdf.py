@@ -1,0 +1,85 @@
+"""SD files in: each structure becomes a SMILES, its title and its properties are carried."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from service.errors import InvalidRequest
+from service.records.base import MAX_RECORD_BYTES, Carried, Form, Piece, Raw
+from service.records.lines import Cutter, sdf_records
+
+_END = re.compile(r"^M  END[ \t]*\r?\n?", re.M)
+_PROPERTY = re.compile(r"^>[^\n<]*<([^\n>]+)>[^\n]*\n?((?:[^\n]*\S[^\n]*\n?)*)", re.M)
+_NAME = re.compile(rb"^>[^\n<]*<([^\n>]+)>", re.M)
+
+
+@dataclass(frozen=True, slots=True)
+class SdfParser:
+    """Understands records of an SD file."""
+
+    def parse(self, raw: Raw) -> Piece:
+        """Read structures, each in its place."""
+        piece = Piece()
+        for record in raw:
+            if len(record) > MAX_RECORD_BYTES:
+                piece.refuse({}, f"the record is longer than {MAX_RECORD_BYTES} bytes")
+                continue
+            # SD files carry names in whatever encoding; Latin-1 reads every byte.
+            try:
+                text = record.decode()
+            except UnicodeDecodeError:
+                text = record.decode("latin-1")
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+            carried, smiles = _carried(text), _smiles(text)
+            if smiles is None:
+                piece.refuse(carried, "the structure is not a molfile that RDKit can read")
+            else:
+                piece.add({"title": carried.pop("title"), "smiles": smiles} | carried, smiles)
+        return piece
+
+
+def open_sdf(file: BinaryIO, form: Form) -> tuple[Cutter, SdfParser]:
+    """Raises ``InvalidRequest`` for a model that takes no molecules."""
+    if not form.is_smiles:
+        raise InvalidRequest("an SD file holds molecules, which this model does not take")
+    return Cutter(file, 0, sdf_records, _columns), SdfParser()
+
+
+def _columns(source: Cutter) -> tuple[str, ...]:
+    """Read everything for the names of all properties, in the order of their coming."""
+    position = source.position
+    source.seek(source.start)
+    found = {"title": None, "smiles": None}
+    while raw := source.take(256):
+        for record in raw:
+            for name in _NAME.findall(record.replace(b"\r", b"\n")):
+                try:
+                    found[name.decode()] = None
+                except UnicodeDecodeError:
+                    found[name.decode("latin-1")] = None
+    source.seek(position)
+    return tuple(found)
+
+
+def _carried(text: str) -> Carried:
+    start = _END.search(text)
+    carried: Carried = {"title": text.split("\n", 1)[0].strip()}
+    for name, value in _PROPERTY.findall(text[start.end() :] if start else text):
+        carried.setdefault(name, value.strip("\n"))
+    return carried
+
+
+def _smiles(text: str) -> str | None:
+    """The structure as it was drawn, not sanitised: the featurizer sees to that."""
+    from rdkit import Chem, rdBase  # not needed for the other kinds
+
+    with rdBase.BlockLogs():
+        try:
+            molecule: Any = Chem.MolFromMolBlock(text, sanitize=False, removeHs=False)
+            if molecule is None:
+                return None
+            molecule.UpdatePropertyCache(strict=False)
+            smiles: str = Chem.MolToSmiles(molecule)
+        except (RuntimeError, ValueError):  # how RDKit's C++ exceptions come out
+            return None
+    return smiles
