@@ -57,22 +57,22 @@ TOX21 = ModelRecipe(
     task="multi-label classification of molecules, 12 assays",
     description="Probability that a compound is active in each of the 12 assays of the Tox21 Data"
     " Challenge 2014, from its SMILES.",
+    # On folds 0, 2 and 4, one seed, mean AUC of 12: width 384 .862, 512 .860, 768 .852; depth 4 .853,
+    # 12 .842; learning rate 5e-4 .850, 2e-3 .841; 25 epochs .860; equal weights of all blocks .865
+    # against .862 for weaker fragments; input dropout .2 and .3 the same. Another seed moves it by .002.
     network=Recipe(
-        units=512,
+        units=384,
         layers=8,
         dropout=0.05,
-        input_dropout=0.3,
+        input_dropout=0.2,
         learning_rate=1e-3,
         weight_decay=1e-2,
         epochs=15,
     ),
-    blocks=(
-        Block(prefix="ecfp", power=0.0, limit=1.0, weight=0.4),
-        Block(prefix="maccs", power=1.0, limit=1.0, weight=0.7),
-        Block(prefix="", power="fit", limit=1.0, weight=1.0),
-    ),
-    rounds=1,
-    served=1,
+    # Counts of fragments are mostly 0: a fitted power would turn them into bits.
+    blocks=(Block(prefix="ecfp", power=0.0), Block(prefix="", power="fit")),
+    rounds=2,
+    served=2,
     threshold_rule="youden",
     limits="An assay's activity is not toxicity in man, and inactivity is not safety. Activity was"
     " measured in cell lines at the programme's concentrations; metabolites were not. Compounds"
