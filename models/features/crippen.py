@@ -20,9 +20,7 @@ _CARBON, _NITROGEN, _OXYGEN, _PHOSPHORUS, _SULFUR = 6, 7, 8, 15, 16
 _ON_OXYGEN_AT = {_NITROGEN: _H3, _OXYGEN: _H4, _SULFUR: _H4, _PHOSPHORUS: _H2}
 
 
-def logp_and_refractivity(
-    molecule: Chem.Mol, atoms: Iterable[tuple[int, int]]
-) -> tuple[float, float]:
+def logp_and_refractivity(molecule: Chem.Mol, atoms: Iterable[tuple[int, int]]) -> tuple[float, float]:
     """The two descriptors; ``atoms`` are each atom's atomic number and hydrogen count."""
     total: _Contribution = rdMolDescriptors.CalcCrippenDescriptors(molecule, includeHs=False)
     logp, refractivity = total

@@ -1,4 +1,4 @@
-"""Structural keys: is this substructure there?
+"""Structural keys: which of a set of substructures a molecule has.
 
 Two public sets, in RDKit's definition: the MACCS keys and the functional groups of
 ``rdkit.Chem.Fragments`` (as yes or no; counts earned nothing on the folds). Each pattern costs
@@ -10,7 +10,7 @@ matched in one call.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,13 @@ from rdkit.Chem import FilterCatalog, Fragments, MACCSkeys
 # 145, 163); chains of methylene groups, as dear (90, 91, 116, 118, 128, 129, 147); and single
 # elements, which are counted among the descriptors (the rest).
 _MACCS_LEFT_OUT = frozenset(
-    (1, 2, 125, 166)
-    + (8, 11, 16, 19, 22, 83, 96, 98, 101, 145, 163)
-    + (90, 91, 116, 118, 128, 129, 147)
-    + (3, 4, 5, 6, 7, 9, 10, 12, 18, 20, 27, 29, 35, 42, 44, 46, 88, 103, 134)
-    + (140, 142, 146, 159, 161, 164)
+    (
+        *(1, 2, 125, 166),
+        *(8, 11, 16, 19, 22, 83, 96, 98, 101, 145, 163),
+        *(90, 91, 116, 118, 128, 129, 147),
+        *(3, 4, 5, 6, 7, 9, 10, 12, 18, 20, 27, 29, 35, 42, 44, 46, 88, 103, 134),
+        *(140, 142, 146, 159, 161, 164),
+    )
 )
 RING = "ring"
 
@@ -136,7 +138,8 @@ def needs_of(key: Key) -> frozenset[str]:
     """
     pattern = key.pattern
     needs = {symbol for atom in pattern.GetAtoms() if (symbol := _element_of(atom))}
-    in_ring = any(bond.GetSmarts() in ("@", ":") for bond in pattern.GetBonds())
+    bonds: Iterable[Any] = pattern.GetBonds()  # RDKit's type stub gets GetSmarts wrong
+    in_ring = any(bond.GetSmarts() in ("@", ":") for bond in bonds)
     if in_ring or pattern.GetNumBonds() >= pattern.GetNumAtoms():
         needs.add(RING)
     needs.update(_MORE_NEEDS.get(key.name, ()))

@@ -5,11 +5,9 @@ for each choice of sides: with 16 phenylenes RDKit takes half a minute, with 20 
 makes it so, the number of shortest paths between two atoms, is counted here beforehand.
 """
 
-import numpy as np
-from numpy.typing import NDArray
 from rdkit import Chem
 
-# Fewer rings than this cannot have many alternatives.
+# Fewer rings than this cannot have many alternatives, and are not looked at.
 FEW_RINGS = 9
 
 
@@ -19,31 +17,37 @@ def ring_count(molecule: Chem.Mol) -> int:
     return count
 
 
-def most_shortest_paths(molecule: Chem.Mol) -> float:
-    """The largest number of equally short paths that join two atoms along ring bonds.
+def joins_atoms_in_more_ways(molecule: Chem.Mol, most: int) -> bool:
+    """Whether more than ``most`` equally short paths of ring bonds join some two atoms."""
+    neighbours = _ring_neighbours(molecule)
+    return any(_most_ways_from(start, neighbours) > most for start in neighbours)
 
-    Breadth-first search from all atoms at once: entry (i, j) of ``paths`` counts the paths from
-    i to j, found when j is first reached.
-    """
-    links = _ring_bonds(molecule)
-    size = len(links)
-    paths = np.eye(size)
-    reached = np.eye(size, dtype=np.bool_)
-    most, front = 1.0, paths
-    while front.any():
-        front = np.where(reached, 0.0, front @ links)
-        reached |= front > 0
-        most = max(most, float(front.max(initial=0.0)))
+
+def _most_ways_from(start: int, neighbours: dict[int, list[int]]) -> int:
+    """The largest number of shortest paths from ``start`` to any atom, breadth first."""
+    ways = {start: 1}
+    front = ways
+    most = 1
+    while front:
+        further: dict[int, int] = {}
+        for atom, number in front.items():
+            for neighbour in neighbours[atom]:
+                if neighbour not in ways:
+                    further[neighbour] = further.get(neighbour, 0) + number
+        ways |= further
+        front = further
+        most = max(most, *further.values(), 1)
     return most
 
 
-def _ring_bonds(molecule: Chem.Mol) -> NDArray[np.float64]:
-    """The adjacency matrix of the bonds that lie in a ring."""
+def _ring_neighbours(molecule: Chem.Mol) -> dict[int, list[int]]:
+    """For each atom in a ring those that it is joined to by a bond in a ring."""
     copy = Chem.Mol(molecule)
     Chem.FastFindRings(copy)  # a depth-first search: quick for any graph
-    links = np.zeros((copy.GetNumAtoms(), copy.GetNumAtoms()))
+    neighbours: dict[int, list[int]] = {}
     for bond in copy.GetBonds():
         if bond.IsInRing():
             start, end = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
-            links[start, end] = links[end, start] = 1.0
-    return links
+            neighbours.setdefault(start, []).append(end)
+            neighbours.setdefault(end, []).append(start)
+    return neighbours

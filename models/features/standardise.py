@@ -19,10 +19,12 @@ from rdkit.Chem import rdMolDescriptors
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from models.features.repair import repair
+from models.features.rings import FEW_RINGS, joins_atoms_in_more_ways, ring_count
 
 MAX_CHARACTERS = 2_000
 MAX_HEAVY_ATOMS = 200
 MAX_RINGS = 60
+MAX_RING_PATHS = 32  # γ-cyclodextrin has as many
 
 # Errors are captured where they arise; warnings (radicals set to zero, hydrogens kept) say nothing
 # that the answer does not, and RDKit can only silence them for the whole process.
@@ -107,8 +109,8 @@ def standardise(molecule: Chem.Mol, written: str = "") -> Standardised:
     """The parent of a molecule that is not sanitised yet; ``molecule`` is used up.
 
     ``written`` is the SMILES it was read from, if any: one that is canonical already is not read
-    again. Raises ``Unreadable`` beyond ``MAX_HEAVY_ATOMS`` or ``MAX_RINGS``, for wildcard atoms,
-    where valences are impossible and not mended by ``repair``, and where no heavy atom is left.
+    again. Raises ``Unreadable`` beyond the limits above, for wildcard atoms, where valences are
+    impossible and not mended by ``repair``, and where no heavy atom is left.
     """
     _check_size(molecule)
     Chem.RemoveStereochemistry(molecule)
@@ -123,7 +125,9 @@ def standardise(molecule: Chem.Mol, written: str = "") -> Standardised:
         if care:
             return _standardised_with_care(molecule, repaired)
         molecule, smiles, removed = _largest(molecule)
-        if smiles != written:
+        if smiles == written:
+            _leave_out_equal_rings(molecule)
+        else:
             try:
                 molecule = parent(smiles)
             except Chem.MolSanitizeException as error:  # huge ring systems, in another order
@@ -139,7 +143,17 @@ def parent(smiles: str) -> Chem.Mol:
     """
     molecule = Chem.MolFromSmiles(smiles, _PARSING)
     Chem.SanitizeMol(molecule)
+    _leave_out_equal_rings(molecule)
     return molecule
+
+
+def _leave_out_equal_rings(molecule: Chem.Mol) -> None:
+    """Keep a smallest set of rings where RDKit added very many equal alternatives.
+
+    γ-cyclodextrin gets 2⁸ rings that way, and some descriptors compare all pairs of rings.
+    """
+    if molecule.GetRingInfo().NumRings() > MAX_RINGS:
+        Chem.GetSSSR(molecule)
 
 
 def _standardised_with_care(molecule: Chem.Mol, repaired: str) -> Standardised:
@@ -181,14 +195,16 @@ def _sentence(error: Exception) -> str:
 
 
 def _check_size(molecule: Chem.Mol) -> None:
-    atoms, heavy = molecule.GetNumAtoms(), molecule.GetNumHeavyAtoms()
+    heavy = molecule.GetNumHeavyAtoms()
     if not heavy:
         raise Unreadable("the molecule has no heavy atom; give one that has")
     if heavy > MAX_HEAVY_ATOMS:
         raise Unreadable(f"the molecule has {heavy} heavy atoms; at most {MAX_HEAVY_ATOMS} are judged")
-    # The cyclomatic number but for the fragments, which only make it smaller.
-    if molecule.GetNumBonds() - atoms + 1 > MAX_RINGS:
-        raise Unreadable(f"the molecule has more than {MAX_RINGS} rings, too many to be judged")
+    rings = ring_count(molecule)
+    if rings > MAX_RINGS:
+        raise Unreadable(f"the molecule has {rings} rings; at most {MAX_RINGS} are judged")
+    if rings >= FEW_RINGS and joins_atoms_in_more_ways(molecule, MAX_RING_PATHS):
+        raise Unreadable("the molecule's rings close in too many equal ways to be judged")
 
 
 def _sanitised(molecule: Chem.Mol) -> tuple[Chem.Mol, str]:

@@ -57,7 +57,7 @@ class _Bonds:
 
     def around(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """For each atom the sum of its neighbours' values."""
-        return np.bincount(self.start, values[self.end], self.size)
+        return np.bincount(self.start, values[self.end], self.size).astype(np.float64, copy=False)
 
     def chi(self, deltas: NDArray[np.float64]) -> tuple[float, float]:
         """Chi of order two and three for the atoms' valence deltas."""
