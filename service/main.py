@@ -76,6 +76,8 @@ async def _serve(settings: Settings, device: Device, listener: socket.socket) ->
         telemetry,
         max_rows=settings.max_rows,
         max_bytes=settings.max_bytes,
+        max_stream_bytes=settings.max_stream_bytes,
+        spool=settings.state / "spool",
         control=reloader if settings.repository_control else None,
     )
     server = _Server(

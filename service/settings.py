@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     max_rows: Count = 16_384
     #: Bytes in one request's body.
     max_bytes: Count = 16 * 1024 * 1024
+    #: Bytes in one request's table of CSV or NDJSON, which is answered in pieces.
+    max_stream_bytes: Count = 256 * 1024 * 1024
     #: Rows that may wait for a model before more are turned away.
     max_queue_rows: Count = 32_768
     #: How often the repository is looked at for a newly promoted version.

@@ -1,6 +1,7 @@
 """Puts the routes together."""
 
 from importlib.resources import files
+from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
@@ -9,6 +10,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api import health, metrics
+from service.api.bulk import Bulk
 from service.api.documents import (
     ErrorAnswer,
     InputsAnswer,
@@ -29,10 +31,12 @@ from service.predictor import Predictor
 from service.telemetry import Telemetry
 
 _ERRORS = {
-    400: "The body is not JSON.",
+    400: "The body is not JSON, or a table that cannot be read.",
     404: "No such model.",
+    406: "No kind of answer that the client accepts.",
+    408: "The body did not arrive in time.",
     413: "More bytes or records than the service takes at once.",
-    415: "Not application/json.",
+    415: "Not application/json, text/csv or application/x-ndjson.",
     422: "The request makes no sense as a whole.",
     429: "Too much work is waiting; Retry-After says when to come back.",
     503: "The model cannot answer now.",
@@ -41,6 +45,20 @@ _ERRORS = {
 _SENTENCES = {
     404: "there is nothing at this address; GET /docs lists what there is",
     405: "this address does not take this method; GET /docs lists what it takes",
+}
+
+_TEXT = ("text/csv", "application/x-ndjson")
+_TABLES = (
+    "JSON, or a table of any length as CSV (with a header) or NDJSON, for the model of the query's"
+    " `model`. Molecules are in the column or field `smiles`; all others are carried to the answer,"
+    " which is of the kind that `Accept` names, or else of the body's own."
+)
+_MODEL_PARAMETER = {
+    "name": "model",
+    "in": "query",
+    "required": False,
+    "description": "Which model a table is for; a JSON body names it itself.",
+    "schema": {"type": "string", "default": DEFAULT_SMILES_MODEL},
 }
 
 #: The start page brings everything it needs with it.
@@ -54,9 +72,14 @@ def create_app(
     *,
     max_rows: int,
     max_bytes: int,
+    max_stream_bytes: int = 256 * 1024 * 1024,
+    spool: Path | None = None,
     control: repository.Control | None = None,
 ) -> ASGIApp:
-    """Build the ASGI application over a catalog; ``control`` loads and unloads models by request."""
+    """Build the ASGI application over a catalog.
+
+    ``spool`` is a folder for large bodies; ``control`` loads and unloads models by request.
+    """
     app = FastAPI(
         title="SNN serving",
         description="Self-normalizing networks for toxicity and pulsars, and how healthy they are.",
@@ -74,7 +97,15 @@ def create_app(
     app.add_exception_handler(Problem, _answer_error)
     known = [route.path for route in app.routes if isinstance(route, Route) and "{" not in route.path]
     infer = Infer(catalog, predictor, max_rows=max_rows, max_bytes=max_bytes, otherwise=app)
-    return Edge(infer, {("POST", "/predict"): predict}, known, telemetry)
+    bulk = Bulk(
+        predict,
+        predictor,
+        max_rows=max_rows,
+        max_bytes=max_bytes,
+        max_stream_bytes=max_stream_bytes,
+        folder=spool,
+    )
+    return Edge(infer, {("POST", "/predict"): bulk}, known, telemetry)
 
 
 def _predict_route() -> APIRouter:
@@ -84,8 +115,14 @@ def _predict_route() -> APIRouter:
     @router.post(
         "/predict",
         summary="Predict molecules or pulsar candidates",
+        description=_TABLES,
+        openapi_extra={
+            "parameters": [_MODEL_PARAMETER],
+            "requestBody": {"content": {kind: {"schema": {"type": "string"}} for kind in _TEXT}},
+        },
         responses={
-            status: {"model": ErrorAnswer, "description": text} for status, text in _ERRORS.items()
+            200: {"content": {kind: {"schema": {"type": "string"}} for kind in _TEXT}},
+            **{status: {"model": ErrorAnswer, "description": text} for status, text in _ERRORS.items()},
         },
     )
     async def predict(request: SmilesRequest | InputsRequest) -> SmilesAnswer | InputsAnswer:

@@ -25,7 +25,7 @@ async def read_json(scope: Scope, receive: Receive, limit: int) -> bytes:
         elif name == b"content-encoding" and value.lower() != b"identity":
             raise Problem(415, "compressed bodies are not taken here; send it as it is")
         elif name == b"content-length" and int(value) > limit:
-            await _drain(receive)
+            await drain(receive)
             raise _too_large(limit)
     return await _read_in_time(receive, limit)
 
@@ -34,7 +34,7 @@ async def read_bytes(scope: Scope, receive: Receive, limit: int) -> bytes:
     """Return the body, whatever its type; raises ``Problem`` 413 or 408, or ``Disconnected``."""
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > limit:
-            await _drain(receive)
+            await drain(receive)
             raise _too_large(limit)
     return await _read_in_time(receive, limit)
 
@@ -63,14 +63,14 @@ async def _read(receive: Receive, limit: int) -> bytes:
         if size > limit:
             parts.clear()
             if message.get("more_body", False):
-                await _drain(receive)
+                await drain(receive)
             raise _too_large(limit)
         if not message.get("more_body", False):
             return b"".join(parts)
         message = await receive()
 
 
-async def _drain(receive: Receive) -> None:
+async def drain(receive: Receive) -> None:
     """Hear the client out, within bounds, and forget what it says."""
     heard = 0
     try:

@@ -36,7 +36,8 @@ class NdjsonParser:
             if fault:
                 piece.refuse({}, fault)
             elif not isinstance(value, dict):
-                piece.add({}, value)
+                is_text = names is None and isinstance(value, str)
+                piece.add({"smiles": value} if is_text else {}, value)
             elif names is not None:
                 piece.add(value, {name: value[name] for name in names if name in value})
             elif "smiles" in value:
