@@ -55,9 +55,9 @@ class Loader:
         bundle = replace(bundle, model=b"")
         batch_pace, featurize_pace = Pace(), Pace()
         _warm_up(bundle, session, self._limits, batch_pace, featurize_pace)
-        monitor = Monitor(bundle.reference)
-        lane = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}")
         traffic = self._telemetry.traffic(name, version)
+        monitor = Monitor(bundle.reference, traffic=traffic)
+        lane = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}")
         limits = replace(self._limits, inline_seconds=-1.0) if session.may_block else self._limits
         return ServedModel(
             bundle=bundle,

@@ -6,9 +6,8 @@ verdict compares windows with the bundle's reference. It describes the traffic a
 whether the model may serve.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from threading import Lock
 from time import monotonic
 from typing import Literal
@@ -26,7 +25,8 @@ from models.reference import (
     comparable,
 )
 from models.selu import SATURATION
-from service.windows import WINDOWS, Windows
+from service.telemetry import Activations, Traffic
+from service.windows import WINDOWS, History, Windows, read
 
 Verdict = Literal["warming_up", "healthy", "degraded", "unhealthy"]
 VERDICTS: tuple[Verdict, ...] = ("warming_up", "healthy", "degraded", "unhealthy")
@@ -38,6 +38,9 @@ _GATHER_SECONDS = 1.0
 
 #: Statistics kept per layer: the three comparable ones, and the variance itself.
 _MEAN, _LOG_VARIANCE, _SATURATED, _VARIANCE = range(4)
+
+#: A version that is reloaded has two monitors for a moment, and their sums are one.
+_sums_lock = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,41 +59,29 @@ class Health:
     """All that the monitor knows at one moment."""
 
     judgement: Judgement
-    since: datetime
     windows: dict[str, Moments]
     effects: dict[str, Effects]
-    not_finite: int
-
-
-@dataclass(frozen=True, slots=True)
-class ActivationSums:
-    """Sums since the start that never fall, so that sums over replicas give exact moments.
-
-    ``shifted`` is Σ(a + λα) and ``squared`` Σ(a + λα)², of shape (members, layers), where ``a`` is
-    an activation: the mean over a layer's units, summed over ``rows`` rows.
-    """
-
-    rows: int
-    shifted: NDArray[np.float64]
-    squared: NDArray[np.float64]
 
 
 class Monitor:
     """Statistics of one served version. Safe to call from the loop and from the session's thread."""
 
-    def __init__(self, reference: Reference, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        reference: Reference,
+        clock: Callable[[], float] = monotonic,
+        traffic: Traffic | None = None,
+    ) -> None:
+        """``traffic`` is where the sums go that outlive a reload of this version."""
         self._reference = reference
         self._clock = clock
+        self._traffic = Traffic() if traffic is None else traffic
         self._lock = Lock()
-        shape = (len(reference.members), reference.layers)
-        self._windows = Windows((*shape, 4))
+        self._shape = (len(reference.members), reference.layers, 4)
+        self._windows = Windows(self._shape)
         self._gathered: list[tuple[NDArray[np.float64], NDArray[np.float32]]] = []
         self._gathered_rows = 0
         self._gathered_at = clock()
-        self._sums = ActivationSums(0, np.zeros(shape), np.zeros(shape))
-        self._not_finite = 0
-        self._verdict: Verdict = "warming_up"
-        self._since = datetime.now(UTC)
 
     @property
     def reference(self) -> Reference:
@@ -110,25 +101,24 @@ class Monitor:
             self._gathered_rows += len(taps)
         return np.round(self._reference.p_values_of(statistics), 6)
 
-    def health(self) -> Health:
-        """Judge the windows as they are now."""
-        with self._lock:
-            self._fold()
-            windows = self._windows.read(self._clock())
-            effects = {
-                name: self._reference.effects(comparable_part(moments))
-                for name, moments in windows.items()
-            }
-            judgement = judge(windows, effects)
-            if judgement.verdict != self._verdict:
-                self._verdict, self._since = judgement.verdict, datetime.now(UTC)
-            return Health(judgement, self._since, windows, effects, self._not_finite)
+    def health(self, others: Sequence[History] = ()) -> Health:
+        """Judge the windows as they are now, together with those of other workers."""
+        windows = read([self.history(), *others], self._shape, self._clock())
+        effects = {
+            name: self._reference.effects(comparable_part(moments)) for name, moments in windows.items()
+        }
+        return Health(judge(windows, effects), windows, effects)
 
-    def sums(self) -> ActivationSums:
-        """Return the sums since the start."""
+    def history(self) -> History:
+        """Return a copy of what the windows hold, for whoever reads it together with others."""
         with self._lock:
             self._fold()
-            return self._sums
+            return self._windows.history()
+
+    def take_over(self, history: History) -> None:
+        """Go on with the windows of a worker that died."""
+        with self._lock:
+            self._windows.take_over(history)
 
     def _fold(self) -> None:
         """Bring what was gathered into the windows and the sums."""
@@ -141,18 +131,17 @@ class Monitor:
         self._gathered_rows = 0
         if not np.isfinite(statistics).all():  # one such row would turn every later statistic into NaN
             finite = np.isfinite(statistics).all(axis=(1, 2, 3))
-            self._not_finite += int(len(finite) - finite.sum())
+            self._traffic.not_finite += int(len(finite) - finite.sum())
             statistics = statistics[finite]
             if not len(statistics):
                 return
         self._windows.add(Moments.of(statistics), self._gathered_at)
         shifted = statistics[..., _MEAN] - SATURATION
         squared = np.square(shifted) + statistics[..., _VARIANCE]
-        self._sums = ActivationSums(
-            self._sums.rows + len(statistics),
-            self._sums.shifted + np.maximum(shifted, 0.0).sum(axis=0),
-            self._sums.squared + squared.sum(axis=0),
-        )
+        sums = Activations(len(statistics), np.maximum(shifted, 0.0).sum(axis=0), squared.sum(axis=0))
+        with _sums_lock:
+            before = self._traffic.activations
+            self._traffic.activations = sums if before is None else before.plus(sums)
 
 
 def judge(windows: dict[str, Moments], effects: dict[str, Effects]) -> Judgement:

@@ -3,6 +3,9 @@
 Once a second it reads what is promoted; a new version is loaded beside the old one, off the event
 loop, and takes its place in one step. What cannot be loaded is refused with its reason, and what
 served before goes on. One model's trouble never touches another's.
+
+Where several workers serve, a new version waits, loaded and warm, until each of them has it so; then
+they change over at one moment. If one refuses it, all stay with the version before.
 """
 
 import asyncio
@@ -14,12 +17,21 @@ from models.errors import ModelError
 from models.store import Repository, Serving
 from service.catalog import Catalog, ModelState, ServedModel
 from service.errors import ModelNotFound, ModelNotReady, ServiceError
+from service.group import Group
 from service.loader import Loader
 from service.logs import get_logger, place_of
+from service.telemetry import Telemetry
 
 #: A load that failed is tried again when the bundle's files change, and after this many seconds in
 #: any case: the cause may have been outside it.
 _RETRY_SECONDS = 30.0
+
+#: A version that is ready here waits no longer than this for a worker that goes on loading it.
+_PATIENCE_SECONDS = 60.0
+#: How often a worker looks at what the others have ready and what was decided.
+_WATCH_SECONDS = 0.05
+#: How long a request to load or unload waits for the other workers.
+_FOLLOW_SECONDS = 10.0
 
 _log = get_logger()
 
@@ -34,6 +46,19 @@ class _Failure:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A version that is loaded and warm, and waits for the other workers to have it so."""
+
+    served: ServedModel
+    seconds: float
+    at: float
+
+    @property
+    def version(self) -> int:
+        return self.served.manifest.version
+
+
 class Reloader:
     """Polls one repository for one catalog."""
 
@@ -45,7 +70,10 @@ class Reloader:
         poll_seconds: float,
         golden_seconds: float,
         clock: Callable[[], float] = monotonic,
+        group: Group | None = None,
     ) -> None:
+        """``group`` is the workers to agree with; there are none by default."""
+        self._group = Group(catalog, Telemetry()) if group is None else group
         self._catalog = catalog
         self._loader = loader
         self._repository = repository
@@ -54,7 +82,10 @@ class Reloader:
         self._clock = clock
         self._failures: dict[str, _Failure] = {}
         self._checked: dict[str, float] = {}
-        self._verdicts: dict[str, str] = {}
+        self._prepared: dict[str, _Prepared] = {}
+        self._obeyed: dict[str, float] = {}
+        #: Set once the repository has been looked at, whatever was found there.
+        self.looked = asyncio.Event()
         self._retiring: set[asyncio.Task[None]] = set()
         #: Held by whoever changes what serves: the poll, or a request to load or unload.
         self._turn = asyncio.Lock()
@@ -66,7 +97,46 @@ class Reloader:
                 await self.poll()
             except Exception as error:  # noqa: BLE001 - the next poll may find things mended
                 _log.error("poll failed", kind=type(error).__name__, place=place_of(error))
+            self.looked.set()
             await asyncio.sleep(self._poll_seconds)
+
+    async def watch(self) -> None:
+        """Follow the other workers until cancelled."""
+        while not self._group.alone:
+            try:
+                await self.follow_others()
+            except Exception as error:  # noqa: BLE001 - as in ``run``
+                _log.error("watch failed", kind=type(error).__name__, place=place_of(error))
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    async def follow_others(self) -> None:
+        """Change over to what is prepared if all are ready for it; do what was asked of another."""
+        for name, prepared in list(self._prepared.items()):
+            self._offer(name, prepared)
+        for name, state in self._catalog.states().items():
+            decision = self._group.decision(name)
+            if decision is None or self._turn.locked() or self._obeyed.get(name) == decision.at:
+                continue
+            self._obeyed[name] = decision.at
+            async with self._turn:
+                self._obey(name)
+                if state.unloaded and not decision.unloaded:
+                    await self._load(name)
+
+    def _obey(self, name: str) -> None:
+        """Unload what another worker was asked to unload."""
+        decision = self._group.decision(name)
+        if decision is not None and decision.unloaded and not self._catalog.state(name).unloaded:
+            self._unload(name)
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that is agreed upon is served here, as far as it can be."""
+        return not self._prepared and all(
+            decision is None or decision.unloaded or self._serves(name) in (decision.version, None)
+            for name in self._catalog.states()
+            for decision in [self._group.decision(name)]
+        )
 
     async def poll(self) -> None:
         """Look at every model once."""
@@ -76,23 +146,49 @@ class Reloader:
     async def load(self, name: str) -> None:
         """Serve what is promoted now; raises ``ModelNotFound``, or ``ModelNotReady`` with the reason."""
         async with self._turn:
-            serving = (await asyncio.to_thread(self._wanted)).get(name)
-            if serving is None:
-                raise ModelNotFound(f"no model named {name[:80]!r} is promoted in the repository")
-            self._catalog.announce(name)
-            self._failures.pop(name, None)
-            await self._follow(name, serving)
-            error = self._catalog.state(name).error
+            await self._load(name)
+            served = self._catalog.state(name).served
+            if served is not None:
+                await self._decided(name, served.manifest.version, unloaded=False)
+        # Another worker may refuse it, or take its time.
+        await self._until(lambda: name not in self._prepared)
+        error = self._catalog.state(name).error
         if error is not None:
             raise ModelNotReady(f"model {name!r} cannot be loaded: {error}")
 
     async def unload(self, name: str) -> None:
         """Stop serving a model until ``load``; raises ``ModelNotFound``. Nothing is written."""
         async with self._turn:
-            old = self._catalog.unload(name)
+            served = self._catalog.state(name).served
+            self._unload(name)
+            if served is not None:
+                await self._decided(name, served.manifest.version, unloaded=True)
+        await self._until(lambda: not self._group.serves(name))
+
+    async def _load(self, name: str) -> None:
+        serving = (await asyncio.to_thread(self._wanted)).get(name)
+        if serving is None:
+            raise ModelNotFound(f"no model named {name[:80]!r} is promoted in the repository")
+        self._catalog.announce(name)
+        self._failures.pop(name, None)
+        await self._follow(name, serving)
+
+    def _unload(self, name: str) -> None:
+        old = self._catalog.unload(name)
+        self._discard(name)
         if old is not None:
             _log.info("model unloaded", model=old.label)
             self._retire(old)
+
+    async def _decided(self, name: str, version: int, *, unloaded: bool) -> None:
+        while not self._group.decide(name, version, unloaded=unloaded, at_once=True):
+            await asyncio.sleep(0.002)
+        self._group.post()
+
+    async def _until(self, done: Callable[[], bool]) -> None:
+        end = monotonic() + _FOLLOW_SECONDS
+        while not done() and monotonic() < end:
+            await asyncio.sleep(_WATCH_SECONDS)
 
     async def _poll(self) -> None:
         try:
@@ -106,6 +202,7 @@ class Reloader:
             self._catalog.announce(name)
         self._catalog.trouble = None
         for name, serving in wanted.items():
+            self._obey(name)
             if not self._catalog.state(name).unloaded:
                 await self._follow(name, serving)
         for name, state in self._catalog.states().items():
@@ -128,12 +225,32 @@ class Reloader:
         if isinstance(serving, ModelError):
             self._refused(name, None, str(serving))
             return
-        version, state = serving.champion, self._catalog.state(name)
-        if state.served is not None and state.served.manifest.version == version:
+        version, decision = serving.champion, self._group.decision(name)
+        if self._group.refused.get(name) != version:
+            self._group.refused.pop(name, None)
+        if self._serves(name) is None and decision is not None and self._group.serves(name):
+            # What the others serve comes first: what is promoted may be refused, or not yet loaded.
+            await self._bring(name, decision.version)
+        state = self._catalog.state(name)
+        if self._serves(name) == version:
+            self._discard(name)
             if state.error is not None:  # a refused version was taken back, or the file mended
                 self._failures.pop(name, None)
                 self._catalog.blame(name, None)
             return
+        waiting = self._prepared.get(name)
+        if waiting is not None and waiting.version == version:
+            return
+        self._discard(name)
+        if state.served is None or not self._group.refuses(name, version):
+            await self._bring(name, version)
+
+    def _serves(self, name: str) -> int | None:
+        served = self._catalog.state(name).served
+        return None if served is None else served.manifest.version
+
+    async def _bring(self, name: str, version: int) -> None:
+        """Load a version, and serve it as soon as all can."""
         failure = self._failures.get(name)
         files = await asyncio.to_thread(self._files, name, version)
         if (
@@ -147,9 +264,50 @@ class Reloader:
             served = await asyncio.to_thread(self._loader.load, name, version)
         except Exception as error:  # noqa: BLE001 - a broken bundle can break anything below; the old one serves on
             self._failed(name, version, files, error)
-        else:
-            self._failures.pop(name, None)
-            self._flip(name, served, self._clock() - started)
+            self._group.refused[name] = version
+            self._group.post()
+            return
+        self._failures.pop(name, None)
+        self._group.refused.pop(name, None)
+        now = self._clock()
+        self._prepared[name] = prepared = _Prepared(served, now - started, now)
+        self._group.prepared[name] = version
+        self._offer(name, prepared)
+        self._group.post()
+
+    def _offer(self, name: str, prepared: _Prepared) -> None:
+        """Serve what is prepared if that is agreed, or see whether all are ready to agree on it."""
+        group, version = self._group, prepared.version
+        if self._prepared.get(name) is not prepared:
+            return
+        wait = 0.0
+        if not group.alone:
+            decision = group.decision(name)
+            if decision is None or decision.unloaded or decision.version != version:
+                first = self._serves(name) is None and not group.serves(name)
+                late = self._clock() > prepared.at + _PATIENCE_SECONDS
+                if not first and group.refuses(name, version):
+                    self._discard(name)
+                    return
+                if not (first or late or group.can_follow(name, version)):
+                    return
+                group.decide(name, version, at_once=first)
+                decision = group.decision(name)
+            if decision is None or decision.version != version:
+                return  # another worker was deciding; the next look tells what
+            wait = decision.at - monotonic()
+        if wait > 0:
+            asyncio.get_running_loop().call_later(wait, self._offer, name, prepared)
+            return
+        del self._prepared[name], group.prepared[name]
+        self._flip(name, prepared.served, prepared.seconds)
+
+    def _discard(self, name: str) -> None:
+        """Close what was prepared for a model, if anything was."""
+        self._group.prepared.pop(name, None)
+        prepared = self._prepared.pop(name, None)
+        if prepared is not None:
+            self._retire(prepared.served)
 
     def _failed(
         self, name: str, version: int, files: tuple[tuple[str, int, int], ...], error: Exception
@@ -170,9 +328,9 @@ class Reloader:
         _log.error("model refused", model=name, version=version, reason=reason, serving=serving)
 
     def _flip(self, name: str, served: ServedModel, seconds: float) -> None:
+        self._group.take_over(served)
         old = self._catalog.put(name, served)
         self._checked[name] = self._clock()
-        self._verdicts[name] = "warming_up"
         _log.info(
             "model serving",
             model=served.label,
@@ -198,15 +356,12 @@ class Reloader:
         return tuple((file, status.st_size, status.st_mtime_ns) for file, status in stats)
 
     async def _look_after(self, name: str, state: ModelState) -> None:
-        """Log a change of the verdict; re-run the golden rows when they are due."""
+        """Judge the traffic, which logs a change; re-run the golden rows when they are due."""
         served = state.served
         if served is None:
             return
-        judgement = served.monitor.health().judgement
-        if judgement.verdict != self._verdicts.get(name):
-            self._verdicts[name] = judgement.verdict
-            log = _log.info if judgement.verdict in ("warming_up", "healthy") else _log.warning
-            log("verdict", model=served.label, verdict=judgement.verdict, reason=judgement.reason)
+        if self._group.keeper:
+            self._group.health(name)
         if self._clock() >= self._checked.get(name, -1e9) + self._golden_seconds:
             await self.check(name)
 
@@ -220,6 +375,7 @@ class Reloader:
         except Exception as error:  # noqa: BLE001 - a session that raises is no more intact than one that errs
             _log.error("golden rows failed", model=served.label, reason=str(error))
             self._catalog.checked(name, intact=False)
+            self._group.post()
             await self._mend(name, served, error)
         else:
             self._catalog.checked(name, intact=True)

@@ -1,13 +1,18 @@
 """What the service counts. Plain numbers, cheap to add to; ``service.api.metrics`` writes them out.
 
 prometheus-client's own counters take a lock and a dictionary look-up per sample, which the path of
-a single row would feel; these are added to from the event loop alone.
+a single row would feel; these are added to from the event loop alone. Everything here can be added
+up over the workers of a service, and travels between them as it is.
 """
 
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
 from time import time
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 #: Upper bounds in seconds: from half a millisecond to five seconds.
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -17,54 +22,91 @@ STAGE_SECONDS = (0.00002, 0.00005, 0.0001, 0.0002, *SECONDS)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
-class Histogram:
+class Histogram(msgspec.Struct):
     """Counts of observations by upper bound, and their sum."""
 
-    __slots__ = ("bounds", "counts", "total")
+    bounds: tuple[float, ...]
+    counts: list[int] = []
+    total: float = 0.0
 
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
+    def __post_init__(self) -> None:
+        """Begin with nothing counted."""
+        self.counts = self.counts or [0] * (len(self.bounds) + 1)
 
     def observe(self, value: float) -> None:
         """Count one observation."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
+    def merge(self, other: "Histogram") -> None:
+        """Take in another's observations."""
+        self.counts = [own + its for own, its in zip(self.counts, other.counts, strict=True)]
+        self.total += other.total
 
-class Tally:
+
+class Tally(msgspec.Struct):
     """How often something happened, and how many seconds it took in all."""
 
-    __slots__ = ("count", "seconds")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.seconds = 0.0
+    count: int = 0
+    seconds: float = 0.0
 
     def add(self, seconds: float) -> None:
         """Count it once."""
         self.count += 1
         self.seconds += seconds
 
+    def merge(self, other: "Tally") -> None:
+        """Take in what another counted."""
+        self.count += other.count
+        self.seconds += other.seconds
 
-class Traffic:
-    """What one version of one model has done since the process began."""
 
-    def __init__(self) -> None:
-        self.rows = 0
-        self.rejected: dict[str, int] = defaultdict(int)
-        self.featurize = Histogram(STAGE_SECONDS)
-        self.queue = Histogram(STAGE_SECONDS)
-        self.compute = Histogram(STAGE_SECONDS)
-        self.batch_rows = Histogram(ROWS)
-        #: Requests as a whole, and the stages of those that succeeded.
-        self.succeeded, self.failed = Tally(), Tally()
-        self.waited, self.prepared, self.inferred, self.encoded = Tally(), Tally(), Tally(), Tally()
-        #: Batches by their exact number of rows, of which a batch's limit makes a few hundred.
-        self.batches: dict[int, Tally] = defaultdict(Tally)
-        #: When a batch was last computed, in seconds since 1970; 0 for never.
-        self.last_batch_at = 0.0
+class Activations(msgspec.Struct, frozen=True):
+    """Sums since the start that never fall, so that sums over replicas give exact moments.
+
+    ``shifted`` is Σ(a + λα) and ``squared`` Σ(a + λα)², of shape (members, layers), where ``a`` is
+    an activation: the mean over a layer's units, summed over ``rows`` rows.
+    """
+
+    rows: int
+    shifted: NDArray[np.float64]
+    squared: NDArray[np.float64]
+
+    def plus(self, other: "Activations") -> "Activations":
+        """Return the sums of both."""
+        return Activations(
+            self.rows + other.rows, self.shifted + other.shifted, self.squared + other.squared
+        )
+
+
+def _stage() -> Histogram:
+    return Histogram(STAGE_SECONDS)
+
+
+class Traffic(msgspec.Struct):
+    """What one version of one model has done since the service began."""
+
+    rows: int = 0
+    rejected: dict[str, int] = msgspec.field(default_factory=lambda: defaultdict(int))
+    featurize: Histogram = msgspec.field(default_factory=_stage)
+    queue: Histogram = msgspec.field(default_factory=_stage)
+    compute: Histogram = msgspec.field(default_factory=_stage)
+    batch_rows: Histogram = msgspec.field(default_factory=lambda: Histogram(ROWS))
+    #: Requests as a whole, and the stages of those that succeeded.
+    succeeded: Tally = msgspec.field(default_factory=Tally)
+    failed: Tally = msgspec.field(default_factory=Tally)
+    waited: Tally = msgspec.field(default_factory=Tally)
+    prepared: Tally = msgspec.field(default_factory=Tally)
+    inferred: Tally = msgspec.field(default_factory=Tally)
+    encoded: Tally = msgspec.field(default_factory=Tally)
+    #: Batches by their exact number of rows, of which a batch's limit makes a few hundred.
+    batches: dict[int, Tally] = msgspec.field(default_factory=lambda: defaultdict(Tally))
+    #: When a batch was last computed, in seconds since 1970; 0 for never.
+    last_batch_at: float = 0.0
+    #: None before the first row; the monitor adds to them.
+    activations: Activations | None = None
+    #: Rows whose activations were no numbers.
+    not_finite: int = 0
 
     def computed(self, rows: int, seconds: float) -> None:
         """Count one batch."""
@@ -78,14 +120,35 @@ class Traffic:
         """Count the wait of one submission from its arrival to the start of its first batch."""
         self.queue.observe(seconds)
 
+    def merge(self, other: "Traffic") -> None:
+        """Take in what another worker counted."""
+        self.rows += other.rows
+        for reason, number in other.rejected.items():
+            self.rejected[reason] += number
+        for name in ("featurize", "queue", "compute", "batch_rows", *_TALLIES):
+            getattr(self, name).merge(getattr(other, name))
+        for size, tally in other.batches.items():
+            self.batches[size].merge(tally)
+        self.last_batch_at = max(self.last_batch_at, other.last_batch_at)
+        self.not_finite += other.not_finite
+        if other.activations is not None:
+            own = self.activations
+            self.activations = other.activations if own is None else own.plus(other.activations)
 
-class Telemetry:
-    """Everything that is counted in this process."""
 
-    def __init__(self) -> None:
-        self.requests: dict[tuple[str, int], int] = defaultdict(int)
-        self.latency: dict[str, Histogram] = defaultdict(lambda: Histogram(SECONDS))
-        self._traffic: dict[tuple[str, int], Traffic] = defaultdict(Traffic)
+_TALLIES = ("succeeded", "failed", "waited", "prepared", "inferred", "encoded")
+
+
+class Telemetry(msgspec.Struct):
+    """Everything that is counted in this process, or, after ``merge``, in several."""
+
+    requests: dict[tuple[str, int], int] = msgspec.field(default_factory=lambda: defaultdict(int))
+    latency: dict[str, Histogram] = msgspec.field(
+        default_factory=lambda: defaultdict(lambda: Histogram(SECONDS))
+    )
+    by_version: dict[tuple[str, int], Traffic] = msgspec.field(
+        default_factory=lambda: defaultdict(Traffic)
+    )
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count one request; ``route`` is the route's template, never the path as it was sent."""
@@ -94,8 +157,17 @@ class Telemetry:
 
     def traffic(self, model: str, version: int) -> Traffic:
         """The counters of one version of a model, which outlive a reload of that version."""
-        return self._traffic[model, version]
+        return self.by_version[model, version]
 
     def all_traffic(self) -> Iterable[tuple[str, int, Traffic]]:
         """Every model, version and its counters."""
-        return [(model, version, traffic) for (model, version), traffic in self._traffic.items()]
+        return [(model, version, traffic) for (model, version), traffic in self.by_version.items()]
+
+    def merge(self, other: "Telemetry") -> None:
+        """Take in what another worker counted."""
+        for key, number in other.requests.items():
+            self.requests[key] += number
+        for route, histogram in other.latency.items():
+            self.latency[route].merge(histogram)
+        for version, traffic in other.by_version.items():
+            self.by_version[version].merge(traffic)

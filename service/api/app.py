@@ -27,6 +27,7 @@ from service.api.v2.infer import Infer
 from service.api.v2.routes import routes as v2_routes
 from service.catalog import Catalog
 from service.errors import ServiceError
+from service.group import Group
 from service.predictor import Predictor
 from service.telemetry import Telemetry
 
@@ -75,11 +76,14 @@ def create_app(
     max_stream_bytes: int = 256 * 1024 * 1024,
     spool: Path | None = None,
     control: repository.Control | None = None,
+    group: Group | None = None,
 ) -> ASGIApp:
     """Build the ASGI application over a catalog.
 
-    ``spool`` is a folder for large bodies; ``control`` loads and unloads models by request.
+    ``spool`` is a folder for large bodies; ``control`` loads and unloads models by request;
+    ``group`` is the workers that it speaks for, by default this one alone.
     """
+    group = Group(catalog, telemetry) if group is None else group
     app = FastAPI(
         title="SNN serving",
         description="Self-normalizing networks for toxicity and pulsars, and how healthy they are.",
@@ -88,8 +92,8 @@ def create_app(
     )
     predict = Predict(predictor, max_bytes)
     app.include_router(_predict_route())
-    app.include_router(health.routes(catalog))
-    app.include_router(metrics.routes(catalog, telemetry))
+    app.include_router(health.routes(catalog, group))
+    app.include_router(metrics.routes(catalog, group))
     app.include_router(v2_routes(catalog, control, max_rows))
     app.include_router(_pages(catalog, max_rows))
     app.add_exception_handler(ServiceError, _answer_error)

@@ -9,12 +9,13 @@ from fastapi import APIRouter, Response
 
 from models.moments import Moments
 from service.api.documents import ErrorAnswer, ReadyAnswer
-from service.catalog import Catalog, ModelState, ServedModel
+from service.catalog import Catalog, ServedModel
+from service.group import Group, ModelWhole, Whole, find
 from service.monitor import comparable_part, layer_statistics
 
 
-def routes(catalog: Catalog) -> APIRouter:
-    """The health routes over a catalog."""
+def routes(catalog: Catalog, group: Group) -> APIRouter:
+    """The health routes; all but liveness speak for all workers."""
     router = APIRouter(tags=["health"])
 
     @router.get("/health/live", summary="Whether the process answers at all")
@@ -32,23 +33,21 @@ def routes(catalog: Catalog) -> APIRouter:
         responses={503: {"model": ReadyAnswer}},
     )
     async def ready() -> Response:
-        states = catalog.states().items()
+        whole = group.whole()
         document = {
-            "ready": catalog.ready,
-            "draining": catalog.draining,
-            "error": catalog.trouble or (None if states else "no model is promoted"),
-            "models": {name: _readiness(state) for name, state in states},
+            "ready": whole.ready,
+            "draining": whole.draining,
+            "error": whole.trouble or (None if whole.models else "no model is promoted"),
+            "models": {name: _readiness(model) for name, model in whole.models.items()},
         }
-        return _json(document, 200 if catalog.ready else 503)
+        return _json(document, 200 if whole.ready else 503)
 
     @router.get("/health/activations", summary="The activation health of every model")
     async def activations() -> Response:
-        models = {
-            name: _activations(state.served, state)
-            for name, state in catalog.states().items()
-            if state.served is not None
-        }
-        return _json({"models": models})
+        whole = group.whole()
+        served = [name for name, state in catalog.states().items() if state.served is not None]
+        ready = [name for name in served if whole.models[name].ready]
+        return _json({"models": {name: _activations(group, whole, name) for name in ready}})
 
     @router.get(
         "/health/activations/{model}",
@@ -56,8 +55,10 @@ def routes(catalog: Catalog) -> APIRouter:
         responses={404: {"model": ErrorAnswer}, 503: {"model": ErrorAnswer}},
     )
     async def activations_of(model: str) -> Response:
-        served = catalog.get(model)
-        return _json(_activations(served, catalog.state(model)))
+        catalog.get(model)
+        whole = group.whole()
+        find(whole, model)
+        return _json(_activations(group, whole, model))
 
     return router
 
@@ -68,32 +69,32 @@ def _json(document: dict[str, Any], status: int = 200) -> Response:
     return Response(content, status, headers, media_type="application/json")
 
 
-def _readiness(state: ModelState) -> dict[str, Any]:
-    served = state.served
-    error = state.error
-    if served is None and error is None:
-        error = "it is loading"
+def _readiness(model: ModelWhole) -> dict[str, Any]:
     return {
-        "version": None if served is None else str(served.manifest.version),
-        "provider": None if served is None else served.session.provider,
-        "ready": state.ready,
-        "error": error,
+        "version": None if model.version is None else str(model.version),
+        "provider": model.provider,
+        "ready": model.ready,
+        "error": model.error,
     }
 
 
-def _activations(served: ServedModel, state: ModelState) -> dict[str, Any]:
+def _activations(group: Group, whole: Whole, name: str) -> dict[str, Any]:
     """The document of DESIGN's shape. Members count from 0, as in the manifest; layers from 1."""
-    health = served.monitor.health()
+    served, health, since = group.health(name)
+    version = served.manifest.version
     judgement, first = health.judgement, health.judgement.first_departing
     return {
         "model": served.manifest.name,
-        "version": str(served.manifest.version),
+        "version": str(version),
         "verdict": judgement.verdict,
         "reason": judgement.reason,
-        "since": _time(health.since),
+        "since": _time(since),
         "origin": judgement.origin,
         "first_departing": None if first is None else {"member": first[0], "layer": first[1] + 1},
-        "integrity": {"ok": state.intact, "checked_at": _time(state.checked_at)},
+        "integrity": {
+            "ok": whole.models[name].intact,
+            "checked_at": _time(whole.models[name].checked_at),
+        },
         "window": judgement.window,
         "windows": {
             name: {
@@ -102,7 +103,7 @@ def _activations(served: ServedModel, state: ModelState) -> dict[str, Any]:
             }
             for name, moments in health.windows.items()
         },
-        "rows_not_finite": health.not_finite,
+        "rows_not_finite": whole.counted.traffic(name, version).not_finite,
         "members": _members(served, health.windows[judgement.window or "start"]),
     }
 

@@ -3,12 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import (
-    CollectorRegistry,
-    GCCollector,
-    PlatformCollector,
-    ProcessCollector,
-)
+from prometheus_client import CollectorRegistry, PlatformCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -19,6 +14,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from service.catalog import Catalog
+from service.group import Group, Whole
 from service.monitor import VERDICTS
 from service.telemetry import Histogram, Telemetry
 
@@ -26,22 +22,57 @@ _VERSION = ["model", "version"]
 _LAYER = [*_VERSION, "member", "layer"]
 
 
-def routes(catalog: Catalog, telemetry: Telemetry) -> APIRouter:
-    """The metrics route over what is counted."""
-    registry = CollectorRegistry()
-    registry.register(_Counted(telemetry))
-    registry.register(_Served(catalog))
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    GCCollector(registry=registry)
+def routes(catalog: Catalog, group: Group) -> APIRouter:
+    """The metrics route over what all workers have counted."""
+    platform = CollectorRegistry()
+    PlatformCollector(registry=platform)
     router = APIRouter(tags=["metrics"])
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def metrics(request: Request) -> Response:
         encoder, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encoder(registry), media_type=None, headers={"content-type": content_type})
+        whole, registry = group.whole(), CollectorRegistry()
+        registry.register(_Counted(whole.counted))
+        registry.register(_Served(catalog, group, whole))
+        registry.register(_Process(whole))
+        content = encoder(registry) + encoder(platform)
+        return Response(content, media_type=None, headers={"content-type": content_type})
 
     return router
+
+
+class _Process(Collector):
+    """What all workers together use of the machine, and how many they are."""
+
+    def __init__(self, whole: Whole) -> None:
+        self._whole = whole
+
+    def collect(self) -> Iterable[Metric]:
+        roster = self._whole.roster
+        workers = GaugeMetricFamily("snn_workers", "Workers that run")
+        workers.add_metric([], len(roster.seats))
+        yield workers
+        restarts = CounterMetricFamily("snn_worker_restarts", "Workers that died and were replaced")
+        restarts.add_metric([], roster.restarts)
+        yield restarts
+        collections: dict[str, CounterMetricFamily] = {}
+        for key, value in self._whole.process.items():
+            name, _, generation = key.partition("/")
+            if generation:
+                family = collections.setdefault(
+                    name, CounterMetricFamily(name, f"{_sentence(name)}", labels=["generation"])
+                )
+                family.add_metric([generation], value)
+                continue
+            kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            single = kind(name, f"{_sentence(name)}, of all workers")
+            single.add_metric([], value)
+            yield single
+        yield from collections.values()
+
+
+def _sentence(name: str) -> str:
+    return name.removesuffix("_total").replace("_", " ").capitalize()
 
 
 class _Counted(Collector):
@@ -95,8 +126,10 @@ class _Counted(Collector):
 class _Served(Collector):
     """The models as they are now, and their activations."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, group: Group, whole: Whole) -> None:
         self._catalog = catalog
+        self._group = group
+        self._whole = whole
 
     def collect(self) -> Iterable[Metric]:
         ready = GaugeMetricFamily("snn_model_ready", "Whether the model can answer", labels=["model"])
@@ -118,17 +151,21 @@ class _Served(Collector):
             "How far activations have moved, in standard deviations of the reference rows",
             labels=[*_VERSION, "window"],
         )
-        for name, state in self._catalog.states().items():
-            ready.add_metric([name], state.ready)
-            refused.add_metric([name], state.error is not None)
-            if state.intact is not None:
-                intact.add_metric([name], state.intact)
-            if state.served is None:
+        for name, model in self._whole.models.items():
+            ready.add_metric([name], model.ready)
+            refused.add_metric([name], model.error is not None)
+            if model.intact is not None:
+                intact.add_metric([name], model.intact)
+            if model.version is None:
                 continue
-            labels = [name, str(state.served.manifest.version)]
-            provider.add_metric([*labels, state.served.session.provider], 1)
-            waiting.add_metric(labels, state.served.batcher.waiting)
-            health = state.served.monitor.health()
+            labels = [name, str(model.version)]
+            provider.add_metric([*labels, model.provider or ""], 1)
+            waiting.add_metric(labels, model.waiting)
+            served = self._catalog.states()[name].served if name in self._catalog.states() else None
+            if served is None:
+                continue
+            labels = [name, str(served.manifest.version)]
+            health = self._group.health(name)[1]
             for each in VERDICTS:
                 verdict.add_metric([*labels, each], each == health.judgement.verdict)
             for window, effects in health.effects.items():
@@ -151,11 +188,11 @@ class _Served(Collector):
             "Sum over rows of the layer's mean of (a + lambda * alpha) squared",
             labels=_LAYER,
         )
-        for name, state in self._catalog.states().items():
-            if state.served is None:
+        for name, version, traffic in self._whole.counted.all_traffic():
+            sums = traffic.activations
+            if sums is None:
                 continue
-            labels = [name, str(state.served.manifest.version)]
-            sums = state.served.monitor.sums()
+            labels = [name, str(version)]
             rows.add_metric(labels, sums.rows)
             members, layers = sums.shifted.shape
             for member in range(members):
