@@ -133,10 +133,20 @@ def _check(served: ServedEnsemble, model: onnx.ModelProto, content: bytes, rows:
     with torch.no_grad():
         expected = served(torch.from_numpy(rows))
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    for name, wanted, got in zip(
-        OUTPUTS, expected, session.run(list(OUTPUTS), {INPUT: rows}), strict=False
-    ):
+    got = dict(zip(OUTPUTS, session.run(list(OUTPUTS), {INPUT: rows}), strict=True))
+    wanted = {name: tensor.numpy() for name, tensor in zip(OUTPUTS, expected, strict=False)}
+    # A unit on the threshold may count as saturated on one side alone: two units are let off.
+    narrowest = min(weight.shape[-1] for weight in served.weights[:-1])
+    share = np.abs(wanted["taps"][..., 2] - got["taps"][..., 2]).max()
+    if not share <= 2 / narrowest + PARITY:
+        raise ExportError(
+            f"taps: onnxruntime and torch differ by {share:.2g} of a layer's saturated units"
+        )
+    for outputs in (wanted, got):
+        outputs["taps"] = outputs["taps"][..., :2]
+    for name in OUTPUTS:
         # Logits and statistics have no fixed scale: their own size is the unit, from 1 up.
-        error = float(np.max(np.abs(wanted.numpy() - got) / np.maximum(np.abs(wanted.numpy()), 1.0)))
+        size = np.maximum(np.abs(wanted[name]), 1.0)
+        error = float(np.max(np.abs(wanted[name] - got[name]) / size))
         if not error <= PARITY:
             raise ExportError(f"{name}: onnxruntime and torch differ by {error:.2g}, {PARITY:g} allowed")
