@@ -6,7 +6,7 @@ chi of order four; stereo descriptors because parents have none.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,8 +110,10 @@ def element_counts(molecule: Chem.Mol) -> dict[str, int]:
 
 
 def _charge_surfaces(molecule: Chem.Mol) -> Iterable[float]:
-    try:
-        surfaces: Iterable[float] = rdMolDescriptors.PEOE_VSA_(molecule)
-    except ValueError:  # an element without Gasteiger parameters
-        return [np.nan] * _PEOE
-    return surfaces
+    """Surface by Gasteiger charge.
+
+    Where an element has no Gasteiger parameters RDKit puts all of it into the last bin, which
+    otherwise never happens.
+    """
+    surfaces: Sequence[float] = rdMolDescriptors.PEOE_VSA_(molecule)
+    return surfaces if any(surfaces[:-1]) else [np.nan] * _PEOE
