@@ -39,7 +39,7 @@ async def ask(address: str, candidates: list, smiles: list) -> dict:
                 asked = request(model, name, array, binary=binary)
                 answer = await client.infer(address, asked, model_name=model)
                 outputs = {each.name: each.as_numpy().tolist() for each in answer.outputs}
-                # The client does not pass on the answer's model_version.
+                # The client does not pass on the model_version of a JSON answer.
                 told = {"model": answer.model_name, "outputs": outputs}
                 heard[f"{model} {'binary' if binary else 'json'}"] = told
         plain = {"inputs": [{"name": "features", "shape": [1, 7], "datatype": "FP32", "data": [0] * 7}]}
