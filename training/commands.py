@@ -12,7 +12,7 @@ from models.errors import UnknownModel
 from models.store import Repository
 from training import train as trainer
 from training.benchmarks import BENCHMARKS
-from training.data import Dataset, load_htru2, load_tox21, load_tox21_twin
+from training.data import Dataset, final_evaluation, load_htru2, load_tox21, load_tox21_twin
 from training.errors import TrainingError
 from training.evaluate import evaluate_on, evaluate_out_of_fold, evaluate_twin
 from training.gate import PROMOTE, decide
@@ -63,7 +63,8 @@ def evaluate_version(
     if split == "out-of-fold":
         document = evaluate_out_of_fold(bundle, _dataset(model), RECIPES[model].threshold_rule)
     elif split == "final":
-        document = evaluate_on(bundle())
+        final = final_evaluation.load()
+        document = evaluate_on(bundle, final.smiles, final.labels)
     else:
         recipe = RECIPES[model]
         learned, judged = load_tox21_twin()
@@ -152,6 +153,8 @@ def _print_metrics(console: Console, document: dict[str, Any], title: str) -> No
     spread = ""
     if "mean_auc_by_fold" in overall:
         spread = f", sd over folds {np.std(overall['mean_auc_by_fold'], ddof=1):.4f}"
+    if document.get("refused"):
+        console.print(f"{document['refused']} records were refused and got the base rates")
     console.print(
         f"mean AUC {overall['mean_auc']:.4f}, 95 % interval {low:.4f} to {high:.4f}{spread}",
         highlight=False,

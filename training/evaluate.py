@@ -1,6 +1,7 @@
 """Judge a model on rows that it never learned from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from models.bundle import Bundle
+from models.features import Accepted
 from models.manifest import INPUT, MEMBER_LOGIT
 from training.calibrate import ThresholdRule, calibrate
 from training.data import Dataset, featurizer_for
@@ -21,10 +23,9 @@ from training.squash import fit_squash
 _CHUNK = 1024
 
 
-def run_graph(bundle: Bundle, dataset: Dataset, output: str) -> NDArray[np.float32]:
-    """Run a bundle's graph on a whole data set; ``output`` may be one of its inner tensors."""
+def run_graph(bundle: Bundle, rows: NDArray[np.float32], output: str) -> NDArray[np.float32]:
+    """Run a bundle's graph on feature rows ``(n, F)``; ``output`` may be one of its inner tensors."""
     session = reopened(bundle.model, (output,) if output == MEMBER_LOGIT else ())
-    rows = feature_rows(dataset, bundle.featurizer)
     parts = [
         session.run([output], {INPUT: rows[first : first + _CHUNK]})[0]
         for first in range(0, len(rows), _CHUNK)
@@ -34,7 +35,7 @@ def run_graph(bundle: Bundle, dataset: Dataset, output: str) -> NDArray[np.float
 
 def bundle_out_of_fold(bundle: Bundle, dataset: Dataset) -> NDArray[np.float64]:
     """Return a bundle's uncalibrated logits ``(n, T)``, each by members that never saw the row."""
-    logits = run_graph(bundle, dataset, MEMBER_LOGIT)
+    logits = run_graph(bundle, feature_rows(dataset, bundle.featurizer), MEMBER_LOGIT)
     return out_of_fold(logits, tuple(bundle.manifest.members), dataset.folds)
 
 
@@ -47,11 +48,27 @@ def evaluate_out_of_fold(bundle: Bundle, dataset: Dataset, rule: ThresholdRule) 
     )
 
 
-def evaluate_on(bundle: Bundle, dataset: Dataset) -> dict[str, JsonValue]:
-    """Metrics of the served probabilities on rows that no member ever saw."""
+def evaluate_on(
+    bundle: Bundle, records: Sequence[object], labels: NDArray[np.floating]
+) -> dict[str, JsonValue]:
+    """Metrics of the served probabilities on rows ``(n, T)`` that no member ever saw.
+
+    A record that the featurizer refuses gets the targets' base rates of the training rows, so that
+    it counts, as an answer that knows nothing; ``refused`` says how many there were.
+    """
+    made = bundle.featurizer.featurize(records)
+    accepted = np.array([isinstance(outcome, Accepted) for outcome in made.outcomes])
+    rates = [_base_rate(bundle, target) for target in bundle.manifest.target_names]
+    probability = np.tile(np.array(rates), (len(records), 1))
+    probability[accepted] = run_graph(bundle, made.rows, "probability")
     thresholds = np.array([target.threshold for target in bundle.manifest.targets])
-    probability = run_graph(bundle, dataset, "probability")
-    return metrics(dataset.labels, probability, dataset.targets, thresholds)
+    document = metrics(labels, probability, tuple(bundle.manifest.target_names), thresholds)
+    return document | {"refused": int((~accepted).sum())}
+
+
+def _base_rate(bundle: Bundle, target: str) -> float:
+    figures: Any = bundle.manifest.metrics["targets"]
+    return float(figures[target]["positive"] / figures[target]["measured"])
 
 
 def evaluate_twin(

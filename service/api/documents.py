@@ -38,7 +38,7 @@ class InputsRequest(BaseModel):
         list[Candidate | NamedCandidate | str],
         Field(
             min_length=1,
-            examples=[[[140.56, 55.68, -0.23, -0.70, 3.20, 19.11, 7.98, 74.24]]],
+            examples=[[[99.4, 41.6, 1.55, 4.1, 27.6, 61.7, 2.2, 3.7]]],
         ),
     ]
 

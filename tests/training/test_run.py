@@ -16,7 +16,7 @@ from models.store import Repository
 from training.data import Dataset
 from training.data.folds import folds_of_rows
 from training.errors import TrainingError
-from training.evaluate import bundle_out_of_fold
+from training.evaluate import bundle_out_of_fold, evaluate_on
 from training.gate import decide
 from training.publish import publish
 from training.recipes import HTRU2
@@ -103,6 +103,17 @@ def test_out_of_fold_predictions_are_the_held_out_members(
     logits = bundle_out_of_fold(bundle, trained.dataset)
     assert logits == pytest.approx(trained.out_of_fold, abs=1e-4)
     assert trained.metrics["overall"]["mean_auc"] > 0.7
+
+
+def test_unseen_rows_are_judged_by_the_served_probability(repository: Repository) -> None:
+    """Rows of another set are scored by all members; a refused one counts, with the base rate."""
+    bundle = open_bundle(repository.bundle("htru2", 1))
+    other = made_up(seed=1)
+    labels = np.concatenate([other.labels, [[1.0]]])
+    document = evaluate_on(bundle, [*other.records, "no candidate"], labels)
+    assert document["refused"] == 1
+    assert document["overall"]["rows"] == len(labels)
+    assert document["overall"]["mean_auc"] > 0.7
 
 
 def test_the_same_seed_gives_the_same_network() -> None:

@@ -58,7 +58,7 @@ def load() -> Dataset:
 
     Raises ``DataError`` where a file cannot be had, is altered, or miscounts.
     """
-    return _merged("tox21", read_training(), read_leaderboard())
+    return merge("tox21", read_training(), read_leaderboard())
 
 
 def load_twin() -> tuple[Dataset, Dataset]:
@@ -70,8 +70,8 @@ def load_twin() -> tuple[Dataset, Dataset]:
     known = {sample.parent for sample in leaderboard}
     training = [sample for sample in read_training() if sample.parent not in known]
     return (
-        _merged("tox21-without-leaderboard", training, []),
-        _merged("tox21-leaderboard", [], leaderboard),
+        merge("tox21-without-leaderboard", training, []),
+        merge("tox21-leaderboard", [], leaderboard),
     )
 
 
@@ -122,8 +122,8 @@ def _sample(molecule: Chem.Mol | None, source: Source) -> Sample:
     return Sample(name, found.smiles, labels, bool(found.removed), found.repaired)
 
 
-def _merged(name: str, training: Sequence[Sample], leaderboard: Sequence[Sample]) -> Dataset:
-    """One row per parent, in the order of first occurrence."""
+def merge(name: str, training: Sequence[Sample], leaderboard: Sequence[Sample]) -> Dataset:
+    """One row per parent, in the order of first occurrence, by the rule in this module's head."""
     samples = [*training, *leaderboard]
     by_parent: dict[str, list[NDArray[np.float32]]] = defaultdict(list)
     for sample in samples:
