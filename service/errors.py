@@ -3,6 +3,7 @@
     ServiceError
     ├── SettingsError       a setting that cannot be honoured; the service does not start
     ├── DeviceUnavailable   the device that was asked for does not work; the service does not start
+    ├── ScoreRefused        a file cannot be scored, or not gone on with
     ├── MalformedInput      a body or a file that cannot be read on, whatever is asked of it
     ├── InvalidRequest      understood, but not something that a model can be asked
     ├── TooLarge            more rows or bytes than the service takes at once
@@ -27,6 +28,10 @@ class SettingsError(ServiceError):
 
 class DeviceUnavailable(ServiceError):
     """The device that was asked for does not work; the text is the library's own reason."""
+
+
+class ScoreRefused(ServiceError):
+    """Scoring a file cannot begin, or cannot go on from where it was."""
 
 
 class MalformedInput(ServiceError):

@@ -1,0 +1,102 @@
+"""The command line of offline scoring, and its progress bar."""
+
+import sys
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from models.errors import ModelError
+from service.errors import ServiceError
+
+if TYPE_CHECKING:
+    from service.score.run import Progress
+
+_INTERRUPTED = 130
+
+
+def score(
+    file: Annotated[Path, typer.Argument(help="CSV, NDJSON, SDF or Parquet, by its name's ending.")],
+    model: Annotated[str, typer.Option(help="Which model.")] = "tox21",
+    version: Annotated[int | None, typer.Option(min=1, help="Which version; the champion.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="CSV, NDJSON or Parquet; FILE.scored.csv or so if not given.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start over.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
+) -> None:
+    """Score a file without a server; the same command goes on where a killed one was.
+
+    Every column is carried to the output, and the results come after them, in order; a row that
+    cannot be read or predicted has the reason under "error". Reads SNN_MODELS and SNN_DEVICE.
+    """
+    started = monotonic()
+    target = output or _beside(file)
+    try:
+        end = _score(file, target, model, version, workers, overwrite=overwrite, quiet=quiet)
+    except (ServiceError, ModelError) as error:
+        sys.stderr.write(f"{error}\n")
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; the same command goes on from here\n")
+        raise typer.Exit(_INTERRUPTED) from None
+    if not quiet:
+        seconds = monotonic() - started
+        faults = f", {end.errors:,} of them with errors" if end.errors else ""
+        sys.stdout.write(f"{target}: {end.rows:,} rows{faults}; {seconds:.1f} s\n")
+
+
+def _score(
+    file: Path,
+    target: Path,
+    model: str,
+    version: int | None,
+    workers: int | None,
+    *,
+    overwrite: bool,
+    quiet: bool,
+) -> "Progress":
+    # Not at the top: the server reads this module too, for its command line's sake.
+    from models.store import Repository
+    from service import processes
+    from service.score.run import Request, score_file
+    from service.session import choose_device
+    from service.settings import load_settings
+
+    settings = load_settings()
+    # The cores are busy with featurizing, and each process would take its part of a GPU's memory.
+    device = choose_device("cpu" if settings.device == "auto" else settings.device)
+    request = Request(file, target, model, version, workers or processes.cores(), overwrite)
+    console = Console(stderr=True)
+    with Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]} rows, {task.fields[pace]}/s"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=quiet or not console.is_terminal,
+    ) as bar:
+        task = bar.add_task(file.name, total=None, rows="0", pace="0")
+        started = monotonic()
+        first: list[Progress] = []  # rows of an earlier run say nothing of this one's pace
+
+        def report(at: "Progress") -> None:
+            if not first:
+                first.append(at)
+            pace = (at.rows - first[0].rows) / max(monotonic() - started, 1e-9)
+            shown = {"rows": f"{at.rows:,}", "pace": f"{pace:,.0f}"}
+            bar.update(task, completed=at.position, total=at.size, **shown)
+
+        return score_file(request, Repository(settings.models), device, report)
+
+
+def _beside(file: Path) -> Path:
+    """The output's name where none is given: SDF cannot be written, so CSV stands for it."""
+    suffix = file.suffix if file.suffix.lower() not in (".sdf", ".sd") else ".csv"
+    return file.with_name(f"{file.stem}.scored{suffix}")
