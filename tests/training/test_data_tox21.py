@@ -1,0 +1,158 @@
+"""Tox21 as it is published, standardised and merged."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from rdkit import Chem
+from rdkit.Chem.MolStandardize import rdMolStandardize
+
+from models.features import Accepted
+from models.features.standardise import read_smiles, standardise
+from training.data import featurizer_for, load_tox21, load_tox21_twin, sources
+from training.data.fragments import choose_fragments
+from training.data.tox21 import TARGETS, Sample, merge
+
+OFFICIAL = (sources.TOX21_TRAINING, sources.TOX21_LEADERBOARD)
+
+
+@pytest.fixture(scope="module")
+def official():
+    """Skips where the archives are not at hand."""
+    missing = [source.name for source in OFFICIAL if sources.locate(source) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not at hand: set SNN_DATA_DIR to a folder that holds them")
+
+
+@pytest.fixture(scope="module")
+def dataset(official):
+    """Training and leaderboard sets."""
+    return load_tox21()
+
+
+def sample(parent, **labels):
+    """A made-up record with the labels given by target."""
+    values = [labels.get(target.replace("-", "_"), np.nan) for target in TARGETS]
+    return Sample(
+        name="made up",
+        parent=parent,
+        labels=np.array(values, dtype=np.float32),
+        is_mixture=False,
+        repaired="",
+    )
+
+
+def test_the_majority_of_records_decides_and_a_tie_is_not_measured():
+    """Repeated samples of one parent become one row."""
+    merged = merge(
+        "made-up",
+        [
+            sample("CCO", NR_AR=1, NR_ER=1, SR_p53=0),
+            sample("CCN", NR_AR=0),
+            sample("CCO", NR_AR=1, NR_ER=0),
+        ],
+        [sample("CCO", NR_AR=0), sample("CCC", SR_HSE=1)],
+    )
+    assert merged.records == ("CCO", "CCN", "CCC")
+    by_target = dict(zip(TARGETS, merged.labels.T, strict=True))
+    np.testing.assert_array_equal(by_target["NR-AR"], [1, 0, np.nan])
+    np.testing.assert_array_equal(by_target["NR-ER"], [np.nan, np.nan, np.nan])
+    np.testing.assert_array_equal(by_target["SR-p53"], [0, np.nan, np.nan])
+    np.testing.assert_array_equal(merged.in_leaderboard, [True, False, True])
+    assert merged.summary["conflicting_labels"] == 2
+    assert merged.summary["conflicting_labels_without_majority"] == 1
+
+
+def test_fragments_are_the_commonest_whatever_the_order():
+    """The choice depends on the set of molecules alone."""
+    parents = ["CCO", "CCN", "CCC", "c1ccccc1O", "CCCl"]
+    chosen = choose_fragments(parents)
+    assert chosen == choose_fragments(reversed(parents))
+    assert len(chosen) == len(set(chosen))
+    (methyl, *_) = choose_fragments(["CC"])
+    assert methyl in chosen[:3]
+
+
+def test_the_published_records_become_parents(dataset):
+    """12,060 records, none lost, and the counts that the model card will tell."""
+    assert dataset.summary["records"] == 12_060
+    assert dataset.summary["parents"] == len(dataset) == 7_748
+    assert dataset.summary["conflicting_labels"] == 678
+    assert dataset.summary["records_repaired"] == [
+        "NCGC00178241-04",
+        "NCGC00186461-01",
+        "NCGC00260349-01",
+    ]
+    assert dataset.labels.shape == (7_748, 12)
+    assert set(np.unique(dataset.labels[np.isfinite(dataset.labels)])) == {0.0, 1.0}
+    assert dataset.in_leaderboard.sum() == 293
+    assert np.bincount(dataset.folds).min() > 1_400
+    assert set(dataset.sources) == {source.name for source in OFFICIAL}
+
+
+def test_the_twin_never_saw_the_leaderboard(official):
+    """No parent is in both parts, and each keeps the fold it has in the whole."""
+    learned, judged = load_tox21_twin()
+    assert not set(learned.records) & set(judged.records)
+    assert not learned.in_leaderboard.any()
+    assert judged.in_leaderboard.all()
+    assert (len(learned), len(judged)) == (7_455, 293)
+    assert (judged.labels == 1).sum() == 257
+
+
+def whole_way(smiles):
+    """RDKit's own standardisation, every step for every molecule."""
+    cleaned = rdMolStandardize.Cleanup(Chem.MolFromSmiles(smiles))
+    chosen = rdMolStandardize.LargestFragmentChooser(preferOrganic=True).choose(cleaned)
+    neutral = rdMolStandardize.Uncharger().uncharge(chosen)
+    Chem.RemoveStereochemistry(neutral)
+    return Chem.MolToSmiles(neutral)
+
+
+def published_smiles():
+    """Every distinct SMILES of the two archives that RDKit reads without repair."""
+    seen = set()
+    for source in OFFICIAL:
+        with zipfile.ZipFile(io.BytesIO(sources.read(source))) as archive:
+            content = archive.read(archive.namelist()[0])
+        for molecule in Chem.ForwardSDMolSupplier(io.BytesIO(content), sanitize=False):
+            smiles = Chem.MolToSmiles(molecule)
+            if "[Cl-][Pt" not in smiles:
+                seen.add(smiles)
+    return sorted(seen)
+
+
+def test_the_short_cut_gives_what_the_whole_way_gives(official):
+    """On every published molecule, but for those where the whole way errs or keeps deuterium."""
+    differing = {}
+    for smiles in published_smiles():
+        parent = standardise(read_smiles(smiles)).smiles
+        expected = whole_way(smiles)
+        if parent != expected:
+            differing[parent] = expected
+    assert differing == {
+        "c1cc[cH-]c1": "c1cccc1",  # four metallocenes: not a molecule that can be kekulised
+        "CCOC(=O)[N-]c1c[n+](N2CCOCC2)no1": "CCOC(=O)N=C1CN(N2CCOCC2)NO1",  # two hydrogens too many
+        "CC(N)Cc1ccccc1": "[2H]C([2H])([2H])C(N)Cc1ccccc1",
+    }
+
+
+def test_parents_are_served_as_they_were_trained_on(dataset):
+    """A parent's parent is itself, and no parent is refused."""
+    records = dataset.records[::8]
+    answer = featurizer_for(dataset).featurize(records)
+    assert set(map(type, answer.outcomes)) == {Accepted}
+    assert [outcome.details for outcome in answer.outcomes] == [{"parent": parent} for parent in records]
+    assert not np.isinf(answer.rows).any()
+    assert np.isnan(answer.rows).mean() < 0.001
+
+
+def test_the_final_compounds_are_all_read(dataset):
+    """Both SMILES that lack a hydrogen are mended; their labels play no part here."""
+    if sources.locate(sources.TOX21_FINAL) is None:
+        pytest.skip(f"{sources.TOX21_FINAL.name} is not at hand: set SNN_DATA_DIR")
+    lines = sources.read(sources.TOX21_FINAL).decode().splitlines()[1:]
+    answer = featurizer_for(dataset).featurize([line.split("\t")[0] for line in lines if line])
+    assert len(answer.rows) == 647
+    assert sum("repaired" in outcome.details for outcome in answer.outcomes) == 2
