@@ -106,27 +106,18 @@ class Group:
         content = encode_notice(notice)
         if self._board is not None and (force or content != self._posted):
             self._posted = content
-            process = total([usage(), self._past_process])
-            self._board.post(
-                self._number, encode_notice(msgspec.structs.replace(notice, process=process))
-            )
+            notice = msgspec.structs.replace(notice, process=total([self._past_process, usage()]))
+            self._board.post(self._number, encode_notice(notice))
         return notice
 
     def whole(self) -> Whole:
         """Everything, over all workers."""
         if self._board is None:
-            own = self._notice()
-            return _whole(
-                {1: own}, [own], Roster({1: Seat(own.pid, first=True)}), self._catalog, usage()
-            )
-        own = self.post()
-        roster, notices = self._board.roster(), self._others()
-        present = {n: notice for n, notice in notices.items() if _is_current(roster, n, notice)}
-        process = [usage(), self._past_process]
-        for number, notice in notices.items():
-            process.append(notice.process if number in present else counters(notice.process))
-        present[self._number] = own
-        return _whole(present, [own, *notices.values()], roster, self._catalog, total(process))
+            own = msgspec.structs.replace(self._notice(), process=usage())
+            roster = Roster({1: Seat(own.pid, first=True)})
+            return _whole({1: own}, roster, self._catalog)
+        notices = {self._number: self.post(), **self._others()}
+        return _whole(notices, self._board.roster(), self._catalog)
 
     def health(self, name: str) -> tuple[ServedModel, Health, datetime]:
         """Judge what went through a model in all workers; also return since when it is judged so.
@@ -282,20 +273,22 @@ def _is_current(roster: Roster, number: int, notice: Notice) -> bool:
     return seat is not None and seat.pid == notice.pid
 
 
-def _whole(
-    present: dict[int, Notice],
-    everything: list[Notice],
-    roster: Roster,
-    catalog: Catalog,
-    process: dict[str, float],
-) -> Whole:
+def _whole(notices: dict[int, Notice], roster: Roster, catalog: Catalog) -> Whole:
     """Put notices together: states of those that take part, counters of all that ever did."""
-    counted = Telemetry()
-    for notice in everything:
+    counted, processes = Telemetry(), []
+    # Always in the same order: a sum of floats that depended on who adds them up could fall.
+    for number, notice in sorted(notices.items()):
         counted.merge(notice.counted)
+        alive = notice.pid == os.getpid() or _is_current(roster, number, notice)
+        processes.append(notice.process if alive else counters(notice.process))
+    present = {
+        number: notice
+        for number, notice in sorted(notices.items())
+        if notice.pid == os.getpid() or _is_current(roster, number, notice)
+    }
     speaking = {
         number: notice
-        for number, notice in sorted(present.items())
+        for number, notice in present.items()
         if notice.serving or (number in roster.seats and roster.seats[number].first)
     }
     silent = [number for number, seat in roster.seats.items() if seat.first and number not in present]
@@ -310,7 +303,7 @@ def _whole(
         trouble = f"worker {silent[0]} is starting"
     ready = not (draining or silent) and bool(models)
     ready = ready and all(model.ready or model.unloaded for model in models.values())
-    return Whole(ready, draining, trouble, models, counted, process, roster)
+    return Whole(ready, draining, trouble, models, counted, total(processes), roster)
 
 
 def _model(parts: dict[int, ModelNotice | None]) -> ModelWhole:

@@ -4,44 +4,58 @@ No SMILES and no features ever get here: nothing logs a request's content, and o
 exception only its kind and place are logged, since its text may quote the input.
 """
 
+import contextlib
 import logging
-import sys
+import os
 import traceback
-from typing import IO
 
 import msgspec
 import structlog
 
+#: POSIX lets a pipe take so many bytes of one writer without another's in between (PIPE_BUF).
+_PIECE = 4096
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 class Lines:
-    """Writes lines to a binary stream; warnings and worse at once, the rest when flushed.
+    """Writes lines to a file descriptor; warnings and worse at once, the rest when flushed.
 
-    A flush for every request would cost a system call on the path of each.
+    A system call for every request would cost the path of each. Several workers write to one
+    stream, so that only whole lines are written, and to a pipe no more at once than it takes in one
+    piece.
     """
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._waiting: list[bytes] = []
+        self._size = 0
 
     def info(self, line: bytes) -> None:
         """Write one line; it leaves the process with the next flush."""
-        self._stream.write(line + b"\n")
+        if self._size + len(line) >= _PIECE:
+            self.flush()
+        self._waiting.append(line)
+        self._size += len(line) + 1
 
     def warning(self, line: bytes) -> None:
         """Write one line at once."""
-        self._stream.write(line + b"\n")
-        self._stream.flush()
+        self.info(line)
+        self.flush()
 
     debug = info
     error = critical = exception = warning
 
     def flush(self) -> None:
         """Write what is waiting."""
-        self._stream.flush()
+        waiting, self._waiting, self._size = self._waiting, [], 0
+        content = b"".join(line + b"\n" for line in waiting)
+        # A full disk or a reader that went away is no reason to leave a request unanswered.
+        with contextlib.suppress(OSError):
+            while content:
+                content = content[os.write(self._descriptor, content) :]
 
 
-_lines = Lines(sys.stdout.buffer)
+_lines = Lines(1)
 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:
@@ -55,12 +69,21 @@ def flush() -> None:
     _lines.flush()
 
 
-def configure(level: str) -> None:
-    """Set up structlog, and let the standard library's warnings come out the same way."""
+def configure(level: str, worker: int | None = None) -> None:
+    """Set up structlog, and let the standard library's warnings come out the same way.
+
+    ``worker`` is put in every line where there are several.
+    """
+
+    def number(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event["worker"] = worker
+        return event
+
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([] if worker is None else [number]),
             _render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),

@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     #: 0 takes any free port and says which in the log.
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    #: Processes that answer requests; each has the models in its own memory.
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
     #: Records in one request.
     max_rows: Count = 16_384
     #: Bytes in one request's body.

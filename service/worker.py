@@ -1,0 +1,271 @@
+"""One worker: everything that answers requests, wired together and run until a signal ends it.
+
+It is the whole service where there is one. Where there are several, ``python -m service.worker`` is
+what the supervisor starts: it shares the listening socket and the board, and ends when its line to
+the supervisor does.
+"""
+
+import asyncio
+import contextlib
+import gc
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic
+
+import msgspec
+import uvicorn
+import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from models.store import Repository
+from service import logs
+from service.api.app import create_app
+from service.batcher import Limits
+from service.board import Board
+from service.catalog import Catalog
+from service.door import Door, Scale, inherited
+from service.errors import DeviceUnavailable, SettingsError
+from service.group import Group
+from service.loader import Loader
+from service.predictor import Predictor
+from service.reloader import Reloader
+from service.session import Device, choose_device
+from service.settings import Settings, load_settings
+from service.supervisor import FAILED, SCALE, STARTED, Place
+from service.telemetry import Telemetry
+
+#: How long a thread may keep the interpreter while another waits: RDKit's would otherwise hold up
+#: every step of the event loop by Python's usual 5 ms.
+_SWITCH_SECONDS = 0.0005
+_FLUSH_SECONDS = 0.2
+#: How often a worker says how it is, where nobody asks.
+_POST_SECONDS = 0.25
+#: How long a successor may take to catch up with the others before it takes connections.
+_SETTLE_SECONDS = 10.0
+#: Allocations between two collections: a request's objects are freed by their counts alone.
+_COLLECT_AFTER = 20_000
+_KEEP_ALIVE_SECONDS = 75
+
+_log = logs.get_logger()
+
+
+def work(settings: Settings, listener: socket.socket, place: Place | None = None) -> None:
+    """Serve until told to stop; ``place`` is among which others. Raises ``DeviceUnavailable``."""
+    device = choose_device(settings.device)
+    logs.configure(settings.log_level, worker=None if place is None else place.number)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    # What is loaded by now stays; the collector need not look at it again and again.
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 20, 20)
+    uvloop.run(_serve(settings, device, listener, place))
+    logs.flush()
+
+
+async def _serve(
+    settings: Settings, device: Device, listener: socket.socket, place: Place | None
+) -> None:
+    if device.fallback is not None and settings.device == "auto":
+        _log.info("no CUDA", reason=device.fallback, provider=device.provider)
+    catalog, telemetry = Catalog(), Telemetry()
+    board = None if place is None else Board(Path(place.folder))
+    group = Group(catalog, telemetry, board, 1 if place is None else place.number)
+    repository = Repository(settings.models)
+    loader = Loader(repository, device, telemetry, Limits(queue_rows=settings.max_queue_rows))
+    predictor = Predictor(catalog, settings.max_rows)
+    reloader = Reloader(
+        catalog, loader, repository, settings.poll_seconds, settings.golden_seconds, group=group
+    )
+    app = create_app(
+        catalog,
+        predictor,
+        telemetry,
+        max_rows=settings.max_rows,
+        max_bytes=settings.max_bytes,
+        max_stream_bytes=settings.max_stream_bytes,
+        spool=settings.state / "spool",
+        control=reloader if settings.repository_control else None,
+        group=group,
+    )
+    server = _Server(
+        uvicorn.Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            http=_Protocol,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=int(settings.drain_seconds) or 1,
+        )
+    )
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    background = [reloader.run(), _flush_logs()]
+    if place is None:
+        background.append(_drain(stopping, catalog, group, server, settings.drain_wait_seconds))
+        host, port = listener.getsockname()[:2]
+        _log.info("listening", host=host, port=port, models=str(settings.models))
+        sockets = [listener]
+    else:
+        door = _door(place, listener, server)
+        line = _Line(place, stopping)
+        background += [
+            reloader.watch(),
+            _post(group),
+            _admit(place, reloader, group, door),
+            _drain(stopping, catalog, group, server, settings.drain_wait_seconds, door),
+        ]
+        sockets = []
+    tasks = [asyncio.create_task(each) for each in background]
+    try:
+        await server.serve(sockets=sockets)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        predictor.close()
+        _log.info("stopped")
+        if place is not None:
+            with contextlib.suppress(OSError):
+                group.post()
+            line.close()
+
+
+def _door(place: Place, listener: socket.socket, server: "_Server") -> Door:
+    scale = Scale(Path(place.folder) / SCALE, place.workers)
+    door = Door(
+        listener,
+        lambda: server.protocol(door.settle),
+        lambda: len(server.server_state.connections),
+        scale,
+        place.number,
+    )
+    return door
+
+
+async def _admit(place: Place, reloader: Reloader, group: Group, door: Door) -> None:
+    """Open the door; a successor first has its models, so that nobody meets one without."""
+    if not place.first:
+        await reloader.looked.wait()
+        end = monotonic() + _SETTLE_SECONDS
+        while not reloader.settled and monotonic() < end:
+            await asyncio.sleep(0.02)
+    group.serving = True
+    group.post()
+    door.open()
+    _log.info("worker serving")
+
+
+async def _post(group: Group) -> None:
+    while True:
+        await asyncio.sleep(_POST_SECONDS)
+        if group.serving:  # until then its predecessor's last word stands
+            group.post(force=False)
+
+
+async def _drain(
+    stopping: asyncio.Event,
+    catalog: Catalog,
+    group: Group,
+    server: uvicorn.Server,
+    wait: float,
+    door: Door | None = None,
+) -> None:
+    """On a signal: say "not ready", go on answering for a moment, then finish what is in flight."""
+    await stopping.wait()
+    catalog.draining = True
+    _log.info("draining", seconds=wait)
+    logs.flush()
+    await asyncio.sleep(wait)
+    if door is not None:
+        door.close()
+    server.should_exit = True
+
+
+async def _flush_logs() -> None:
+    while True:
+        await asyncio.sleep(_FLUSH_SECONDS)
+        logs.flush()
+
+
+class _Line:
+    """The line to the supervisor, whose end means that there is nobody to work for."""
+
+    def __init__(self, place: Place, stopping: asyncio.Event) -> None:
+        self._socket = socket.socket(fileno=place.control)
+        self._socket.setblocking(False)
+        self._stopping = stopping
+        self._folder = place.folder
+        self._cut = False
+        asyncio.get_running_loop().add_reader(self._socket, self._heard)
+        with contextlib.suppress(OSError):
+            self._socket.send(STARTED)
+
+    def _heard(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            try:
+                heard = self._socket.recv(64)
+            except ConnectionResetError:
+                heard = b""
+            if not heard:
+                self._cut = True
+                asyncio.get_running_loop().remove_reader(self._socket)
+                _log.warning("the supervisor is gone")
+                self._stopping.set()
+
+    def close(self) -> None:
+        """Hang up; what the supervisor would have removed is removed in its place."""
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+        if self._cut:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's protocol, which also tells when a connection ended."""
+
+    ended: Callable[[], None] | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Clean up, and tell."""
+        super().connection_lost(exc)
+        if self.ended is not None:
+            self.ended()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, whose signals are ours: it would end the process by the signal, not with 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signal handlers as they are."""
+        yield
+
+    def protocol(self, ended: Callable[[], None]) -> asyncio.Protocol:
+        """Make the protocol of one connection that a door has taken."""
+        protocol = _Protocol(self.config, self.server_state, app_state={})
+        protocol.ended = ended
+        return protocol
+
+
+def main(argument: str) -> int:
+    """Take the place that the supervisor has made; return the exit status."""
+    place = msgspec.json.decode(argument, type=Place)
+    try:
+        work(load_settings(), inherited(place.listener), place)
+    except (SettingsError, DeviceUnavailable) as error:
+        with socket.socket(fileno=place.control) as line, contextlib.suppress(OSError):
+            line.send(FAILED + str(error).encode())
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
