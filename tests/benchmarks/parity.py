@@ -76,8 +76,15 @@ _ELEMENTWISE = {
     "IsNaN": torch.isnan, "Log": torch.log, "Exp": torch.exp, "Neg": torch.neg, "Abs": torch.abs,
     "Tanh": torch.tanh, "Sigmoid": torch.sigmoid, "Selu": torch.selu, "Sqrt": torch.sqrt,
     "LessOrEqual": torch.le, "GreaterOrEqual": torch.ge, "Less": torch.lt, "Greater": torch.gt,
-    "Identity": torch.clone, "And": torch.logical_and, "Or": torch.logical_or, "Not": torch.logical_not,
+    "Identity": torch.clone, "Reciprocal": torch.reciprocal, "And": torch.logical_and, "Or": torch.logical_or, "Not": torch.logical_not,
 }  # fmt: skip
+
+
+_REDUCTIONS = {
+    "ReduceMean": torch.mean,
+    "ReduceSum": torch.sum,
+    "ReduceSumSquare": lambda values, **how: torch.sum(values.square(), **how),
+}
 
 
 def _operator(kind: str, given: list[Tensor | None], attributes: dict) -> Tensor:
@@ -90,6 +97,8 @@ def _operator(kind: str, given: list[Tensor | None], attributes: dict) -> Tensor
         return torch.clamp(first, low, high)
     if kind == "Cast":
         return first.to(torch.float32)
+    if kind == "Mean":
+        return torch.stack(given).mean(dim=0)
     if kind == "Concat":
         return torch.cat(given, dim=attributes["axis"])
     if kind == "Transpose":
@@ -98,12 +107,12 @@ def _operator(kind: str, given: list[Tensor | None], attributes: dict) -> Tensor
         right = given[1].T if attributes.get("transB") else given[1]
         return torch.addmm(given[2], first, right)
     axes = tuple(given[1].tolist()) if len(given) > 1 else tuple(attributes.get("axes", ()))
-    if kind == "ReduceMean":
-        return first.mean(dim=axes, keepdim=bool(attributes.get("keepdims", 1)))
+    if kind in _REDUCTIONS:
+        return _REDUCTIONS[kind](first, dim=axes, keepdim=bool(attributes.get("keepdims", 1)))
     if kind == "Squeeze":
         return first.squeeze(axes)
     if kind == "Unsqueeze":
         for axis in sorted(axes):
             first = first.unsqueeze(axis)
         return first
-    raise Skipped(f"the exported graph has an operator that this comparison does not know: {kind}")
+    raise NotImplementedError(f"the exported graph has an operator that torch is not told of: {kind}")
