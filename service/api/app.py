@@ -94,7 +94,7 @@ def create_app(
     app.include_router(_predict_route())
     app.include_router(health.routes(catalog, group))
     app.include_router(metrics.routes(catalog, group))
-    app.include_router(v2_routes(catalog, control, max_rows))
+    app.include_router(v2_routes(catalog, group, control, max_rows))
     app.include_router(_pages(catalog, max_rows))
     app.add_exception_handler(ServiceError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_error)

@@ -185,5 +185,5 @@ class IndexEntry(BaseModel):
 
     name: str
     version: str
-    state: Literal["READY", "UNAVAILABLE", "LOADING"]
+    state: Literal["READY", "UNAVAILABLE"]
     reason: str

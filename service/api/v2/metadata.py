@@ -15,6 +15,7 @@ from service.api.v2 import documents
 from service.api.v2.model import PLATFORM, Interface, find, interface_of
 from service.catalog import Catalog, ServedModel
 from service.errors import ModelNotReady
+from service.group import Group
 
 NAME = "snn-serving"
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
@@ -29,7 +30,7 @@ _MODEL = "/v2/models/{model}"
 _VERSION = "/v2/models/{model}/versions/{version}"
 
 
-def routes(catalog: Catalog, max_rows: int) -> APIRouter:
+def routes(catalog: Catalog, group: Group, max_rows: int) -> APIRouter:
     """The routes that tell and change nothing."""
     router = APIRouter(tags=["v2"])
 
@@ -48,7 +49,8 @@ def routes(catalog: Catalog, max_rows: int) -> APIRouter:
         responses={503: {"model": documents.ServerReady}},
     )
     async def ready() -> Response:
-        return _json({"live": True, "ready": catalog.ready}, 200 if catalog.ready else 503)
+        ready = group.whole().ready
+        return _json({"live": True, "ready": ready}, 200 if ready else 503)
 
     @router.get(_MODEL, summary="A model's tensors", responses=REFUSALS)
     @router.get(_VERSION, summary="The same of a version", responses=REFUSALS)
@@ -75,11 +77,13 @@ def routes(catalog: Catalog, max_rows: int) -> APIRouter:
     )
     async def model_ready(model: str, version: str | None = None) -> Response:
         try:
-            served = find(catalog, model, version)
+            version = str(find(catalog, model, version).manifest.version)
+            told = group.whole().models.get(model)
+            everywhere = told is not None and told.ready
         except ModelNotReady:
-            return _json({"name": model, "version": version, "ready": False}, 503)
-        loaded = str(served.manifest.version)
-        return _json({"name": model, "version": loaded, "ready": True})
+            everywhere = False
+        document = {"name": model, "version": version, "ready": everywhere}
+        return _json(document, 200 if everywhere else 503)
 
     @router.get(
         f"{_MODEL}/config",

@@ -15,7 +15,7 @@ from service.api.documents import ErrorAnswer
 from service.api.problems import Problem
 from service.api.v2 import documents
 from service.api.v2.metadata import REFUSALS
-from service.catalog import Catalog, ModelState
+from service.group import Group, ModelWhole
 
 _MAX_BYTES = 65_536
 _BODY: dict[str, Any] = {
@@ -48,7 +48,7 @@ class _Body(msgspec.Struct):
     parameters: dict[str, Any] | None = None
 
 
-def routes(catalog: Catalog, control: Control | None) -> APIRouter:
+def routes(group: Group, control: Control | None) -> APIRouter:
     """The repository routes; without a control nothing can be loaded or unloaded."""
     router = APIRouter(tags=["v2"])
 
@@ -60,7 +60,7 @@ def routes(catalog: Catalog, control: Control | None) -> APIRouter:
     )
     async def index(request: Request) -> list[documents.IndexEntry]:
         only_ready = (await _read(request)).ready
-        entries = [_entry(name, state) for name, state in catalog.states().items()]
+        entries = [_entry(name, model) for name, model in group.whole().models.items()]
         return [entry for entry in entries if entry.state == "READY" or not only_ready]
 
     @router.post(
@@ -115,16 +115,12 @@ def _allowed(control: Control | None) -> Control:
     return control
 
 
-def _entry(name: str, state: ModelState) -> documents.IndexEntry:
-    if state.served is not None:
-        version = str(state.served.manifest.version)
-        return documents.IndexEntry(name=name, version=version, state="READY", reason=state.error or "")
-    waiting = state.error is None
+def _entry(name: str, model: ModelWhole) -> documents.IndexEntry:
     return documents.IndexEntry(
         name=name,
-        version="",
-        state="LOADING" if waiting else "UNAVAILABLE",
-        reason=state.error or "it is loading",
+        version="" if model.version is None else str(model.version),
+        state="READY" if model.ready else "UNAVAILABLE",
+        reason=model.error or "",
     )
 
 

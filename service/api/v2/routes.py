@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from service.api.documents import ErrorAnswer
 from service.api.v2 import documents, infer, metadata, repository, statistics
 from service.catalog import Catalog
+from service.group import Group
 
 _ERRORS = {
     400: "Malformed, or with records that cannot be read.",
@@ -19,12 +20,14 @@ _ERRORS = {
 }
 
 
-def routes(catalog: Catalog, control: repository.Control | None, max_rows: int) -> APIRouter:
+def routes(
+    catalog: Catalog, group: Group, control: repository.Control | None, max_rows: int
+) -> APIRouter:
     """The routes, the fixed ones before those with a model's name in them."""
     router = APIRouter()
-    router.include_router(statistics.routes(catalog))
-    router.include_router(metadata.routes(catalog, max_rows))
-    router.include_router(repository.routes(catalog, control))
+    router.include_router(statistics.routes(catalog, group))
+    router.include_router(metadata.routes(catalog, group, max_rows))
+    router.include_router(repository.routes(group, control))
     router.include_router(_described())
     return router
 

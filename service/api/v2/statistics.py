@@ -1,6 +1,7 @@
 """What every model has done since the process began, in Triton's shape.
 
-Source: Triton's statistics extension. It counts requests of every route, not of this protocol alone.
+Source: Triton's statistics extension. It counts requests of every route, not of this protocol alone,
+and of all workers.
 """
 
 from fastapi import APIRouter
@@ -15,19 +16,21 @@ from service.api.v2.documents import (
 from service.api.v2.metadata import REFUSALS
 from service.api.v2.model import find
 from service.catalog import Catalog, ServedModel
-from service.telemetry import Tally
+from service.group import Group
+from service.telemetry import Tally, Telemetry
 
 _NONE = Duration(count=0, ns=0)
 
 
-def routes(catalog: Catalog) -> APIRouter:
+def routes(catalog: Catalog, group: Group) -> APIRouter:
     """The statistics routes; ``/v2/models/stats`` comes before the routes of a model."""
     router = APIRouter(tags=["v2"])
 
     @router.get("/v2/models/stats", summary="What every loaded model has done")
     async def all_statistics() -> Statistics:
+        counted = group.whole().counted
         served = [state.served for state in catalog.states().values() if state.served is not None]
-        return Statistics(model_stats=[_statistics(each) for each in served])
+        return Statistics(model_stats=[_statistics(each, counted) for each in served])
 
     @router.get("/v2/models/{model}/stats", summary="What a model has done", responses=REFUSALS)
     @router.get(
@@ -36,13 +39,14 @@ def routes(catalog: Catalog) -> APIRouter:
         responses=REFUSALS,
     )
     async def statistics(model: str, version: str | None = None) -> Statistics:
-        return Statistics(model_stats=[_statistics(find(catalog, model, version))])
+        served = find(catalog, model, version)
+        return Statistics(model_stats=[_statistics(served, group.whole().counted)])
 
     return router
 
 
-def _statistics(served: ServedModel) -> ModelStatistics:
-    traffic = served.traffic
+def _statistics(served: ServedModel, counted: Telemetry) -> ModelStatistics:
+    traffic = counted.traffic(served.manifest.name, served.manifest.version)
     return ModelStatistics(
         name=served.manifest.name,
         version=str(served.manifest.version),
