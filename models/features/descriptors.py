@@ -74,12 +74,13 @@ NAMES: tuple[str, ...] = (
 )
 
 
-def describe(molecule: Chem.Mol, symbols: dict[str, int]) -> NDArray[np.float32]:
+def describe(molecule: Chem.Mol) -> NDArray[np.float32]:
     """Descriptor values in the order of ``NAMES``, shape ``(len(NAMES),)``.
 
-    ``symbols`` are the molecule's ``element_counts``. NaN where a descriptor is undefined or not
-    finite (the graph imputes it); anything beyond ``LIMIT`` is clipped to it.
+    NaN where a descriptor is undefined or not finite (the graph imputes it); anything beyond
+    ``LIMIT`` is clipped to it.
     """
+    symbols = element_counts(molecule)
     atoms = [(atom.GetAtomicNum(), atom.GetTotalNumHs()) for atom in molecule.GetAtoms()]
     table = np.array(atoms)
     rings = [len(ring) for ring in molecule.GetRingInfo().AtomRings()]

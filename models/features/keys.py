@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import FilterCatalog, Fragments, MACCSkeys
 
+from models.features.descriptors import element_counts
+
 # Left out: undefined in RDKit (1, 2, 125, 166); rings of a size, found by listing walks at twenty
 # times the price of the ring counts among the descriptors (8, 11, 16, 19, 22, 83, 96, 98, 101,
 # 145, 163); chains of methylene groups, as dear (90, 91, 116, 118, 128, 129, 147); and single
@@ -113,12 +115,9 @@ NAMES = tuple(key.name for key in KEYS)
 _COLUMNS = {name: column for column, name in enumerate(NAMES)}
 
 
-def mark_keys(molecule: Chem.Mol, symbols: Iterable[str], row: NDArray[np.float32]) -> None:
-    """Set ``row``, one entry per key and zero before, to 1 where the key is present.
-
-    ``symbols`` are those of the molecule's elements.
-    """
-    present = set(symbols)
+def mark_keys(molecule: Chem.Mol, row: NDArray[np.float32]) -> None:
+    """Set ``row``, one entry per key and zero before, to 1 where the key is present."""
+    present = set(element_counts(molecule))
     if molecule.GetRingInfo().NumRings():
         present.add(RING)
     for needs, catalog in _CATALOGS:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
 
-from models.features import Accepted, FeaturizerError, Rejected, create
+from models.features import Accepted, FeaturizerError, Rejected, create, molecules
+from models.features.descriptors import describe
 from models.features.fragments import fragment_counts
 from models.features.standardise import parent
 
@@ -96,6 +97,31 @@ def test_bad_records_take_no_row_and_leave_their_neighbours_alone(featurizer):
     np.testing.assert_array_equal(
         answer.rows[2], featurizer.featurize(["c1ccc(-c2nc3ccccc3[nH]2)cc1"]).rows[0]
     )
+
+
+def test_many_records_are_answered_as_few_are(featurizer):
+    """Working in groups shows in neither the order nor the values."""
+    records = [*DRUGS, "CC[Na"] * (2 * molecules.AT_ONCE // len(DRUGS))
+    answer = featurizer.featurize(records)
+    alone = featurizer.featurize([*DRUGS, "CC[Na"])
+    repeats = len(records) // (len(DRUGS) + 1)
+    np.testing.assert_array_equal(answer.rows, np.tile(alone.rows, (repeats, 1)))
+    assert answer.outcomes == alone.outcomes * repeats
+
+
+def test_a_molecule_that_rdkit_stumbles_over_is_refused(featurizer, monkeypatch):
+    """An invariant that fails inside RDKit costs that record alone."""
+
+    def stumble(molecule):
+        if molecule.GetNumAtoms() == 4:
+            raise RuntimeError("Pre-condition Violation")
+        return describe(molecule)
+
+    monkeypatch.setattr(molecules, "describe", stumble)
+    answer = featurizer.featurize(["CCO", "CCCN", "CCCCl", "CCCCC"])
+    assert [type(outcome) for outcome in answer.outcomes] == [Accepted, Rejected, Rejected, Accepted]
+    assert answer.outcomes[1].message.startswith("the molecule cannot be described by RDKit")
+    np.testing.assert_array_equal(answer.rows, featurizer.featurize(["CCO", "CCCCC"]).rows)
 
 
 def test_nothing_gives_no_rows(featurizer):
