@@ -149,7 +149,7 @@ class _Stream:
                         asked += 1
                 content = await _unless(gone, pieces.popleft()) if pieces else b""
                 if not started:
-                    headers = [(b"content-type", media_type), (b"x-content-type-options", b"nosniff")]
+                    headers = self._headers(media_type)
                     await send({"type": "http.response.start", "status": 200, "headers": headers})
                     content, started = self._to.head() + content, True
                 if ended and not pieces:
@@ -162,6 +162,16 @@ class _Stream:
             for task in pieces:
                 task.cancel()
             await asyncio.gather(*pieces, return_exceptions=True)
+
+    def _headers(self, media_type: bytes) -> list[tuple[bytes, bytes]]:
+        """The answer's; tables have no other place to say who computed them."""
+        manifest = self._served.manifest
+        return [
+            (b"content-type", media_type),
+            (b"x-content-type-options", b"nosniff"),
+            (b"x-model-name", manifest.name.encode()),
+            (b"x-model-version", str(manifest.version).encode()),
+        ]
 
     async def _read(self, started: bool) -> Piece | None:
         """The next piece, or None at the end, be it only the end of what can be read."""

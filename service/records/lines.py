@@ -141,6 +141,9 @@ class Cutter:
             self._failure = MalformedInput(f"record {place}: {error}; nothing after it was read")
             if not raw:
                 raise self._failure from None
+        else:
+            if len(raw) < count:
+                self.position = self.size  # beyond blank lines at the end, too
         self._taken += len(raw)
         return raw
 

@@ -90,8 +90,8 @@ def _score(
             if not first:
                 first.append(at)
             pace = (at.rows - first[0].rows) / max(monotonic() - started, 1e-9)
-            shown = {"rows": f"{at.rows:,}", "pace": f"{pace:,.0f}"}
-            bar.update(task, completed=at.position, total=at.size, **shown)
+            rows, per_second = f"{at.rows:,}", f"{pace:,.0f}"
+            bar.update(task, completed=at.position, total=at.size, rows=rows, pace=per_second)
 
         return score_file(request, Repository(settings.models), device, report)
 

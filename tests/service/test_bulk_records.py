@@ -1,0 +1,238 @@
+"""Tables of records, read in pieces: CSV, NDJSON and SDF, sound and broken."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rdkit import Chem
+
+from service.errors import InvalidRequest, MalformedInput
+from service.records import Form, Layout, Piece, open_source, writer
+from service.records.base import MAX_RECORD_BYTES
+
+SMILES = Form()
+NUMBERS = Form(("x", "y"))
+LAYOUT = Layout("m", "1", ("a",), is_smiles=True, columns=("id", "smiles"))
+
+
+def read(
+    kind: str, content: bytes, form: Form = SMILES, count: int = 3
+) -> tuple[Piece, tuple[str, ...]]:
+    """Everything in a table as one piece, read ``count`` records at a time, and its columns."""
+    source, parser = open_source(kind, io.BytesIO(content), form)
+    whole = Piece()
+    while raw := source.take(count):
+        piece = parser.parse(raw)
+        records = iter(piece.records)
+        for place, carried in enumerate(piece.carried):
+            if place in piece.faults:
+                whole.refuse(carried, piece.faults[place])
+            else:
+                whole.add(carried, next(records))
+    assert source.position == source.size
+    return whole, source.columns()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("last", [True, False])
+def test_csv_is_read_whatever_its_line_ends(end: str, mark: bytes, last: bool) -> None:
+    """A byte order mark, either line end or both, and no end of the last line change nothing."""
+    text = end.join(["id,SMILES,note", "1,CCO,plain", '2,CC,"a ""b"", c"', "3,C,"]) + end * last
+    piece, columns = read("csv", mark + text.encode())
+    assert columns == ("id", "SMILES", "note")
+    assert piece.records == ["CCO", "CC", "C"]
+    assert piece.faults == {}
+    assert piece.carried[1] == {"id": "2", "SMILES": "CC", "note": 'a "b", c'}
+
+
+def test_faults_of_csv_stay_in_their_rows() -> None:
+    """Too few and too many fields, bytes that are not UTF-8, stray quotes and too long a row."""
+    long = b"x" * (MAX_RECORD_BYTES + 10)
+    rows = [b"1,C", b"2", b"3,C,x", b"4,\xff", b'5,"C"x', b"6," + long, b"7,N", b'8,5" C']
+    piece, _ = read("csv", b"id,smiles\n" + b"\n".join(rows))
+    assert piece.records == ["C", "N", '5" C']
+    assert set(piece.faults) == {1, 2, 3, 4, 5}
+    assert piece.faults[1] == "the row has 1 fields, the header has 2"
+    assert "not UTF-8" in piece.faults[3]
+    assert "is not CSV" in piece.faults[4]
+    assert "longer than" in piece.faults[5]
+    assert piece.carried[1] == {"id": "2"}
+
+
+def test_blank_lines_are_rows_only_where_nothing_else_could_be() -> None:
+    """A table of one column keeps its empty cells, another has no rows there."""
+    assert read("csv", b"smiles\nC\n\nN\n")[0].records == ["C", "", "N"]
+    assert read("csv", b"id,smiles\n1,C\n\r\n2,N\n")[0].records == ["C", "N"]
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "words"),
+    [
+        (b"", InvalidRequest, "no header"),
+        (b"\xff\xfes\x00", MalformedInput, "UTF-16"),
+        (b"id;smiles\n", InvalidRequest, "separated by something else"),
+        (b"a,b\n", InvalidRequest, "need the column smiles; the header has 'a', 'b'"),
+        (b"smiles,a,a\n", InvalidRequest, "'a' is there twice"),
+        (b"smiles,SMILES\n", InvalidRequest, "more than one column"),
+        (b'"smiles\nC\n', MalformedInput, "closing quote"),
+        (b'smiles\nC\n"C\nN\n', MalformedInput, "record 2: a quoted field has no closing quote"),
+        (b'smiles\n"' + b"C\n" * MAX_RECORD_BYTES, MalformedInput, "perhaps a quote is not closed"),
+        (b"," * 5000, InvalidRequest, "5001 columns"),
+    ],
+)
+def test_csv_that_cannot_be_read_says_why(content: bytes, error: type[Exception], words: str) -> None:
+    """The header is checked first; a quote that is never closed ends the reading where it stands."""
+    with pytest.raises(error) as caught:
+        read("csv", content)
+    assert words in str(caught.value)
+
+
+def test_rows_before_a_malformed_place_are_given_first() -> None:
+    """What could be read is not lost."""
+    source, parser = open_source("csv", io.BytesIO(b'smiles\nC\nN\n"O\n'), SMILES)
+    assert parser.parse(source.take(10)).records == ["C", "N"]
+    with pytest.raises(MalformedInput, match="record 3"):
+        source.take(10)
+
+
+def test_numbers_of_csv_are_numbers() -> None:
+    """In any order of columns; what is no number stays what it is, for the featurizer to name."""
+    content = b"y,id,x\n1,a,2.5\n,b,nan\n1_0,c,t\n"
+    piece, _ = read("csv", content, NUMBERS)
+    assert repr(piece.records) == "[[2.5, 1.0], [nan, None], ['t', '1_0']]"
+    with pytest.raises(InvalidRequest, match="need the column y"):
+        read("csv", b"x,z\n1,2\n", NUMBERS)
+
+
+def test_ndjson_takes_objects_and_bare_records() -> None:
+    """Fields beside the record are carried; a bad line is a fault in its place."""
+    lines = [b'{"id": 1, "smiles": "C"}', b'"N"', b"", b"{", b'{"id": 2}', b"[1, 2]", b'"\xff"']
+    piece, columns = read("ndjson", b"\xef\xbb\xbf" + b"\r\n".join(lines))
+    assert columns == ("id", "smiles")
+    assert piece.records == ["C", "N", [1, 2]]
+    assert set(piece.faults) == {2, 3, 5}
+    assert piece.faults[3] == "the object has no field 'smiles'"
+    piece, _ = read("ndjson", b'{"x": NaN, "y": 1, "z": 5}\n[' * 1 + b"[" * 5000, NUMBERS)
+    assert repr(piece.records) == "[{'x': nan, 'y': 1}]"
+    assert "nested" in piece.faults[1] or "JSON" in piece.faults[1]
+
+
+def test_sdf_gives_smiles_titles_and_properties() -> None:
+    """Structures are read unsanitised, one that is none is a fault, and every property is a column."""
+    block = Chem.MolToMolBlock(Chem.MolFromSmiles("CCO"))
+    first = "ethanol" + block + "> <A>\n1\n\n>  <B> (3)\ntwo\nlines\n\n$$$$\n"
+    second = "broken\n\n\nnonsense\nM  END\n> <C>\n3\n\n$$$$\r\n"
+    piece, columns = read("sdf", (first + second + first.replace("<A>", "<D>")).encode())
+    assert columns == ("title", "smiles", "A", "B", "C", "D")
+    assert piece.records == ["CCO", "CCO"]
+    assert piece.carried[0] == {"title": "ethanol", "smiles": "CCO", "A": "1", "B": "two\nlines"}
+    assert piece.carried[1] == {"title": "broken", "C": "3"}
+    assert "molfile" in piece.faults[1]
+    with pytest.raises(InvalidRequest, match="holds molecules"):
+        read("sdf", b"", NUMBERS)
+
+
+CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    rows=st.lists(st.tuples(CELL, CELL), max_size=30),
+    count=st.integers(1, 7),
+    always=st.booleans(),
+)
+def test_what_is_written_as_csv_is_read_back(
+    rows: Sequence[tuple[str, str]], count: int, always: bool
+) -> None:
+    """Any text in any cell, quoted where it must be or always, cut into pieces of any size."""
+    text = io.StringIO(newline="")
+    # Python's writer leaves a lone \r bare unless it belongs to its line end.
+    quoting, end = (csv.QUOTE_ALL, "\n") if always else (csv.QUOTE_MINIMAL, "\r\n")
+    csv.writer(text, lineterminator=end, quoting=quoting).writerows([("id", "smiles"), *rows])
+    piece, _ = read("csv", text.getvalue().encode(), count=count)
+    assert piece.faults == {}
+    assert [(row["id"], row["smiles"]) for row in piece.carried] == list(rows)
+    assert piece.records == [smiles for _, smiles in rows]
+
+
+@settings(deadline=None, max_examples=200)
+@given(content=st.binary(max_size=400), kind=st.sampled_from(["csv", "ndjson", "sdf"]))
+def test_no_bytes_make_a_reader_fail_otherwise(content: bytes, kind: str) -> None:
+    """Anything is rows, faults, or one of the two errors; and every byte is passed."""
+    head = b'"id",smiles\n' if kind == "csv" else b""
+    try:
+        piece, _ = read(kind, head + content)
+    except (InvalidRequest, MalformedInput):
+        return
+    assert len(piece.records) + len(piece.faults) == len(piece.carried)
+
+
+@settings(deadline=None, max_examples=60)
+@given(content=st.lists(st.sampled_from(['"', ",", "\r", "\n", "a", '""']), max_size=60).map("".join))
+def test_csv_is_cut_as_pythons_reader_cuts_it(content: str) -> None:
+    """The oracle: the standard library on the whole text, where it finds nothing wrong."""
+    body = "smiles,b\n" + content
+    try:
+        expected = list(csv.reader(io.StringIO(body, newline=""), strict=True))[1:]
+    except csv.Error:
+        return
+    try:
+        piece, _ = read("csv", body.encode(), count=2)
+    except MalformedInput:
+        pytest.fail("the standard library reads it")
+    assert len(piece.carried) == len([row for row in expected if row])
+    good = [row for place, row in enumerate(filter(None, expected)) if place not in piece.faults]
+    assert piece.records == [row[0] for row in good]
+
+
+def test_positions_can_be_gone_back_to() -> None:
+    """From any record's end on, the rest is read as it was the first time."""
+    content = b'smiles,id\nC,"1\n2"\nN,3\r\nO,4\n'
+    source, parser = open_source("csv", io.BytesIO(content), SMILES)
+    positions, raws = [], []
+    while raw := source.take(1):
+        positions.append(source.position)
+        raws.append(raw)
+    for start, expected in zip(positions, [*raws[1:], []], strict=True):
+        source.seek(start)
+        assert source.take(1) == expected
+    assert [parser.parse(raw).records for raw in raws] == [["C"], ["N"], ["O"]]
+
+
+OK = {"status": "ok", "parent": "C", "probability": {"a": 0.5}, "call": {"a": True}, "p_value": 1.0}
+BAD = {"status": "error", "message": "no, =1+1"}
+
+
+def test_results_as_csv_keep_carried_cells_as_they_came() -> None:
+    """Text that looks like a formula is the client's own; an error leaves the model's cells empty."""
+    to = writer("csv", LAYOUT)
+    carried = [{"id": "=1+1", "smiles": "C"}, {"id": None, "extra": 1}]
+    text = (to.head() + to.rows(carried, [OK, BAD], first=True) + to.tail("gone")).decode()
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert rows[0]["id"] == "=1+1"
+    assert (rows[0]["probability_a"], rows[0]["call_a"], rows[0]["error"]) == ("0.5", "true", "")
+    assert (rows[1]["probability_a"], rows[1]["error"]) == ("", "no, =1+1")
+    assert rows[2]["error"] == "gone"
+    for cells in csv.reader(io.StringIO(text, newline="")):
+        assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells[2:])
+    with pytest.raises(InvalidRequest, match="'error' has the name of a result's"):
+        writer("csv", Layout("m", "1", ("a",), is_smiles=False, columns=("error",)))
+
+
+def test_results_as_json_are_lines_or_one_document() -> None:
+    """Fields that were carried come first; one with a result's name costs its own row alone."""
+    carried = [{"id": 1}, {"status": "mine", "id": 2}]
+    lines = writer("ndjson", LAYOUT).rows(carried, [OK, OK], first=True).splitlines()
+    assert json.loads(lines[0]) == {"id": 1} | OK
+    assert json.loads(lines[1])["status"] == "error"
+    assert "field 'status'" in json.loads(lines[1])["message"]
+    to = writer("json", LAYOUT)
+    parts = [to.head(), to.rows([{}], [OK], first=True), to.rows([{}], [BAD], first=False), to.tail("x")]
+    document = json.loads(b"".join(parts))
+    assert document == {"model": "m", "version": "1", "results": [OK, BAD], "error": "x"}
+    assert json.loads(to.head() + to.tail()) == {"model": "m", "version": "1", "results": []}
