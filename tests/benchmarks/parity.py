@@ -76,7 +76,8 @@ _ELEMENTWISE = {
     "IsNaN": torch.isnan, "Log": torch.log, "Exp": torch.exp, "Neg": torch.neg, "Abs": torch.abs,
     "Tanh": torch.tanh, "Sigmoid": torch.sigmoid, "Selu": torch.selu, "Sqrt": torch.sqrt,
     "LessOrEqual": torch.le, "GreaterOrEqual": torch.ge, "Less": torch.lt, "Greater": torch.gt,
-    "Identity": torch.clone, "Reciprocal": torch.reciprocal, "And": torch.logical_and, "Or": torch.logical_or, "Not": torch.logical_not,
+    "Identity": torch.clone, "Reciprocal": torch.reciprocal,
+    "And": torch.logical_and, "Or": torch.logical_or, "Not": torch.logical_not,
 }  # fmt: skip
 
 

@@ -46,5 +46,6 @@ def stalled(chaos_server: Server) -> Iterator[socket.socket]:
 @pytest.fixture
 def server(chaos_server: Server) -> Iterator[Server]:
     """The same; whatever a test did, it still answers right afterwards."""
+    before = len(chaos_server.lines())
     yield chaos_server
-    check_well(chaos_server)
+    check_well(chaos_server, before)

@@ -103,25 +103,44 @@ def test_many_half_open_connections_take_no_room_from_others(server: Server) -> 
             connection.close()
 
 
-def test_clients_that_never_read_their_answers_fill_no_memory(server: Server) -> None:
-    """Thirty clients ask for large answers, again and again, and read none of them."""
-    before = wire.resident(server)
+def _deaf(server: Server, count: int) -> list[socket.socket]:
+    """Connections that ask for large answers, again and again, and read none of them."""
     request = wire.post(wire.predict_body(bundles.candidates(MAX_ROWS)))
-    deaf = []
+    made = []
+    for _ in range(count):
+        connection = socket.create_connection((wire.HOST, int(server.address.rpartition(":")[2])))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(0.2)
+        made.append(connection)
+        with suppress(TimeoutError):
+            connection.sendall(request * 20)
+    return made
+
+
+def test_clients_that_never_read_their_answers_fill_no_memory(server: Server) -> None:
+    """Thirty of them cost no more than their sockets' buffers, and nobody else an answer."""
+    before = wire.resident(server)
+    deaf = _deaf(server, 30)
     try:
-        for _ in range(30):
-            connection = socket.create_connection((wire.HOST, int(server.address.rpartition(":")[2])))
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            connection.settimeout(0.2)
-            deaf.append(connection)
-            with suppress(TimeoutError):
-                connection.sendall(request * 20)
         rows = bundles.candidates(3, seed=10)
         wire.check_right(wire.ask(server, wire.post(wire.predict_body(rows))), rows)
         assert wire.resident(server) - before < 128 * (1 << 20)
     finally:
         for connection in deaf:
             connection.close()
+
+
+@pytest.mark.xfail(
+    reason="uvloop raises for an answer to a client that is gone, and it is logged as a failure",
+    strict=False,  # the client has to be gone before the server has noticed
+)
+def test_clients_that_leave_their_answers_unread_are_no_failure(server: Server) -> None:
+    """Who hangs up amid large answers is a closed connection, and no error in the log."""
+    before = len(server.lines())
+    for connection in _deaf(server, 30):
+        connection.close()
+    time.sleep(1.0)
+    assert not wire.failed(server, before)
 
 
 def _connections() -> int:

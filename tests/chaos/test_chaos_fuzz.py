@@ -7,8 +7,13 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from tests.support.server import Server
+
+#: Shape is not all: SMILES for a model of candidates are refused, and a list of seven numbers costs
+#: its own place in an answer and no more.
+_TOO_STRICT = [negative_data_rejection, positive_data_acceptance]
 
 #: Requests of each kind, allowed and not, for each operation.
 _EXAMPLES = 12
@@ -41,6 +46,6 @@ def _try(server: Server, operation: schemathesis.APIOperation, mode: GenerationM
         suppress_health_check=list(HealthCheck),
     )
     def check(case: schemathesis.Case) -> None:
-        case.call_and_validate(base_url=server.address, timeout=20)
+        case.call_and_validate(base_url=server.address, timeout=20, excluded_checks=_TOO_STRICT)
 
     check()

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,10 @@ async def _client(port: int, stop: asyncio.Event, lost: list[str]) -> int:
     while not stop.is_set():
         try:
             reader, writer = await asyncio.open_connection(wire.HOST, port)
+        except OSError as error:
+            lost.append(repr(error))
+            continue
+        try:
             while not stop.is_set():
                 writer.write(request)
                 head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), wire.PATIENCE)
@@ -46,9 +51,12 @@ async def _client(port: int, stop: asyncio.Event, lost: list[str]) -> int:
                 body = await asyncio.wait_for(reader.readexactly(length), wire.PATIENCE)
                 assert head.startswith(b"HTTP/1.1 200 "), (head, body[:200])
                 answered += 1
-            writer.close()
         except (OSError, asyncio.IncompleteReadError) as error:
             lost.append(repr(error))
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
     return answered
 
 
