@@ -8,6 +8,7 @@ from rdkit import Chem
 
 from models.errors import FeaturizerError
 from models.features.base import Accepted, Features, Outcome, Rejected
+from models.features.complaints import complaints
 from models.features.descriptors import NAMES as DESCRIPTORS
 from models.features.descriptors import describe
 from models.features.fragments import FragmentCounter
@@ -43,7 +44,9 @@ class MoleculeFeaturizer:
 
     def featurize(self, records: Sequence[object]) -> Features:
         """Rows of shape ``(accepted, F)``; each record costs about a millisecond."""
-        parts = [self._featurize(records[i : i + AT_ONCE]) for i in range(0, len(records), AT_ONCE)]
+        groups = [records[start : start + AT_ONCE] for start in range(0, len(records), AT_ONCE)]
+        with complaints():
+            parts = [self._featurize(group) for group in groups]
         rows = np.concatenate([np.empty((0, len(self.names)), np.float32), *(p.rows for p in parts)])
         return Features(rows, [outcome for part in parts for outcome in part.outcomes])
 

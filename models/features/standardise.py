@@ -7,17 +7,19 @@ A molecule without metals, charges (nitro groups aside), S or P of degree three,
 fragment comes out of that as it went in, so it takes a short cut.
 
 Two things keep hostile input cheap: limits on text, atoms and rings are checked on the bare
-graph, before any perception; and RDKit's complaints are captured rather than printed.
+graph, before any perception; and RDKit's complaints are heard rather than printed.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rdkit import Chem, rdBase
+from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
+from models.features.complaints import complaints
 from models.features.repair import repair
 from models.features.rings import FEW_RINGS, joins_atoms_in_more_ways, ring_count
 
@@ -25,11 +27,6 @@ MAX_CHARACTERS = 2_000
 MAX_HEAVY_ATOMS = 200
 MAX_RINGS = 60
 MAX_RING_PATHS = 32  # γ-cyclodextrin has as many
-
-# Errors are captured where they arise; warnings (radicals set to zero, hydrogens kept) say nothing
-# that the answer does not, and RDKit can only silence them for the whole process.
-rdBase.DisableLog("rdApp.warning")
-rdBase.DisableLog("rdApp.info")
 
 _LONGEST_REASON = 120
 
@@ -95,10 +92,10 @@ def read_smiles(record: object) -> Chem.Mol:
         raise Unreadable(f"the SMILES has {len(text)} characters; at most {MAX_CHARACTERS} are read")
     if not text.isascii() or not text.isprintable():
         raise Unreadable("not a valid SMILES: it holds characters that no SMILES has")
-    with rdBase.CaptureErrorLog() as log:
+    with complaints() as heard:
         molecule = Chem.MolFromSmiles(text, _PARSING)
     if molecule is None:
-        raise Unreadable(f"not a valid SMILES: {_reason(log.messages)}")
+        raise Unreadable(f"not a valid SMILES: {_reason(heard)}")
     if _ATOM_MAP.search(text):
         for atom in molecule.GetAtoms():
             atom.SetAtomMapNum(0)
@@ -114,7 +111,7 @@ def standardise(molecule: Chem.Mol, written: str = "") -> Standardised:
     """
     _check_size(molecule)
     Chem.RemoveStereochemistry(molecule)
-    with rdBase.CaptureErrorLog():
+    with complaints():
         molecule, repaired = _sanitised(molecule)
         care = molecule.HasSubstructMatch(_NEEDS_CARE)
         if care:
@@ -180,8 +177,9 @@ def _standardised_with_care(molecule: Chem.Mol, repaired: str) -> Standardised:
     raise Unreadable("the molecule cannot be standardised; give its neutral parent")
 
 
-def _reason(log: str) -> str:
+def _reason(heard: Iterable[str]) -> str:
     """RDKit's first complaint as half a sentence, without the SMILES that it quotes."""
+    log = "\n".join(heard)
     found = _REASON.search(log)
     reason = found.group(1) if found else "RDKit cannot parse it"
     position = _POSITION.search(log)

@@ -164,11 +164,11 @@ def test_a_hostile_molecule_costs_little(featurizer, smiles):
 
 
 def test_threads_get_what_one_thread_gets(featurizer):
-    """The featurizer has no state that a neighbour could see."""
-    records = [*DRUGS, "CC[Na", "c1cccc1"]
+    """Many threads with bad records at once: the same answers, each with its own reason."""
+    records = [*DRUGS, "CC[Na", "c1cccc1", "C1CC", "CCO>>C", "C1=CC=C(C=C1)c1nc2ccccc2n1"] * 4
     alone = featurizer.featurize(records)
-    with ThreadPoolExecutor(4) as pool:
-        for answer in pool.map(featurizer.featurize, [records] * 20):
+    with ThreadPoolExecutor(8) as pool:
+        for answer in pool.map(featurizer.featurize, [records] * 40):
             np.testing.assert_array_equal(answer.rows, alone.rows)
             assert answer.outcomes == alone.outcomes
 

@@ -1,10 +1,13 @@
 """From SMILES to parent: what is kept, removed, mended and refused."""
 
+import logging
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rdkit import Chem
 
+from models.features.complaints import complaints
 from models.features.standardise import (
     MAX_CHARACTERS,
     MAX_HEAVY_ATOMS,
@@ -120,6 +123,21 @@ def test_nothing_is_printed(capfd):
             continue
     captured = capfd.readouterr()
     assert captured.out + captured.err == ""
+
+
+def test_others_still_hear_rdkit(caplog):
+    """Outside a call of ours, RDKit's log works as before."""
+    logger = logging.getLogger("rdkit")
+    logger.addHandler(caplog.handler)
+    try:
+        with complaints() as heard:
+            Chem.MolFromSmiles("CC(")
+        assert any("around position 3" in line for line in heard)
+        assert caplog.text == ""
+        Chem.MolFromSmiles("CC(")
+        assert "around position 3" in caplog.text
+    finally:
+        logger.removeHandler(caplog.handler)
 
 
 def test_the_refusal_does_not_repeat_the_molecule():
