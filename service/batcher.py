@@ -113,12 +113,14 @@ class Batcher:
         ``InferenceFailed``.
         """
         count = len(rows)
-        # A request larger than the queue may have it to itself.
-        if self._waiting and self._waiting + count > self._limits.queue_rows and not admitted:
-            raise Overloaded(
-                f"{self._waiting} rows are waiting, {self._limits.queue_rows} may",
-                self._pace.expect(self._limits.batch_rows) * self._waiting / self._limits.batch_rows,
-            )
+        if self._waiting and not admitted:
+            wait = self._pace.expect(self._limits.batch_rows) * self._waiting / self._limits.batch_rows
+            # A request larger than the queue may have it to itself.
+            if self._waiting + count > self._limits.queue_rows:
+                text = f"{self._waiting} rows are waiting, {self._limits.queue_rows} may"
+                raise Overloaded(text, wait)
+            if deadline is not None and perf_counter() + wait > deadline:
+                raise Overloaded("the rows that are waiting will take longer than the request may", wait)
         loop = asyncio.get_running_loop()
         entry = _Entry(rows, loop.create_future(), np.inf if deadline is None else deadline)
         self._entries.append(entry)

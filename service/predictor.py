@@ -18,7 +18,7 @@ import numpy as np
 from models.features import Features, Outcome
 from service.batcher import Answer, Outputs
 from service.catalog import Catalog, ServedModel
-from service.errors import InvalidRequest, Overloaded, TooLarge
+from service.errors import DeadlineMissed, InvalidRequest, Overloaded, TooLarge
 
 #: Featurizing of no more than this many seconds stays on the event loop.
 _INLINE_SECONDS = 0.001
@@ -77,10 +77,13 @@ class Predictor:
         """Whether featurizing these records is short enough for the event loop."""
         return served.featurize_pace.expect(len(records)) <= _INLINE_SECONDS
 
-    async def predict(self, served: ServedModel, records: Sequence[object]) -> Prediction:
+    async def predict(
+        self, served: ServedModel, records: Sequence[object], deadline: float | None = None
+    ) -> Prediction:
         """Predict for at least one record, each answered in its place.
 
-        Raises ``InvalidRequest`` for none, ``TooLarge`` for too many, and what the batcher raises.
+        What has not begun by ``deadline``, a time of ``perf_counter``, is not begun any more. Raises
+        ``InvalidRequest`` for no record, ``TooLarge`` for too many, and what the batcher raises.
         """
         if len(records) == 0:  # an array of candidates has no truth value
             raise InvalidRequest("the list of records is empty; send at least one")
@@ -92,12 +95,14 @@ class Predictor:
         served.leases.count += 1  # the model stays open until its last request is answered
         try:
             if self.is_quick(served, records):
-                return await self._at_once(served, records)
-            return await self._in_pieces(served, records)
+                return await self._at_once(served, records, deadline)
+            return await self._in_pieces(served, records, deadline)
         finally:
             served.leases.count -= 1
 
-    async def _at_once(self, served: ServedModel, records: Sequence[object]) -> Prediction:
+    async def _at_once(
+        self, served: ServedModel, records: Sequence[object], deadline: float | None
+    ) -> Prediction:
         started = perf_counter()
         features = _featurize(served, records)
         stages = Stages(featurize=perf_counter() - started)
@@ -105,12 +110,14 @@ class Predictor:
         _count_rejected(served, features)
         if not len(features.rows):
             return Prediction(served, features.outcomes, {}, stages)
-        answer = await served.batcher.run(features.rows)
+        answer = await served.batcher.run(features.rows, deadline=deadline)
         stages.queue, stages.infer = answer.queue_seconds, answer.compute_seconds
         return Prediction(served, features.outcomes, answer.outputs, stages)
 
-    async def _in_pieces(self, served: ServedModel, records: Sequence[object]) -> Prediction:
-        self._admit()
+    async def _in_pieces(
+        self, served: ServedModel, records: Sequence[object], deadline: float | None
+    ) -> Prediction:
+        self._admit(deadline)
         expected = served.featurize_pace.expect(len(records)) / len(records)
         self._backlog_seconds += expected * len(records)
         stages, outcomes, answers = Stages(), list[Outcome](), list[Answer]()
@@ -123,7 +130,7 @@ class Predictor:
                 # One piece more than is being read, so that the thread need not wait for the loop.
                 while asked < len(records) and len(reading) < 2:
                     piece = records[asked : asked + _piece_size(served)]
-                    job = loop.run_in_executor(self._thread, _featurize, served, piece)
+                    job = loop.run_in_executor(self._thread, _featurize, served, piece, deadline)
                     reading.append((len(piece), job))
                     asked += len(piece)
                 size, job = reading.popleft()
@@ -138,7 +145,8 @@ class Predictor:
                     answers.append(await computing)
                     computing = None
                 if len(features.rows):
-                    computing = loop.create_task(served.batcher.run(features.rows, admitted=True))
+                    run = served.batcher.run(features.rows, deadline=deadline, admitted=True)
+                    computing = loop.create_task(run)
             if computing is not None:
                 answers.append(await computing)
         finally:
@@ -152,16 +160,19 @@ class Predictor:
         stages.infer = sum(answer.compute_seconds for answer in answers)
         return Prediction(served, outcomes, _joined(answers), stages)
 
-    def _admit(self) -> None:
-        """Raise ``Overloaded`` where too much featurizing waits already."""
-        if self._backlog_seconds > _BACKLOG_SECONDS:
-            raise Overloaded(
-                f"{self._backlog_seconds:.0f} s of featurizing are waiting", self._backlog_seconds
-            )
+    def _admit(self, deadline: float | None) -> None:
+        """Raise ``Overloaded`` where too much featurizing waits already, or longer than there is time."""
+        waiting = self._backlog_seconds
+        if waiting > _BACKLOG_SECONDS or (deadline is not None and perf_counter() + waiting > deadline):
+            raise Overloaded(f"{waiting:.1f} s of featurizing are waiting", waiting)
 
 
-def _featurize(served: ServedModel, records: Sequence[object]) -> Features:
+def _featurize(
+    served: ServedModel, records: Sequence[object], deadline: float | None = None
+) -> Features:
     started = perf_counter()
+    if deadline is not None and started > deadline:
+        raise DeadlineMissed("the deadline passed before all records were read")
     features = served.bundle.featurizer.featurize(records)
     served.featurize_pace.learn(len(records), perf_counter() - started)
     return features

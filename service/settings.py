@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     max_stream_bytes: Count = 256 * 1024 * 1024
     #: Rows that may wait for a model before more are turned away.
     max_queue_rows: Count = 32_768
+    #: How long after its arrival a request is still begun, unless it says so itself.
+    deadline_seconds: Seconds = 120.0
     #: How often the repository is looked at for a newly promoted version.
     poll_seconds: Seconds = 1.0
     #: How often every model re-runs its golden rows.

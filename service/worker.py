@@ -89,6 +89,7 @@ async def _serve(
         spool=settings.state / "spool",
         control=reloader if settings.repository_control else None,
         group=group,
+        deadline_seconds=settings.deadline_seconds,
     )
     server = _Server(
         uvicorn.Config(
@@ -161,6 +162,7 @@ async def _admit(place: Place, reloader: Reloader, group: Group, door: Door) -> 
     group.post()
     door.open()
     _log.info("worker serving")
+    logs.flush()
 
 
 async def _post(group: Group) -> None:

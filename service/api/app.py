@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.api import health, metrics
 from service.api.bulk import Bulk
 from service.api.documents import (
+    TIMEOUT_PARAMETER,
     ErrorAnswer,
     InputsAnswer,
     InputsRequest,
@@ -41,6 +42,7 @@ _ERRORS = {
     422: "The request makes no sense as a whole.",
     429: "Too much work is waiting; Retry-After says when to come back.",
     503: "The model cannot answer now.",
+    504: "The time that the request gave itself passed before it was computed.",
 }
 
 _SENTENCES = {
@@ -77,11 +79,13 @@ def create_app(
     spool: Path | None = None,
     control: repository.Control | None = None,
     group: Group | None = None,
+    deadline_seconds: float | None = None,
 ) -> ASGIApp:
     """Build the ASGI application over a catalog.
 
     ``spool`` is a folder for large bodies; ``control`` loads and unloads models by request;
-    ``group`` is the workers that it speaks for, by default this one alone.
+    ``group`` is the workers that it speaks for, by default this one alone; ``deadline_seconds`` is how
+    long a request may wait that does not say.
     """
     group = Group(catalog, telemetry) if group is None else group
     app = FastAPI(
@@ -109,7 +113,7 @@ def create_app(
         max_stream_bytes=max_stream_bytes,
         folder=spool,
     )
-    return Edge(infer, {("POST", "/predict"): bulk}, known, telemetry)
+    return Edge(infer, {("POST", "/predict"): bulk}, known, telemetry, deadline_seconds)
 
 
 def _predict_route() -> APIRouter:
@@ -121,7 +125,7 @@ def _predict_route() -> APIRouter:
         summary="Predict molecules or pulsar candidates",
         description=_TABLES,
         openapi_extra={
-            "parameters": [_MODEL_PARAMETER],
+            "parameters": [_MODEL_PARAMETER, TIMEOUT_PARAMETER],
             "requestBody": {"content": {kind: {"schema": {"type": "string"}} for kind in _TEXT}},
         },
         responses={

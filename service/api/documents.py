@@ -4,6 +4,19 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+#: OpenAPI's description of the header, for every route that predicts.
+TIMEOUT_PARAMETER = {
+    "name": "X-Request-Timeout-Ms",
+    "in": "header",
+    "required": False,
+    "description": (
+        "Milliseconds from its arrival after which nothing more is begun for the request: 504. Where"
+        " more work is waiting than that, it is turned away at once: 429. By default"
+        " SNN_DEADLINE_SECONDS. A table is answered in pieces and has none."
+    ),
+    "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+}
+
 Probabilities = Annotated[dict[str, float], Field(description="Calibrated probability of each target.")]
 
 

@@ -19,6 +19,8 @@ from service.predictor import Stages
 from service.telemetry import Telemetry, Traffic
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+#: Milliseconds from its arrival after which nothing more is begun for a request.
+TIMEOUT_HEADER = b"x-request-timeout-ms"
 _CLOSED_BY_CLIENT = 499  # nginx's number: there was nobody left to be answered
 
 _log = get_logger()
@@ -29,11 +31,15 @@ _number = count(1)
 class Trace:
     """What is noted of one request on its way."""
 
-    __slots__ = ("encode", "model", "read", "request_id", "rows", "stages", "status", "traffic")
+    __slots__ = (
+        "deadline", "encode", "model", "read", "request_id", "rows", "stages", "status", "traffic",
+    )  # fmt: skip
 
     def __init__(self, request_id: bytes) -> None:
         self.request_id = request_id
         self.status = 0
+        #: The time of ``perf_counter`` after which nothing more is begun for the request.
+        self.deadline: float | None = None
         self.model: str | None = None
         self.rows = 0
         self.read = self.encode = 0.0
@@ -57,11 +63,14 @@ class Edge:
         direct: Mapping[tuple[str, str], ASGIApp],
         known: Collection[str],
         telemetry: Telemetry,
+        deadline_seconds: float | None = None,
     ) -> None:
         """``direct`` maps a method and an exact path to an application that answers it.
 
-        ``known`` are the paths that may be named in metrics and logs as they were sent.
+        ``known`` are the paths that may be named in metrics and logs as they were sent;
+        ``deadline_seconds`` is how long a request may wait that does not say.
         """
+        self._deadline_seconds = deadline_seconds
         self._known = frozenset(known) | {path for _, path in direct}
         self._app = app
         self._direct = direct
@@ -73,7 +82,8 @@ class Edge:
             await self._app(scope, receive, send)
             return
         started = perf_counter()
-        trace = scope["snn.trace"] = Trace(_request_id(scope))
+        request_id, timeout = _read_head(scope)
+        trace = scope["snn.trace"] = Trace(request_id)
 
         async def send_and_note(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -84,6 +94,10 @@ class Edge:
         app = self._direct.get((scope["method"], scope["path"]), self._app)
         failure: dict[str, Any] = {}
         try:
+            if timeout is not None:
+                trace.deadline = started + _seconds(timeout)
+            elif self._deadline_seconds is not None:
+                trace.deadline = started + self._deadline_seconds
             await app(scope, receive, send_and_note)
         except Disconnected:
             trace.status = _CLOSED_BY_CLIENT
@@ -141,9 +155,20 @@ def _tally(trace: Trace, traffic: Traffic, seconds: float) -> None:
     traffic.encoded.add(trace.encode)
 
 
-def _request_id(scope: Scope) -> bytes:
-    """The client's own id where it is a sane one, or else a new one."""
+def _read_head(scope: Scope) -> tuple[bytes, bytes | None]:
+    """The client's own id where it is a sane one, or else a new one; and its timeout."""
+    request_id = timeout = None
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _SANE_ID.fullmatch(value):
-            return bytes(value)
-    return b"%s-%08x" % (_prefix.encode(), next(_number))
+            request_id = bytes(value)
+        elif name == TIMEOUT_HEADER:
+            timeout = value
+    if request_id is None:
+        request_id = b"%s-%08x" % (_prefix.encode(), next(_number))
+    return request_id, timeout
+
+
+def _seconds(timeout: bytes) -> float:
+    if not (timeout.isdigit() and len(timeout) <= 9):
+        raise Problem(400, "X-Request-Timeout-Ms is not a whole number of milliseconds")
+    return int(timeout) / 1000

@@ -25,6 +25,7 @@ _STATUS: dict[type[ServiceError], int] = {
     InvalidRequest: 422,
     TooLarge: 413,
     ModelNotFound: 404,
+    DeadlineMissed: 504,
 }
 
 
@@ -50,7 +51,7 @@ def problem_of(error: Exception) -> Problem:
             # Retry-After is in whole seconds; less than one would invite everybody back at once.
             after = str(max(1, ceil(error.retry_after))).encode()
             return Problem(429, f"{error}; try again later", [(b"retry-after", after)])
-        case ModelNotReady() | DeadlineMissed():
+        case ModelNotReady():
             return Problem(503, str(error), [(b"retry-after", b"1")])
         case ServiceError() if type(error) in _STATUS:
             return Problem(_STATUS[type(error)], str(error))

@@ -171,7 +171,8 @@ def test_connections_spread_over_the_workers(server: Server) -> None:
                 thread.start()
             for thread in threads:
                 thread.join()
-            wait_until(lambda n=before.total() + connections: by_worker(server).total() == n)
+            wanted = before.total() + connections
+            wait_until(lambda wanted=wanted: by_worker(server).total() == wanted)
         shares = by_worker(server)
         for worker in (1, 2):
             assert shares[worker] - before[worker] >= connections // 2 - connections // 8
@@ -298,14 +299,16 @@ def test_a_successor_serves_what_the_others_do_while_the_promoted_version_is_ref
     assert re.match("(worker [12]: )?version 2 was refused: model.onnx has 1000 bytes", state["error"])
     os.kill(workers(server)[1], signal.SIGKILL)
     wait_until(lambda: [line["event"] for line in server.lines()].count("worker serving") == 3)
-    for _ in range(6):
-        with httpx.Client(base_url=server.address) as client:
+    with ExitStack() as stack:
+        for _ in range(6):
+            client = stack.enter_context(httpx.Client(base_url=server.address))
             ready = client.get("/health/ready")
             assert ready.status_code == 200
             state = ready.json()["models"]["htru2"]
             assert state["version"] == "1"
             assert "version 2 was refused: model.onnx has 1000 bytes" in state["error"]
             assert client.post("/predict", json=BODY).json()["version"] == "1"
+        wait_until(lambda: by_worker(server).total() == 6)
     assert len(by_worker(server)) == 2
 
 

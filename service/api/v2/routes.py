@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from service.api.documents import ErrorAnswer
+from service.api.documents import TIMEOUT_PARAMETER, ErrorAnswer
 from service.api.v2 import documents, infer, metadata, repository, statistics
 from service.catalog import Catalog
 from service.group import Group
@@ -17,6 +17,7 @@ _ERRORS = {
     415: "An unknown content encoding.",
     429: "Too much work is waiting; Retry-After says when to come back.",
     503: "The model cannot answer now.",
+    504: "The time that the request gave itself passed before it was computed.",
 }
 
 
@@ -39,8 +40,17 @@ def _described() -> APIRouter:
         status: {"model": ErrorAnswer, "description": text} for status, text in _ERRORS.items()
     }
 
-    @router.post(infer.PATH, summary="Predict a tensor of records", responses=responses)
-    @router.post(infer.VERSION_PATH, summary="The same by a version", responses=responses)
+    common: dict[str, Any] = {
+        "responses": responses,
+        "openapi_extra": {"parameters": [TIMEOUT_PARAMETER]},
+    }
+
+    @router.post(
+        infer.PATH, summary="Predict a tensor of records", responses=responses, openapi_extra=extra
+    )
+    @router.post(
+        infer.VERSION_PATH, summary="The same by a version", responses=responses, openapi_extra=extra
+    )
     async def predict(
         model: str, request: documents.InferenceRequest, version: str | None = None
     ) -> documents.InferenceResponse:
