@@ -45,8 +45,12 @@ def reliability_svg(
     return stream.getvalue()
 
 
-def model_card(manifest: Manifest, summary: dict[str, object], limits: str) -> str:
-    """Write the card as Markdown from the manifest, the data's counts and the limits of use."""
+def model_card(manifest: Manifest, summary: dict[str, object], selection: str, limits: str) -> str:
+    """Write the card as Markdown.
+
+    ``summary`` are the data's counts; ``selection`` says how the recipe was chosen, ``limits`` what
+    the model must not be used for.
+    """
     overall: Any = manifest.metrics["overall"]
     by_target: Any = manifest.metrics["targets"]
     low, high = overall["mean_auc_95_interval"]
@@ -115,6 +119,8 @@ def model_card(manifest: Manifest, summary: dict[str, object], limits: str) -> s
         f" {network['optimizer']} at {network['learning_rate']}, weight decay"
         f" {network['weight_decay']}, {network['epochs']} epochs of batches of"
         f" {network['batch_size']}, cosine schedule.",
+        "",
+        selection,
         "",
         "## Activations",
         "",

@@ -57,7 +57,9 @@ def publish(trained: Trained, repository: Repository) -> int:
             ),
         }
         manifest = _manifest(trained, version, featurizer, provenance)
-        content[CARD_FILE] = model_card(manifest, dataset.summary, trained.recipe.limits).encode()
+        content[CARD_FILE] = model_card(
+            manifest, dataset.summary, trained.recipe.selection, trained.recipe.limits
+        ).encode()
         entries = {name: file_entry(data) for name, data in content.items()}
         content[MANIFEST_FILE] = (
             manifest.model_copy(update={"files": entries}).model_dump_json(indent=1).encode() + b"\n"
