@@ -12,6 +12,7 @@ from onnx.utils import Extractor
 
 import service.loader
 import service.main
+import service.worker
 from models.manifest import INPUT
 from service.session import Device, Rows, Session, open_session
 
@@ -46,6 +47,6 @@ def _watched(session: Session, _: object) -> Callable[[Rows], dict[str, np.ndarr
 
 
 if __name__ == "__main__":
-    service.main.Loader = _Loader
+    service.worker.Loader = _Loader
     service.loader._watched = _watched
     service.main.cli()
