@@ -161,7 +161,7 @@ class Predictor:
         return Prediction(served, outcomes, _joined(answers), stages)
 
     def _admit(self, deadline: float | None) -> None:
-        """Raise ``Overloaded`` where too much featurizing waits already, or longer than there is time."""
+        """Raise ``Overloaded`` where too much featurizing waits, or more than there is time for."""
         waiting = self._backlog_seconds
         if waiting > _BACKLOG_SECONDS or (deadline is not None and perf_counter() + waiting > deadline):
             raise Overloaded(f"{waiting:.1f} s of featurizing are waiting", waiting)

@@ -45,12 +45,8 @@ def _described() -> APIRouter:
         "openapi_extra": {"parameters": [TIMEOUT_PARAMETER]},
     }
 
-    @router.post(
-        infer.PATH, summary="Predict a tensor of records", responses=responses, openapi_extra=extra
-    )
-    @router.post(
-        infer.VERSION_PATH, summary="The same by a version", responses=responses, openapi_extra=extra
-    )
+    @router.post(infer.PATH, summary="Predict a tensor of records", **common)
+    @router.post(infer.VERSION_PATH, summary="The same by a version", **common)
     async def predict(
         model: str, request: documents.InferenceRequest, version: str | None = None
     ) -> documents.InferenceResponse:
