@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
+from models.features.complaints import complaints
+
 FOLDS = 5
 
 
@@ -34,7 +36,8 @@ def folds_of_rows(rows: NDArray[np.float64]) -> NDArray[np.int8]:
 
 def folds_of_molecules(parents: Sequence[str]) -> NDArray[np.int8]:
     """Folds, shape ``(n,)``, of parents given by canonical SMILES."""
-    return _folds(scaffold(parent).encode() for parent in parents)
+    with complaints():
+        return _folds(scaffold(parent).encode() for parent in parents)
 
 
 def scaffold(parent: str) -> str:

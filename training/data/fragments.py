@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from models.features.complaints import complaints
 from models.features.fragments import fragment_counts
 from models.features.standardise import parent
 
@@ -16,7 +17,8 @@ def choose_fragments(parents: Iterable[str]) -> list[int]:
     Labels play no part. Ties go to the smaller id, so the choice depends on the set alone.
     """
     occurrences: Counter[int] = Counter()
-    for smiles in parents:
-        occurrences.update(fragment_counts(parent(smiles), RADIUS).keys())
+    with complaints():
+        for smiles in parents:
+            occurrences.update(fragment_counts(parent(smiles), RADIUS).keys())
     ranked = sorted(occurrences, key=lambda fragment: (-occurrences[fragment], fragment))
     return ranked[:FRAGMENTS]

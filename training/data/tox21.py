@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
+from models.features.complaints import complaints
 from models.features.standardise import Unreadable, standardise
 from training.data.dataset import Dataset
 from training.data.folds import folds_of_molecules
@@ -94,7 +95,8 @@ def _read_archive(source: Source, records: int, published: list[tuple[int, int]]
         content = archive.read(member)
     # Not sanitised by the reader, which would drop three platinum complexes without a word.
     supplier = Chem.ForwardSDMolSupplier(io.BytesIO(content), sanitize=False, removeHs=False)
-    samples = [_sample(molecule, source) for molecule in supplier]
+    with complaints():  # of ambiguous stereo, which parents do not have
+        samples = [_sample(molecule, source) for molecule in supplier]
     labels = np.array([sample.labels for sample in samples])
     counts = list(
         zip((labels >= 0).sum(axis=0).tolist(), (labels == 1).sum(axis=0).tolist(), strict=True)
