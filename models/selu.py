@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import erf, erfc, erfcx
 
 #: alpha and lambda of the fixed point (mean 0, variance 1), paper eq. 14.
 ALPHA = 1.6732632423543772
@@ -38,6 +37,9 @@ def selu_moments(
     The products exp(...) * erfc(...) of the paper overflow for large variances; both equal
     exp(-m^2 / 2v) * erfcx(...), which stays finite.
     """
+    # Here and not above: scipy costs 28 MB, and the service needs this module's constants alone.
+    from scipy.special import erf, erfc
+
     m, v = np.broadcast_arrays(np.asarray(mean, np.float64), np.asarray(variance, np.float64))
     if (v < 0).any():
         raise ValueError("selu_moments: variance must not be negative")
@@ -65,6 +67,8 @@ def _exp_erfc(m: NDArray[np.float64], v: NDArray[np.float64], k: float) -> NDArr
     For a non-negative argument erfcx carries the product; for a negative one the exponent itself
     is negative (m < -k v), so the plain form is safe where erfcx would overflow.
     """
+    from scipy.special import erfc, erfcx
+
     z = (m + k * v) / np.sqrt(2 * v)
     positive = z >= 0
     scaled = _gauss(m, v) * erfcx(np.where(positive, z, 0.0))
