@@ -379,6 +379,7 @@ class Reloader:
             await self._mend(name, served, error)
         else:
             self._catalog.checked(name, intact=True)
+        self._group.post()
 
     async def _mend(self, name: str, served: ServedModel, found: Exception) -> None:
         """Reload a version whose memory went bad; without success it must not answer any more."""

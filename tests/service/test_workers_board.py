@@ -1,0 +1,100 @@
+"""The board's files, and the door that workers share."""
+
+import asyncio
+import fcntl
+import socket
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from service.board import Board, Decision, Roster, Seat, make_folder
+from service.door import Door, Scale
+from service.errors import ServiceError
+
+
+def test_what_is_written_is_read_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A half-written file is another file; a foreign one is an error that names it."""
+    one, other = Board(tmp_path), Board(tmp_path)
+    assert other.roster() == Roster()
+    roster = Roster({1: Seat(7, first=True)}, 2, 3)
+    one.call(roster)
+    (tmp_path / ".roster.99").write_bytes(b"\x84")
+    assert other.roster() == roster
+    one.call(Roster({}, 2))
+    assert other.roster() == Roster({}, 2)
+    (tmp_path / "roster").write_bytes(b"\x84")
+    with pytest.raises(ServiceError, match=str(tmp_path / "roster")):
+        other.roster()
+
+
+def test_decisions_are_made_by_one_at_a_time(tmp_path: Path) -> None:
+    """While another holds the lock nothing changes and nobody waits."""
+    board = Board(tmp_path)
+    assert board.decide(lambda held: held.update(a=Decision(1, 0.0)))
+    with (tmp_path / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert not board.decide(lambda held: held.update(a=Decision(2, 0.0)))
+    assert board.decide(lambda held: held.update(b=Decision(3, 0.0)))
+    assert Board(tmp_path).decisions() == {"a": Decision(1, 0.0), "b": Decision(3, 0.0)}
+
+
+def test_the_folder_is_private() -> None:
+    """Nobody else may look into what workers tell each other."""
+    folder = make_folder()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.rmdir()
+
+
+class Counted(asyncio.Protocol):
+    """A protocol that counts connections by worker."""
+
+    def __init__(self, taken: Counter[int], number: int) -> None:
+        taken[number] += 1
+
+
+def test_the_door_shares_fairly_and_waits_for_nobody(tmp_path: Path) -> None:
+    """Two doors on one socket share a burst; when one is closed or asleep the other takes all."""
+    Scale.make(tmp_path / "scale", 3)
+    taken: Counter[int] = Counter()
+
+    async def burst(address: tuple, number: int) -> list[socket.socket]:
+        clients = [await asyncio.to_thread(socket.create_connection, address) for _ in range(number)]
+        for _ in range(100):
+            await asyncio.sleep(0.02)
+            if taken.total() == number:
+                break
+        return clients
+
+    async def work() -> None:
+        listener = socket.create_server(("127.0.0.1", 0), backlog=200)
+        listener.setblocking(False)
+        scale = Scale(tmp_path / "scale", 3)
+
+        def door(number: int) -> Door:
+            twin = listener.dup()
+            twin.setblocking(False)
+            return Door(twin, lambda: Counted(taken, number), lambda: taken[number], scale, number)
+
+        doors = [door(1), door(2)]
+        for each in doors:
+            each.open()
+        clients = await burst(listener.getsockname(), 40)
+        assert taken.total() == 40
+        assert min(taken.values()) >= 15
+        doors[0].close()
+        taken.clear()
+        clients += await burst(listener.getsockname(), 10)
+        assert taken == {2: 10}
+        scale.put(3, 0)  # says that it has none, and never takes one
+        taken.clear()
+        clients += await burst(listener.getsockname(), 50)
+        assert taken == {2: 50}
+        doors[1].close()
+        for client in clients:
+            client.close()
+        for each in doors:
+            each._listener.close()
+        listener.close()
+
+    asyncio.run(work())
