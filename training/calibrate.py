@@ -34,7 +34,17 @@ class Platt:
 
 
 def fit_platt(labels: Array, logits: Array) -> Platt:
-    """Fit by maximum likelihood with Platt's (1999) smoothed targets; ``(n,)`` arrays without NaN."""
+    """Fit by maximum likelihood with Platt's (1999) smoothed targets; ``(n,)`` arrays without NaN.
+
+    Raises ``TrainingError`` for one class alone, and for logits that know nothing of the labels.
+    """
+    fitted = _regress(labels, logits)
+    if not fitted.slope > 0:
+        raise TrainingError("calibration found logits that fall where labels rise: nothing was learned")
+    return fitted
+
+
+def _regress(labels: Array, logits: Array) -> Platt:
     positives = float((labels == 1).sum())
     negatives = len(labels) - positives
     if positives == 0 or negatives == 0:
@@ -49,8 +59,6 @@ def fit_platt(labels: Array, logits: Array) -> Platt:
 
     start = np.array([1.0, 0.0])
     slope, intercept = minimize(loss, start, jac=True, method="BFGS").x
-    if not slope > 0:
-        raise TrainingError("calibration found logits that fall where labels rise: nothing was learned")
     return Platt(float(slope), float(intercept))
 
 
@@ -67,9 +75,12 @@ def cross_fitted(labels: Array, logits: Array, folds: NDArray[np.integer]) -> ND
 
 
 def calibration_slope(labels: Array, probability: Array) -> float:
-    """Slope of a logistic regression of labels on the logit of ``probability``; 1 is calibrated."""
+    """Slope of a logistic regression of labels on the logit of ``probability``; 1 is calibrated.
+
+    On few positives it may be anything, below zero too.
+    """
     p = np.clip(probability, 1e-7, 1 - 1e-7)
-    return fit_platt(labels, np.log(p) - np.log1p(-p)).slope
+    return _regress(labels, np.log(p) - np.log1p(-p)).slope
 
 
 def choose_threshold(labels: Array, probability: Array, rule: ThresholdRule) -> float:

@@ -105,6 +105,8 @@ def test_logits_that_fall_where_labels_rise_are_refused() -> None:
     labels, logits, _ = made_up()
     with pytest.raises(TrainingError, match="nothing was learned"):
         fit_platt(labels, -logits)
+    # As a diagnosis of somebody's probabilities it is a figure like any other.
+    assert calibration_slope(labels, sigmoid(-logits)) < 0
 
 
 @pytest.mark.parametrize("rule", ["youden", "f1"])
