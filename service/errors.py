@@ -11,6 +11,7 @@
     ├── ModelNotReady       the model is there but cannot answer now
     ├── Overloaded          the queue is full; knows when to try again
     ├── DeadlineMissed      the answer would have come too late, so it was not computed
+    ├── FeaturizingFailed   a process died over these records; nothing that the client meant
     └── InferenceFailed     the network raised; nothing that the client did
 
 A bad *record* is none of these: it is answered in its own place and its neighbours are served.
@@ -67,6 +68,10 @@ class Overloaded(ServiceError):
 
 class DeadlineMissed(ServiceError):
     """The request waited longer than its deadline allows and was dropped before it was computed."""
+
+
+class FeaturizingFailed(ServiceError):
+    """Processes that read these records died, more than once."""
 
 
 class InferenceFailed(ServiceError):

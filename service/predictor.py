@@ -1,27 +1,33 @@
 """Raw records to predictions: featurize, then hand the rows to the model's batcher.
 
 A record that cannot be read is answered in its own place. Featurizing that is quick happens where
-it is asked for; the rest, molecules above all, goes in pieces to a thread, so that requests take
-turns there and the event loop stays free. While one piece is computed the next is featurized, so
-a request of any size holds the features of two pieces and no more.
+it is asked for; the rest, molecules above all, goes in pieces to a thread, or to processes where
+there is much of it, so that requests take turns there and the event loop stays free. While one piece
+is computed the next are featurized, so a request of any size holds the features of a few pieces and
+no more. Molecules that a request repeats are read and computed once.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
 
-from models.features import Features, Outcome
+from models.features import Accepted, Features, Outcome
 from service.batcher import Answer, Outputs
 from service.catalog import Catalog, ServedModel
-from service.errors import DeadlineMissed, InvalidRequest, Overloaded, TooLarge
+from service.errors import InvalidRequest, Overloaded, TooLarge
+from service.featurizing import Featurizing
 
 #: Featurizing of no more than this many seconds stays on the event loop.
 _INLINE_SECONDS = 0.001
+
+#: From so many seconds on, processes are worth it. A request of 256 molecules is not there yet.
+_LARGE_SECONDS = 0.5
+#: What is remembered is looked up on the event loop for requests of so many records.
+_FEW = 4
 
 #: Seconds of featurizing in one piece, and the fewest and most records of one. Long enough to make
 #: the hops cheap, short enough that requests behind wait little.
@@ -58,16 +64,17 @@ class Prediction:
 class Predictor:
     """Answers requests for any served model."""
 
-    def __init__(self, catalog: Catalog, max_rows: int) -> None:
+    def __init__(self, catalog: Catalog, max_rows: int, featurizing: Featurizing | None = None) -> None:
+        """Without ``featurizing`` there is a thread, no process, and nothing is remembered."""
         self._catalog = catalog
         self._max_rows = max_rows
-        # One thread: RDKit holds the interpreter's lock, so a second would only take turns with it.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="featurize")
-        self._backlog_seconds = 0.0
+        self._featurizing = featurizing or Featurizing(workers=0, cache_bytes=0)
+        #: Seconds of featurizing that wait, in the thread and in the processes.
+        self._backlog = {False: 0.0, True: 0.0}
 
     def close(self) -> None:
-        """Let go of the featurizing thread."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Let go of the featurizing thread and processes."""
+        self._featurizing.close()
 
     def model(self, name: str) -> ServedModel:
         """Return what serves under a name; raises ``ModelNotFound`` or ``ModelNotReady``."""
@@ -75,7 +82,9 @@ class Predictor:
 
     def is_quick(self, served: ServedModel, records: Sequence[object]) -> bool:
         """Whether featurizing these records is short enough for the event loop."""
-        return served.featurize_pace.expect(len(records)) <= _INLINE_SECONDS
+        if served.featurize_pace.expect(len(records)) <= _INLINE_SECONDS:
+            return True
+        return len(records) <= _FEW and self._featurizing.knows(served.bundle.featurizer, records)
 
     async def predict(
         self, served: ServedModel, records: Sequence[object], deadline: float | None = None
@@ -96,7 +105,10 @@ class Predictor:
         try:
             if self.is_quick(served, records):
                 return await self._at_once(served, records, deadline)
-            return await self._in_pieces(served, records, deadline)
+            distinct = _distinct(served, records)
+            if len(distinct) == len(records):
+                return await self._in_pieces(served, records, deadline)
+            return _repeated(await self._in_pieces(served, distinct, deadline), distinct, records)
         finally:
             served.leases.count -= 1
 
@@ -104,7 +116,7 @@ class Predictor:
         self, served: ServedModel, records: Sequence[object], deadline: float | None
     ) -> Prediction:
         started = perf_counter()
-        features = _featurize(served, records)
+        features = self._featurizing.at_once(served.bundle.featurizer, served.featurize_pace, records)
         stages = Stages(featurize=perf_counter() - started)
         served.traffic.featurize.observe(stages.featurize)
         _count_rejected(served, features)
@@ -117,27 +129,32 @@ class Predictor:
     async def _in_pieces(
         self, served: ServedModel, records: Sequence[object], deadline: float | None
     ) -> Prediction:
-        self._admit(deadline)
-        expected = served.featurize_pace.expect(len(records)) / len(records)
-        self._backlog_seconds += expected * len(records)
+        featurizer, pace = served.bundle.featurizer, served.featurize_pace
+        expected = pace.expect(len(records)) / len(records)
+        large = expected * len(records) >= _LARGE_SECONDS
+        lanes = self._featurizing.lanes(featurizer, large=large)
+        pooled = lanes > 1
+        self._admit(pooled, lanes, deadline)
+        self._backlog[pooled] += expected * len(records)
         stages, outcomes, answers = Stages(), list[Outcome](), list[Answer]()
-        reading: deque[tuple[int, asyncio.Future[Features]]] = deque()
+        reading: deque[tuple[int, asyncio.Task[Features]]] = deque()
         computing: asyncio.Task[Answer] | None = None
         loop = asyncio.get_running_loop()
         asked = done = 0
         try:
             while done < len(records):
-                # One piece more than is being read, so that the thread need not wait for the loop.
-                while asked < len(records) and len(reading) < 2:
+                # One piece more than is being read, so that nobody need wait for the loop.
+                lanes = self._featurizing.lanes(featurizer, large=large)
+                while asked < len(records) and len(reading) <= lanes:
                     piece = records[asked : asked + _piece_size(served)]
-                    job = loop.run_in_executor(self._thread, _featurize, served, piece, deadline)
-                    reading.append((len(piece), job))
+                    work = self._featurizing.read(featurizer, pace, piece, deadline, large=large)
+                    reading.append((len(piece), loop.create_task(work)))
                     asked += len(piece)
                 size, job = reading.popleft()
                 started = perf_counter()
                 features = await job
                 stages.featurize += perf_counter() - started
-                self._backlog_seconds -= expected * size
+                self._backlog[pooled] -= expected * size
                 done += size
                 _count_rejected(served, features)
                 outcomes += features.outcomes
@@ -150,9 +167,10 @@ class Predictor:
             if computing is not None:
                 answers.append(await computing)
         finally:
-            self._backlog_seconds -= expected * (len(records) - done)
+            self._backlog[pooled] -= expected * (len(records) - done)
             for _, job in reading:
-                job.cancel()
+                if not job.cancel() and not job.cancelled():
+                    job.exception()  # nobody waits for it any more
             if computing is not None:
                 computing.cancel()
         served.traffic.featurize.observe(stages.featurize)
@@ -160,22 +178,33 @@ class Predictor:
         stages.infer = sum(answer.compute_seconds for answer in answers)
         return Prediction(served, outcomes, _joined(answers), stages)
 
-    def _admit(self, deadline: float | None) -> None:
+    def _admit(self, pooled: bool, lanes: int, deadline: float | None) -> None:
         """Raise ``Overloaded`` where too much featurizing waits, or more than there is time for."""
-        waiting = self._backlog_seconds
+        waiting = self._backlog[pooled] / lanes
         if waiting > _BACKLOG_SECONDS or (deadline is not None and perf_counter() + waiting > deadline):
             raise Overloaded(f"{waiting:.1f} s of featurizing are waiting", waiting)
 
 
-def _featurize(
-    served: ServedModel, records: Sequence[object], deadline: float | None = None
-) -> Features:
-    started = perf_counter()
-    if deadline is not None and started > deadline:
-        raise DeadlineMissed("the deadline passed before all records were read")
-    features = served.bundle.featurizer.featurize(records)
-    served.featurize_pace.learn(len(records), perf_counter() - started)
-    return features
+def _distinct(served: ServedModel, records: Sequence[object]) -> Sequence[object]:
+    """The records without repetitions, if they are molecules."""
+    if not served.takes_smiles or set(map(type, records)) != {str}:
+        return records
+    return list(dict.fromkeys(records))
+
+
+def _repeated(
+    prediction: Prediction, distinct: Sequence[object], records: Sequence[object]
+) -> Prediction:
+    """The prediction of records from that of the distinct ones among them."""
+    outcomes = prediction.outcomes
+    place_of = {record: place for place, record in enumerate(distinct)}
+    places = [place_of[record] for record in records]
+    accepted = np.array([isinstance(outcome, Accepted) for outcome in outcomes])
+    rows = np.cumsum(accepted) - 1  # a record's row, if it has one
+    wanted = rows[[place for place in places if accepted[place]]]
+    outputs = {name: array[wanted] for name, array in prediction.outputs.items()}
+    found = [outcomes[place] for place in places]
+    return Prediction(prediction.served, found, outputs, prediction.stages)
 
 
 def _piece_size(served: ServedModel) -> int:

@@ -18,7 +18,7 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
-def pool(workers: int, prepare: Callable[..., None], *arguments: Any) -> ProcessPoolExecutor:
+def pool(workers: int, prepare: Callable[..., object], *arguments: Any) -> ProcessPoolExecutor:
     """A pool whose processes call ``prepare(*arguments)`` first.
 
     They are spawned, not forked: a fork of a process with threads may find a lock held for ever.
@@ -27,7 +27,7 @@ def pool(workers: int, prepare: Callable[..., None], *arguments: Any) -> Process
     return ProcessPoolExecutor(workers, context, _begin, (prepare, arguments))
 
 
-def _begin(prepare: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _begin(prepare: Callable[..., object], arguments: tuple[Any, ...]) -> None:
     # Ctrl-C reaches the whole group, and it is the parent's to answer.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

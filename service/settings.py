@@ -49,6 +49,10 @@ class Settings(BaseSettings):
     max_bytes: Count = 16 * 1024 * 1024
     #: Bytes in one request's table of CSV or NDJSON, which is answered in pieces.
     max_stream_bytes: Count = 256 * 1024 * 1024
+    #: Processes of a worker that featurize large requests; its share of the cores if not set. 0: none.
+    featurize_processes: Annotated[int, Field(ge=0, le=256)] | None = None
+    #: Bytes of feature rows that a worker remembers, by SMILES; 0 for none.
+    cache_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
     #: Rows that may wait for a model before more are turned away.
     max_queue_rows: Count = 32_768
     #: How long after its arrival a request is still begun, unless it says so itself.

@@ -29,9 +29,11 @@ from service.board import Board
 from service.catalog import Catalog
 from service.door import Door, Scale, inherited
 from service.errors import DeviceUnavailable, SettingsError
+from service.featurizing import Featurizing
 from service.group import Group
 from service.loader import Loader
 from service.predictor import Predictor
+from service.processes import cores
 from service.reloader import Reloader
 from service.session import Device, choose_device
 from service.settings import Settings, load_settings
@@ -49,6 +51,8 @@ _SETTLE_SECONDS = 10.0
 #: Allocations between two collections: a request's objects are freed by their counts alone.
 _COLLECT_AFTER = 20_000
 _KEEP_ALIVE_SECONDS = 75
+#: Processes that featurize, each with some 100 MB while there is work for it.
+_MOST_READERS = 8
 
 _log = logs.get_logger()
 
@@ -65,6 +69,13 @@ def work(settings: Settings, listener: socket.socket, place: Place | None = None
     logs.flush()
 
 
+def _readers(settings: Settings) -> int:
+    """How many processes a worker may have for featurizing: its share of the cores."""
+    if settings.featurize_processes is not None:
+        return settings.featurize_processes
+    return max(1, min(_MOST_READERS, cores() // settings.workers))
+
+
 async def _serve(
     settings: Settings, device: Device, listener: socket.socket, place: Place | None
 ) -> None:
@@ -75,7 +86,8 @@ async def _serve(
     group = Group(catalog, telemetry, board, 1 if place is None else place.number)
     repository = Repository(settings.models)
     loader = Loader(repository, device, telemetry, Limits(queue_rows=settings.max_queue_rows))
-    predictor = Predictor(catalog, settings.max_rows)
+    featurizing = Featurizing(_readers(settings), settings.cache_bytes)
+    predictor = Predictor(catalog, settings.max_rows, featurizing)
     reloader = Reloader(
         catalog, loader, repository, settings.poll_seconds, settings.golden_seconds, group=group
     )

@@ -305,7 +305,11 @@ def test_the_smiles_form_is_keyed_and_keeps_every_place(with_app) -> None:
 
 def test_slow_featurizing_goes_in_pieces_and_blocks_nobody(with_app) -> None:
     """While many words are read, a candidate is answered at once; order is kept across pieces."""
-    words = [f"{'w' * (number % 50)}{'-' if number % 10 == 0 else ''}" for number in range(400)]
+    letters = "abcdefgh"  # no word twice, or it would be read once
+    words = [
+        f"{letters[number // 50] * (number % 50)}{'-' if number % 10 == 0 else ''}"
+        for number in range(400)
+    ]
 
     async def work(app: App) -> None:
         serve_words(app)
@@ -337,7 +341,7 @@ def test_a_disconnected_client_stops_the_work(with_app) -> None:
 
     async def work(app: App) -> None:
         serve_words(app)
-        body = json.dumps({"smiles": ["word"] * 900}).encode()
+        body = json.dumps({"smiles": [f"word{number}" for number in range(900)]}).encode()
         messages = asyncio.Queue()
         messages.put_nowait({"type": "http.request", "body": body, "more_body": False})
         scope = {"type": "http", "method": "POST", "path": "/predict", "headers": []}
