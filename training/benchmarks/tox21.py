@@ -69,10 +69,10 @@ def _fit(job: tuple[str, int, int, int]) -> NDArray[np.float64]:
     if rival == "random forest":
         # A forest takes no undefined values in every release: 0 stands for them.
         rows = np.nan_to_num(raw, nan=0.0)
-        forest = RandomForestClassifier(500, max_features="sqrt", n_jobs=1, random_state=seed)
+        forest = RandomForestClassifier(300, max_features="sqrt", n_jobs=1, random_state=seed)
         forest.fit(rows[learn], y[learn])
         return np.asarray(forest.predict_proba(rows[judge])[:, 1])
-    boosting = HistGradientBoostingClassifier(learning_rate=0.05, random_state=seed)
+    boosting = HistGradientBoostingClassifier(random_state=seed)
     boosting.fit(raw[learn], y[learn])
     return np.asarray(boosting.predict_proba(raw[judge])[:, 1])
 
