@@ -8,7 +8,6 @@ its own. With a single worker there is no board, and the whole is that worker.
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -27,43 +26,16 @@ from service.board import (
     encode_notice,
 )
 from service.catalog import Catalog, ServedModel
-from service.errors import ModelNotFound, ModelNotReady
 from service.logs import get_logger
 from service.monitor import Health
 from service.telemetry import Telemetry
 from service.usage import counters, total, usage
+from service.whole import Whole, put_together
 
 #: Between a decision and the moment from which all follow it: long enough to be seen by all.
 _NOTICE_SECONDS = 0.15
 
 _log = get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class ModelWhole:
-    """One model over all workers; ``error`` names the worker where not all say the same."""
-
-    version: int | None
-    provider: str | None
-    ready: bool
-    error: str | None
-    unloaded: bool
-    intact: bool | None
-    checked_at: datetime | None
-    waiting: int
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """All workers at one moment."""
-
-    ready: bool
-    draining: bool
-    trouble: str | None
-    models: dict[str, ModelWhole]
-    counted: Telemetry
-    process: dict[str, float]
-    roster: Roster
 
 
 class Group:
@@ -115,9 +87,9 @@ class Group:
         if self._board is None:
             own = msgspec.structs.replace(self._notice(), process=usage())
             roster = Roster({1: Seat(own.pid, first=True)})
-            return _whole({1: own}, roster, self._catalog)
+            return put_together({1: own}, roster, draining=self._catalog.draining)
         notices = {self._number: self.post(), **self._others()}
-        return _whole(notices, self._board.roster(), self._catalog)
+        return put_together(notices, self._board.roster(), draining=self._catalog.draining)
 
     def health(self, name: str) -> tuple[ServedModel, Health, datetime]:
         """Judge what went through a model in all workers; also return since when it is judged so.
@@ -256,82 +228,3 @@ class Group:
             log("verdict", model=served.label, verdict=judgement.verdict, reason=judgement.reason)
         held = standings.get(name)
         return datetime.now(UTC) if held is None else held.since
-
-
-def find(whole: Whole, name: str) -> ModelWhole:
-    """Return a model that all workers can answer for; raises ``ModelNotFound`` or ``ModelNotReady``."""
-    model = whole.models.get(name)
-    if model is None:
-        raise ModelNotFound(f"no model named {name[:80]!r} is served here")
-    if not model.ready:
-        raise ModelNotReady(f"model {name!r} cannot answer: {model.error or 'it is loading'}")
-    return model
-
-
-def _is_current(roster: Roster, number: int, notice: Notice) -> bool:
-    seat = roster.seats.get(number)
-    return seat is not None and seat.pid == notice.pid
-
-
-def _whole(notices: dict[int, Notice], roster: Roster, catalog: Catalog) -> Whole:
-    """Put notices together: states of those that take part, counters of all that ever did."""
-    counted, processes = Telemetry(), []
-    # Always in the same order: a sum of floats that depended on who adds them up could fall.
-    for number, notice in sorted(notices.items()):
-        counted.merge(notice.counted)
-        alive = notice.pid == os.getpid() or _is_current(roster, number, notice)
-        processes.append(notice.process if alive else counters(notice.process))
-    present = {
-        number: notice
-        for number, notice in sorted(notices.items())
-        if notice.pid == os.getpid() or _is_current(roster, number, notice)
-    }
-    speaking = {
-        number: notice
-        for number, notice in present.items()
-        if notice.serving or (number in roster.seats and roster.seats[number].first)
-    }
-    silent = [number for number, seat in roster.seats.items() if seat.first and number not in present]
-    names = sorted({name for notice in speaking.values() for name in notice.models})
-    models = {
-        name: _model({number: notice.models.get(name) for number, notice in speaking.items()})
-        for name in names
-    }
-    draining = catalog.draining or roster.draining
-    trouble = _agreed({number: notice.trouble for number, notice in speaking.items()})
-    if trouble is None and silent:
-        trouble = f"worker {silent[0]} is starting"
-    ready = not (draining or silent) and bool(models)
-    ready = ready and all(model.ready or model.unloaded for model in models.values())
-    return Whole(ready, draining, trouble, models, counted, total(processes), roster)
-
-
-def _model(parts: dict[int, ModelNotice | None]) -> ModelWhole:
-    known = [part for part in parts.values() if part is not None]
-    serving = [part for part in known if part.version is not None]
-    errors = {
-        number: "it is loading"
-        if part is None or (part.version is None and part.error is None)
-        else part.error
-        for number, part in parts.items()
-    }
-    intact = [part.intact for part in known if part.intact is not None]
-    checked = [part.checked_at for part in known if part.checked_at is not None]
-    return ModelWhole(
-        version=max((part.version for part in serving if part.version is not None), default=None),
-        provider=serving[0].provider if serving else None,
-        ready=len(serving) == len(parts),
-        error=_agreed(errors),
-        unloaded=all(part.unloaded for part in known),
-        intact=all(intact) if intact else None,
-        checked_at=min(checked, default=None),
-        waiting=sum(part.waiting for part in known),
-    )
-
-
-def _agreed(texts: dict[int, str | None]) -> str | None:
-    """What all say, or what each of them says."""
-    if len(set(texts.values())) == 1:
-        return next(iter(texts.values()))
-    said = [f"worker {number}: {text}" for number, text in texts.items() if text is not None]
-    return "; ".join(said) or None

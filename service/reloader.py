@@ -16,6 +16,7 @@ from time import monotonic
 from models.errors import ModelError
 from models.store import Repository, Serving
 from service.catalog import Catalog, ModelState, ServedModel
+from service.changeover import Changeover
 from service.errors import ModelNotFound, ModelNotReady, ServiceError
 from service.group import Group
 from service.loader import Loader
@@ -26,8 +27,6 @@ from service.telemetry import Telemetry
 #: any case: the cause may have been outside it.
 _RETRY_SECONDS = 30.0
 
-#: A version that is ready here waits no longer than this for a worker that goes on loading it.
-_PATIENCE_SECONDS = 60.0
 #: How often a worker looks at what the others have ready and what was decided.
 _WATCH_SECONDS = 0.05
 #: How long a request to load or unload waits for the other workers.
@@ -44,19 +43,6 @@ class _Failure:
     files: tuple[tuple[str, int, int], ...]
     reason: str
     at: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A version that is loaded and warm, and waits for the other workers to have it so."""
-
-    served: ServedModel
-    seconds: float
-    at: float
-
-    @property
-    def version(self) -> int:
-        return self.served.manifest.version
 
 
 class Reloader:
@@ -82,7 +68,7 @@ class Reloader:
         self._clock = clock
         self._failures: dict[str, _Failure] = {}
         self._checked: dict[str, float] = {}
-        self._prepared: dict[str, _Prepared] = {}
+        self._changeover = Changeover(self._group, catalog, clock, self._flip, self._retire)
         self._obeyed: dict[str, float] = {}
         #: Set once the repository has been looked at, whatever was found there.
         self.looked = asyncio.Event()
@@ -111,8 +97,7 @@ class Reloader:
 
     async def follow_others(self) -> None:
         """Change over to what is prepared if all are ready for it; do what was asked of another."""
-        for name, prepared in list(self._prepared.items()):
-            self._offer(name, prepared)
+        self._changeover.look()
         for name, state in self._catalog.states().items():
             decision = self._group.decision(name)
             if decision is None or self._turn.locked() or self._obeyed.get(name) == decision.at:
@@ -132,7 +117,7 @@ class Reloader:
     @property
     def settled(self) -> bool:
         """Whether everything that is agreed upon is served here, as far as it can be."""
-        return not self._prepared and all(
+        return not self._changeover.waiting and all(
             decision is None or decision.unloaded or self._serves(name) in (decision.version, None)
             for name in self._catalog.states()
             for decision in [self._group.decision(name)]
@@ -151,7 +136,7 @@ class Reloader:
             if served is not None:
                 await self._decided(name, served.manifest.version, unloaded=False)
         # Another worker may refuse it, or take its time.
-        await self._until(lambda: name not in self._prepared)
+        await self._until(lambda: name not in self._changeover.waiting)
         error = self._catalog.state(name).error
         if error is not None:
             raise ModelNotReady(f"model {name!r} cannot be loaded: {error}")
@@ -175,7 +160,7 @@ class Reloader:
 
     def _unload(self, name: str) -> None:
         old = self._catalog.unload(name)
-        self._discard(name)
+        self._changeover.discard(name)
         if old is not None:
             _log.info("model unloaded", model=old.label)
             self._retire(old)
@@ -233,15 +218,14 @@ class Reloader:
             await self._bring(name, decision.version)
         state = self._catalog.state(name)
         if self._serves(name) == version:
-            self._discard(name)
+            self._changeover.discard(name)
             if state.error is not None:  # a refused version was taken back, or the file mended
                 self._failures.pop(name, None)
                 self._catalog.blame(name, None)
             return
-        waiting = self._prepared.get(name)
-        if waiting is not None and waiting.version == version:
+        if self._changeover.waiting.get(name) == version:
             return
-        self._discard(name)
+        self._changeover.discard(name)
         if state.served is None or not self._group.refuses(name, version):
             await self._bring(name, version)
 
@@ -269,45 +253,8 @@ class Reloader:
             return
         self._failures.pop(name, None)
         self._group.refused.pop(name, None)
-        now = self._clock()
-        self._prepared[name] = prepared = _Prepared(served, now - started, now)
-        self._group.prepared[name] = version
-        self._offer(name, prepared)
+        self._changeover.add(name, served, self._clock() - started)
         self._group.post()
-
-    def _offer(self, name: str, prepared: _Prepared) -> None:
-        """Serve what is prepared if that is agreed, or see whether all are ready to agree on it."""
-        group, version = self._group, prepared.version
-        if self._prepared.get(name) is not prepared:
-            return
-        wait = 0.0
-        if not group.alone:
-            decision = group.decision(name)
-            if decision is None or decision.unloaded or decision.version != version:
-                first = self._serves(name) is None and not group.serves(name)
-                late = self._clock() > prepared.at + _PATIENCE_SECONDS
-                if not first and group.refuses(name, version):
-                    self._discard(name)
-                    return
-                if not (first or late or group.can_follow(name, version)):
-                    return
-                group.decide(name, version, at_once=first)
-                decision = group.decision(name)
-            if decision is None or decision.version != version:
-                return  # another worker was deciding; the next look tells what
-            wait = decision.at - monotonic()
-        if wait > 0:
-            asyncio.get_running_loop().call_later(wait, self._offer, name, prepared)
-            return
-        del self._prepared[name], group.prepared[name]
-        self._flip(name, prepared.served, prepared.seconds)
-
-    def _discard(self, name: str) -> None:
-        """Close what was prepared for a model, if anything was."""
-        self._group.prepared.pop(name, None)
-        prepared = self._prepared.pop(name, None)
-        if prepared is not None:
-            self._retire(prepared.served)
 
     def _failed(
         self, name: str, version: int, files: tuple[tuple[str, int, int], ...], error: Exception

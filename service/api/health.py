@@ -10,8 +10,9 @@ from fastapi import APIRouter, Response
 from models.moments import Moments
 from service.api.documents import ErrorAnswer, ReadyAnswer
 from service.catalog import Catalog, ServedModel
-from service.group import Group, ModelWhole, Whole, find
+from service.group import Group
 from service.monitor import comparable_part, layer_statistics
+from service.whole import ModelWhole, Whole, find
 
 
 def routes(catalog: Catalog, group: Group) -> APIRouter:

@@ -14,9 +14,10 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from service.catalog import Catalog
-from service.group import Group, Whole
+from service.group import Group
 from service.monitor import VERDICTS
 from service.telemetry import Histogram, Telemetry
+from service.whole import Whole
 
 _VERSION = ["model", "version"]
 _LAYER = [*_VERSION, "member", "layer"]

@@ -13,11 +13,12 @@ from service.batcher import Limits
 from service.board import Board, Roster, Seat
 from service.catalog import Catalog
 from service.errors import ModelNotReady, ServiceError
-from service.group import Group, find
+from service.group import Group
 from service.loader import Loader
 from service.reloader import Reloader
 from service.session import CPU, Device, open_session
 from service.telemetry import Telemetry
+from service.whole import find
 from tests.support import bundles
 
 #: All workers of these tests are this process; a dead one is one with another.

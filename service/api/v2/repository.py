@@ -15,7 +15,8 @@ from service.api.documents import ErrorAnswer
 from service.api.problems import Problem
 from service.api.v2 import documents
 from service.api.v2.metadata import REFUSALS
-from service.group import Group, ModelWhole
+from service.group import Group
+from service.whole import ModelWhole
 
 _MAX_BYTES = 65_536
 _BODY: dict[str, Any] = {
