@@ -3,7 +3,7 @@
 The kernel wakes whoever waits, and without more ado the first to run would take all that is there:
 of eight lasting connections one worker of two would get six as often as not. So each takes one
 connection per turn of its loop, and one that has more than another leaves the next to that one for
-a few milliseconds. What is still there then, it takes: nobody waits for a worker that is busy.
+some milliseconds. What is still there then, it takes: nobody waits for a worker that is busy.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 #: How long a worker that is ahead leaves a connection to the others.
-_COURTESY_SECONDS = 0.005
+_COURTESY_SECONDS = 0.02
 #: With many connections, one in so many more than another has is no reason to wait.
 _SLACK = 8
 #: Taken at once when the others go on taking none.
