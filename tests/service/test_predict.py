@@ -360,7 +360,7 @@ def test_a_disconnected_client_stops_the_work(with_app) -> None:
         assert app.catalog.get("tox21").leases.count == 0
         await asyncio.sleep(0.1)
         assert app.catalog.get("tox21").batcher.idle
-        assert app.predictor._backlog_seconds == pytest.approx(0, abs=1e-9)
+        assert app.predictor._backlog[False] == pytest.approx(0, abs=1e-9)
 
     with_app(work)
 
@@ -370,8 +370,8 @@ def test_a_backlog_of_featurizing_turns_requests_away(with_app) -> None:
 
     async def work(app: App) -> None:
         serve_words(app)
-        app.predictor._backlog_seconds = 31.2
-        answer = await app.predict(smiles=["word"] * 100)
+        app.predictor._backlog[False] = 31.2
+        answer = await app.predict(smiles=[f"word{number}" for number in range(100)])
         check_error(answer, 429, "try again")
         assert answer.headers["retry-after"] == "32"
 
