@@ -34,8 +34,9 @@ from service.results import results_of
 
 T = TypeVar("T")
 
-#: Rows in a piece, and pieces on their way at a time.
-_PIECE_ROWS, _PIECES = 512, 2
+#: Rows in a piece: of molecules enough for processes to be worth it, of numbers no more than can be
+#: written without holding up the event loop. And pieces on their way at a time.
+_MOLECULES, _NUMBERS, _PIECES = 2048, 512, 2
 #: Requests of this kind at a time.
 _AT_ONCE = 16
 #: A client that takes nothing of its answer for so long is gone.
@@ -58,7 +59,7 @@ class Bulk:
     ) -> None:
         """``folder`` is where large bodies may be kept."""
         self._predict, self._predictor = predict, predictor
-        self._piece_rows, self._max_bytes = min(_PIECE_ROWS, max_rows), max_bytes
+        self._max_rows, self._max_bytes = max_rows, max_bytes
         self._spool = Spool(folder, max_stream_bytes)
         self._running = 0
 
@@ -108,8 +109,9 @@ class Bulk:
             return source, parser, writer(wanted, layout)
 
         source, parser, to = await asyncio.to_thread(open_both)
+        rows = min(_MOLECULES if form.is_smiles else _NUMBERS, self._max_rows)
         gone = asyncio.ensure_future(receive())
-        stream = _Stream(self._predictor, served, trace, source, parser, to, self._piece_rows)
+        stream = _Stream(self._predictor, served, trace, source, parser, to, rows)
         try:
             with served.leased():  # every row of an answer is by one version
                 await stream.run(send, ANSWERS[wanted], gone)
