@@ -3,8 +3,8 @@
 A record that cannot be read is answered in its own place. Featurizing that is quick happens where
 it is asked for; the rest, molecules above all, goes in pieces to a thread, or to processes where
 there is much of it, so that requests take turns there and the event loop stays free. While one piece
-is computed the next are featurized, so a request of any size holds the features of a few pieces and
-no more. Molecules that a request repeats are read and computed once.
+is read the last run is computed, so a request of any size holds the features of a few runs and no
+more. Molecules that a request repeats are read and computed once.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from time import perf_counter
 import numpy as np
 
 from models.features import Accepted, Features, Outcome
-from service.batcher import Answer, Outputs
+from service.batcher import Answer, Outputs, Rows
 from service.catalog import Catalog, ServedModel
 from service.errors import InvalidRequest, Overloaded, TooLarge
 from service.featurizing import Featurizing
@@ -33,6 +33,10 @@ _FEW = 4
 #: the hops cheap, short enough that requests behind wait little.
 _PIECE_SECONDS = 0.05
 _FEWEST, _MOST = 8, 1024
+
+#: Rows that a request gathers before they are computed: a run of 256 takes 40 % of the time that
+#: sixteen runs of 16 take, since each run reads all of the weights.
+_RUN_ROWS = 256
 
 #: Seconds of featurizing that may be waiting before more is turned away.
 _BACKLOG_SECONDS = 20.0
@@ -136,9 +140,8 @@ class Predictor:
         pooled = lanes > 1
         self._admit(pooled, lanes, deadline)
         self._backlog[pooled] += expected * len(records)
-        stages, outcomes, answers = Stages(), list[Outcome](), list[Answer]()
+        stages, outcomes, runs = Stages(), list[Outcome](), _Runs(served, deadline)
         reading: deque[tuple[int, asyncio.Task[Features]]] = deque()
-        computing: asyncio.Task[Answer] | None = None
         loop = asyncio.get_running_loop()
         asked = done = 0
         try:
@@ -158,31 +161,57 @@ class Predictor:
                 done += size
                 _count_rejected(served, features)
                 outcomes += features.outcomes
-                if computing is not None:
-                    answers.append(await computing)
-                    computing = None
-                if len(features.rows):
-                    run = served.batcher.run(features.rows, deadline=deadline, admitted=True)
-                    computing = loop.create_task(run)
-            if computing is not None:
-                answers.append(await computing)
+                await runs.add(features.rows, last=done == len(records))
+            await runs.finish()
         finally:
             self._backlog[pooled] -= expected * (len(records) - done)
             for _, job in reading:
                 if not job.cancel() and not job.cancelled():
                     job.exception()  # nobody waits for it any more
-            if computing is not None:
-                computing.cancel()
+            runs.cancel()
         served.traffic.featurize.observe(stages.featurize)
-        stages.queue = sum(answer.queue_seconds for answer in answers)
-        stages.infer = sum(answer.compute_seconds for answer in answers)
-        return Prediction(served, outcomes, _joined(answers), stages)
+        stages.queue = sum(answer.queue_seconds for answer in runs.answers)
+        stages.infer = sum(answer.compute_seconds for answer in runs.answers)
+        return Prediction(served, outcomes, _joined(runs.answers), stages)
 
     def _admit(self, pooled: bool, lanes: int, deadline: float | None) -> None:
         """Raise ``Overloaded`` where too much featurizing waits, or more than there is time for."""
         waiting = self._backlog[pooled] / lanes
         if waiting > _BACKLOG_SECONDS or (deadline is not None and perf_counter() + waiting > deadline):
             raise Overloaded(f"{waiting:.1f} s of featurizing are waiting", waiting)
+
+
+class _Runs:
+    """The runs of one request: one is computed while the rows of the next are gathered."""
+
+    def __init__(self, served: ServedModel, deadline: float | None) -> None:
+        self._served = served
+        self._deadline = deadline
+        self._gathered: list[Rows] = []
+        self._computing: asyncio.Task[Answer] | None = None
+        self.answers: list[Answer] = []
+
+    async def add(self, rows: Rows, *, last: bool) -> None:
+        """Gather a piece's rows; begin a run where there are enough, or no more come."""
+        self._gathered.append(rows)
+        count = sum(map(len, self._gathered))
+        if count == 0 or (count < _RUN_ROWS and not last):
+            return
+        await self.finish()
+        rows, self._gathered = np.concatenate(self._gathered), []
+        run = self._served.batcher.run(rows, deadline=self._deadline, admitted=True)
+        self._computing = asyncio.create_task(run)
+
+    async def finish(self) -> None:
+        """Wait for the run that was begun last."""
+        if self._computing is not None:
+            self.answers.append(await self._computing)
+            self._computing = None
+
+    def cancel(self) -> None:
+        """Give up what is being computed."""
+        if self._computing is not None:
+            self._computing.cancel()
 
 
 def _distinct(served: ServedModel, records: Sequence[object]) -> Sequence[object]:
