@@ -4,9 +4,11 @@ from importlib.resources import files
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api import health, metrics
@@ -92,6 +94,8 @@ def create_app(
         title="SNN serving",
         description="Self-normalizing networks for toxicity and pulsars, and how healthy they are.",
         version="1",
+        docs_url=None,  # FastAPI's own pages come from elsewhere, and show nothing without a network
+        redoc_url=None,
         openapi_tags=[{"name": tag} for tag in ("predict", "v2", "health", "metrics")],
     )
     predict = Predict(predictor, max_bytes)
@@ -100,6 +104,7 @@ def create_app(
     app.include_router(metrics.routes(catalog, group))
     app.include_router(v2_routes(catalog, group, control, max_rows))
     app.include_router(_pages(catalog, max_rows))
+    app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]))
     app.add_exception_handler(ServiceError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_error)
     app.add_exception_handler(Problem, _answer_error)
@@ -146,6 +151,16 @@ def _pages(catalog: Catalog, max_rows: int) -> APIRouter:
     @router.get("/", include_in_schema=False, response_class=HTMLResponse)
     async def start() -> HTMLResponse:
         return HTMLResponse(page, headers={"content-security-policy": _POLICY})
+
+    @router.get("/docs", include_in_schema=False, response_class=HTMLResponse)
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="SNN serving",
+            swagger_js_url="/swagger/swagger-ui-bundle.js",
+            swagger_css_url="/swagger/swagger-ui.css",
+            swagger_favicon_url="/swagger/favicon-32x32.png",
+        )
 
     @router.get(
         "/metadata",

@@ -1,5 +1,7 @@
 """Health, metrics, metadata, and the pages."""
 
+import re
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -146,7 +148,11 @@ def test_pages_and_the_openapi_document_are_there(with_app) -> None:
         assert page.status_code == 200
         for link in ("docs", "health/activations", "metrics", "health/ready"):
             assert f'href="{link}"' in page.text
-        assert (await app.client.get("/docs")).status_code == 200
+        docs = await app.client.get("/docs")
+        assert docs.status_code == 200
+        assert "://" not in docs.text  # nothing comes from elsewhere
+        for name in re.findall(r'"(/swagger/[^"]+)"', docs.text):
+            assert (await app.client.get(name)).status_code == 200
         document = (await app.client.get("/openapi.json")).json()
         predict = document["paths"]["/predict"]["post"]
         assert {"200", "400", "404", "413", "415", "422", "429", "503"} <= set(predict["responses"])
