@@ -19,11 +19,11 @@ from time import monotonic
 import msgspec
 import uvicorn
 import uvloop
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from models.store import Repository
 from service import logs
 from service.api.app import create_app
+from service.api.connection import Connection
 from service.batcher import Limits
 from service.board import Board
 from service.catalog import Catalog
@@ -111,7 +111,7 @@ async def _serve(
             access_log=False,
             server_header=False,
             ws="none",
-            http=_Protocol,
+            http=Connection,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(settings.drain_seconds) or 1,
         )
@@ -242,18 +242,6 @@ class _Line:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, which also tells when a connection ended."""
-
-    ended: Callable[[], None] | None = None
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Clean up, and tell."""
-        super().connection_lost(exc)
-        if self.ended is not None:
-            self.ended()
-
-
 class _Server(uvicorn.Server):
     """uvicorn's server, whose signals are ours: it would end the process by the signal, not with 0."""
 
@@ -264,7 +252,7 @@ class _Server(uvicorn.Server):
 
     def protocol(self, ended: Callable[[], None]) -> asyncio.Protocol:
         """Make the protocol of one connection that a door has taken."""
-        protocol = _Protocol(self.config, self.server_state, app_state={})
+        protocol = Connection(self.config, self.server_state, app_state={})
         protocol.ended = ended
         return protocol
 

@@ -23,8 +23,11 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 TIMEOUT_HEADER = b"x-request-timeout-ms"
 _CLOSED_BY_CLIENT = 499  # nginx's number: there was nobody left to be answered
 
+#: How uvloop says that a connection's transport is closed.
+_GONE = "the handler is closed"
+
 _log = get_logger()
-_prefix = urandom(6).hex()
+_prefix = urandom(6).hex().encode()
 _number = count(1)
 
 
@@ -89,7 +92,15 @@ class Edge:
             if message["type"] == "http.response.start":
                 trace.status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", trace.request_id)]
-            await send(message)
+            try:
+                await send(message)
+            except OSError as error:  # what ASGI asks of servers
+                raise Disconnected from error
+            except RuntimeError as error:
+                # uvloop's, between the client's leaving and the protocol's hearing of it.
+                if _GONE not in str(error):
+                    raise
+                raise Disconnected from error
 
         app = self._direct.get((scope["method"], scope["path"]), self._app)
         failure: dict[str, Any] = {}
@@ -107,7 +118,10 @@ class Edge:
                 cause = error.__cause__ or error
                 failure = {"kind": type(cause).__name__, "place": place_of(cause)}
             if not trace.status:
-                await send_problem(send_and_note, problem, trace.request_id.decode())
+                try:
+                    await send_problem(send_and_note, problem, trace.request_id.decode())
+                except Disconnected:
+                    trace.status = _CLOSED_BY_CLIENT
             if not isinstance(error, Problem):
                 failure["refusal"] = type(error).__name__
         self._finish(scope, trace, perf_counter() - started, failure)
@@ -155,6 +169,11 @@ def _tally(trace: Trace, traffic: Traffic, seconds: float) -> None:
     traffic.encoded.add(trace.encode)
 
 
+def new_request_id() -> bytes:
+    """An id that no other request has, of this worker or another."""
+    return b"%s-%08x" % (_prefix, next(_number))
+
+
 def _read_head(scope: Scope) -> tuple[bytes, bytes | None]:
     """The client's own id where it is a sane one, or else a new one; and its timeout."""
     request_id = timeout = None
@@ -164,7 +183,7 @@ def _read_head(scope: Scope) -> tuple[bytes, bytes | None]:
         elif name == TIMEOUT_HEADER:
             timeout = value
     if request_id is None:
-        request_id = b"%s-%08x" % (_prefix.encode(), next(_number))
+        request_id = new_request_id()
     return request_id, timeout
 
 

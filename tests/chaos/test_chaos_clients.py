@@ -130,10 +130,6 @@ def test_clients_that_never_read_their_answers_fill_no_memory(server: Server) ->
             connection.close()
 
 
-@pytest.mark.xfail(
-    reason="uvloop raises for an answer to a client that is gone, and it is logged as a failure",
-    strict=False,  # the client has to be gone before the server has noticed
-)
 def test_clients_that_leave_their_answers_unread_are_no_failure(server: Server) -> None:
     """Who hangs up amid large answers is a closed connection, and no error in the log."""
     before = len(server.lines())
