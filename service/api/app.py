@@ -166,7 +166,10 @@ def _pages(catalog: Catalog, max_rows: int) -> APIRouter:
         "/metadata",
         tags=["predict"],
         summary="The molecule model, as the Tox21 leaderboard asks",
-        responses={503: {"model": ErrorAnswer}},
+        responses={
+            404: {"model": ErrorAnswer, "description": "No model for molecules is served."},
+            503: {"model": ErrorAnswer, "description": _ERRORS[503]},
+        },
     )
     async def metadata() -> Metadata:
         served = catalog.get(DEFAULT_SMILES_MODEL)
