@@ -36,6 +36,9 @@ EFFECT_MARGIN = 4.5
 DEGRADED_AT = 0.5
 UNHEALTHY_AT = 1.0
 
+#: Distances beyond this are infinite, as some would be as float32.
+_MOST = 1e38
+
 #: Fewer rows than this in a window give no verdict.
 WARM_UP_ROWS = 64
 
@@ -59,10 +62,19 @@ class MemberReference(BaseModel):
     scores: list[float]
 
 
-def comparable(taps: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Turn taps of shape (..., 3) into mean, log-variance and saturated share, same shape."""
-    statistics = np.array(taps, dtype=np.float64)
-    statistics[..., 1] = np.log(np.maximum(statistics[..., 1], 0.0) + VARIANCE_OFFSET)
+def comparable(
+    taps: NDArray[np.floating], out: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Turn taps of shape (..., 3) into mean, log-variance and saturated share, same shape.
+
+    ``out`` is where to write them, so that a stream of batches needs no memory for each.
+    """
+    statistics = np.empty(taps.shape) if out is None else out
+    statistics[...] = taps
+    # In memory without gaps, which costs a third of the same steps in every third place.
+    logarithm = np.maximum(taps[..., 1], 0.0, dtype=np.float64)
+    logarithm += VARIANCE_OFFSET
+    statistics[..., 1] = np.log(logarithm, out=logarithm)
     return statistics
 
 
@@ -78,7 +90,7 @@ def fit_member(taps: NDArray[np.floating]) -> MemberReference:
     covariance = (1 - SHRINKAGE) * covariance
     np.fill_diagonal(covariance, spread**2)
     centre = flat.mean(axis=0)
-    scores = np.sort(_distances(flat[:, None], centre[None], _whitening(covariance)[None])[:, 0])
+    scores = np.sort(_distances((flat - centre)[:, None], _whitening(covariance)[None])[:, 0])
     return MemberReference(
         mean=_rounded(raw.mean[:, 0]),
         # Law of total variance: the spread within rows plus the spread of their means.
@@ -118,46 +130,47 @@ class _Ranks:
     """Every member's sorted scores in one sorted array, so that one search ranks a whole batch.
 
     A key is the member's number above the bits of the score as float32, which order as the numbers
-    do, since none is negative. ``ends`` is where the run of equal keys at each place ends.
+    do, since none is negative. Keys are whole numbers, so that each score makes two edges, itself and
+    the next number, between which all distances have the same ranks: the tails are looked up.
     """
 
-    keys: NDArray[np.int64]
-    ends: NDArray[np.int64]
-    starts: NDArray[np.int64]  # per member, where its scores begin
-    weights: NDArray[np.float64]  # per member, what one rank adds to the averaged p-value
+    edges: NDArray[np.int64]
+    tails: NDArray[np.float64]  # after so many edges, twice a member's part in both averaged tails
     member_bits: NDArray[np.int64]
+    both: NDArray[np.float64]  # adds the members' tails up, by a product with it
 
     @classmethod
     def of(cls, scores: Sequence[NDArray[np.float64]]) -> Self:
         """Prepare each member's sorted scores."""
-        counts = np.array([len(own) for own in scores])
-        member_bits = np.arange(len(scores), dtype=np.int64) << 32
-        parts = [_bits(own) + bits for own, bits in zip(scores, member_bits, strict=True)]
-        keys = np.concatenate([*parts, [np.iinfo(np.int64).max]])
+        members = len(scores)
+        member_bits = np.arange(members, dtype=np.int64) << 32
+        edges: list[NDArray[np.int64]] = []
+        tails: list[NDArray[np.float64]] = [np.zeros((1, 2))]
+        for own, bits in zip(map(_bits, scores), member_bits, strict=True):
+            changes = np.unique(np.concatenate([[0], own, own + 1]))
+            above = len(own) + 1 - own.searchsorted(changes, "left")
+            below = own.searchsorted(changes, "right") + 1
+            edges.append(changes + bits)
+            tails.append(np.array([above, below]).T * (2.0 / ((len(own) + 1) * members)))
         return cls(
-            keys=keys,
-            ends=np.searchsorted(keys, keys, "right"),
-            starts=np.cumsum(counts) - counts,
-            weights=1 / ((counts + 1) * len(scores)),
+            edges=np.concatenate(edges),
+            tails=np.ascontiguousarray(np.concatenate(tails)),
             member_bits=member_bits,
+            both=np.tile(np.eye(2), (members, 1)),
         )
 
     def p_values(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
         """Two-sided p-values (rows,) of distances (rows, members), averaged over the members."""
-        wanted = _bits(distances) + self.member_bits
-        left = self.keys.searchsorted(wanted)
-        right = np.where(self.keys[left] == wanted, self.ends[left], left)
-        above = 1 - (left - self.starts) @ self.weights
-        below = (right - self.starts + 1) @ self.weights
-        p_values: NDArray[np.float64] = np.minimum(1.0, 2 * np.minimum(above, below))
+        places = self.edges.searchsorted(_bits(distances) + self.member_bits, "right")
+        tails = self.tails.take(places, axis=0).reshape(-1, len(self.both)) @ self.both
+        smaller = np.minimum(tails[:, 0], tails[:, 1])
+        p_values: NDArray[np.float64] = np.minimum(smaller, 1.0, out=smaller)
         return p_values
 
 
 def _bits(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Bits of non-negative numbers as float32."""
-    with np.errstate(over="ignore"):
-        single = values.astype(np.float32)
-    return single.view(np.int32).astype(np.int64)
+    """Bits, as float32, of numbers that are not negative and at most ``_MOST`` or infinite."""
+    return values.astype(np.float32).view(np.int32).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +213,14 @@ class Reference:
     def p_values_of(self, statistics: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the same for taps that ``comparable`` has seen to."""
         flat = statistics.reshape(len(statistics), len(self.members), -1)
-        distances = _distances(flat, self.centre, self.whitening)
-        if not np.isfinite(distances.sum()):
+        return self.p_values_centred(flat - self.centre)
+
+    def p_values_centred(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the same for comparable taps, (rows, members, 3 * layers), less the centre."""
+        distances = _distances(centred, self.whitening)
+        if not distances.sum() <= _MOST:
             # One member that is ill must not hide among those that are well.
-            distances[~np.isfinite(distances).all(axis=1)] = np.inf
+            distances[~(distances <= _MOST).all(axis=1)] = np.inf
         return self.ranks.p_values(distances)
 
     def effects(self, window: Moments) -> Effects:
@@ -219,12 +236,10 @@ def _whitening(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     return inverse
 
 
-def _distances(
-    flat: NDArray[np.float64], centre: NDArray[np.float64], whitening: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _distances(centred: NDArray[np.float64], whitening: NDArray[np.float64]) -> NDArray[np.float64]:
     """Squared Mahalanobis distances (rows, members) of statistics (rows, members, 3 * layers)."""
-    white = np.matmul((flat - centre).transpose(1, 0, 2), whitening)
-    distances: NDArray[np.float64] = np.square(white).sum(axis=2).T
+    white = np.matmul(centred.transpose(1, 0, 2), whitening)
+    distances: NDArray[np.float64] = np.einsum("mrk,mrk->rm", white, white)
     return distances
 
 

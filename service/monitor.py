@@ -1,7 +1,8 @@
 """Watches the activations inside one version of one model, on every batch.
 
-Each batch's taps give every row a conformal p-value at once, and are kept until some hundred rows
-are together before they enter the windows, so that a single row does not pay for statistics. The
+Each batch's taps give every row a conformal p-value at once. Their deviations from the reference are
+gathered in memory that is used again and again, summed up some hundred rows at a time, and the sums
+enter the windows once a second or when they are looked at, so that no batch pays for statistics. The
 verdict compares windows with the bundle's reference. It describes the traffic and never decides
 whether the model may serve.
 """
@@ -31,9 +32,9 @@ from service.windows import WINDOWS, History, Windows, read
 Verdict = Literal["warming_up", "healthy", "degraded", "unhealthy"]
 VERDICTS: tuple[Verdict, ...] = ("warming_up", "healthy", "degraded", "unhealthy")
 
-#: Rows that are gathered before they enter the windows.
+#: Rows that are gathered before they are summed up.
 _GATHER = 256
-#: And for how long; they enter the windows as of the time of the first.
+#: For how long sums are kept; they enter the windows as of the time of the first row.
 _GATHER_SECONDS = 1.0
 
 #: Statistics kept per layer: the three comparable ones, and the variance itself.
@@ -79,8 +80,20 @@ class Monitor:
         self._lock = Lock()
         self._shape = (len(reference.members), reference.layers, 4)
         self._windows = Windows(self._shape)
-        self._gathered: list[tuple[NDArray[np.float64], NDArray[np.float32]]] = []
-        self._gathered_rows = 0
+        # A row is the comparable statistics of all layers, then their variances; sums about the
+        # reference's centre lose nothing to cancellation, as sums about 0 would.
+        centre = reference.centre.ravel()
+        compared = centre.size
+        variance = [member.variance for member in reference.members]
+        self._centre = np.concatenate([centre, np.ravel(variance)])
+        self._gathered = np.empty((_GATHER, self._centre.size))
+        self._compared = self._gathered[:, :compared].reshape(_GATHER, *self._shape[:2], 3)
+        self._variance = self._gathered[:, compared:].reshape(_GATHER, *self._shape[:2])
+        self._by_member = self._gathered[:, :compared].reshape(_GATHER, len(variance), -1)
+        self._filled = 0
+        self._rows = 0  # that are in the sums
+        self._sums = np.zeros(self._centre.size)
+        self._squares = np.zeros(self._centre.size)
         self._gathered_at = clock()
 
     @property
@@ -91,15 +104,44 @@ class Monitor:
     def observe(self, taps: NDArray[np.float32]) -> NDArray[np.float64]:
         """Take in a batch's taps, shape (rows, members, layers, 3); return one p-value per row."""
         now = self._clock()
-        statistics = comparable(taps)
         with self._lock:
-            if self._gathered_rows >= _GATHER or now - self._gathered_at > _GATHER_SECONDS:
+            if now - self._gathered_at > _GATHER_SECONDS:
                 self._fold()
-            if not self._gathered:
+            if not (self._filled or self._rows):
                 self._gathered_at = now
-            self._gathered.append((statistics, taps))
-            self._gathered_rows += len(taps)
-        return np.round(self._reference.p_values_of(statistics), 6)
+            if len(taps) <= _GATHER:
+                p_values = self._gather(taps)
+            else:
+                parts = range(0, len(taps), _GATHER)
+                p_values = np.concatenate([self._gather(taps[at : at + _GATHER]) for at in parts])
+        return p_values.round(6)
+
+    def _gather(self, taps: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Take in at most ``_GATHER`` rows; return their p-values."""
+        if self._filled + len(taps) > _GATHER:
+            self._sum_up()
+        rows = slice(self._filled, self._filled + len(taps))
+        self._filled = rows.stop
+        comparable(taps, self._compared[rows])
+        self._variance[rows] = taps[..., 1]
+        self._gathered[rows] -= self._centre
+        p_values = self._reference.p_values_centred(self._by_member[rows])
+        if self._filled == _GATHER:
+            self._sum_up()  # while the processor's cache still has them
+        return p_values
+
+    def _sum_up(self) -> None:
+        """Bring what was gathered into the sums."""
+        rows, self._filled = self._gathered[: self._filled], 0
+        # Not by a product with ones: BLAS would wake threads for one of this size.
+        sums = rows.sum(axis=0)
+        if not np.isfinite(sums).all():  # one such row would turn every later statistic into NaN
+            finite = rows[np.isfinite(rows).all(axis=1)]
+            self._traffic.not_finite += len(rows) - len(finite)
+            rows, sums = finite, finite.sum(axis=0)
+        self._rows += len(rows)
+        self._sums += sums
+        self._squares += np.einsum("rk,rk->k", rows, rows)
 
     def health(self, others: Sequence[History] = ()) -> Health:
         """Judge the windows as they are now, together with those of other workers."""
@@ -121,27 +163,31 @@ class Monitor:
             self._windows.take_over(history)
 
     def _fold(self) -> None:
-        """Bring what was gathered into the windows and the sums."""
-        if not self._gathered:
+        """Bring what was gathered into the windows and the traffic's sums."""
+        if self._filled:
+            self._sum_up()
+        rows = self._rows
+        if not rows:
             return
-        compared, taps = zip(*self._gathered, strict=True)
-        variance = np.concatenate([part[..., 1:2] for part in taps])
-        statistics = np.concatenate([np.concatenate(compared), variance], axis=-1)
-        self._gathered.clear()
-        self._gathered_rows = 0
-        if not np.isfinite(statistics).all():  # one such row would turn every later statistic into NaN
-            finite = np.isfinite(statistics).all(axis=(1, 2, 3))
-            self._traffic.not_finite += int(len(finite) - finite.sum())
-            statistics = statistics[finite]
-            if not len(statistics):
-                return
-        self._windows.add(Moments.of(statistics), self._gathered_at)
-        shifted = statistics[..., _MEAN] - SATURATION
-        squared = np.square(shifted) + statistics[..., _VARIANCE]
-        sums = Activations(len(statistics), np.maximum(shifted, 0.0).sum(axis=0), squared.sum(axis=0))
+        mean = self._centre + self._sums / rows
+        m2 = np.maximum(self._squares - np.square(self._sums) / rows, 0.0)
+        self._rows = 0
+        self._sums[:] = self._squares[:] = 0.0
+        moments = Moments(rows, self._by_layer(mean), self._by_layer(m2))
+        self._windows.add(moments, self._gathered_at)
+        shifted = moments.mean[..., _MEAN] - SATURATION
+        squared = np.square(shifted) + moments.mean[..., _VARIANCE] + moments.variance[..., _MEAN]
+        sums = Activations(rows, rows * np.maximum(shifted, 0.0), rows * np.maximum(squared, 0.0))
         with _sums_lock:
             before = self._traffic.activations
             self._traffic.activations = sums if before is None else before.plus(sums)
+
+    def _by_layer(self, row: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Statistics in the order of a gathered row as (members, layers, 4)."""
+        members, layers, _ = self._shape
+        compared, variance = np.split(row, [self._reference.centre.size])
+        parts = compared.reshape(members, layers, 3), variance.reshape(members, layers, 1)
+        return np.concatenate(parts, axis=-1)
 
 
 def judge(windows: dict[str, Moments], effects: dict[str, Effects]) -> Judgement:

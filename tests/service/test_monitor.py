@@ -5,7 +5,7 @@ import pytest
 
 from models.manifest import Manifest
 from models.moments import Moments
-from models.reference import Reference
+from models.reference import Reference, comparable
 from models.selu import SATURATION
 from service.monitor import Monitor, layer_statistics
 from service.telemetry import Traffic
@@ -105,6 +105,26 @@ def test_statistics_are_those_of_all_units_of_all_rows(reference: Reference) -> 
     assert sums.shifted / sums.rows + SATURATION == pytest.approx(mean, abs=1e-6)
     spread = sums.squared / sums.rows - (sums.shifted / sums.rows) ** 2
     assert spread == pytest.approx(variance, rel=1e-6)
+
+
+@pytest.mark.parametrize("sizes", [[700], [1, 255, 256, 188], [200, 200, 300], [3] * 233 + [1]])
+def test_batches_of_any_size_make_no_difference(reference: Reference, sizes: list[int]) -> None:
+    """However rows are cut into batches, p-values and moments are those of numpy on all of them."""
+    taps = taps_of(2 * bundles.candidates(700))
+    taps[17, ..., 1] = 0  # a layer that died
+    taps[18, ..., 0] = 1e30
+    monitor = Monitor(reference, Clock())
+    parts = np.split(taps, np.cumsum(sizes)[:-1])
+    p_values = np.concatenate([monitor.observe(part) for part in parts])
+    assert p_values == pytest.approx(reference.p_values(taps), abs=1e-6)
+    assert p_values[18] == p_values.min()
+    monitor = Monitor(reference, Clock())
+    for part in np.split(np.delete(taps, 18, axis=0), np.cumsum(sizes)[:-1]):
+        monitor.observe(part)
+    held, whole = monitor.health().windows["start"], comparable(np.delete(taps, 18, axis=0))
+    assert held.count == 699
+    assert held.mean[..., :3] == pytest.approx(whole.mean(axis=0), rel=1e-9, abs=1e-12)
+    assert held.variance[..., :3] == pytest.approx(whole.var(axis=0), rel=1e-9, abs=1e-12)
 
 
 def test_rows_that_are_not_finite_are_counted_apart(reference: Reference) -> None:
