@@ -1,0 +1,177 @@
+"""Opening a bundle that somebody spoiled, each hash made right again where that is the point."""
+
+import io
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from models.bundle import file_entry, open_bundle
+from models.errors import BundleRefused, FeaturizerError
+from models.golden import FLOAT32, Golden
+from models.manifest import GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE
+from tests.support import bundles
+
+Edit = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A sound bundle's folder."""
+    bundles.publish(tmp_path)
+    return tmp_path / "htru2" / "1"
+
+
+def edit(folder: Path, change: Edit) -> None:
+    """Change the manifest."""
+    path = folder / MANIFEST_FILE
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+def replace(folder: Path, name: str, content: bytes) -> None:
+    """Replace a file, and its entry in the manifest with it."""
+    (folder / name).write_bytes(content)
+    entry = file_entry(content).model_dump()
+    edit(folder, lambda document: document["files"].update({name: entry}))
+
+
+def change_graph(folder: Path, change: Callable[[onnx.ModelProto], None]) -> None:
+    """Replace the graph by a changed one."""
+    model = onnx.load_model_from_string((folder / MODEL_FILE).read_bytes())
+    change(model)
+    replace(folder, MODEL_FILE, model.SerializeToString())
+
+
+def test_a_sound_bundle_opens(folder: Path) -> None:
+    """The bundles that the other tests spoil are sound before."""
+    assert open_bundle(folder).manifest.name == "htru2"
+
+
+def keep_weights_outside(model: onnx.ModelProto) -> None:
+    """Let a tensor name a file of the machine as the place of its values."""
+    tensor = model.graph.initializer[0]
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../../etc/passwd")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (keep_weights_outside, "outside itself"),
+        (lambda model: model.graph.output.pop(), "foreign: its outputs"),
+        (lambda model: setattr(model.graph.input[0], "name", "other"), "foreign: its inputs"),
+    ],
+)
+def test_a_graph_that_is_not_the_contracts_is_refused(
+    folder: Path, change: Callable[[onnx.ModelProto], None], reason: str
+) -> None:
+    """Right hashes do not make a foreign graph one of ours."""
+    change_graph(folder, change)
+    with pytest.raises(BundleRefused, match=reason):
+        open_bundle(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", bytes(range(256))])
+def test_what_is_no_model_is_refused(folder: Path, content: bytes) -> None:
+    """Bytes that are no ONNX file end in a sentence."""
+    replace(folder, MODEL_FILE, content)
+    with pytest.raises(BundleRefused, match=r"model\.onnx"):
+        open_bundle(folder)
+
+
+def pickled() -> bytes:
+    """An archive whose records are pickled objects."""
+    stream = io.BytesIO()
+    np.savez(stream, records=np.array([{"a": 1}, None], dtype=object))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", pickled()])
+def test_golden_rows_that_cannot_be_trusted_are_refused(folder: Path, content: bytes) -> None:
+    """A broken archive is refused, and so is a pickle, unread."""
+    replace(folder, GOLDEN_FILE, content)
+    with pytest.raises(BundleRefused, match=r"golden\.npz cannot be read"):
+        open_bundle(folder)
+
+
+def more_files(document: dict[str, Any]) -> None:
+    """List a file outside the folder."""
+    document["files"]["../../../etc/passwd"] = {"bytes": 1, "sha256": "0" * 64}
+
+
+def flat_covariance(document: dict[str, Any]) -> None:
+    """Let the reference be of no spread at all."""
+    square = document["reference"][0]["covariance"]
+    document["reference"][0]["covariance"] = [[0.0] * len(row) for row in square]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (more_files, "it lists the files"),
+        (flat_covariance, "covariance is not usable"),
+        (lambda document: document.update(surprise=1), "surprise"),
+        (lambda document: document.pop("targets"), "targets"),
+        (lambda document: document["reference"].pop(), "one reference per member"),
+        (lambda document: document["reference"][0]["centre"].pop(), "malformed"),
+        (lambda document: document.update(features=9), "9"),
+        (lambda document: document["targets"].append(document["targets"][0]), "the manifest says"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused(folder: Path, change: Edit, reason: str) -> None:
+    """The reason names the entry."""
+    edit(folder, change)
+    with pytest.raises(BundleRefused, match=reason):
+        open_bundle(folder)
+
+
+def test_a_featurizer_of_another_release_is_named(folder: Path) -> None:
+    """A bundle whose features this build cannot make says which it would need."""
+    edit(folder, lambda document: document["featurizer"].update(identifier="pulsar-99"))
+    with pytest.raises(FeaturizerError, match="pulsar-99"):
+        open_bundle(folder)
+
+
+def test_a_pipe_in_a_files_place_is_not_waited_for(folder: Path) -> None:
+    """Opening never hangs on what is no plain file."""
+    (folder / MODEL_FILE).unlink()
+    os.mkfifo(folder / MODEL_FILE)
+    with pytest.raises(BundleRefused, match="not a plain file"):
+        open_bundle(folder)
+
+
+def test_golden_rows_name_what_differs(folder: Path) -> None:
+    """A feature by its name, a layer by its member and number, an output by its distance."""
+    golden = open_bundle(folder).golden
+    names = tuple(f"feature {column}" for column in range(golden.features.shape[1]))
+    features = golden.features.copy()
+    features[2, 3] += 1
+    with pytest.raises(BundleRefused, match="row 2: feature feature 3"):
+        golden.check_features(features, names, FLOAT32)
+    outputs = {"taps": golden.taps.copy(), "probability": golden.probability.copy()}
+    golden.check_outputs(outputs, FLOAT32)
+    outputs["taps"][0, 1, 2, 0] += 1
+    with pytest.raises(BundleRefused, match="member 1, layer 3"):
+        golden.check_outputs(outputs, FLOAT32)
+    outputs["taps"][0, 1, 2, 0] = np.nan
+    with pytest.raises(BundleRefused, match="member 1, layer 3"):
+        golden.check_outputs(outputs, FLOAT32)
+    outputs = {"taps": golden.taps, "probability": golden.probability + 1}
+    with pytest.raises(BundleRefused, match="a probability is off by 1"):
+        golden.check_outputs(outputs, FLOAT32)
+
+
+def test_golden_rows_survive_their_file() -> None:
+    """Records of any JSON kind and arrays come back as they were."""
+    array = np.arange(4, dtype=np.float32)
+    golden = Golden(("CCO", [1.5, None]), *[array.reshape(2, 2)] * 3, array.reshape(2, 1, 1, 2))
+    again = Golden.from_bytes(golden.to_bytes())
+    assert again.records == golden.records
+    assert np.array_equal(again.taps, golden.taps)
