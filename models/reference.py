@@ -36,6 +36,10 @@ EFFECT_MARGIN = 4.5
 DEGRADED_AT = 0.5
 UNHEALTHY_AT = 1.0
 
+#: More distances than this are looked up in their order: sorting them costs less than the processor
+#: loses by guessing each step of each search wrong.
+_FEW = 256
+
 #: Distances beyond this are infinite, as some would be as float32.
 _MOST = 1e38
 
@@ -161,7 +165,15 @@ class _Ranks:
 
     def p_values(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
         """Two-sided p-values (rows,) of distances (rows, members), averaged over the members."""
-        places = self.edges.searchsorted(_bits(distances) + self.member_bits, "right")
+        wanted = _bits(distances) + self.member_bits
+        if wanted.size <= _FEW:
+            places = self.edges.searchsorted(wanted, "right")
+        else:
+            flat = wanted.ravel()
+            order = flat.argsort()
+            found = np.empty_like(flat)
+            found[order] = self.edges.searchsorted(flat[order], "right")
+            places = found.reshape(wanted.shape)
         tails = self.tails.take(places, axis=0).reshape(-1, len(self.both)) @ self.both
         smaller = np.minimum(tails[:, 0], tails[:, 1])
         p_values: NDArray[np.float64] = np.minimum(smaller, 1.0, out=smaller)
