@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
@@ -12,13 +11,12 @@ from models.bundle import Bundle
 from models.features import Accepted
 from models.manifest import INPUT, MEMBER_LOGIT
 from training.calibrate import ThresholdRule, calibrate
-from training.data import Dataset, featurizer_for
-from training.ensemble import Watch, fit_ensemble, out_of_fold
+from training.data import Dataset
+from training.ensemble import Watch, out_of_fold
 from training.export import reopened
 from training.recipes import ModelRecipe
 from training.report import metrics
-from training.run import feature_rows
-from training.squash import fit_squash
+from training.run import feature_rows, fit
 
 _CHUNK = 1024
 
@@ -84,27 +82,10 @@ def evaluate_twin(
     The twin is an ensemble like the served one, whose every row, scaling and calibration comes
     from ``learned`` alone.
     """
-    featurizer = featurizer_for(learned)
-    say(f"featurizing {len(learned) + len(judged)} rows with {featurizer.identifier}")
-    raw = feature_rows(learned, featurizer)
-    squash = fit_squash(raw, featurizer.names, recipe.blocks)
-    with torch.no_grad():
-        rows = squash(torch.from_numpy(raw)).numpy()
-        unseen = squash(torch.from_numpy(feature_rows(judged, featurizer))).numpy()
-    say(f"training the twin: {recipe.served} networks without each fold")
-    ensemble = fit_ensemble(
-        rows,
-        learned.labels,
-        learned.folds,
-        recipe.network,
-        rounds=recipe.served,
-        seed=seed,
-        watch=watch,
-    )
-    logits = out_of_fold(ensemble.member_logits(rows), ensemble.members, learned.folds)
-    calibrated = calibrate(learned.labels, logits, learned.folds, recipe.threshold_rule)
-    mean = ensemble.member_logits(unseen).mean(axis=1)
+    fitted = fit(learned, recipe, recipe.served, seed, say, watch)
+    unseen = fitted.squash.transform(feature_rows(judged, fitted.featurizer))
+    mean = fitted.ensemble.member_logits(unseen).mean(axis=1)
     probability = np.stack(
-        [platt(mean[:, column]) for column, platt in enumerate(calibrated.maps)], axis=1
+        [platt(mean[:, column]) for column, platt in enumerate(fitted.calibration.maps)], axis=1
     )
-    return metrics(judged.labels, probability, judged.targets, calibrated.thresholds)
+    return metrics(judged.labels, probability, judged.targets, fitted.calibration.thresholds)

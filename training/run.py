@@ -10,7 +10,6 @@ from importlib.metadata import version
 
 import numpy as np
 import onnxruntime
-import torch
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
@@ -24,7 +23,7 @@ from training.export import ServedEnsemble, export
 from training.metrics import mean_auc
 from training.recipes import ModelRecipe
 from training.report import metrics
-from training.squash import fit_squash
+from training.squash import Squash, fit_squash
 
 _LIBRARIES = ("torch", "onnx", "numpy", "scipy", "rdkit")
 
@@ -51,34 +50,63 @@ class Trained:
     provenance: dict[str, JsonValue]
 
 
-def train_model(
-    dataset: Dataset, recipe: ModelRecipe, seed: int, say: Callable[[str], None], watch: Watch
-) -> Trained:
-    """Train, calibrate, evaluate and export; ``say`` is told each stage, ``watch`` each epoch."""
-    began = time.monotonic()
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A fold ensemble and what its held-out rows taught.
+
+    ``raw`` and ``rows`` are features ``(n, F)`` before and after ``squash``; ``rounds`` holds every
+    network trained, ``ensemble`` those that are served; ``out_of_fold`` are uncalibrated logits.
+    """
+
+    featurizer: Featurizer
+    raw: NDArray[np.float32]
+    squash: Squash
+    rows: NDArray[np.float32]
+    rounds: Ensemble
+    ensemble: Ensemble
+    out_of_fold: NDArray[np.float64]
+    calibration: Calibration
+
+
+def fit(
+    dataset: Dataset,
+    recipe: ModelRecipe,
+    rounds: int,
+    seed: int,
+    say: Callable[[str], None],
+    watch: Watch,
+) -> Fitted:
+    """Featurize, train ``rounds`` networks without each fold, and calibrate out-of-fold."""
     _check_labels(dataset)
     featurizer = featurizer_for(dataset)
     say(f"featurizing {len(dataset)} rows with {featurizer.identifier}")
     raw = feature_rows(dataset, featurizer)
     squash = fit_squash(raw, featurizer.names, recipe.blocks)
-    with torch.no_grad():
-        rows = squash(torch.from_numpy(raw)).numpy()
-
-    say(f"training {recipe.rounds} networks without each fold, {rows.shape[1]} features")
+    rows = squash.transform(raw)
+    say(f"training {rounds} networks without each fold, {rows.shape[1]} features")
     trained = fit_ensemble(
         rows,
         dataset.labels,
         dataset.folds,
         recipe.network,
-        rounds=recipe.rounds,
+        rounds=rounds,
         seed=seed,
         watch=watch,
     )
     ensemble = trained.rounds(0, recipe.served)
     logits = out_of_fold(ensemble.member_logits(rows), ensemble.members, dataset.folds)
-
-    say("calibrating and evaluating out-of-fold")
     calibration = calibrate(dataset.labels, logits, dataset.folds, recipe.threshold_rule)
+    return Fitted(featurizer, raw, squash, rows, trained, ensemble, logits, calibration)
+
+
+def train_model(
+    dataset: Dataset, recipe: ModelRecipe, seed: int, say: Callable[[str], None], watch: Watch
+) -> Trained:
+    """Train, calibrate, evaluate and export; ``say`` is told each stage, ``watch`` each epoch."""
+    began = time.monotonic()
+    fitted = fit(dataset, recipe, recipe.rounds, seed, say, watch)
+    ensemble, calibration = fitted.ensemble, fitted.calibration
+    say("evaluating out-of-fold")
     figures = metrics(
         dataset.labels,
         calibration.probability,
@@ -86,24 +114,23 @@ def train_model(
         calibration.thresholds,
         dataset.folds,
     )
-    figures["mean_auc_by_seed"] = _by_seed(dataset, trained, rows, recipe.rounds)
+    figures["mean_auc_by_seed"] = _by_seed(dataset, fitted.rounds, fitted.rows, recipe.rounds)
     reference = [
-        fit_member(ensemble.member_taps(rows[dataset.folds == member.fold], number))
+        fit_member(ensemble.member_taps(fitted.rows[dataset.folds == member.fold], number))
         for number, member in enumerate(ensemble.members)
     ]
-
     say("exporting to ONNX and comparing with torch")
-    model = export(ServedEnsemble(squash, ensemble, calibration.maps), raw[:_PARITY_ROWS])
+    served = ServedEnsemble(fitted.squash, ensemble, calibration.maps)
     return Trained(
         dataset,
         recipe,
-        featurizer,
+        fitted.featurizer,
         ensemble,
         calibration,
-        logits,
+        fitted.out_of_fold,
         reference,
         figures,
-        model,
+        export(served, fitted.raw[:_PARITY_ROWS]),
         _provenance(dataset, recipe, ensemble, time.monotonic() - began),
     )
 

@@ -54,6 +54,12 @@ class Squash(nn.Module):
         z = (_yeo_johnson(value, power) - mean) / scale
         return weight * limit * torch.tanh(z / limit)
 
+    @torch.no_grad()
+    def transform(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return network inputs of raw rows as arrays ``(n, F)``."""
+        inputs: NDArray[np.float32] = self(torch.from_numpy(raw)).numpy()
+        return inputs
+
 
 def _yeo_johnson(x: Tensor, power: Tensor) -> Tensor:
     """Yeo and Johnson 2000, eq. 2.1; each branch of a ``where`` is kept in its own domain."""

@@ -104,8 +104,7 @@ def _snn(
 ) -> tuple[float, ...]:
     """One network of the served recipe, not an ensemble."""
     squash = fit_squash(raw[learn], names, HTRU2.blocks)
-    with torch.no_grad():
-        rows = squash(torch.from_numpy(raw)).numpy()
+    rows = squash.transform(raw)
     column = labels[:, None].astype(np.float32)
     network = train(
         rows[learn], column[learn], (rows[judge], column[judge]), HTRU2.network, seed, lambda _: None
