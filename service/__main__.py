@@ -1,6 +1,12 @@
 """``python -m service``: start the server."""
 
-from service.main import cli
+import os
+
+# The service's matrix products are small: a second thread costs more to wake than it computes, and
+# takes a core from another worker. Read by OpenBLAS when numpy is loaded, so it comes first.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from service.main import cli  # noqa: E402
 
 if __name__ == "__main__":
     cli()
