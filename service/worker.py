@@ -110,6 +110,7 @@ async def _serve(
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # nothing here asks who or where the client is
             ws="none",
             http=Connection,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,

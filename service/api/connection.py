@@ -4,13 +4,16 @@ httptools sets none, and would gather a header of any size. What is refused here
 request, so that the answer is written by hand.
 """
 
+import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import cast
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.api.edge import new_request_id
+from service.api.gathering import GatheringTransport
 from service.logs import get_logger
 
 #: Bytes of a request's line and headers together.
@@ -38,6 +41,10 @@ class Connection(HttpToolsProtocol):
     ended: Callable[[], None] | None = None
     _unread = 0
     _too_long = _refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, with head and body of an answer in one write."""
+        super().connection_made(cast("asyncio.Transport", GatheringTransport(transport, self.loop)))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Clean up, and tell."""
