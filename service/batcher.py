@@ -11,7 +11,7 @@ a missed deadline each concern those rows alone.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -23,10 +23,12 @@ from numpy.typing import NDArray
 
 from service.errors import DeadlineMissed, InferenceFailed, Overloaded
 from service.pace import Pace
+from service.parts import Part
 
 Rows = NDArray[np.float32]
 Outputs = Mapping[str, NDArray[np.floating]]
-Compute = Callable[[Rows], Outputs]
+#: Computes a batch; the parts say whose rows they are, in their order.
+Compute = Callable[[Rows, Sequence[Part]], Outputs]
 
 
 class Observer(Protocol):
@@ -60,10 +62,14 @@ class Answer:
 class _Entry:
     """One submission: its rows, how far they are, and who waits for them."""
 
-    __slots__ = ("arrived", "compute", "deadline", "future", "pieces", "rows", "started", "taken")
+    __slots__ = (
+        "arrived", "compute", "deadline", "future", "pieces", "request", "rows", "started", "taken",
+    )  # fmt: skip
 
-    def __init__(self, rows: Rows, future: asyncio.Future[Answer], deadline: float) -> None:
-        self.rows, self.future, self.deadline = rows, future, deadline
+    def __init__(
+        self, rows: Rows, future: asyncio.Future[Answer], deadline: float, request: bytes
+    ) -> None:
+        self.rows, self.future, self.deadline, self.request = rows, future, deadline, request
         self.arrived = perf_counter()
         self.started = 0.0
         self.compute = 0.0
@@ -105,12 +111,19 @@ class Batcher:
         """Whether nothing waits and nothing runs."""
         return not self._entries and not self._hopping
 
-    async def run(self, rows: Rows, *, deadline: float | None = None, admitted: bool = False) -> Answer:
+    async def run(
+        self,
+        rows: Rows,
+        *,
+        deadline: float | None = None,
+        admitted: bool = False,
+        request: bytes = b"",
+    ) -> Answer:
         """Return the outputs for rows of shape ``(n, F)``, n >= 1, in their order.
 
-        ``deadline`` is a time of ``perf_counter``. ``admitted`` rows belong to a request that was
-        let in before, and are not turned away. Raises ``Overloaded``, ``DeadlineMissed`` or
-        ``InferenceFailed``.
+        ``deadline`` is a time of ``perf_counter``; ``request`` is the id of the request.
+        ``admitted`` rows belong to a request that was let in before, and are not turned away.
+        Raises ``Overloaded``, ``DeadlineMissed`` or ``InferenceFailed``.
         """
         count = len(rows)
         if self._waiting and not admitted:
@@ -122,7 +135,7 @@ class Batcher:
             if deadline is not None and perf_counter() + wait > deadline:
                 raise Overloaded("the rows that are waiting will take longer than the request may", wait)
         loop = asyncio.get_running_loop()
-        entry = _Entry(rows, loop.create_future(), np.inf if deadline is None else deadline)
+        entry = _Entry(rows, loop.create_future(), np.inf if deadline is None else deadline, request)
         self._entries.append(entry)
         self._waiting += count
         self._schedule(loop)
@@ -151,10 +164,11 @@ class Batcher:
                     entry.started = started
                     self._observer.queued(started - entry.arrived)
             rows = shares[0][1] if len(shares) == 1 else np.concatenate([part for _, part in shares])
+            parts = [Part(entry.request, len(part)) for entry, part in shares]
             if self._lane is None or self._pace.expect(len(rows)) <= self._limits.inline_seconds:
-                self._settle(shares, self._measured(rows), perf_counter() - started)
+                self._settle(shares, self._measured(rows, parts), perf_counter() - started)
             else:
-                job = loop.run_in_executor(self._lane, self._measured, rows)
+                job = loop.run_in_executor(self._lane, self._measured, rows, parts)
                 self._hopping = True
                 job.add_done_callback(partial(self._landed, shares, started))
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting
@@ -198,10 +212,10 @@ class Batcher:
                 break
         return shares
 
-    def _measured(self, rows: Rows) -> Outputs:
+    def _measured(self, rows: Rows, parts: Sequence[Part]) -> Outputs:
         """Compute, and learn how long it took."""
         started = perf_counter()
-        outputs = self._compute(rows)
+        outputs = self._compute(rows, parts)
         self._pace.learn(len(rows), perf_counter() - started)
         return outputs
 

@@ -1,6 +1,6 @@
 """From a promoted version on disk to a model that may serve: open, verify, warm up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from time import perf_counter
@@ -10,10 +10,11 @@ import numpy as np
 from models.bundle import Bundle, open_bundle
 from models.errors import BundleRefused
 from models.store import Repository
-from service.batcher import Batcher, Limits, Outputs, Rows
+from service.batcher import Batcher, Compute, Limits, Outputs, Rows
 from service.catalog import ServedModel
 from service.monitor import Monitor
 from service.pace import Pace
+from service.parts import Part
 from service.session import Device, Session, open_session
 from service.telemetry import Telemetry
 
@@ -79,12 +80,12 @@ class Loader:
         served.bundle.check_golden(lambda rows: served.lane.submit(served.session.run, rows).result())
 
 
-def _watched(session: Session, monitor: Monitor) -> Callable[[Rows], Outputs]:
+def _watched(session: Session, monitor: Monitor) -> Compute:
     """One batch's last two stops: the session, and the monitor, which adds ``p_value``."""
 
-    def compute(rows: Rows) -> Outputs:
+    def compute(rows: Rows, parts: Sequence[Part]) -> Outputs:
         outputs: dict[str, np.ndarray] = {**session.run(rows)}
-        outputs["p_value"] = monitor.observe(outputs["taps"])
+        outputs["p_value"] = monitor.observe(outputs, parts)
         return outputs
 
     return compute

@@ -7,7 +7,7 @@ verdict compares windows with the bundle's reference. It describes the traffic a
 whether the model may serve.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from time import monotonic
@@ -26,6 +26,7 @@ from models.reference import (
     comparable,
 )
 from models.selu import SATURATION
+from service.parts import Part
 from service.telemetry import Activations, Traffic
 from service.windows import WINDOWS, History, Windows, read
 
@@ -101,8 +102,15 @@ class Monitor:
         """What is healthy for this version."""
         return self._reference
 
-    def observe(self, taps: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Take in a batch's taps, shape (rows, members, layers, 3); return one p-value per row."""
+    def observe(
+        self, outputs: Mapping[str, NDArray[np.floating]], parts: Sequence[Part] = ()
+    ) -> NDArray[np.float64]:
+        """Take in a batch's outputs; return one p-value per row.
+
+        Of the outputs, ``taps`` has shape (rows, members, layers, 3); ``parts`` says whose the rows
+        are, in their order.
+        """
+        taps = outputs["taps"]
         now = self._clock()
         with self._lock:
             if now - self._gathered_at > _GATHER_SECONDS:
@@ -112,8 +120,8 @@ class Monitor:
             if len(taps) <= _GATHER:
                 p_values = self._gather(taps)
             else:
-                parts = range(0, len(taps), _GATHER)
-                p_values = np.concatenate([self._gather(taps[at : at + _GATHER]) for at in parts])
+                starts = range(0, len(taps), _GATHER)
+                p_values = np.concatenate([self._gather(taps[at : at + _GATHER]) for at in starts])
         return p_values.round(6)
 
     def _gather(self, taps: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -91,9 +91,13 @@ class Predictor:
         return len(records) <= _FEW and self._featurizing.knows(served.bundle.featurizer, records)
 
     async def predict(
-        self, served: ServedModel, records: Sequence[object], deadline: float | None = None
+        self,
+        served: ServedModel,
+        records: Sequence[object],
+        deadline: float | None = None,
+        request: bytes = b"",
     ) -> Prediction:
-        """Predict for at least one record, each answered in its place.
+        """Predict for at least one record of a request of this id, each answered in its place.
 
         What has not begun by ``deadline``, a time of ``perf_counter``, is not begun any more. Raises
         ``InvalidRequest`` for no record, ``TooLarge`` for too many, and what the batcher raises.
@@ -108,16 +112,17 @@ class Predictor:
         served.leases.count += 1  # the model stays open until its last request is answered
         try:
             if self.is_quick(served, records):
-                return await self._at_once(served, records, deadline)
+                return await self._at_once(served, records, deadline, request)
             distinct = _distinct(served, records)
             if len(distinct) == len(records):
-                return await self._in_pieces(served, records, deadline)
-            return _repeated(await self._in_pieces(served, distinct, deadline), distinct, records)
+                return await self._in_pieces(served, records, deadline, request)
+            made = await self._in_pieces(served, distinct, deadline, request)
+            return _repeated(made, distinct, records)
         finally:
             served.leases.count -= 1
 
     async def _at_once(
-        self, served: ServedModel, records: Sequence[object], deadline: float | None
+        self, served: ServedModel, records: Sequence[object], deadline: float | None, request: bytes
     ) -> Prediction:
         started = perf_counter()
         features = self._featurizing.at_once(served.bundle.featurizer, served.featurize_pace, records)
@@ -126,12 +131,12 @@ class Predictor:
         _count_rejected(served, features)
         if not len(features.rows):
             return Prediction(served, features.outcomes, {}, stages)
-        answer = await served.batcher.run(features.rows, deadline=deadline)
+        answer = await served.batcher.run(features.rows, deadline=deadline, request=request)
         stages.queue, stages.infer = answer.queue_seconds, answer.compute_seconds
         return Prediction(served, features.outcomes, answer.outputs, stages)
 
     async def _in_pieces(
-        self, served: ServedModel, records: Sequence[object], deadline: float | None
+        self, served: ServedModel, records: Sequence[object], deadline: float | None, request: bytes
     ) -> Prediction:
         featurizer, pace = served.bundle.featurizer, served.featurize_pace
         expected = pace.expect(len(records)) / len(records)
@@ -140,7 +145,7 @@ class Predictor:
         pooled = lanes > 1
         self._admit(pooled, lanes, deadline)
         self._backlog[pooled] += expected * len(records)
-        stages, outcomes, runs = Stages(), list[Outcome](), _Runs(served, deadline)
+        stages, outcomes, runs = Stages(), list[Outcome](), _Runs(served, deadline, request)
         reading: deque[tuple[int, asyncio.Task[Features]]] = deque()
         loop = asyncio.get_running_loop()
         asked = done = 0
@@ -184,9 +189,10 @@ class Predictor:
 class _Runs:
     """The runs of one request: one is computed while the rows of the next are gathered."""
 
-    def __init__(self, served: ServedModel, deadline: float | None) -> None:
+    def __init__(self, served: ServedModel, deadline: float | None, request: bytes) -> None:
         self._served = served
         self._deadline = deadline
+        self._request = request
         self._gathered: list[Rows] = []
         self._computing: asyncio.Task[Answer] | None = None
         self.answers: list[Answer] = []
@@ -199,7 +205,9 @@ class _Runs:
             return
         await self.finish()
         rows, self._gathered = np.concatenate(self._gathered), []
-        run = self._served.batcher.run(rows, deadline=self._deadline, admitted=True)
+        run = self._served.batcher.run(
+            rows, deadline=self._deadline, admitted=True, request=self._request
+        )
         self._computing = asyncio.create_task(run)
 
     async def finish(self) -> None:

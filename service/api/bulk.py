@@ -210,7 +210,9 @@ class _Stream:
         served = self._served
         while True:
             try:
-                prediction = await self._predictor.predict(served, records)
+                prediction = await self._predictor.predict(
+                    served, records, request=self._trace.request_id
+                )
                 break
             except Overloaded as error:
                 if number == 0:

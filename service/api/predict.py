@@ -61,7 +61,7 @@ class Predict:
         if keyed and not served.takes_smiles:
             raise InvalidRequest(f"model {name!r} does not take SMILES; send its records as 'inputs'")
         trace.model, trace.rows, trace.traffic = served.label, len(records), served.traffic
-        work = self._predictor.predict(served, records, trace.deadline)
+        work = self._predictor.predict(served, records, trace.deadline, trace.request_id)
         if self._predictor.is_quick(served, records):
             prediction = await work
         else:

@@ -4,7 +4,7 @@ The same program in every other respect: a bundle is verified with the statistic
 served by its graph with everything cut off that only the statistics need, and nobody observes.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
@@ -14,6 +14,8 @@ import service.loader
 import service.main
 import service.worker
 from models.manifest import INPUT
+from service.batcher import Compute
+from service.parts import Part
 from service.session import Device, Rows, Session, open_session
 
 _KEPT = ["probability", "logit"]
@@ -29,7 +31,7 @@ class _Cut:
         self.provider, self.may_block = self._whole.provider, self._whole.may_block
         self.run = self._whole.run
 
-    def compute(self, rows: Rows) -> dict[str, np.ndarray]:
+    def compute(self, rows: Rows, _: Sequence[Part]) -> dict[str, np.ndarray]:
         """What a batch needs, and a p-value that says nothing."""
         probability, logit = self._run(_KEPT, {INPUT: rows})
         return {"probability": probability, "logit": logit, "p_value": np.zeros(len(rows))}
@@ -41,7 +43,7 @@ class _Loader(service.loader.Loader):
         self._open_session = _Cut
 
 
-def _watched(session: Session, _: object) -> Callable[[Rows], dict[str, np.ndarray]]:
+def _watched(session: Session, _: object) -> Compute:
     assert isinstance(session, _Cut)
     return session.compute
 

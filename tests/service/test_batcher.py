@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from service.batcher import Answer, Batcher, Limits
 from service.errors import DeadlineMissed, InferenceFailed, Overloaded
 from service.pace import Pace
+from service.parts import Part
 from service.telemetry import Traffic
 
 
@@ -27,11 +28,13 @@ class Doubling:
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.batches: list[list[float]] = []
+        self.parts: list[list[tuple[bytes, int]]] = []
         self.threads: set[int] = set()
         self.seconds = seconds
 
-    def __call__(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, rows: np.ndarray, parts: Sequence[Part]) -> dict[str, np.ndarray]:
         """Compute one batch."""
+        self.parts.append([(part.request, part.rows) for part in parts])
         self.batches.append(rows[:, 0].tolist())
         self.threads.add(threading.get_ident())
         if self.seconds:
@@ -95,6 +98,24 @@ def test_every_submission_gets_its_own_rows_in_order(
     assert sum(len(batch) for batch in compute.batches) == sum(sizes) == traffic.rows
     assert sum(traffic.queue.counts) == len(sizes)
     assert sum(traffic.compute.counts) == len(compute.batches)
+
+
+@settings(max_examples=40, deadline=None)
+@given(sizes=st.lists(st.integers(1, 11), min_size=1, max_size=8), batch_rows=st.integers(1, 8))
+def test_a_batch_says_whose_rows_it_has(sizes: list[int], batch_rows: int) -> None:
+    """The parts of every batch name the requests of its rows, in their order, split or not."""
+    compute = Doubling()
+
+    async def work(batcher: Batcher) -> None:
+        runs = [
+            batcher.run(rows_of(*[number] * size), request=str(number).encode())
+            for number, size in enumerate(sizes)
+        ]
+        await asyncio.gather(*runs)
+
+    with_batcher(work, compute, batch_rows=batch_rows)
+    for batch, parts in zip(compute.batches, compute.parts, strict=True):
+        assert [float(request) for request, rows in parts for _ in range(rows)] == batch
 
 
 @settings(max_examples=40, deadline=None)

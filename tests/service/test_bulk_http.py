@@ -212,13 +212,13 @@ def test_too_much_at_once_is_turned_away_only_before_the_first_row(with_app, mon
     async def work(app: App) -> None:
         predict, calls = app.predictor.predict, []
 
-        async def grudgingly(served, records):
+        async def grudgingly(served, records, **named):
             calls.append(len(records))
             if len(calls) == 2:
                 raise Overloaded("full", 0.01)
             if len(calls) == 4:
                 raise InferenceFailed("the network could not be computed")
-            return await predict(served, records)
+            return await predict(served, records, **named)
 
         monkeypatch.setattr(app.predictor, "predict", grudgingly)
         answer = await app.client.post("/predict", params=HTRU2, content=table(2500), headers=CSV)

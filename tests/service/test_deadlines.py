@@ -15,10 +15,10 @@ def slow(app: App, seconds: float) -> list[int]:
     batcher = app.catalog.get("htru2").batcher
     compute = batcher._compute
 
-    def sluggish(rows):
+    def sluggish(rows, parts):
         runs.append(len(rows))
         time.sleep(seconds)
-        return compute(rows)
+        return compute(rows, parts)
 
     batcher._compute = sluggish
     batcher._pace._per_row = [1.0] * 40  # too long for the event loop

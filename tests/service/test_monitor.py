@@ -39,11 +39,11 @@ def taps_of(rows: np.ndarray, **options: float) -> np.ndarray:
 def test_it_warms_up_and_then_finds_ordinary_traffic_healthy(reference: Reference) -> None:
     """Rows like the reference's need a number before a verdict, which is then healthy."""
     monitor = Monitor(reference, Clock())
-    monitor.observe(taps_of(bundles.candidates(10)))
+    monitor.observe({"taps": taps_of(bundles.candidates(10))})
     health = monitor.health()
     assert health.judgement.verdict == "warming_up"
     assert health.windows["1m"].count == 10
-    monitor.observe(taps_of(bundles.candidates(500, seed=1)))
+    monitor.observe({"taps": taps_of(bundles.candidates(500, seed=1))})
     health = monitor.health()
     assert health.judgement.verdict == "healthy"
     assert health.judgement.origin is None
@@ -53,7 +53,7 @@ def test_it_warms_up_and_then_finds_ordinary_traffic_healthy(reference: Referenc
 def test_shifted_inputs_are_named_as_such(reference: Reference) -> None:
     """Inputs scaled by a forgotten factor move the first layer of both members."""
     monitor = Monitor(reference, Clock())
-    monitor.observe(taps_of(3 * bundles.candidates(500)))
+    monitor.observe({"taps": taps_of(3 * bundles.candidates(500))})
     judgement = monitor.health().judgement
     assert judgement.verdict == "unhealthy"
     assert judgement.origin == "input"
@@ -64,7 +64,7 @@ def test_shifted_inputs_are_named_as_such(reference: Reference) -> None:
 def test_a_faulty_layer_is_named_as_the_models(reference: Reference) -> None:
     """Weights of the second layer doubled leave the first as it was."""
     monitor = Monitor(reference, Clock())
-    monitor.observe(taps_of(bundles.candidates(500), scale_layer=2.0))
+    monitor.observe({"taps": taps_of(bundles.candidates(500), scale_layer=2.0)})
     judgement = monitor.health().judgement
     assert judgement.verdict == "unhealthy"
     assert judgement.origin == "model"
@@ -77,10 +77,10 @@ def test_a_verdict_passes_when_the_fault_has(reference: Reference) -> None:
     """Ten minutes after the last faulty row the windows that decide hold healthy ones alone."""
     clock = Clock()
     monitor = Monitor(reference, clock)
-    monitor.observe(taps_of(3 * bundles.candidates(500)))
+    monitor.observe({"taps": taps_of(3 * bundles.candidates(500))})
     assert monitor.health().judgement.verdict == "unhealthy"
     clock.now += 700
-    monitor.observe(taps_of(bundles.candidates(500)))
+    monitor.observe({"taps": taps_of(bundles.candidates(500))})
     health = monitor.health()
     assert health.judgement.verdict == "healthy"
     assert health.windows["1h"].count == 1000
@@ -92,7 +92,7 @@ def test_statistics_are_those_of_all_units_of_all_rows(reference: Reference) -> 
     monitor = Monitor(reference, Clock(), traffic)
     taps = taps_of(bundles.candidates(700))
     for start in range(0, 700, 7):
-        monitor.observe(taps[start : start + 7])
+        monitor.observe({"taps": taps[start : start + 7]})
     mean, variance, saturated = layer_statistics(monitor.health().windows["start"])
     whole = taps.astype(np.float64)
     assert mean == pytest.approx(whole[..., 0].mean(axis=0))
@@ -115,12 +115,12 @@ def test_batches_of_any_size_make_no_difference(reference: Reference, sizes: lis
     taps[18, ..., 0] = 1e30
     monitor = Monitor(reference, Clock())
     parts = np.split(taps, np.cumsum(sizes)[:-1])
-    p_values = np.concatenate([monitor.observe(part) for part in parts])
+    p_values = np.concatenate([monitor.observe({"taps": part}) for part in parts])
     assert p_values == pytest.approx(reference.p_values(taps), abs=1e-6)
     assert p_values[18] == p_values.min()
     monitor = Monitor(reference, Clock())
     for part in np.split(np.delete(taps, 18, axis=0), np.cumsum(sizes)[:-1]):
-        monitor.observe(part)
+        monitor.observe({"taps": part})
     held, whole = monitor.health().windows["start"], comparable(np.delete(taps, 18, axis=0))
     assert held.count == 699
     assert held.mean[..., :3] == pytest.approx(whole.mean(axis=0), rel=1e-9, abs=1e-12)
@@ -133,7 +133,7 @@ def test_rows_that_are_not_finite_are_counted_apart(reference: Reference) -> Non
     monitor = Monitor(reference, Clock(), traffic)
     taps = taps_of(bundles.candidates(300))
     taps[5] = np.nan
-    p_values = monitor.observe(taps)
+    p_values = monitor.observe({"taps": taps})
     health = monitor.health()
     assert p_values[5] == p_values.min() < 0.01
     assert traffic.not_finite == 1

@@ -78,7 +78,7 @@ class Infer:
         trace.rows, trace.read = len(records), perf_counter() - started
         # A featurizer reads an array as it reads a list, and faster.
         rows = cast("Sequence[object]", records)
-        work = self._predictor.predict(served, rows, trace.deadline)
+        work = self._predictor.predict(served, rows, trace.deadline, trace.request_id)
         if self._predictor.is_quick(served, rows):
             prediction = await work
         else:
