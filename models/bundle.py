@@ -22,10 +22,13 @@ from models.manifest import (
     CARD_FILE,
     FIGURE_FILE,
     GOLDEN_FILE,
+    INNER_OUTPUTS,
     INPUT,
     MANIFEST_FILE,
+    MEMBER_LOGIT,
     MODEL_FILE,
     OUTPUTS,
+    SQUASHED,
     FileEntry,
     Manifest,
     parse_manifest,
@@ -125,11 +128,17 @@ def _check_graph(model: bytes, manifest: Manifest) -> None:
         "probability": [targets],
         "logit": [targets],
         "taps": [members, manifest.layers, 3],
+        SQUASHED: [manifest.features],
+        MEMBER_LOGIT: [members, targets],
     }
     if [value.name for value in graph.input] != [INPUT]:
         raise BundleRefused(f"{MODEL_FILE} is foreign: its inputs are not just {INPUT!r}")
-    if tuple(value.name for value in graph.output) != OUTPUTS:
-        raise BundleRefused(f"{MODEL_FILE} is foreign: its outputs are not {', '.join(OUTPUTS)}")
+    outputs = tuple(value.name for value in graph.output)
+    if outputs != OUTPUTS + tuple(name for name in INNER_OUTPUTS if name in outputs):
+        raise BundleRefused(
+            f"{MODEL_FILE} is foreign: its outputs are not {', '.join(OUTPUTS)},"
+            f" and maybe {', '.join(INNER_OUTPUTS)}"
+        )
     for value in [*graph.input, *graph.output]:
         shape = [dimension.dim_value for dimension in value.type.tensor_type.shape.dim][1:]
         if shape != expected[value.name]:

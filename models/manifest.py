@@ -15,13 +15,15 @@ GOLDEN_FILE = "golden.npz"
 CARD_FILE = "MODEL_CARD.md"
 FIGURE_FILE = "reliability.svg"  # optional: the card's reliability diagram
 
-#: The graph's input and outputs (shapes ``[batch, F]``; ``[batch, T]`` twice; ``[batch, members,
-#: layers, 3]``), and two inner tensors that the training module reads for evaluation: each
-#: member's uncalibrated logits, ``[batch, members, T]``, and the squashed features, ``[batch, F]``.
+#: The graph's input, ``[batch, F]``, and the outputs that clients see: ``[batch, T]`` twice,
+#: ``[batch, members, layers, 3]``.
 INPUT = "features"
 OUTPUTS = ("probability", "logit", "taps")
-MEMBER_LOGIT = "member_logit"
+#: Outputs for the service's own use, which older bundles lack: the features after the squash,
+#: ``[batch, F]``, and each member's uncalibrated logits, ``[batch, members, T]``.
 SQUASHED = "squashed"
+MEMBER_LOGIT = "member_logit"
+INNER_OUTPUTS = (SQUASHED, MEMBER_LOGIT)
 
 #: A model's name: it is a folder, a URL segment and a metric label.
 NAME_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"

@@ -9,6 +9,7 @@ import numpy as np
 
 from models.bundle import Bundle, open_bundle
 from models.errors import BundleRefused
+from models.manifest import SQUASHED
 from models.store import Repository
 from service.batcher import Batcher, Compute, Limits, Outputs, Rows
 from service.catalog import ServedModel
@@ -86,6 +87,7 @@ def _watched(session: Session, monitor: Monitor) -> Compute:
     def compute(rows: Rows, parts: Sequence[Part]) -> Outputs:
         outputs: dict[str, np.ndarray] = {**session.run(rows)}
         outputs["p_value"] = monitor.observe(outputs, parts)
+        outputs.pop(SQUASHED, None)  # as large as the request, and nobody asks for it
         return outputs
 
     return compute

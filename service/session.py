@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from models.errors import BundleRefused
-from models.manifest import INPUT, MODEL_FILE, OUTPUTS
+from models.manifest import INPUT, MODEL_FILE, OUTPUTS, SQUASHED
 from service.errors import DeviceUnavailable
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -43,6 +43,8 @@ class Session:
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._run = session.run
+        made = {output.name for output in session.get_outputs()}
+        self._outputs = (*OUTPUTS, SQUASHED) if SQUASHED in made else OUTPUTS
         self.provider: str = session.get_providers()[0]
 
     @property
@@ -51,8 +53,11 @@ class Session:
         return self.provider != CPU
 
     def run(self, rows: Rows) -> dict[str, Rows]:
-        """Compute ``probability``, ``logit`` and ``taps`` of rows of shape ``(n, F)``."""
-        return dict(zip(OUTPUTS, self._run(OUTPUTS, {INPUT: rows}), strict=True))
+        """Compute ``probability``, ``logit`` and ``taps`` of rows of shape ``(n, F)``.
+
+        Of graphs that give them, ``squashed`` too: the features as the first layer sees them.
+        """
+        return dict(zip(self._outputs, self._run(self._outputs, {INPUT: rows}), strict=True))
 
 
 def open_session(model: bytes, device: Device) -> Session:

@@ -1,4 +1,4 @@
-"""The ensemble as one ONNX graph: raw features in; probability, logit and taps out."""
+"""The ensemble as one ONNX graph: raw features in; probability, logit, taps and inner outputs out."""
 
 import logging
 import warnings
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.manifest import INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED
+from models.manifest import INNER_OUTPUTS, INPUT, OUTPUTS
 from models.selu import SATURATED_BELOW
 from training.calibrate import Platt
 from training.ensemble import Ensemble
@@ -49,7 +49,7 @@ class ServedEnsemble(nn.Module):
         self.platt: Tensor
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Return probability, logit, taps, and the inner tensors member_logit and squashed."""
+        """Return the outputs in the manifest's order: ``OUTPUTS``, then ``INNER_OUTPUTS``."""
         squashed = self.squash(features)
         activation = squashed.unsqueeze(0)
         means, squares, shares = [], [], []
@@ -70,8 +70,8 @@ class ServedEnsemble(nn.Module):
             torch.sigmoid(logit),
             logit,
             taps.transpose(0, 1),
-            member_logit,
             squashed,
+            member_logit,
         )
 
 
@@ -80,7 +80,7 @@ def export(served: ServedEnsemble, rows: Array32) -> bytes:
 
     Raises ``ExportError`` where a checker or the parity of any output fails.
     """
-    names = [*OUTPUTS, MEMBER_LOGIT, SQUASHED]
+    names = [*OUTPUTS, *INNER_OUTPUTS]
     served = served.eval()
     sample = torch.from_numpy(rows[:2])
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -108,10 +108,12 @@ def export(served: ServedEnsemble, rows: Array32) -> bytes:
 
 
 def reopened(model: bytes, outputs: tuple[str, ...]) -> onnxruntime.InferenceSession:
-    """Return a CPU session in which the graph's inner tensors ``outputs`` are outputs too."""
+    """Return a CPU session in which ``outputs``, inner tensors of an older graph, are outputs too."""
     graph = onnx.load_model_from_string(model)
+    known = {output.name for output in graph.graph.output}
     for name in outputs:
-        graph.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
+        if name not in known:
+            graph.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
     return onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
@@ -123,10 +125,7 @@ def sign(model: bytes, metadata: dict[str, str]) -> bytes:
 
 
 def _tidy(model: onnx.ModelProto) -> None:
-    """Keep the contract's outputs alone and drop the exporter's traces of source files."""
-    for output in list(model.graph.output):
-        if output.name not in OUTPUTS:
-            model.graph.output.remove(output)
+    """Drop the exporter's traces of source files."""
     del model.graph.value_info[:]
     for node in model.graph.node:
         del node.metadata_props[:]
@@ -141,8 +140,9 @@ def _check(served: ServedEnsemble, model: onnx.ModelProto, content: bytes, rows:
     with torch.no_grad():
         expected = served(torch.from_numpy(rows))
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    got = dict(zip(OUTPUTS, session.run(list(OUTPUTS), {INPUT: rows}), strict=True))
-    wanted = {name: tensor.numpy() for name, tensor in zip(OUTPUTS, expected, strict=False)}
+    names = [*OUTPUTS, *INNER_OUTPUTS]
+    got = dict(zip(names, session.run(names, {INPUT: rows}), strict=True))
+    wanted = {name: tensor.numpy() for name, tensor in zip(names, expected, strict=True)}
     # A unit on the threshold may count as saturated on one side alone: two units are let off.
     narrowest = min(weight.shape[-1] for weight in served.weights[:-1])
     share = np.abs(wanted["taps"][..., 2] - got["taps"][..., 2]).max()
@@ -152,7 +152,7 @@ def _check(served: ServedEnsemble, model: onnx.ModelProto, content: bytes, rows:
         )
     for outputs in (wanted, got):
         outputs["taps"] = outputs["taps"][..., :2]
-    for name in OUTPUTS:
+    for name in names:
         # Logits and statistics have no fixed scale: their own size is the unit, from 1 up.
         size = np.maximum(np.abs(wanted[name]), 1.0)
         error = float(np.max(np.abs(wanted[name] - got[name]) / size))

@@ -65,7 +65,7 @@ def keep_weights_outside(model: onnx.ModelProto) -> None:
     ("change", "reason"),
     [
         (keep_weights_outside, "outside itself"),
-        (lambda model: model.graph.output.pop(), "foreign: its outputs"),
+        (lambda model: model.graph.output.pop(0), "foreign: its outputs"),
         (lambda model: setattr(model.graph.input[0], "name", "other"), "foreign: its inputs"),
     ],
 )

@@ -18,11 +18,19 @@ def test_a_session_computes_what_onnxruntime_does() -> None:
     rows = bundles.candidates(5)
     session = open_session(bundles.graph(), Device(CPU))
     outputs, expected = session.run(rows), bundles.run(bundles.graph(), rows)
-    assert set(outputs) == {"probability", "logit", "taps"}
+    assert set(outputs) == {"probability", "logit", "taps", "squashed"}
+    scaled = (rows - bundles.CENTRE) / bundles.SPREAD
+    np.testing.assert_allclose(outputs["squashed"], scaled, rtol=1e-6)
     for name, array in expected.items():
         np.testing.assert_array_equal(outputs[name], array)
     assert session.provider == CPU
     assert not session.may_block
+
+
+def test_an_older_graph_gives_what_it_has() -> None:
+    """Graphs published before the inner outputs were are run for the other three."""
+    session = open_session(bundles.graph(inner=False), Device(CPU))
+    assert set(session.run(bundles.candidates(2))) == {"probability", "logit", "taps"}
 
 
 def test_a_graph_that_cannot_run_is_refused_with_the_reason() -> None:

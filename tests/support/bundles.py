@@ -24,8 +24,10 @@ from models.manifest import (
     GOLDEN_FILE,
     INPUT,
     MANIFEST_FILE,
+    MEMBER_LOGIT,
     MODEL_FILE,
     OUTPUTS,
+    SQUASHED,
     FeaturizerEntry,
     Manifest,
     Member,
@@ -106,8 +108,13 @@ MOLECULES = Kind(
 )
 
 
-def graph(seed: int = 0, scale_layer: float = 1.0, kind: Kind = CANDIDATES) -> bytes:
-    """The ONNX model; ``scale_layer`` multiplies the second layer's weights, a fault to be found."""
+def graph(
+    seed: int = 0, scale_layer: float = 1.0, kind: Kind = CANDIDATES, *, inner: bool = True
+) -> bytes:
+    """The ONNX model; ``scale_layer`` multiplies the second layer's weights, a fault to be found.
+
+    Without ``inner`` it lacks the outputs that older bundles lack.
+    """
     rng = np.random.default_rng(seed)
     centre, outputs = kind.centre(), len(kind.targets)
     tensors = {"centre": centre, "spread": kind.spread(), "low": np.float32(SATURATED_BELOW)}
@@ -116,11 +123,11 @@ def graph(seed: int = 0, scale_layer: float = 1.0, kind: Kind = CANDIDATES) -> b
         helper.make_node("IsNaN", [INPUT], ["undefined"]),
         helper.make_node("Where", ["undefined", "centre", INPUT], ["defined"]),
         helper.make_node("Sub", ["defined", "centre"], ["centred"]),
-        helper.make_node("Div", ["centred", "spread"], ["scaled"]),
+        helper.make_node("Div", ["centred", "spread"], [SQUASHED]),
     ]
     members, logits = [], []
     for member in range(MEMBERS):
-        value, size, taps = "scaled", len(centre), []
+        value, size, taps = SQUASHED, len(centre), []
         for layer, width in enumerate(WIDTHS):
             name = f"m{member}l{layer}"
             weights = rng.standard_normal((size, width)) / np.sqrt(size)
@@ -137,14 +144,18 @@ def graph(seed: int = 0, scale_layer: float = 1.0, kind: Kind = CANDIDATES) -> b
         nodes.append(helper.make_node("MatMul", [value, f"m{member}out"], [f"m{member}logit"]))
         nodes.append(helper.make_node("Concat", taps, [f"m{member}taps3"], axis=1))
         nodes.append(helper.make_node("Unsqueeze", [f"m{member}taps3", "units"], [f"m{member}taps"]))
+        nodes.append(helper.make_node("Unsqueeze", [f"m{member}logit", "units"], [f"m{member}logit3"]))
         members.append(f"m{member}taps")
         logits.append(f"m{member}logit")
     nodes += [
         helper.make_node("Concat", members, ["taps"], axis=1),
         helper.make_node("Mean", logits, ["logit"]),
         helper.make_node("Sigmoid", ["logit"], ["probability"]),
+        helper.make_node("Concat", [f"{name}3" for name in logits], [MEMBER_LOGIT], axis=1),
     ]
     shapes = {"probability": [outputs], "logit": [outputs], "taps": [MEMBERS, len(WIDTHS), 3]}
+    if inner:
+        shapes |= {SQUASHED: [len(centre)], MEMBER_LOGIT: [MEMBERS, outputs]}
     model = helper.make_model(
         helper.make_graph(
             nodes,
@@ -152,7 +163,7 @@ def graph(seed: int = 0, scale_layer: float = 1.0, kind: Kind = CANDIDATES) -> b
             [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", len(centre)])],
             [
                 helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shapes[name]])
-                for name in OUTPUTS
+                for name in shapes
             ],
             [numpy_helper.from_array(np.asarray(array), name) for name, array in tensors.items()],
         ),
