@@ -32,10 +32,17 @@ def _molecules(parameters: Mapping[str, object]) -> Featurizer:
     return MoleculeFeaturizer(parameters)
 
 
+def _tables(parameters: Mapping[str, object]) -> Featurizer:
+    from models.features.tables import TableFeaturizer
+
+    return TableFeaturizer(parameters)
+
+
 # Each kind is imported when asked for: a service of pulsars alone need not load RDKit.
 _BUILDERS: dict[str, Callable[[Mapping[str, object]], Featurizer]] = {
     "molecules-1": _molecules,
     "pulsar-1": _pulsar,
+    "tables-1": _tables,
 }
 
 

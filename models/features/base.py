@@ -47,7 +47,8 @@ class Featurizer(Protocol):
 
     ``identifier`` names the rule: where the same record would be answered otherwise, the number
     at its end grows. ``parameters`` is JSON-able, and ``create(identifier, parameters)`` builds
-    the same featurizer again. ``names`` are the F feature names, in column order.
+    the same featurizer again. ``names`` are the F feature names, in column order;
+    ``fields`` are the names of what a record holds, which need not be the same.
     """
 
     @property
@@ -57,6 +58,14 @@ class Featurizer(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """The F feature names, in column order."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of a record's values, in order; none where a record is one text, a SMILES."""
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """Those of the fields whose values are text; all others are numbers."""
 
     @property
     def parameters(self) -> dict[str, object]:

@@ -32,6 +32,8 @@ class MoleculeFeaturizer:
     """
 
     identifier = "molecules-1"
+    fields: tuple[str, ...] = ()
+    texts: frozenset[str] = frozenset()
 
     def __init__(self, parameters: Mapping[str, object]) -> None:
         """Raises ``FeaturizerError`` for parameters that are not the two above."""

@@ -99,7 +99,7 @@ class Bulk:
     ) -> None:
         trace, served = trace_of(scope), self._predictor.model(name)
         trace.model, trace.traffic = served.label, served.traffic
-        form = Form() if served.takes_smiles else Form(tuple(served.bundle.featurizer.names))
+        form = Form.of(served.bundle.featurizer)
 
         def open_both() -> tuple[Source, Parser, Writer]:
             source, parser = open_source(sent, body, form)

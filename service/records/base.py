@@ -1,9 +1,11 @@
 """What readers and writers of every kind have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from models.features import Featurizer
+from models.features.cells import category, number
 from service.errors import InvalidRequest
 
 #: The longest record, of any kind: far above what a model takes, far below what fills memory.
@@ -17,9 +19,15 @@ Result = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a model's record is: a SMILES, or values by these names."""
+    """What a model's record is: a SMILES, or values by these names, some of which are ``texts``."""
 
     names: tuple[str, ...] | None = None
+    texts: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, featurizer: Featurizer) -> "Form":
+        """What a featurizer reads."""
+        return cls(featurizer.fields, featurizer.texts) if featurizer.fields else cls()
 
     @property
     def is_smiles(self) -> bool:
@@ -158,3 +166,11 @@ class Writer(Protocol):
 
     def tail(self, problem: str = "") -> bytes:
         """What comes after the last row; ``problem`` says why it is the last, if it should not be."""
+
+
+Reader = Callable[[str], object]
+
+
+def readers(form: Form) -> tuple[Reader, ...]:
+    """How a cell of each of a form's columns is read."""
+    return tuple(category if name in form.texts else number for name in form.names or ())

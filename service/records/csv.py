@@ -18,7 +18,17 @@ from typing import BinaryIO
 import msgspec
 
 from service.errors import InvalidRequest, MalformedInput
-from service.records.base import MAX_RECORD_BYTES, Carried, Form, Layout, Piece, Raw, Result
+from service.records.base import (
+    MAX_RECORD_BYTES,
+    Carried,
+    Form,
+    Layout,
+    Piece,
+    Raw,
+    Reader,
+    Result,
+    readers,
+)
 from service.records.lines import Cutter, csv_records
 
 _MARK = b"\xef\xbb\xbf"
@@ -30,11 +40,14 @@ _TOGETHER = 64
 
 @dataclass(frozen=True, slots=True)
 class CsvParser:
-    """Understands rows under one header; ``places`` are the columns of the model's record."""
+    """Understands rows under one header; ``places`` are the columns of the model's record.
+
+    ``readers`` say how the cell of each is read; none where it is a SMILES.
+    """
 
     columns: tuple[str, ...]
     places: tuple[int, ...]
-    is_smiles: bool
+    readers: tuple[Reader, ...] = ()
 
     def parse(self, raw: Raw) -> Piece:
         """Read rows, each in its place."""
@@ -48,10 +61,11 @@ class CsvParser:
                 fault = f"the row has {len(fields)} fields, the header has {len(self.columns)}"
             if fault:
                 piece.refuse(carried, fault)
-            elif self.is_smiles:
+            elif not self.readers:
                 piece.add(carried, fields[self.places[0]])
             else:
-                piece.add(carried, [number(fields[place]) for place in self.places])
+                cells = zip(self.readers, self.places, strict=True)
+                piece.add(carried, [read(fields[place]) for read, place in cells])
         return piece
 
 
@@ -87,11 +101,11 @@ def _parser(columns: tuple[str, ...], form: Form) -> CsvParser:
             raise InvalidRequest("more than one column is named 'smiles', in one spelling or another")
         if not found:
             raise InvalidRequest(_missing(columns, ["smiles"], "molecules"))
-        return CsvParser(columns, tuple(found), is_smiles=True)
+        return CsvParser(columns, tuple(found))
     missing = [name for name in form.names if name not in columns]
     if missing:
         raise InvalidRequest(_missing(columns, missing, "records"))
-    return CsvParser(columns, tuple(columns.index(name) for name in form.names), is_smiles=False)
+    return CsvParser(columns, tuple(map(columns.index, form.names)), readers(form))
 
 
 def _missing(columns: Sequence[str], missing: list[str], what: str) -> str:
@@ -123,18 +137,6 @@ def _fields(row: bytes) -> tuple[list[str], str]:
         return next(csv.reader([text], strict=True)), fault
     except csv.Error as error:
         return [], fault or f"the row is not CSV: {error}"
-
-
-def number(text: str) -> object:
-    """A cell as a number; None where it is empty, and the text itself where it is none."""
-    if not text or text.isspace():
-        return None
-    if "_" in text:  # Python reads 1_000, nobody else does
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 class CsvWriter:

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from service.errors import InvalidRequest, MalformedInput
-from service.records.base import Carried, Form, Layout, Piece, Raw, Result
-from service.records.csv import number
+from service.records.base import Carried, Form, Layout, Piece, Raw, Reader, Result, readers
 
 try:
     import pyarrow as pa
@@ -28,7 +27,7 @@ class ParquetParser:
     """Understands record batches; ``places`` are the columns of the model's record."""
 
     places: tuple[str, ...]
-    is_smiles: bool
+    readers: tuple[Reader, ...] = ()
 
     def parse(self, raw: Raw) -> Piece:
         """Read a batch's rows, each in its place."""
@@ -36,10 +35,11 @@ class ParquetParser:
         for block in raw:
             for row in pa.ipc.open_stream(block).read_all().to_pylist():
                 values = [row[name] for name in self.places]
-                if self.is_smiles:
+                if not self.readers:
                     piece.add(row, values[0])
                 else:
-                    piece.add(row, [number(v) if isinstance(v, str) else v for v in values])
+                    pairs = zip(self.readers, values, strict=True)
+                    piece.add(row, [read(v) if isinstance(v, str) else v for read, v in pairs])
         return piece
 
 
@@ -108,7 +108,7 @@ def open_parquet(file: BinaryIO, form: Form) -> tuple[ParquetSource, ParquetPars
         if missing:
             raise InvalidRequest(f"the model needs the column {', '.join(missing)}")
         places = form.names
-    return source, ParquetParser(places, form.is_smiles)
+    return source, ParquetParser(places, readers(form))
 
 
 class ArrowWriter:

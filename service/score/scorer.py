@@ -49,9 +49,7 @@ class Model:
     @property
     def form(self) -> Form:
         """What its records are."""
-        featurizer = self.bundle.featurizer
-        is_smiles = featurizer.identifier.startswith("molecules-")
-        return Form() if is_smiles else Form(tuple(featurizer.names))
+        return Form.of(self.bundle.featurizer)
 
     def results(self, records: Sequence[Any]) -> list[dict[str, object]]:
         """One result per record, in order; a record that is there twice is computed once."""

@@ -17,7 +17,8 @@ def run(options: Options) -> list[Table]:
 
     from models.manifest import FeaturizerEntry
 
-    entry = FeaturizerEntry(identifier=_tables(), parameters={"features": _INPUTS})
+    columns = [{"name": f"x{n}", "kind": "number", "optional": False} for n in range(_INPUTS)]
+    entry = FeaturizerEntry(identifier=_tables(), parameters={"columns": columns})
     generated = np.random.default_rng(0)
 
     def rows(count: int) -> list[object]:

@@ -101,7 +101,13 @@ class Infer:
         asked = request.parse(body, header_length, interface.input_name)
         tensor = asked.tensor
         records = tensors.records_of(
-            tensor.name, tensor.datatype, tensor.shape, tensor.data, interface.columns, self._max_rows
+            tensor.name,
+            tensor.datatype,
+            tensor.shape,
+            tensor.data,
+            interface.columns,
+            self._max_rows,
+            interface.readers,
         )
         return asked, records
 

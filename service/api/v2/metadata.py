@@ -118,13 +118,14 @@ def _release() -> str:
 def _metadata(served: ServedModel) -> documents.ModelMetadata:
     interface = interface_of(served)
     shape = [-1] if interface.columns is None else [-1, interface.columns]
-    datatype = "BYTES" if interface.columns is None else "FP32"
     return documents.ModelMetadata(
         name=served.manifest.name,
         versions=[str(served.manifest.version)],
         platform=PLATFORM,
         inputs=[
-            documents.TensorMetadata(name=interface.input_name, datatype=datatype, shape=shape),
+            documents.TensorMetadata(
+                name=interface.input_name, datatype=interface.datatype, shape=shape
+            ),
         ],
         outputs=[
             documents.TensorMetadata(name=name, datatype="FP32", shape=[-1, *sizes])
@@ -151,6 +152,7 @@ def _config(served: ServedModel, max_rows: int) -> documents.ModelConfig:
         parameters={
             "provider": {"string_value": served.session.provider},
             "targets": {"string_value": ",".join(served.targets)},
+            **_columns(served),
         },
     )
 
@@ -162,4 +164,14 @@ def _config_input(interface: Interface) -> documents.ConfigTensor:
         return documents.ConfigTensor(
             name=name, data_type="TYPE_STRING", dims=[1], reshape={"shape": []}
         )
-    return documents.ConfigTensor(name=name, data_type="TYPE_FP32", dims=[interface.columns])
+    kind = "TYPE_STRING" if interface.readers else "TYPE_FP32"
+    return documents.ConfigTensor(name=name, data_type=kind, dims=[interface.columns])
+
+
+def _columns(served: ServedModel) -> dict[str, dict[str, str]]:
+    """The names of the input's columns, and where cells are text each one's kind and categories."""
+    featurizer = served.bundle.featurizer
+    if not featurizer.fields:
+        return {}
+    schema = featurizer.parameters.get("columns", [{"name": name} for name in featurizer.fields])
+    return {"columns": {"string_value": msgspec.json.encode(schema).decode()}}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from models.manifest import INPUT, OUTPUTS
 from service.catalog import Catalog, ServedModel
 from service.errors import ModelNotFound
+from service.records.base import Form, Reader, readers
 
 #: "Platforms" of the Open Inference Protocol: ONNX, by <project>_<format>.
 PLATFORM = "onnx_onnxv1"
@@ -17,12 +18,19 @@ class Interface:
     """A model's one input, and its outputs' shapes after the rows.
 
     ``columns`` is None for an input of SMILES, which is BYTES of shape ``[-1]`` or ``[-1, 1]``;
-    otherwise it is FP32 of shape ``[-1, columns]``.
+    otherwise it is FP32 of shape ``[-1, columns]``, or where the table has columns of categories
+    BYTES of that shape: each element is a cell as CSV has it, and ``readers`` say how it is read.
     """
 
     input_name: str
     columns: int | None
+    readers: tuple[Reader, ...]
     outputs: dict[str, list[int]]
+
+    @property
+    def datatype(self) -> str:
+        """The input's."""
+        return "BYTES" if self.columns is None or self.readers else "FP32"
 
 
 def interface_of(served: ServedModel) -> Interface:
@@ -32,8 +40,10 @@ def interface_of(served: ServedModel) -> Interface:
     shapes = [[targets], [targets], [len(manifest.members), manifest.layers, 3]]
     outputs = dict(zip(OUTPUTS, shapes, strict=True))
     if served.takes_smiles:
-        return Interface(_SMILES, None, outputs)
-    return Interface(INPUT, manifest.features, outputs)
+        return Interface(_SMILES, None, (), outputs)
+    form = Form.of(served.bundle.featurizer)
+    cells = readers(form) if form.texts else ()
+    return Interface(INPUT, len(form.names or ()), cells, outputs)
 
 
 def find(catalog: Catalog, name: str, version: str | None) -> ServedModel:

@@ -1,4 +1,4 @@
-"""One declared input to what a featurizer reads: an array of numbers, or a list of SMILES.
+"""One declared input to what a featurizer reads: an array of numbers, cells of text, or SMILES.
 
 Sources: "Tensor Data" of the Open Inference Protocol (JSON, flat or nested, row-major), and Triton's
 binary tensor data extension (little-endian; an element of BYTES is a 4-byte length and its bytes).
@@ -6,7 +6,7 @@ Whatever is sent, nothing but ``Problem`` is raised, and nothing is allocated by
 it is compared with what is there first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -29,13 +29,16 @@ def records_of(
     data: list[Any] | memoryview,
     columns: int | None,
     max_rows: int,
+    readers: Sequence[Callable[[str], object]] = (),
 ) -> Records:
     """Read a tensor: an array of shape ``(n, columns)``, or n strings where ``columns`` is None.
+
+    With ``readers``, one per column, the elements are cells of text, and the answer n lists of values.
 
     ``data`` is JSON's list, or the bytes of a binary tensor. Raises ``Problem`` 400, or 413 for more
     than ``max_rows`` rows.
     """
-    wanted = datatypes.BYTES if columns is None else "FP32"
+    wanted = datatypes.BYTES if columns is None or readers else "FP32"
     datatypes.check(name, datatype, wanted)
     rows = _rows(name, shape, columns)
     if rows > max_rows:
@@ -44,6 +47,16 @@ def records_of(
         if isinstance(data, memoryview):
             return _strings_of_bytes(name, data, rows)
         return _strings_of_json(name, _flat(name, shape, data), rows)
+    if readers:
+        cells = (
+            _strings_of_bytes(name, data, rows * columns)
+            if isinstance(data, memoryview)
+            else _strings_of_json(name, _flat(name, shape, data), rows * columns)
+        )
+        return [
+            [read(cell) for read, cell in zip(readers, cells[first : first + columns], strict=True)]
+            for first in range(0, len(cells), columns)
+        ]
     flat = (
         _numbers_of_bytes(name, datatype, data, rows * columns)
         if isinstance(data, memoryview)

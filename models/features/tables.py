@@ -1,0 +1,226 @@
+"""Plain tables: columns of numbers and of categories, some of which may be missing.
+
+The parameters are the table's schema, which training reads off its data:
+
+    {"columns": [{"name": "age", "kind": "number", "optional": true},
+                 {"name": "job", "kind": "category", "optional": false, "other": true,
+                  "values": ["clerk", "driver"]}]}
+
+A number is a feature as it is, NaN where it is missing: the graph imputes. A category is one feature
+per known value, 1 at its own; a missing one has a feature of its own where the column is
+``optional``, and where the column has ``other`` so has any value that is not known (training lumps
+the rare ones together there). Elsewhere a missing or unknown value is refused, for the network has
+seen no such thing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import FeaturizerError
+from models.features.base import Features, Outcome, Rejected
+from models.features.cells import category
+from models.features.rows import (
+    ACCEPTED,
+    NumberRows,
+    Records,
+    RecordShape,
+    kind,
+    listed,
+    number_fault,
+    shown,
+    to_float32,
+)
+
+#: Guards against a schema that would fill memory.
+_MOST_COLUMNS, _MOST_FEATURES = 4096, 65_536
+_LONGEST = 200
+_REFUSED = -1
+#: Whole numbers below this are told apart by a float, and have few digits.
+_WHOLE = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A column of numbers."""
+
+    name: str
+    optional: bool
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Its one feature's name."""
+        return (self.name,)
+
+
+class Category:
+    """A column of categories; ``places`` maps each value that is taken to its feature's place."""
+
+    def __init__(self, name: str, values: Sequence[str], *, optional: bool, other: bool) -> None:
+        self.name, self.optional = name, optional
+        self._values = tuple(values)
+        self.places: dict[object, int] = {value: place for place, value in enumerate(values)}
+        features = [f"{name}={value}" for value in values]
+        if optional:
+            self.places[None] = len(features)
+            features.append(f"{name} (missing)")
+        self._other = len(features) if other else _REFUSED
+        if other:
+            features.append(f"{name} (other)")
+        self.features = tuple(features)
+
+    def place(self, value: object) -> int | str:
+        """The place of the feature that is 1, or what is wrong with the value and what to do."""
+        text = _text(value)
+        if text is None and value is not None and not isinstance(value, str):
+            return f"{kind(value)}; give one of {listed(self._values)}"
+        found = self.places.get(text, self._other if text is not None else _REFUSED)
+        if found != _REFUSED:
+            return found
+        what = "missing" if text is None else f"{shown(text)}, which is not known"
+        return f"{what}; give one of {listed(self._values)}"
+
+
+def _text(value: object) -> str | None:
+    """A category as training wrote it: numbers by their digits, booleans in JSON's words."""
+    if isinstance(value, str):
+        return category(value)
+    if isinstance(value, (bool, np.bool_)):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)) and abs(value) < _WHOLE and value == int(value):
+        return str(int(value))
+    return None
+
+
+class TableFeaturizer:
+    """``tables-1``: a record is a list of values in column order, or a mapping by name.
+
+    ``parameters`` is the schema of the module's head.
+    """
+
+    identifier = "tables-1"
+
+    def __init__(self, parameters: Mapping[str, object]) -> None:
+        """Raises ``FeaturizerError`` for parameters that are no schema."""
+        self._columns = _read_columns(parameters)
+        self.parameters: dict[str, object] = {"columns": parameters["columns"]}
+        self.fields = tuple(column.name for column in self._columns)
+        self.texts = frozenset(c.name for c in self._columns if isinstance(c, Category))
+        self.names = tuple(name for column in self._columns for name in column.features)
+        optional = [column.optional for column in self._columns]
+        mixed = bool(self.texts)
+        self._shape = RecordShape(self.fields, "a record", "column", "values" if mixed else "numbers")
+        self._numbers = None if mixed else NumberRows(self._shape, optional)
+
+    def featurize(self, records: Records) -> Features:
+        """Rows of shape ``(accepted, F)``; records of numbers alone are read without a loop."""
+        if self._numbers is not None:
+            return self._numbers.read(records)
+        lists = None if isinstance(records, np.ndarray) else self._shape.together(records)
+        rows = None if lists is None else self._together(lists)
+        if rows is not None:
+            return Features(rows, [ACCEPTED] * len(rows))
+        return self._singly(records)
+
+    def _together(self, lists: Sequence[Any]) -> NDArray[np.float32] | None:
+        """Column by column; None where any value needs a closer look."""
+        rows = np.zeros((len(lists), len(self.names)), np.float32)
+        place, numbers = 0, np.arange(len(lists))
+        for column, values in zip(self._columns, zip(*lists, strict=True), strict=False):
+            if isinstance(column, Category):
+                try:
+                    places = [column.places[value] for value in values]
+                except (KeyError, TypeError):  # not known, or nothing that could be
+                    return None
+                rows[numbers, place + np.array(places, np.intp)] = 1
+            else:
+                if not set(map(type, values)) <= {float, int, type(None)}:
+                    return None
+                try:
+                    block = to_float32(np.fromiter(values, np.float64, len(values)))
+                except OverflowError:  # an int of hundreds of digits
+                    return None
+                sound = ~np.isinf(block) if column.optional else np.isfinite(block)
+                if not sound.all():
+                    return None
+                rows[:, place] = block
+            place += len(column.features)
+        return rows
+
+    def _singly(self, records: Records) -> Features:
+        """The careful path: one record after the other, each with its own verdict."""
+        rows: list[NDArray[np.float32]] = []
+        outcomes: list[Outcome] = []
+        for record in records:
+            values = self._shape.values(record)
+            row = values if isinstance(values, str) else self._row(values)
+            if isinstance(row, str):
+                outcomes.append(Rejected(row))
+            else:
+                rows.append(row)
+                outcomes.append(ACCEPTED)
+        return Features(np.array(rows, np.float32).reshape(-1, len(self.names)), outcomes)
+
+    def _row(self, values: Sequence[object]) -> NDArray[np.float32] | str:
+        row, place = np.zeros(len(self.names), np.float32), 0
+        for position, (column, value) in enumerate(zip(self._columns, values, strict=True)):
+            if isinstance(column, Category):
+                found = column.place(value)
+                if isinstance(found, str):
+                    return f"{self._shape.place(position)} is {found}"
+                row[place + found] = 1
+            else:
+                fault = number_fault(value, optional=column.optional)
+                if fault:
+                    return f"{self._shape.place(position)} is {fault}"
+                number: Any = np.nan if value is None else value
+                row[place] = number
+            place += len(column.features)
+        return row
+
+
+def _read_columns(parameters: Mapping[str, object]) -> tuple[Number | Category, ...]:
+    entries = parameters.get("columns")
+    if set(parameters) != {"columns"} or not isinstance(entries, list) or not entries:
+        raise FeaturizerError(
+            f"featurizer tables-1 takes the parameter columns, a list, got {', '.join(parameters)}"
+        )
+    if len(entries) > _MOST_COLUMNS:
+        raise FeaturizerError(f"featurizer tables-1 takes at most {_MOST_COLUMNS:,} columns")
+    columns = tuple(_read_column(number, entry) for number, entry in enumerate(entries, start=1))
+    if len({column.name for column in columns}) < len(columns):
+        raise FeaturizerError("featurizer tables-1: two columns have the same name")
+    if sum(len(column.features) for column in columns) > _MOST_FEATURES:
+        raise FeaturizerError(f"featurizer tables-1 makes at most {_MOST_FEATURES:,} features")
+    return columns
+
+
+def _read_column(number: int, entry: object) -> Number | Category:
+    """One column of a schema; raises ``FeaturizerError`` naming it."""
+    where = f"featurizer tables-1, column {number}"
+    if not isinstance(entry, Mapping):
+        raise FeaturizerError(f"{where} is {kind(entry)}, not an object")
+    name, optional, what = entry.get("name"), entry.get("optional"), entry.get("kind")
+    if not _is_word(name) or not isinstance(optional, bool):
+        raise FeaturizerError(f"{where}: name must be a text of 1 to {_LONGEST} and optional a boolean")
+    if what == "number" and set(entry) == {"name", "kind", "optional"}:
+        return Number(str(name), optional)
+    values, other = entry.get("values"), entry.get("other")
+    if what != "category" or set(entry) != {"name", "kind", "optional", "other", "values"}:
+        raise FeaturizerError(
+            f"{where}: it must have name, optional and kind 'number', or these, values and other and"
+            " kind 'category'"
+        )
+    if not isinstance(values, list) or not values or not isinstance(other, bool):
+        raise FeaturizerError(f"{where}: values must be a list of texts and other a boolean")
+    if not all(map(_is_word, values)) or len(set(values)) < len(values):
+        raise FeaturizerError(f"{where}: its values must be different texts of 1 to {_LONGEST}")
+    return Category(str(name), values, optional=optional, other=other)
+
+
+def _is_word(value: object) -> bool:
+    """Whether a name or a category is one that a cell of a table can hold."""
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST and category(value) == value
