@@ -1,10 +1,11 @@
-"""The theory of self-normalizing networks as functions: SELU, its moments, alpha dropout.
+"""The theory of self-normalizing networks as functions: SELU, its moments and Jacobian, alpha dropout.
 
 Source throughout: Klambauer, Unterthiner, Mayr, Hochreiter 2017, "Self-Normalizing Neural
 Networks" (arXiv 1706.02515). Symbols follow the paper: a layer's inputs have mean mu and variance
 nu; omega is the sum and tau the sum of squares of one unit's incoming weights.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,32 +38,60 @@ def selu_moments(
     The products exp(...) * erfc(...) of the paper overflow for large variances; both equal
     exp(-m^2 / 2v) * erfcx(...), which stays finite.
     """
-    # Here and not above: scipy costs 28 MB, and the service needs this module's constants alone.
-    from scipy.special import erf, erfc
-
     m, v = np.broadcast_arrays(np.asarray(mean, np.float64), np.asarray(variance, np.float64))
     if (v < 0).any():
         raise ValueError("selu_moments: variance must not be negative")
     certain = v == 0
-    v = np.where(certain, 1.0, v)
-    s = np.sqrt(2 * v)
-    upper = 1 + erf(m / s)  # twice the probability that Z is positive
-    gauss = _gauss(m, v)
-    density = np.sqrt(2 * v / np.pi) * gauss
-    exp_1 = _exp_erfc(m, v, 1.0)
-    exp_2 = _exp_erfc(m, v, 2.0)
-    lower = erfc(m / s)
-    first = 0.5 * LAMBDA * (m * upper + density + ALPHA * (exp_1 - lower))
-    second = (
-        0.5 * LAMBDA**2 * ((m**2 + v) * upper + m * density + ALPHA**2 * (exp_2 - 2 * exp_1 + lower))
-    )
+    parts = _parts(m, np.where(certain, 1.0, v))
+    first = LAMBDA * (parts.linear + ALPHA * parts.bend)
+    second = LAMBDA**2 * (parts.square + ALPHA**2 * parts.bend_square)
     first = np.where(certain, selu(m), first)
     second = np.where(certain, selu(m) ** 2, second)
     return np.asarray(first), np.asarray(np.maximum(second - first**2, 0.0))
 
 
-def _exp_erfc(m: NDArray[np.float64], v: NDArray[np.float64], k: float) -> NDArray[np.float64]:
-    """Return exp(k m + k^2 v / 2) * erfc((m + k v) / sqrt(2 v)) without overflow.
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Integrals over Z ~ N(m, v) that SELU's moments and their derivatives are made of.
+
+    ``linear`` = E[Z; Z > 0], ``bend`` = E[e^Z - 1; Z < 0], ``square`` and ``bend_square`` the same of
+    the squares; ``above`` = P(Z > 0), ``exp_1`` = E[e^Z; Z < 0], ``exp_2`` = E[e^2Z; Z < 0],
+    ``density`` = Z's density at 0.
+    """
+
+    linear: NDArray[np.float64]
+    bend: NDArray[np.float64]
+    square: NDArray[np.float64]
+    bend_square: NDArray[np.float64]
+    above: NDArray[np.float64]
+    exp_1: NDArray[np.float64]
+    exp_2: NDArray[np.float64]
+    density: NDArray[np.float64]
+
+
+def _parts(m: NDArray[np.float64], v: NDArray[np.float64]) -> _Parts:
+    # Here and not above: scipy costs 28 MB, and the service needs this module's constants alone.
+    from scipy.special import erfc
+
+    s = np.sqrt(2 * v)
+    gauss = _gauss(m, v)
+    above, below = 0.5 * erfc(-m / s), 0.5 * erfc(m / s)
+    spread = np.sqrt(v / (2 * np.pi)) * gauss
+    exp_1, exp_2 = _exp_below(m, v, 1.0), _exp_below(m, v, 2.0)
+    return _Parts(
+        linear=m * above + spread,
+        bend=exp_1 - below,
+        square=(m**2 + v) * above + m * spread,
+        bend_square=exp_2 - 2 * exp_1 + below,
+        above=above,
+        exp_1=exp_1,
+        exp_2=exp_2,
+        density=gauss / (s * np.sqrt(np.pi)),
+    )
+
+
+def _exp_below(m: NDArray[np.float64], v: NDArray[np.float64], k: float) -> NDArray[np.float64]:
+    """Return E[e^kZ; Z < 0] = exp(k m + k^2 v / 2) * erfc((m + k v) / sqrt(2 v)) / 2 without overflow.
 
     For a non-negative argument erfcx carries the product; for a negative one the exponent itself
     is negative (m < -k v), so the plain form is safe where erfcx would overflow.
@@ -73,7 +102,12 @@ def _exp_erfc(m: NDArray[np.float64], v: NDArray[np.float64], k: float) -> NDArr
     positive = z >= 0
     scaled = _gauss(m, v) * erfcx(np.where(positive, z, 0.0))
     plain = np.exp(np.where(positive, 0.0, k * m + k * k * v / 2)) * erfc(z)
-    return np.where(positive, scaled, plain)
+    return np.asarray(0.5 * np.where(positive, scaled, plain))
+
+
+def _gauss(m: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return exp(-m^2 / 2v); beyond 40 standard deviations it is 0 in any case."""
+    return np.exp(-np.square(np.minimum(np.abs(m) / np.sqrt(2 * v), 40.0)))
 
 
 def moment_map(
@@ -87,9 +121,71 @@ def moment_map(
     return selu_moments(np.multiply(mean, omega), np.multiply(variance, tau))
 
 
-def _gauss(m: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return exp(-m^2 / 2v); beyond 40 standard deviations it is 0 in any case."""
-    return np.exp(-np.square(np.minimum(np.abs(m) / np.sqrt(2 * v), 40.0)))
+def jacobian(
+    mean: ArrayLike, omega: ArrayLike, variance: ArrayLike, tau: ArrayLike
+) -> NDArray[np.float64]:
+    """Derivatives of g's mean and variance by mu and nu, shape ``(..., 2, 2)``, in closed form.
+
+    Row 0 is the mean's, row 1 the variance's; column 0 by mu, column 1 by nu (paper eq. 6).
+    ``variance`` and ``tau`` must be > 0: SELU's kink leaves no derivative at a certain input of 0.
+    With f = SELU, dE f(Z)/dm = E f'(Z) and dE f(Z)/dv = E f''(Z) / 2, the kink of SELU counting in
+    f'' by its jump times the density at 0.
+    """
+    arrays = [np.asarray(one, dtype=np.float64) for one in (mean, omega, variance, tau)]
+    mu, om, nu, ta = np.broadcast_arrays(*arrays)
+    m, v = np.asarray(mu * om), np.asarray(nu * ta)
+    if (v <= 0).any():
+        raise ValueError("jacobian: variance and tau must be positive")
+    parts = _parts(m, v)
+    first = LAMBDA * (parts.linear + ALPHA * parts.bend)
+    by_m = LAMBDA * (parts.above + ALPHA * parts.exp_1)
+    by_v = 0.5 * LAMBDA * ((1 - ALPHA) * parts.density + ALPHA * parts.exp_1)
+    curve = parts.exp_2 - parts.exp_1
+    second_by_m = 2 * LAMBDA**2 * (parts.linear + ALPHA**2 * curve)
+    second_by_v = LAMBDA**2 * (parts.above + ALPHA**2 * (curve + parts.exp_2))
+    rows = [
+        [om * by_m, ta * by_v],
+        [om * (second_by_m - 2 * first * by_m), ta * (second_by_v - 2 * first * by_v)],
+    ]
+    return np.asarray(np.moveaxis(np.array(rows), (0, 1), (-2, -1)))
+
+
+def iterate(
+    mean: float, variance: float, layers: int, omega: float = 0.0, tau: float = 1.0
+) -> NDArray[np.float64]:
+    """Means and variances after 0 to ``layers`` layers of equal weights, shape ``(layers + 1, 2)``."""
+    path = [(mean, variance)]
+    for _ in range(layers):
+        mapped = moment_map(path[-1][0], omega, path[-1][1], tau)
+        path.append((float(mapped[0]), float(mapped[1])))
+    return np.array(path)
+
+
+def constants_for(mean: float, variance: float) -> tuple[float, float]:
+    """Alpha and lambda that make (``mean``, ``variance``) the fixed point for omega 0 and tau 1.
+
+    (0, 1) gives ``ALPHA`` and ``LAMBDA`` (paper eq. 14), (0, 2) gives (1.97126, 1.06071). The two
+    conditions lambda * (A + alpha B) = mu and lambda^2 * (C + alpha^2 D) = nu + mu^2 leave a
+    quadratic in alpha, which for mu = 0 is alpha = -A / B. Raises ``ValueError`` where ``variance``
+    is not positive or no positive alpha and lambda exist.
+    """
+    if not (math.isfinite(mean) and 0 < variance < math.inf):
+        raise ValueError(f"constants_for: a mean and a positive variance, not ({mean}, {variance})")
+    parts = _parts(np.array(0.0), np.array(variance))
+    a, b = float(parts.linear), float(parts.bend)
+    c, d = float(parts.square), float(parts.bend_square)
+    second = variance + mean**2
+    if mean == 0:
+        candidates = [-a / b]
+    else:
+        # second * (a + alpha b)^2 = mean^2 * (c + alpha^2 d)
+        roots = np.roots([second * b**2 - mean**2 * d, 2 * second * a * b, second * a**2 - mean**2 * c])
+        candidates = [float(root.real) for root in roots if abs(root.imag) < 1e-12 * abs(root)]
+    for alpha in sorted(candidates):
+        scale = math.sqrt(second / (c + alpha**2 * d))
+        if alpha > 0 and math.isclose(scale * (a + alpha * b), mean, rel_tol=1e-6, abs_tol=1e-9):
+            return alpha, scale
+    raise ValueError(f"constants_for: no alpha > 0 makes ({mean}, {variance}) a fixed point")
 
 
 @dataclass(frozen=True, slots=True)
