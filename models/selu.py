@@ -164,10 +164,10 @@ def iterate(
 def constants_for(mean: float, variance: float) -> tuple[float, float]:
     """Alpha and lambda that make (``mean``, ``variance``) the fixed point for omega 0 and tau 1.
 
-    (0, 1) gives ``ALPHA`` and ``LAMBDA`` (paper eq. 14), (0, 2) gives (1.97126, 1.06071). The two
+    (0, 1) gives ``ALPHA`` and ``LAMBDA`` (paper eq. 14), (0, 2) gives (1.97126, 1.06071). The
     conditions lambda * (A + alpha B) = mu and lambda^2 * (C + alpha^2 D) = nu + mu^2 leave a
-    quadratic in alpha, which for mu = 0 is alpha = -A / B. Raises ``ValueError`` where ``variance``
-    is not positive or no positive alpha and lambda exist.
+    quadratic in alpha, of which one root has the sign of mu right; for mu = 0 it is -A / B. Raises
+    ``ValueError`` where ``variance`` is not positive or no positive alpha exists.
     """
     if not (math.isfinite(mean) and 0 < variance < math.inf):
         raise ValueError(f"constants_for: a mean and a positive variance, not ({mean}, {variance})")
@@ -175,16 +175,13 @@ def constants_for(mean: float, variance: float) -> tuple[float, float]:
     a, b = float(parts.linear), float(parts.bend)
     c, d = float(parts.square), float(parts.bend_square)
     second = variance + mean**2
-    if mean == 0:
-        candidates = [-a / b]
-    else:
-        # second * (a + alpha b)^2 = mean^2 * (c + alpha^2 d)
-        roots = np.roots([second * b**2 - mean**2 * d, 2 * second * a * b, second * a**2 - mean**2 * c])
-        candidates = [float(root.real) for root in roots if abs(root.imag) < 1e-12 * abs(root)]
-    for alpha in sorted(candidates):
-        scale = math.sqrt(second / (c + alpha**2 * d))
-        if alpha > 0 and math.isclose(scale * (a + alpha * b), mean, rel_tol=1e-6, abs_tol=1e-9):
-            return alpha, scale
+    ratio = mean / math.sqrt(second)
+    leading = b**2 - ratio**2 * d
+    inner = c * b**2 + d * a**2 - ratio**2 * c * d
+    if leading > 0 and inner >= 0:
+        alpha = (-a * b - ratio * math.sqrt(inner)) / leading
+        if alpha > 0:
+            return alpha, math.sqrt(second / (c + alpha**2 * d))
     raise ValueError(f"constants_for: no alpha > 0 makes ({mean}, {variance}) a fixed point")
 
 
