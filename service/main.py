@@ -7,6 +7,7 @@ import sys
 import typer
 
 from service import logs
+from service.commands.keys import keys
 from service.errors import DeviceUnavailable, SettingsError
 from service.score.command import score
 from service.settings import Settings, load_settings
@@ -15,6 +16,7 @@ _BACKLOG = 2048
 
 cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 cli.command("score")(score)
+cli.add_typer(keys, name="keys")
 
 
 @cli.callback(invoke_without_command=True)

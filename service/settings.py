@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import SettingsError
 
@@ -18,6 +18,13 @@ def _is_folder(path: Path) -> Path:
     if not path.is_dir():
         raise ValueError(f"{path} is not a folder")
     return path
+
+
+def _split(value: object) -> object:
+    """A list as it is written in a variable: by commas."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
 
 
 Count = Annotated[int, Field(ge=1)]
@@ -61,7 +68,11 @@ class Settings(BaseSettings):
     poll_seconds: Seconds = 1.0
     #: How often every model re-runs its golden rows.
     golden_seconds: Seconds = 60.0
-    #: Whether requests of the v2 protocol may load and unload models.
+    #: The hashes of the API keys; without it everything is open but what administrates.
+    api_keys_file: Path | None = None
+    #: Origins whose pages may ask this service from a browser; none by default.
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    #: Whether requests of the v2 protocol may load and unload models without an API key.
     repository_control: bool = False
     #: How long a stopping service still answers while its readiness already says no, so that
     #: whoever balances the load has seen it.

@@ -31,6 +31,7 @@ from service.door import Door, Scale, inherited
 from service.errors import DeviceUnavailable, SettingsError
 from service.featurizing import Featurizing
 from service.group import Group
+from service.keyring import KeyRing
 from service.loader import Loader
 from service.predictor import Predictor
 from service.processes import cores
@@ -69,6 +70,16 @@ def work(settings: Settings, listener: socket.socket, place: Place | None = None
     logs.flush()
 
 
+def key_ring(settings: Settings) -> KeyRing | None:
+    """The API keys, where they are asked for; raises ``SettingsError``."""
+    if settings.api_keys_file is None:
+        return None
+    try:
+        return KeyRing(settings.api_keys_file, settings.workers)
+    except SettingsError as error:
+        raise SettingsError(f"SNN_API_KEYS_FILE: {error}") from error
+
+
 def _readers(settings: Settings) -> int:
     """How many processes a worker may have for featurizing: its share of the cores."""
     if settings.featurize_processes is not None:
@@ -81,6 +92,7 @@ async def _serve(
 ) -> None:
     if device.fallback is not None and settings.device == "auto":
         _log.info("no CUDA", reason=device.fallback, provider=device.provider)
+    ring = key_ring(settings)
     catalog, telemetry = Catalog(), Telemetry()
     board = None if place is None else Board(Path(place.folder))
     group = Group(catalog, telemetry, board, 1 if place is None else place.number)
@@ -99,9 +111,11 @@ async def _serve(
         max_bytes=settings.max_bytes,
         max_stream_bytes=settings.max_stream_bytes,
         spool=settings.state / "spool",
-        control=reloader if settings.repository_control else None,
+        control=reloader if settings.repository_control or ring is not None else None,
         group=group,
         deadline_seconds=settings.deadline_seconds,
+        ring=ring,
+        origins=settings.cors_origins,
     )
     server = _Server(
         uvicorn.Config(

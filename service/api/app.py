@@ -1,5 +1,6 @@
 """Puts the routes together."""
 
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -7,11 +8,13 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api import health, metrics
+from service.api.access import Access
 from service.api.bulk import Bulk
 from service.api.documents import (
     TIMEOUT_PARAMETER,
@@ -23,6 +26,7 @@ from service.api.documents import (
     SmilesRequest,
 )
 from service.api.edge import Edge, trace_of
+from service.api.headers import page_headers
 from service.api.predict import DEFAULT_SMILES_MODEL, Predict
 from service.api.problems import Problem, problem_of, send_problem
 from service.api.v2 import repository
@@ -31,6 +35,7 @@ from service.api.v2.routes import routes as v2_routes
 from service.catalog import Catalog
 from service.errors import ServiceError
 from service.group import Group
+from service.keyring import KeyRing
 from service.predictor import Predictor
 from service.telemetry import Telemetry
 
@@ -66,8 +71,16 @@ _MODEL_PARAMETER = {
     "schema": {"type": "string", "default": DEFAULT_SMILES_MODEL},
 }
 
-#: The start page brings everything it needs with it.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+#: What a page of another origin may send, where such pages are allowed at all.
+_ALLOWED_HEADERS = (
+    "authorization", "content-type", "x-api-key", "x-request-id", "x-request-timeout-ms",
+)  # fmt: skip
+
+#: What the API's page loads, all of it from here; its starting script is in the page.
+_DOCS_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"
+    " img-src 'self' data:; connect-src 'self'"
+)
 
 
 def create_app(
@@ -82,12 +95,15 @@ def create_app(
     control: repository.Control | None = None,
     group: Group | None = None,
     deadline_seconds: float | None = None,
+    ring: KeyRing | None = None,
+    origins: Sequence[str] = (),
 ) -> ASGIApp:
     """Build the ASGI application over a catalog.
 
     ``spool`` is a folder for large bodies; ``control`` loads and unloads models by request;
     ``group`` is the workers that it speaks for, by default this one alone; ``deadline_seconds`` is how
-    long a request may wait that does not say.
+    long a request may wait that does not say; ``ring`` holds the API keys, where they are asked for;
+    ``origins`` are those whose pages may ask from a browser.
     """
     group = Group(catalog, telemetry) if group is None else group
     app = FastAPI(
@@ -118,7 +134,23 @@ def create_app(
         max_stream_bytes=max_stream_bytes,
         folder=spool,
     )
-    return Edge(infer, {("POST", "/predict"): bulk}, known, telemetry, deadline_seconds)
+    inner, direct = (infer, bulk) if ring is None else (Access(infer, ring), Access(bulk, ring))
+    edge = Edge(inner, {("POST", "/predict"): direct}, known, telemetry, deadline_seconds)
+    if not origins:
+        return edge
+    return CORSMiddleware(
+        edge,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=[
+            "authorization",
+            "content-type",
+            "x-api-key",
+            "x-request-id",
+            "x-request-timeout-ms",
+        ],
+        expose_headers=["retry-after", "x-request-id"],
+    )
 
 
 def _predict_route() -> APIRouter:
@@ -150,17 +182,19 @@ def _pages(catalog: Catalog, max_rows: int) -> APIRouter:
 
     @router.get("/", include_in_schema=False, response_class=HTMLResponse)
     async def start() -> HTMLResponse:
-        return HTMLResponse(page, headers={"content-security-policy": _POLICY})
+        return HTMLResponse(page, headers=page_headers())
 
     @router.get("/docs", include_in_schema=False, response_class=HTMLResponse)
     async def docs() -> HTMLResponse:
-        return get_swagger_ui_html(
+        page = get_swagger_ui_html(
             openapi_url="/openapi.json",
             title="SNN serving",
             swagger_js_url="/swagger/swagger-ui-bundle.js",
             swagger_css_url="/swagger/swagger-ui.css",
             swagger_favicon_url="/swagger/favicon-32x32.png",
         )
+        page.headers.update(page_headers(_DOCS_POLICY))
+        return page
 
     @router.get(
         "/metadata",

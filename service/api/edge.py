@@ -14,6 +14,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import Disconnected, Problem, problem_of, send_problem
+from service.keyring import Key
 from service.logs import get_logger, place_of
 from service.predictor import Stages
 from service.telemetry import Telemetry, Traffic
@@ -35,12 +36,15 @@ class Trace:
     """What is noted of one request on its way."""
 
     __slots__ = (
-        "deadline", "encode", "model", "read", "request_id", "rows", "stages", "status", "traffic",
+        "deadline", "encode", "key", "model", "read", "request_id", "rows", "stages", "status",
+        "traffic",
     )  # fmt: skip
 
     def __init__(self, request_id: bytes) -> None:
         self.request_id = request_id
         self.status = 0
+        #: The API key that the request came with, where keys are asked for and it is one.
+        self.key: Key | None = None
         #: The time of ``perf_counter`` after which nothing more is begun for the request.
         self.deadline: float | None = None
         self.model: str | None = None
@@ -138,6 +142,8 @@ class Edge:
             "status": trace.status,
             "seconds": round(seconds, 6),
         }
+        if trace.key is not None:
+            details["key"] = trace.key.name
         if trace.model is not None:
             details |= {"model": trace.model, "rows": trace.rows, "read": round(trace.read, 6)}
         if trace.stages is not None:

@@ -24,7 +24,7 @@ MAX_ROWS, MAX_BYTES = 1000, 100_000
 class App:
     """The application and what is behind it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, **options: object) -> None:
         self.catalog, self.telemetry = Catalog(), Telemetry()
         self.open_session = open_session
         repository = Repository(root)
@@ -32,7 +32,12 @@ class App:
         self.reloader = Reloader(self.catalog, loader, repository, 1.0, 60.0)
         self.predictor = Predictor(self.catalog, MAX_ROWS)
         self.asgi = create_app(
-            self.catalog, self.predictor, self.telemetry, max_rows=MAX_ROWS, max_bytes=MAX_BYTES
+            self.catalog,
+            self.predictor,
+            self.telemetry,
+            max_rows=MAX_ROWS,
+            max_bytes=MAX_BYTES,
+            **options,
         )
         transport = httpx.ASGITransport(self.asgi)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://test")
@@ -53,9 +58,15 @@ def with_app(tmp_path: Path) -> Callable[[Work], None]:
     """Return a function that runs a test's work with an application that serves the small htru2."""
     bundles.publish(tmp_path)
 
-    def run(work: Work, *, load: bool = True, prepare: Callable[[App], None] | None = None) -> None:
+    def run(
+        work: Work,
+        *,
+        load: bool = True,
+        prepare: Callable[[App], None] | None = None,
+        **options: object,
+    ) -> None:
         async def main() -> None:
-            app = App(tmp_path)
+            app = App(tmp_path, **options)
             if prepare is not None:
                 prepare(app)
             if load:

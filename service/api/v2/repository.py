@@ -1,8 +1,8 @@
 """The models that there are, and loading and unloading them.
 
 Source: Triton's model repository extension. Reading the index is open. Loading and unloading change
-what everybody is answered, so they are refused unless ``SNN_REPOSITORY_CONTROL`` allows them; what
-is promoted is changed by publishing, not here.
+what everybody is answered: they take an API key of scope ``admin`` where the service has keys, and are
+refused where it has none, unless ``SNN_REPOSITORY_CONTROL`` leaves them open to everybody.
 """
 
 from typing import Any, Protocol
@@ -110,8 +110,8 @@ def _allowed(control: Control | None) -> Control:
     if control is None:
         raise Problem(
             403,
-            "models are not loaded and unloaded by request here; promote a version instead,"
-            " or start the service with SNN_REPOSITORY_CONTROL=true",
+            "models are not loaded and unloaded by request here; start the service with API keys"
+            " (SNN_API_KEYS_FILE), or with SNN_REPOSITORY_CONTROL=true to let everybody do it",
         )
     return control
 

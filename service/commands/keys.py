@@ -1,0 +1,110 @@
+"""``python -m service keys``: give out, list and revoke API keys."""
+
+import fcntl
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from service.errors import SettingsError
+from service.keyring import SCOPES, Key, KeyFile, new_key, read_keys
+
+keys = typer.Typer(
+    no_args_is_help=True, help="API keys: their hashes are kept in the file SNN_API_KEYS_FILE."
+)
+
+_File = Annotated[Path, typer.Option(envvar="SNN_API_KEYS_FILE", help="The file of the keys' hashes.")]
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (SettingsError, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise typer.Exit(1) from None
+
+
+@keys.command("new")
+def new(
+    name: Annotated[str, typer.Argument(help="Who or what it is for; logs name it by this.")],
+    file: _File,
+    scope: Annotated[list[str], typer.Option(help="predict, admin or metrics; may be repeated.")],
+    days: Annotated[float | None, typer.Option(min=0, help="After how many days it expires.")] = None,
+    requests_per_second: Annotated[float | None, typer.Option(min=0.001)] = None,
+    rows_per_second: Annotated[float | None, typer.Option(min=0.001)] = None,
+) -> None:
+    """Make a key and print it, once; a running service knows it within a second."""
+    with _told():
+        scopes = tuple(known for known in SCOPES if known in scope)
+        if len(scopes) < len(set(scope)):
+            raise SettingsError(f"--scope takes {', '.join(SCOPES)}, not {', '.join(scope)}")
+        expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
+        secret, entry = new_key(name, scopes, expires, requests_per_second, rows_per_second)
+
+        def add(held: tuple[Key, ...]) -> tuple[Key, ...]:
+            if any(key.name == name for key in held):
+                raise SettingsError(
+                    f"there is a key named {name!r}; revoke it first, or give the new one another name"
+                )
+            return (*held, entry)
+
+        _change(file, add)
+    sys.stdout.write(f"{secret}\n")
+
+
+@keys.command("list")
+def list_(file: _File) -> None:
+    """List the keys: name, scopes, expiry and rates."""
+    with _told():
+        for key in read_keys(file).keys:
+            parts = [key.name, ",".join(key.scopes)]
+            parts.append("never expires" if key.expires is None else f"until {key.expires.isoformat()}")
+            if key.requests_per_second is not None:
+                parts.append(f"{key.requests_per_second:g} requests/s")
+            if key.rows_per_second is not None:
+                parts.append(f"{key.rows_per_second:g} rows/s")
+            sys.stdout.write("  ".join(parts) + "\n")
+
+
+@keys.command("revoke")
+def revoke(name: str, file: _File) -> None:
+    """Revoke the key of that name; a running service refuses it within a second."""
+
+    def remove(held: tuple[Key, ...]) -> tuple[Key, ...]:
+        kept = tuple(key for key in held if key.name != name)
+        if len(kept) == len(held):
+            raise SettingsError(f"there is no key named {name!r} in {file}")
+        return kept
+
+    with _told():
+        _change(file, remove)
+
+
+def _change(path: Path, change: Callable[[tuple[Key, ...]], tuple[Key, ...]]) -> None:
+    """Replace the file as a whole, one writer at a time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        held, mode = KeyFile(), 0o600
+        if path.exists():
+            held, mode = read_keys(path), path.stat().st_mode & 0o777
+        try:
+            # Through the reader's own rules: what is written can be read.
+            document = msgspec.to_builtins(KeyFile(change(held.keys)))
+            content = msgspec.json.format(msgspec.json.encode(msgspec.convert(document, KeyFile)))
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"that would not be a key: {error}") from error
+        staging = path.with_name(f".{path.name}.new")
+        descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with open(descriptor, "wb") as target:
+            target.write(content + b"\n")
+            target.flush()
+            os.fsync(target.fileno())
+        staging.replace(path)
