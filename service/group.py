@@ -28,7 +28,7 @@ from service.board import (
 from service.catalog import Catalog, ServedModel
 from service.logs import get_logger
 from service.monitor import Health
-from service.telemetry import Telemetry
+from service.telemetry import ALARMS, Telemetry
 from service.usage import counters, total, usage
 from service.whole import Whole, put_together
 
@@ -106,6 +106,10 @@ class Group:
         ]
         health = served.monitor.health(histories)
         return served, health, self._since(served, health)
+
+    def alarm(self, name: str, version: int, kind: str) -> None:
+        """Count that something began for which an operator is called, one of ``ALARMS``."""
+        self._telemetry.traffic(name, version).alarms[kind] += 1
 
     def take_over(self, served: ServedModel) -> None:
         """Go on with the windows of this number's last holder, if it served the same version."""
@@ -224,6 +228,8 @@ class Group:
             elif self._board.stand(change):
                 standings = self._board.standings()
         if changed:
+            if judgement.verdict in ALARMS:  # by the one worker that wrote it down
+                self.alarm(name, version, judgement.verdict)
             log = _log.info if judgement.verdict == "healthy" else _log.warning
             log("verdict", model=served.label, verdict=judgement.verdict, reason=judgement.reason)
         held = standings.get(name)

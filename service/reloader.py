@@ -322,6 +322,7 @@ class Reloader:
         except Exception as error:  # noqa: BLE001 - a session that raises is no more intact than one that errs
             _log.error("golden rows failed", model=served.label, reason=str(error))
             self._catalog.checked(name, intact=False)
+            self._group.alarm(name, served.manifest.version, "golden_rows")
             self._group.post()
             await self._mend(name, served, error)
         else:

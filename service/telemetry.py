@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 #: The same for a stage of a request, where a short one takes microseconds.
 STAGE_SECONDS = (0.00002, 0.00005, 0.0001, 0.0002, *SECONDS)
+#: What an operator is called for: the traffic's verdicts, and golden rows that were not reproduced.
+ALARMS = ("degraded", "unhealthy", "golden_rows")
 #: Rows in a batch.
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -107,6 +109,8 @@ class Traffic(msgspec.Struct):
     activations: Activations | None = None
     #: Rows whose activations were no numbers.
     not_finite: int = 0
+    #: How often each of ``ALARMS`` began.
+    alarms: dict[str, int] = msgspec.field(default_factory=lambda: defaultdict(int))
 
     def computed(self, rows: int, seconds: float) -> None:
         """Count one batch."""
@@ -131,6 +135,8 @@ class Traffic(msgspec.Struct):
             self.batches[size].merge(tally)
         self.last_batch_at = max(self.last_batch_at, other.last_batch_at)
         self.not_finite += other.not_finite
+        for kind, number in other.alarms.items():
+            self.alarms[kind] += number
         if other.activations is not None:
             own = self.activations
             self.activations = other.activations if own is None else own.plus(other.activations)

@@ -1,7 +1,9 @@
 """``GET /metrics``: everything that is counted, in Prometheus' text format."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
+import numpy as np
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, PlatformCollector
 from prometheus_client.exposition import choose_encoder
@@ -13,11 +15,14 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from service.catalog import Catalog
+from service.catalog import Catalog, ServedModel
 from service.group import Group
-from service.monitor import VERDICTS
-from service.telemetry import Histogram, Telemetry
+from service.monitor import VERDICTS, Health
+from service.telemetry import ALARMS, Histogram, Telemetry
 from service.whole import Whole
+
+#: As ``Group.health`` gives it.
+Judged = tuple[ServedModel, Health, datetime]
 
 _VERSION = ["model", "version"]
 _LAYER = [*_VERSION, "member", "layer"]
@@ -32,9 +37,15 @@ def routes(catalog: Catalog, group: Group) -> APIRouter:
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def metrics(request: Request) -> Response:
         encoder, content_type = choose_encoder(request.headers.get("accept", ""))
+        # Judged first: what that finds is counted.
+        judged = {
+            name: group.health(name)
+            for name, state in catalog.states().items()
+            if state.served is not None
+        }
         whole, registry = group.whole(), CollectorRegistry()
         registry.register(_Counted(whole.counted))
-        registry.register(_Served(catalog, group, whole))
+        registry.register(_Served(judged, whole))
         registry.register(_Process(whole))
         content = encoder(registry) + encoder(platform)
         return Response(content, media_type=None, headers={"content-type": content_type})
@@ -112,6 +123,14 @@ class _Counted(Collector):
             "snn_compute_seconds", "One batch in the network and its monitor", labels=_VERSION
         )
         batch = HistogramMetricFamily("snn_batch_rows", "Rows in one batch", labels=_VERSION)
+        alarms = CounterMetricFamily(
+            "snn_alarms",
+            "How often a verdict or a failure of golden rows began",
+            labels=[*_VERSION, "kind"],
+        )
+        not_finite = CounterMetricFamily(
+            "snn_activation_rows_not_finite", "Rows whose activations were no numbers", labels=_VERSION
+        )
         for model, version, traffic in self._telemetry.all_traffic():
             labels = [model, str(version)]
             rows.add_metric(labels, traffic.rows)
@@ -121,15 +140,17 @@ class _Counted(Collector):
             queue.add_metric(labels, *_buckets(traffic.queue))
             compute.add_metric(labels, *_buckets(traffic.compute))
             batch.add_metric(labels, *_buckets(traffic.batch_rows))
-        yield from (rows, rejected, featurize, queue, compute, batch)
+            for kind in ALARMS:  # also those that never were: an increase from nothing is not seen
+                alarms.add_metric([*labels, kind], traffic.alarms.get(kind, 0))
+            not_finite.add_metric(labels, traffic.not_finite)
+        yield from (rows, rejected, featurize, queue, compute, batch, alarms, not_finite)
 
 
 class _Served(Collector):
     """The models as they are now, and their activations."""
 
-    def __init__(self, catalog: Catalog, group: Group, whole: Whole) -> None:
-        self._catalog = catalog
-        self._group = group
+    def __init__(self, judged: dict[str, Judged], whole: Whole) -> None:
+        self._judged = judged
         self._whole = whole
 
     def collect(self) -> Iterable[Metric]:
@@ -140,12 +161,27 @@ class _Served(Collector):
         intact = GaugeMetricFamily(
             "snn_model_intact", "Whether the last golden run reproduced", labels=["model"]
         )
+        checked = GaugeMetricFamily(
+            "snn_model_checked_timestamp_seconds",
+            "When golden rows were last run, seconds since 1970",
+            labels=["model"],
+        )
         provider = GaugeMetricFamily(
             "snn_model_info", "What serves, and on what", labels=[*_VERSION, "provider"]
         )
         waiting = GaugeMetricFamily("snn_queue_rows", "Rows that wait for a run", labels=_VERSION)
         verdict = GaugeMetricFamily(
             "snn_activation_verdict", "1 for the verdict that holds", labels=[*_VERSION, "verdict"]
+        )
+        since = GaugeMetricFamily(
+            "snn_activation_verdict_timestamp_seconds",
+            "When the verdict that holds began, seconds since 1970",
+            labels=_VERSION,
+        )
+        layers = GaugeMetricFamily(
+            "snn_activation_layer_effect",
+            "The same of one layer, in the window that decides the verdict",
+            labels=_LAYER,
         )
         effect = GaugeMetricFamily(
             "snn_activation_effect",
@@ -157,22 +193,29 @@ class _Served(Collector):
             refused.add_metric([name], model.error is not None)
             if model.intact is not None:
                 intact.add_metric([name], model.intact)
+            if model.checked_at is not None:
+                checked.add_metric([name], model.checked_at.timestamp())
             if model.version is None:
                 continue
             labels = [name, str(model.version)]
             provider.add_metric([*labels, model.provider or ""], 1)
             waiting.add_metric(labels, model.waiting)
-            served = self._catalog.states()[name].served if name in self._catalog.states() else None
-            if served is None:
+            if name not in self._judged:
                 continue
+            served, health, began = self._judged[name]
             labels = [name, str(served.manifest.version)]
-            health = self._group.health(name)[1]
+            since.add_metric(labels, began.timestamp())
             for each in VERDICTS:
                 verdict.add_metric([*labels, each], each == health.judgement.verdict)
             for window, effects in health.effects.items():
                 if health.windows[window].count:
                     effect.add_metric([*labels, window], effects.largest)
-        yield from (ready, refused, intact, provider, waiting, verdict, effect)
+            deciding = health.judgement.window
+            if deciding is not None:
+                for (member, layer), size in np.ndenumerate(health.effects[deciding].by_layer):
+                    layers.add_metric([*labels, str(member), str(layer + 1)], float(size))
+        yield from (ready, refused, intact, checked, provider, waiting)
+        yield from (verdict, since, effect, layers)
         yield from self._activations()
 
     def _activations(self) -> Iterator[Metric]:

@@ -11,6 +11,7 @@ from models.store import Repository
 from service.api.app import create_app
 from service.batcher import Limits
 from service.catalog import Catalog
+from service.group import Group
 from service.loader import Loader
 from service.predictor import Predictor
 from service.reloader import Reloader
@@ -29,7 +30,8 @@ class App:
         self.open_session = open_session
         repository = Repository(root)
         loader = Loader(repository, Device(CPU), self.telemetry, Limits(), self._open)
-        self.reloader = Reloader(self.catalog, loader, repository, 1.0, 60.0)
+        group = Group(self.catalog, self.telemetry)
+        self.reloader = Reloader(self.catalog, loader, repository, 1.0, 60.0, group=group)
         self.predictor = Predictor(self.catalog, MAX_ROWS)
         self.asgi = create_app(
             self.catalog,
@@ -37,6 +39,7 @@ class App:
             self.telemetry,
             max_rows=MAX_ROWS,
             max_bytes=MAX_BYTES,
+            group=group,
             **options,
         )
         transport = httpx.ASGITransport(self.asgi)

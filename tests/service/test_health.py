@@ -1,11 +1,13 @@
 """Health, metrics, metadata, and the pages."""
 
 import re
+import time
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from models.selu import SATURATION
+from service.telemetry import ALARMS
 from tests.service.conftest import App
 from tests.support import bundles
 
@@ -126,6 +128,14 @@ def test_metrics_give_exact_moments_and_count_what_happened(with_app) -> None:
         assert value("snn_model_info", provider="CPUExecutionProvider", **of) == 1
         assert value("snn_activation_verdict", verdict="healthy", **of) == 1
         assert value("snn_activation_rows_total", **of) == 200
+        assert value("snn_activation_rows_not_finite_total", **of) == 0
+        assert value("snn_activation_verdict_timestamp_seconds", **of) == pytest.approx(
+            time.time(), abs=60
+        )
+        assert value("snn_model_checked_timestamp_seconds", model="htru2") > time.time() - 60
+        for kind in ALARMS:
+            assert value("snn_alarms_total", kind=kind, **of) == 0
+        assert value("snn_activation_layer_effect", member="0", layer="3", **of) < 0.5
         taps = bundles.run(bundles.graph(), rows)["taps"].astype(float)
         for member in range(bundles.MEMBERS):
             for layer in range(3):
@@ -136,6 +146,25 @@ def test_metrics_give_exact_moments_and_count_what_happened(with_app) -> None:
                 assert mean + SATURATION == pytest.approx(own[:, 0].mean(), abs=1e-6)
                 pooled = own[:, 1].mean() + own[:, 0].var()
                 assert square - mean**2 == pytest.approx(pooled, rel=1e-5)
+
+    with_app(work)
+
+
+def test_an_alarm_is_counted_when_it_begins(with_app) -> None:
+    """Once, however often somebody looks while it lasts; golden rows that fail count as well."""
+
+    async def work(app: App) -> None:
+        await app.predict(model="htru2", inputs=(3 * bundles.candidates(300)).tolist())
+        for _ in range(3):
+            text = (await app.client.get("/metrics")).text
+            assert 'snn_alarms_total{kind="unhealthy",model="htru2",version="1"} 1.0' in text
+            assert 'snn_alarms_total{kind="golden_rows",model="htru2",version="1"} 0.0' in text
+        served = app.catalog.get("htru2")
+        served.session.run = None  # type: ignore[method-assign]
+        await app.reloader.check("htru2")
+        text = (await app.client.get("/metrics")).text
+        assert 'snn_alarms_total{kind="golden_rows",model="htru2",version="1"} 1.0' in text
+        assert 'snn_model_intact{model="htru2"} 1.0' in text  # a reload has mended it
 
     with_app(work)
 
