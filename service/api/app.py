@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
@@ -29,6 +30,8 @@ from service.api.edge import Edge, trace_of
 from service.api.headers import page_headers
 from service.api.predict import DEFAULT_SMILES_MODEL, Predict
 from service.api.problems import Problem, problem_of, send_problem
+from service.api.stream import PATH as STREAM
+from service.api.stream import Stream
 from service.api.v2 import repository
 from service.api.v2.infer import Infer
 from service.api.v2.routes import routes as v2_routes
@@ -134,8 +137,13 @@ def create_app(
         max_stream_bytes=max_stream_bytes,
         folder=spool,
     )
-    inner, direct = (infer, bulk) if ring is None else (Access(infer, ring), Access(bulk, ring))
-    edge = Edge(inner, {("POST", "/predict"): direct}, known, telemetry, deadline_seconds)
+    stream = Stream(lambda: msgspec.json.encode(health.every_model(catalog, group)), catalog)
+    inner: ASGIApp = infer
+    direct: dict[tuple[str, str], ASGIApp] = {("POST", "/predict"): bulk, ("GET", STREAM): stream}
+    if ring is not None:
+        inner = Access(infer, ring)
+        direct = {place: Access(app, ring) for place, app in direct.items()}
+    edge = Edge(inner, direct, known, telemetry, deadline_seconds)
     if not origins:
         return edge
     return CORSMiddleware(

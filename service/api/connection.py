@@ -12,7 +12,7 @@ from typing import cast
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.api.edge import new_request_id
+from service.api.edge import TRANSPORT, new_request_id
 from service.api.gathering import GatheringTransport
 from service.logs import get_logger
 
@@ -60,6 +60,11 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         if self._unread > HEAD_BYTES and not self._refused:
             self._refuse(431, _TOO_LONG)
+
+    def on_message_begin(self) -> None:
+        """Begin to read a request, which can find the connection that it came by."""
+        super().on_message_begin()
+        self.scope[TRANSPORT] = self.transport  # type: ignore[literal-required]
 
     def on_headers_complete(self) -> None:
         """Begin with the request, unless its head was too long within a single read."""

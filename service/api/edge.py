@@ -22,6 +22,8 @@ from service.telemetry import Telemetry, Traffic
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 #: Milliseconds from its arrival after which nothing more is begun for a request.
 TIMEOUT_HEADER = b"x-request-timeout-ms"
+#: Where a request's scope has its connection's transport.
+TRANSPORT = "snn.transport"
 _CLOSED_BY_CLIENT = 499  # nginx's number: there was nobody left to be answered
 
 #: How uvloop says that a connection's transport is closed.

@@ -8,11 +8,18 @@ import msgspec
 from fastapi import APIRouter, Response
 
 from models.moments import Moments
+from service.api import stream
 from service.api.documents import ErrorAnswer, ReadyAnswer
 from service.catalog import Catalog, ServedModel
 from service.group import Group
 from service.monitor import comparable_part, layer_statistics
 from service.whole import ModelWhole, Whole, find
+
+_STREAM = (
+    "Once a second the document of `GET /health/activations`, as the data of an event whose id is when"
+    " it was computed, in milliseconds since 1970. A client that reads nothing for a while is cut off;"
+    " an event `end` says that the service is stopping."
+)
 
 
 def routes(catalog: Catalog, group: Group) -> APIRouter:
@@ -45,10 +52,17 @@ def routes(catalog: Catalog, group: Group) -> APIRouter:
 
     @router.get("/health/activations", summary="The activation health of every model")
     async def activations() -> Response:
-        whole = group.whole()
-        served = [name for name, state in catalog.states().items() if state.served is not None]
-        ready = [name for name in served if whole.models[name].ready]
-        return _json({"models": {name: _activations(group, whole, name) for name in ready}})
+        return _json(every_model(catalog, group))
+
+    @router.get(
+        stream.PATH,
+        summary="The same as server-sent events",
+        description=_STREAM,
+        response_class=Response,
+        responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    )
+    async def activations_stream() -> Response:
+        raise NotImplementedError  # the edge answers it before the router is asked
 
     @router.get(
         "/health/activations/{model}",
@@ -62,6 +76,14 @@ def routes(catalog: Catalog, group: Group) -> APIRouter:
         return _json(_activations(group, whole, model))
 
     return router
+
+
+def every_model(catalog: Catalog, group: Group) -> dict[str, Any]:
+    """The activation health of all models that can answer."""
+    whole = group.whole()
+    served = [name for name, state in catalog.states().items() if state.served is not None]
+    ready = [name for name in served if name in whole.models and whole.models[name].ready]
+    return {"models": {name: _activations(group, whole, name) for name in ready}}
 
 
 def _json(document: dict[str, Any], status: int = 200) -> Response:
