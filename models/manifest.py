@@ -92,6 +92,9 @@ class Manifest(_Strict):
     featurizer: FeaturizerEntry
     features: Annotated[int, Field(ge=1)]
     targets: Annotated[list[Target], Field(min_length=1)]
+    #: Whether the targets are classes of which every record has one: their probabilities sum to 1,
+    #: and what is called is the most probable.
+    exclusive: bool = False
     threshold_rule: str
     members: Annotated[list[Member], Field(min_length=1)]
     widths: Annotated[list[int], Field(min_length=1)]

@@ -17,18 +17,21 @@ def results_of(
     thresholds: NDArray[np.float64],
     *,
     echo: bool,
+    exclusive: bool = False,
 ) -> list[dict[str, object]]:
     """One result per record, in order; ``outputs`` has one row per accepted record.
 
-    ``echo`` repeats a record that is a string, as ``smiles``.
+    ``echo`` repeats a record that is a string, as ``smiles``. With ``exclusive`` the targets are
+    classes, and the call is the name of the most probable.
     """
-    rows: Iterator[tuple[list[float], list[bool], float]] = iter(())
+    rows: Iterator[tuple[list[float], list[bool] | int, float]] = iter(())
     if outputs:
         # float32 as the shortest decimal that is it to nine places, and calls by what is shown.
         probability = outputs["probability"].astype(np.float64).round(9)
+        called = probability.argmax(axis=1) if exclusive else probability >= thresholds
         rows = zip(
             probability.tolist(),
-            (probability >= thresholds).tolist(),
+            called.tolist(),
             outputs["p_value"].tolist(),
             strict=True,
         )
@@ -41,12 +44,14 @@ def results_of(
             result["status"] = "error"
             result["message"] = outcome.message
         else:
-            shown, called, p_value = next(rows)
+            shown, call, p_value = next(rows)
             if outcome.details:
                 result.update(outcome.details)
             if isfinite(sum(shown)):
                 result["probability"] = dict(zip(targets, shown, strict=True))
-                result["call"] = dict(zip(targets, called, strict=True))
+                result["call"] = (
+                    targets[call] if isinstance(call, int) else dict(zip(targets, call, strict=True))
+                )
                 result["p_value"] = p_value
             else:  # JSON has no NaN, and a client has no use for one
                 result["status"] = "error"

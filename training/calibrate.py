@@ -20,6 +20,9 @@ THRESHOLD_RULES: dict[ThresholdRule, str] = {
     "f1": "the probability that maximises F1, out-of-fold",
 }
 
+#: The same where targets are classes.
+CLASS_RULE = "none: the most probable class is called"
+
 
 @dataclass(frozen=True, slots=True)
 class Platt:

@@ -10,13 +10,13 @@ from pydantic import JsonValue
 from models.bundle import Bundle
 from models.features import Accepted
 from models.manifest import INPUT, MEMBER_LOGIT
-from training.calibrate import ThresholdRule, calibrate
+from training.calibrate import ThresholdRule
 from training.data import Dataset
-from training.ensemble import Watch, out_of_fold
+from training.ensemble import Watch
 from training.export import reopened
 from training.recipes import ModelRecipe
 from training.report import metrics
-from training.run import feature_rows, fit
+from training.run import calibrated, feature_rows, fit, held_out_logits
 
 _CHUNK = 1024
 
@@ -34,15 +34,20 @@ def run_graph(bundle: Bundle, rows: NDArray[np.float32], output: str) -> NDArray
 def bundle_out_of_fold(bundle: Bundle, dataset: Dataset) -> NDArray[np.float64]:
     """Return a bundle's uncalibrated logits ``(n, T)``, each by members that never saw the row."""
     logits = run_graph(bundle, feature_rows(dataset, bundle.featurizer), MEMBER_LOGIT)
-    return out_of_fold(logits, tuple(bundle.manifest.members), dataset.folds)
+    return held_out_logits(logits, tuple(bundle.manifest.members), dataset)
 
 
 def evaluate_out_of_fold(bundle: Bundle, dataset: Dataset, rule: ThresholdRule) -> dict[str, JsonValue]:
     """Metrics of a published bundle, from its graph alone, in the form of its manifest's."""
     logits = bundle_out_of_fold(bundle, dataset)
-    calibrated = calibrate(dataset.labels, logits, dataset.folds, rule)
+    found = calibrated(dataset, logits, rule)
     return metrics(
-        dataset.labels, calibrated.probability, dataset.targets, calibrated.thresholds, dataset.folds
+        dataset.labels,
+        found.probability,
+        dataset.targets,
+        found.thresholds,
+        dataset.folds,
+        exclusive=dataset.exclusive,
     )
 
 

@@ -32,9 +32,18 @@ class ServedEnsemble(nn.Module):
     and computed with as float32; onnxruntime converts them once, when a session is made.
     """
 
-    def __init__(self, squash: Squash, ensemble: Ensemble, calibration: Sequence[Platt]) -> None:
+    def __init__(
+        self,
+        squash: Squash,
+        ensemble: Ensemble,
+        calibration: Sequence[Platt],
+        *,
+        exclusive: bool = False,
+    ) -> None:
+        """With ``exclusive`` the targets are classes, whose probabilities sum to 1."""
         super().__init__()
         self.squash = squash
+        self.exclusive = exclusive
         depth = len(ensemble.networks[0].linears())
         stacks = [[network.linears()[layer] for network in ensemble.networks] for layer in range(depth)]
         stacks.append([network.head for network in ensemble.networks])
@@ -67,7 +76,7 @@ class ServedEnsemble(nn.Module):
         member_logit = (activation @ self.weights[-1].float() + self.biases[-1]).transpose(0, 1)
         logit = member_logit.mean(dim=1) * self.platt[:, 0] + self.platt[:, 1]
         return (
-            torch.sigmoid(logit),
+            torch.softmax(logit, dim=-1) if self.exclusive else torch.sigmoid(logit),
             logit,
             taps.transpose(0, 1),
             squashed,

@@ -20,7 +20,7 @@ from models.manifest import (
     Target,
 )
 from models.store import Repository
-from training.calibrate import THRESHOLD_RULES
+from training.calibrate import CLASS_RULE, THRESHOLD_RULES
 from training.card import model_card, reliability_svg
 from training.errors import ExportError
 from training.export import reopened, sign
@@ -51,7 +51,7 @@ def publish(trained: Trained, repository: Repository) -> int:
         )
         content = {
             MODEL_FILE: model,
-            GOLDEN_FILE: _golden(model, featurizer).to_bytes(),
+            GOLDEN_FILE: _golden(model, featurizer, dataset.golden).to_bytes(),
             FIGURE_FILE: reliability_svg(
                 dataset.labels, trained.calibration.probability, dataset.targets
             ),
@@ -90,7 +90,10 @@ def _manifest(
                 dataset.targets, trained.calibration.thresholds, trained.calibration.maps, strict=True
             )
         ],
-        threshold_rule=THRESHOLD_RULES[trained.recipe.threshold_rule],
+        exclusive=dataset.exclusive,
+        threshold_rule=CLASS_RULE
+        if dataset.exclusive
+        else THRESHOLD_RULES[trained.recipe.threshold_rule],
         members=list(trained.ensemble.members),
         widths=list(layer_widths(network.shape, network.units, network.layers, len(dataset.targets))),
         reference=trained.reference,
@@ -100,8 +103,8 @@ def _manifest(
     )
 
 
-def _golden(model: bytes, entry: FeaturizerEntry) -> Golden:
-    records = golden_records(entry)
+def _golden(model: bytes, entry: FeaturizerEntry, constructed: tuple[object, ...]) -> Golden:
+    records = constructed or golden_records(entry)
     rows = features.create(entry.identifier, entry.parameters).featurize(records).rows
     if len(rows) != len(records):
         raise ExportError("the featurizer refused a golden record, which it must not")

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from training.calibrate import calibration_slope
+from training.classes import class_metrics
 from training.metrics import (
     average_precision,
     bootstrap,
@@ -24,8 +25,13 @@ def metrics(
     targets: tuple[str, ...],
     thresholds: Array,
     folds: NDArray[np.integer] | None = None,
+    *,
+    exclusive: bool = False,
 ) -> dict[str, JsonValue]:
     """Return the metrics of probabilities ``(n, T)``: for all targets together, and for each.
+
+    Of classes, which are ``exclusive``, also accuracy and log-loss of all together; what is called of
+    each is the most probable then.
 
     Spread: a bootstrap over rows, and where ``folds`` are given the standard deviation over them.
     The base rate's log-loss and Brier score stand beside the model's.
@@ -42,20 +48,30 @@ def metrics(
         ]
         overall["mean_auc_by_fold"] = [float(value) for value in by_fold]
         overall["mean_auc_sd_over_folds"] = float(np.std(by_fold, ddof=1))
+    calls = probability
+    if exclusive:
+        overall |= class_metrics(labels, probability, folds)
+        calls = np.eye(len(targets))[probability.argmax(axis=1)]
     by_target: dict[str, JsonValue] = {
-        target: _target_metrics(labels[:, column], probability[:, column], thresholds[column], folds)
+        target: _target_metrics(
+            labels[:, column], probability[:, column], calls[:, column], thresholds[column], folds
+        )
         for column, target in enumerate(targets)
     }
     return {"overall": overall, "targets": by_target}
 
 
 def _target_metrics(
-    labels: Array, probability: Array, threshold: float, folds: NDArray[np.integer] | None
+    labels: Array,
+    probability: Array,
+    called: Array,
+    threshold: float,
+    folds: NDArray[np.integer] | None,
 ) -> dict[str, JsonValue]:
     known = ~np.isnan(labels)
     y, p = labels[known], probability[known]
     base = np.full(len(y), float(np.mean(y)))
-    calls = confusion(y, p, threshold)
+    calls = confusion(y, called[known], threshold)
     document: dict[str, JsonValue] = {
         "measured": len(y),
         "positive": int(y.sum()),

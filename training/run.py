@@ -5,17 +5,20 @@ import json
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 from pydantic import JsonValue
+from scipy.special import log_softmax
 
 from models.features import Featurizer
+from models.manifest import Member
 from models.reference import MemberReference, fit_member
-from training.calibrate import Calibration, calibrate
+from training.calibrate import Calibration, ThresholdRule, calibrate
+from training.classes import calibrate_classes
 from training.data import Dataset, featurizer_for
 from training.ensemble import Ensemble, Watch, fit_ensemble, out_of_fold
 from training.errors import DataError
@@ -88,14 +91,14 @@ def fit(
         rows,
         dataset.labels,
         dataset.folds,
-        recipe.network,
+        replace(recipe.network, exclusive=dataset.exclusive),
         rounds=rounds,
         seed=seed,
         watch=watch,
     )
     ensemble = trained.rounds(0, recipe.served)
-    logits = out_of_fold(ensemble.member_logits(rows), ensemble.members, dataset.folds)
-    calibration = calibrate(dataset.labels, logits, dataset.folds, recipe.threshold_rule)
+    logits = held_out_logits(ensemble.member_logits(rows), ensemble.members, dataset)
+    calibration = calibrated(dataset, logits, recipe.threshold_rule)
     return Fitted(featurizer, raw, squash, rows, trained, ensemble, logits, calibration)
 
 
@@ -113,6 +116,7 @@ def train_model(
         dataset.targets,
         calibration.thresholds,
         dataset.folds,
+        exclusive=dataset.exclusive,
     )
     figures["mean_auc_by_seed"] = _by_seed(dataset, fitted.rounds, fitted.rows, recipe.rounds)
     reference = [
@@ -120,7 +124,7 @@ def train_model(
         for number, member in enumerate(ensemble.members)
     ]
     say("exporting to ONNX and comparing with torch")
-    served = ServedEnsemble(fitted.squash, ensemble, calibration.maps)
+    served = ServedEnsemble(fitted.squash, ensemble, calibration.maps, exclusive=dataset.exclusive)
     return Trained(
         dataset,
         recipe,
@@ -145,6 +149,24 @@ def _check_labels(dataset: Dataset) -> None:
                     raise DataError(f"{dataset.name}: {target} has no {kind} row outside fold {fold}")
 
 
+def held_out_logits(
+    member_logits: NDArray[np.floating], members: tuple[Member, ...], dataset: Dataset
+) -> NDArray[np.float64]:
+    """Uncalibrated logits ``(n, T)``, each by members that never saw the row.
+
+    Of classes they are log-probabilities, so that a column's order over rows has a meaning.
+    """
+    logits = out_of_fold(member_logits, members, dataset.folds)
+    return log_softmax(logits, axis=1) if dataset.exclusive else logits
+
+
+def calibrated(dataset: Dataset, logits: NDArray[np.floating], rule: ThresholdRule) -> Calibration:
+    """Calibrate out-of-fold logits as the data set's kind of target needs it."""
+    if dataset.exclusive:
+        return calibrate_classes(dataset.labels, logits, dataset.folds)
+    return calibrate(dataset.labels, logits, dataset.folds, rule)
+
+
 def feature_rows(dataset: Dataset, featurizer: Featurizer) -> NDArray[np.float32]:
     """Featurize a whole data set; a record that the featurizer refuses is an error here."""
     made = featurizer.featurize(dataset.records)
@@ -158,7 +180,7 @@ def _by_seed(dataset: Dataset, trained: Ensemble, rows: NDArray[np.float32], rou
     """Out-of-fold mean AUC of each training round alone: the spread that seeds make."""
     singles = [trained.rounds(number, number + 1) for number in range(rounds)]
     return [
-        mean_auc(dataset.labels, out_of_fold(one.member_logits(rows), one.members, dataset.folds))
+        mean_auc(dataset.labels, held_out_logits(one.member_logits(rows), one.members, dataset))
         for one in singles
     ]
 
@@ -173,6 +195,7 @@ def _provenance(
     document: dict[str, JsonValue] = {
         "configuration": recipe.configuration(),
         "data": dict(dataset.sources),
+        **({"table": dataset.table} if dataset.table else {}),
         "fold_rule": "first 8 bytes of sha256 of the row's key, modulo 5",
         "libraries": libraries,
     }

@@ -18,7 +18,10 @@ Array32 = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The hyperparameters of one network and its training."""
+    """The hyperparameters of one network and its training.
+
+    ``exclusive`` is the data's to say: targets are classes, learned by softmax.
+    """
 
     shape: Shape = "rectangular"
     units: int = 64
@@ -30,6 +33,7 @@ class Recipe:
     weight_decay: float = 1e-2
     batch_size: int = 256
     epochs: int = 20
+    exclusive: bool = False
 
     def build(self, features: int, targets: int) -> SelfNormalizingNetwork:
         """Return a freshly initialised network."""
@@ -53,6 +57,11 @@ def masked_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return nn.functional.binary_cross_entropy_with_logits(logits[measured], labels[measured])
 
 
+def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of classes, which are 1 in one column of every row of the labels."""
+    return nn.functional.cross_entropy(logits, labels)
+
+
 def train(
     rows: Array32,
     labels: Array32,
@@ -69,6 +78,7 @@ def train(
     torch.manual_seed(seed)
     x, y = torch.from_numpy(rows), torch.from_numpy(labels)
     network = recipe.build(x.shape[1], y.shape[1])
+    loss_of = class_loss if recipe.exclusive else masked_loss
     optimizer = _optimizer(network, recipe)
     steps = recipe.epochs * math.ceil(len(x) / recipe.batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -76,7 +86,7 @@ def train(
         network.train()
         losses = []
         for batch in torch.randperm(len(x)).split(recipe.batch_size):
-            loss = masked_loss(network(x[batch]), y[batch])
+            loss = loss_of(network(x[batch]), y[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -105,7 +105,14 @@ class Bulk:
             source, parser = open_source(sent, body, form)
             columns = source.columns() if wanted == "csv" else ()
             version = str(served.manifest.version)
-            layout = Layout(served.manifest.name, version, served.targets, form.is_smiles, columns)
+            layout = Layout(
+                served.manifest.name,
+                version,
+                served.targets,
+                form.is_smiles,
+                columns,
+                exclusive=served.manifest.exclusive,
+            )
             return source, parser, writer(wanted, layout)
 
         source, parser, to = await asyncio.to_thread(open_both)
@@ -233,6 +240,7 @@ class _Stream:
             served.targets,
             served.thresholds,
             echo=served.takes_smiles,
+            exclusive=served.manifest.exclusive,
         )
 
 

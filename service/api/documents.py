@@ -40,15 +40,16 @@ class NamedCandidate(BaseModel):
     dm_kurtosis: float
 
 
+Value = float | str | bool | None
 Candidate = Annotated[list[float], Field(min_length=8, max_length=8)]
 
 
 class InputsRequest(BaseModel):
-    """Records for any model: SMILES, or pulsar candidates as eight numbers or by name."""
+    """Records for any model: SMILES, pulsar candidates, or rows of a table, by position or by name."""
 
     model: Annotated[str, Field(examples=["htru2"])]
     inputs: Annotated[
-        list[Candidate | NamedCandidate | str],
+        list[Candidate | NamedCandidate | str | list[Value] | dict[str, Value]],
         Field(
             min_length=1,
             examples=[[[99.4, 41.6, 1.55, 4.1, 27.6, 61.7, 2.2, 3.7]]],
@@ -61,7 +62,10 @@ class OkResult(BaseModel):
 
     status: Literal["ok"]
     probability: Probabilities
-    call: Annotated[dict[str, bool], Field(description="Whether it reaches the target's threshold.")]
+    call: Annotated[
+        dict[str, bool] | str,
+        Field(description="Whether each target's threshold is reached; of classes the most probable."),
+    ]
     p_value: Annotated[
         float,
         Field(description="Share of training-like records whose activations are as unusual as these."),

@@ -162,4 +162,5 @@ def _results(prediction: Prediction, records: list[Any]) -> list[dict[str, objec
         served.targets,
         served.thresholds,
         echo=served.takes_smiles,
+        exclusive=served.manifest.exclusive,
     )

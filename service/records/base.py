@@ -108,6 +108,13 @@ class Layout:
     is_smiles: bool
     columns: tuple[str, ...] = ()
     schema: bytes = b""
+    #: Whether the targets are classes, one of which is called.
+    exclusive: bool = False
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """Columns of what is called: the class's name, or a boolean for each target."""
+        return ("call",) if self.exclusive else tuple(f"call_{target}" for target in self.targets)
 
     @property
     def details(self) -> tuple[str, ...]:
@@ -120,7 +127,7 @@ class Layout:
         return (
             *self.details,
             *(f"probability_{target}" for target in self.targets),
-            *(f"call_{target}" for target in self.targets),
+            *self.calls,
             "p_value",
             "error",
         )
@@ -141,12 +148,11 @@ class Layout:
         if result["status"] == "ok":
             probability, call = result["probability"], result["call"]
             assert isinstance(probability, dict)
-            assert isinstance(call, dict)
             cells += probability.values()
-            cells += call.values()
+            cells += call.values() if isinstance(call, dict) else (call,)
             cells += (result["p_value"], None)
         else:
-            cells += [None] * (2 * len(self.targets) + 1)
+            cells += [None] * (len(self.targets) + len(self.calls) + 1)
             cells.append(result["message"])
         return cells
 

@@ -127,7 +127,7 @@ class ArrowWriter:
             *((name, self._kinds.get(name, pa.string())) for name in layout.columns),
             *((name, pa.string()) for name in layout.details),
             *((f"probability_{target}", pa.float64()) for target in layout.targets),
-            *((f"call_{target}", pa.bool_()) for target in layout.targets),
+            *((name, pa.string() if layout.exclusive else pa.bool_()) for name in layout.calls),
             ("p_value", pa.float64()),
             ("error", pa.string()),
         ]

@@ -74,7 +74,15 @@ def score_file(request: Request, repository: Repository, device: Device, report:
         source, parser = open_source(kind, file, form)
         columns = source.columns() if to != "ndjson" else ()
         targets = tuple(manifest.target_names)
-        layout = Layout(manifest.name, str(version), targets, form.is_smiles, columns, source.schema)
+        layout = Layout(
+            manifest.name,
+            str(version),
+            targets,
+            form.is_smiles,
+            columns,
+            source.schema,
+            exclusive=manifest.exclusive,
+        )
         head = writer(to, layout).head()
         piece = _MOLECULES if form.is_smiles else _NUMBERS
         run = {

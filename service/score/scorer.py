@@ -66,7 +66,15 @@ class Model:
         manifest = self.bundle.manifest
         thresholds = np.array([target.threshold for target in manifest.targets])
         targets = manifest.target_names
-        return results_of(records, outcomes, outputs, targets, thresholds, echo=form.is_smiles)
+        return results_of(
+            records,
+            outcomes,
+            outputs,
+            targets,
+            thresholds,
+            echo=form.is_smiles,
+            exclusive=manifest.exclusive,
+        )
 
     def _run(self, rows: NDArray[np.float32]) -> dict[str, NDArray[np.floating]]:
         parts = [self.session.run(rows[start : start + _BATCH]) for start in range(0, len(rows), _BATCH)]

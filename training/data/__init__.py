@@ -16,6 +16,6 @@ def featurizer_for(dataset: Dataset) -> Featurizer:
     For molecules these are the fragments to count, chosen among the data set's own parents.
     """
     if dataset.featurizer != "molecules-1":
-        return create(dataset.featurizer, {})
+        return create(dataset.featurizer, dataset.parameters)
     fragments = choose_fragments(str(record) for record in dataset.records)
     return create(dataset.featurizer, {"radius": RADIUS, "fragments": fragments})

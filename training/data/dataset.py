@@ -1,10 +1,11 @@
 """The one shape in which every data set reaches the trainer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,10 @@ class Dataset:
     ``records`` are n raw records, as the featurizer named ``featurizer`` takes them.
     ``labels`` has shape ``(n, T)``: 0, 1, or NaN where nothing was measured; ``targets`` names
     its columns. ``folds`` has shape ``(n,)``, values 0 to 4, a function of the record alone.
-    ``in_leaderboard`` marks, where there is such a set, the rows that occur in it.
+    ``exclusive`` says that every row has exactly one of the targets, which are classes then.
+    ``parameters`` are the featurizer's, where they come with the data, and ``golden`` constructed
+    records, for data of which no others are known. ``table`` says how a table was read, for whoever
+    reads the next one. ``in_leaderboard`` marks, where there is such a set, the rows that occur in it.
     ``sources`` maps each file read to its sha256; ``summary`` holds counts for the model card.
     """
 
@@ -27,6 +31,10 @@ class Dataset:
     in_leaderboard: NDArray[np.bool_] | None
     sources: dict[str, str]
     summary: dict[str, object]
+    exclusive: bool = False
+    parameters: dict[str, object] = field(default_factory=dict)
+    golden: tuple[object, ...] = ()
+    table: dict[str, JsonValue] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """The number of rows n."""

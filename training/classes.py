@@ -1,0 +1,80 @@
+"""Targets that are classes, of which every row has exactly one: calibration and metrics."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+
+from training.calibrate import Calibration, Platt
+from training.errors import TrainingError
+
+Array = NDArray[np.floating]
+
+#: Rows of each class that were neither seen nor not: what keeps a rare class's bias finite.
+_PRIOR_ROWS = 1.0
+
+
+def fit_classes(labels: Array, logits: Array) -> tuple[float, NDArray[np.float64]]:
+    """One slope and a bias per class, by maximum likelihood of one-hot labels ``(n, T)``.
+
+    probability = softmax(slope * logits + bias). Source: Guo et al. 2017 (arXiv 1706.04599), section
+    4.2, temperature scaling, with the biases of their vector scaling: one slope for all classes keeps
+    rare ones from a slope of their own. Raises ``TrainingError`` where logits fall as labels rise.
+    """
+    rows, classes = labels.shape
+    counts = labels.sum(axis=0) + _PRIOR_ROWS
+
+    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        slope, bias = parameters[0], parameters[1:]
+        z = slope * logits + bias
+        log = log_softmax(z, axis=1)
+        # Biases are free up to a constant, which the small penalty settles.
+        value = -np.sum(labels * log) / rows + np.sum(bias**2 / counts) / rows
+        error = (np.exp(log) - labels) / rows
+        gradient = np.concatenate(
+            [[np.sum(error * logits)], error.sum(axis=0) + 2 * bias / counts / rows]
+        )
+        return float(value), gradient
+
+    start = np.zeros(classes + 1)
+    start[0] = 1.0
+    found = minimize(loss, start, jac=True, method="L-BFGS-B").x
+    if not found[0] > 0:
+        raise TrainingError("calibration found logits that fall where labels rise: nothing was learned")
+    return float(found[0]), np.asarray(found[1:], dtype=np.float64)
+
+
+def calibrate_classes(labels: Array, logits: Array, folds: NDArray[np.integer]) -> Calibration:
+    """Calibrate classes from out-of-fold logits ``(n, T)``; each fold's rows by the other folds.
+
+    The maps hold the common slope and each class's bias. No threshold plays a part in what is called.
+    """
+    slope, bias = fit_classes(labels, logits)
+    probability = np.empty(logits.shape)
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        own_slope, own_bias = fit_classes(labels[~held_out], logits[~held_out])
+        probability[held_out] = softmax(own_slope * logits[held_out] + own_bias, axis=1)
+    maps = tuple(Platt(slope, float(intercept)) for intercept in bias)
+    return Calibration(maps, np.full(labels.shape[1], 0.5), probability)
+
+
+def class_metrics(
+    labels: Array, probability: Array, folds: NDArray[np.integer] | None
+) -> dict[str, JsonValue]:
+    """Accuracy and log-loss in nats of probabilities ``(n, T)``, beside those of the base rates."""
+    truth = labels.argmax(axis=1)
+    hits = probability.argmax(axis=1) == truth
+    own = probability[np.arange(len(truth)), truth]
+    rates = labels.mean(axis=0)
+    document: dict[str, JsonValue] = {
+        "accuracy": float(hits.mean()),
+        "accuracy_base_rate": float(rates.max()),
+        "accuracy_standard_error": float(hits.std() / np.sqrt(len(hits))),
+        "class_log_loss": float(-np.log(np.maximum(own, 1e-7)).mean()),
+        "class_log_loss_base_rate": float(-np.sum(rates * np.log(np.maximum(rates, 1e-7)))),
+    }
+    if folds is not None:
+        document["accuracy_by_fold"] = [float(hits[folds == fold].mean()) for fold in np.unique(folds)]
+    return document
