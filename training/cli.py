@@ -74,6 +74,14 @@ def benchmark(
 
 
 @app.command()
+def theory() -> None:
+    """Prove the paper's theorems 1 to 3 by ball arithmetic; fails where a bound is not certified."""
+    from training.commands import prove_theorems
+
+    prove_theorems(console)
+
+
+@app.command()
 def versions(model: Model, models: Models = _DEFAULT_MODELS) -> None:
     """List MODEL's published versions, the champion marked."""
     repository = Repository(models)

@@ -167,3 +167,15 @@ def run_benchmark(console: Console, name: str, repository: Repository, seeds: in
         raise TrainingError(f"no benchmark is named {name!r}; there are {', '.join(BENCHMARKS)}")
     log = Console(stderr=True, highlight=False)
     console.print(BENCHMARKS[name](repository, seeds, log.print), highlight=False, soft_wrap=True)
+
+
+def prove_theorems(console: Console) -> None:
+    """Print what is certified of the paper's theorems; an error where a bound is not."""
+    # Here and not above: proving wants python-flint, which training does not.
+    from training.theory.report import prove
+
+    log = Console(stderr=True, highlight=False)
+    table, certified = prove(log.print)
+    console.print(table, highlight=False, soft_wrap=True, markup=False)
+    if not certified:
+        raise TrainingError("a bound was not certified: see the table's last column")
