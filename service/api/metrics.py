@@ -30,8 +30,7 @@ _LAYER = [*_VERSION, "member", "layer"]
 
 def routes(catalog: Catalog, group: Group) -> APIRouter:
     """The metrics route over what all workers have counted."""
-    platform = CollectorRegistry()
-    PlatformCollector(registry=platform)
+    platform = PlatformCollector(registry=None)
     router = APIRouter(tags=["metrics"])
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
@@ -47,8 +46,8 @@ def routes(catalog: Catalog, group: Group) -> APIRouter:
         registry.register(_Counted(whole.counted))
         registry.register(_Served(judged, whole))
         registry.register(_Process(whole))
-        content = encoder(registry) + encoder(platform)
-        return Response(content, media_type=None, headers={"content-type": content_type})
+        registry.register(platform)
+        return Response(encoder(registry), media_type=None, headers={"content-type": content_type})
 
     return router
 

@@ -4,6 +4,7 @@ import re
 import time
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from models.selu import SATURATION
@@ -146,6 +147,21 @@ def test_metrics_give_exact_moments_and_count_what_happened(with_app) -> None:
                 assert mean + SATURATION == pytest.approx(own[:, 0].mean(), abs=1e-6)
                 pooled = own[:, 1].mean() + own[:, 0].var()
                 assert square - mean**2 == pytest.approx(pooled, rel=1e-5)
+
+    with_app(work)
+
+
+def test_metrics_are_also_openmetrics(with_app) -> None:
+    """What Prometheus asks for by itself is one document with one end, and says the same."""
+
+    async def work(app: App) -> None:
+        await app.predict(model="htru2", inputs=bundles.candidates(300).tolist())
+        accept = {"accept": "application/openmetrics-text; version=1.0.0"}
+        answer = await app.client.get("/metrics", headers=accept)
+        assert answer.headers["content-type"].startswith("application/openmetrics-text")
+        names = {family.name for family in openmetrics(answer.text)}
+        plain = text_string_to_metric_families((await app.client.get("/metrics")).text)
+        assert names == {family.name.removesuffix("_total") for family in plain}
 
     with_app(work)
 
