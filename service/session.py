@@ -120,6 +120,8 @@ def _create(model: bytes, provider: str) -> onnxruntime.InferenceSession:
     # Batches are small: a second thread costs more in hand-over than it computes, and the cores
     # are the workers' to share.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    # Nodes in the file's order: a layer's statistics while the processor's cache still has its units.
+    options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     options.log_severity_level = _FATAL
     providers = [CPU] if provider == CPU else [provider, CPU]
     # enable_fallback=0: an exception instead of another session on the CPU and a print.

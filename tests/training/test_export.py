@@ -1,0 +1,116 @@
+"""The graph written by hand gives what torch gives, whatever the shape of the ensemble."""
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from models.manifest import INPUT, Member
+from training.calibrate import Platt
+from training.ensemble import Ensemble
+from training.errors import ExportError
+from training.export import ServedEnsemble, export
+from training.network import SelfNormalizingNetwork
+from training.squash import Squash
+
+NAMES = ["probability", "logit", "taps", "squashed", "member_logit"]
+
+
+def table(features: int) -> np.ndarray:
+    """Squashing with powers of every kind: fitted ones, the logarithm on either side, the identity."""
+    powers = np.resize([0.0, 2.0, 1.0, -1.5, 0.4, 2.7], features)
+    rng = np.random.default_rng(1)
+    spread = rng.uniform(0.5, 3, features)
+    limit, weight = np.resize([1.0, 4.0], features), np.resize([1.0, 0.4, 0.0], features)
+    return np.stack(
+        [rng.normal(size=features), powers, rng.normal(size=features), spread, limit, weight]
+    )
+
+
+def ensemble(members: int, widths: tuple[int, ...], targets: int, features: int = 9) -> ServedEnsemble:
+    """Random networks whose biases are not zero."""
+    torch.manual_seed(3)
+    networks = []
+    for _ in range(members):
+        network = SelfNormalizingNetwork(features, widths, targets).eval()
+        for linear in (*network.linears(), network.head):
+            torch.nn.init.normal_(linear.bias, std=0.3)
+        networks.append(network)
+    named = tuple(Member(fold=number, seed=number) for number in range(members))
+    calibration = [Platt(1.0 + number / 7, -0.2 * number) for number in range(targets)]
+    squash = Squash(table(features).astype(np.float32))
+    return ServedEnsemble(squash, Ensemble(named, tuple(networks)), calibration)
+
+
+def raw(rows: int, features: int = 9) -> np.ndarray:
+    """Raw features of every size, some of them undefined."""
+    rng = np.random.default_rng(5)
+    made = rng.normal(size=(rows, features)) * 10.0 ** rng.integers(-3, 5, (rows, features))
+    made[rng.random(made.shape) < 0.05] = np.nan
+    return made.astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("members", "widths", "targets"),
+    [(1, (16, 16), 1), (3, (24, 16, 8), 2), (2, (256, 300), 12), (1, (5,), 3), (4, (7,), 1)],
+)
+def test_the_graph_gives_what_torch_gives(members: int, widths: tuple[int, ...], targets: int) -> None:
+    """Every output, for one row and for many; the statistics are those of torch's ``tap``."""
+    served = ensemble(members, widths, targets)
+    session = onnxruntime.InferenceSession(export(served, raw(50)), providers=["CPUExecutionProvider"])
+    for rows in (raw(1), raw(70)):
+        expected = served.outputs(rows)
+        made = dict(zip(NAMES, session.run(NAMES, {INPUT: rows}), strict=True))
+        for name in NAMES:
+            np.testing.assert_allclose(made[name], expected[name], rtol=5e-5, atol=5e-5)
+
+
+def test_classes_share_one_probability() -> None:
+    """Where targets exclude each other the probabilities are torch's softmax."""
+    served = replace(ensemble(2, (16, 16), 4), exclusive=True)
+    session = onnxruntime.InferenceSession(export(served, raw(50)), providers=["CPUExecutionProvider"])
+    probability = session.run(["probability"], {INPUT: raw(9)})[0]
+    np.testing.assert_allclose(probability, served.outputs(raw(9))["probability"], atol=1e-5)
+    np.testing.assert_allclose(probability.sum(axis=1), 1, atol=1e-6)
+
+
+def test_statistics_follow_activations_far_from_zero() -> None:
+    """A saturated layer, and one that has grown large, are measured as exactly as a usual one."""
+    served = ensemble(2, (12, 12), 1)
+    for network, shift in zip(served.ensemble.networks, (-40.0, 4.0), strict=True):
+        torch.nn.init.constant_(network.linears()[1].bias, shift)
+    rows = raw(40)
+    session = onnxruntime.InferenceSession(export(served, rows), providers=["CPUExecutionProvider"])
+    taps, expected = session.run(["taps"], {INPUT: rows})[0], served.outputs(rows)["taps"]
+    np.testing.assert_allclose(taps[..., 0], expected[..., 0], rtol=1e-5, atol=2e-5)
+    assert (taps[:, 0, 1, 2] == 1).all()
+    assert (taps[:, 1, 1, 2] == 0).all()
+    np.testing.assert_allclose(taps[:, 0, 1, 1], 0, atol=2e-6)
+
+
+def test_weights_are_kept_as_trained() -> None:
+    """The file holds weights as float16 and biases as they are; what folds them are nodes."""
+    served = ensemble(3, (24, 16), 2)
+    model = onnx.load_model_from_string(export(served, raw(10)))
+    kept = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    for number in range(3):
+        weights, biases = served.layer(number)
+        np.testing.assert_array_equal(kept[f"weights.{number}"], weights.astype(np.float16))
+        np.testing.assert_array_equal(kept[f"biases.{number}"], biases[:, None])
+
+
+def test_a_graph_that_differs_from_torch_is_not_exported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One wrong weight ends the export, naming the output that shows it."""
+    served = ensemble(2, (16, 16), 1)
+    layer = ServedEnsemble.layer
+
+    def wrong(self: ServedEnsemble, number: int) -> tuple[np.ndarray, np.ndarray]:
+        weights, biases = layer(self, number)
+        return (weights * 1.001 if number == 1 else weights), biases
+
+    monkeypatch.setattr(ServedEnsemble, "layer", wrong)
+    with pytest.raises(ExportError, match="onnxruntime and torch differ"):
+        export(replace(served), raw(30))

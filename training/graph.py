@@ -1,0 +1,237 @@
+"""The served ensemble as ONNX nodes, in the formulation that costs onnxruntime least.
+
+Why each part is written as it is, and what the other ways cost, is in ``TAPS.md``.
+
+SELU is slow as an operator (one scalar exponential after the other), quick as four vectorised ones.
+With c = ln(alpha), layers hold a(z) = max(z, c) + exp(min(z, c)) of z = x + c, since
+
+    selu(x) = lambda * (a(z) - c - alpha)
+
+and the affine rest is folded into biases, weights and statistics. Weights and biases are kept as they
+were trained; what folds them are nodes on constants, which a session computes once.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from models.manifest import INNER_OUTPUTS, INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED
+from models.selu import ALPHA, LAMBDA, SATURATED_BELOW
+
+Array = NDArray[np.floating]
+
+_OPSET, _IR_VERSION = 20, 10
+
+_C = math.log(ALPHA)
+#: What a unit holds at x = 0.
+_ZERO = _C + ALPHA
+#: Slope of the ramp that counts saturated units: it is steeper than float32 resolves activations.
+_STEEP = 2.0**20
+#: From so many units on a product per member is quicker than one for all members side by side, which
+#: spares nodes; for one member it always is.
+_WIDE = 256
+
+
+class _Nodes:
+    """Nodes and constants of a graph in the making."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.tensors: dict[str, onnx.TensorProto] = {}
+
+    def constant(self, name: str, value: object, kind: type = np.float32) -> str:
+        """Keep a constant under its name, which is returned."""
+        if name not in self.tensors:
+            self.tensors[name] = numpy_helper.from_array(np.asarray(value, kind), name)
+        return name
+
+    def add(self, operator: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
+        """Append a node of one output, whose name is returned."""
+        output = name or f"{operator.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        return output
+
+
+def build(
+    squash: NDArray[np.float32],
+    weights: Sequence[Array],
+    biases: Sequence[Array],
+    platt: Array,
+    *,
+    exclusive: bool = False,
+) -> onnx.ModelProto:
+    """Return the graph from raw features to the manifest's outputs.
+
+    ``squash`` is the table of ``training.squash.Squash`` (6, F); ``weights`` and ``biases`` have one
+    entry per layer, the head last, of shapes (members, in, out) and (members, out); ``platt`` is
+    slope and intercept per target, (T, 2). With ``exclusive`` probabilities are a softmax over targets.
+    """
+    graph = _Nodes()
+    members, features = weights[0].shape[:2]
+    layers, targets = len(weights) - 1, weights[-1].shape[-1]
+    squashed = _squash(graph, squash)
+    folded = [
+        _folded(graph, layer, weight, bias, last=layer == layers)
+        for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True))
+    ]
+    if members == 1 or max(weight.shape[-1] for weight in weights[:-1]) >= _WIDE:
+        statistics = _member_by_member(graph, squashed, folded, members, targets)
+        layout, order = [3, members, layers, -1], [3, 1, 2, 0]
+    else:
+        statistics = _side_by_side(graph, squashed, folded)
+        layout, order = [3, layers, members, -1], [3, 2, 1, 0]
+    _taps(graph, statistics, layout, order)
+    _answer(graph, platt, "Softmax" if exclusive else "Sigmoid")
+    shapes = [[targets], [targets], [members, layers, 3], [features], [members, targets]]
+    return _model(graph, features, dict(zip((*OUTPUTS, *INNER_OUTPUTS), shapes, strict=True)))
+
+
+def _squash(graph: _Nodes, table: NDArray[np.float32]) -> str:
+    """Impute, Yeo-Johnson, standardise, tanh: ``training.squash.Squash`` with fewer nodes.
+
+    Both branches of Yeo-Johnson are one: of sign s and magnitude |x|, with power q = 1 + s (p - 1),
+    it is s ((1 + |x|)^q - 1) / q, or s log(1 + |x|) where q is 0. (Fitted
+    powers are 0 or 2 themselves, or far enough from them.)
+    """
+    median, power, mean, scale, limit, weight = table.astype(np.float64)
+    one = graph.constant("one", 1)
+    known = graph.add("Where", graph.add("IsNaN", INPUT), graph.constant("squash.median", median), INPUT)
+    # Not by Sign, which costs ten times as much: infinity, too, is clipped to 1.
+    sign = graph.add(
+        "Clip",
+        graph.add("Mul", known, graph.constant("largest", 1e38)),
+        graph.constant("minus_one", -1),
+        one,
+    )
+    log = graph.add("Log", graph.add("Add", graph.add("Abs", known), one))
+    shape = graph.add("Mul", sign, graph.constant("squash.power", power - 1))
+    q = graph.add("Add", shape, one)
+    # Bounded, so that the largest float32 stays finite.
+    exponent = graph.add("Clip", graph.add("Mul", q, log), "", graph.constant("largest_exponent", 80))
+    above_one = graph.add("Sub", graph.add("Exp", exponent), one)
+    if np.isin(power, (0.0, 2.0)).any():
+        none = graph.add("Equal", q, graph.constant("zero", 0))
+        quotient = graph.add("Div", above_one, graph.add("Where", none, one, q))
+        magnitude = graph.add("Where", none, log, quotient)
+    else:
+        magnitude = graph.add("Div", above_one, q)
+    factor = 1 / (scale * limit)
+    moved = graph.add("Mul", graph.add("Mul", magnitude, sign), graph.constant("squash.factor", factor))
+    bounded = graph.add("Tanh", graph.add("Add", moved, graph.constant("squash.shift", -mean * factor)))
+    return graph.add("Mul", bounded, graph.constant("squash.weight", weight * limit), name=SQUASHED)
+
+
+def _folded(graph: _Nodes, layer: int, weight: Array, bias: Array, *, last: bool) -> tuple[str, str]:
+    """Weights (members, in, out) and biases (members, 1, out) that take and give a(z) for SELU."""
+    stored = graph.constant(f"weights.{layer}", weight, np.float16)
+    added = graph.constant(f"biases.{layer}", bias[:, None])
+    factors = graph.add("Cast", stored, to=TensorProto.FLOAT)
+    if layer:  # the features are what they are; a layer's units are lambda (a - _ZERO)
+        factors = graph.add("Mul", factors, graph.constant("lambda", LAMBDA))
+        sums = graph.add("ReduceSum", factors, graph.constant("inputs_axis", [1], np.int64))
+        added = graph.add("Sub", added, graph.add("Mul", sums, graph.constant("unit_zero", _ZERO)))
+    if not last:
+        added = graph.add("Add", added, graph.constant("log_alpha", _C))
+    return factors, added
+
+
+def _activate(graph: _Nodes, z: str) -> str:
+    """a(z): exponential below c = ln(alpha), a straight line above."""
+    c = graph.constant("log_alpha", _C)
+    return graph.add("Add", graph.add("Clip", z, c), graph.add("Exp", graph.add("Clip", z, "", c)))
+
+
+def _statistics(graph: _Nodes, units: str) -> tuple[str, str, str]:
+    """Mean, mean square and saturated share of a layer's units (…, width), each of shape (…)."""
+    last = graph.constant("last_axis", [-1], np.int64)
+    saturated_below = SATURATED_BELOW / LAMBDA + _ZERO
+    saturated = graph.add(
+        "HardSigmoid", units, alpha=-_STEEP, beta=0.5 + _STEEP * float(np.float32(saturated_below))
+    )
+    return (
+        graph.add("ReduceMean", units, last, keepdims=0),
+        graph.add("ReduceMean", graph.add("Mul", units, units), last, keepdims=0),
+        graph.add("ReduceMean", saturated, last, keepdims=0),
+    )
+
+
+_Statistics = list[tuple[str, str, str]]
+
+
+def _member_by_member(
+    graph: _Nodes, squashed: str, folded: list[tuple[str, str]], members: int, targets: int
+) -> _Statistics:
+    """One chain of fused products per member; statistics come member by member."""
+    statistics, logits = [], []
+    for member in range(members):
+        index = graph.constant(f"member_{member}", member, np.int64)
+        units = squashed
+        for weight, bias in folded[:-1]:
+            own = graph.add("Gather", weight, index), graph.add("Gather", bias, index)
+            units = _activate(graph, graph.add("Gemm", units, *own))
+            statistics.append(_statistics(graph, units))
+        own = graph.add("Gather", folded[-1][0], index), graph.add("Gather", folded[-1][1], index)
+        logits.append(graph.add("Gemm", units, *own))
+    shape = graph.constant("logit_shape", [-1, members, targets], np.int64)
+    joined = graph.add("Concat", *logits, axis=1) if members > 1 else logits[0]
+    graph.add("Reshape", joined, shape, name=MEMBER_LOGIT)
+    return statistics
+
+
+def _side_by_side(graph: _Nodes, squashed: str, folded: list[tuple[str, str]]) -> _Statistics:
+    """One batched product per layer for all members; statistics come layer by layer."""
+    statistics = []
+    units = graph.add("Unsqueeze", squashed, graph.constant("first_axis", [0], np.int64))
+    for weight, bias in folded[:-1]:
+        units = _activate(graph, graph.add("Add", graph.add("MatMul", units, weight), bias))
+        statistics.append(_statistics(graph, units))
+    logits = graph.add("Add", graph.add("MatMul", units, folded[-1][0]), folded[-1][1])
+    graph.add("Transpose", logits, perm=[1, 0, 2], name=MEMBER_LOGIT)
+    return statistics
+
+
+def _taps(graph: _Nodes, statistics: _Statistics, layout: list[int], order: list[int]) -> None:
+    """All statistics as (batch, members, layers, 3), of SELU's scale again.
+
+    Of shape (batch) or (members, batch) each they are put one behind the other and turned at last:
+    joining them beside each other would copy single numbers.
+    """
+    mean, square, share = (
+        graph.add("Concat", *kind, axis=0) if len(kind) > 1 else kind[0]
+        for kind in zip(*statistics, strict=True)
+    )
+    variance = graph.add("Sub", square, graph.add("Mul", mean, mean))
+    mean = graph.add("Sub", mean, graph.constant("unit_zero", _ZERO))
+    mean = graph.add("Mul", mean, graph.constant("lambda", LAMBDA))
+    variance = graph.add("Mul", variance, graph.constant("lambda_squared", LAMBDA**2))
+    joined = graph.add("Concat", mean, variance, share, axis=0)
+    shaped = graph.add("Reshape", joined, graph.constant("taps_layout", layout, np.int64))
+    graph.add("Transpose", shaped, perm=order, name="taps")
+
+
+def _answer(graph: _Nodes, platt: Array, link: str) -> None:
+    """The members' mean logit, calibrated per target, and its probability."""
+    mean = graph.add(
+        "ReduceMean", MEMBER_LOGIT, graph.constant("inputs_axis", [1], np.int64), keepdims=0
+    )
+    scaled = graph.add("Mul", mean, graph.constant("platt.slope", platt[:, 0]))
+    logit = graph.add("Add", scaled, graph.constant("platt.intercept", platt[:, 1]), name="logit")
+    graph.add(link, logit, name="probability")
+
+
+def _model(graph: _Nodes, features: int, shapes: dict[str, list[int]]) -> onnx.ModelProto:
+    def value(name: str, shape: list[int]) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
+
+    outputs = [value(name, shape) for name, shape in shapes.items()]
+    made = helper.make_graph(
+        graph.nodes, "ensemble", [value(INPUT, [features])], outputs, list(graph.tensors.values())
+    )
+    opsets = [helper.make_opsetid("", _OPSET)]
+    model: onnx.ModelProto = helper.make_model(made, opset_imports=opsets, ir_version=_IR_VERSION)
+    return model
