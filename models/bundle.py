@@ -5,8 +5,6 @@ are the bytes that are used, nothing is unpickled, no link is followed.
 """
 
 import hashlib
-import os
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +15,12 @@ from numpy.typing import NDArray
 
 from models import features
 from models.errors import BundleRefused
+from models.files import NotPlain, read_plain
 from models.golden import FLOAT32, Golden, Tolerance
 from models.manifest import (
     CARD_FILE,
     FIGURE_FILE,
+    GATE_FILE,
     GOLDEN_FILE,
     INNER_OUTPUTS,
     INPUT,
@@ -61,13 +61,8 @@ class Bundle:
 
 def open_bundle(folder: Path) -> Bundle:
     """Read and verify the bundle in ``folder``; raises ``BundleRefused``: which file, and why."""
-    manifest = parse_manifest(_read(folder / MANIFEST_FILE))
-    required = {MODEL_FILE, GOLDEN_FILE, CARD_FILE}
-    if not required <= set(manifest.files) <= required | {FIGURE_FILE}:
-        raise BundleRefused(
-            f"{MANIFEST_FILE}: it lists the files {sorted(manifest.files)}, not {sorted(required)}"
-        )
-    content = {name: _verified(folder / name, entry) for name, entry in manifest.files.items()}
+    manifest = read_manifest(folder)
+    content = _contents(folder, manifest)
     _check_graph(content[MODEL_FILE], manifest)
     featurizer = features.create(manifest.featurizer.identifier, manifest.featurizer.parameters)
     if len(featurizer.names) != manifest.features:
@@ -84,22 +79,53 @@ def file_entry(content: bytes) -> FileEntry:
     return FileEntry(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
+def read_manifest(folder: Path) -> Manifest:
+    """Read a bundle's manifest alone; raises ``BundleRefused``."""
+    return parse_manifest(_read(folder / MANIFEST_FILE))
+
+
+def read_file(folder: Path, name: str) -> bytes | None:
+    """Read and verify one file that the manifest lists, None if it lists none of that name."""
+    entry = read_manifest(folder).files.get(name)
+    return None if entry is None else _verified(folder / name, entry)
+
+
+def verify_files(folder: Path, model: str, version: int) -> None:
+    """Check that a bundle's files are whole and its name and version those of its place.
+
+    Raises ``BundleRefused``.
+    """
+    manifest = read_manifest(folder)
+    check_place(manifest, model, version)
+    _contents(folder, manifest)
+
+
+def check_place(manifest: Manifest, model: str, version: int) -> None:
+    """Raise ``BundleRefused`` where a bundle stands under another name or number than its own."""
+    if (manifest.name, manifest.version) != (model, version):
+        raise BundleRefused(
+            f"the bundle in {model}/{version} says that it is version {manifest.version}"
+            f" of {manifest.name}: it was copied there, not published"
+        )
+
+
+def _contents(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """Every file of the bundle, each verified; no name but those that a bundle has is looked at."""
+    required = {MODEL_FILE, GOLDEN_FILE, CARD_FILE}
+    if not required <= set(manifest.files) <= required | {FIGURE_FILE, GATE_FILE}:
+        raise BundleRefused(
+            f"{MANIFEST_FILE}: it lists the files {sorted(manifest.files)}, not {sorted(required)}"
+        )
+    return {name: _verified(folder / name, entry) for name, entry in manifest.files.items()}
+
+
 def _read(path: Path) -> bytes:
-    """Read a regular file of bounded size, refusing links and devices."""
     try:
-        # O_NONBLOCK: a pipe put in a file's place must not hang the opening.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return read_plain(path, MAX_FILE_BYTES)
+    except NotPlain as error:
+        raise BundleRefused(str(error)) from error
     except OSError as error:
-        if path.is_symlink():
-            raise BundleRefused(f"{path.name} is a link; a bundle holds plain files") from error
         raise BundleRefused(f"{path.name} cannot be read: {error.strerror}") from error
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise BundleRefused(f"{path.name} is not a plain file")
-        if status.st_size > MAX_FILE_BYTES:
-            raise BundleRefused(f"{path.name} is larger than {MAX_FILE_BYTES} bytes")
-        return file.read()
 
 
 def _verified(path: Path, entry: FileEntry) -> bytes:

@@ -13,6 +13,7 @@ MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
 GOLDEN_FILE = "golden.npz"
 CARD_FILE = "MODEL_CARD.md"
+GATE_FILE = "gate.json"  # optional: what the promotion gate found
 FIGURE_FILE = "reliability.svg"  # optional: the card's reliability diagram
 
 #: The graph's input, ``[batch, F]``, and the outputs that clients see: ``[batch, T]`` twice,

@@ -1,7 +1,7 @@
 """The model repository on disk: publish, resolve, promote, roll back.
 
     <root>/<model>/<version>/    a bundle; versions are whole numbers, never overwritten
-    <root>/<model>/serving.json  {"champion": 2, "previous": [1]}
+    <root>/<model>/serving.json  {"champion": 2, "previous": [1], "generation": 2}
 
 Crash safety: a bundle is written to a hidden staging folder, synced, and renamed to its version in
 one step; ``serving.json`` is replaced in one step. A process that dies in between leaves a staging
@@ -17,14 +17,16 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from models.errors import RepositoryError, UnknownModel, UnknownVersion
+from models.files import NotPlain, read_plain
 from models.manifest import NAME_PATTERN
 
 SERVING_FILE = "serving.json"
 _STAGING = ".staging-"
+_MOST_SERVING_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Serving:
 
     champion: int
     previous: tuple[int, ...] = ()
+    #: How often this was changed: tells a promotion from the one before, even of the same version.
+    generation: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +60,16 @@ class Repository:
 
     def serving(self, model: str) -> Serving:
         """What is to be served; raises ``UnknownModel`` where nothing was promoted."""
-        path = self._folder(model) / SERVING_FILE
+        folder = self._folder(model)
+        path = folder / SERVING_FILE
         try:
-            text = path.read_bytes()
+            if folder.is_symlink():
+                raise NotPlain(f"{folder} is a link; the repository holds plain folders")
+            text = read_plain(path, _MOST_SERVING_BYTES)
         except FileNotFoundError as error:
             raise UnknownModel(f"no model named {model!r} is promoted in {self.root}") from error
+        except NotPlain as error:
+            raise RepositoryError(f"what is promoted of {model!r} is not read: {error}") from error
         return parse_serving(text, str(path))
 
     def bundle(self, model: str, version: int) -> Path:
@@ -80,7 +89,7 @@ class Repository:
         """
         folder = self._folder(model)
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
+        with locked(folder):
             for stale in folder.glob(f"{_STAGING}*"):
                 shutil.rmtree(stale)
             version = max(self.versions(model), default=0) + 1
@@ -99,27 +108,31 @@ class Repository:
     def promote(self, model: str, version: int) -> Serving:
         """Make a published version the champion; the old champion can be rolled back to."""
         self.bundle(model, version)
-        with _locked(self._folder(model)):
+        with locked(self._folder(model)):
             try:
                 now = self.serving(model)
             except UnknownModel:
-                return self._replace(model, Serving(version))
-            if now.champion == version:
-                return now
-            rest = tuple(old for old in now.previous if old != version)
-            return self._replace(model, Serving(version, (now.champion, *rest)))
+                return self._replace(model, Serving(version, (), 1))
+            before = (now.champion, *now.previous)
+            rest = tuple(old for old in before if old != version)
+            return self._replace(model, Serving(version, rest, now.generation + 1))
 
-    def roll_back(self, model: str) -> Serving:
-        """Make the champion's predecessor the champion again."""
+    def roll_back(self, model: str, expected: int | None = None) -> Serving:
+        """Make the champion's predecessor the champion again, if ``expected`` is what it is now."""
         self.serving(model)  # an unknown model has no folder to lock
-        with _locked(self._folder(model)):
+        with locked(self._folder(model)):
             now = self.serving(model)
+            if expected is not None and now.champion != expected:
+                raise RepositoryError(
+                    f"version {expected} of {model!r} is not the champion any more, {now.champion} is"
+                )
             if not now.previous:
                 raise RepositoryError(
                     f"model {model!r} has no earlier champion than version {now.champion}"
                 )
             self.bundle(model, now.previous[0])
-            return self._replace(model, Serving(now.previous[0], now.previous[1:]))
+            champion, *rest = now.previous
+            return self._replace(model, Serving(champion, tuple(rest), now.generation + 1))
 
     def seed(self, source: "Repository") -> list[tuple[str, int]]:
         """Copy the versions that ``source`` has and this repository lacks; return them.
@@ -141,7 +154,7 @@ class Repository:
     def _adopt(self, bundle: Path, model: str, version: int) -> int:
         folder = self._folder(model)
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder), tempfile.TemporaryDirectory(prefix=_STAGING, dir=folder) as staging:
+        with locked(folder), tempfile.TemporaryDirectory(prefix=_STAGING, dir=folder) as staging:
             copy = Path(staging) / "bundle"
             shutil.copytree(bundle, copy, symlinks=True)
             _sync(copy)
@@ -157,15 +170,12 @@ class Repository:
         return self.root / model
 
     def _replace(self, model: str, serving: Serving) -> Serving:
-        path = self._folder(model) / SERVING_FILE
-        text = json.dumps({"champion": serving.champion, "previous": list(serving.previous)})
-        staging = path.with_name(f".{SERVING_FILE}.new")
-        with staging.open("w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        staging.replace(path)
-        _sync_folder(path.parent)
+        document = {
+            "champion": serving.champion,
+            "previous": list(serving.previous),
+            "generation": serving.generation,
+        }
+        replace_file(self._folder(model) / SERVING_FILE, json.dumps(document))
         return serving
 
 
@@ -174,13 +184,14 @@ def parse_serving(text: bytes, place: str) -> Serving:
     try:
         document = json.loads(text)
         champion, previous = document["champion"], document.get("previous", [])
-        if any(type(number) is not int for number in [champion, *previous]):
+        generation = document.get("generation", 0)
+        if any(type(number) is not int for number in [champion, *previous, generation]):
             raise TypeError("versions are whole numbers")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RepositoryError(
             f'{place} is malformed ({error}); it should read {{"champion": 1, "previous": []}}'
         ) from error
-    return Serving(champion, tuple(previous))
+    return Serving(champion, tuple(previous), generation)
 
 
 def _is_version(path: Path) -> bool:
@@ -188,11 +199,22 @@ def _is_version(path: Path) -> bool:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the model's publishing lock; the operating system frees it if the process dies."""
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock; the operating system frees it if the process dies."""
     with (folder / ".lock").open("a", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Replace a file as a whole and bring it to the disk; the caller holds the folder's lock."""
+    staging = path.with_name(f".{path.name}.new")
+    with staging.open("w", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    staging.replace(path)
+    _sync_folder(path.parent)
 
 
 def _sync(folder: Path) -> None:

@@ -7,8 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from models.bundle import Bundle, open_bundle
-from models.errors import BundleRefused
+from models.bundle import Bundle, check_place, open_bundle
 from models.manifest import SQUASHED
 from models.store import Repository
 from service.batcher import Batcher, Compute, Limits, Outputs, Rows
@@ -46,11 +45,7 @@ class Loader:
         """Load one version; raises ``ModelError`` or ``ServiceError`` with the reason."""
         bundle = open_bundle(self._repository.bundle(name, version))
         manifest = bundle.manifest
-        if (manifest.name, manifest.version) != (name, version):
-            raise BundleRefused(
-                f"the bundle in {name}/{version} says that it is version {manifest.version}"
-                f" of {manifest.name}: it was copied there, not published"
-            )
+        check_place(manifest, name, version)
         session = self._open_session(bundle.model, self._device)
         bundle.check_golden(session.run)
         # The session has the weights; keeping the file's bytes would hold them twice.

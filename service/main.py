@@ -8,6 +8,7 @@ import typer
 
 from service import logs
 from service.commands.keys import keys
+from service.commands.models import models
 from service.errors import DeviceUnavailable, SettingsError
 from service.score.command import score
 from service.settings import Settings, load_settings
@@ -17,6 +18,7 @@ _BACKLOG = 2048
 cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 cli.command("score")(score)
 cli.add_typer(keys, name="keys")
+cli.add_typer(models, name="models")
 
 
 @cli.callback(invoke_without_command=True)

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from time import monotonic
 
 from models.errors import ModelError
+from models.releases import Releases
 from models.store import Repository, Serving
 from service.catalog import Catalog, ModelState, ServedModel
 from service.changeover import Changeover
+from service.chronicle import SERVICE, Chronicle
 from service.errors import ModelNotFound, ModelNotReady, ServiceError
 from service.group import Group
 from service.loader import Loader
@@ -57,8 +59,14 @@ class Reloader:
         golden_seconds: float,
         clock: Callable[[], float] = monotonic,
         group: Group | None = None,
+        releases: Releases | None = None,
     ) -> None:
-        """``group`` is the workers to agree with; there are none by default."""
+        """``group`` is the workers to agree with; there are none by default.
+
+        ``releases`` knows of exemptions from what is promoted, and has the log of what was served.
+        """
+        self._releases = releases
+        self._chronicle = Chronicle(None if releases is None else releases.log)
         self._group = Group(catalog, Telemetry()) if group is None else group
         self._catalog = catalog
         self._loader = loader
@@ -85,6 +93,10 @@ class Reloader:
                 _log.error("poll failed", kind=type(error).__name__, place=place_of(error))
             self.looked.set()
             await asyncio.sleep(self._poll_seconds)
+
+    def close(self) -> None:
+        """Write down what is left to write."""
+        self._chronicle.close()
 
     async def watch(self) -> None:
         """Follow the other workers until cancelled."""
@@ -128,7 +140,7 @@ class Reloader:
         async with self._turn:
             await self._poll()
 
-    async def load(self, name: str) -> None:
+    async def load(self, name: str, by: str = SERVICE) -> None:
         """Serve what is promoted now; raises ``ModelNotFound``, or ``ModelNotReady`` with the reason."""
         async with self._turn:
             await self._load(name)
@@ -140,14 +152,17 @@ class Reloader:
         error = self._catalog.state(name).error
         if error is not None:
             raise ModelNotReady(f"model {name!r} cannot be loaded: {error}")
+        self._chronicle.note(name, "load", None, self._serves(name), "it was asked for", by)
 
-    async def unload(self, name: str) -> None:
+    async def unload(self, name: str, by: str = SERVICE) -> None:
         """Stop serving a model until ``load``; raises ``ModelNotFound``. Nothing is written."""
         async with self._turn:
             served = self._catalog.state(name).served
             self._unload(name)
             if served is not None:
                 await self._decided(name, served.manifest.version, unloaded=True)
+        version = None if served is None else served.manifest.version
+        self._chronicle.note(name, "unload", version, None, "it was asked for", by)
         await self._until(lambda: not self._group.serves(name))
 
     async def _load(self, name: str) -> None:
@@ -200,7 +215,8 @@ class Reloader:
         wanted: dict[str, Serving | ModelError] = {}
         for name in self._repository.models():
             try:
-                wanted[name] = self._repository.serving(name)
+                source = self._repository if self._releases is None else self._releases
+                wanted[name] = source.serving(name)
             except (ModelError, OSError) as error:
                 wanted[name] = error if isinstance(error, ModelError) else ModelError(str(error))
         return wanted
@@ -273,10 +289,18 @@ class Reloader:
         served = self._catalog.state(name).served
         serving = None if served is None else served.label
         _log.error("model refused", model=name, version=version, reason=reason, serving=serving)
+        if self._group.keeper:
+            before = None if served is None else served.manifest.version
+            self._chronicle.note(name, "refuse", before, version, reason)
 
-    def _flip(self, name: str, served: ServedModel, seconds: float) -> None:
+    def _flip(
+        self, name: str, served: ServedModel, seconds: float, why: str = "it is to be served"
+    ) -> None:
         self._group.take_over(served)
         old = self._catalog.put(name, served)
+        if self._group.keeper:
+            before = None if old is None else old.manifest.version
+            self._chronicle.note(name, "serve", before, served.manifest.version, why)
         self._checked[name] = self._clock()
         _log.info(
             "model serving",
@@ -337,9 +361,11 @@ class Reloader:
         except Exception as error:  # noqa: BLE001 - as in _follow
             reason = f"its golden rows failed ({found}) and reloading did not help: {error}"
             self._catalog.withdraw(name, reason)
+            self._chronicle.note(name, "refuse", version, None, reason)
             files = await asyncio.to_thread(self._files, name, version)
             self._failures[name] = _Failure(version, files, reason, self._clock())
             _log.error("model withdrawn", model=served.label, reason=reason)
             self._retire(served)
         else:
-            self._flip(name, fresh, self._clock() - started)
+            why = "its golden rows failed, and it was loaded anew"
+            self._flip(name, fresh, self._clock() - started, why)

@@ -20,8 +20,10 @@ import msgspec
 import uvicorn
 import uvloop
 
+from models.releases import Releases
 from models.store import Repository
 from service import logs
+from service.api.admin import Administration
 from service.api.app import create_app
 from service.api.connection import Connection
 from service.batcher import Limits
@@ -97,11 +99,18 @@ async def _serve(
     board = None if place is None else Board(Path(place.folder))
     group = Group(catalog, telemetry, board, 1 if place is None else place.number)
     repository = Repository(settings.models)
+    releases = Releases(repository, settings.state)
     loader = Loader(repository, device, telemetry, Limits(queue_rows=settings.max_queue_rows))
     featurizing = Featurizing(_readers(settings), settings.cache_bytes)
     predictor = Predictor(catalog, settings.max_rows, featurizing)
     reloader = Reloader(
-        catalog, loader, repository, settings.poll_seconds, settings.golden_seconds, group=group
+        catalog,
+        loader,
+        repository,
+        settings.poll_seconds,
+        settings.golden_seconds,
+        group=group,
+        releases=releases,
     )
     app = create_app(
         catalog,
@@ -116,6 +125,7 @@ async def _serve(
         deadline_seconds=settings.deadline_seconds,
         ring=ring,
         origins=settings.cors_origins,
+        administration=Administration(releases, reloader),
     )
     server = _Server(
         uvicorn.Config(
@@ -159,6 +169,7 @@ async def _serve(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         predictor.close()
+        await asyncio.to_thread(reloader.close)
         _log.info("stopped")
         if place is not None:
             with contextlib.suppress(OSError):

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from models.errors import ModelError, UnknownModel
+from models.release_log import command_line_user
 from models.store import Repository
 from training.errors import TrainingError
 
@@ -26,6 +27,12 @@ Model = Annotated[str, typer.Argument(help="Name of the model: htru2 or tox21.")
 Models = Annotated[
     Path, typer.Option(envvar="SNN_MODELS", help="The model repository's folder.", show_default=False)
 ]
+
+_DEFAULT_STATE = Path("state")
+State = Annotated[
+    Path, typer.Option(envvar="SNN_STATE", help="The folder of the release log.", show_default=False)
+]
+Why = Annotated[str, typer.Option(help="The reason, for the release log.")]
 
 
 @app.command()
@@ -101,16 +108,27 @@ def promote(
     model: Model,
     version: Annotated[int, typer.Argument(min=1, help="The version to serve.")],
     models: Models = _DEFAULT_MODELS,
+    state: State = _DEFAULT_STATE,
+    why: Why = "asked for by command",
 ) -> None:
-    """Make VERSION the champion; a running service takes it up by itself."""
-    serving = Repository(models).promote(model, version)
+    """Make VERSION the champion if its files are whole; a running service takes it up by itself."""
+    from models.releases import Releases
+
+    serving = Releases(Repository(models), state).promote(model, version, command_line_user(), why)
     console.print(f"{model}: version {serving.champion} is the champion", highlight=False)
 
 
 @app.command()
-def rollback(model: Model, models: Models = _DEFAULT_MODELS) -> None:
+def rollback(
+    model: Model,
+    models: Models = _DEFAULT_MODELS,
+    state: State = _DEFAULT_STATE,
+    why: Why = "asked for by command",
+) -> None:
     """Make the champion's predecessor the champion again."""
-    serving = Repository(models).roll_back(model)
+    from models.releases import Releases
+
+    serving = Releases(Repository(models), state).roll_back(model, command_line_user(), why)
     console.print(f"{model}: rolled back to version {serving.champion}", highlight=False)
 
 

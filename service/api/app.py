@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api import health, metrics
+from service.api import admin, health, metrics
 from service.api.access import Access
 from service.api.bulk import Bulk
 from service.api.documents import (
@@ -100,13 +100,14 @@ def create_app(
     deadline_seconds: float | None = None,
     ring: KeyRing | None = None,
     origins: Sequence[str] = (),
+    administration: admin.Administration | None = None,
 ) -> ASGIApp:
     """Build the ASGI application over a catalog.
 
     ``spool`` is a folder for large bodies; ``control`` loads and unloads models by request;
     ``group`` is the workers that it speaks for, by default this one alone; ``deadline_seconds`` is how
     long a request may wait that does not say; ``ring`` holds the API keys, where they are asked for;
-    ``origins`` are those whose pages may ask from a browser.
+    ``origins`` are those whose pages may ask from a browser; ``administration`` is behind ``/admin``.
     """
     group = Group(catalog, telemetry) if group is None else group
     app = FastAPI(
@@ -115,13 +116,15 @@ def create_app(
         version="1",
         docs_url=None,  # FastAPI's own pages come from elsewhere, and show nothing without a network
         redoc_url=None,
-        openapi_tags=[{"name": tag} for tag in ("predict", "v2", "health", "metrics")],
+        openapi_tags=[{"name": tag} for tag in ("predict", "v2", "health", "metrics", "admin")],
     )
     predict = Predict(predictor, max_bytes)
     app.include_router(_predict_route())
     app.include_router(health.routes(catalog, group))
     app.include_router(metrics.routes(catalog, group))
     app.include_router(v2_routes(catalog, group, control, max_rows))
+    if administration is not None:
+        app.include_router(admin.routes(group, administration, ring))
     app.include_router(_pages(catalog, max_rows))
     app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]))
     app.add_exception_handler(ServiceError, _answer_error)

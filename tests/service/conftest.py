@@ -33,13 +33,18 @@ class App:
         group = Group(self.catalog, self.telemetry)
         self.reloader = Reloader(self.catalog, loader, repository, 1.0, 60.0, group=group)
         self.predictor = Predictor(self.catalog, MAX_ROWS)
+        self.group = group
+        self.rebuild(**options)
+
+    def rebuild(self, **options: object) -> None:
+        """Make the application, with options that may need what is behind it."""
         self.asgi = create_app(
             self.catalog,
             self.predictor,
             self.telemetry,
             max_rows=MAX_ROWS,
             max_bytes=MAX_BYTES,
-            group=group,
+            group=self.group,
             **options,
         )
         transport = httpx.ASGITransport(self.asgi)

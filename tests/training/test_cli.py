@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from models.release_log import ReleaseLog
 from models.store import Repository
+from tests.support import bundles
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,12 +30,10 @@ def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
-    """Three stand-in versions, the first promoted."""
-    repository = Repository(tmp_path / "models")
-    for _ in range(3):
-        repository.publish("htru2", lambda folder, version: (folder / "a").write_text(str(version)))
-    repository.promote("htru2", 1)
-    return repository
+    """Three small versions, the first promoted."""
+    for number in range(3):
+        bundles.publish(tmp_path / "models", promote=number == 0)
+    return Repository(tmp_path / "models")
 
 
 @pytest.mark.parametrize(
@@ -47,14 +47,35 @@ def test_every_command_explains_itself(command: list[str]) -> None:
     assert not re.search(r"\| *torch$", done.stderr, re.MULTILINE)
 
 
-def test_versions_promote_and_rollback(repository: Repository) -> None:
-    """The champion is listed, replaced, and restored."""
-    models = ["--models", str(repository.root)]
+def test_versions_promote_and_rollback(repository: Repository, tmp_path: Path) -> None:
+    """The champion is listed, replaced, and restored; the log has both steps, by whom and why."""
+    models, state = ["--models", str(repository.root)], ["--state", str(tmp_path / "state")]
     assert call("versions", "htru2", *models).stdout.split() == ["1", "champion", "2", "3"]
-    assert "version 3 is the champion" in call("promote", "htru2", "3", *models).stdout
+    done = call("promote", "htru2", "3", *models, *state, "--why", "better")
+    assert "version 3 is the champion" in done.stdout
     assert repository.serving("htru2").champion == 3
-    assert "rolled back to version 1" in call("rollback", "htru2", *models).stdout
+    assert "rolled back to version 1" in call("rollback", "htru2", *models, *state).stdout
     assert repository.serving("htru2").champion == 1
+    steps = ReleaseLog(tmp_path / "state").entries("htru2")
+    assert [(step.action, step.before, step.after) for step in steps] == [
+        ("promote", 1, 3),
+        ("rollback", 3, 1),
+    ]
+    assert steps[0].why == "better"
+    assert steps[0].by.startswith("cli:")
+
+
+def test_an_altered_version_is_not_promoted(repository: Repository, tmp_path: Path) -> None:
+    """The champion stays, the sentence names the file, and the log says that it was refused."""
+    path = repository.bundle("htru2", 2) / "model.onnx"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    done = call("promote", "htru2", "2", "--models", str(repository.root), "--state", str(tmp_path))
+    assert (done.returncode, repository.serving("htru2").champion) == (1, 1)
+    assert "model.onnx was altered" in done.stderr
+    (step,) = ReleaseLog(tmp_path).entries()
+    assert (step.action, step.after) == ("refuse", 2)
 
 
 def test_the_repository_is_also_named_by_the_environment(repository: Repository) -> None:
@@ -81,7 +102,7 @@ def test_a_mistake_is_answered_by_one_sentence(
     repository: Repository, arguments: list[str], message: str
 ) -> None:
     """Wrong arguments end with exit status 1 and one line on stderr that says what to do."""
-    done = call(*arguments, SNN_MODELS=str(repository.root))
+    done = call(*arguments, SNN_MODELS=str(repository.root), SNN_STATE=str(repository.root / "state"))
     assert done.returncode == 1
     assert message in done.stderr
     assert done.stderr.startswith("error: ")

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 
 from service.api.body import read_bytes
 from service.api.documents import ErrorAnswer
+from service.api.edge import trace_of
 from service.api.problems import Problem
 from service.api.v2 import documents
 from service.api.v2.metadata import REFUSALS
@@ -35,10 +36,10 @@ _CHANGES = REFUSALS | _MALFORMED | {403: {"model": ErrorAnswer, "description": "
 class Control(Protocol):
     """Who can load and unload models."""
 
-    async def load(self, name: str) -> None:
+    async def load(self, name: str, by: str = ...) -> None:
         """Serve what is promoted now; raises ``ModelNotFound`` or ``ModelNotReady``."""
 
-    async def unload(self, name: str) -> None:
+    async def unload(self, name: str, by: str = ...) -> None:
         """Stop serving a model until it is loaded; raises ``ModelNotFound``."""
 
 
@@ -77,7 +78,7 @@ def routes(group: Group, control: Control | None) -> APIRouter:
                 400,
                 f"parameter {parameter[:40]!r}: a model is loaded as it was published, or not at all",
             )
-        await allowed.load(model)
+        await allowed.load(model, _asker(request))
         return _done()
 
     @router.post(
@@ -89,7 +90,7 @@ def routes(group: Group, control: Control | None) -> APIRouter:
     async def unload(model: str, request: Request) -> Response:
         allowed = _allowed(control)
         await _read(request)
-        await allowed.unload(model)
+        await allowed.unload(model, _asker(request))
         return _done()
 
     return router
@@ -114,6 +115,11 @@ def _allowed(control: Control | None) -> Control:
             " (SNN_API_KEYS_FILE), or with SNN_REPOSITORY_CONTROL=true to let everybody do it",
         )
     return control
+
+
+def _asker(request: Request) -> str:
+    key = trace_of(request.scope).key
+    return "anybody" if key is None else f"key:{key.name}"
 
 
 def _entry(name: str, model: ModelWhole) -> documents.IndexEntry:

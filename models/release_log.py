@@ -1,0 +1,92 @@
+"""The release log: who had which version served, when, and why. Lines are only ever added.
+
+One JSON object per line in ``releases.jsonl`` of the state folder. Writers take turns by a lock and
+sync each line to the disk. A line that was torn by a crash is left where it is, alone on its line,
+and passed over by readers.
+"""
+
+import fcntl
+import getpass
+import json
+import os
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+LOG_FILE = "releases.jsonl"
+
+Action = Literal["promote", "hold", "rollback", "serve", "refuse", "unload", "load"]
+
+#: A reader looks at so much of the end; a line takes some 200 bytes.
+_TAIL_BYTES = 4 * 1024 * 1024
+_LONGEST_WHY = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One step. ``hold`` is a version that the gate kept back, ``refuse`` one that cannot be loaded.
+
+    ``before`` and ``after`` are versions, None for none; ``by`` is ``key:NAME``, ``cli:USER`` or
+    ``service``.
+    """
+
+    at: str
+    model: str
+    action: Action
+    before: int | None
+    after: int | None
+    by: str
+    why: str
+
+
+class ReleaseLog:
+    """The log in one state folder."""
+
+    def __init__(self, state: Path) -> None:
+        self._path = state / LOG_FILE
+
+    def add(
+        self, model: str, action: Action, before: int | None, after: int | None, by: str, why: str
+    ) -> Entry:
+        """Add a step that was just taken; raises ``OSError`` where it cannot be written down."""
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        entry = Entry(at, model, action, before, after, by, why[:_LONGEST_WHY])
+        line = json.dumps(asdict(entry), ensure_ascii=False).encode() + b"\n"
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with open(descriptor, "rb+", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                line = b"\n" + line  # the one before was torn; it must not take this one with it
+            file.write(line)
+            os.fsync(descriptor)
+        return entry
+
+    def entries(self, model: str | None = None, limit: int = 200) -> list[Entry]:
+        """The latest steps, oldest first; of one model, if it is named."""
+        try:
+            with self._path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                file.seek(max(0, size - _TAIL_BYTES))
+                lines = file.read(_TAIL_BYTES).splitlines()
+        except FileNotFoundError:
+            return []
+        found = [entry for entry in map(_entry, lines) if entry is not None]
+        return [entry for entry in found if model in (None, entry.model)][-limit:]
+
+
+def _entry(line: bytes) -> Entry | None:
+    try:
+        return Entry(**json.loads(line))
+    except (ValueError, TypeError):
+        return None
+
+
+def command_line_user() -> str:
+    """Who types a command, as the log names it."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user need not have a name
+        return f"cli:{os.getuid()}"

@@ -1,0 +1,151 @@
+"""``python -m service models``: the models' versions, as the routes under ``/admin`` see them.
+
+All but ``load`` and ``unload`` work on the repository and the state folder, with the service running
+or not; those two ask a running service.
+"""
+
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from models.errors import ModelError
+from models.release_log import command_line_user
+from models.releases import Releases
+from models.store import Repository
+from service.errors import ServiceError
+from service.settings import load_settings
+
+models = typer.Typer(
+    no_args_is_help=True,
+    help="Versions: list, compare, promote, roll back, load, unload. Reads SNN_MODELS and SNN_STATE.",
+)
+
+_Model = Annotated[str, typer.Argument(help="Name of the model.")]
+_Version = Annotated[int, typer.Argument(min=1)]
+_Why = Annotated[str, typer.Option(help="The reason, for the release log.")]
+_Url = Annotated[str, typer.Option(help="Where the service runs; SNN_API_KEY holds an admin key.")]
+_ADDRESS = "http://127.0.0.1:8000"
+
+
+@contextmanager
+def _releases() -> Iterator[Releases]:
+    """What the settings name; a known error is one sentence and exit status 1."""
+    try:
+        settings = load_settings()
+        yield Releases(Repository(settings.models), settings.state)
+    except (ModelError, ServiceError, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise typer.Exit(1) from None
+
+
+def _say(*words: object) -> None:
+    sys.stdout.write("  ".join(str(word) for word in words) + "\n")
+
+
+@models.command("list")
+def list_(model: Annotated[str | None, typer.Argument(help="One model; all of them.")] = None) -> None:
+    """List versions: the champion, what is served in its place, and what the gate said."""
+    with _releases() as releases:
+        for name in [model] if model else releases.repository.models():
+            document: dict[str, Any] = releases.describe(name)
+            for version in document["versions"]:
+                _say(name, *_marks(document, version))
+
+
+def _marks(document: dict[str, Any], version: dict[str, Any]) -> Iterator[object]:
+    number = version["version"]
+    yield number
+    if "error" in version:
+        yield version["error"]
+        return
+    yield version["created"]
+    if version["mean_auc"] is not None:
+        yield f"mean AUC {version['mean_auc']:.4f}"
+    if version["gate"] is not None:
+        yield "passed the gate" if version["gate"] else "held back by the gate"
+    if number == document["champion"]:
+        yield "champion"
+    if number == document["wanted"] != document["champion"]:
+        yield f"served in the champion's place: {document['exemption']}"
+
+
+@models.command("promote")
+def promote(model: _Model, version: _Version, why: _Why = "asked for by command") -> None:
+    """Make VERSION the champion; a running service takes it up by itself."""
+    with _releases() as releases:
+        releases.promote(model, version, command_line_user(), why)
+        _say(f"{model}: version {version} is the champion")
+
+
+@models.command("rollback")
+def rollback(model: _Model, why: _Why = "asked for by command") -> None:
+    """Have the champion's predecessor served again."""
+    with _releases() as releases:
+        serving = releases.roll_back(model, command_line_user(), why)
+        _say(f"{model}: rolled back to version {serving.champion}")
+
+
+@models.command("compare")
+def compare(model: _Model, first: _Version, second: _Version) -> None:
+    """Two versions' figures side by side."""
+    with _releases() as releases:
+        document: dict[str, Any] = releases.compare(model, first, second)
+        _say("figure", first, second)
+        _say("bytes", *document["bytes"])
+        for name, values in document["metrics"].items():
+            _say(name, *("–" if value is None else f"{value:.6g}" for value in values))
+
+
+@models.command("log")
+def log(
+    model: Annotated[str | None, typer.Argument(help="One model; all of them.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many of the latest steps.")] = 50,
+) -> None:
+    """The release log: who had which version served, when, and why."""
+    with _releases() as releases:
+        for entry in releases.log.entries(model, limit):
+            change = f"{entry.before or '–'} → {entry.after or '–'}"
+            _say(entry.at, entry.model, entry.action, change, entry.by, entry.why)
+
+
+@models.command("load")
+def load(model: _Model, url: _Url = _ADDRESS) -> None:
+    """Have a running service read the promoted version again, now."""
+    _ask(url, model, "load")
+
+
+@models.command("unload")
+def unload(model: _Model, url: _Url = _ADDRESS) -> None:
+    """Have a running service stop serving a model until it is loaded."""
+    _ask(url, model, "unload")
+
+
+def _ask(url: str, model: str, step: str) -> None:
+    if not url.startswith(("http://", "https://")):
+        sys.stderr.write(f"error: --url {url}: it begins with http:// or https://\n")
+        raise typer.Exit(1)
+    key = os.environ.get("SNN_API_KEY", "")
+    request = urllib.request.Request(  # noqa: S310 - checked above
+        f"{url}/admin/models/{model}/{step}", b"{}", {"authorization": f"Bearer {key}"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 - as above
+            answer.read()
+    except urllib.error.HTTPError as error:
+        try:
+            reason = json.loads(error.read())["error"]
+        except (ValueError, KeyError, TypeError):
+            reason = error.reason
+        sys.stderr.write(f"error: {reason}\n")
+        raise typer.Exit(1) from None
+    except OSError as error:
+        sys.stderr.write(f"error: {url} does not answer: {error}\n")
+        raise typer.Exit(1) from None
+    _say(f"{model}: {step}ed")
