@@ -11,6 +11,7 @@ from models.errors import ModelError, UnknownModel
 from models.release_log import command_line_user
 from models.store import Repository
 from training.errors import TrainingError
+from training.own import OwnData
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,7 +24,17 @@ console = Console(width=None if sys.stdout.isatty() else 140)
 
 _DEFAULT_MODELS = Path(__file__).resolve().parent.parent / "models" / "repository"
 
-Model = Annotated[str, typer.Argument(help="Name of the model: htru2 or tox21.")]
+Model = Annotated[
+    str, typer.Argument(help="Name of the model: htru2, tox21, or a task of your own, as in my-task.")
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Your own rows, CSV or Parquet; for a task of your own, its table."),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(help="The column to predict, of a task of your own; may be left out next time."),
+]
 Models = Annotated[
     Path, typer.Option(envvar="SNN_MODELS", help="The model repository's folder.", show_default=False)
 ]
@@ -43,11 +54,39 @@ def train(
     promote: Annotated[
         str, typer.Option(help="auto: unless worse than the champion; always; or never.")
     ] = "auto",
+    data: Data = None,
+    instead: Annotated[
+        bool | None,
+        typer.Option(
+            "--instead/--add",
+            help="Of htru2 and tox21: use DATA instead of the official set, or add it (the default).",
+            show_default=False,
+        ),
+    ] = None,
+    target: Target = None,
+    positive: Annotated[
+        str | None, typer.Option(help="Which of two classes is the positive one.")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
+    ] = None,
+    category: Annotated[
+        list[str] | None,
+        typer.Option(help="A column whose numbers are categories; may be given several times."),
+    ] = None,
 ) -> None:
-    """Train MODEL on its official data, publish a new version, and promote it unless it is worse."""
+    """Train MODEL, publish a new version, and promote it unless it is worse.
+
+    htru2 and tox21 have official data; any other name is a task of your own, from --data and --target.
+    """
     from training.commands import train_and_publish
 
-    train_and_publish(console, model, Repository(models), seed, promote)
+    own = None
+    if data is not None:
+        own = OwnData(data, target, positive, tuple(ignore or ()), tuple(category or ()), instead)
+    elif instead is not None or target or positive or ignore or category:
+        raise TrainingError("--data FILE is missing: the other options say how it is to be read")
+    train_and_publish(console, model, Repository(models), seed, promote, own)
 
 
 @app.command()
@@ -61,11 +100,12 @@ def evaluate(
             help="out-of-fold; for tox21 also leaderboard (trains a twin that never saw it) or final."
         ),
     ] = "out-of-fold",
+    data: Data = None,
 ) -> None:
     """Print the metrics of a published version, computed anew from its graph."""
     from training.commands import evaluate_version
 
-    evaluate_version(console, model, version, Repository(models), split)
+    evaluate_version(console, model, version, Repository(models), split, OwnData(data) if data else None)
 
 
 @app.command()

@@ -12,32 +12,37 @@ from models.errors import UnknownModel
 from models.store import Repository
 from training import train as trainer
 from training.benchmarks import BENCHMARKS
-from training.data import Dataset, final_evaluation, load_htru2, load_tox21, load_tox21_twin
+from training.data import final_evaluation, load_tox21_twin
 from training.errors import TrainingError
 from training.evaluate import evaluate_on, evaluate_out_of_fold, evaluate_twin
 from training.gate import PROMOTE, decide
+from training.own import OwnData
 from training.publish import publish
 from training.recipes import RECIPES
 from training.run import train_model
-
-LOADERS = {"htru2": load_htru2, "tox21": load_tox21}
+from training.task import load_task
 
 
 def train_and_publish(
-    console: Console, model: str, repository: Repository, seed: int, promote: str
+    console: Console,
+    model: str,
+    repository: Repository,
+    seed: int,
+    promote: str,
+    own: OwnData | None,
 ) -> None:
     """Train, publish, and promote by the gate's verdict; the reason is printed."""
     if promote not in PROMOTE:
         raise TrainingError(f"--promote takes {', '.join(PROMOTE)}, not {promote!r}")
-    dataset = _dataset(model)
+    dataset, recipe = load_task(model, own, repository)
     champion = _champion(repository, model)
     with _bars(console) as bars:
         trained = train_model(
             dataset,
-            RECIPES[model],
+            recipe,
             seed,
             bars.console.print,
-            _Watch(bars, RECIPES[model].network.epochs),
+            _Watch(bars, recipe.network.epochs),
         )
     version = publish(trained, repository)
     console.print(f"published {model} version {version} in {repository.root}", highlight=False)
@@ -50,7 +55,12 @@ def train_and_publish(
 
 
 def evaluate_version(
-    console: Console, model: str, version: int | None, repository: Repository, split: str
+    console: Console,
+    model: str,
+    version: int | None,
+    repository: Repository,
+    split: str,
+    own: OwnData | None,
 ) -> None:
     """Compute a published version's metrics from its graph and print them."""
     if split not in ("out-of-fold", "leaderboard", "final"):
@@ -61,7 +71,8 @@ def evaluate_version(
     bundle = open_bundle(repository.bundle(model, number))
     title = f"{model} version {number}, {split}"
     if split == "out-of-fold":
-        document = evaluate_out_of_fold(bundle, _dataset(model), RECIPES[model].threshold_rule)
+        dataset, recipe = load_task(model, own, repository)
+        document = evaluate_out_of_fold(bundle, dataset, recipe.threshold_rule)
     elif split == "final":
         final = final_evaluation.load()
         document = evaluate_on(bundle, final.smiles, final.labels)
@@ -73,12 +84,6 @@ def evaluate_version(
             document = evaluate_twin(learned, judged, recipe, 0, bars.console.print, watch)
         title = f"{model}, the current recipe's twin that never saw the leaderboard set"
     _print_metrics(console, document, title)
-
-
-def _dataset(model: str) -> Dataset:
-    if model not in LOADERS:
-        raise TrainingError(f"no data set is known for {model!r}; there are {', '.join(LOADERS)}")
-    return LOADERS[model]()
 
 
 def _champion(repository: Repository, model: str) -> Bundle | None:
@@ -149,6 +154,13 @@ def _print_metrics(console: Console, document: dict[str, Any], title: str) -> No
             f"{row['false_positive_rate']:.4f}",
         )
     console.print(table)
+    if "accuracy" in overall:
+        console.print(
+            f"accuracy {overall['accuracy']:.4f} (of the commonest class"
+            f" {overall['accuracy_base_rate']:.4f}), standard error"
+            f" {overall['accuracy_standard_error']:.4f}",
+            highlight=False,
+        )
     low, high = overall["mean_auc_95_interval"]
     spread = ""
     if "mean_auc_by_fold" in overall:

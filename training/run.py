@@ -193,9 +193,8 @@ def _provenance(
     libraries["onnxruntime"] = onnxruntime.__version__
     libraries["python"] = platform.python_version()
     document: dict[str, JsonValue] = {
-        "configuration": recipe.configuration(),
+        "configuration": recipe.configuration() | ({"table": dataset.table} if dataset.table else {}),
         "data": dict(dataset.sources),
-        **({"table": dataset.table} if dataset.table else {}),
         "fold_rule": "first 8 bytes of sha256 of the row's key, modulo 5",
         "libraries": libraries,
     }

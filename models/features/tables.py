@@ -74,7 +74,7 @@ class Category:
 
     def place(self, value: object) -> int | str:
         """The place of the feature that is 1, or what is wrong with the value and what to do."""
-        text = _text(value)
+        text = as_category(value)
         if text is None and value is not None and not isinstance(value, str):
             return f"{kind(value)}; give one of {listed(self._values)}"
         found = self.places.get(text, self._other if text is not None else _REFUSED)
@@ -84,7 +84,7 @@ class Category:
         return f"{what}; give one of {listed(self._values)}"
 
 
-def _text(value: object) -> str | None:
+def as_category(value: object) -> str | None:
     """A category as training wrote it: numbers by their digits, booleans in JSON's words."""
     if isinstance(value, str):
         return category(value)

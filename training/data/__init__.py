@@ -4,10 +4,23 @@ from models.features import Featurizer, create
 from training.data.dataset import Dataset
 from training.data.fragments import RADIUS, choose_fragments
 from training.data.htru2 import load as load_htru2
+from training.data.own import load_candidates, load_molecules
+from training.data.tables import Reading
+from training.data.tables import load as load_table
 from training.data.tox21 import load as load_tox21
 from training.data.tox21 import load_twin as load_tox21_twin
 
-__all__ = ["Dataset", "featurizer_for", "load_htru2", "load_tox21", "load_tox21_twin"]
+__all__ = [
+    "Dataset",
+    "Reading",
+    "featurizer_for",
+    "load_candidates",
+    "load_htru2",
+    "load_molecules",
+    "load_table",
+    "load_tox21",
+    "load_tox21_twin",
+]
 
 
 def featurizer_for(dataset: Dataset) -> Featurizer:

@@ -7,10 +7,12 @@ trained years apart can be compared on rows that neither member saw.
 * A molecule's key is its Bemis-Murcko scaffold (canonical SMILES of the parent, stereo-free), so
   that close relatives share a fold; where the scaffold has at most one ring, which would heap
   thousands of unrelated molecules on benzene, it is the parent's own canonical SMILES.
-* A candidate's or a table row's key is its features as little-endian float64, with -0 as 0.
+* A candidate's key is its features as little-endian float64, with -0 as 0.
+* The key of a row of a table, which may hold categories and miss values, is its values as JSON.
 """
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -32,6 +34,14 @@ def folds_of_rows(rows: NDArray[np.float64]) -> NDArray[np.int8]:
     """Folds, shape ``(n,)``, of numeric rows of shape ``(n, width)``."""
     plain = np.ascontiguousarray(rows + 0.0, dtype="<f8")  # adding 0 turns -0 into 0
     return _folds(row.tobytes() for row in plain)
+
+
+def folds_of_records(records: Iterable[Sequence[object]]) -> NDArray[np.int8]:
+    """Folds, shape ``(n,)``, of rows of floats, texts and None, -0 as 0."""
+    return _folds(
+        json.dumps([value + 0.0 if isinstance(value, float) else value for value in record]).encode()
+        for record in records
+    )
 
 
 def folds_of_molecules(parents: Sequence[str]) -> NDArray[np.int8]:
