@@ -1,20 +1,17 @@
 """Puts the routes together."""
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api import admin, health, metrics
+from service.api import about, admin, drawing, health, metrics, pages
 from service.api.access import Access
 from service.api.bulk import Bulk
 from service.api.documents import (
@@ -27,7 +24,6 @@ from service.api.documents import (
     SmilesRequest,
 )
 from service.api.edge import Edge, trace_of
-from service.api.headers import page_headers
 from service.api.predict import DEFAULT_SMILES_MODEL, Predict
 from service.api.problems import Problem, problem_of, send_problem
 from service.api.stream import PATH as STREAM
@@ -36,6 +32,7 @@ from service.api.v2 import repository
 from service.api.v2.infer import Infer
 from service.api.v2.routes import routes as v2_routes
 from service.catalog import Catalog
+from service.drawing import Drawing
 from service.errors import ServiceError
 from service.group import Group
 from service.keyring import KeyRing
@@ -79,12 +76,6 @@ _ALLOWED_HEADERS = (
     "authorization", "content-type", "x-api-key", "x-request-id", "x-request-timeout-ms",
 )  # fmt: skip
 
-#: What the API's page loads, all of it from here; its starting script is in the page.
-_DOCS_POLICY = (
-    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"
-    " img-src 'self' data:; connect-src 'self'"
-)
-
 
 def create_app(
     catalog: Catalog,
@@ -125,7 +116,10 @@ def create_app(
     app.include_router(v2_routes(catalog, group, control, max_rows))
     if administration is not None:
         app.include_router(admin.routes(group, administration, ring))
-    app.include_router(_pages(catalog, max_rows))
+    app.include_router(_metadata_route(catalog, max_rows))
+    app.include_router(about.routes(catalog))
+    app.include_router(drawing.routes(Drawing()))
+    app.include_router(pages.routes())
     app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]))
     app.add_exception_handler(ServiceError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_error)
@@ -187,25 +181,8 @@ def _predict_route() -> APIRouter:
     return router
 
 
-def _pages(catalog: Catalog, max_rows: int) -> APIRouter:
+def _metadata_route(catalog: Catalog, max_rows: int) -> APIRouter:
     router = APIRouter()
-    page = (files("service") / "web" / "index.html").read_text(encoding="utf-8")
-
-    @router.get("/", include_in_schema=False, response_class=HTMLResponse)
-    async def start() -> HTMLResponse:
-        return HTMLResponse(page, headers=page_headers())
-
-    @router.get("/docs", include_in_schema=False, response_class=HTMLResponse)
-    async def docs() -> HTMLResponse:
-        page = get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title="SNN serving",
-            swagger_js_url="/swagger/swagger-ui-bundle.js",
-            swagger_css_url="/swagger/swagger-ui.css",
-            swagger_favicon_url="/swagger/favicon-32x32.png",
-        )
-        page.headers.update(page_headers(_DOCS_POLICY))
-        return page
 
     @router.get(
         "/metadata",

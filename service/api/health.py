@@ -15,6 +15,9 @@ from service.group import Group
 from service.monitor import comparable_part, layer_statistics
 from service.whole import ModelWhole, Whole, find
 
+#: What of a layer is compared with the reference.
+_COMPARED = ("mean", "log_variance", "saturated")
+
 _STREAM = (
     "Once a second the document of `GET /health/activations`, as the data of an event whose id is when"
     " it was computed, in milliseconds since 1970. A client that reads nothing for a while is cut off;"
@@ -136,6 +139,7 @@ def _members(served: ServedModel, moments: Moments) -> list[dict[str, Any]]:
     reference = served.monitor.reference
     effects = reference.effects(comparable_part(moments)).by_layer
     live = layer_statistics(moments)
+    spreads = reference.spread.reshape(*effects.shape, len(_COMPARED)).round(6)
     seen = moments.count > 0
     members = []
     for number, expected in enumerate(reference.members):
@@ -155,6 +159,8 @@ def _members(served: ServedModel, moments: Moments) -> list[dict[str, Any]]:
                         "variance": expected.variance[layer],
                         "saturated": expected.saturated[layer],
                     },
+                    # Standard deviations of the reference rows, in which effects are counted.
+                    "spread": dict(zip(_COMPARED, spreads[number, layer].tolist(), strict=True)),
                     "effect": _number(effects[number, layer]) if seen else None,
                 }
             )

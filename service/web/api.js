@@ -1,0 +1,134 @@
+// Requests to the service: its key, its errors, and its stream of events.
+
+const KEY = "snn-key";
+let key = null;
+try {
+  key = sessionStorage.getItem(KEY);
+} catch {
+  // Without storage the key is asked for again after a reload.
+}
+
+/** What the service refused, in its own words. */
+export class Refused extends Error {
+  constructor(message, status, requestId = null) {
+    super(message);
+    this.status = status;
+    this.requestId = requestId;
+  }
+}
+
+export function setKey(value) {
+  key = value || null;
+  try {
+    if (key) sessionStorage.setItem(KEY, key);
+    else sessionStorage.removeItem(KEY);
+  } catch {
+    // See above.
+  }
+}
+
+/** Fetch, with the key; throws `Refused`. Statuses in `fine` are answers too. */
+export async function ask(path, { fine = [], headers = {}, ...options } = {}) {
+  const sent = key ? { ...headers, authorization: `Bearer ${key}` } : headers;
+  let answer;
+  try {
+    answer = await fetch(path, { cache: "no-cache", credentials: "same-origin", ...options, headers: sent });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refused("The service cannot be reached. It may be restarting; try again.", 0);
+  }
+  if (answer.ok || fine.includes(answer.status)) return answer;
+  if (answer.status === 401 || answer.status === 403) {
+    document.dispatchEvent(new CustomEvent("snn-key-wanted"));
+  }
+  throw await refusal(answer);
+}
+
+async function refusal(answer) {
+  let message = `The service answered with status ${answer.status}.`;
+  try {
+    const document = await answer.json();
+    if (document.error) message = sentence(document.error);
+  } catch {
+    // Not the service's own words, so something in between answered.
+  }
+  return new Refused(message, answer.status, answer.headers.get("x-request-id"));
+}
+
+function sentence(text) {
+  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
+}
+
+export async function askJson(path, options) {
+  return (await ask(path, options)).json();
+}
+
+export function post(path, document, options = {}) {
+  return ask(path, {
+    method: "POST",
+    body: JSON.stringify(document),
+    ...options,
+    headers: { "content-type": "application/json", ...options.headers },
+  });
+}
+
+const SILENCE_MS = 6000;
+
+/**
+ * Listen to server-sent events until the page goes. An EventSource could send no key.
+ * `heard(document)` gets each document, `state("live" | "lost", error)` each change.
+ */
+export async function listen(path, heard, state) {
+  let pause = 2000;
+  for (;;) {
+    const abort = new AbortController();
+    let watch = null;
+    const alive = () => {
+      clearTimeout(watch);
+      watch = setTimeout(() => abort.abort(), SILENCE_MS);
+    };
+    let error = null;
+    try {
+      alive();
+      const answer = await ask(path, { signal: abort.signal, headers: { accept: "text/event-stream" } });
+      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      let held = "";
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        alive();
+        const events = (held + value).split("\n\n");
+        held = events.pop();
+        for (const event of events) {
+          const { type, data, retry } = fields(event);
+          if (retry) pause = retry;
+          if (type === "message" && data) {
+            state("live");
+            heard(JSON.parse(data));
+          }
+        }
+      }
+    } catch (caught) {
+      error = caught;
+    }
+    clearTimeout(watch);
+    state("lost", error);
+    await new Promise((resolve) => {
+      setTimeout(resolve, pause);
+      document.addEventListener("snn-key-given", resolve, { once: true });
+    });
+  }
+}
+
+function fields(event) {
+  const found = { type: "message", data: "", retry: 0 };
+  for (const line of event.split("\n")) {
+    const [name, ...rest] = line.split(": ");
+    const value = rest.join(": ");
+    if (name === "event") found.type = value;
+    else if (name === "data") found.data += value;
+    else if (name === "retry") found.retry = Number(value) || 0;
+  }
+  return found;
+}

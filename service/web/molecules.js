@@ -1,0 +1,193 @@
+// The playground of a model that takes SMILES: each molecule drawn, with its probabilities.
+
+import { post } from "./api.js";
+import { writeCsv } from "./csv.js";
+import { textBox } from "./dropping.js";
+import { download, el, empty, failure, icon, number, plural } from "./page.js";
+
+const MOST = 1000;
+const SHOWN = 100;
+const UNUSUAL = 0.05;
+const EXAMPLES = ["CC(=O)Oc1ccccc1C(=O)O", "CN1C=NC2=C1C(=O)N(C(=O)N2C)C", "CC(C)(c1ccc(O)cc1)c1ccc(O)cc1"];
+
+export class MoleculesPlayground {
+  constructor(place, about) {
+    this.about = about;
+    this.results = [];
+    this.output = el("div", { class: "results", tabindex: "-1" });
+    this.status = el("p", { class: "muted", role: "status" });
+    this.input = textBox({
+      id: `smiles-${about.model}`,
+      label: "Molecules",
+      hint: `One SMILES a line, at most ${MOST}. A line's first word is read, so a .smi file can be dropped here.`,
+      placeholder: EXAMPLES[0],
+      accept: ".smi,.smiles,.txt,.csv,text/plain",
+      problem: (text) => this.fail(new Error(text)),
+      rows: 5,
+    });
+    this.run = el("button", { type: "submit", class: "button" }, "Predict");
+    const example = el("button", { type: "button", class: "button quiet", onclick: () => this.input.put(EXAMPLES.join("\n")) }, "Use an example");
+    this.save = el("button", { type: "button", class: "button quiet", hidden: true, onclick: () => this.download() }, "Download CSV");
+    place.replaceChildren(
+      el(
+        "form",
+        { onsubmit: (event) => this.submit(event) },
+        this.input.box,
+        el("div", { class: "actions" }, this.run, example, this.save, this.status),
+      ),
+      this.output,
+    );
+    this.input.area.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.target.form.requestSubmit();
+    });
+    this.drawn = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) {
+        if (isIntersecting) {
+          this.drawn.unobserve(target);
+          this.draw(target);
+        }
+      }
+    }, { rootMargin: "300px" });
+    document.addEventListener("snn-theme", () => {
+      for (const picture of this.output.querySelectorAll(".picture.done")) this.draw(picture);
+    });
+    this.output.append(empty("No molecule yet", "Each is drawn here with its probabilities, the thresholds and the calls."));
+  }
+
+  fail(error) {
+    this.status.textContent = "";
+    this.output.replaceChildren(failure(error));
+  }
+
+  async submit(event) {
+    event.preventDefault();
+    const lines = this.input.text().split(/[\r\n]+/).map((line) => line.trim().split(/[\s,;]+/)[0]).filter((word) => word && !/^#?smiles$/i.test(word));
+    if (lines.length === 0) {
+      this.fail(new Error("There is no molecule in the box. Type a SMILES, such as CCO."));
+      this.input.area.focus();
+      return;
+    }
+    if (lines.length > MOST) {
+      this.fail(new Error(`${lines.length} molecules; this page takes ${MOST} at a time. Send larger files to /predict as CSV.`));
+      return;
+    }
+    this.run.disabled = true;
+    this.status.textContent = `Asking about ${plural(lines.length, "molecule")}…`;
+    try {
+      const answer = await (await post("predict", { model: this.about.model, smiles: lines })).json();
+      this.results = answer.results;
+      this.version = answer.model_info.version;
+      this.show();
+    } catch (error) {
+      this.results = [];
+      this.save.hidden = true;
+      this.fail(error);
+    } finally {
+      this.run.disabled = false;
+    }
+  }
+
+  show() {
+    const bad = this.results.filter((result) => result.status !== "ok").length;
+    this.status.textContent =
+      `${plural(this.results.length, "molecule")} by ${this.about.model} version ${this.version}` +
+      (bad ? `, ${bad} of them could not be read` : "") +
+      (this.results.length > SHOWN ? `; the first ${SHOWN} are shown` : "");
+    this.save.hidden = false;
+    const cards = this.results.slice(0, SHOWN).map((result) => this.card(result));
+    this.output.replaceChildren(...cards);
+    for (const picture of this.output.querySelectorAll(".picture")) this.drawn.observe(picture);
+  }
+
+  card(result) {
+    if (result.status !== "ok") {
+      return el("article", { class: "card molecule wrong" }, el("h4", { class: "smiles" }, result.smiles ?? "?"), el("p", { class: "failure" }, icon("bad"), el("span", {}, result.message)));
+    }
+    const picture = el("div", { class: "picture", "data-smiles": result.smiles });
+    const odd = result.p_value < UNUSUAL;
+    const called = Object.values(result.call).filter(Boolean).length;
+    return el(
+      "article",
+      { class: "card molecule" },
+      el(
+        "div",
+        { class: "molecule-head" },
+        picture,
+        el("h4", { class: "smiles" }, result.smiles),
+        result.removed && el("p", { class: "muted" }, `Judged without ${result.removed.join(", ")}.`),
+        result.repaired && el("p", { class: "muted" }, `Mended: ${result.repaired}.`),
+        el(
+          "p",
+          { class: odd ? "p-value odd" : "p-value" },
+          el("span", {}, `p-value ${number(result.p_value, 2)}`),
+          el("span", { class: "muted" }, odd ? " unlike what the model learned from" : " like what the model learned from"),
+        ),
+      ),
+      el(
+        "table",
+        { class: "assays" },
+        el("caption", {}, called ? `${plural(called, "assay")} called active` : "No assay called active"),
+        el("thead", { class: "visually-hidden" }, el("tr", {}, ...["Assay", "Probability and threshold", "Probability", "Call"].map((head) => el("th", { scope: "col" }, head)))),
+        el("tbody", {}, ...this.about.targets.map((target) => this.assay(target, result))),
+      ),
+    );
+  }
+
+  assay(target, result) {
+    const probability = result.probability[target.name];
+    const active = result.call[target.name];
+    return el(
+      "tr",
+      { class: active ? "active" : null },
+      el("th", { scope: "row" }, target.name),
+      el("td", { class: "bar-cell" }, bar(probability, target.threshold, active)),
+      el("td", { class: "amount" }, probability.toFixed(3)),
+      el("td", { class: "call" }, active ? "active" : "–"),
+    );
+  }
+
+  async draw(place) {
+    place.classList.add("done");
+    const smiles = place.dataset.smiles;
+    try {
+      const answer = await post("molecule.svg", { smiles, dark: document.documentElement.dataset.theme === "dark" });
+      const address = URL.createObjectURL(await answer.blob());
+      const image = el("img", { src: address, alt: `Structure of ${smiles}`, width: 320, height: 220 });
+      image.addEventListener("load", () => URL.revokeObjectURL(address), { once: true });
+      place.replaceChildren(image);
+    } catch (error) {
+      place.replaceChildren(el("p", { class: "muted" }, error.message));
+    }
+  }
+
+  download() {
+    const names = this.about.targets.map((target) => target.name);
+    const head = ["smiles", "parent", ...names.map((name) => `probability_${name}`), ...names.map((name) => `call_${name}`), "p_value", "error"];
+    const rows = this.results.map((result) => [
+      result.smiles,
+      result.parent,
+      ...names.map((name) => result.probability?.[name]),
+      ...names.map((name) => result.call?.[name]),
+      result.p_value,
+      result.message,
+    ]);
+    download(`${this.about.model}-v${this.version}.csv`, writeCsv([head, ...rows]));
+  }
+}
+
+/** A probability as a bar, with a tick at the threshold. */
+export function bar(probability, threshold, active) {
+  const name = (tag, attributes) => {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    return node;
+  };
+  const node = name("svg", { class: active ? "bar active" : "bar", viewBox: "0 0 100 10", preserveAspectRatio: "none", role: "img", "aria-label": `probability ${probability.toFixed(3)}, threshold ${threshold.toFixed(3)}` });
+  node.append(
+    name("rect", { class: "bar-ground", x: 0, y: 1, width: 100, height: 8, rx: 1 }),
+    name("rect", { class: "bar-fill", x: 0, y: 1, width: Math.max(0.5, 100 * probability), height: 8, rx: 1 }),
+    name("rect", { class: "bar-tick", x: Math.min(99, 100 * threshold) - 0.4, y: 0, width: 0.9, height: 10 }),
+  );
+  return node;
+}
+

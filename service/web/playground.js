@@ -1,0 +1,75 @@
+// The playground: a tab for each served model, of the kind that its records want.
+
+import { askJson } from "./api.js";
+import { el, empty, failure } from "./page.js";
+import { MoleculesPlayground } from "./molecules.js";
+import { TablePlayground } from "./tables.js";
+
+export class Playground {
+  constructor(place) {
+    this.place = place;
+    this.served = "";
+    this.chosen = null;
+    place.replaceChildren(empty("No model answers yet", "Its form appears as soon as one does."));
+  }
+
+  /** Told which versions serve; forms are made anew where that has changed. */
+  async serve(versions) {
+    const served = JSON.stringify(versions);
+    if (served === this.served) return;
+    this.served = served;
+    if (Object.keys(versions).length === 0) {
+      this.tabs = null;
+      this.place.replaceChildren(empty("No model answers yet", "Its form appears as soon as one does."));
+      return;
+    }
+    try {
+      const { models } = await askJson("models");
+      this.build(models);
+    } catch (error) {
+      this.served = "";
+      if (!this.tabs) this.place.replaceChildren(failure(error));
+    }
+  }
+
+  /** Tabs keep what was typed where the model's form is the same as before. */
+  build(models) {
+    const shape = JSON.stringify(models.map(({ model, columns, targets }) => [model, columns, targets]));
+    if (this.tabs && shape === this.shape) return;
+    this.shape = shape;
+    this.tabs = models.map((about) => {
+      const panel = el("div", { role: "tabpanel", id: `panel-${about.model}`, "aria-labelledby": `tab-${about.model}`, tabindex: "-1" });
+      panel.append(el("p", { class: "muted" }, about.description));
+      const body = el("div");
+      panel.append(body);
+      if (about.columns === null) new MoleculesPlayground(body, about);
+      else new TablePlayground(body, about);
+      const tab = el("button", { type: "button", role: "tab", id: `tab-${about.model}`, "aria-controls": `panel-${about.model}`, onclick: () => this.choose(about.model) }, about.model);
+      return { name: about.model, tab, panel };
+    });
+    const list = el("div", { role: "tablist", "aria-label": "Models", class: "tabs", onkeydown: (event) => this.move(event) }, ...this.tabs.map(({ tab }) => tab));
+    this.place.replaceChildren(list, ...this.tabs.map(({ panel }) => panel));
+    const names = this.tabs.map(({ name }) => name);
+    this.choose(names.includes(this.chosen) ? this.chosen : names.includes("tox21") ? "tox21" : names[0]);
+  }
+
+  choose(name) {
+    this.chosen = name;
+    for (const { name: own, tab, panel } of this.tabs) {
+      const on = own === name;
+      tab.setAttribute("aria-selected", String(on));
+      tab.tabIndex = on ? 0 : -1;
+      panel.hidden = !on;
+    }
+  }
+
+  move(event) {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const at = this.tabs.findIndex(({ name }) => name === this.chosen);
+    const next = this.tabs[(at + step + this.tabs.length) % this.tabs.length];
+    this.choose(next.name);
+    next.tab.focus();
+  }
+}

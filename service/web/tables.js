@@ -1,0 +1,196 @@
+// The playground of a model that takes numbers or a table's row: a form for one record, CSV for many.
+
+import { ask, post } from "./api.js";
+import { readCsv, withHeader } from "./csv.js";
+import { textBox } from "./dropping.js";
+import { download, el, empty, failure, number, plural } from "./page.js";
+import { bar } from "./molecules.js";
+
+const SHOWN = 200;
+const MOST_FIELDS = 40;
+const UNUSUAL = 0.05;
+
+export class TablePlayground {
+  constructor(place, about) {
+    this.about = about;
+    this.names = about.columns.map((column) => column.name);
+    this.output = el("div", { class: "results table", tabindex: "-1" });
+    this.status = el("p", { class: "muted", role: "status" });
+    this.input = textBox({
+      id: `table-${about.model}`,
+      label: about.model === "htru2" ? "Candidates" : "Records",
+      hint: `CSV with the columns ${this.shortNames()}, in any order and among others. Without a header they are taken by position.`,
+      placeholder: `${this.names.slice(0, 8).join(",")}\n…`,
+      accept: ".csv,.txt,text/csv",
+      problem: (text) => this.fail(new Error(text)),
+    });
+    this.run = el("button", { type: "submit", class: "button" }, "Predict and rank");
+    this.save = el("button", { type: "button", class: "button quiet", hidden: true, onclick: () => download(`${about.model}-v${this.version}.csv`, this.answer) }, "Download CSV");
+    place.replaceChildren(
+      el("form", { onsubmit: (event) => this.submit(event) }, this.input.box, el("div", { class: "actions" }, this.run, this.save, this.status)),
+      this.names.length <= MOST_FIELDS ? this.form() : "",
+      this.output,
+    );
+    this.output.append(empty("No record yet", "Results are ranked here by probability, the highest first."));
+  }
+
+  shortNames() {
+    const rest = this.names.length - 8;
+    return this.names.slice(0, 8).join(", ") + (rest > 0 ? ` and ${rest} more` : "");
+  }
+
+  /** One record by hand. */
+  form() {
+    const fields = this.about.columns.map((column) => {
+      const id = `field-${this.about.model}-${column.name}`;
+      const shared = { id, name: column.name, required: !column.optional };
+      let field;
+      if (column.values?.length) {
+        field = el("select", shared, column.optional && el("option", { value: "" }, "missing"), ...column.values.map((value) => el("option", { value }, value)));
+      } else if (column.kind === "text") field = el("input", { ...shared, type: "text", autocomplete: "off" });
+      else field = el("input", { ...shared, type: "number", step: "any", inputmode: "decimal", autocomplete: "off" });
+      return el("label", { class: "field", for: id }, column.name, field);
+    });
+    this.single = el("div", { class: "single", role: "status" });
+    return el(
+      "details",
+      { class: "by-hand" },
+      el("summary", {}, "Type one record"),
+      el(
+        "form",
+        { onsubmit: (event) => this.submitOne(event) },
+        el("div", { class: "fields" }, ...fields),
+        el("div", { class: "actions" }, el("button", { type: "submit", class: "button" }, "Predict this one")),
+      ),
+      this.single,
+    );
+  }
+
+  async submitOne(event) {
+    event.preventDefault();
+    const form = new FormData(event.target);
+    const record = {};
+    for (const column of this.about.columns) {
+      const value = form.get(column.name);
+      record[column.name] = value === "" ? null : column.kind === "number" ? Number(value) : value;
+    }
+    try {
+      const answer = await (await post("predict", { model: this.about.model, inputs: [record] })).json();
+      const [result] = answer.results;
+      if (result.status !== "ok") throw new Error(result.message);
+      this.single.replaceChildren(
+        ...this.about.targets.map((target) =>
+          el(
+            "div",
+            { class: "one-target" },
+            el("strong", {}, target.name),
+            bar(result.probability[target.name], target.threshold, result.call[target.name]),
+            el("span", { class: "amount" }, result.probability[target.name].toFixed(3)),
+            el("span", {}, result.call[target.name] ? "yes" : "no"),
+          ),
+        ),
+        el("p", { class: "muted" }, `p-value ${number(result.p_value, 2)}; called from ${this.about.targets.map((target) => target.threshold.toFixed(3)).join(", ")} on.`),
+      );
+    } catch (error) {
+      this.single.replaceChildren(failure(error));
+    }
+  }
+
+  fail(error) {
+    this.status.textContent = "";
+    this.output.replaceChildren(failure(error));
+  }
+
+  async submit(event) {
+    event.preventDefault();
+    const typed = this.input.text();
+    if (!typed.trim()) {
+      this.fail(new Error("There is no table in the box. Paste one, or drop a file."));
+      this.input.area.focus();
+      return;
+    }
+    const { text, added } = withHeader(typed, this.names);
+    this.run.disabled = true;
+    this.status.textContent = "Asking…";
+    try {
+      const answer = await ask(`predict?model=${encodeURIComponent(this.about.model)}`, {
+        method: "POST",
+        body: text,
+        headers: { "content-type": "text/csv", accept: "text/csv" },
+      });
+      this.answer = await answer.text();
+      this.version = answer.headers.get("x-model-version") ?? this.about.version;
+      this.show(added);
+    } catch (error) {
+      this.save.hidden = true;
+      this.fail(error);
+    } finally {
+      this.run.disabled = false;
+    }
+  }
+
+  /** Rank by the first target's probability, what could not be read last. */
+  show(added) {
+    const [head, ...rows] = readCsv(this.answer);
+    const at = new Map(head.map((name, place) => [name, place]));
+    const targets = this.about.targets;
+    const cell = (row, name) => row[at.get(name)] ?? "";
+    const score = (row) => {
+      const text = cell(row, `probability_${targets[0].name}`);
+      return text === "" ? -1 : Number(text);
+    };
+    const ranked = rows.map((row, line) => ({ row, line: line + 1, score: score(row) })).sort((one, other) => other.score - one.score || one.line - other.line);
+    const bad = ranked.filter((one) => one.score < 0).length;
+    const called = ranked.filter((one) => cell(one.row, `call_${targets[0].name}`).toLowerCase() === "true" || cell(one.row, `call_${targets[0].name}`) === "1").length;
+    this.status.textContent =
+      `${plural(rows.length, "record")} by ${this.about.model} version ${this.version}: ${called.toLocaleString("en")} called ${targets[0].name}` +
+      (bad ? `, ${bad.toLocaleString("en")} could not be read` : "") +
+      (added ? "; columns were taken by position" : "") +
+      (rows.length > SHOWN ? `; the first ${SHOWN} are shown` : "");
+    this.save.hidden = false;
+    const carried = head.filter((name) => !/^(probability_|call_)|^p_value$|^error$/.test(name)).slice(0, 12);
+    const body = ranked.slice(0, SHOWN).map(({ row, line }, rank) => {
+      const fault = cell(row, "error");
+      const shown = targets.flatMap((target) => {
+        if (fault) return [el("td", { colspan: 2 * targets.length, class: "fault" }, fault)];
+        const probability = Number(cell(row, `probability_${target.name}`));
+        const yes = ["true", "1"].includes(cell(row, `call_${target.name}`).toLowerCase());
+        return [el("td", { class: "bar-cell" }, bar(probability, target.threshold, yes)), el("td", { class: "amount" }, probability.toFixed(3))];
+      });
+      const p = cell(row, "p_value");
+      return el(
+        "tr",
+        {},
+        el("td", { class: "amount" }, fault ? "–" : `${rank + 1}`),
+        el("td", { class: "amount" }, `${line}`),
+        ...(fault ? shown.slice(0, 1) : shown),
+        el("td", { class: p !== "" && Number(p) < UNUSUAL ? "amount odd" : "amount" }, p === "" ? "" : number(Number(p), 2)),
+        ...carried.map((name) => el("td", { class: "amount carried" }, cell(row, name))),
+      );
+    });
+    this.output.replaceChildren(
+      el(
+        "div",
+        { class: "scroll", tabindex: "0", role: "region", "aria-label": "Ranked results" },
+        el(
+          "table",
+          {},
+          el(
+            "thead",
+            {},
+            el(
+              "tr",
+              {},
+              el("th", { scope: "col" }, "Rank"),
+              el("th", { scope: "col" }, "Line"),
+              ...targets.map((target) => el("th", { scope: "colgroup", colspan: 2 }, `${target.name}, called from ${target.threshold.toFixed(3)}`)),
+              el("th", { scope: "col" }, "p-value"),
+              ...carried.map((name) => el("th", { scope: "col" }, name)),
+            ),
+          ),
+          el("tbody", {}, ...body),
+        ),
+      ),
+    );
+  }
+}
