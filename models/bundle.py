@@ -10,25 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from models import features
 from models.errors import BundleRefused
 from models.files import NotPlain, read_plain
 from models.golden import FLOAT32, Golden, Tolerance
+from models.graph import check_graph
 from models.manifest import (
     CARD_FILE,
     FIGURE_FILE,
     GATE_FILE,
     GOLDEN_FILE,
-    INNER_OUTPUTS,
-    INPUT,
     MANIFEST_FILE,
-    MEMBER_LOGIT,
     MODEL_FILE,
-    OUTPUTS,
-    SQUASHED,
     FileEntry,
     Manifest,
     parse_manifest,
@@ -55,15 +50,15 @@ class Bundle:
         """Run the golden rows from raw records on; raise ``BundleRefused`` at the first difference."""
         made = self.featurizer.featurize(self.golden.records)
         self.golden.check_features(made.rows, self.featurizer.names, tolerance)
-        outputs = dict(run(self.golden.features))
-        self.golden.check_outputs(outputs, tolerance)
+        outputs = run(self.golden.features)
+        self.golden.check_outputs(outputs, self.featurizer.names, tolerance)
 
 
 def open_bundle(folder: Path) -> Bundle:
     """Read and verify the bundle in ``folder``; raises ``BundleRefused``: which file, and why."""
     manifest = read_manifest(folder)
     content = _contents(folder, manifest)
-    _check_graph(content[MODEL_FILE], manifest)
+    check_graph(content[MODEL_FILE], manifest)
     featurizer = features.create(manifest.featurizer.identifier, manifest.featurizer.parameters)
     if len(featurizer.names) != manifest.features:
         raise BundleRefused(
@@ -138,40 +133,6 @@ def _verified(path: Path, entry: FileEntry) -> bytes:
     if file_entry(content).sha256 != entry.sha256:
         raise BundleRefused(f"{path.name} was altered: its sha256 is not its manifest's")
     return content
-
-
-def _check_graph(model: bytes, manifest: Manifest) -> None:
-    """Check that the graph is whole, self-contained and has the contract's input and outputs."""
-    try:
-        graph = onnx.load_model_from_string(model).graph
-    except Exception as error:  # protobuf raises its own kinds for a file that is no model
-        raise BundleRefused(f"{MODEL_FILE} is not an ONNX model: {error}") from error
-    if any(tensor.external_data for tensor in graph.initializer):
-        raise BundleRefused(f"{MODEL_FILE} keeps weights outside itself; a bundle must be whole")
-    targets, members = len(manifest.targets), len(manifest.members)
-    expected = {
-        INPUT: [manifest.features],
-        "probability": [targets],
-        "logit": [targets],
-        "taps": [members, manifest.layers, 3],
-        SQUASHED: [manifest.features],
-        MEMBER_LOGIT: [members, targets],
-    }
-    if [value.name for value in graph.input] != [INPUT]:
-        raise BundleRefused(f"{MODEL_FILE} is foreign: its inputs are not just {INPUT!r}")
-    outputs = tuple(value.name for value in graph.output)
-    if outputs != OUTPUTS + tuple(name for name in INNER_OUTPUTS if name in outputs):
-        raise BundleRefused(
-            f"{MODEL_FILE} is foreign: its outputs are not {', '.join(OUTPUTS)},"
-            f" and maybe {', '.join(INNER_OUTPUTS)}"
-        )
-    for value in [*graph.input, *graph.output]:
-        shape = [dimension.dim_value for dimension in value.type.tensor_type.shape.dim][1:]
-        if shape != expected[value.name]:
-            raise BundleRefused(
-                f"{MODEL_FILE}: {value.name} has shape [batch, {', '.join(map(str, shape))}],"
-                f" the manifest says [batch, {', '.join(map(str, expected[value.name]))}]"
-            )
 
 
 def _reference(manifest: Manifest) -> Reference:

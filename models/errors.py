@@ -2,7 +2,8 @@
 
     ModelError
     ├── FeaturizerError     a featurizer that cannot be built from its manifest entry
-    ├── BundleRefused       a bundle that must not be served: altered, truncated, foreign, unreproduced
+    ├── BundleRefused       a bundle that must not be served: altered, truncated, foreign
+    │   └── NotReproduced   its golden rows do not come out as they were published; it knows where
     └── RepositoryError     the model repository cannot do what was asked
         ├── UnknownModel    no such model, or nothing promoted yet
         └── UnknownVersion  no such version of that model
@@ -10,6 +11,9 @@
 A bad *record* is none of these: featurizers answer it with ``Rejected`` and go on.
 The core raises these and knows no HTTP; the service's edge translates them.
 """
+
+from dataclasses import dataclass
+from typing import Literal
 
 
 class ModelError(Exception):
@@ -22,6 +26,26 @@ class FeaturizerError(ModelError):
 
 class BundleRefused(ModelError):
     """A bundle failed a check on the way to being served; the text names the file and the check."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A part of a model, in the order of computing; members from 0, hidden layers from 1.
+
+    A ``layer`` and an ``output`` (a member's last, linear map) have a member, a layer its number.
+    """
+
+    part: Literal["featurizer", "squash", "layer", "output", "calibration"]
+    member: int | None = None
+    layer: int | None = None
+
+
+class NotReproduced(BundleRefused):
+    """The golden rows came out otherwise; ``place`` is the first part of the model that differs."""
+
+    def __init__(self, message: str, place: Place) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class RepositoryError(ModelError):

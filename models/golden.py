@@ -6,13 +6,15 @@ published, on this machine, with this provider; no statistics are involved.
 
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import BundleRefused
-from models.manifest import GOLDEN_FILE
+from models.errors import BundleRefused, NotReproduced, Place
+from models.manifest import GOLDEN_FILE, INNER_OUTPUTS, MEMBER_LOGIT, OUTPUTS, SQUASHED
 
 Array32 = NDArray[np.float32]
 
@@ -21,24 +23,37 @@ Array32 = NDArray[np.float32]
 class Tolerance:
     """How far a reproduction may stray.
 
-    ``features`` is relative to each feature's size (with 1 as the smallest size); ``taps`` is
-    relative to each layer's spread over the golden rows; ``outputs`` is absolute on probabilities.
+    ``features`` is relative to each feature's size (with 1 as the smallest size); ``squashed`` is
+    absolute, as its values are of order 1; ``taps`` is relative to each layer's spread over the golden
+    rows, ``share`` the difference of a saturated share; ``logits`` is relative to a logit's size (with
+    1 as the smallest), ``probability`` absolute.
     """
 
-    features: float = 1e-5
-    taps: float = 2e-3
-    outputs: float = 1e-4
+    features: float
+    squashed: float
+    taps: float
+    share: float
+    logits: float
+    probability: float
 
 
-#: float32 on any processor: the order of summation is all that differs.
-FLOAT32 = Tolerance()
+#: float32 on any processor: the order of summation and the exponential function are all that differ.
+#: Ten times what was seen between the builds and formulations compared in training/TAPS.md.
+FLOAT32 = Tolerance(features=1e-5, squashed=2e-5, taps=1e-4, share=0.02, logits=2e-4, probability=5e-5)
+#: TF32 rounds factors to 10 bits of mantissa: 5e-4 relative in each product.
+TF32 = Tolerance(features=1e-5, squashed=2e-5, taps=2e-2, share=0.03, logits=2e-2, probability=5e-3)
+#: The same session again: what it said when it was made, to the last bits.
+SAME_SESSION = Tolerance(
+    features=1e-7, squashed=1e-6, taps=2e-6, share=1e-6, logits=2e-6, probability=1e-6
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Golden:
     """Raw records, all of which the featurizer accepts, and what became of them.
 
-    ``features`` (n, F), ``probability`` and ``logit`` (n, T), ``taps`` (n, members, layers, 3).
+    ``features`` (n, F), ``probability`` and ``logit`` (n, T), ``taps`` (n, members, layers, 3), and of
+    newer bundles ``squashed`` (n, F) and ``member_logit`` (n, members, T).
     """
 
     records: tuple[object, ...]
@@ -46,18 +61,15 @@ class Golden:
     probability: Array32
     logit: Array32
     taps: Array32
+    squashed: Array32 | None = None
+    member_logit: Array32 | None = None
 
     def to_bytes(self) -> bytes:
         """Serialise as an npz without pickled objects; records travel as JSON text."""
         stream = io.BytesIO()
-        np.savez_compressed(
-            stream,
-            records=np.array([json.dumps(record) for record in self.records]),
-            features=self.features,
-            probability=self.probability,
-            logit=self.logit,
-            taps=self.taps,
-        )
+        records = np.array([json.dumps(record) for record in self.records])
+        arrays: dict[str, Any] = {"records": records, **self.arrays()}
+        np.savez_compressed(stream, **arrays)
         return stream.getvalue()
 
     @classmethod
@@ -68,7 +80,8 @@ class Golden:
                 records = tuple(json.loads(str(text)) for text in archive["records"])
                 arrays = {
                     name: np.asarray(archive[name], dtype=np.float32)
-                    for name in ("features", "probability", "logit", "taps")
+                    for name in ("features", *OUTPUTS, *INNER_OUTPUTS)
+                    if name not in INNER_OUTPUTS or name in archive.files
                 }
         except Exception as error:  # numpy and zipfile raise many kinds for a hostile archive
             raise BundleRefused(f"{GOLDEN_FILE} cannot be read: {error}") from error
@@ -76,8 +89,13 @@ class Golden:
             raise BundleRefused(f"{GOLDEN_FILE}: its arrays and records differ in length")
         return cls(records, **arrays)
 
+    def arrays(self) -> dict[str, Array32]:
+        """The features and the outputs that are known, by name."""
+        named = {name: getattr(self, name) for name in ("features", *OUTPUTS, *INNER_OUTPUTS)}
+        return {name: array for name, array in named.items() if array is not None}
+
     def check_features(self, features: Array32, names: tuple[str, ...], tolerance: Tolerance) -> None:
-        """Raise ``BundleRefused`` naming the first feature that this build computes differently."""
+        """Raise ``NotReproduced`` naming the first feature that this build computes differently."""
         if features.shape != self.features.shape:
             raise BundleRefused(
                 f"golden rows: {len(self.features)} records of {self.features.shape[1]} features"
@@ -89,39 +107,87 @@ class Golden:
         off |= np.isnan(features) != undefined
         if off.any():
             row, column = (int(index) for index in np.argwhere(off)[0])
-            raise BundleRefused(
+            raise NotReproduced(
                 f"golden row {row}: feature {names[column]} is {features[row, column]:.7g},"
                 f" published as {self.features[row, column]:.7g};"
-                " the featurizer or its library differs from the one the model was trained with"
+                " the featurizer or its library differs from the one the model was trained with",
+                Place("featurizer"),
             )
 
-    def check_outputs(self, outputs: dict[str, Array32], tolerance: Tolerance) -> None:
-        """Raise ``BundleRefused`` naming the first member and layer, or output, that differs."""
-        taps = outputs["taps"]
-        if taps.shape != self.taps.shape or outputs["probability"].shape != self.probability.shape:
-            raise BundleRefused(
-                f"golden rows: taps of shape {self.taps.shape} expected, the graph gave {taps.shape}"
-            )
+    def check_outputs(
+        self, outputs: Mapping[str, Array32], names: tuple[str, ...], tolerance: Tolerance
+    ) -> None:
+        """Raise ``NotReproduced`` naming the first part of the model that differs.
+
+        From the inputs on: the squashed features (``names`` are the features'), every layer, shallow
+        before deep, each member's output layer, the calibration.
+        """
+        for name in OUTPUTS:
+            wanted = getattr(self, name).shape
+            if outputs[name].shape != wanted:
+                raise BundleRefused(
+                    f"golden rows: {name} of shape {wanted} expected,"
+                    f" the graph gave {outputs[name].shape}"
+                )
+        if self.squashed is not None and SQUASHED in outputs:
+            _check_squashed(self.squashed, outputs[SQUASHED], names, tolerance)
+        self._check_layers(outputs["taps"], tolerance)
+        if self.member_logit is not None and MEMBER_LOGIT in outputs:
+            _check_members(self.member_logit, outputs[MEMBER_LOGIT], tolerance)
+        size = np.maximum(np.abs(self.logit), 1.0)
+        for name, scale, allowed in (
+            ("logit", size, tolerance.logits),
+            ("probability", 1.0, tolerance.probability),
+        ):
+            worst = float((np.abs(outputs[name] - getattr(self, name)) / scale).max())
+            if not worst <= allowed:
+                raise NotReproduced(
+                    f"golden rows: a {name} is off by {worst:.2g}, {allowed:.2g} allowed,"
+                    " by all that was looked at before: what follows the networks differs",
+                    Place("calibration"),
+                )
+
+    def _check_layers(self, taps: Array32, tolerance: Tolerance) -> None:
         # Each layer's own scale: its units' standard deviation for the mean, and the square of
         # that for the variance; a share is its own scale.
         variance = self.taps[..., 1].mean(axis=0)
         scale = np.stack([np.sqrt(variance), variance, np.ones_like(variance)], axis=-1)
-        scale = np.maximum(scale, 1e-3)
-        error = np.abs(taps - self.taps).max(axis=0) / scale
-        # A unit that sits on the saturation threshold may fall to either side of it, so the share
-        # may move by a few units' worth; mean and variance may not.
-        error[..., 2] /= 10
-        worst_statistic = error.max(axis=-1).T  # (layers, members): the shallowest layer is named first
-        off = np.argwhere(np.isnan(worst_statistic) | (worst_statistic > tolerance.taps))
+        error = np.abs(taps - self.taps).max(axis=0) / np.maximum(scale, 1e-3)
+        # A unit that sits on the saturation threshold may fall to either side of it.
+        allowed = (tolerance.taps, tolerance.taps, tolerance.share)
+        # (layers, members): the shallowest layer is named first. NaN is no reproduction.
+        off = np.argwhere(~(error <= allowed).all(axis=-1).T)
         if len(off):
             layer, member = (int(index) for index in off[0])
-            raise BundleRefused(
+            raise NotReproduced(
                 f"golden rows: member {member}, layer {layer + 1} does not reproduce its published"
-                f" statistics (off by {error[member, layer].max():.2g} of the layer's scale,"
-                f" {tolerance.taps:.2g} allowed)"
+                f" statistics (off by {error[member, layer, :2].max():.2g} of the layer's scale,"
+                f" {tolerance.taps:.2g} allowed)",
+                Place("layer", member, layer + 1),
             )
-        worst = float(np.abs(outputs["probability"] - self.probability).max())
-        if not worst <= tolerance.outputs:
-            raise BundleRefused(
-                f"golden rows: a probability is off by {worst:.2g}, {tolerance.outputs:.2g} allowed"
-            )
+
+
+def _check_squashed(
+    published: Array32, squashed: Array32, names: tuple[str, ...], tolerance: Tolerance
+) -> None:
+    off = ~(np.abs(squashed - published) <= tolerance.squashed)
+    if off.any():
+        row, column = (int(index) for index in np.argwhere(off)[0])
+        raise NotReproduced(
+            f"golden row {row}: feature {names[column]} is scaled to {squashed[row, column]:.7g},"
+            f" published as {published[row, column]:.7g}",
+            Place("squash"),
+        )
+
+
+def _check_members(published: Array32, logits: Array32, tolerance: Tolerance) -> None:
+    size = np.maximum(np.abs(published), 1.0)
+    worst = (np.abs(logits - published) / size).max(axis=(0, 2))
+    off = np.flatnonzero(~(worst <= tolerance.logits))
+    if len(off):
+        member = int(off[0])
+        raise NotReproduced(
+            f"golden rows: the output layer of member {member} does not reproduce its published"
+            f" logits (off by {worst[member]:.2g}, {tolerance.logits:.2g} allowed)",
+            Place("output", member),
+        )

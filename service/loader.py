@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from models.bundle import Bundle, check_place, open_bundle
-from models.manifest import SQUASHED
+from models.manifest import INNER_OUTPUTS
 from models.store import Repository
 from service.batcher import Batcher, Compute, Limits, Outputs, Rows
 from service.catalog import ServedModel
@@ -82,7 +82,8 @@ def _watched(session: Session, monitor: Monitor) -> Compute:
     def compute(rows: Rows, parts: Sequence[Part]) -> Outputs:
         outputs: dict[str, np.ndarray] = {**session.run(rows)}
         outputs["p_value"] = monitor.observe(outputs, parts)
-        outputs.pop(SQUASHED, None)  # as large as the request, and nobody asks for it
+        for name in INNER_OUTPUTS:  # nobody asks for them, and one is as large as the request
+            outputs.pop(name, None)
         return outputs
 
     return compute

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from models.errors import BundleRefused
-from models.manifest import INPUT, MODEL_FILE, OUTPUTS, SQUASHED
+from models.manifest import INNER_OUTPUTS, INPUT, MODEL_FILE, OUTPUTS
 from service.errors import DeviceUnavailable
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -44,7 +44,7 @@ class Session:
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._run = session.run
         made = {output.name for output in session.get_outputs()}
-        self._outputs = (*OUTPUTS, SQUASHED) if SQUASHED in made else OUTPUTS
+        self._outputs = (*OUTPUTS, *(name for name in INNER_OUTPUTS if name in made))
         self.provider: str = session.get_providers()[0]
 
     @property
@@ -55,7 +55,8 @@ class Session:
     def run(self, rows: Rows) -> dict[str, Rows]:
         """Compute ``probability``, ``logit`` and ``taps`` of rows of shape ``(n, F)``.
 
-        Of graphs that give them, ``squashed`` too: the features as the first layer sees them.
+        Of graphs that give them, ``squashed`` too, the features as the first layer sees them, and
+        ``member_logit``.
         """
         return dict(zip(self._outputs, self._run(self._outputs, {INPUT: rows}), strict=True))
 

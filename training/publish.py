@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from models import features
-from models.bundle import file_entry, open_bundle
+from models.bundle import Run, file_entry, open_bundle
 from models.golden import Golden
 from models.manifest import (
     CARD_FILE,
     FIGURE_FILE,
     GOLDEN_FILE,
+    INNER_OUTPUTS,
     INPUT,
     MANIFEST_FILE,
     MODEL_FILE,
@@ -108,14 +109,16 @@ def _golden(model: bytes, entry: FeaturizerEntry, constructed: tuple[object, ...
     rows = features.create(entry.identifier, entry.parameters).featurize(records).rows
     if len(rows) != len(records):
         raise ExportError("the featurizer refused a golden record, which it must not")
-    probability, logit, taps = reopened(model, ()).run(list(OUTPUTS), {INPUT: rows})
-    return Golden(records, rows, probability, logit, taps)
+    return Golden(records, rows, **_run(model)(rows))
 
 
 def _rehearse(folder: Path) -> None:
     """Load the staged bundle as the service will, and run its golden rows."""
     bundle = open_bundle(folder)
-    session = reopened(bundle.model, ())
-    bundle.check_golden(
-        lambda rows: dict(zip(OUTPUTS, session.run(list(OUTPUTS), {INPUT: rows}), strict=True))
-    )
+    bundle.check_golden(_run(bundle.model))
+
+
+def _run(model: bytes) -> Run:
+    """A session's outputs by name, the inner ones too."""
+    names, session = [*OUTPUTS, *INNER_OUTPUTS], reopened(model, ())
+    return lambda rows: dict(zip(names, session.run(names, {INPUT: rows}), strict=True))

@@ -17,6 +17,7 @@ from models.golden import Golden
 from models.manifest import (
     CARD_FILE,
     GOLDEN_FILE,
+    INNER_OUTPUTS,
     INPUT,
     MANIFEST_FILE,
     MODEL_FILE,
@@ -97,7 +98,8 @@ def publish(
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     taps = session.run(["taps"], {INPUT: rows})[0]
     golden_rows = np.ascontiguousarray(rows[:16])
-    outputs = dict(zip(OUTPUTS, session.run(OUTPUTS, {INPUT: golden_rows}), strict=True))
+    names = [*OUTPUTS, *INNER_OUTPUTS]
+    outputs = dict(zip(names, session.run(names, {INPUT: golden_rows}), strict=True))
     golden = Golden(tuple(sample[:16]), golden_rows, **outputs)
     content = {
         MODEL_FILE: model,

@@ -1,5 +1,6 @@
 """Opening a bundle that somebody spoiled, each hash made right again where that is the point."""
 
+import dataclasses
 import io
 import json
 import os
@@ -12,7 +13,7 @@ import onnx
 import pytest
 
 from models.bundle import file_entry, open_bundle
-from models.errors import BundleRefused, FeaturizerError
+from models.errors import BundleRefused, FeaturizerError, NotReproduced, Place
 from models.golden import FLOAT32, Golden
 from models.manifest import GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE
 from tests.support import bundles
@@ -155,17 +156,42 @@ def test_golden_rows_name_what_differs(folder: Path) -> None:
     features[2, 3] += 1
     with pytest.raises(BundleRefused, match="row 2: feature feature 3"):
         golden.check_features(features, names, FLOAT32)
-    outputs = {"taps": golden.taps.copy(), "probability": golden.probability.copy()}
-    golden.check_outputs(outputs, FLOAT32)
-    outputs["taps"][0, 1, 2, 0] += 1
-    with pytest.raises(BundleRefused, match="member 1, layer 3"):
-        golden.check_outputs(outputs, FLOAT32)
-    outputs["taps"][0, 1, 2, 0] = np.nan
-    with pytest.raises(BundleRefused, match="member 1, layer 3"):
-        golden.check_outputs(outputs, FLOAT32)
-    outputs = {"taps": golden.taps, "probability": golden.probability + 1}
-    with pytest.raises(BundleRefused, match="a probability is off by 1"):
-        golden.check_outputs(outputs, FLOAT32)
+    golden.check_outputs(golden.arrays(), names, FLOAT32)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "amount", "place"),
+    [
+        (["taps", "squashed"], np.nan, Place("squash")),
+        (["taps", "member_logit"], 0.01, Place("layer", 1, 3)),
+        (["taps"], np.nan, Place("layer", 1, 3)),
+        (["logit", "member_logit"], 0.01, Place("output", 1)),
+        (["logit"], 0.01, Place("calibration")),
+        (["probability"], np.nan, Place("calibration")),
+    ],
+)
+def test_golden_rows_find_the_first_part_that_differs(
+    folder: Path, spoil: list[str], amount: float, place: Place
+) -> None:
+    """What comes first in computing is named, whatever follows from it; NaN is never equal."""
+    golden = open_bundle(folder).golden
+    names = tuple(f"feature {column}" for column in range(golden.features.shape[1]))
+    outputs = {name: array.copy() for name, array in golden.arrays().items()}
+    where = {"taps": (0, 1, 2, 0), "member_logit": (0, 1, 0)}
+    for name in spoil:
+        outputs[name][where.get(name, (0, 0))] += amount
+    with pytest.raises(NotReproduced) as found:
+        golden.check_outputs(outputs, names, FLOAT32)
+    assert found.value.place == place
+
+
+def test_an_older_bundles_golden_rows_are_compared_as_far_as_they_go(folder: Path) -> None:
+    """Without members' logits a wrong output layer still shows, in what follows it."""
+    golden = dataclasses.replace(open_bundle(folder).golden, squashed=None, member_logit=None)
+    assert Golden.from_bytes(golden.to_bytes()).member_logit is None
+    outputs = {**golden.arrays(), "logit": golden.logit + 1}
+    with pytest.raises(NotReproduced, match="what follows the networks"):
+        golden.check_outputs(outputs, (), FLOAT32)
 
 
 def test_golden_rows_survive_their_file() -> None:

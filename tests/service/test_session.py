@@ -18,7 +18,7 @@ def test_a_session_computes_what_onnxruntime_does() -> None:
     rows = bundles.candidates(5)
     session = open_session(bundles.graph(), Device(CPU))
     outputs, expected = session.run(rows), bundles.run(bundles.graph(), rows)
-    assert set(outputs) == {"probability", "logit", "taps", "squashed"}
+    assert set(outputs) == {"probability", "logit", "taps", "squashed", "member_logit"}
     scaled = (rows - bundles.CENTRE) / bundles.SPREAD
     np.testing.assert_allclose(outputs["squashed"], scaled, rtol=1e-6)
     for name, array in expected.items():

@@ -191,8 +191,15 @@ def _tap_nodes(name: str) -> list[onnx.NodeProto]:
 
 def run(model: bytes, rows: Rows) -> dict[str, Rows]:
     """Onnxruntime asked directly: the oracle of what is served."""
+    made = run_all(model, rows)
+    return {name: made[name] for name in OUTPUTS}
+
+
+def run_all(model: bytes, rows: Rows) -> dict[str, Rows]:
+    """Every output of the graph, those for the service's own use too."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    return dict(zip(OUTPUTS, session.run(OUTPUTS, {INPUT: rows}), strict=True))
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {INPUT: rows}), strict=True))
 
 
 @cache
@@ -201,7 +208,7 @@ def _published(seed: int, kind: Kind) -> tuple[bytes, Golden, list[MemberReferen
     features = kind.featurizer().featurize(records).rows
     taps = run(model, kind.ordinary())["taps"]
     reference = [fit_member(taps[:, member]) for member in range(MEMBERS)]
-    return model, Golden(records, features, **run(model, features)), reference
+    return model, Golden(records, features, **run_all(model, features)), reference
 
 
 def write_bundle(

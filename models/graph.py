@@ -1,0 +1,174 @@
+"""What a bundle's ONNX file may hold, checked before a runtime sees it.
+
+A graph is a program: it can name files of the machine as its weights, ask for libraries of operators,
+loop, or take more memory than there is. This one has none of that. Its operators are on a list, its
+weights inside it and of a size that follows from the manifest, its inputs and outputs the contract's.
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+import onnx
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
+
+from models.errors import BundleRefused
+from models.manifest import (
+    INNER_OUTPUTS,
+    INPUT,
+    MEMBER_LOGIT,
+    MODEL_FILE,
+    OUTPUTS,
+    SQUASHED,
+    Manifest,
+)
+
+#: What a network, its statistics and its scaling are written with. No control flow, nothing random,
+#: nothing of a string, nothing that makes a tensor of a size read from data.
+OPERATORS = frozenset((
+    "Abs", "Add", "Cast", "Clip", "Concat", "Div", "Equal", "Exp", "Flatten", "Gather", "Gemm",
+    "Greater", "GreaterOrEqual", "HardSigmoid", "Identity", "IsInf", "IsNaN", "LayerNormalization",
+    "Less", "LessOrEqual", "Log", "MatMul", "Max", "Mean", "Min", "Mul", "Neg", "Not", "Pow",
+    "Reciprocal", "ReduceMean", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Selu",
+    "Sigmoid", "Sign", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh",
+    "Transpose", "Unsqueeze", "Where",
+))  # fmt: skip
+
+#: Bytes of each kind of number that a tensor may hold.
+_KINDS: dict[int, int] = {
+    TensorProto.FLOAT: 4,
+    TensorProto.FLOAT16: 2,
+    TensorProto.BOOL: 1,
+    TensorProto.INT64: 8,
+}
+
+#: Constants that a graph may hold beside its weights: shapes and axes, and some per feature and target.
+_SPARE_VALUES, _PER_FEATURE, _PER_TARGET = 65_536, 32, 32
+#: Nodes per member and layer, and beside them.
+_NODES_PER_LAYER, _SPARE_NODES = 32, 512
+
+#: Operator sets that this build knows.
+_OPSETS = range(17, 24)
+
+
+def check_graph(model: bytes, manifest: Manifest) -> None:
+    """Check that an ONNX file is of the contract and nothing else; raises ``BundleRefused``: why not."""
+    try:
+        proto = onnx.load_model_from_string(model)
+    except Exception as error:  # protobuf raises its own kinds for a file that is no model
+        raise BundleRefused(f"{MODEL_FILE} is not an ONNX model: {error}") from error
+    _check_language(proto)
+    _check_nodes(proto.graph, manifest)
+    _check_tensors(proto.graph, manifest)
+    _check_interface(proto.graph, manifest)
+
+
+def _check_language(model: ModelProto) -> None:
+    domains = sorted({opset.domain for opset in model.opset_import} - {"", "ai.onnx"})
+    if domains:
+        raise BundleRefused(f"{MODEL_FILE} asks for operators of {domains[0]!r}; ONNX's own are allowed")
+    versions = [opset.version for opset in model.opset_import]
+    if len(versions) != 1 or versions[0] not in _OPSETS:
+        raise BundleRefused(
+            f"{MODEL_FILE} is written in operator sets {versions}; one is needed, from"
+            f" {_OPSETS.start} to {_OPSETS.stop - 1}"
+        )
+    if model.functions:
+        raise BundleRefused(f"{MODEL_FILE} defines functions of its own; a network needs none")
+    if model.training_info:
+        raise BundleRefused(f"{MODEL_FILE} holds a training graph; only inference is served")
+
+
+def _check_nodes(graph: GraphProto, manifest: Manifest) -> None:
+    most = _SPARE_NODES + _NODES_PER_LAYER * len(manifest.members) * (manifest.layers + 1)
+    if len(graph.node) > most:
+        raise BundleRefused(
+            f"{MODEL_FILE} has {len(graph.node)} nodes, {most} are enough for its layers"
+        )
+    for node in graph.node:
+        if node.domain not in ("", "ai.onnx") or node.op_type not in OPERATORS:
+            name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+            raise BundleRefused(f"{MODEL_FILE} uses the operator {name[:80]!r}, which no network needs")
+        for attribute in node.attribute:
+            if attribute.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS):
+                raise BundleRefused(f"{MODEL_FILE}: a node {node.op_type} holds a graph of its own")
+
+
+def _check_tensors(graph: GraphProto, manifest: Manifest) -> None:
+    if graph.sparse_initializer:
+        raise BundleRefused(f"{MODEL_FILE} holds sparse tensors; weights are plain ones")
+    sizes = [manifest.features, *manifest.widths, len(manifest.targets)]
+    weights = sum(a * b + b for a, b in pairwise(sizes)) * len(manifest.members)
+    most = weights + _PER_FEATURE * manifest.features + _PER_TARGET * len(manifest.targets)
+    most += _SPARE_VALUES
+    held = 0
+    for tensor in _tensors(graph):
+        _check_tensor(tensor)
+        held += math.prod(tensor.dims)
+        if held > most:
+            raise BundleRefused(
+                f"{MODEL_FILE} holds more than {most} values, which its manifest's layers do not need"
+            )
+
+
+def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
+    """Every tensor of a graph without subgraphs, those inside of nodes too."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from _inside(node, attribute)
+
+
+def _inside(node: NodeProto, attribute: AttributeProto) -> Iterator[TensorProto]:
+    if attribute.type in (AttributeProto.SPARSE_TENSOR, AttributeProto.SPARSE_TENSORS):
+        raise BundleRefused(f"{MODEL_FILE}: a node {node.op_type} holds a sparse tensor")
+    # Whatever type an attribute says it is of: what it holds is what counts.
+    if attribute.HasField("t"):
+        yield attribute.t
+    yield from attribute.tensors
+
+
+def _check_tensor(tensor: TensorProto) -> None:
+    """A tensor's values are inside it, of a known kind, and as many as its shape says."""
+    name = tensor.name[:80]
+    if tensor.external_data or tensor.data_location == TensorProto.EXTERNAL:
+        raise BundleRefused(f"{MODEL_FILE} keeps {name!r} outside itself; a bundle must be whole")
+    if tensor.data_type not in _KINDS:
+        raise BundleRefused(f"{MODEL_FILE}: {name!r} is of a kind of number that no network needs")
+    if any(size < 0 for size in tensor.dims):
+        raise BundleRefused(f"{MODEL_FILE}: {name!r} has a negative size")
+    count = math.prod(tensor.dims)
+    if tensor.HasField("raw_data"):
+        given, needed = len(tensor.raw_data), count * _KINDS[tensor.data_type]
+    else:
+        given = len(tensor.float_data) + len(tensor.int32_data) + len(tensor.int64_data)
+        needed = count
+    if given != needed:
+        raise BundleRefused(f"{MODEL_FILE}: {name!r} does not hold the values that its shape says")
+
+
+def _check_interface(graph: GraphProto, manifest: Manifest) -> None:
+    targets, members = len(manifest.targets), len(manifest.members)
+    expected = {
+        INPUT: [manifest.features],
+        "probability": [targets],
+        "logit": [targets],
+        "taps": [members, manifest.layers, 3],
+        SQUASHED: [manifest.features],
+        MEMBER_LOGIT: [members, targets],
+    }
+    if [value.name for value in graph.input] != [INPUT]:
+        raise BundleRefused(f"{MODEL_FILE} is foreign: its inputs are not just {INPUT!r}")
+    outputs = tuple(value.name for value in graph.output)
+    if outputs != OUTPUTS + tuple(name for name in INNER_OUTPUTS if name in outputs):
+        raise BundleRefused(
+            f"{MODEL_FILE} is foreign: its outputs are not {', '.join(OUTPUTS)},"
+            f" and maybe {', '.join(INNER_OUTPUTS)}"
+        )
+    for value in [*graph.input, *graph.output]:
+        shape = [dimension.dim_value for dimension in value.type.tensor_type.shape.dim][1:]
+        if shape != expected[value.name]:
+            raise BundleRefused(
+                f"{MODEL_FILE}: {value.name} has shape [batch, {', '.join(map(str, shape))}],"
+                f" the manifest says [batch, {', '.join(map(str, expected[value.name]))}]"
+            )

@@ -1,0 +1,142 @@
+"""ONNX files that somebody made to harm the service, each refused with its reason."""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from models.bundle import read_manifest
+from models.errors import BundleRefused
+from models.graph import check_graph
+from models.manifest import Manifest
+from tests.support import bundles
+
+Change = Callable[[onnx.ModelProto], object]
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """The small bundle's manifest."""
+    root = tmp_path_factory.mktemp("models")
+    bundles.publish(root)
+    return read_manifest(root / "htru2" / "1")
+
+
+def outside(tensor: TensorProto) -> TensorProto:
+    """Let a tensor name a file of the machine as the place of its values."""
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../../etc/passwd")
+    return tensor
+
+
+def weight(name: str = "more", size: int = 1) -> TensorProto:
+    """A plain tensor."""
+    return numpy_helper.from_array(np.zeros(size, np.float32), name)
+
+
+def add(kind: str, **attributes: object) -> Change:
+    """Append a node that nothing needs."""
+    node = helper.make_node(kind, [], ["surplus"], **attributes)
+    return lambda model: model.graph.node.append(node)
+
+
+def short(model: onnx.ModelProto) -> None:
+    """Let a tensor say that it is larger than it is."""
+    model.graph.initializer[0].dims[0] = 1 << 40
+
+
+def mislabelled(model: onnx.ModelProto) -> None:
+    """Hide an outside tensor in an attribute that says that it is a number."""
+    node = model.graph.node[0]
+    attribute = node.attribute.add(name="value", type=onnx.AttributeProto.INT)
+    attribute.t.CopyFrom(outside(weight()))
+
+
+HOSTILE: dict[str, tuple[Change, str]] = {
+    "outside": (lambda model: outside(model.graph.initializer[0]), "outside itself"),
+    "outside, in a node": (add("Identity", value=outside(weight())), "outside itself"),
+    "outside, mislabelled": (mislabelled, "outside itself"),
+    "custom domain": (
+        lambda model: model.opset_import.append(helper.make_opsetid("com.evil", 1)),
+        "com.evil",
+    ),
+    "custom node": (
+        lambda model: setattr(model.graph.node[0], "domain", "com.microsoft"),
+        "com.microsoft",
+    ),
+    "old operator set": (lambda model: setattr(model.opset_import[0], "version", 7), "operator sets"),
+    "no operator set": (lambda model: model.opset_import.pop(), "operator sets"),
+    "loop": (add("Loop", body=helper.make_graph([], "body", [], [])), "'Loop'"),
+    "hidden graph": (
+        add("Identity", body=helper.make_graph([], "body", [], [])),
+        "a graph of its own",
+    ),
+    "random numbers": (add("RandomNormal", shape=[1]), "'RandomNormal'"),
+    "bomb": (add("ConstantOfShape"), "'ConstantOfShape'"),
+    "function": (
+        lambda model: model.functions.append(
+            helper.make_function("com.evil", "F", [], [], [], [helper.make_opsetid("", 18)])
+        ),
+        "functions of its own",
+    ),
+    "sparse": (
+        lambda model: model.graph.sparse_initializer.append(onnx.SparseTensorProto()),
+        "sparse",
+    ),
+    "sparse, in a node": (add("Identity", sparse_value=onnx.SparseTensorProto()), "sparse"),
+    "training graph": (lambda model: model.training_info.add(), "training graph"),
+    "too large": (lambda model: model.graph.initializer.append(weight(size=100_000)), "more than"),
+    "too many nodes": (
+        lambda model: model.graph.node.extend([model.graph.node[0]] * 1000),
+        "nodes",
+    ),
+    "short": (short, "does not hold the values"),
+    "strings": (
+        lambda model: model.graph.initializer.append(
+            helper.make_tensor("text", TensorProto.STRING, [1], [b"x"])
+        ),
+        "kind of number",
+    ),
+    "negative": (
+        lambda model: model.graph.initializer.append(TensorProto(data_type=1, dims=[-1])),
+        "negative size",
+    ),
+    "no output": (lambda model: model.graph.output.pop(0), "foreign: its outputs"),
+    "another input": (
+        lambda model: setattr(model.graph.input[0], "name", "other"),
+        "foreign: its inputs",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_refused(manifest: Manifest, name: str) -> None:
+    """The reason says what it holds."""
+    change, reason = HOSTILE[name]
+    model = onnx.load_model_from_string(bundles.graph())
+    change(model)
+    with pytest.raises(BundleRefused, match=reason):
+        check_graph(model.SerializeToString(), manifest)
+
+
+def test_a_sound_file_is_not(manifest: Manifest) -> None:
+    """What the tests above spoil is allowed before, with the inner outputs and without."""
+    check_graph(bundles.graph(), manifest)
+    check_graph(bundles.graph(inner=False), manifest)
+
+
+@given(st.binary(max_size=200), st.integers(0, 10_000))
+def test_garbage_is_refused_or_whole(manifest: Manifest, garbage: bytes, place: int) -> None:
+    """Bytes overwritten anywhere never raise anything but a refusal."""
+    model = bytearray(bundles.graph())
+    place %= len(model)
+    model[place : place + len(garbage)] = garbage
+    try:
+        check_graph(bytes(model), manifest)
+    except BundleRefused as refusal:
+        assert str(refusal).startswith("model.onnx")
