@@ -35,7 +35,15 @@ def lecun_normal_(linear: nn.Linear, generator: torch.Generator | None = None) -
     nn.init.zeros_(linear.bias)
 
 
-class SelfNormalizingNetwork(nn.Module):
+class Network(nn.Module):
+    """What the training loop asks of a network: squashed features ``[batch, F]`` to logits."""
+
+    def activations(self, features: Tensor) -> list[Tensor]:
+        """Return every hidden layer's activations ``[batch, width]``, without dropout."""
+        raise NotImplementedError
+
+
+class SelfNormalizingNetwork(Network):
     """Squashed features ``[batch, F]`` to logits ``[batch, T]``.
 
     ``input_dropout`` zeroes features (zero is their mean); ``dropout`` is alpha dropout after

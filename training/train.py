@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.metrics import mean_auc
-from training.network import SelfNormalizingNetwork, Shape, layer_widths
+from training.network import Network, SelfNormalizingNetwork, Shape, layer_widths
 
 Array32 = NDArray[np.float32]
+AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +71,25 @@ def train(
     seed: int,
     report: Callable[[Progress], None],
 ) -> SelfNormalizingNetwork:
+    """Train a fresh network of the recipe; the same seed gives the same one on the same machine."""
+    torch.manual_seed(seed)
+    network = recipe.build(rows.shape[1], labels.shape[1])
+    return train_network(network, rows, labels, held_out, recipe, report)
+
+
+def train_network(
+    network: AnyNetwork,
+    rows: Array32,
+    labels: Array32,
+    held_out: tuple[Array32, Array32],
+    recipe: Recipe,
+    report: Callable[[Progress], None],
+) -> AnyNetwork:
     """Train a network on squashed rows ``(n, F)`` and labels ``(n, T)``, NaN where not measured.
 
-    The held-out rows and labels are watched, never learned from. The same seed gives the same
-    network on the same machine.
+    The held-out rows and labels are watched, never learned from.
     """
-    torch.manual_seed(seed)
     x, y = torch.from_numpy(rows), torch.from_numpy(labels)
-    network = recipe.build(x.shape[1], y.shape[1])
     loss_of = class_loss if recipe.exclusive else masked_loss
     optimizer = _optimizer(network, recipe)
     steps = recipe.epochs * math.ceil(len(x) / recipe.batch_size)
@@ -111,7 +123,7 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 @torch.no_grad()
 def _watch(
-    network: SelfNormalizingNetwork,
+    network: Network,
     epoch: int,
     losses: list[float],
     held_out: tuple[Array32, Array32],
