@@ -76,7 +76,11 @@ TOX21 = ModelRecipe(
         epochs=15,
     ),
     # Counts of fragments are mostly 0: a fitted power would turn them into bits.
-    blocks=(Block(prefix="ecfp", power=0.0), Block(prefix="", power="fit")),
+    blocks=(
+        Block(prefix="ecfp", power=0.0),
+        Block(prefix="fcfp", power=0.0),
+        Block(prefix="", power="fit"),
+    ),
     rounds=2,
     served=2,
     threshold_rule="youden",

@@ -38,9 +38,16 @@ def _tables(parameters: Mapping[str, object]) -> Featurizer:
     return TableFeaturizer(parameters)
 
 
+def _wider_molecules(parameters: Mapping[str, object]) -> Featurizer:
+    from models.features.molecules import WiderMoleculeFeaturizer
+
+    return WiderMoleculeFeaturizer(parameters)
+
+
 # Each kind is imported when asked for: a service of pulsars alone need not load RDKit.
 _BUILDERS: dict[str, Callable[[Mapping[str, object]], Featurizer]] = {
     "molecules-1": _molecules,
+    "molecules-2": _wider_molecules,
     "pulsar-1": _pulsar,
     "tables-1": _tables,
 }

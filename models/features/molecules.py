@@ -1,6 +1,6 @@
 """Molecules: SMILES to the parent's fingerprint counts, keys and descriptors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,19 +9,22 @@ from rdkit import Chem
 from models.errors import FeaturizerError
 from models.features.base import Accepted, Features, Outcome, Rejected
 from models.features.complaints import complaints
+from models.features.counts import NAMES as QUANTUM_NUMBERS
+from models.features.counts import quantum_numbers
 from models.features.descriptors import NAMES as DESCRIPTORS
 from models.features.descriptors import describe
-from models.features.fragments import FragmentCounter
+from models.features.fragments import RADII, FragmentCounter
 from models.features.keys import NAMES as KEYS
 from models.features.keys import mark_keys
 from models.features.standardise import Standardised, Unreadable, read_smiles, standardise
 
-_END_OF_DESCRIPTORS = len(DESCRIPTORS)
 # Molecules go through one stage after the other in groups of this size: the patterns of a stage
 # then stay in the processor's cache, which is worth a sixth of the time.
 AT_ONCE = 128
 _BEYOND_RDKIT = "the molecule cannot be described by RDKit; check its valences and charges"
-_END_OF_KEYS = _END_OF_DESCRIPTORS + len(KEYS)
+
+# Fills one molecule's part of a row, which is zero before.
+_Fill = Callable[[Chem.Mol, NDArray[np.float32]], None]
 
 
 class MoleculeFeaturizer:
@@ -34,15 +37,28 @@ class MoleculeFeaturizer:
     identifier = "molecules-1"
     fields: tuple[str, ...] = ()
     texts: frozenset[str] = frozenset()
+    names: tuple[str, ...]
 
     def __init__(self, parameters: Mapping[str, object]) -> None:
         """Raises ``FeaturizerError`` for parameters that are not the two above."""
-        self._counter = FragmentCounter(*_read_parameters(parameters))
-        self.names = (*DESCRIPTORS, *KEYS, *self._counter.names)
+        _expect(self.identifier, parameters, ("radius", "fragments"))
+        counter = _counter(parameters, "radius", "fragments")
         self.parameters: dict[str, object] = {
-            "radius": self._counter.radius,
-            "fragments": list(self._counter.fragments),
+            "radius": counter.radius,
+            "fragments": list(counter.fragments),
         }
+        self._arrange(
+            (DESCRIPTORS, _fill_descriptors), (KEYS, mark_keys), (counter.names, counter.count)
+        )
+
+    def _arrange(self, *blocks: tuple[tuple[str, ...], _Fill]) -> None:
+        """Lay the blocks of features, each with its names, side by side."""
+        self.names = tuple(name for names, _ in blocks for name in names)
+        self._stages: list[tuple[slice, _Fill]] = []
+        start = 0
+        for names, fill in blocks:
+            self._stages.append((slice(start, start + len(names)), fill))
+            start += len(names)
 
     def featurize(self, records: Sequence[object]) -> Features:
         """Rows of shape ``(accepted, F)``; each record costs about a millisecond."""
@@ -65,25 +81,52 @@ class MoleculeFeaturizer:
                 outcomes.append(Accepted(_details(found)))
         rows = np.zeros((len(accepted), len(self.names)), dtype=np.float32)
         sound = np.ones(len(accepted), dtype=np.bool_)
-        for fill in (_fill_descriptors, _fill_keys, self._fill_fragments):
+        for part, fill in self._stages:
             for row, (place, found) in enumerate(accepted):
                 try:
-                    fill(found.parent, rows[row])
+                    fill(found.parent, rows[row, part])
                 except (RuntimeError, ValueError):  # a failed invariant inside RDKit
                     sound[row] = False
                     outcomes[place] = Rejected(_BEYOND_RDKIT)
         return Features(rows if sound.all() else rows[sound], outcomes)
 
-    def _fill_fragments(self, molecule: Chem.Mol, row: NDArray[np.float32]) -> None:
-        self._counter.count(molecule, row[_END_OF_KEYS:])
+
+class WiderMoleculeFeaturizer(MoleculeFeaturizer):
+    """``molecules-2``: the same, with molecular quantum numbers and counts of pharmacophores.
+
+    ``parameters`` are those of ``molecules-1``, and ``pharmacophore_radius`` and ``pharmacophores``,
+    chosen alike.
+    """
+
+    identifier = "molecules-2"
+
+    def __init__(self, parameters: Mapping[str, object]) -> None:
+        """Raises ``FeaturizerError`` for parameters that are not the four above."""
+        wanted = ("radius", "fragments", "pharmacophore_radius", "pharmacophores")
+        _expect(self.identifier, parameters, wanted)
+        counter = _counter(parameters, "radius", "fragments")
+        functional = _counter(parameters, "pharmacophore_radius", "pharmacophores", functional=True)
+        self.parameters = {
+            "radius": counter.radius,
+            "fragments": list(counter.fragments),
+            "pharmacophore_radius": functional.radius,
+            "pharmacophores": list(functional.fragments),
+        }
+        self._arrange(
+            (DESCRIPTORS, _fill_descriptors),
+            (QUANTUM_NUMBERS, _fill_quantum_numbers),
+            (KEYS, mark_keys),
+            (counter.names, counter.count),
+            (functional.names, functional.count),
+        )
 
 
 def _fill_descriptors(molecule: Chem.Mol, row: NDArray[np.float32]) -> None:
-    row[:_END_OF_DESCRIPTORS] = describe(molecule)
+    row[:] = describe(molecule)
 
 
-def _fill_keys(molecule: Chem.Mol, row: NDArray[np.float32]) -> None:
-    mark_keys(molecule, row[_END_OF_DESCRIPTORS:_END_OF_KEYS])
+def _fill_quantum_numbers(molecule: Chem.Mol, row: NDArray[np.float32]) -> None:
+    row[:] = quantum_numbers(molecule)
 
 
 def _details(found: Standardised) -> dict[str, object]:
@@ -95,19 +138,24 @@ def _details(found: Standardised) -> dict[str, object]:
     return details
 
 
-def _read_parameters(parameters: Mapping[str, object]) -> tuple[int, tuple[int, ...]]:
-    if set(parameters) != {"radius", "fragments"}:
+def _expect(identifier: str, parameters: Mapping[str, object], names: Sequence[str]) -> None:
+    if set(parameters) != set(names):
         raise FeaturizerError(
-            "featurizer molecules-1 takes the parameters radius and fragments, "
+            f"featurizer {identifier} takes the parameters {', '.join(names[:-1])} and {names[-1]}, "
             f"got {', '.join(sorted(parameters)) or 'none'}"
         )
-    radius, fragments = parameters["radius"], parameters["fragments"]
-    if radius not in (1, 2, 3) or isinstance(radius, bool):
+
+
+def _counter(
+    parameters: Mapping[str, object], radius_name: str, ids_name: str, *, functional: bool = False
+) -> FragmentCounter:
+    radius, ids = parameters[radius_name], parameters[ids_name]
+    if radius not in RADII or isinstance(radius, bool):
         raise FeaturizerError(f"the radius of Morgan fragments is 1, 2 or 3, got {radius!r}")
-    if not isinstance(fragments, (list, tuple)) or not all(
-        type(fragment) is int and 0 <= fragment < 2**32 for fragment in fragments
+    if not isinstance(ids, (list, tuple)) or not all(
+        type(one) is int and 0 <= one < 2**32 for one in ids
     ):
-        raise FeaturizerError("fragments must be a list of unsigned 32-bit Morgan ids")
-    if len(set(fragments)) != len(fragments):
-        raise FeaturizerError("fragments must not name an id twice")
-    return int(str(radius)), tuple(fragments)
+        raise FeaturizerError(f"{ids_name} must be a list of unsigned 32-bit Morgan ids")
+    if len(set(ids)) != len(ids):
+        raise FeaturizerError(f"{ids_name} must not name an id twice")
+    return FragmentCounter(int(str(radius)), ids, functional=functional)

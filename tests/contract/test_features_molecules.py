@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
+from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
 
 from models.features import Accepted, FeaturizerError, Rejected, create, molecules
 from models.features.descriptors import describe
-from models.features.fragments import fragment_counts
-from models.features.standardise import parent
+from models.features.fragments import fragment_counts, pharmacophore_counts
+from models.features.standardise import parent, read_smiles, standardise
 
 DRUGS = [
     "CC(=O)Oc1ccccc1C(=O)O",
@@ -72,8 +73,34 @@ def featurizer():
     return create("molecules-1", {"radius": 3, "fragments": sorted(fragments)})
 
 
-def test_a_manifest_rebuilds_the_same_featurizer(featurizer):
+@pytest.fixture(scope="module")
+def wider(featurizer):
+    """The same with quantum numbers and the pharmacophores of those drugs."""
+    found = {number for smiles in DRUGS[:3] for number in pharmacophore_counts(parent(smiles), 2)}
+    more = {"pharmacophore_radius": 2, "pharmacophores": sorted(found)}
+    return create("molecules-2", featurizer.parameters | more)
+
+
+def test_the_wider_featurizer_adds_to_the_narrower(featurizer, wider):
+    """What both have is the same; quantum numbers and pharmacophores are RDKit's own."""
+    rows, narrow = wider.featurize(DRUGS).rows, featurizer.featurize(DRUGS).rows
+    places = {name: place for place, name in enumerate(wider.names)}
+    np.testing.assert_array_equal(rows[:, [places[name] for name in featurizer.names]], narrow)
+    parents = [standardise(read_smiles(smiles), smiles).parent for smiles in DRUGS]
+    quantum = np.array([rdMolDescriptors.MQNs_(molecule) for molecule in parents])
+    np.testing.assert_array_equal(rows[:, [places[f"MQN_{n}"] for n in range(1, 43)]], quantum)
+    invariants = rdFingerprintGenerator.GetMorganFeatureAtomInvGen()
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, atomInvariantsGenerator=invariants)
+    for row, molecule in zip(rows, parents, strict=True):
+        counts = generator.GetSparseCountFingerprint(molecule).GetNonzeroElements()
+        for number in wider.parameters["pharmacophores"]:
+            assert row[places[f"fcfp4_{number}"]] == counts.get(number, 0)
+
+
+@pytest.mark.parametrize("kind", ["featurizer", "wider"])
+def test_a_manifest_rebuilds_the_same_featurizer(kind, request):
     """Parameters survive JSON, and names and rows come back the same."""
+    featurizer = request.getfixturevalue(kind)
     again = create(featurizer.identifier, json.loads(json.dumps(featurizer.parameters)))
     assert again.names == featurizer.names
     assert again.parameters == featurizer.parameters
@@ -196,3 +223,13 @@ def test_parameters_of_another_build_are_refused(parameters, words):
     """A manifest that this build cannot honour says so."""
     with pytest.raises(FeaturizerError, match=words):
         create("molecules-1", parameters)
+
+
+def test_parameters_of_the_wider_featurizer_are_checked_too():
+    """All four must be there, and pharmacophores be ids."""
+    good = {"radius": 3, "fragments": [], "pharmacophore_radius": 2, "pharmacophores": [7]}
+    assert create("molecules-2", good).parameters == good
+    with pytest.raises(FeaturizerError, match="molecules-2 takes the parameters radius, fragments, "):
+        create("molecules-2", {"radius": 3, "fragments": []})
+    with pytest.raises(FeaturizerError, match="pharmacophores must be a list"):
+        create("molecules-2", good | {"pharmacophores": [-1]})

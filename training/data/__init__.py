@@ -2,7 +2,12 @@
 
 from models.features import Featurizer, create
 from training.data.dataset import Dataset
-from training.data.fragments import RADIUS, choose_fragments
+from training.data.fragments import (
+    PHARMACOPHORE_RADIUS,
+    RADIUS,
+    choose_fragments,
+    choose_pharmacophores,
+)
 from training.data.htru2 import load as load_htru2
 from training.data.own import load_candidates, load_molecules
 from training.data.tables import Reading
@@ -28,7 +33,15 @@ def featurizer_for(dataset: Dataset) -> Featurizer:
 
     For molecules these are the fragments to count, chosen among the data set's own parents.
     """
-    if dataset.featurizer != "molecules-1":
+    if dataset.featurizer != "molecules-2":
         return create(dataset.featurizer, dataset.parameters)
-    fragments = choose_fragments(str(record) for record in dataset.records)
-    return create(dataset.featurizer, {"radius": RADIUS, "fragments": fragments})
+    parents = [str(record) for record in dataset.records]
+    return create(
+        dataset.featurizer,
+        {
+            "radius": RADIUS,
+            "fragments": choose_fragments(parents),
+            "pharmacophore_radius": PHARMACOPHORE_RADIUS,
+            "pharmacophores": choose_pharmacophores(parents),
+        },
+    )

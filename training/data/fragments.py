@@ -1,14 +1,18 @@
 """Which circular fragments are counted: the commonest of the training molecules."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+from rdkit import Chem
 
 from models.features.complaints import complaints
-from models.features.fragments import fragment_counts
+from models.features.fragments import fragment_counts, pharmacophore_counts
 from models.features.standardise import parent
 
 RADIUS = 3
 FRAGMENTS = 1_024
+PHARMACOPHORE_RADIUS = 2
+PHARMACOPHORES = 512
 
 
 def choose_fragments(parents: Iterable[str]) -> list[int]:
@@ -16,9 +20,24 @@ def choose_fragments(parents: Iterable[str]) -> list[int]:
 
     Labels play no part. Ties go to the smaller id, so the choice depends on the set alone.
     """
+    return _commonest(parents, lambda molecule: fragment_counts(molecule, RADIUS), FRAGMENTS)
+
+
+def choose_pharmacophores(parents: Iterable[str]) -> list[int]:
+    """As ``choose_fragments``: the ``PHARMACOPHORES`` commonest fragments of pharmacophore atoms."""
+    return _commonest(
+        parents,
+        lambda molecule: pharmacophore_counts(molecule, PHARMACOPHORE_RADIUS),
+        PHARMACOPHORES,
+    )
+
+
+def _commonest(
+    parents: Iterable[str], count: Callable[[Chem.Mol], dict[int, int]], number: int
+) -> list[int]:
     occurrences: Counter[int] = Counter()
     with complaints():
         for smiles in parents:
-            occurrences.update(fragment_counts(parent(smiles), RADIUS).keys())
+            occurrences.update(count(parent(smiles)).keys())
     ranked = sorted(occurrences, key=lambda fragment: (-occurrences[fragment], fragment))
-    return ranked[:FRAGMENTS]
+    return ranked[:number]

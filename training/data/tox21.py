@@ -141,7 +141,7 @@ def merge(name: str, training: Sequence[Sample], leaderboard: Sequence[Sample]) 
     sources = [(TOX21_TRAINING, training), (TOX21_LEADERBOARD, leaderboard)]
     return Dataset(
         name=name,
-        featurizer="molecules-1",
+        featurizer="molecules-2",
         records=parents,
         labels=labels,
         targets=TARGETS,
