@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,9 @@ BY_MODEL = {
     "tox21": {"smiles": ["CCO", "c1ccccc1O"]},
 }
 
+IMAGES = ("SERVICE", "TRAINING", "PROMETHEUS", "GRAFANA")
+PROFILES = ("--profile", "training", "--profile", "monitoring")
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(2400),
@@ -46,16 +50,19 @@ pytestmark = [
 
 
 class Stack:
-    """One compose project of its own name, port and volumes."""
+    """One compose project of its own name, ports and volumes."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, prometheus: int, grafana: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
+        self.prometheus = f"http://127.0.0.1:{prometheus}"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("SNN_")},
             "COMPOSE_PROJECT_NAME": f"snn-serving-test-{os.getpid()}",
             "SNN_HOST": "127.0.0.1",
             "SNN_PORT": str(port),
             "SNN_SERVICE_MEMORY": "768m",
+            "SNN_PROMETHEUS_PORT": str(prometheus),
+            "SNN_GRAFANA_PORT": str(grafana),
         }
         if "SNN_DATA_DIR" in os.environ:
             self.environment["SNN_DATA_DIR"] = os.environ["SNN_DATA_DIR"]
@@ -63,6 +70,13 @@ class Stack:
     def compose(self, *arguments: str) -> str:
         """Run docker compose; a failure shows what it said."""
         return self._run("docker", "compose", *arguments)
+
+    def configuration(self, *overrides: str) -> dict[str, Any]:
+        """All profiles as compose understands them, with override files on top."""
+        files = [part for file in ("docker-compose.yml", *overrides) for part in ("-f", file)]
+        text = self.compose(*files, *PROFILES, "config", "--format", "json")
+        document: dict[str, Any] = json.loads(text)
+        return document
 
     def inspect(self, service: str) -> dict[str, Any]:
         """What the engine says of a service's container."""
@@ -97,9 +111,11 @@ class Stack:
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """The service, built and brought up as `docker compose up` does it; taken down with its volumes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        stack = Stack(free.getsockname()[1])
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(3)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        stack = Stack(*(one.getsockname()[1] for one in sockets))
     stack.compose("build")
     try:
         try:
@@ -108,22 +124,54 @@ def stack() -> Iterator[Stack]:
             raise AssertionError(f"{error}\n{stack.compose('logs', '--tail', '100')}") from None
         yield stack
     finally:
-        stack.compose("--profile", "training", "down", "--volumes", "--timeout", "30")
+        stack.compose(*PROFILES, "down", "--volumes", "--timeout", "30")
 
 
-def test_both_files_are_valid(stack: Stack) -> None:
+def test_the_files_are_valid(stack: Stack) -> None:
     """Compose understands the file, and the file with the GPU's on top."""
-    plain = json.loads(stack.compose("config", "--format", "json"))
-    gpu = json.loads(
-        stack.compose(
-            "-f", "docker-compose.yml", "-f", "deploy/compose.gpu.yml", "config", "--format", "json"
-        )
-    )["services"]["service"]
+    plain = stack.configuration()
+    gpu = stack.configuration("deploy/compose.gpu.yml")["services"]["service"]
     assert "devices" not in plain["services"]["service"]["deploy"]["resources"].get("reservations", {})
     assert gpu["build"]["args"]["EXTRAS"] == "gpu"
     assert gpu["build"]["target"] == "service"
     assert gpu["environment"]["SNN_DEVICE"] == "cuda"
     assert gpu["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
+
+
+def test_keys_come_from_a_folder_of_secrets(stack: Stack, tmp_path: Path) -> None:
+    """The service reads the hashes there, and Prometheus its key, with a configuration that says so."""
+    stack.environment["SNN_SECRETS"] = str(tmp_path)
+    services = stack.configuration("deploy/compose.keys.yml")["services"]
+    del stack.environment["SNN_SECRETS"]
+    assert services["service"]["environment"]["SNN_API_KEYS_FILE"] == "/run/snn/api-keys.json"
+    mounts = {mount["target"]: mount for mount in services["service"]["volumes"]}
+    assert mounts["/run/snn"]["source"] == str(tmp_path)
+    assert mounts["/run/snn"]["read_only"] is True
+    assert [secret["source"] for secret in services["prometheus"]["secrets"]] == ["metrics-key"]
+    mounts = {mount["target"]: mount for mount in services["prometheus"]["volumes"]}
+    assert mounts["/etc/prometheus/prometheus.yml"]["source"].endswith("/prometheus.keys.yml")
+
+
+def test_everything_that_runs_is_confined_and_can_be_replaced(stack: Stack) -> None:
+    """In every profile: another image by a variable, limits, loopback alone, health, no privileges."""
+    images = {f"SNN_{name}_IMAGE": f"other/{name.lower()}:1" for name in IMAGES}
+    stack.environment |= images
+    services = stack.configuration()["services"]
+    for name in images:
+        del stack.environment[name]
+    assert {service["image"] for service in services.values()} == set(images.values())
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert int(service["deploy"]["resources"]["limits"]["memory"]) > 0, name
+        assert all(port["host_ip"] == "127.0.0.1" for port in service.get("ports", [])), name
+    for name in ("prometheus", "grafana"):
+        assert services[name]["healthcheck"]["test"][0] == "CMD"
+        for mount in services[name]["volumes"]:
+            if mount["type"] == "bind":
+                assert Path(mount["source"]).exists()
+                assert mount["read_only"] is True
 
 
 @pytest.mark.parametrize("model", sorted(BY_MODEL))
@@ -172,6 +220,25 @@ def test_the_service_image_holds_no_torch(stack: Stack) -> None:
     """Neither torch nor the training module is there to be imported."""
     probe = "import importlib.util as u; print([u.find_spec(name) for name in ('torch', 'training')])"
     assert stack.inside("python", "-c", probe).strip() == "[None, None]"
+
+
+def test_prometheus_watches_the_service(stack: Stack) -> None:
+    """The monitoring profile's Prometheus comes up confined, scrapes, and works its rules out."""
+    stack.compose(*PROFILES, "up", "--detach", "--wait", "--wait-timeout", "120", "prometheus")
+    host = stack.inspect("prometheus")["HostConfig"]
+    assert (host["ReadonlyRootfs"], host["CapDrop"]) == (True, ["ALL"])
+    end = time.monotonic() + 90
+    found: dict[str, str] = {}
+    while set(found) != {"up", "snn_model_intact"} and time.monotonic() < end:
+        time.sleep(1)
+        query = {"query": '{__name__=~"up|snn_model_intact", job="snn-serving"}'}
+        answer = httpx.get(f"{stack.prometheus}/api/v1/query", params=query, timeout=10).json()
+        found = {sample["metric"]["__name__"]: sample["value"][1] for sample in answer["data"]["result"]}
+    assert found == {"up": "1", "snn_model_intact": "1"}
+    answer = httpx.get(f"{stack.prometheus}/api/v1/rules", timeout=10).json()
+    rules = [rule for group in answer["data"]["groups"] for rule in group["rules"]]
+    assert sum(rule["type"] == "alerting" for rule in rules) > 10
+    assert {rule["lastError"] for rule in rules if "lastError" in rule} <= {""}
 
 
 def test_a_retrained_model_is_taken_up_without_a_restart(stack: Stack) -> None:

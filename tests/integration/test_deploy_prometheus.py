@@ -73,6 +73,17 @@ def test_the_configuration_is_valid() -> None:
     promtool("check", "config", "../prometheus.yml")
 
 
+def test_the_configuration_with_a_key_is_otherwise_the_same() -> None:
+    """Prometheus of a service with API keys differs by the key's file alone."""
+    plain, keys = (
+        yaml.safe_load((CONFIGURATION / name).read_text(encoding="utf-8"))
+        for name in ("prometheus.yml", "prometheus.keys.yml")
+    )
+    key = keys["scrape_configs"][0].pop("authorization")
+    assert key == {"credentials_file": "/run/secrets/metrics-key"}
+    assert keys == plain
+
+
 @pytest.mark.parametrize("file", ["alerts.test.yml", "recording.test.yml"])
 def test_the_rules_do_what_they_should(file: str) -> None:
     """Prometheus' own unit tests: alerts ring in time and not for a neighbour; moments are exact."""
