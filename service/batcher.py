@@ -4,29 +4,28 @@ Whatever has arrived when the model becomes free is the next batch: requests tha
 event loop has parsed share a run, a lone request runs at once. A request larger than a batch is
 split, and takes turns with the requests behind it; its pieces are put together in order.
 
-A run shorter than a hop to another thread happens on the event loop; longer ones go to the model's
-single thread. Every submission has a future of its own, so a cancelled client, a failing batch and
-a missed deadline each concern those rows alone.
+A run that is short happens on the event loop; longer ones go to the model's single thread. Every
+submission is answered by a call of its own, exactly once unless it is withdrawn, so a cancelled
+client, a failing batch and a missed deadline each concern those rows alone.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from time import perf_counter
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from service.errors import DeadlineMissed, InferenceFailed, Overloaded
+from service.errors import DeadlineMissed, InferenceFailed, Overloaded, ServiceError
 from service.pace import Pace
 from service.parts import Part
+from service.submission import Answer, Batch, Done, Entry, Outputs, Rows
 
-Rows = NDArray[np.float32]
-Outputs = Mapping[str, NDArray[np.floating]]
 #: Computes a batch; the parts say whose rows they are, in their order.
 Compute = Callable[[Rows, Sequence[Part]], Outputs]
 
@@ -43,42 +42,19 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``batch_rows`` per run; ``queue_rows`` may wait; runs up to ``inline_seconds`` don't hop."""
+    """``batch_rows`` per run; ``queue_rows`` may wait; runs up to ``inline_seconds`` don't hop.
+
+    A hop to the thread and back costs a run some 0.2 ms of the core's time, and the loop is not
+    held up by a longer run for longer than its clients would notice.
+    """
 
     batch_rows: int = 256
     queue_rows: int = 32_768
-    inline_seconds: float = 0.002
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The outputs of one submission's rows, and where their time went."""
-
-    outputs: Outputs
-    queue_seconds: float
-    compute_seconds: float
-
-
-class _Entry:
-    """One submission: its rows, how far they are, and who waits for them."""
-
-    __slots__ = (
-        "arrived", "compute", "deadline", "future", "pieces", "request", "rows", "started", "taken",
-    )  # fmt: skip
-
-    def __init__(
-        self, rows: Rows, future: asyncio.Future[Answer], deadline: float, request: bytes
-    ) -> None:
-        self.rows, self.future, self.deadline, self.request = rows, future, deadline, request
-        self.arrived = perf_counter()
-        self.started = 0.0
-        self.compute = 0.0
-        self.taken = 0
-        self.pieces: list[Outputs] = []
+    inline_seconds: float = 0.004
 
 
 #: One entry's part in a batch: its next rows.
-_Share = tuple[_Entry, Rows]
+_Share = tuple[Entry, Rows]
 
 
 class Batcher:
@@ -96,7 +72,7 @@ class Batcher:
         self._observer = observer
         self._limits = limits
         self._pace = pace
-        self._entries: deque[_Entry] = deque()
+        self._entries: deque[Entry] = deque()
         self._waiting = 0
         self._scheduled = False
         self._hopping = False
@@ -125,6 +101,36 @@ class Batcher:
         ``admitted`` rows belong to a request that was let in before, and are not turned away.
         Raises ``Overloaded``, ``DeadlineMissed`` or ``InferenceFailed``.
         """
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def done(result: Answer | ServiceError) -> None:
+            if future.done():
+                return
+            if isinstance(result, Answer):
+                future.set_result(result)
+            else:
+                future.set_exception(result)
+
+        entry = self.submit(rows, done, deadline=deadline, admitted=admitted, request=request)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self.withdraw(entry)  # at once: the client is gone, and its room is free for others
+            raise
+
+    def submit(
+        self,
+        rows: Rows,
+        done: Done,
+        *,
+        deadline: float | None = None,
+        admitted: bool = False,
+        request: bytes = b"",
+    ) -> Entry:
+        """Do as ``run`` does, without waiting: ``done``, which must not raise, is told the end.
+
+        Raises ``Overloaded`` at once.
+        """
         count = len(rows)
         if self._waiting and not admitted:
             wait = self._pace.expect(self._limits.batch_rows) * self._waiting / self._limits.batch_rows
@@ -134,16 +140,17 @@ class Batcher:
                 raise Overloaded(text, wait)
             if deadline is not None and perf_counter() + wait > deadline:
                 raise Overloaded("the rows that are waiting will take longer than the request may", wait)
-        loop = asyncio.get_running_loop()
-        entry = _Entry(rows, loop.create_future(), np.inf if deadline is None else deadline, request)
+        entry = Entry(rows, done, inf if deadline is None else deadline, request)
         self._entries.append(entry)
         self._waiting += count
-        self._schedule(loop)
-        try:
-            return await entry.future
-        except asyncio.CancelledError:
-            self._forget(entry)  # at once: the client is gone, and its room is free for others
-            raise
+        if not self._scheduled and not self._hopping:
+            self._schedule(asyncio.get_running_loop())
+        return entry
+
+    def withdraw(self, entry: Entry) -> None:
+        """Forget a submission that nobody waits for any more."""
+        entry.over = True
+        self._forget(entry)
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._scheduled and not self._hopping:
@@ -194,11 +201,10 @@ class Batcher:
         for _ in range(len(self._entries)):
             entry = self._entries.popleft()
             left = len(entry.rows) - entry.taken
-            if entry.future.done() or now > entry.deadline:
+            if entry.over or now > entry.deadline:
                 self._waiting -= left
-                if not entry.future.done():
-                    waited = f"the deadline passed after {now - entry.arrived:.3f} s of waiting"
-                    entry.future.set_exception(DeadlineMissed(waited))
+                waited = f"the deadline passed after {now - entry.arrived:.3f} s of waiting"
+                entry.end(DeadlineMissed(waited))
                 continue
             count = min(left, room)
             whole = count == len(entry.rows)
@@ -221,36 +227,29 @@ class Batcher:
 
     def _settle(self, shares: list[_Share], outputs: Outputs, seconds: float) -> None:
         """Hand every entry its rows; answer those that are complete."""
+        batch = Batch(outputs)
+        rows = sum(len(part) for _, part in shares)
+        self._observer.computed(rows, seconds)
         start = 0
         for entry, part in shares:
             stop = start + len(part)
-            alone = len(shares) == 1
-            piece = outputs if alone else {name: array[start:stop] for name, array in outputs.items()}
+            entry.pieces.append((batch, start, stop))
             start = stop
-            entry.pieces.append(piece)
             entry.compute += seconds
-            if entry.taken == len(entry.rows) and not entry.future.done():
+            if entry.taken == len(entry.rows):
                 waited = entry.started - entry.arrived
-                entry.future.set_result(Answer(_joined(entry.pieces), waited, entry.compute))
-        self._observer.computed(start, seconds)
+                entry.end(Answer(entry.pieces, waited, entry.compute))
 
     def _fail(self, shares: list[_Share], error: BaseException) -> None:
         """Answer every entry of a failed batch, and forget what of them still waits."""
         for entry, _ in shares:
             self._forget(entry)
-            if not entry.future.done():
-                failure = InferenceFailed("the network could not be computed")
-                failure.__cause__ = error
-                entry.future.set_exception(failure)
+            failure = InferenceFailed("the network could not be computed")
+            failure.__cause__ = error
+            entry.end(failure)
 
-    def _forget(self, entry: _Entry) -> None:
+    def _forget(self, entry: Entry) -> None:
         """Drop what of an entry still waits."""
-        if entry in self._entries:
+        if entry.taken < len(entry.rows) and entry in self._entries:
             self._entries.remove(entry)
             self._waiting -= len(entry.rows) - entry.taken
-
-
-def _joined(pieces: list[Outputs]) -> Outputs:
-    if len(pieces) == 1:
-        return pieces[0]
-    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}

@@ -10,12 +10,13 @@ import numpy as np
 from models.bundle import Bundle, check_place, open_bundle
 from models.manifest import INNER_OUTPUTS
 from models.store import Repository
-from service.batcher import Batcher, Compute, Limits, Outputs, Rows
+from service.batcher import Batcher, Compute, Limits
 from service.catalog import ServedModel
 from service.monitor import Monitor
 from service.pace import Pace
 from service.parts import Part
 from service.session import Device, Session, open_session
+from service.submission import Outputs, Rows
 from service.telemetry import Telemetry
 
 OpenSession = Callable[[bytes, Device], Session]

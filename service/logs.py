@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import traceback
+from time import gmtime, strftime, time
 
 import msgspec
 import structlog
@@ -58,6 +59,31 @@ class Lines:
 _lines = Lines(1)
 
 
+class Plain:
+    """Writes lines of level ``info`` as the logger does, at a tenth of its cost, for every request."""
+
+    def __init__(self) -> None:
+        #: Nothing is written before ``configure``.
+        self.enabled = False
+        self.extra: dict[str, object] = {}
+        self._second, self._shown = 0, ""
+
+    def info(self, event: str, details: dict[str, object]) -> None:
+        """Write one line of these details, to which the event, the level and the time are added."""
+        if not self.enabled:
+            return
+        now = time()
+        second = int(now)
+        if second != self._second:
+            self._second, self._shown = second, strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
+        stamp = f"{self._shown}.{int((now - second) * 1e6):06d}Z"
+        details |= {"event": event, "level": "info", "timestamp": stamp, **self.extra}
+        _lines.info(_encode(details))
+
+
+plain = Plain()
+
+
 def get_logger() -> structlog.typing.FilteringBoundLogger:
     """Return the service's logger."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -90,6 +116,8 @@ def configure(level: str, worker: int | None = None) -> None:
         logger_factory=lambda *_: _lines,
         cache_logger_on_first_use=True,
     )
+    plain.enabled = _LEVELS[level] <= _LEVELS["info"]
+    plain.extra = {} if worker is None else {"worker": worker}
     root = logging.getLogger()
     root.handlers = [_Bridge(logging.WARNING)]
     root.setLevel(logging.WARNING)

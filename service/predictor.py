@@ -16,10 +16,10 @@ from time import perf_counter
 import numpy as np
 
 from models.features import Accepted, Features, Outcome
-from service.batcher import Answer, Outputs, Rows
 from service.catalog import Catalog, ServedModel
 from service.errors import InvalidRequest, Overloaded, TooLarge
 from service.featurizing import Featurizing
+from service.submission import Answer, Outputs, Rows
 
 #: Featurizing of no more than this many seconds stays on the event loop.
 _INLINE_SECONDS = 0.001
@@ -90,6 +90,10 @@ class Predictor:
             return True
         return len(records) <= _FEW and self._featurizing.knows(served.bundle.featurizer, records)
 
+    def featurized_at_once(self, served: ServedModel, records: Sequence[object]) -> Features:
+        """Featurize here and now what ``is_quick``."""
+        return self._featurizing.at_once(served.bundle.featurizer, served.featurize_pace, records)
+
     async def predict(
         self,
         served: ServedModel,
@@ -125,7 +129,7 @@ class Predictor:
         self, served: ServedModel, records: Sequence[object], deadline: float | None, request: bytes
     ) -> Prediction:
         started = perf_counter()
-        features = self._featurizing.at_once(served.bundle.featurizer, served.featurize_pace, records)
+        features = self.featurized_at_once(served, records)
         stages = Stages(featurize=perf_counter() - started)
         served.traffic.featurize.observe(stages.featurize)
         _count_rejected(served, features)

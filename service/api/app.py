@@ -24,6 +24,7 @@ from service.api.documents import (
     SmilesRequest,
 )
 from service.api.edge import Edge, trace_of
+from service.api.express import Express
 from service.api.predict import DEFAULT_SMILES_MODEL, Predict
 from service.api.problems import Problem, problem_of, send_problem
 from service.api.stream import PATH as STREAM
@@ -141,6 +142,10 @@ def create_app(
         inner = Access(infer, ring)
         direct = {place: Access(app, ring) for place, app in direct.items()}
     edge = Edge(inner, direct, known, telemetry, deadline_seconds)
+    if ring is None:  # the short way knows no keys
+        edge.express = Express(
+            edge, predictor, max_rows=max_rows, max_bytes=max_bytes, deadline_seconds=deadline_seconds
+        )
     if not origins:
         return edge
     return CORSMiddleware(

@@ -10,10 +10,16 @@ from http import HTTPStatus
 from typing import cast
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
-from service.api.edge import TRANSPORT, new_request_id
+from service.api.edge import TRANSPORT, is_gone, new_request_id
+from service.api.express import ROUTE, Express, Flight, Head, plain_head
 from service.api.gathering import GatheringTransport
+from service.api.problems import Headers
 from service.logs import get_logger
 
 #: Bytes of a request's line and headers together.
@@ -23,6 +29,8 @@ HEAD_BYTES = 64 * 1024
 _DRAIN_SECONDS = 2.0
 
 _TOO_LONG = f"the head of the request is longer than {HEAD_BYTES} bytes; send fewer or shorter headers"
+
+_EXPRESS_URL = ROUTE.encode()
 
 _log = get_logger()
 
@@ -35,20 +43,31 @@ class Connection(HttpToolsProtocol):
     """A connection, which also tells when it ended.
 
     ``_unread`` is how many bytes came since the parser last got anywhere: amid a head, or amid the
-    trailers of a chunked body, it is what the parser holds.
+    trailers of a chunked body, it is what the parser holds. ``_head`` is that of a plain request
+    whose body is still being read, ``_flight`` one that waits for its answer, ``_idle_since`` when the
+    connection's last answer was given.
     """
 
     ended: Callable[[], None] | None = None
     _unread = 0
     _too_long = _refused = False
+    _head: Head | None = None
+    _body = b""
+    _flight: Flight | None = None
+    _idle_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, with head and body of an answer in one write."""
         super().connection_made(cast("asyncio.Transport", GatheringTransport(transport, self.loop)))
+        self._express: Express | None = getattr(self.app, "express", None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Clean up, and tell."""
+        if self._flight is not None:
+            self._flight.abandon()
         super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
         if self.ended is not None:
             self.ended()
 
@@ -58,6 +77,8 @@ class Connection(HttpToolsProtocol):
             return
         self._unread += len(data)
         super().data_received(data)
+        if self._head is not None and not self._refused:
+            self._take_usual_way()  # its body is not all here
         if self._unread > HEAD_BYTES and not self._refused:
             self._refuse(431, _TOO_LONG)
 
@@ -74,12 +95,119 @@ class Connection(HttpToolsProtocol):
                 self._too_long = True
                 raise _HeadTooLong
         self._unread = 0
+        if self._express is not None and self.url == _EXPRESS_URL and self._may_be_plain():
+            self._head = plain_head(self.headers)
+            if self._head is not None:
+                return
         super().on_headers_complete()
+
+    def _may_be_plain(self) -> bool:
+        """Whether the request is a POST that nothing is in front of, on a connection that stays."""
+        parser = self.parser
+        return (
+            (self.cycle is None or self.cycle.response_complete)
+            and parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and not self.pipeline
+            and not self.flow.write_paused
+        )
 
     def on_body(self, body: bytes) -> None:
         """Hand on a piece of the body, which has limits of its own."""
         self._unread = 0
-        super().on_body(body)
+        if self._head is None:
+            super().on_body(body)
+        else:
+            self._body += body
+
+    def on_message_complete(self) -> None:
+        """Answer a plain request the short way, if that will have it."""
+        if self._head is not None:
+            assert self._express is not None
+            flight = self._express.begin(self, self._head, self._body)
+            if flight is not None:
+                self._head, self._body = None, b""
+                self.cycle = cast("RequestResponseCycle", flight)
+                if flight.response_complete:  # refused at once
+                    self.on_response_complete()
+                else:
+                    self._flight = flight
+                return
+            self._take_usual_way()
+        super().on_message_complete()
+
+    def _take_usual_way(self) -> None:
+        """Make an ASGI request of a plain one after all."""
+        body, self._head, self._body = self._body, None, b""
+        super().on_headers_complete()
+        if body:
+            super().on_body(body)
+
+    def deliver(self, flight: Flight, status: int, headers: Headers, content: bytes) -> bool:
+        """Send the answer to a plain request; return whether somebody was there to take it."""
+        flight.response_complete = True
+        at_once, self._flight = self._flight is None, None
+        transport = self.transport
+        if transport.is_closing():
+            return False
+        head = [STATUS_LINE[status]]
+        for name, value in (*self.server_state.default_headers, *headers):
+            head += (name, b": ", value, b"\r\n")
+        if not flight.keep_alive:
+            head.append(b"connection: close\r\n")
+        head.append(
+            b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\n\r\n"
+            % (len(content), flight.trace.request_id)
+        )
+        head.append(content)
+        try:
+            cast("GatheringTransport", transport).write_now(b"".join(head))
+        except (OSError, RuntimeError) as error:
+            if not is_gone(error):
+                raise
+            return False
+        if not flight.keep_alive:
+            transport.close()
+        if not at_once:
+            self.on_response_complete()
+        return True
+
+    def on_response_complete(self) -> None:
+        """Go on with what is waiting, or wait for more, though not for ever.
+
+        One timer serves all of a connection's answers: setting one for each and taking it back
+        costs as much as counting the request.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._watch(self.timeout_keep_alive)
+
+    def _watch(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Note that the connection is in use; the timer finds it so."""
+        self._idle_since = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that has been idle for too long; look again later at any other."""
+        self.timeout_keep_alive_task = None
+        if self.transport.is_closing() or self._idle_since is None:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._watch(left)
+        else:
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what could not be parsed, in the service's own shape."""

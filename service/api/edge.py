@@ -9,22 +9,25 @@ from collections.abc import Collection, Mapping
 from itertools import count
 from os import urandom
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import Disconnected, Problem, problem_of, send_problem
 from service.keyring import Key
-from service.logs import get_logger, place_of
+from service.logs import get_logger, place_of, plain
 from service.predictor import Stages
 from service.telemetry import Telemetry, Traffic
 
-_SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+if TYPE_CHECKING:
+    from service.api.express import Express
+
+SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 #: Milliseconds from its arrival after which nothing more is begun for a request.
 TIMEOUT_HEADER = b"x-request-timeout-ms"
 #: Where a request's scope has its connection's transport.
 TRANSPORT = "snn.transport"
-_CLOSED_BY_CLIENT = 499  # nginx's number: there was nobody left to be answered
+CLOSED_BY_CLIENT = 499  # nginx's number: there was nobody left to be answered
 
 #: How uvloop says that a connection's transport is closed.
 _GONE = "the handler is closed"
@@ -66,6 +69,9 @@ def trace_of(scope: Scope) -> Trace:
 class Edge:
     """Wraps the application."""
 
+    #: Answers plain requests before they become ASGI's, where that may be.
+    express: "Express | None" = None
+
     def __init__(
         self,
         app: ASGIApp,
@@ -100,11 +106,8 @@ class Edge:
                 message["headers"] = [*message["headers"], (b"x-request-id", trace.request_id)]
             try:
                 await send(message)
-            except OSError as error:  # what ASGI asks of servers
-                raise Disconnected from error
-            except RuntimeError as error:
-                # uvloop's, between the client's leaving and the protocol's hearing of it.
-                if _GONE not in str(error):
+            except (OSError, RuntimeError) as error:
+                if not is_gone(error):
                     raise
                 raise Disconnected from error
 
@@ -117,29 +120,26 @@ class Edge:
                 trace.deadline = started + self._deadline_seconds
             await app(scope, receive, send_and_note)
         except Disconnected:
-            trace.status = _CLOSED_BY_CLIENT
+            trace.status = CLOSED_BY_CLIENT
         except Exception as error:  # noqa: BLE001 - nothing below may end in a traceback to the client
-            problem = problem_of(error)
-            if problem.status == 500:
-                cause = error.__cause__ or error
-                failure = {"kind": type(cause).__name__, "place": place_of(cause)}
+            problem, failure = failure_of(error)
             if not trace.status:
                 try:
                     await send_problem(send_and_note, problem, trace.request_id.decode())
                 except Disconnected:
-                    trace.status = _CLOSED_BY_CLIENT
-            if not isinstance(error, Problem):
-                failure["refusal"] = type(error).__name__
-        self._finish(scope, trace, perf_counter() - started, failure)
+                    trace.status = CLOSED_BY_CLIENT
+        self.finish(scope["method"], self._route(scope), trace, perf_counter() - started, failure)
 
-    def _finish(self, scope: Scope, trace: Trace, seconds: float, failure: dict[str, Any]) -> None:
-        route = self._route(scope)
+    def finish(
+        self, method: str, route: str, trace: Trace, seconds: float, failure: dict[str, Any]
+    ) -> None:
+        """Count a request that has been answered, and log it."""
         self._telemetry.answered(route, trace.status, seconds)
         if trace.traffic is not None:
             _tally(trace, trace.traffic, seconds)
         details: dict[str, Any] = {
             "request_id": trace.request_id.decode(),
-            "method": scope["method"],
+            "method": method,
             "route": route,
             "status": trace.status,
             "seconds": round(seconds, 6),
@@ -156,13 +156,33 @@ class Edge:
         if "kind" in failure:
             _log.error("request", **details, **failure)
         else:
-            _log.info("request", **details, **failure)
+            plain.info("request", details | failure)
 
     def _route(self, scope: Scope) -> str:
         """The route's template: a path could hold anything, and would make a label for each."""
         if scope["path"] in self._known:
             return str(scope["path"])
         return str(getattr(scope.get("route"), "path", "unmatched"))
+
+
+def is_gone(error: OSError | RuntimeError) -> bool:
+    """Whether an error of sending says that the client is gone.
+
+    ASGI asks servers for an ``OSError``; uvloop has a kind of its own between the client's leaving and
+    the protocol's hearing of it.
+    """
+    return isinstance(error, OSError) or _GONE in str(error)
+
+
+def failure_of(error: Exception) -> tuple[Problem, dict[str, Any]]:
+    """An error as the client sees it, and as the log does."""
+    problem, details = problem_of(error), dict[str, Any]()
+    if problem.status == 500:
+        cause = error.__cause__ or error
+        details = {"kind": type(cause).__name__, "place": place_of(cause)}
+    if not isinstance(error, Problem):
+        details["refusal"] = type(error).__name__
+    return problem, details
 
 
 def _tally(trace: Trace, traffic: Traffic, seconds: float) -> None:
@@ -186,7 +206,7 @@ def _read_head(scope: Scope) -> tuple[bytes, bytes | None]:
     """The client's own id where it is a sane one, or else a new one; and its timeout."""
     request_id = timeout = None
     for name, value in scope["headers"]:
-        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
+        if name == b"x-request-id" and SANE_ID.fullmatch(value):
             request_id = bytes(value)
         elif name == TIMEOUT_HEADER:
             timeout = value

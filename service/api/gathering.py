@@ -35,6 +35,16 @@ class GatheringTransport:
             self._loop.call_soon(self._flush)
         self._held.append(data)
 
+    def write_now(self, data: bytes) -> None:
+        """Write what is whole already, after what was written before."""
+        if self._held:
+            self._flush()
+        self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        """Whether it is closed or about to be."""
+        return self._transport.is_closing()
+
     def write_eof(self) -> None:
         """End the writing, after what was written before."""
         self._flush()

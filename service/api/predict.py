@@ -6,7 +6,7 @@ costs more than the network does. ``documents`` describes the same shapes for pe
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -14,12 +14,15 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.types import Receive, Scope, Send
 
+from models.features import Outcome
 from service.api.body import read_json
 from service.api.edge import trace_of
 from service.api.problems import Disconnected, Problem, send_json
+from service.catalog import ServedModel
 from service.errors import InvalidRequest
 from service.predictor import Prediction, Predictor
-from service.results import results_of
+from service.results import is_plain, results_of, writing
+from service.submission import Outputs
 
 T = TypeVar("T")
 
@@ -27,7 +30,7 @@ T = TypeVar("T")
 DEFAULT_SMILES_MODEL = "tox21"
 
 #: From so many records on, the answer is written in a thread, for the loop's other requests.
-_MANY = 512
+MANY = 512
 
 
 class _Body(msgspec.Struct):
@@ -68,11 +71,11 @@ class Predict:
             prediction = await unless_disconnected(work, receive)
         trace.stages = prediction.stages
         started = perf_counter()
-        shape = _keyed if keyed else _listed
-        if len(records) <= _MANY:
-            content = _encode(shape(prediction, records))
+        write = _keyed if keyed else _listed
+        if len(records) <= MANY:
+            content = write(prediction, records)
         else:
-            content = await asyncio.to_thread(lambda: _encode(shape(prediction, records)))
+            content = await asyncio.to_thread(write, prediction, records)
         trace.encode = perf_counter() - started
         await send_json(send, 200, content)
 
@@ -129,36 +132,54 @@ async def unless_disconnected(work: Coroutine[Any, Any, T], receive: Receive) ->
             await asyncio.wait({task})
 
 
-def _keyed(prediction: Prediction, records: list[Any]) -> dict[str, object]:
+def _keyed(prediction: Prediction, records: list[Any]) -> bytes:
     """The Tox21 leaderboard's form, and beside it every record in its own place."""
     manifest = prediction.served.manifest
-    results = _results(prediction, records)
+    results = _results(prediction.served, records, prediction.outcomes, prediction.outputs)
     pairs = zip(records, results, strict=True)
-    return {
-        "predictions": {
-            record: result.get("probability") for record, result in pairs if isinstance(record, str)
-        },
-        "model_info": {"name": manifest.name, "version": str(manifest.version)},
-        "results": results,
-    }
+    return _encode(
+        {
+            "predictions": {
+                record: result.get("probability") for record, result in pairs if isinstance(record, str)
+            },
+            "model_info": {"name": manifest.name, "version": str(manifest.version)},
+            "results": results,
+        }
+    )
 
 
-def _listed(prediction: Prediction, records: list[Any]) -> dict[str, object]:
-    manifest = prediction.served.manifest
-    return {
-        "model": manifest.name,
-        "version": str(manifest.version),
-        "results": _results(prediction, records),
-    }
+def _listed(prediction: Prediction, records: list[Any]) -> bytes:
+    return listed(prediction.served, records, prediction.outcomes, prediction.outputs)
 
 
-def _results(prediction: Prediction, records: list[Any]) -> list[dict[str, object]]:
+def listed(
+    served: ServedModel, records: Sequence[object], outcomes: Sequence[Outcome], outputs: Outputs
+) -> bytes:
+    """Every record in its own place, as JSON, with the model that says so."""
+    if not served.takes_smiles and is_plain(outcomes):
+        to = writing(served.targets, served.manifest.exclusive)
+        pieces = to.pieces(outputs, served.thresholds)
+        if pieces is not None:
+            return enveloped(served, to.joined(pieces, 0, len(outcomes)))
+    return enveloped(served, _encode(_results(served, records, outcomes, outputs)))
+
+
+def enveloped(served: ServedModel, results: bytes) -> bytes:
+    """Results, a JSON array, with the model that says so."""
+    manifest = served.manifest  # a name and a version have nothing that JSON would escape
+    return b'{"model":"%s","version":"%d","results":%s}' % (
+        manifest.name.encode(), manifest.version, results,
+    )  # fmt: skip
+
+
+def _results(
+    served: ServedModel, records: Sequence[object], outcomes: Sequence[Outcome], outputs: Outputs
+) -> list[dict[str, object]]:
     """One result per record, in order."""
-    served = prediction.served
     return results_of(
         records,
-        prediction.outcomes,
-        prediction.outputs,
+        outcomes,
+        outputs,
         served.targets,
         served.thresholds,
         echo=served.takes_smiles,

@@ -76,5 +76,9 @@ async def send_json(send: Send, status: int, content: bytes, headers: Headers = 
 
 async def send_problem(send: Send, problem: Problem, request_id: str) -> None:
     """Send an error in the service's shape."""
-    content = msgspec.json.encode({"error": str(problem), "request_id": request_id})
-    await send_json(send, problem.status, content, problem.headers)
+    await send_json(send, problem.status, problem_body(problem, request_id), problem.headers)
+
+
+def problem_body(problem: Problem, request_id: str) -> bytes:
+    """Return an error in the service's shape."""
+    return msgspec.json.encode({"error": str(problem), "request_id": request_id})

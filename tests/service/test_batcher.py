@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.batcher import Answer, Batcher, Limits
+from service.batcher import Batcher, Limits
 from service.errors import DeadlineMissed, InferenceFailed, Overloaded
 from service.pace import Pace
 from service.parts import Part
+from service.submission import Answer
 from service.telemetry import Traffic
 
 

@@ -1,0 +1,269 @@
+"""The short way of a plain request: ``POST /predict`` of numbers, whole in one read of its connection.
+
+For one row the web layer costs several times what the network does, and most of that is ASGI's: a
+task, a scope, messages, an event to wait for. None of it is needed where the body is already there,
+its records are lists of numbers, and featurizing them is a copy. Such a request goes from the parser
+to the batcher in one step, and its answer from the batch to the socket in another.
+
+Whatever is not as plain as that is declined, before anything is counted, and goes the usual way: bad
+JSON, named features, records that are wrong, unknown models. So errors have one author, and what is
+answered here is, byte for byte, what would be answered there.
+"""
+
+from collections.abc import Sequence
+from itertools import chain
+from time import perf_counter
+from typing import Any, Protocol, cast
+
+import msgspec
+import numpy as np
+from msgspec import UNSET
+from numpy.typing import NDArray
+
+from models.features import Outcome
+from service.api.edge import (
+    CLOSED_BY_CLIENT,
+    SANE_ID,
+    TIMEOUT_HEADER,
+    Edge,
+    Trace,
+    failure_of,
+    new_request_id,
+)
+from service.api.predict import MANY, enveloped, listed
+from service.api.problems import Headers, problem_body
+from service.catalog import ServedModel
+from service.errors import ModelNotFound, ModelNotReady, Overloaded, ServiceError
+from service.predictor import Predictor, Stages
+from service.results import is_plain, writing
+from service.submission import Answer, Entry
+
+ROUTE = "/predict"
+#: The headers that matter here; the others don't.
+_TELLING = frozenset(
+    {b"accept", b"content-encoding", b"content-type", b"expect", TIMEOUT_HEADER, b"x-request-id"}
+)
+
+
+class _Numbers(msgspec.Struct):
+    model: str
+    inputs: list[list[float]]
+    smiles: Any = UNSET
+
+
+_decode = msgspec.json.Decoder(_Numbers).decode
+
+
+class Head(msgspec.Struct):
+    """What the headers of a plain request say."""
+
+    request_id: bytes
+    timeout: bytes | None = None
+
+
+class Carrier(Protocol):
+    """The connection that a request came by."""
+
+    def deliver(self, flight: "Flight", status: int, headers: Headers, content: bytes) -> bool:
+        """Send an answer; return whether somebody was there to take it."""
+
+
+class _Unheard:
+    """An event that nobody waits for."""
+
+    def set(self) -> None:
+        """Do nothing."""
+
+
+_unheard = _Unheard()
+
+
+class Flight:
+    """One request on its way; to uvicorn's protocol it is the request's cycle."""
+
+    __slots__ = (
+        "carrier", "disconnected", "entry", "express", "keep_alive", "message_event", "more_body",
+        "outcomes", "response_complete", "served", "started", "trace",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        express: "Express",
+        carrier: Carrier,
+        trace: Trace,
+        started: float,
+        served: ServedModel,
+        outcomes: Sequence[Outcome],
+    ) -> None:
+        self.express, self.carrier, self.trace, self.started = express, carrier, trace, started
+        self.served, self.outcomes = served, outcomes
+        self.keep_alive = True
+        self.more_body = self.disconnected = self.response_complete = False
+        self.message_event = _unheard
+        self.entry: Entry | None = None
+
+    def done(self, result: Answer | ServiceError) -> None:
+        """Take what the batcher has to say."""
+        self.express.answer(self, result)
+
+    def abandon(self) -> None:
+        """Give up: the client is gone."""
+        self.express.abandon(self)
+
+
+def plain_head(headers: list[tuple[bytes, bytes]]) -> Head | None:
+    """Read the headers of a ``POST /predict``; None where they ask for anything out of the ordinary."""
+    request_id = timeout = None
+    for name, value in headers:
+        if name not in _TELLING:
+            continue
+        if name == b"content-type":
+            if value != b"application/json":
+                return None
+        elif name == b"accept":
+            if b"csv" in value or b"ndjson" in value or b"jsonl" in value:
+                return None
+        elif name == b"x-request-id":
+            if SANE_ID.fullmatch(value):
+                request_id = value
+        elif name == TIMEOUT_HEADER:
+            timeout = value
+        else:
+            return None
+    return Head(new_request_id() if request_id is None else request_id, timeout)
+
+
+class Express:
+    """Answers plain requests."""
+
+    def __init__(
+        self,
+        edge: Edge,
+        predictor: Predictor,
+        *,
+        max_rows: int,
+        max_bytes: int,
+        deadline_seconds: float | None,
+    ) -> None:
+        """``edge`` counts and logs; ``deadline_seconds`` is for requests that do not say."""
+        self._edge, self._predictor = edge, predictor
+        self._max_rows, self._max_bytes = min(max_rows, MANY), max_bytes
+        self._deadline_seconds = deadline_seconds
+
+    def begin(self, carrier: Carrier, head: Head, content: bytes) -> Flight | None:
+        """Take a request on, or decline it, leaving no trace."""
+        started = perf_counter()
+        if len(content) > self._max_bytes:
+            return None
+        found = self._read(content)
+        if found is None:
+            return None
+        served, block = found
+        if head.timeout is None:
+            seconds = self._deadline_seconds
+        elif head.timeout.isdigit() and len(head.timeout) <= 9:
+            seconds = int(head.timeout) / 1000
+        else:
+            return None
+        read = perf_counter()
+        features = self._predictor.featurized_at_once(served, cast("Sequence[object]", block))
+        if len(features.rows) < len(block) or not is_plain(features.outcomes):
+            return None
+        featurized = perf_counter()
+        trace = Trace(head.request_id)
+        trace.model, trace.rows, trace.traffic = served.label, len(block), served.traffic
+        trace.read = read - started
+        trace.stages = Stages(featurize=featurized - read)
+        if seconds is not None:
+            trace.deadline = started + seconds
+        served.traffic.featurize.observe(featurized - read)
+        flight = Flight(self, carrier, trace, started, served, features.outcomes)
+        served.leases.count += 1
+        try:
+            flight.entry = served.batcher.submit(
+                features.rows, flight.done, deadline=trace.deadline, request=head.request_id
+            )
+        except Overloaded as error:
+            flight.done(error)
+        return flight
+
+    def _read(self, content: bytes) -> tuple[ServedModel, NDArray[np.float64]] | None:
+        """The model and the records as an array; None for anything but lists of so many numbers."""
+        try:
+            body = _decode(content)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        lists = body.inputs
+        if body.smiles is not UNSET or not 1 <= len(lists) <= self._max_rows:
+            return None
+        try:
+            served = self._predictor.model(body.model)
+        except (ModelNotFound, ModelNotReady):
+            return None
+        width = len(served.bundle.featurizer.fields)
+        if (
+            not width
+            or served.bundle.featurizer.texts
+            or set(map(len, lists)) != {width}
+            or not self._predictor.is_quick(served, lists)
+        ):
+            return None
+        numbers = lists[0] if len(lists) == 1 else chain.from_iterable(lists)
+        return served, np.fromiter(numbers, np.float64, len(lists) * width).reshape(-1, width)
+
+    def answer(self, flight: Flight, result: Answer | ServiceError) -> None:
+        """Answer a request that the batcher is done with."""
+        trace, served = flight.trace, flight.served
+        stages, trace.stages = trace.stages, None
+        served.leases.count -= 1
+        failure: dict[str, Any] = {}
+        headers: Headers = ()
+        try:
+            if isinstance(result, ServiceError):
+                raise result
+            assert stages is not None
+            stages.queue, stages.infer = result.queue_seconds, result.compute_seconds
+            trace.stages = stages
+            started = perf_counter()
+            content = _written(served, result, flight.outcomes)
+            trace.encode = perf_counter() - started
+            trace.status = 200
+        except Exception as error:  # noqa: BLE001 - nothing may end in a client that waits for ever
+            problem, failure = failure_of(error)
+            trace.status, headers = problem.status, problem.headers
+            content = problem_body(problem, trace.request_id.decode())
+        if not flight.carrier.deliver(flight, trace.status, headers, content):
+            trace.status = CLOSED_BY_CLIENT
+        self._edge.finish("POST", ROUTE, trace, perf_counter() - flight.started, failure)
+
+    def abandon(self, flight: Flight) -> None:
+        """Forget a request whose client is gone."""
+        flight.response_complete = True
+        trace, served = flight.trace, flight.served
+        if flight.entry is not None:
+            served.batcher.withdraw(flight.entry)
+        served.leases.count -= 1
+        trace.status, trace.stages = CLOSED_BY_CLIENT, None
+        self._edge.finish("POST", ROUTE, trace, perf_counter() - flight.started, {})
+
+
+def _written(served: ServedModel, answer: Answer, outcomes: Sequence[Outcome]) -> bytes:
+    """The body of an answer. What a batch's rows say is written once for all who share it."""
+    to = writing(served.targets, served.manifest.exclusive)
+    if len(answer.pieces) == 1:
+        batch, start, stop = answer.pieces[0]
+        if batch.memo is None:
+            batch.memo = _Memo(to.pieces(batch.outputs, served.thresholds))
+        assert isinstance(batch.memo, _Memo)
+        if batch.memo.pieces is not None:
+            return enveloped(served, to.joined(batch.memo.pieces, start, stop))
+    return listed(served, [None] * len(outcomes), outcomes, answer.outputs)
+
+
+class _Memo:
+    """What is remembered of a batch: its rows' results in pieces, None where one is not finite."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self, pieces: list[bytes] | None) -> None:
+        self.pieces = pieces
