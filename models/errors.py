@@ -4,7 +4,9 @@
     ├── FeaturizerError     a featurizer that cannot be built from its manifest entry
     ├── BundleRefused       a bundle that must not be served: altered, truncated, foreign
     │   └── NotReproduced   its golden rows do not come out as they were published; it knows where
+    ├── LogUnwritable       a step that was taken, but could not be written into the release log
     └── RepositoryError     the model repository cannot do what was asked
+        ├── ReadOnly        it cannot be written to from here
         ├── UnknownModel    no such model, or nothing promoted yet
         └── UnknownVersion  no such version of that model
 
@@ -48,8 +50,16 @@ class NotReproduced(BundleRefused):
         self.place = place
 
 
+class LogUnwritable(ModelError):
+    """A step was taken that could not be written into the release log."""
+
+
 class RepositoryError(ModelError):
     """The model repository could not carry out a publish, a promotion or a look-up."""
+
+
+class ReadOnly(RepositoryError):
+    """The repository cannot be written to from here."""
 
 
 class UnknownModel(RepositoryError):

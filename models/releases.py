@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from models.bundle import read_file, read_manifest, verify_files
-from models.errors import ModelError, RepositoryError
+from models.errors import LogUnwritable, ModelError, ReadOnly, RepositoryError
 from models.manifest import GATE_FILE, MODEL_FILE
 from models.release_log import Action, ReleaseLog
 from models.store import Repository, Serving, locked, replace_file
@@ -24,14 +24,6 @@ from models.store import Repository, Serving, locked, replace_file
 EXEMPTIONS_FILE = "exemptions.json"
 
 _NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
-
-
-class ReadOnly(RepositoryError):
-    """The repository cannot be written to from here."""
-
-
-class LogUnwritable(ModelError):
-    """A step was taken that could not be written down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +79,11 @@ class Releases:
             raise _read_only(error, self.repository) from error
         self._note(model, "promote", before, version, by, why)
         return serving
+
+    def hold(self, model: str, version: int, by: str, why: str) -> None:
+        """Write down that a version was published and is not promoted."""
+        before = self._served(model)
+        self._note(model, "hold", before, version, by, why)
 
     def roll_back(self, model: str, by: str, why: str, expected: int | None = None) -> Serving:
         """Have the champion's predecessor served; ``expected`` is the version that is to go.

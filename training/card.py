@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.manifest import FIGURE_FILE, Manifest
+from training.gate import Report
 
 _BINS = 10
 
@@ -45,7 +46,13 @@ def reliability_svg(
     return stream.getvalue()
 
 
-def model_card(manifest: Manifest, summary: dict[str, object], selection: str, limits: str) -> str:
+def model_card(
+    manifest: Manifest,
+    summary: dict[str, object],
+    selection: str,
+    limits: str,
+    report: Report | None = None,
+) -> str:
     """Write the card as Markdown.
 
     ``summary`` are the data's counts; ``selection`` says how the recipe was chosen, ``limits`` what
@@ -134,9 +141,27 @@ def model_card(manifest: Manifest, summary: dict[str, object], selection: str, l
     for layer, values in enumerate(zip(first.mean, first.variance, first.saturated, strict=True)):
         mean, variance, saturated = values
         lines.append(f"| {layer + 1} | {mean:.3f} | {variance:.3f} | {saturated:.3f} |")
+    if report is not None:
+        lines += ["", *_gate(report)]
     lines += ["", "## Limits of use", "", limits, ""]
     lines += ["Libraries: " + ", ".join(f"{k} {v}" for k, v in manifest.provenance.libraries.items())]
     return "\n".join(lines) + "\n"
+
+
+def _gate(report: Report) -> list[str]:
+    against = "no champion" if report.champion is None else f"version {report.champion}"
+    return [
+        "## Gate",
+        "",
+        f"{'Passed' if report.passed else 'Failed'}, beside {against}:",
+        "",
+        "| check | | |",
+        "|---|---|---|",
+        *(
+            f"| {check.name} | {'passed' if check.passed else '**failed**'} | {check.summary} |"
+            for check in report.checks
+        ),
+    ]
 
 
 def _plain(value: object) -> str:

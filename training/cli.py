@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from models.errors import ModelError, UnknownModel
+from models.errors import LogUnwritable, ModelError, UnknownModel
 from models.release_log import command_line_user
 from models.store import Repository
 from training.errors import TrainingError
@@ -74,6 +74,7 @@ def train(
         list[str] | None,
         typer.Option(help="A column whose numbers are categories; may be given several times."),
     ] = None,
+    state: State = _DEFAULT_STATE,
 ) -> None:
     """Train MODEL, publish a new version, and promote it unless it is worse.
 
@@ -86,7 +87,7 @@ def train(
         own = OwnData(data, target, positive, tuple(ignore or ()), tuple(category or ()), instead)
     elif instead is not None or target or positive or ignore or category:
         raise TrainingError("--data FILE is missing: the other options say how it is to be read")
-    train_and_publish(console, model, Repository(models), seed, promote, own)
+    train_and_publish(console, model, Repository(models), state, seed, promote, own)
 
 
 @app.command()
@@ -176,6 +177,8 @@ def main() -> None:
     """Run the command line; a known error is one sentence on stderr and exit status 1."""
     try:
         app()
+    except LogUnwritable as warning:  # it was done, and done it stays
+        Console(stderr=True, soft_wrap=True).print(f"warning: {warning}", highlight=False, markup=False)
     except (ModelError, TrainingError, OSError) as error:
         Console(stderr=True, soft_wrap=True).print(f"error: {error}", highlight=False, markup=False)
         sys.exit(1)

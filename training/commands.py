@@ -1,5 +1,6 @@
 """What the commands do, apart from the command line: these imports take seconds, --help must not."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,15 @@ from rich.table import Table
 
 from models.bundle import Bundle, open_bundle
 from models.errors import UnknownModel
+from models.release_log import command_line_user
+from models.releases import Releases
 from models.store import Repository
 from training import train as trainer
 from training.benchmarks import BENCHMARKS
 from training.data import final_evaluation, load_tox21_twin
 from training.errors import TrainingError
 from training.evaluate import evaluate_on, evaluate_out_of_fold, evaluate_twin
-from training.gate import PROMOTE, decide
+from training.gate import PROMOTE, Report, examine
 from training.own import OwnData
 from training.publish import publish
 from training.recipes import RECIPES
@@ -27,6 +30,7 @@ def train_and_publish(
     console: Console,
     model: str,
     repository: Repository,
+    state: Path,
     seed: int,
     promote: str,
     own: OwnData | None,
@@ -44,14 +48,34 @@ def train_and_publish(
             bars.console.print,
             _Watch(bars, recipe.network.epochs),
         )
-    version = publish(trained, repository)
+    reports: list[Report] = []
+
+    def judge(challenger: Bundle) -> Report:
+        rule = trained.recipe.threshold_rule
+        reports.append(
+            examine(
+                promote, dataset, trained.out_of_fold, trained.calibration, rule, champion, challenger
+            )
+        )
+        return reports[-1]
+
+    version = publish(trained, repository, judge)
     console.print(f"published {model} version {version} in {repository.root}", highlight=False)
     _print_metrics(console, trained.metrics, f"{model} version {version}, out-of-fold")
-    verdict = decide(promote, dataset, trained.out_of_fold, champion)
-    if verdict.promote:
-        repository.promote(model, version)
-    action = "promoted" if verdict.promote else "not promoted"
-    console.print(f"{action}: {verdict.reason}", highlight=False, soft_wrap=True)
+    _release(console, Releases(repository, state), model, reports[-1])
+
+
+def _release(console: Console, releases: Releases, model: str, report: Report) -> None:
+    """Promote by the gate's verdict, and say what it found."""
+    for check in report.checks:
+        console.print(f"{'passed' if check.passed else 'FAILED':7} {check.name}: {check.summary}")
+    by = command_line_user()
+    if report.promote:
+        releases.promote(model, report.version, by, report.reason)
+    else:
+        releases.hold(model, report.version, by, report.reason)
+    action = "promoted" if report.promote else "not promoted"
+    console.print(f"{action}: {report.reason}", highlight=False, soft_wrap=True)
 
 
 def evaluate_version(

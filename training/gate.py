@@ -1,63 +1,116 @@
 """The promotion gate: a challenger takes the champion's place unless it is worse.
 
 Both are judged on the same rows, each row by members that never saw it: a fold is a function of
-the row, so the champion's held-out rows are known without asking how it was trained.
+the row, so the champion's held-out rows are known without asking how it was trained. The report is
+a file of the bundle, so that it stands beside what it speaks of.
 """
 
-from dataclasses import dataclass
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle import Bundle
+from training import checks
+from training.calibrate import Calibration, ThresholdRule
+from training.checks import Check
 from training.data import Dataset
+from training.errors import TrainingError
 from training.evaluate import bundle_out_of_fold
-from training.metrics import bootstrap, mean_auc
+from training.run import calibrated
 
 #: The values of ``--promote``.
 PROMOTE = ("auto", "always", "never")
 
-_DRAWS = 1000
+Judge = Callable[[Bundle], "Report"]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether to promote, and the sentence that says why."""
+class Report:
+    """What the gate found. ``promote`` is what is done, ``passed`` what it found."""
 
+    at: str
+    version: int
+    champion: int | None
+    passed: bool
     promote: bool
     reason: str
+    checks: tuple[Check, ...]
+
+    def to_bytes(self) -> bytes:
+        """The file ``gate.json``."""
+        return json.dumps(asdict(self), indent=1).encode() + b"\n"
 
 
-def judge(
-    labels: NDArray[np.floating], challenger: NDArray[np.floating], champion: NDArray[np.floating]
-) -> Verdict:
-    """Compare out-of-fold scores ``(n, T)`` of both on the same rows by a paired bootstrap.
+def examine(
+    promote: str,
+    dataset: Dataset,
+    out_of_fold: NDArray[np.floating],
+    calibration: Calibration,
+    rule: ThresholdRule,
+    champion: Bundle | None,
+    challenger: Bundle,
+) -> Report:
+    """Make every check and apply ``--promote``.
 
-    The challenger passes unless its mean AUC is worse beyond chance: the whole 95 % interval of
-    the difference below zero.
+    ``out_of_fold`` are the challenger's uncalibrated logits ``(n, T)``, ``calibration`` what they
+    taught; ``rule`` is how thresholds are chosen.
     """
-
-    def difference(rows: NDArray[np.intp]) -> float:
-        return mean_auc(labels[rows], challenger[rows]) - mean_auc(labels[rows], champion[rows])
-
-    gap = difference(np.arange(len(labels)))
-    _, low, high = bootstrap(difference, len(labels), draws=_DRAWS)
-    passed = high >= 0
-    return Verdict(
-        passed,
-        f"out-of-fold mean AUC {gap:+.4f} against the champion on the same {len(labels)} rows,"
-        f" 95 % interval {low:+.4f} to {high:+.4f}: {'not worse' if passed else 'worse'}",
+    found = [
+        checks.golden(challenger),
+        checks.activations(challenger, golden_p_values),
+        checks.size(challenger, champion),
+        checks.speed(challenger, champion),
+        checks.learned(dataset.labels, out_of_fold),
+    ]
+    beside, fault = _beside(dataset, champion, rule)
+    if fault is not None:
+        found.append(Check("comparable", False, fault, {}))
+    if beside is not None:
+        found.append(checks.discrimination(dataset.labels, out_of_fold, beside[0]))
+    probability = None if beside is None else beside[1]
+    found.append(checks.calibration(dataset.labels, calibration.probability, probability))
+    failed = [check for check in found if not check.passed]
+    passed = not failed
+    return Report(
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=challenger.manifest.version,
+        champion=None if champion is None else champion.manifest.version,
+        passed=passed,
+        promote={"always": True, "never": False}.get(promote, passed),
+        reason=_reason(promote, found, failed, champion),
+        checks=tuple(found),
     )
 
 
-def decide(
-    promote: str, dataset: Dataset, challenger: NDArray[np.floating], champion: Bundle | None
-) -> Verdict:
-    """Apply ``--promote``; ``challenger`` are out-of-fold logits ``(n, T)``."""
-    if promote != "auto":
-        return Verdict(promote == "always", f"--promote {promote} was asked for")
+def golden_p_values(bundle: Bundle) -> NDArray[np.float64]:
+    """P-values of the golden rows' published activations."""
+    return bundle.reference.p_values(bundle.golden.taps)
+
+
+def _beside(
+    dataset: Dataset, champion: Bundle | None, rule: ThresholdRule
+) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64]] | None, str | None]:
+    """The champion's out-of-fold logits and probabilities of the same rows, or why there are none."""
     if champion is None:
-        return Verdict(True, "it is the first version")
+        return None, None
     if tuple(champion.manifest.target_names) != dataset.targets:
-        return Verdict(False, "the champion predicts other targets; use --promote always if meant")
-    return judge(dataset.labels, challenger, bundle_out_of_fold(champion, dataset))
+        return None, "the champion predicts other targets; use --promote always if that is meant"
+    try:
+        logits = bundle_out_of_fold(champion, dataset)
+        return (logits, calibrated(dataset, logits, rule).probability), None
+    except TrainingError as error:
+        return None, f"the champion cannot be asked about these rows: {error}"
+
+
+def _reason(promote: str, found: list[Check], failed: list[Check], champion: Bundle | None) -> str:
+    if failed:
+        text = "; ".join(f"{check.name}: {check.summary}" for check in failed)
+    elif champion is None:
+        text = "it is the first version, and nothing is wrong with it"
+    else:
+        text = next(check.summary for check in found if check.name == "discrimination")
+    return text if promote == "auto" else f"--promote {promote} was asked for; {text}"

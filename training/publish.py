@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from models import features
-from models.bundle import Run, file_entry, open_bundle
+from models.bundle import Bundle, Run, file_entry, open_bundle
 from models.golden import Golden
 from models.manifest import (
     CARD_FILE,
     FIGURE_FILE,
+    GATE_FILE,
     GOLDEN_FILE,
     INNER_OUTPUTS,
     INPUT,
@@ -25,16 +26,17 @@ from training.calibrate import CLASS_RULE, THRESHOLD_RULES
 from training.card import model_card, reliability_svg
 from training.errors import ExportError
 from training.export import reopened, sign
+from training.gate import Judge, Report
 from training.golden_records import golden_records
 from training.network import layer_widths
 from training.run import Trained
 
 
-def publish(trained: Trained, repository: Repository) -> int:
+def publish(trained: Trained, repository: Repository, judge: Judge | None = None) -> int:
     """Publish the run's bundle as the model's next version, which is returned; nothing is promoted.
 
     The bundle is opened and its golden rows are run from the staging folder first: what cannot be
-    served is never given a version.
+    served is never given a version. ``judge`` is then asked about it, and its report goes with it.
     """
     dataset = trained.dataset
 
@@ -58,16 +60,24 @@ def publish(trained: Trained, repository: Repository) -> int:
             ),
         }
         manifest = _manifest(trained, version, featurizer, provenance)
-        content[CARD_FILE] = model_card(
-            manifest, dataset.summary, trained.recipe.selection, trained.recipe.limits
-        ).encode()
-        entries = {name: file_entry(data) for name, data in content.items()}
-        content[MANIFEST_FILE] = (
-            manifest.model_copy(update={"files": entries}).model_dump_json(indent=1).encode() + b"\n"
-        )
-        for name, data in content.items():
-            (folder / name).write_bytes(data)
-        _rehearse(folder)
+
+        def fill(report: Report | None) -> None:
+            content[CARD_FILE] = model_card(
+                manifest, dataset.summary, trained.recipe.selection, trained.recipe.limits, report
+            ).encode()
+            if report is not None:
+                content[GATE_FILE] = report.to_bytes()
+            entries = {name: file_entry(data) for name, data in content.items()}
+            document = manifest.model_copy(update={"files": entries}).model_dump_json(indent=1)
+            for name, data in content.items():
+                (folder / name).write_bytes(data)
+            (folder / MANIFEST_FILE).write_bytes(document.encode() + b"\n")
+
+        fill(None)
+        bundle = _rehearse(folder)
+        if judge is not None:
+            fill(judge(bundle))
+            open_bundle(folder)
 
     return repository.publish(dataset.name, write)
 
@@ -112,10 +122,11 @@ def _golden(model: bytes, entry: FeaturizerEntry, constructed: tuple[object, ...
     return Golden(records, rows, **_run(model)(rows))
 
 
-def _rehearse(folder: Path) -> None:
+def _rehearse(folder: Path) -> Bundle:
     """Load the staged bundle as the service will, and run its golden rows."""
     bundle = open_bundle(folder)
     bundle.check_golden(_run(bundle.model))
+    return bundle
 
 
 def _run(model: bytes) -> Run:

@@ -14,7 +14,7 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from models.errors import BundleRefused, ModelError, RepositoryError, UnknownModel, UnknownVersion
-from models.releases import ReadOnly, Releases
+from models.releases import Releases
 from service.api.access import administrator
 from service.api.body import read_bytes
 from service.api.documents import ErrorAnswer
@@ -188,7 +188,7 @@ async def _tried(work: Callable[[], T]) -> T:
         return await asyncio.to_thread(work)
     except (UnknownModel, UnknownVersion) as error:
         raise Problem(404, str(error)) from error
-    except (ReadOnly, BundleRefused, RepositoryError) as error:
+    except (BundleRefused, RepositoryError) as error:
         raise Problem(409, str(error)) from error
     except ModelError as error:
         raise Problem(500, str(error)) from error

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from models.errors import ModelError
+from models.errors import LogUnwritable, ModelError
 from models.release_log import command_line_user
 from models.releases import Releases
 from models.store import Repository
@@ -40,6 +40,8 @@ def _releases() -> Iterator[Releases]:
     try:
         settings = load_settings()
         yield Releases(Repository(settings.models), settings.state)
+    except LogUnwritable as warning:  # it was done, and done it stays
+        sys.stderr.write(f"warning: {warning}\n")
     except (ModelError, ServiceError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         raise typer.Exit(1) from None

@@ -17,7 +17,6 @@ from training.data import Dataset
 from training.data.folds import folds_of_rows
 from training.errors import TrainingError
 from training.evaluate import bundle_out_of_fold, evaluate_on
-from training.gate import decide
 from training.publish import publish
 from training.recipes import HTRU2
 from training.run import Trained, train_model
@@ -128,18 +127,6 @@ def test_the_same_seed_gives_the_same_network() -> None:
 
     assert torch.equal(weights(1), weights(1))
     assert not torch.equal(weights(1), weights(2))
-
-
-def test_the_gate_compares_on_the_same_rows(trained: Trained, repository: Repository) -> None:
-    """The champion passes against itself; scores of shuffled labels do not."""
-    champion = open_bundle(repository.bundle("htru2", 1))
-    again = decide("auto", trained.dataset, trained.out_of_fold, champion)
-    assert again.promote
-    assert "not worse" in again.reason
-    shuffled = np.random.default_rng(0).permutation(trained.out_of_fold)
-    assert not decide("auto", trained.dataset, shuffled, champion).promote
-    assert decide("always", trained.dataset, shuffled, champion).promote
-    assert not decide("never", trained.dataset, trained.out_of_fold, champion).promote
 
 
 def test_labels_without_meaning_end_in_a_sentence() -> None:
