@@ -111,7 +111,9 @@ def evaluate(
 
 @app.command()
 def benchmark(
-    name: Annotated[str, typer.Argument(help="htru2 or tox21: the SNN beside other methods.")],
+    name: Annotated[
+        str, typer.Argument(help="htru2, tox21 (the SNN beside other methods), integrity (of faults)")
+    ],
     models: Models = _DEFAULT_MODELS,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 5,
 ) -> None:

@@ -22,6 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.manifest import INNER_OUTPUTS, INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED
 from models.selu import ALPHA, LAMBDA, SATURATED_BELOW
+from models.weights import BIASES, WEIGHTS
 
 Array = NDArray[np.floating]
 
@@ -128,8 +129,8 @@ def _squash(graph: _Nodes, table: NDArray[np.float32]) -> str:
 
 def _folded(graph: _Nodes, layer: int, weight: Array, bias: Array, *, last: bool) -> tuple[str, str]:
     """Weights (members, in, out) and biases (members, 1, out) that take and give a(z) for SELU."""
-    stored = graph.constant(f"weights.{layer}", weight, np.float16)
-    added = graph.constant(f"biases.{layer}", bias[:, None])
+    stored = graph.constant(WEIGHTS.format(layer), weight, np.float16)
+    added = graph.constant(BIASES.format(layer), bias[:, None])
     factors = graph.add("Cast", stored, to=TensorProto.FLOAT)
     if layer:  # the features are what they are; a layer's units are lambda (a - _ZERO)
         factors = graph.add("Mul", factors, graph.constant("lambda", LAMBDA))
