@@ -8,6 +8,7 @@ import { InputsPanel } from "./inputs.js";
 import { ModelsPanel } from "./models.js";
 import { tell } from "./page.js";
 import { Playground } from "./playground.js";
+import { ReleasesPanel } from "./releases.js";
 
 const READY_MS = 2000;
 
@@ -19,6 +20,7 @@ const models = new ModelsPanel(place("models-body"), choose);
 const activations = new ActivationsPanel(place("activations-body"), history);
 const inputs = new InputsPanel(place("inputs-body"));
 const events = new EventsPanel(place("events-body"), place("live"));
+const releases = new ReleasesPanel(place("releases-body"));
 const playground = new Playground(place("playground-body"));
 
 let ready = null;
@@ -44,6 +46,7 @@ function show() {
   tell(place("current"), current ?? "");
   activations.show(current, documents?.[current], now);
   inputs.show(current, documents?.[current]);
+  releases.show(current, documents?.[current]?.version ?? ready?.models?.[current]?.version, now);
   const turned = names.some((name) => documents[name].verdict === "unhealthy");
   document.title = turned ? "Unhealthy · SNN serving" : "SNN serving";
 }
