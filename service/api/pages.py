@@ -33,7 +33,6 @@ _TYPES = {
     "js": "text/javascript; charset=utf-8",
     "css": "text/css; charset=utf-8",
     "svg": "image/svg+xml",
-    "md": "text/plain; charset=utf-8",
     "txt": "text/plain; charset=utf-8",
 }
 _WORTH_PACKING = 1024

@@ -96,7 +96,7 @@ export class ActivationsPanel {
           el(
             "table",
             {},
-            el("thead", {}, el("tr", {}, ...["Member", "Layer", "Mean", "reference", "Variance", "reference", "Saturated", "reference", "Effect (sd)"].map((head) => el("th", { scope: "col" }, head)))),
+            el("thead", {}, el("tr", {}, ...["Member", "Layer", "Mean", "reference", "Variance", "reference", "Saturated", "reference", "Effect (sd)", "Departure (sd)"].map((head) => el("th", { scope: "col" }, head)))),
             this.table,
           ),
         ),
@@ -190,6 +190,8 @@ export class ActivationsPanel {
       `statistics of the ${window === "since the start" ? "time since the start" : window}`,
       document_.origin && `origin: ${document_.origin}`,
       place && `first departing: member ${place.member}, layer ${place.layer}`,
+      document_.baseline && `against the baseline of ${plural(document_.baseline.rows, "row")} taken ${ago(document_.baseline.taken_at, now)}`,
+      document_.baseline_error && `the baseline is ignored: ${document_.baseline_error}`,
       document_.rows_not_finite > 0 && `${plural(document_.rows_not_finite, "row")} not finite`,
     ].filter(Boolean);
     if (!this.headline.firstChild) {
@@ -256,7 +258,7 @@ export class ActivationsPanel {
       if (this.member !== "all" && this.member !== m) return;
       for (const layer of member.layers) {
         const reference = layer.reference ?? {};
-        const cells = [layer.mean, reference.mean, layer.variance, reference.variance, layer.saturated, reference.saturated, layer.effect];
+        const cells = [layer.mean, reference.mean, layer.variance, reference.variance, layer.saturated, reference.saturated, layer.effect, layer.departure];
         rows.push(el("tr", {}, el("th", { scope: "row" }, `${m}`), el("td", {}, `${layer.layer}`), ...cells.map((value) => el("td", {}, number(value)))));
       }
     });

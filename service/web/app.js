@@ -2,6 +2,7 @@
 
 import { ask, listen, setKey } from "./api.js";
 import { ActivationsPanel } from "./activations.js";
+import { DepartingPanel } from "./departing.js";
 import { EventsPanel } from "./events.js";
 import { History } from "./history.js";
 import { InputsPanel } from "./inputs.js";
@@ -19,6 +20,7 @@ const history = new History();
 const models = new ModelsPanel(place("models-body"), choose);
 const activations = new ActivationsPanel(place("activations-body"), history);
 const inputs = new InputsPanel(place("inputs-body"));
+const departing = new DepartingPanel(place("departing-body"));
 const events = new EventsPanel(place("events-body"), place("live"));
 const releases = new ReleasesPanel(place("releases-body"));
 const playground = new Playground(place("playground-body"));
@@ -46,6 +48,7 @@ function show() {
   tell(place("current"), current ?? "");
   activations.show(current, documents?.[current], now);
   inputs.show(current, documents?.[current]);
+  departing.show(documents?.[current], now);
   releases.show(current, documents?.[current]?.version ?? ready?.models?.[current]?.version, now);
   const turned = names.some((name) => documents[name].verdict === "unhealthy");
   document.title = turned ? "Unhealthy · SNN serving" : "SNN serving";

@@ -38,7 +38,8 @@ export function lineChart(place, { series, bands = [], x = "time", height = 150,
     legend: { show: false },
     cursor: { points: { show: false }, y: false, drag: { x: false, y: false } },
     scales: {
-      x: x === "time" ? { time: true } : { time: false, range: (_, low, high) => [low - 0.3, high + 0.3] },
+      // A moment has no width: what has just begun is drawn as the end of twenty seconds.
+      x: x === "time" ? { time: true, range: (_, low, high) => [Math.min(low ?? 0, (high ?? 20) - 20), high ?? 20] } : { time: false, range: (_, low, high) => [low - 0.3, high + 0.3] },
       y: { range: (_, low, high) => roomy(low, high) },
     },
     axes: [

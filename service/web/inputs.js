@@ -7,14 +7,17 @@ const SHOWN = 12;
 export class InputsPanel {
   constructor(place) {
     this.place = place;
+    this.shown = "";
   }
 
   show(name, document_) {
     if (!document_) {
+      this.shown = "";
       this.place.replaceChildren(empty("Nothing to show yet", "The features appear with the model's first document."));
       return;
     }
     const { features, effect, told } = read(document_.inputs);
+    if (!told || features.length === 0) this.shown = "";
     if (!told) {
       this.place.replaceChildren(
         empty("This version watches no inputs", "Its bundle was published without a reference of the features. The layers above still tell of its traffic."),
@@ -27,6 +30,9 @@ export class InputsPanel {
       );
       return;
     }
+    const shown = JSON.stringify([name, features, effect]);
+    if (shown === this.shown) return;
+    this.shown = shown;
     const most = Math.max(1, ...features.map((feature) => Math.abs(feature.effect ?? 0)));
     this.place.replaceChildren(
       effect === null ? "" : el("p", { class: "muted" }, `The inputs as a whole have moved by ${number(effect, 2)} sd of the reference rows.`),
@@ -35,7 +41,7 @@ export class InputsPanel {
         { class: "features" },
         ...features.slice(0, SHOWN).map((feature) => {
           const meter = el("meter", { min: 0, max: most, value: Math.abs(feature.effect ?? 0), "aria-hidden": "true" });
-          const moved = feature.effect === null ? "" : `${feature.effect > 0 ? "+" : "−"}${number(Math.abs(feature.effect), 2)} sd`;
+          const moved = feature.effect === null ? "" : `${number(feature.effect, 2).replace("-", "−")} sd`;
           return el("li", {}, el("span", { class: "feature" }, feature.name), meter, el("span", { class: "amount" }, moved));
         }),
       ),

@@ -1,0 +1,64 @@
+// The sequential detector, and the requests whose rows are furthest from the reference.
+
+import { ago, count, el, empty, number, plural } from "./page.js";
+
+const SHOWN = 10;
+
+export class DepartingPanel {
+  constructor(place) {
+    this.place = place;
+    this.shown = "";
+  }
+
+  show(document_, now) {
+    const parts = document_ ? [...detector(document_.sequential, now), ...rows(document_.departing ?? document_.departing_rows, now)] : [];
+    // What is read or selected is not taken away each second.
+    const shown = parts.map((part) => part.textContent).join("\n");
+    if (shown === this.shown && this.place.firstChild) return;
+    this.shown = shown;
+    this.place.replaceChildren(...(parts.length ? parts : [empty("Nothing to show yet", "This version tells neither of a detector nor of single rows.")]));
+  }
+}
+
+function detector(told, now) {
+  if (!told) return [];
+  const level = told.threshold ? Math.log(Math.max(1, told.level ?? 1)) / Math.log(Math.max(Math.E, told.threshold)) : 0;
+  const fact = (label, value) => el("div", {}, el("dt", {}, label), el("dd", {}, value));
+  const alarm = told.alarm
+    ? el("p", { class: "odd" }, `Alarm ${told.alarm.at ? ago(told.alarm.at, now) : ""}${told.alarm.where ? `: ${told.alarm.where}` : ""}.`)
+    : null;
+  return [
+    el("p", {}, `A departure beyond ${number(told.delta)} sd raises an alarm that errs at most once in ${count(told.requests_per_false_alarm)} requests.`),
+    el(
+      "div",
+      { class: "evidence" },
+      el("span", { class: "muted" }, "Evidence, on a logarithmic scale"),
+      el("meter", { min: 0, max: 1, value: Math.min(1, level), "aria-label": `${Math.round(100 * Math.min(1, level))} % of the way to an alarm` }),
+    ),
+    el("dl", { class: "facts" }, fact("Requests seen", count(told.requests)), fact("Alarms", count(told.alarms))),
+    alarm,
+  ].filter(Boolean);
+}
+
+function rows(told, now) {
+  if (!Array.isArray(told)) return [];
+  const head = el("h3", {}, "Requests furthest from the reference");
+  if (told.length === 0) return [head, el("p", { class: "muted" }, "No row of the last hour stands out.")];
+  const cells = (row) =>
+    typeof row === "string"
+      ? [el("td", { class: "id" }, row)]
+      : [el("td", { class: "id" }, row.request_id ?? row.id ?? "?"), el("td", { class: "amount" }, number(row.p_value, 2)), el("td", { class: "amount" }, row.at ? ago(row.at, now) : "–")];
+  return [
+    head,
+    el(
+      "div",
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": `${plural(Math.min(SHOWN, told.length), "request")} furthest from the reference` },
+      el(
+        "table",
+        {},
+        el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Request"), el("th", { scope: "col", class: "amount" }, "p-value"), el("th", { scope: "col", class: "amount" }, "When"))),
+        el("tbody", {}, ...told.slice(0, SHOWN).map((row) => el("tr", {}, ...cells(row)))),
+      ),
+    ),
+  ];
+}
