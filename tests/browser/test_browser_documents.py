@@ -1,4 +1,4 @@
-"""The page before documents of every kind: with all that a version may tell, and with hardly anything."""
+"""The page before documents of every kind: with all that a version may tell, and with next to none."""
 
 import json
 
