@@ -46,12 +46,18 @@ class Bundle:
     featurizer: features.Featurizer
     reference: Reference
 
-    def check_golden(self, run: Run, tolerance: Tolerance = FLOAT32) -> None:
-        """Run the golden rows from raw records on; raise ``BundleRefused`` at the first difference."""
+    def check_golden(
+        self, run: Run, tolerance: Tolerance = FLOAT32
+    ) -> Mapping[str, NDArray[np.float32]]:
+        """Run the golden rows from raw records on; raise ``BundleRefused`` at the first difference.
+
+        Returns what ``run`` gave.
+        """
         made = self.featurizer.featurize(self.golden.records)
         self.golden.check_features(made.rows, self.featurizer.names, tolerance)
         outputs = run(self.golden.features)
         self.golden.check_outputs(outputs, self.featurizer.names, tolerance)
+        return outputs
 
 
 def open_bundle(folder: Path) -> Bundle:

@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from service.errors import ServiceError
+from service.fault import Fault
 from service.telemetry import Telemetry
 from service.windows import History
 
@@ -53,6 +54,8 @@ class ModelNotice(msgspec.Struct, frozen=True):
     unloaded: bool
     intact: bool | None
     checked_at: datetime | None
+    fault: Fault | None
+    files_error: str | None
     waiting: int
     history: History | None
 
@@ -79,6 +82,8 @@ class Decision(msgspec.Struct, frozen=True):
     version: int
     at: float
     unloaded: bool = False
+    #: When all were last asked to check their model, by the monotonic clock.
+    check: float = 0.0
 
 
 class Standing(msgspec.Struct, frozen=True):

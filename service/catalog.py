@@ -14,6 +14,8 @@ from models.bundle import Bundle
 from models.manifest import Manifest
 from service.batcher import Batcher
 from service.errors import ModelNotFound, ModelNotReady
+from service.fault import Fault
+from service.integrity import Integrity
 from service.monitor import Monitor
 from service.pace import Pace
 from service.session import Session
@@ -35,6 +37,7 @@ class ServedModel:
 
     bundle: Bundle
     session: Session
+    integrity: Integrity
     batcher: Batcher
     monitor: Monitor
     #: The one thread in which runs too long for the event loop happen.
@@ -88,6 +91,10 @@ class ModelState:
     unloaded: bool = False
     intact: bool | None = None
     checked_at: datetime | None = None
+    #: What the last check that failed found in this version; kept after a reload has mended it.
+    fault: Fault | None = None
+    #: What is wrong with the bundle's files, which what serves does not need any more.
+    files_error: str | None = None
 
     @property
     def ready(self) -> bool:
@@ -141,17 +148,31 @@ class Catalog:
 
     def put(self, name: str, served: ServedModel) -> ServedModel | None:
         """Serve a freshly loaded model; return the one that it replaces."""
-        old = self._states.get(name, ModelState()).served
-        self._states[name] = ModelState(served, None, intact=True, checked_at=datetime.now(UTC))
+        before = self._states.get(name, ModelState())
+        old = before.served
+        same = old is not None and old.manifest.version == served.manifest.version
+        self._states[name] = ModelState(
+            served,
+            intact=True,
+            checked_at=datetime.now(UTC),
+            fault=before.fault if same else None,
+        )
         return old
 
     def blame(self, name: str, error: str | None) -> None:
         """Note what is wrong with a model, or that nothing is; what serves goes on serving."""
         self._states[name] = replace(self._states.get(name, ModelState()), error=error)
 
-    def checked(self, name: str, *, intact: bool) -> None:
-        """Note the outcome of a golden run."""
-        self._states[name] = replace(self._states[name], intact=intact, checked_at=datetime.now(UTC))
+    def checked(self, name: str, fault: Fault | None, files_error: str | None = None) -> None:
+        """Note the outcome of a check; a fault found before is remembered."""
+        state = self._states[name]
+        self._states[name] = replace(
+            state,
+            intact=fault is None,
+            checked_at=datetime.now(UTC),
+            fault=fault or state.fault,
+            files_error=files_error,
+        )
 
     def withdraw(self, name: str, error: str) -> ServedModel | None:
         """Stop serving a model and say why; return what had been serving."""

@@ -134,6 +134,18 @@ class Group:
 
         return self._board.decide(change)
 
+    def ask_for_check(self, name: str) -> bool:
+        """Let every worker check its model at once; False if another worker is deciding just now."""
+        if self._board is None:
+            return True
+        now = monotonic()
+
+        def change(decisions: Decisions) -> None:
+            if name in decisions:
+                decisions[name] = msgspec.structs.replace(decisions[name], check=now)
+
+        return self._board.decide(change)
+
     def can_follow(self, name: str, version: int) -> bool:
         """Whether every other worker that runs could serve this version at once, or does."""
         return all(
@@ -193,6 +205,8 @@ class Group:
                 unloaded=state.unloaded,
                 intact=state.intact,
                 checked_at=state.checked_at,
+                fault=state.fault,
+                files_error=state.files_error,
                 waiting=0 if served is None else served.batcher.waiting,
                 history=None if served is None else served.monitor.history(),
             )

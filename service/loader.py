@@ -12,6 +12,7 @@ from models.manifest import INNER_OUTPUTS
 from models.store import Repository
 from service.batcher import Batcher, Compute, Limits
 from service.catalog import ServedModel
+from service.integrity import Integrity
 from service.monitor import Monitor
 from service.pace import Pace
 from service.parts import Part
@@ -44,13 +45,16 @@ class Loader:
 
     def load(self, name: str, version: int) -> ServedModel:
         """Load one version; raises ``ModelError`` or ``ServiceError`` with the reason."""
-        bundle = open_bundle(self._repository.bundle(name, version))
+        folder = self._repository.bundle(name, version)
+        bundle = open_bundle(folder)
         manifest = bundle.manifest
         check_place(manifest, name, version)
         session = self._open_session(bundle.model, self._device)
-        bundle.check_golden(session.run)
         # The session has the weights; keeping the file's bytes would hold them twice.
         bundle = replace(bundle, model=b"")
+        integrity = Integrity(
+            bundle, folder, session.run, self._device.tolerance, exact=not session.may_block
+        )
         batch_pace, featurize_pace = Pace(), Pace()
         _warm_up(bundle, session, self._limits, batch_pace, featurize_pace)
         traffic = self._telemetry.traffic(name, version)
@@ -60,6 +64,7 @@ class Loader:
         return ServedModel(
             bundle=bundle,
             session=session,
+            integrity=integrity,
             batcher=Batcher(_watched(session, monitor), lane, traffic, limits, batch_pace),
             monitor=monitor,
             lane=lane,
@@ -70,11 +75,11 @@ class Loader:
         )
 
     def check(self, served: ServedModel) -> None:
-        """Run the golden rows in a serving session; raises ``BundleRefused`` if it differs.
+        """Compare a serving session with what was published; raises ``BundleRefused`` if it differs.
 
-        The run takes its turn in the model's own thread.
+        Runs take their turn in the model's own thread.
         """
-        served.bundle.check_golden(lambda rows: served.lane.submit(served.session.run, rows).result())
+        served.integrity.check(lambda rows: served.lane.submit(served.session.run, rows).result())
 
 
 def _watched(session: Session, monitor: Monitor) -> Compute:

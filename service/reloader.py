@@ -11,6 +11,7 @@ they change over at one moment. If one refuses it, all stay with the version bef
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from time import monotonic
 
 from models.errors import ModelError
@@ -20,6 +21,7 @@ from service.catalog import Catalog, ModelState, ServedModel
 from service.changeover import Changeover
 from service.chronicle import SERVICE, Chronicle
 from service.errors import ModelNotFound, ModelNotReady, ServiceError
+from service.fault import fault_of
 from service.group import Group
 from service.loader import Loader
 from service.logs import get_logger, place_of
@@ -78,6 +80,7 @@ class Reloader:
         self._checked: dict[str, float] = {}
         self._changeover = Changeover(self._group, catalog, clock, self._flip, self._retire)
         self._obeyed: dict[str, float] = {}
+        self._examined: dict[str, float] = {}
         #: Set once the repository has been looked at, whatever was found there.
         self.looked = asyncio.Event()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -110,6 +113,7 @@ class Reloader:
     async def follow_others(self) -> None:
         """Change over to what is prepared if all are ready for it; do what was asked of another."""
         self._changeover.look()
+        await self._check_as_asked()
         for name, state in self._catalog.states().items():
             decision = self._group.decision(name)
             if decision is None or self._turn.locked() or self._obeyed.get(name) == decision.at:
@@ -119,6 +123,17 @@ class Reloader:
                 self._obey(name)
                 if state.unloaded and not decision.unloaded:
                     await self._load(name)
+
+    async def _check_as_asked(self) -> None:
+        """Check the models that another worker was asked to check."""
+        for name, state in self._catalog.states().items():
+            decision = self._group.decision(name)
+            asked = 0.0 if decision is None else decision.check
+            if state.served is None or self._turn.locked() or asked <= self._examined.get(name, 0.0):
+                continue
+            self._examined[name] = asked
+            async with self._turn:
+                await self.check(name)
 
     def _obey(self, name: str) -> None:
         """Unload what another worker was asked to unload."""
@@ -336,6 +351,22 @@ class Reloader:
         if self._clock() >= self._checked.get(name, -1e9) + self._golden_seconds:
             await self.check(name)
 
+    async def examine(self, name: str) -> None:
+        """Check a model at once, in all workers; raises ``ModelNotFound`` or ``ModelNotReady``."""
+        self._catalog.get(name)
+        began = datetime.now(UTC)
+        while not self._group.ask_for_check(name):
+            await asyncio.sleep(0.002)
+        async with self._turn:
+            decision = self._group.decision(name)
+            self._examined[name] = 0.0 if decision is None else decision.check
+            await self.check(name)
+        await self._until(lambda: self._checked_since(name, began))
+
+    def _checked_since(self, name: str, moment: datetime) -> bool:
+        model = self._group.whole().models.get(name)
+        return model is None or model.checked_at is None or model.checked_at >= moment
+
     async def check(self, name: str) -> None:
         """Run a serving model's golden rows; reload it once if they fail, withdraw it if that fails."""
         served = self._catalog.get(name)
@@ -345,13 +376,25 @@ class Reloader:
                 await asyncio.to_thread(self._loader.check, served)
         except Exception as error:  # noqa: BLE001 - a session that raises is no more intact than one that errs
             _log.error("golden rows failed", model=served.label, reason=str(error))
-            self._catalog.checked(name, intact=False)
+            self._catalog.checked(name, fault_of(error))
             self._group.alarm(name, served.manifest.version, "golden_rows")
             self._group.post()
             await self._mend(name, served, error)
         else:
-            self._catalog.checked(name, intact=True)
+            self._catalog.checked(name, None, await self._files_error(served))
         self._group.post()
+
+    async def _files_error(self, served: ServedModel) -> str | None:
+        """What is wrong on disk; logged once, and no reason to stop what serves."""
+        try:
+            await asyncio.to_thread(served.integrity.check_files)
+        except (ModelError, OSError) as error:
+            reason = str(error)
+        else:
+            return None
+        if self._catalog.state(served.manifest.name).files_error != reason:
+            _log.error("bundle altered on disk", model=served.label, reason=reason)
+        return reason
 
     async def _mend(self, name: str, served: ServedModel, found: Exception) -> None:
         """Reload a version whose memory went bad; without success it must not answer any more."""

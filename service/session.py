@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from models.errors import BundleRefused
+from models.golden import FLOAT32, Tolerance
 from models.manifest import INNER_OUTPUTS, INPUT, MODEL_FILE, OUTPUTS
 from service.errors import DeviceUnavailable
 
@@ -36,6 +37,11 @@ class Device:
 
     provider: str
     fallback: str | None = None
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """How closely golden rows must be reproduced there, in its precision."""
+        return FLOAT32
 
 
 class Session:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from service.board import ModelNotice, Notice, Roster
 from service.errors import ModelNotFound, ModelNotReady
+from service.fault import Fault
 from service.telemetry import Telemetry
 from service.usage import counters, total
 
@@ -21,6 +22,8 @@ class ModelWhole:
     unloaded: bool
     intact: bool | None
     checked_at: datetime | None
+    fault: Fault | None
+    files_error: str | None
     waiting: int
 
 
@@ -90,6 +93,7 @@ def _model(parts: dict[int, ModelNotice | None]) -> ModelWhole:
         for number, part in parts.items()
     }
     intact = [part.intact for part in known if part.intact is not None]
+    faults = [part.fault for part in known if part.fault is not None]
     checked = [part.checked_at for part in known if part.checked_at is not None]
     return ModelWhole(
         version=max((part.version for part in serving if part.version is not None), default=None),
@@ -99,6 +103,8 @@ def _model(parts: dict[int, ModelNotice | None]) -> ModelWhole:
         unloaded=all(part.unloaded for part in known),
         intact=all(intact) if intact else None,
         checked_at=min(checked, default=None),
+        fault=max(faults, key=lambda fault: fault.at, default=None),
+        files_error=next((part.files_error for part in known if part.files_error is not None), None),
         waiting=sum(part.waiting for part in known),
     )
 

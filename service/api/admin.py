@@ -39,13 +39,16 @@ _Version = Annotated[int, Path(ge=1, le=10**9)]
 
 
 class Control(Protocol):
-    """Who can load and unload models."""
+    """Who can load, unload and check models."""
 
     async def load(self, name: str, by: str = ...) -> None:
         """Serve what is promoted now; raises ``ModelNotFound`` or ``ModelNotReady``."""
 
     async def unload(self, name: str, by: str = ...) -> None:
         """Stop serving a model until it is loaded; raises ``ModelNotFound``."""
+
+    async def examine(self, name: str) -> None:
+        """Check a model in all workers; raises ``ModelNotFound`` or ``ModelNotReady``."""
 
 
 class Administration(NamedTuple):

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api import about, admin, drawing, health, metrics, pages
+from service.api import about, admin, drawing, health, integrity, metrics, pages
 from service.api.access import Access
 from service.api.bulk import Bulk
 from service.api.documents import (
@@ -113,6 +113,8 @@ def create_app(
     predict = Predict(predictor, max_bytes)
     app.include_router(_predict_route())
     app.include_router(health.routes(catalog, group))
+    examiner = None if administration is None else administration.control
+    app.include_router(integrity.routes(catalog, group, examiner))
     app.include_router(metrics.routes(catalog, group))
     app.include_router(v2_routes(catalog, group, control, max_rows))
     if administration is not None:

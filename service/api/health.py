@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 from models.moments import Moments
 from service.api import stream
 from service.api.documents import ErrorAnswer, ReadyAnswer
+from service.api.integrity import integrity
 from service.catalog import Catalog, ServedModel
 from service.group import Group
 from service.monitor import comparable_part, layer_statistics
@@ -117,10 +118,7 @@ def _activations(group: Group, whole: Whole, name: str) -> dict[str, Any]:
         "since": _time(since),
         "origin": judgement.origin,
         "first_departing": None if first is None else {"member": first[0], "layer": first[1] + 1},
-        "integrity": {
-            "ok": whole.models[name].intact,
-            "checked_at": _time(whole.models[name].checked_at),
-        },
+        "integrity": integrity(whole.models[name]),
         "window": judgement.window,
         "windows": {
             name: {

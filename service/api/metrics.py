@@ -165,6 +165,9 @@ class _Served(Collector):
             "When golden rows were last run, seconds since 1970",
             labels=["model"],
         )
+        files = GaugeMetricFamily(
+            "snn_model_files_intact", "Whether the bundle's files are as published", labels=["model"]
+        )
         provider = GaugeMetricFamily(
             "snn_model_info", "What serves, and on what", labels=[*_VERSION, "provider"]
         )
@@ -194,6 +197,7 @@ class _Served(Collector):
                 intact.add_metric([name], model.intact)
             if model.checked_at is not None:
                 checked.add_metric([name], model.checked_at.timestamp())
+                files.add_metric([name], model.files_error is None)
             if model.version is None:
                 continue
             labels = [name, str(model.version)]
@@ -213,7 +217,7 @@ class _Served(Collector):
             if deciding is not None:
                 for (member, layer), size in np.ndenumerate(health.effects[deciding].by_layer):
                     layers.add_metric([*labels, str(member), str(layer + 1)], float(size))
-        yield from (ready, refused, intact, checked, provider, waiting)
+        yield from (ready, refused, intact, checked, files, provider, waiting)
         yield from (verdict, since, effect, layers)
         yield from self._activations()
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from models.releases import Releases
@@ -117,5 +118,37 @@ def test_keys_are_listed_without_their_hashes(admin) -> None:
         assert {key["name"] for key in answer.json()["keys"]} == {"admin", "metrics", "predict"}
         assert "sha256" not in answer.text
         assert not any(set(key) & {"id", "sha256"} for key in answer.json()["keys"])
+
+    admin(work)
+
+
+def test_a_model_is_checked_on_demand(admin) -> None:
+    """Administrators have it checked at once; a fault is named and mended; others see what was found."""
+
+    async def work(app: App, ask, releases: Releases) -> None:
+        path = "/health/integrity/htru2"
+        assert (await ask("POST", path, "metrics")).status_code == 403
+        before = (await ask("GET", path, "metrics")).json()
+        assert before["ok"]
+        assert before["fault"] is None
+        after = (await ask("POST", path)).json()
+        assert after["ok"]
+        assert after["checked_at"] > before["checked_at"]
+        served = app.catalog.get("htru2")
+        run = served.session.run
+
+        def wrong(rows: np.ndarray) -> dict[str, np.ndarray]:
+            outputs = run(rows)
+            outputs["taps"][:, 1, 2] *= 1.001
+            return outputs
+
+        served.session.run = wrong
+        found = (await ask("POST", path)).json()
+        assert found["ok"]  # loaded anew
+        fault = found["fault"]
+        assert (fault["part"], fault["member"], fault["layer"]) == ("layer", 1, 3)
+        assert "member 1, layer 3" in fault["message"]
+        assert app.catalog.get("htru2") is not served
+        assert (await ask("POST", "/health/integrity/none")).status_code == 404
 
     admin(work)

@@ -329,3 +329,22 @@ def test_one_that_has_not_said_anything_yet_makes_the_start_not_ready(tmp_path: 
         assert house.one.group.whole().ready
 
     asyncio.run(work())
+
+
+def test_a_check_on_demand_is_made_by_every_worker(in_house) -> None:
+    """Whichever is asked: the other finds its own fault, mends it, and both say what was found."""
+
+    async def work(house: House) -> None:
+        house.two.faulty = True
+        asked = asyncio.create_task(house.one.reloader.examine("htru2"))
+        while not asked.done():
+            await house.two.reloader.follow_others()
+            house.two.faulty = house.two.catalog.state("htru2").fault is None
+            await asyncio.sleep(0.02)
+        await asked
+        fault = house.one.group.whole().models["htru2"].fault
+        assert fault is not None
+        assert (fault.part, fault.member, fault.layer) == ("layer", 0, 1)
+        assert house.one.catalog.state("htru2").fault is None
+
+    in_house(work)
