@@ -112,15 +112,16 @@ def evaluate(
 @app.command()
 def benchmark(
     name: Annotated[
-        str, typer.Argument(help="htru2, tox21 (the SNN beside other methods), integrity (of faults)")
+        str, typer.Argument(help="htru2, tox21, tox21-served, signal, integrity (of faults).")
     ],
     models: Models = _DEFAULT_MODELS,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 5,
+    processes: Annotated[int, typer.Option(min=1, help="Fits at a time, each on one thread.")] = 2,
 ) -> None:
-    """Compare the SNN with other methods on the same folds and features."""
+    """Compare the SNN with other methods; results are kept and a run goes on where it was."""
     from training.commands import run_benchmark
 
-    run_benchmark(console, name, Repository(models), seeds)
+    run_benchmark(console, name, Repository(models), seeds, processes)
 
 
 @app.command()

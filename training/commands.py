@@ -15,6 +15,7 @@ from models.releases import Releases
 from models.store import Repository
 from training import train as trainer
 from training.benchmarks import BENCHMARKS
+from training.benchmarks.results import REPORTS
 from training.data import final_evaluation, load_tox21_twin
 from training.errors import TrainingError
 from training.evaluate import evaluate_on, evaluate_out_of_fold, evaluate_twin
@@ -197,12 +198,17 @@ def _print_metrics(console: Console, document: dict[str, Any], title: str) -> No
     )
 
 
-def run_benchmark(console: Console, name: str, repository: Repository, seeds: int) -> None:
-    """Run one of the benchmarks and print its table as Markdown."""
+def run_benchmark(
+    console: Console, name: str, repository: Repository, seeds: int, processes: int
+) -> None:
+    """Run one of the benchmarks; its report is printed and kept in training/reports."""
     if name not in BENCHMARKS:
         raise TrainingError(f"no benchmark is named {name!r}; there are {', '.join(BENCHMARKS)}")
     log = Console(stderr=True, highlight=False)
-    console.print(BENCHMARKS[name](repository, seeds, log.print), highlight=False, soft_wrap=True)
+    report = BENCHMARKS[name](repository, seeds, processes, log.print)
+    REPORTS.mkdir(exist_ok=True)
+    (REPORTS / f"{name}.md").write_text(report + "\n", encoding="utf-8")
+    console.print(report, highlight=False, soft_wrap=True, markup=False)
 
 
 def prove_theorems(console: Console) -> None:

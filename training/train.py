@@ -21,7 +21,10 @@ AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 class Recipe:
     """The hyperparameters of one network and its training.
 
-    ``exclusive`` is the data's to say: targets are classes, learned by softmax.
+    ``features_seen`` is the share of the features that a network learns from, drawn by its seed: members
+    of an ensemble that see different ones err differently. ``balanced`` lets every target count alike
+    in the loss, however few of its entries were measured. ``exclusive`` is the data's to say: targets
+    are classes, learned by softmax.
     """
 
     shape: Shape = "rectangular"
@@ -34,6 +37,8 @@ class Recipe:
     weight_decay: float = 1e-2
     batch_size: int = 256
     epochs: int = 20
+    features_seen: float = 1.0
+    balanced: bool = False
     exclusive: bool = False
 
     def build(self, features: int, targets: int) -> SelfNormalizingNetwork:
@@ -52,10 +57,20 @@ class Progress:
     variances: tuple[float, ...]
 
 
-def masked_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean binary cross-entropy over the measured entries; NaN labels have no part in it."""
+def masked_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean binary cross-entropy over the measured entries; NaN labels have no part in it.
+
+    ``weights`` ``(T,)`` weigh the targets against each other.
+    """
     measured = ~torch.isnan(labels)
-    return nn.functional.binary_cross_entropy_with_logits(logits[measured], labels[measured])
+    each = None if weights is None else weights.expand_as(labels)[measured]
+    return nn.functional.binary_cross_entropy_with_logits(logits[measured], labels[measured], each)
+
+
+def target_weights(labels: Tensor) -> Tensor:
+    """Weights ``(T,)`` by which every target counts alike; their mean over measured entries is 1."""
+    measured = (~torch.isnan(labels)).sum(dim=0)
+    return measured.sum() / (len(measured) * measured)
 
 
 def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -74,7 +89,14 @@ def train(
     """Train a fresh network of the recipe; the same seed gives the same one on the same machine."""
     torch.manual_seed(seed)
     network = recipe.build(rows.shape[1], labels.shape[1])
-    return train_network(network, rows, labels, held_out, recipe, report)
+    seen = torch.rand(rows.shape[1]) < recipe.features_seen if recipe.features_seen < 1 else None
+    if seen is not None:
+        rows, held_out = rows * seen.numpy(), (held_out[0] * seen.numpy(), held_out[1])
+    train_network(network, rows, labels, held_out, recipe, report)
+    if seen is not None:
+        with torch.no_grad():
+            network.linears()[0].weight *= seen
+    return network
 
 
 def train_network(
@@ -90,7 +112,7 @@ def train_network(
     The held-out rows and labels are watched, never learned from.
     """
     x, y = torch.from_numpy(rows), torch.from_numpy(labels)
-    loss_of = class_loss if recipe.exclusive else masked_loss
+    weights = target_weights(y) if recipe.balanced else None
     optimizer = _optimizer(network, recipe)
     steps = recipe.epochs * math.ceil(len(x) / recipe.batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -98,7 +120,12 @@ def train_network(
         network.train()
         losses = []
         for batch in torch.randperm(len(x)).split(recipe.batch_size):
-            loss = loss_of(network(x[batch]), y[batch])
+            logits = network(x[batch])
+            loss = (
+                class_loss(logits, y[batch])
+                if recipe.exclusive
+                else masked_loss(logits, y[batch], weights)
+            )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -3,12 +3,15 @@
 from collections.abc import Callable
 
 from models.store import Repository
-from training.benchmarks import htru2, integrity, tox21
+from training.benchmarks import htru2, integrity, served, signal, tox21
+from training.benchmarks.results import Say
 
-#: Name to benchmark: takes the model repository, the number of seeds and a function that is told
-#: progress, and returns a table in Markdown.
-BENCHMARKS: dict[str, Callable[[Repository, int, Callable[[str], None]], str]] = {
+#: Name to benchmark: takes the model repository, the numbers of seeds and of processes, and a function
+#: that is told progress; returns a report in Markdown.
+BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
     "htru2": htru2.run,
     "integrity": integrity.run,
+    "signal": signal.run,
     "tox21": tox21.run,
+    "tox21-served": served.run,
 }

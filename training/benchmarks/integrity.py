@@ -80,7 +80,7 @@ class _Model:
         return dict(zip(names, self._session.run(names, feeds), strict=True))
 
 
-def run(repository: Repository, seeds: int, say: Callable[[str], None]) -> str:
+def run(repository: Repository, seeds: int, _processes: int, say: Callable[[str], None]) -> str:
     """Inject faults into the champions of both models; return the table."""
     lines = []
     for name, load in _LOADERS.items():

@@ -1,0 +1,98 @@
+"""A benchmark's results as a tidy CSV: one row per fit, appended as it is made, so that a run resumes.
+
+A row begins with the configuration that identifies its fit and ends with the figures. What the file
+has already is not computed again; a run that is killed loses the fits under way and no more.
+"""
+
+import csv
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from training.errors import TrainingError
+
+#: Where the reports stand; the CSV of a benchmark lies beside its Markdown.
+REPORTS = Path(__file__).resolve().parent.parent / "reports"
+
+Key = tuple[str, ...]
+Say = Callable[[str], None]
+
+
+class Results:
+    """The rows of one file: ``keys`` name the columns of a configuration, ``figures`` the rest."""
+
+    def __init__(self, path: Path, keys: Sequence[str], figures: Sequence[str]) -> None:
+        """Read the rows that are there. Raises ``TrainingError`` where the columns are others."""
+        self.path = path
+        self.keys, self.figures = tuple(keys), tuple(figures)
+        self.rows: dict[Key, dict[str, float]] = {}
+        if not path.exists():
+            return
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != (*self.keys, *self.figures):
+                raise TrainingError(f"{path} has other columns than this benchmark; move it away")
+            for row in reader:
+                key = tuple(row[name] for name in self.keys)
+                self.rows[key] = {name: float(row[name]) for name in self.figures}
+
+    def add(self, job: Mapping[str, object], figures: Mapping[str, float]) -> None:
+        """Append a row to the file, written through to the disk."""
+        new = not self.path.exists()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            if new:
+                writer.writerow((*self.keys, *self.figures))
+            values = [f"{figures[name]:.6g}" for name in self.figures]
+            writer.writerow((*self.key(job), *values))
+            file.flush()
+            os.fsync(file.fileno())
+        self.rows[self.key(job)] = {name: float(figures[name]) for name in self.figures}
+
+    def key(self, job: Mapping[str, object]) -> Key:
+        """The identifying columns of a job, as text."""
+        return tuple(str(job[name]) for name in self.keys)
+
+    def get(self, job: Mapping[str, object]) -> dict[str, float] | None:
+        """The figures of a job, None where it has not been run."""
+        return self.rows.get(self.key(job))
+
+
+def run_missing(
+    results: Results,
+    jobs: Sequence[Mapping[str, Any]],
+    work: Callable[[Mapping[str, Any]], dict[str, float]],
+    processes: int,
+    say: Say,
+    prepare: Callable[[], None] | None = None,
+) -> None:
+    """Run the jobs that ``results`` lacks, over processes, and append each as it ends.
+
+    ``prepare`` is called once in every process; ``work`` must be a module's function.
+    """
+    waiting = [job for job in jobs if results.get(job) is None]
+    if not waiting:
+        return
+    say(f"{len(waiting)} of {len(jobs)} fits to run")
+    with ProcessPoolExecutor(
+        min(processes, len(waiting)), get_context("spawn"), initializer=_quietly, initargs=(prepare,)
+    ) as pool:
+        running = {pool.submit(work, job): job for job in waiting}
+        for number, future in enumerate(as_completed(running), start=1):
+            job = running[future]
+            results.add(job, future.result())
+            say(f"{number}/{len(waiting)} {' '.join(results.key(job))}")
+
+
+def _quietly(prepare: Callable[[], None] | None) -> None:
+    """One thread, lowest priority: a benchmark runs for long beside other work."""
+    import torch
+
+    torch.set_num_threads(1)
+    os.nice(19 - os.nice(0))
+    if prepare:
+        prepare()

@@ -1,0 +1,42 @@
+"""Paired comparisons of methods on the same folds."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """A mean difference, its 95 % interval and the two-sided p-value of no difference."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
+
+    def __str__(self) -> str:
+        """The difference with its interval, as a report shows it."""
+        return f"{self.mean:+.4f} ({self.low:+.4f} to {self.high:+.4f}), p = {self.p:.2g}"
+
+
+def paired(differences: NDArray[np.floating], folds: int) -> Paired:
+    """Compare two methods by their differences ``(runs,)`` over runs of ``folds``-fold validation.
+
+    Training sets of folds overlap, which a plain t-test takes for independence: the variance is
+    enlarged by test size over training size. C. Nadeau, Y. Bengio, Machine Learning 52 (2003) 239,
+    eq. 17; for repeated folds, Bouckaert and Frank 2004.
+    """
+    runs = len(differences)
+    mean = float(np.mean(differences))
+    if runs < 2:
+        return Paired(mean, -math.inf, math.inf, 1.0)
+    variance = float(np.var(differences, ddof=1)) * (1 / runs + 1 / (folds - 1))
+    if variance == 0:
+        return Paired(mean, mean, mean, 0.0 if mean else 1.0)
+    error = math.sqrt(variance)
+    reach = float(student.ppf(0.975, runs - 1)) * error
+    p = float(2 * student.sf(abs(mean) / error, runs - 1))
+    return Paired(mean, mean - reach, mean + reach, p)
