@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -27,6 +27,10 @@ def score(
         Path | None, typer.Option(help="CSV, NDJSON or Parquet; FILE.scored.csv or so if not given.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores.")] = None,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="The cores of this machine, or Ray Data: the cluster of RAY_ADDRESS."),
+    ] = "local",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start over.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
 ) -> None:
@@ -38,7 +42,7 @@ def score(
     started = monotonic()
     target = output or _beside(file)
     try:
-        end = _score(file, target, model, version, workers, overwrite=overwrite, quiet=quiet)
+        end = _score(file, target, model, version, workers, engine, overwrite=overwrite, quiet=quiet)
     except (ServiceError, ModelError) as error:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(2) from None
@@ -57,13 +61,13 @@ def _score(
     model: str,
     version: int | None,
     workers: int | None,
+    engine: str,
     *,
     overwrite: bool,
     quiet: bool,
 ) -> "Progress":
     # Not at the top: the server reads this module too, for its command line's sake.
     from models.store import Repository
-    from service import processes
     from service.score.run import Request, score_file
     from service.session import choose_device
     from service.settings import load_settings
@@ -71,7 +75,7 @@ def _score(
     settings = load_settings()
     # The cores are busy with featurizing, and each process would take its part of a GPU's memory.
     device = choose_device("cpu" if settings.device == "auto" else settings.device)
-    request = Request(file, target, model, version, workers or processes.cores(), overwrite)
+    request = Request(file, target, model, version, workers, overwrite, engine)
     console = Console(stderr=True)
     with Bar(
         TextColumn("{task.description}"),

@@ -1,31 +1,29 @@
-"""Scores a file: cuts it into pieces, has processes score them, writes the results in order."""
+"""Scores a file: has an engine score it in pieces, writes the results in order."""
 
 import hashlib
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import BinaryIO
 
 from models.store import Repository
-from service import processes
 from service.errors import InvalidRequest, MalformedInput, ScoreRefused
-from service.records import Layout, Raw, Source, kind_of, open_source, writer
-from service.score import scorer
+from service.records import Layout, kind_of, open_source, writer
+from service.score import local, on_ray
 from service.score.journal import Journal
-from service.score.scorer import Job, Scored, open_model
+from service.score.scorer import Job, open_model
+from service.score.work import Engine, Work
 from service.session import Device
 
 #: Rows in a piece: molecules take about a millisecond each, numbers next to nothing.
 _MOLECULES, _NUMBERS = 256, 4096
-#: Pieces on their way for each process: one that it has, one that waits for it, one to be written.
-_AHEAD = 3
 #: What a kill may cost is the work of so many seconds.
 _MARK_SECONDS = 1.0
 _HASH_BLOCK = 1024 * 1024
+
+ENGINES: dict[str, Engine] = {"local": local.pieces, "ray": on_ray.pieces}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,9 @@ class Request:
     output: Path
     model: str
     version: int | None = None
-    workers: int = 1
+    workers: int | None = None
     overwrite: bool = False
+    engine: str = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,9 @@ def score_file(request: Request, repository: Repository, device: Device, report:
             "kind": f"{kind} to {to}",
             "piece": piece,
         }
-        job = Job(folder, device, parser, to, layout)
+        job = Job(folder.resolve(), device, parser, to, layout)
+        path = request.file.resolve()
+        work = Work(path, kind, form, source, job, piece, request.workers)
         begun = request.file.stat()
         journal = Journal(request.output, run, overwrite=request.overwrite)
         try:
@@ -102,7 +103,7 @@ def score_file(request: Request, repository: Repository, device: Device, report:
                 if journal.last is None:
                     journal.write(head)
                     journal.mark(source.position, 0, 0)
-                _Run(source, journal, job, piece, request.workers, report).go()
+                _go(work, ENGINES[request.engine], journal, report)
                 now = request.file.stat()
                 if (now.st_size, now.st_mtime_ns) != (begun.st_size, begun.st_mtime_ns):
                     raise ScoreRefused(f"{request.file} was changed while it was scored; --overwrite")
@@ -116,80 +117,29 @@ def score_file(request: Request, repository: Repository, device: Device, report:
         return Progress(source.size, source.size, last.rows, last.errors)
 
 
-class _Run:
-    """The work between the journal's last mark and the end of the input."""
+def _go(work: Work, engine: Engine, journal: Journal, report: Report) -> None:
+    """Write everything after the journal's last mark.
 
-    def __init__(
-        self,
-        source: Source,
-        journal: Journal,
-        job: Job,
-        piece: int,
-        workers: int,
-        report: Report,
-    ) -> None:
-        self._source, self._journal, self._job, self._report = source, journal, job, report
-        self._piece, self._workers = piece, workers
-        assert journal.last is not None
-        self._rows, self._errors = journal.last.rows, journal.last.errors
-        source.seek(journal.last.position)
-
-    def go(self) -> None:
-        """Score everything that is left; ``MalformedInput`` comes after what could be read is safe."""
-        malformed: MalformedInput | None = None
-        waiting: deque[tuple[Raw, int, Future[Scored]]] = deque()
-        ended, marked = False, monotonic()
-        position = self._source.position
-        pool = self._pool(self._workers)
+    ``MalformedInput`` comes after what could be read is safe.
+    """
+    last, malformed, marked = journal.last, None, monotonic()
+    assert last is not None
+    position, rows, errors = last.position, last.rows, last.errors
+    work.source.seek(position)
+    with closing(engine(work)) as pieces:
         try:
-            while True:
-                while not ended and len(waiting) < _AHEAD * self._workers:
-                    try:
-                        raw = self._source.take(self._piece)
-                    except MalformedInput as error:
-                        malformed, raw = error, []
-                    ended = not raw
-                    if raw:
-                        waiting.append((raw, self._source.position, pool.submit(scorer.score, raw)))
-                if not waiting:
-                    break
-                raw, end, future = waiting.popleft()
-                try:
-                    scored = future.result()
-                except BrokenProcessPool:
-                    pool.shutdown(cancel_futures=True)
-                    scored = self._alone(raw)
-                    pool = self._pool(self._workers)
-                    waiting = deque(
-                        (raw, end, pool.submit(scorer.score, raw)) for raw, end, _ in waiting
-                    )
-                self._journal.write(scored.content)
-                self._rows += scored.rows
-                self._errors += scored.errors
-                position = end
+            for end, scored in pieces:
+                journal.write(scored.content)
+                position, rows, errors = end, rows + scored.rows, errors + scored.errors
                 if monotonic() - marked > _MARK_SECONDS:
-                    self._journal.mark(position, self._rows, self._errors)
+                    journal.mark(position, rows, errors)
                     marked = monotonic()
-                self._report(Progress(position, self._source.size, self._rows, self._errors))
-        finally:
-            pool.shutdown(cancel_futures=True)
-        self._journal.mark(position, self._rows, self._errors, done=malformed is None)
-        if malformed is not None:
-            raise malformed
-
-    def _pool(self, workers: int) -> ProcessPoolExecutor:
-        return processes.pool(workers, scorer.prepare, self._job)
-
-    def _alone(self, raw: Raw) -> Scored:
-        """Score the piece that was due when a process ended; ``ScoreRefused`` if it ends again."""
-        with self._pool(1) as pool:
-            try:
-                return pool.submit(scorer.score, raw).result()
-            except BrokenProcessPool:
-                raise ScoreRefused(
-                    f"a process ended without a word, twice, on the rows after {self._rows}: out of"
-                    " memory, or killed. The same command goes on from there; fewer --workers need less"
-                ) from None
+                report(Progress(position, work.source.size, rows, errors))
+        except MalformedInput as error:
+            malformed = error
+    journal.mark(position, rows, errors, done=malformed is None)
+    if malformed is not None:
+        raise malformed
 
 
 def _finish(kind: str) -> Callable[[Path, Path], None] | None:

@@ -26,6 +26,7 @@ BENCHMARKS = {
     "workers": "two workers against one",
     "protection": "single candidates beside a request of 10,000 molecules",
     "overload": "three times the capacity for a minute",
+    "scoring": "files: 100,000 distinct molecules, kills, memory, Ray",
     "peers": "other servers around the same network, each in an environment of its own",
     "soak": "20 minutes of mixed load (--minutes)",
 }
