@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test check lint types imports bench test-gpu container-test clean
+.PHONY: help serve test check lint types imports bench test-gpu container-test audit sbom clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
@@ -39,6 +39,12 @@ test-gpu: $(VENV)/.gpu ## the tests that need a CUDA device
 
 container-test: $(VENV)/.dev ## build the images, bring compose up, retrain, take it down; needs a Docker engine
 	SNN_TEST_CONTAINERS=1 $(BIN)/python -m pytest tests/integration/test_deploy_compose.py $(ARGS)
+
+audit: $(VENV)/.dev ## look the dependencies up among the known vulnerabilities; status 3: nobody could be asked
+	$(BIN)/python deploy/audit.py
+
+sbom: $(VENV)/.dev ## write the bill of materials of the environment, CycloneDX, to sbom.json
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.json $(BIN)/python
 
 clean: ## remove the environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
