@@ -1,4 +1,4 @@
-"""Whether a model is intact (question 1): in its session, in memory, on disk; asked for, and by itself."""
+"""Whether a model is intact (question 1): in session, memory and on disk; asked for, and by itself."""
 
 from pathlib import Path
 
