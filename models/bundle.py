@@ -5,7 +5,7 @@ are the bytes that are used, nothing is unpickled, no link is followed.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from models.manifest import (
     GOLDEN_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
+    REFERENCE_FILE,
+    SQUASHED,
     FileEntry,
     Manifest,
     parse_manifest,
@@ -64,7 +66,7 @@ def open_bundle(folder: Path) -> Bundle:
     """Read and verify the bundle in ``folder``; raises ``BundleRefused``: which file, and why."""
     manifest = read_manifest(folder)
     content = _contents(folder, manifest)
-    check_graph(content[MODEL_FILE], manifest)
+    outputs = check_graph(content[MODEL_FILE], manifest)
     featurizer = features.create(manifest.featurizer.identifier, manifest.featurizer.parameters)
     if len(featurizer.names) != manifest.features:
         raise BundleRefused(
@@ -72,7 +74,9 @@ def open_bundle(folder: Path) -> Bundle:
             f" the manifest says {manifest.features}"
         )
     golden = Golden.from_bytes(content[GOLDEN_FILE])
-    return Bundle(manifest, content[MODEL_FILE], golden, featurizer, _reference(manifest))
+    return Bundle(
+        manifest, content[MODEL_FILE], golden, featurizer, _reference(manifest, content, outputs)
+    )
 
 
 def file_entry(content: bytes) -> FileEntry:
@@ -113,7 +117,7 @@ def check_place(manifest: Manifest, model: str, version: int) -> None:
 def _contents(folder: Path, manifest: Manifest) -> dict[str, bytes]:
     """Every file of the bundle, each verified; no name but those that a bundle has is looked at."""
     required = {MODEL_FILE, GOLDEN_FILE, CARD_FILE}
-    if not required <= set(manifest.files) <= required | {FIGURE_FILE, GATE_FILE}:
+    if not required <= set(manifest.files) <= required | {FIGURE_FILE, GATE_FILE, REFERENCE_FILE}:
         raise BundleRefused(
             f"{MANIFEST_FILE}: it lists the files {sorted(manifest.files)}, not {sorted(required)}"
         )
@@ -141,15 +145,25 @@ def _verified(path: Path, entry: FileEntry) -> bytes:
     return content
 
 
-def _reference(manifest: Manifest) -> Reference:
+def _reference(manifest: Manifest, content: Mapping[str, bytes], outputs: Collection[str]) -> Reference:
     size = 3 * manifest.layers
-    for number, member in enumerate(manifest.reference):
-        square = [len(row) for row in member.covariance]
-        if len(member.centre) != size or square != [size] * size or not member.scores:
-            raise BundleRefused(f"{MANIFEST_FILE}: the reference of member {number} is malformed")
     if len(manifest.reference) != len(manifest.members):
         raise BundleRefused(f"{MANIFEST_FILE}: one reference per member is needed")
+    arrays = content.get(REFERENCE_FILE)
+    for number, member in enumerate(manifest.reference):
+        sizes = {len(each) for each in (member.mean, member.variance, member.saturated)}
+        square = [len(row) for row in member.covariance]
+        whole = arrays is not None or (square == [size] * size and bool(member.scores))
+        if len(member.centre) != size or sizes != {manifest.layers} or not whole:
+            raise BundleRefused(f"{MANIFEST_FILE}: the reference of member {number} is malformed")
     try:
-        return Reference.of(manifest.reference)
+        if arrays is None:
+            return Reference.of(manifest.reference)
+        reference = Reference.from_bytes(arrays, manifest.reference, manifest.features)
     except np.linalg.LinAlgError as error:
         raise BundleRefused(f"{MANIFEST_FILE}: a reference covariance is not usable") from error
+    except ValueError as error:
+        raise BundleRefused(f"{REFERENCE_FILE} is not usable: {error}") from error
+    if reference.inputs is not None and SQUASHED not in outputs:
+        raise BundleRefused(f"{REFERENCE_FILE} is of inputs, which {MODEL_FILE} does not give")
+    return reference

@@ -51,8 +51,11 @@ _NODES_PER_LAYER, _SPARE_NODES = 32, 512
 _OPSETS = range(17, 24)
 
 
-def check_graph(model: bytes, manifest: Manifest) -> None:
-    """Check that an ONNX file is of the contract and nothing else; raises ``BundleRefused``: why not."""
+def check_graph(model: bytes, manifest: Manifest) -> tuple[str, ...]:
+    """Check that an ONNX file is of the contract and nothing else; return its outputs' names.
+
+    Raises ``BundleRefused``: why not.
+    """
     try:
         proto = onnx.load_model_from_string(model)
     except Exception as error:  # protobuf raises its own kinds for a file that is no model
@@ -61,6 +64,7 @@ def check_graph(model: bytes, manifest: Manifest) -> None:
     _check_nodes(proto.graph, manifest)
     _check_tensors(proto.graph, manifest)
     _check_interface(proto.graph, manifest)
+    return tuple(output.name for output in proto.graph.output)
 
 
 def _check_language(model: ModelProto) -> None:

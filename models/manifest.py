@@ -14,6 +14,7 @@ MANIFEST_FILE = "manifest.json"
 GOLDEN_FILE = "golden.npz"
 CARD_FILE = "MODEL_CARD.md"
 GATE_FILE = "gate.json"  # optional: what the promotion gate found
+REFERENCE_FILE = "reference.npz"  # older bundles have none
 FIGURE_FILE = "reliability.svg"  # optional: the card's reliability diagram
 
 #: The graph's input, ``[batch, F]``, and the outputs that clients see: ``[batch, T]`` twice,
@@ -22,8 +23,8 @@ INPUT = "features"
 OUTPUTS = ("probability", "logit", "taps")
 #: Outputs for the service's own use, which older bundles lack: the features after the squash,
 #: ``[batch, F]``, and each member's uncalibrated logits, ``[batch, members, T]``.
-SQUASHED = "squashed"
 MEMBER_LOGIT = "member_logit"
+SQUASHED = "squashed"
 INNER_OUTPUTS = (SQUASHED, MEMBER_LOGIT)
 
 #: A model's name: it is a folder, a URL segment and a metric label.

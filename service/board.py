@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
+from service.departing import Departing
 from service.errors import ServiceError
 from service.fault import Fault
 from service.telemetry import Telemetry
@@ -58,6 +59,7 @@ class ModelNotice(msgspec.Struct, frozen=True):
     files_error: str | None
     waiting: int
     history: History | None
+    departing: list[Departing] = []
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -86,12 +88,31 @@ class Decision(msgspec.Struct, frozen=True):
     check: float = 0.0
 
 
+class Alarm(msgspec.Struct, frozen=True):
+    """What the sequential detector found; ``at_clock`` is a time of the monotonic clock."""
+
+    at: datetime
+    at_clock: float
+    where: str
+
+
+class Watch(msgspec.Struct, frozen=True):
+    """How a version's sequential detector stands; ``level`` and ``threshold`` are logs of wealth."""
+
+    requests: int
+    level: float
+    threshold: float
+    alarms: int
+    alarm: Alarm | None
+
+
 class Standing(msgspec.Struct, frozen=True):
-    """The verdict of one version, and since when."""
+    """The verdict of one version, and since when; ``watch`` is the keeper's."""
 
     version: int
     verdict: str
     since: datetime
+    watch: Watch | None = None
 
 
 Decisions = dict[str, Decision]

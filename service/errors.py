@@ -10,6 +10,8 @@
     ├── ModelNotFound       no such model here
     ├── ModelNotReady       the model is there but cannot answer now
     ├── Overloaded          the queue is full; knows when to try again
+    ├── NotEnoughTraffic    too few rows were seen for a baseline
+    ├── NotKept             what was to be remembered could not be written
     ├── DeadlineMissed      the answer would have come too late, so it was not computed
     ├── FeaturizingFailed   a process died over these records; nothing that the client meant
     └── InferenceFailed     the network raised; nothing that the client did
@@ -64,6 +66,14 @@ class Overloaded(ServiceError):
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class NotEnoughTraffic(ServiceError):
+    """Too few rows were seen for what was asked."""
+
+
+class NotKept(ServiceError):
+    """What the service was to remember could not be written to ``SNN_STATE``."""
 
 
 class DeadlineMissed(ServiceError):

@@ -12,7 +12,10 @@ from datetime import UTC, datetime
 from time import monotonic
 
 import msgspec
+import numpy as np
 
+from models.sequential import DELTA
+from service.baselines import Baselines, Taken
 from service.board import (
     Board,
     Decision,
@@ -23,17 +26,25 @@ from service.board import (
     Seat,
     Standing,
     Standings,
+    Watch,
     encode_notice,
 )
 from service.catalog import Catalog, ServedModel
+from service.departing import Departing, merged
+from service.errors import NotEnoughTraffic
 from service.logs import get_logger
-from service.monitor import Health
+from service.monitor import Baseline, Health
+from service.sentry import Sentry
 from service.telemetry import ALARMS, Telemetry
 from service.usage import counters, total, usage
 from service.whole import Whole, put_together
+from service.windows import History
 
 #: Between a decision and the moment from which all follow it: long enough to be seen by all.
 _NOTICE_SECONDS = 0.15
+
+#: A baseline of fewer rows would be too much chance itself: 32 directions of 1,000 rows stray by 0.18.
+BASELINE_ROWS = 1000
 
 _log = get_logger()
 
@@ -42,9 +53,19 @@ class Group:
     """One worker's sight of them all."""
 
     def __init__(
-        self, catalog: Catalog, telemetry: Telemetry, board: Board | None = None, number: int = 1
+        self,
+        catalog: Catalog,
+        telemetry: Telemetry,
+        board: Board | None = None,
+        number: int = 1,
+        baselines: Baselines | None = None,
     ) -> None:
-        """``number`` counts from 1; what its last holder counted is taken over."""
+        """``number`` counts from 1; what its last holder counted is taken over.
+
+        Without ``baselines`` none can be taken.
+        """
+        self._baselines = baselines
+        self._sentry = Sentry()
         self._catalog = catalog
         self._telemetry = telemetry
         self._board = board
@@ -98,18 +119,112 @@ class Group:
         """
         served = self._catalog.get(name)
         version = served.manifest.version
-        histories = [
+        histories = self._histories(name, version)
+        self._apply_baseline(served)
+        watch = self._watch(served, histories)
+        alarm = None if watch is None or watch.alarm is None else _alarm_text(watch)
+        health = served.monitor.health(histories, alarm)
+        return served, health, self._since(served, health, watch)
+
+    def alarm(self, name: str, version: int, kind: str) -> None:
+        """Count that something began for which an operator is called, one of ``ALARMS``."""
+        self._telemetry.traffic(name, version).alarms[kind] += 1
+
+    def watch(self, name: str) -> Watch | None:
+        """How a model's sequential detector stands, as the keeper last said; None for none."""
+        held = self._held().get(name)
+        served = self._catalog.get(name)
+        return held.watch if held is not None and held.version == served.manifest.version else None
+
+    def departing(self, name: str) -> list[Departing]:
+        """The rows that departed furthest of late, in all workers."""
+        served = self._catalog.get(name)
+        parts = [served.monitor.departing()]
+        for notice in self._others().values():
+            model = notice.models.get(name)
+            if model is not None and model.version == served.manifest.version:
+                parts.append(model.departing)
+        return merged(parts)
+
+    def baseline(self, name: str) -> tuple[Taken | None, str | None]:
+        """The baseline of the version that serves, None if it has none, and what is wrong with it."""
+        served = self._catalog.get(name)
+        if self._baselines is None:
+            return None, None
+        taken, wrong = self._baselines.read(name)
+        if taken is None or taken.version != served.manifest.version:
+            return None, wrong
+        width = served.monitor.detector.layout.width
+        inputs = served.monitor.reference.inputs
+        sizes = [] if inputs is None else [len(inputs.centre)] * 2
+        if len(taken.offset) != width or [len(each) for each in taken.features or []] != sizes:
+            return None, f"the baseline of {name} does not fit version {taken.version} and is ignored"
+        return taken, None
+
+    def take_baseline(self, name: str, by: str) -> Taken:
+        """Declare the latest traffic healthy: it is the centre from now on, for this version.
+
+        Raises ``NotEnoughTraffic``, and ``ServiceError`` where it cannot be kept.
+        """
+        served = self._catalog.get(name)
+        version = served.manifest.version
+        windows = served.monitor.health(self._histories(name, version)).windows
+        window = next((each for each in ("10m", "start") if windows[each].count >= BASELINE_ROWS), None)
+        if window is None or self._baselines is None:
+            rows = windows["start"].count
+            raise NotEnoughTraffic(
+                f"a baseline needs {BASELINE_ROWS} rows; version {version} of {name} has seen {rows}"
+            )
+        offset, features = served.monitor.centre_of(windows[window])
+        taken = Taken(
+            model=name,
+            version=version,
+            rows=windows[window].count,
+            requests=windows[window].requests,
+            window=window,
+            taken_at=datetime.now(UTC),
+            by=by,
+            offset=offset.tolist(),
+            features=None if features is None else features.tolist(),
+        )
+        self._baselines.write(taken)
+        _log.info("baseline taken", model=served.label, rows=taken.rows, by=by)
+        return taken
+
+    def drop_baseline(self, name: str, by: str) -> bool:
+        """Return to the training reference; False if there was no baseline."""
+        served = self._catalog.get(name)
+        there = self._baselines is not None and self._baselines.drop(name)
+        if there:
+            _log.info("baseline dropped", model=served.label, by=by)
+        return there
+
+    def _histories(self, name: str, version: int) -> list[History]:
+        return [
             model.history
             for notice in self._others().values()
             for model in [notice.models.get(name)]
             if model is not None and model.version == version and model.history is not None
         ]
-        health = served.monitor.health(histories)
-        return served, health, self._since(served, health)
 
-    def alarm(self, name: str, version: int, kind: str) -> None:
-        """Count that something began for which an operator is called, one of ``ALARMS``."""
-        self._telemetry.traffic(name, version).alarms[kind] += 1
+    def _apply_baseline(self, served: ServedModel) -> None:
+        taken, _ = self.baseline(served.manifest.name)
+        held = served.monitor.baseline
+        if taken is None:
+            served.monitor.baseline = None
+        elif held is None or held.taken_at != taken.taken_at:
+            features = None if taken.features is None else np.array(taken.features)
+            served.monitor.baseline = Baseline(taken.taken_at, np.array(taken.offset), features)
+
+    def _watch(self, served: ServedModel, histories: list[History]) -> Watch | None:
+        name, version = served.manifest.name, served.manifest.version
+        if not self.keeper:
+            return self.watch(name)
+        models = sum(state.served is not None for state in self._catalog.states().values())
+        return self._sentry.look(name, version, served.monitor, histories, models)
+
+    def _held(self) -> Standings:
+        return self._standings if self._board is None else self._board.standings()
 
     def take_over(self, served: ServedModel) -> None:
         """Go on with the windows of this number's last holder, if it served the same version."""
@@ -209,6 +324,7 @@ class Group:
                 files_error=state.files_error,
                 waiting=0 if served is None else served.batcher.waiting,
                 history=None if served is None else served.monitor.history(),
+                departing=[] if served is None else served.monitor.departing(),
             )
         # After the histories: reading those brings the latest rows into the sums.
         return Notice(
@@ -222,21 +338,24 @@ class Group:
             process={},
         )
 
-    def _since(self, served: ServedModel, health: Health) -> datetime:
+    def _since(self, served: ServedModel, health: Health, watch: Watch | None) -> datetime:
         """Since when the verdict holds: one memory for all workers, and one log line."""
         name, version = served.manifest.name, served.manifest.version
         judgement, changed = health.judgement, []
 
         def change(standings: Standings) -> None:
             held = standings.get(name)
-            if held is None or (held.version, held.verdict) != (version, judgement.verdict):
-                standings[name] = Standing(version, judgement.verdict, datetime.now(UTC))
+            if held is not None and (held.version, held.verdict) == (version, judgement.verdict):
+                standings[name] = msgspec.structs.replace(held, watch=watch)
+            else:
+                standings[name] = Standing(version, judgement.verdict, datetime.now(UTC), watch)
                 if judgement.verdict != "warming_up":
                     changed.append(name)
 
-        standings = self._standings if self._board is None else self._board.standings()
+        standings = self._held()
         held = standings.get(name)
-        if held is None or (held.version, held.verdict) != (version, judgement.verdict):
+        now = (version, judgement.verdict, watch)
+        if held is None or (held.version, held.verdict, held.watch) != now:
             if self._board is None:
                 change(standings)
             elif self._board.stand(change):
@@ -248,3 +367,12 @@ class Group:
             log("verdict", model=served.label, verdict=judgement.verdict, reason=judgement.reason)
         held = standings.get(name)
         return datetime.now(UTC) if held is None else held.since
+
+
+def _alarm_text(watch: Watch) -> str:
+    alarm = watch.alarm
+    assert alarm is not None
+    return (
+        f"the sequential detector found {alarm.where} departing by more than {DELTA} standard"
+        f" deviations at {alarm.at.isoformat('T', 'seconds')}, after {watch.requests} requests"
+    )

@@ -36,12 +36,16 @@ class Loader:
         telemetry: Telemetry,
         limits: Limits,
         open_session: OpenSession = open_session,
+        *,
+        keep_features: bool = False,
     ) -> None:
+        """``keep_features`` lets monitors show the features of rows that departed."""
         self._repository = repository
         self._device = device
         self._telemetry = telemetry
         self._limits = limits
         self._open_session = open_session
+        self._keep_features = keep_features
 
     def load(self, name: str, version: int) -> ServedModel:
         """Load one version; raises ``ModelError`` or ``ServiceError`` with the reason."""
@@ -58,7 +62,12 @@ class Loader:
         batch_pace, featurize_pace = Pace(), Pace()
         _warm_up(bundle, session, self._limits, batch_pace, featurize_pace)
         traffic = self._telemetry.traffic(name, version)
-        monitor = Monitor(bundle.reference, traffic=traffic)
+        monitor = Monitor(
+            bundle.reference,
+            traffic=traffic,
+            names=bundle.featurizer.names,
+            keep_features=self._keep_features,
+        )
         lane = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}")
         limits = replace(self._limits, inline_seconds=-1.0) if session.may_block else self._limits
         return ServedModel(

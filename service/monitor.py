@@ -1,59 +1,50 @@
-"""Watches the activations inside one version of one model, on every batch.
+"""Watches the activations and inputs of one version of one model, on every batch.
 
-Each batch's taps give every row a conformal p-value at once. Their deviations from the reference are
-gathered in memory that is used again and again, summed up some hundred rows at a time, and the sums
-enter the windows once a second or when they are looked at, so that no batch pays for statistics. The
-verdict compares windows with the bundle's reference. It describes the traffic and never decides
-whether the model may serve.
+Each batch's rows get a conformal p-value at once. Their statistics are gathered, summed up some
+hundred rows at a time, and enter the windows once a second or when they are looked at. The verdict
+compares windows with the bundle's reference, or with a baseline that an operator took. It describes
+the traffic and never decides whether the model may serve.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from threading import Lock
 from time import monotonic
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.moments import Moments
-from models.reference import (
-    DEGRADED_AT,
-    UNHEALTHY_AT,
-    WARM_UP_ROWS,
-    Effects,
-    Reference,
-    comparable,
-)
+from models.detector import Detector
+from models.effect import Effects, Sums, assess
+from models.manifest import SQUASHED
+from models.reference import Reference
 from models.selu import SATURATION
+from service.departing import DEPARTED, Departing, Ring
+from service.gatherer import ROOM, Gatherer, cut, parts_of
+from service.judgement import VERDICTS, Judgement, Verdict, judge
 from service.parts import Part
 from service.telemetry import Activations, Traffic
-from service.windows import WINDOWS, History, Windows, read
+from service.windows import History, Window, Windows, read
 
-Verdict = Literal["warming_up", "healthy", "degraded", "unhealthy"]
-VERDICTS: tuple[Verdict, ...] = ("warming_up", "healthy", "degraded", "unhealthy")
+__all__ = ["VERDICTS", "Baseline", "Health", "Judgement", "Monitor", "Verdict", "layer_statistics"]
 
-#: Rows that are gathered before they are summed up.
-_GATHER = 256
 #: For how long sums are kept; they enter the windows as of the time of the first row.
 _GATHER_SECONDS = 1.0
-
-#: Statistics kept per layer: the three comparable ones, and the variance itself.
-_MEAN, _LOG_VARIANCE, _SATURATED, _VARIANCE = range(4)
 
 #: A version that is reloaded has two monitors for a moment, and their sums are one.
 _sums_lock = Lock()
 
+Array = NDArray[np.float64]
+
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """A verdict with its grounds; ``window`` is the one that decided, None while warming up."""
+class Baseline:
+    """Means of live traffic that an operator declared to be healthy; ``features`` is (2, F) or None."""
 
-    verdict: Verdict
-    reason: str
-    origin: Literal["input", "model"] | None
-    first_departing: tuple[int, int] | None  # member and layer, both from 0
-    window: str | None
+    taken_at: datetime
+    offset: Array
+    features: Array | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +52,7 @@ class Health:
     """All that the monitor knows at one moment."""
 
     judgement: Judgement
-    windows: dict[str, Moments]
+    windows: dict[str, Window]
     effects: dict[str, Effects]
 
 
@@ -73,97 +64,127 @@ class Monitor:
         reference: Reference,
         clock: Callable[[], float] = monotonic,
         traffic: Traffic | None = None,
+        names: Sequence[str] = (),
+        keep_features: bool = False,
     ) -> None:
-        """``traffic`` is where the sums go that outlive a reload of this version."""
+        """``traffic`` is where the sums go that outlive a reload of this version.
+
+        ``names`` are the features'; ``keep_features`` allows the features of rows that departed to be
+        kept and shown.
+        """
         self._reference = reference
         self._clock = clock
         self._traffic = Traffic() if traffic is None else traffic
+        self._names = names
+        self._keep_features = keep_features
         self._lock = Lock()
-        self._shape = (len(reference.members), reference.layers, 4)
-        self._windows = Windows(self._shape)
-        # A row is the comparable statistics of all layers, then their variances; sums about the
-        # reference's centre lose nothing to cancellation, as sums about 0 would.
-        centre = reference.centre.ravel()
-        compared = centre.size
-        variance = [member.variance for member in reference.members]
-        self._centre = np.concatenate([centre, np.ravel(variance)])
-        self._gathered = np.empty((_GATHER, self._centre.size))
-        self._compared = self._gathered[:, :compared].reshape(_GATHER, *self._shape[:2], 3)
-        self._variance = self._gathered[:, compared:].reshape(_GATHER, *self._shape[:2])
-        self._by_member = self._gathered[:, :compared].reshape(_GATHER, len(variance), -1)
-        self._filled = 0
-        self._rows = 0  # that are in the sums
-        self._sums = np.zeros(self._centre.size)
-        self._squares = np.zeros(self._centre.size)
+        self.detector = Detector.of(reference)
+        self._gatherer = Gatherer(self.detector)
+        features = 0 if reference.inputs is None else 2 * len(reference.inputs.centre)
+        values = len(self._gatherer.take()[1])
+        self._windows = Windows(values, features)
+        self._ring = Ring()
         self._gathered_at = clock()
+        #: What an operator has declared to be healthy, in the reference's place.
+        self.baseline: Baseline | None = None
 
     @property
     def reference(self) -> Reference:
         """What is healthy for this version."""
         return self._reference
 
-    def observe(
-        self, outputs: Mapping[str, NDArray[np.floating]], parts: Sequence[Part] = ()
-    ) -> NDArray[np.float64]:
+    def now(self) -> float:
+        """The time by which the windows go."""
+        return self._clock()
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The features' names."""
+        return self._names
+
+    def observe(self, outputs: Mapping[str, NDArray[np.floating]], parts: Sequence[Part] = ()) -> Array:
         """Take in a batch's outputs; return one p-value per row.
 
-        Of the outputs, ``taps`` has shape (rows, members, layers, 3); ``parts`` says whose the rows
-        are, in their order.
+        Of the outputs, ``taps`` has shape (rows, members, layers, 3) and ``squashed``, where the
+        graph gives it, (rows, F); ``parts`` says whose the rows are, in their order.
         """
-        taps = outputs["taps"]
+        taps, squashed = outputs["taps"], outputs.get(SQUASHED)
+        whose = parts_of(len(taps), parts)
         now = self._clock()
         with self._lock:
             if now - self._gathered_at > _GATHER_SECONDS:
                 self._fold()
-            if not (self._filled or self._rows):
+            if self._gatherer.empty:
                 self._gathered_at = now
-            if len(taps) <= _GATHER:
-                p_values = self._gather(taps)
+            if len(taps) <= ROOM:
+                p_values = self._gatherer.gather(taps, squashed, whose)
             else:
-                starts = range(0, len(taps), _GATHER)
-                p_values = np.concatenate([self._gather(taps[at : at + _GATHER]) for at in starts])
+                pieces = []
+                for at, group in zip(range(0, len(taps), ROOM), cut(whose, ROOM), strict=True):
+                    piece = slice(at, at + ROOM)
+                    inner = None if squashed is None else squashed[piece]
+                    pieces.append(self._gatherer.gather(taps[piece], inner, group))
+                p_values = np.concatenate(pieces)
+            if len(p_values) and p_values.min() <= DEPARTED:
+                self._note(p_values, whose, squashed, now)
         return p_values.round(6)
 
-    def _gather(self, taps: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Take in at most ``_GATHER`` rows; return their p-values."""
-        if self._filled + len(taps) > _GATHER:
-            self._sum_up()
-        rows = slice(self._filled, self._filled + len(taps))
-        self._filled = rows.stop
-        comparable(taps, self._compared[rows])
-        self._variance[rows] = taps[..., 1]
-        self._gathered[rows] -= self._centre
-        p_values = self._reference.p_values_centred(self._by_member[rows])
-        if self._filled == _GATHER:
-            self._sum_up()  # while the processor's cache still has them
-        return p_values
+    def _note(
+        self,
+        p_values: Array,
+        parts: Sequence[Part],
+        squashed: NDArray[np.floating] | None,
+        now: float,
+    ) -> None:
+        """Note the batch's furthest row, if it is of a request that has an id."""
+        row, end = int(p_values.argmin()), 0
+        for part in parts:
+            end += part.rows
+            if row < end:
+                break
+        if part.request:
+            shown = squashed[row].tolist() if self._keep_features and squashed is not None else None
+            self._ring.note(part.request, round(float(p_values[row]), 6), now, shown)
 
-    def _sum_up(self) -> None:
-        """Bring what was gathered into the sums."""
-        rows, self._filled = self._gathered[: self._filled], 0
-        # Not by a product with ones: BLAS would wake threads for one of this size.
-        sums = rows.sum(axis=0)
-        if not np.isfinite(sums).all():  # one such row would turn every later statistic into NaN
-            finite = rows[np.isfinite(rows).all(axis=1)]
-            self._traffic.not_finite += len(rows) - len(finite)
-            rows, sums = finite, finite.sum(axis=0)
-        self._rows += len(rows)
-        self._sums += sums
-        self._squares += np.einsum("rk,rk->k", rows, rows)
-
-    def health(self, others: Sequence[History] = ()) -> Health:
+    def health(self, others: Sequence[History] = (), alarm: str | None = None) -> Health:
         """Judge the windows as they are now, together with those of other workers."""
-        windows = read([self.history(), *others], self._shape, self._clock())
-        effects = {
-            name: self._reference.effects(comparable_part(moments)) for name, moments in windows.items()
-        }
-        return Health(judge(windows, effects), windows, effects)
+        windows = read([self.history(), *others], self._clock())
+        effects = {name: self.effects(window) for name, window in windows.items()}
+        return Health(judge(effects, self._names, alarm), windows, effects)
+
+    def effects(self, window: Window) -> Effects:
+        """Return how far a window has moved from the baseline, or else the reference."""
+        layout, baseline = self.detector.layout, self.baseline
+        sums = Sums.of(window.counts, window.values, layout)
+        features = None
+        if window.features is not None and window.count:
+            features = window.features.reshape(2, -1) / window.count
+        return assess(
+            self._reference,
+            layout,
+            sums,
+            features,
+            None if baseline is None else baseline.offset,
+            None if baseline is None else baseline.features,
+        )
+
+    def centre_of(self, window: Window) -> tuple[Array, Array | None]:
+        """Return the means of a window, as a baseline holds them."""
+        sums, features = Sums.of(window.counts, window.values, self.detector.layout), None
+        if window.features is not None:
+            features = window.features.reshape(2, -1) / window.count
+        return sums.total / window.count, features
 
     def history(self) -> History:
         """Return a copy of what the windows hold, for whoever reads it together with others."""
         with self._lock:
             self._fold()
             return self._windows.history()
+
+    def departing(self) -> list[Departing]:
+        """The rows that departed furthest in the last hour."""
+        with self._lock:
+            return self._ring.read(self._clock())
 
     def take_over(self, history: History) -> None:
         """Go on with the windows of a worker that died."""
@@ -172,81 +193,36 @@ class Monitor:
 
     def _fold(self) -> None:
         """Bring what was gathered into the windows and the traffic's sums."""
-        if self._filled:
-            self._sum_up()
-        rows = self._rows
-        if not rows:
+        if self._gatherer.empty:
             return
-        mean = self._centre + self._sums / rows
-        m2 = np.maximum(self._squares - np.square(self._sums) / rows, 0.0)
-        self._rows = 0
-        self._sums[:] = self._squares[:] = 0.0
-        moments = Moments(rows, self._by_layer(mean), self._by_layer(m2))
-        self._windows.add(moments, self._gathered_at)
-        shifted = moments.mean[..., _MEAN] - SATURATION
-        squared = np.square(shifted) + moments.mean[..., _VARIANCE] + moments.variance[..., _MEAN]
+        counts, values, features = self._gatherer.take()
+        self._traffic.not_finite += self._gatherer.not_finite
+        self._gatherer.not_finite = 0
+        if not counts[0]:
+            return
+        self._windows.add(counts, values, features, self._gathered_at)
+        mean, pooled, _ = layer_statistics(self.detector, Window(counts, values, None))
+        rows = int(counts[0])
+        shifted = mean - SATURATION
+        squared = np.square(shifted) + pooled
         sums = Activations(rows, rows * np.maximum(shifted, 0.0), rows * np.maximum(squared, 0.0))
         with _sums_lock:
             before = self._traffic.activations
             self._traffic.activations = sums if before is None else before.plus(sums)
 
-    def _by_layer(self, row: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Statistics in the order of a gathered row as (members, layers, 4)."""
-        members, layers, _ = self._shape
-        compared, variance = np.split(row, [self._reference.centre.size])
-        parts = compared.reshape(members, layers, 3), variance.reshape(members, layers, 1)
-        return np.concatenate(parts, axis=-1)
 
-
-def judge(windows: dict[str, Moments], effects: dict[str, Effects]) -> Judgement:
-    """Turn windows and their effects into a verdict.
-
-    The last minute and the last ten are looked at, whichever has moved further: a minute sees a
-    fault soon, ten see a small one. Where traffic is too thin for both, a longer window decides.
-    """
-    recent = [name for name in ("1m", "10m") if windows[name].count >= WARM_UP_ROWS]
-    longer = [name for name in ("1h", "start") if windows[name].count >= WARM_UP_ROWS]
-    eligible = recent or longer[:1]
-    if not eligible:
-        rows = windows["start"].count
-        text = f"{rows} rows so far; a verdict needs {WARM_UP_ROWS}"
-        return Judgement("warming_up", text, None, None, None)
-    name = max(eligible, key=lambda window: effects[window].largest)
-    effect = effects[name]
-    size = effect.largest
-    if size < DEGRADED_AT:
-        text = f"no layer has moved by more than {size:.2f} standard deviations ({_within(name)})"
-        return Judgement("healthy", text, None, None, name)
-    verdict: Verdict = "unhealthy" if size >= UNHEALTHY_AT else "degraded"
-    place, origin = effect.first_departing, _origin(effect)
-    where = "" if place is None else f", first in member {place[0]}, layer {place[1] + 1}"
-    source = "the inputs differ" if origin == "input" else "the network differs"
-    text = (
-        f"activations have moved by {size:.2f} standard deviations of the reference rows"
-        f" ({_within(name)}){where}: {source} from what the model was trained with"
-    )
-    return Judgement(verdict, text, origin, place, name)
-
-
-def _within(name: str) -> str:
-    return "since the start" if WINDOWS[name] is None else f"last {name}"
-
-
-def _origin(effect: Effects) -> Literal["input", "model"]:
-    """A data fault reaches the first layer of most members; one deeper, or in one, is the model's."""
-    moved = effect.by_layer[:, 0] - effect.margin >= DEGRADED_AT
-    return "input" if moved.mean() > 0.5 else "model"
-
-
-def comparable_part(moments: Moments) -> Moments:
-    """The part of a window's moments that the reference compares."""
-    return Moments(moments.count, moments.mean[..., :_VARIANCE], moments.m2[..., :_VARIANCE])
-
-
-def layer_statistics(moments: Moments) -> tuple[NDArray[np.float64], ...]:
+def layer_statistics(detector: Detector, window: Window) -> tuple[Array, Array, Array]:
     """Return mean, variance and saturated share over all units of all rows, (members, layers) each.
 
     The variance is that of all of them pooled: the mean within rows plus that between rows' means.
     """
-    pooled = moments.mean[..., _VARIANCE] + moments.variance[..., _MEAN]
-    return moments.mean[..., _MEAN], pooled, moments.mean[..., _SATURATED]
+    layout, reference = detector.layout, detector.reference
+    sums = Sums.of(window.counts, window.values, layout)
+    rows, shape = max(sums.rows, 1), (layout.members, layout.layers)
+    plain = (sums.total[layout.plain] / rows).reshape(*shape, 3)
+    squares = (sums.squared[layout.plain] / rows).reshape(*shape, 3)[..., 0]
+    centre = reference.centre.reshape(*shape, 3)
+    within = (sums.total[layout.variance] / rows).reshape(shape)
+    within = within + np.array([member.variance for member in reference.members])
+    pooled = within + np.maximum(squares - np.square(plain[..., 0]), 0.0)
+    return plain[..., 0] + centre[..., 0], pooled, plain[..., 2] + centre[..., 2]

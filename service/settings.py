@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     #: Whether requests of the v2 protocol may load and unload models without an API key.
     repository_control: bool = False
+    #: Whether the health document shows the features of rows that departed; they are somebody's data.
+    show_departing_features: bool = False
     #: How long a stopping service still answers while its readiness already says no, so that
     #: whoever balances the load has seen it.
     drain_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0

@@ -26,6 +26,7 @@ from service import logs
 from service.api.admin import Administration
 from service.api.app import create_app
 from service.api.connection import Connection
+from service.baselines import Baselines
 from service.batcher import Limits
 from service.board import Board
 from service.catalog import Catalog
@@ -97,10 +98,17 @@ async def _serve(
     ring = key_ring(settings)
     catalog, telemetry = Catalog(), Telemetry()
     board = None if place is None else Board(Path(place.folder))
-    group = Group(catalog, telemetry, board, 1 if place is None else place.number)
+    number = 1 if place is None else place.number
+    group = Group(catalog, telemetry, board, number, Baselines(settings.state))
     repository = Repository(settings.models)
     releases = Releases(repository, settings.state)
-    loader = Loader(repository, device, telemetry, Limits(queue_rows=settings.max_queue_rows))
+    loader = Loader(
+        repository,
+        device,
+        telemetry,
+        Limits(queue_rows=settings.max_queue_rows),
+        keep_features=settings.show_departing_features,
+    )
     featurizing = Featurizing(_readers(settings), settings.cache_bytes)
     predictor = Predictor(catalog, settings.max_rows, featurizing)
     reloader = Reloader(

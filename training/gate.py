@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle import Bundle
+from models.detector import Detector
+from models.manifest import SQUASHED
 from training import checks
 from training.calibrate import Calibration, ThresholdRule
 from training.checks import Check
@@ -87,8 +89,10 @@ def examine(
 
 
 def golden_p_values(bundle: Bundle) -> NDArray[np.float64]:
-    """P-values of the golden rows' published activations."""
-    return bundle.reference.p_values(bundle.golden.taps)
+    """P-values of the golden rows' published activations and inputs."""
+    golden = bundle.golden
+    inner = {} if golden.squashed is None else {SQUASHED: golden.squashed}
+    return Detector.of(bundle.reference).p_values({"taps": golden.taps, **inner})
 
 
 def _beside(

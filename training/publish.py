@@ -16,6 +16,7 @@ from models.manifest import (
     MANIFEST_FILE,
     MODEL_FILE,
     OUTPUTS,
+    REFERENCE_FILE,
     FeaturizerEntry,
     Manifest,
     Provenance,
@@ -54,6 +55,7 @@ def publish(trained: Trained, repository: Repository, judge: Judge | None = None
         )
         content = {
             MODEL_FILE: model,
+            REFERENCE_FILE: trained.reference.to_bytes(),
             GOLDEN_FILE: _golden(model, featurizer, dataset.golden).to_bytes(),
             FIGURE_FILE: reliability_svg(
                 dataset.labels, trained.calibration.probability, dataset.targets
@@ -107,7 +109,7 @@ def _manifest(
         else THRESHOLD_RULES[trained.recipe.threshold_rule],
         members=list(trained.ensemble.members),
         widths=list(layer_widths(network.shape, network.units, network.layers, len(dataset.targets))),
-        reference=trained.reference,
+        reference=list(trained.reference.members),
         metrics=trained.metrics,
         provenance=provenance,
         files={},

@@ -15,8 +15,9 @@ from pydantic import JsonValue
 from scipy.special import log_softmax
 
 from models.features import Featurizer
+from models.fitting import MemberRows, fit_reference
 from models.manifest import Member
-from models.reference import MemberReference, fit_member
+from models.reference import Reference
 from training.calibrate import Calibration, ThresholdRule, calibrate
 from training.classes import calibrate_classes
 from training.data import Dataset, featurizer_for
@@ -47,7 +48,7 @@ class Trained:
     ensemble: Ensemble
     calibration: Calibration
     out_of_fold: NDArray[np.float64]
-    reference: list[MemberReference]
+    reference: Reference
     metrics: dict[str, JsonValue]
     model: bytes
     provenance: dict[str, JsonValue]
@@ -119,10 +120,14 @@ def train_model(
         exclusive=dataset.exclusive,
     )
     figures["mean_auc_by_seed"] = _by_seed(dataset, fitted.rounds, fitted.rows, recipe.rounds)
-    reference = [
-        fit_member(ensemble.member_taps(fitted.rows[dataset.folds == member.fold], number))
-        for number, member in enumerate(ensemble.members)
-    ]
+    reference = fit_reference(
+        [
+            MemberRows(ensemble.member_taps(fitted.rows[held_out], number), held_out)
+            for number, member in enumerate(ensemble.members)
+            for held_out in [np.flatnonzero(dataset.folds == member.fold)]
+        ],
+        fitted.rows,
+    )
     say("exporting to ONNX and comparing with torch")
     served = ServedEnsemble(fitted.squash, ensemble, calibration.maps, exclusive=dataset.exclusive)
     return Trained(

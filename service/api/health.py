@@ -5,16 +5,21 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
-from models.moments import Moments
+from models.effect import Effects
+from models.sequential import DELTA, REQUESTS_PER_FALSE_ALARM
 from service.api import stream
+from service.api.access import administrator
 from service.api.documents import ErrorAnswer, ReadyAnswer
 from service.api.integrity import integrity
+from service.baselines import Taken
 from service.catalog import Catalog, ServedModel
+from service.departing import document as departing_document
 from service.group import Group
-from service.monitor import comparable_part, layer_statistics
+from service.monitor import layer_statistics
 from service.whole import ModelWhole, Whole, find
+from service.windows import Window
 
 #: What of a layer is compared with the reference.
 _COMPARED = ("mean", "log_variance", "saturated")
@@ -24,6 +29,16 @@ _STREAM = (
     " it was computed, in milliseconds since 1970. A client that reads nothing for a while is cut off;"
     " an event `end` says that the service is stopping."
 )
+
+
+_CHANGING: dict[int | str, dict[str, Any]] = {
+    403: {"model": ErrorAnswer, "description": "It takes an API key of scope 'admin'."},
+    404: {"model": ErrorAnswer},
+    503: {"model": ErrorAnswer},
+}
+
+#: Features whose shifts the document lists.
+_LISTED_FEATURES = 10
 
 
 def routes(catalog: Catalog, group: Group) -> APIRouter:
@@ -79,6 +94,26 @@ def routes(catalog: Catalog, group: Group) -> APIRouter:
         find(whole, model)
         return _json(_activations(group, whole, model))
 
+    @router.post(
+        "/health/activations/{model}/baseline",
+        summary="Declare the latest traffic healthy: it becomes the centre for this version",
+        status_code=201,
+        responses=_CHANGING | {409: {"model": ErrorAnswer, "description": "Too little traffic."}},
+    )
+    async def take_baseline(model: str, request: Request) -> Response:
+        key = administrator(request)
+        taken = group.take_baseline(model, key.name)
+        return _json({"baseline": _baseline(taken)}, 201)
+
+    @router.delete(
+        "/health/activations/{model}/baseline",
+        summary="Return to the training reference",
+        responses=_CHANGING,
+    )
+    async def drop_baseline(model: str, request: Request) -> Response:
+        key = administrator(request)
+        return _json({"dropped": group.drop_baseline(model, key.name), "baseline": None})
+
     return router
 
 
@@ -110,35 +145,98 @@ def _activations(group: Group, whole: Whole, name: str) -> dict[str, Any]:
     served, health, since = group.health(name)
     version = served.manifest.version
     judgement, first = health.judgement, health.judgement.first_departing
+    shown = judgement.window or "start"
+    taken, wrong = group.baseline(name)
+    reason = judgement.reason
+    if judgement.verdict in ("degraded", "unhealthy"):
+        reason += f", since {since.isoformat('T', 'seconds')}"
     return {
         "model": served.manifest.name,
         "version": str(version),
         "verdict": judgement.verdict,
-        "reason": judgement.reason,
+        "reason": reason,
         "since": _time(since),
         "origin": judgement.origin,
         "first_departing": None if first is None else {"member": first[0], "layer": first[1] + 1},
         "integrity": integrity(whole.models[name]),
         "window": judgement.window,
-        "windows": {
-            name: {
-                "rows": moments.count,
-                "effect": _number(health.effects[name].largest) if moments.count else None,
-            }
-            for name, moments in health.windows.items()
-        },
+        "windows": {each: _window(effects) for each, effects in health.effects.items()},
+        "inputs": _inputs(served, health.effects[shown]),
+        "sequential": _sequential(group, name),
+        "departing": departing_document(group.departing(name)),
+        "baseline": None if taken is None else _baseline(taken),
+        "baseline_error": wrong,
         "rows_not_finite": whole.counted.traffic(name, version).not_finite,
-        "members": _members(served, health.windows[judgement.window or "start"]),
+        "members": _members(served, health.windows[shown], health.effects[shown]),
     }
 
 
-def _members(served: ServedModel, moments: Moments) -> list[dict[str, Any]]:
+def _window(effects: Effects) -> dict[str, Any]:
+    """``effect`` is what chance cannot explain of the largest shift, ``estimate`` the shift itself."""
+    shift, seen = effects.shift, effects.rows > 0
+    return {
+        "rows": effects.rows,
+        "requests": effects.requests,
+        "effect": _number(shift.sure) if seen else None,
+        "estimate": _number(shift.effect) if seen else None,
+        "margin": _number(shift.margin) if seen else None,
+    }
+
+
+def _inputs(served: ServedModel, effects: Effects) -> dict[str, Any] | None:
+    """How the inputs have moved; None where the bundle has no reference for them."""
+    if effects.inputs is None:
+        return None
+    features: list[dict[str, Any]] = []
+    if effects.features is not None and effects.rows:
+        order = effects.features.argsort()[::-1][:_LISTED_FEATURES]
+        names = served.monitor.names
+        features = [{"name": names[at], "effect": _number(float(effects.features[at]))} for at in order]
+    seen = effects.rows > 0
+    return {
+        "effect": _number(effects.inputs.sure) if seen else None,
+        "estimate": _number(effects.inputs.effect) if seen else None,
+        "margin": _number(effects.inputs.margin) if seen else None,
+        "features": features,
+    }
+
+
+def _sequential(group: Group, name: str) -> dict[str, Any] | None:
+    """The sequential detector; None where the bundle has no bounds for it."""
+    watch = group.watch(name)
+    if watch is None:
+        return None
+    return {
+        "delta": DELTA,
+        "requests_per_false_alarm": REQUESTS_PER_FALSE_ALARM,
+        "requests": watch.requests,
+        "level": _number(watch.level),
+        "threshold": _number(watch.threshold),
+        "alarms": watch.alarms,
+        "alarm": None
+        if watch.alarm is None
+        else {"at": _time(watch.alarm.at), "where": watch.alarm.where},
+    }
+
+
+def _baseline(taken: Taken) -> dict[str, Any]:
+    return {
+        "version": str(taken.version),
+        "rows": taken.rows,
+        "requests": taken.requests,
+        "window": taken.window,
+        "taken_at": _time(taken.taken_at),
+        "by": taken.by,
+    }
+
+
+def _members(served: ServedModel, window: Window, effects: Effects) -> list[dict[str, Any]]:
     """Every member's layers in one window, beside the reference."""
     reference = served.monitor.reference
-    effects = reference.effects(comparable_part(moments)).by_layer
-    live = layer_statistics(moments)
-    spreads = reference.spread.reshape(*effects.shape, len(_COMPARED)).round(6)
-    seen = moments.count > 0
+    live = layer_statistics(served.monitor.detector, window)
+    shape = (len(reference.members), reference.layers, len(_COMPARED))
+    spreads = reference.spread.reshape(shape).round(6)
+    seen = window.count > 0
     members = []
     for number, expected in enumerate(reference.members):
         layers = []
@@ -146,6 +244,7 @@ def _members(served: ServedModel, moments: Moments) -> list[dict[str, Any]]:
             mean, variance, saturated = (
                 _number(values[number, layer]) if seen else None for values in live
             )
+            departure = effects.departures[number, layer] - effects.departure_margins[number, layer]
             layers.append(
                 {
                     "layer": layer + 1,
@@ -159,10 +258,17 @@ def _members(served: ServedModel, moments: Moments) -> list[dict[str, Any]]:
                     },
                     # Standard deviations of the reference rows, in which effects are counted.
                     "spread": dict(zip(_COMPARED, spreads[number, layer].tolist(), strict=True)),
-                    "effect": _number(effects[number, layer]) if seen else None,
+                    "effect": _number(effects.by_layer[number, layer]) if seen else None,
+                    "error": _number(effects.error) if seen else None,
+                    "departure": _number(max(departure, 0.0)) if seen else None,
                 }
             )
-        members.append({"layers": layers})
+        members.append(
+            {
+                "departure": _number(effects.members[number].sure) if seen else None,
+                "layers": layers,
+            }
+        )
     return members
 
 

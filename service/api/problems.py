@@ -13,6 +13,8 @@ from service.errors import (
     MalformedInput,
     ModelNotFound,
     ModelNotReady,
+    NotEnoughTraffic,
+    NotKept,
     Overloaded,
     ServiceError,
     TooLarge,
@@ -25,6 +27,8 @@ _STATUS: dict[type[ServiceError], int] = {
     InvalidRequest: 422,
     TooLarge: 413,
     ModelNotFound: 404,
+    NotEnoughTraffic: 409,
+    NotKept: 503,
     DeadlineMissed: 504,
 }
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle import Bundle, open_bundle
+from models.detector import Detector
 from models.features import Outcome
-from models.reference import comparable
 from service.records import Form, Layout, Parser, Raw, writer
 from service.results import results_of
 from service.session import Device, Session, open_session
@@ -45,6 +45,7 @@ class Model:
 
     bundle: Bundle
     session: Session
+    detector: Detector
 
     @property
     def form(self) -> Form:
@@ -78,10 +79,9 @@ class Model:
 
     def _run(self, rows: NDArray[np.float32]) -> dict[str, NDArray[np.floating]]:
         parts = [self.session.run(rows[start : start + _BATCH]) for start in range(0, len(rows), _BATCH)]
-        taps = np.concatenate([part["taps"] for part in parts])
         return {
             "probability": np.concatenate([part["probability"] for part in parts]),
-            "p_value": np.round(self.bundle.reference.p_values_of(comparable(taps)), 6),
+            "p_value": np.concatenate([self.detector.p_values(part) for part in parts]),
         }
 
 
@@ -90,7 +90,7 @@ def open_model(folder: Path, device: Device) -> Model:
     bundle = open_bundle(folder)
     session = open_session(bundle.model, device)
     bundle.check_golden(session.run)
-    return Model(bundle, session)
+    return Model(bundle, session, Detector.of(bundle.reference))
 
 
 class Scorer:

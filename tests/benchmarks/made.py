@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models import features
 from models.bundle import file_entry
+from models.fitting import MemberRows, fit_reference
 from models.golden import Golden
 from models.manifest import (
     CARD_FILE,
@@ -22,13 +23,14 @@ from models.manifest import (
     MANIFEST_FILE,
     MODEL_FILE,
     OUTPUTS,
+    REFERENCE_FILE,
+    SQUASHED,
     FeaturizerEntry,
     Manifest,
     Member,
     Provenance,
     Target,
 )
-from models.reference import fit_member
 from models.store import Repository
 from training.calibrate import Platt
 from training.ensemble import Ensemble
@@ -96,7 +98,8 @@ def publish(
     ensemble = Ensemble((Member(fold=0, seed=0),), (net,))
     model = export(ServedEnsemble(squash, ensemble, [Platt(1.0, 0.0)]), rows)
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    taps = session.run(["taps"], {INPUT: rows})[0]
+    taps, squashed = session.run(["taps", SQUASHED], {INPUT: rows})
+    reference = fit_reference([MemberRows(taps[:, 0], np.arange(len(rows)))], squashed)
     golden_rows = np.ascontiguousarray(rows[:16])
     names = [*OUTPUTS, *INNER_OUTPUTS]
     outputs = dict(zip(names, session.run(names, {INPUT: golden_rows}), strict=True))
@@ -104,6 +107,7 @@ def publish(
     content = {
         MODEL_FILE: model,
         GOLDEN_FILE: golden.to_bytes(),
+        REFERENCE_FILE: reference.to_bytes(),
         CARD_FILE: b"# A network made for a benchmark\n",
     }
 
@@ -121,7 +125,7 @@ def publish(
             threshold_rule="half",
             members=list(ensemble.members),
             widths=[linear.out_features for linear in net.linears()],
-            reference=[fit_member(taps[:, 0])],
+            reference=list(reference.members),
             metrics={},
             provenance=Provenance(
                 training_hash="0" * 64,

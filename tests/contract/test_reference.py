@@ -1,44 +1,96 @@
-"""Row p-values and window effects on made-up layer statistics."""
+"""Row p-values, departures and window effects on made-up layer statistics."""
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from models.moments import Moments
-from models.reference import Reference, _Ranks, comparable, fit_member
+from models.conformal import Ranks
+from models.detector import Detector
+from models.effect import DEGRADED_AT, Sums, assess, values_width
+from models.fitting import MemberRows, fit_reference
+from models.reference import MemberReference, Reference, comparable
+from models.sequential import DELTA, REQUESTS_PER_FALSE_ALARM, Sequential, cumulants_of
 
-MEMBERS, LAYERS, ROWS = 2, 3, 1500
+MEMBERS, LAYERS, ROWS, FEATURES = 3, 4, 2000, 6
 
 
-def taps(rng: np.random.Generator, rows: int, members: int = MEMBERS) -> np.ndarray:
-    """Correlated made-up taps of shape (rows, members, layers, 3)."""
-    shared = rng.standard_normal((rows, 1, 1))
-    mean = 0.1 * (shared + rng.standard_normal((rows, members, LAYERS)))
-    variance = np.exp(0.2 * (shared + rng.standard_normal((rows, members, LAYERS))))
-    saturated = rng.binomial(64, 0.05, (rows, members, LAYERS)) / 64
-    return np.stack([mean, variance, saturated], axis=-1).astype(np.float32)
+def made(seed: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Made-up squashed inputs (rows, F), and taps that follow from them but for a little."""
+    rng = np.random.default_rng(seed)
+    inputs = np.tanh(rng.standard_normal((rows, FEATURES)) @ _MIX).astype(np.float32)
+    taps = np.empty((rows, MEMBERS, LAYERS, 3), np.float32)
+    for member in range(MEMBERS):
+        signal = inputs @ _WEIGHTS[member]
+        noise = 0.05 * rng.standard_normal((rows, LAYERS, 3))
+        taps[:, member, :, 0] = signal + noise[..., 0]
+        taps[:, member, :, 1] = np.exp(0.3 * signal**2 + noise[..., 1])
+        taps[:, member, :, 2] = np.clip(0.1 + 0.02 * signal + 0.1 * noise[..., 2], 0, 1)
+    return inputs, taps
+
+
+_MIX = np.random.default_rng(100).standard_normal((FEATURES, FEATURES)) / 2
+_WEIGHTS = np.random.default_rng(101).standard_normal((MEMBERS, FEATURES, LAYERS))
+
+
+def fitted(inputs: np.ndarray | None, taps: np.ndarray) -> Reference:
+    """Each member's reference from rows of its own."""
+    parts = np.array_split(np.arange(len(taps)), taps.shape[1])
+    return fit_reference([MemberRows(taps[own, n], own) for n, own in enumerate(parts)], inputs)
 
 
 @pytest.fixture(scope="module")
 def reference() -> Reference:
-    """A reference fitted to made-up rows."""
-    data = taps(np.random.default_rng(0), ROWS)
-    return Reference.of([fit_member(data[:, member]) for member in range(MEMBERS)])
+    """A reference with inputs."""
+    return fitted(*made(0, ROWS * MEMBERS))
+
+
+def statistics(reference: Reference, inputs: np.ndarray, taps: np.ndarray) -> np.ndarray:
+    """The detector's columns for rows."""
+    detector = Detector.of(reference)
+    out = np.zeros((len(taps), detector.layout.width))
+    centred = None if reference.inputs is None else inputs - reference.inputs.centre
+    detector.judge(taps, centred, out)
+    return out
+
+
+def window(reference: Reference, rows: np.ndarray, requests: np.ndarray | None = None) -> Sums:
+    """A window's sums by counting; ``requests`` numbers each row's request."""
+    layout = Detector.of(reference).layout
+    requests = np.arange(len(rows)) if requests is None else requests
+    evidence = rows[:, layout.evidence]
+    groups = [evidence[requests == one] for one in np.unique(requests)]
+    sizes = np.array([len(group) for group in groups])
+    within = sum(np.square(group - group.mean(axis=0)).sum(axis=0) for group in groups)
+    capped = sum(np.clip(group.mean(axis=0), -3, 3) for group in groups)
+    counts = np.array([len(rows), len(groups), np.square(sizes).sum()], float)
+    return Sums(counts, rows.sum(axis=0), np.square(rows).sum(axis=0), within, capped)
 
 
 def test_fresh_rows_of_one_member_have_uniform_p_values() -> None:
-    """Rows outside the fit get p-values that are uniform, as conformal ones must be."""
-    data = taps(np.random.default_rng(1), 6000, members=1)
-    reference = Reference.of([fit_member(data[:3000, 0])])
-    assert kstest(reference.p_values(data[3000:]), "uniform").pvalue > 0.01
+    """Rows outside fit and tuning get uniform p-values, as conformal ones must be."""
+    inputs, taps = made(1, 6000)
+    rows = np.arange(3000)
+    reference = fit_reference([MemberRows(taps[:3000, 0], rows)], inputs[:3000])
+    outputs = {"taps": taps[3000:, :1], "squashed": inputs[3000:]}
+    p_values = Detector.of(reference).p_values(outputs)
+    assert kstest(p_values, "uniform").pvalue > 0.001
+    for level in (0.01, 0.05, 0.2):
+        expected = pytest.approx(level, abs=4 * np.sqrt(level / 3000))
+        assert (p_values <= level).mean() == expected
 
 
 def test_strange_rows_get_the_floor(reference: Reference) -> None:
-    """A dead layer, and taps that are not finite, get a p-value of at most 2 / (n + 1)."""
-    rows = taps(np.random.default_rng(2), 2)
-    rows[0, :, 1] = 0
-    rows[1, 0, 0, 0] = np.nan
-    assert (reference.p_values(rows) <= 2 / (ROWS + 1)).all()
+    """A dead layer, and what is not finite, get a p-value of at most 2 / (n + 1)."""
+    inputs, taps = made(2, 4)
+    taps[0, :, 1] = 0
+    taps[1, 0, 0, 0] = np.nan
+    inputs[2, 0] = np.inf
+    inputs[3] = 50
+    with np.errstate(invalid="ignore"):
+        p_values = Detector.of(reference).p_values({"taps": taps, "squashed": inputs})
+    assert (p_values <= 2 / (ROWS + 1) + 1e-6).all()
 
 
 def test_p_values_are_the_members_ranks_averaged() -> None:
@@ -53,33 +105,166 @@ def test_p_values_are_the_members_ranks_averaged() -> None:
         above = np.mean([(1 + (own >= d).sum()) / (len(own) + 1) for d, own in pairs])
         below = np.mean([(1 + (own <= d).sum()) / (len(own) + 1) for d, own in pairs])
         expected.append(min(1.0, 2 * min(above, below)))
-    assert _Ranks.of(scores).p_values(distances) == pytest.approx(expected)
+    assert Ranks.of(scores).p_values(distances) == pytest.approx(expected)
 
 
-def test_too_quiet_is_strange_too(reference: Reference) -> None:
-    """A row at the exact centre of the reference is as suspicious as one far out."""
-    centre = reference.centre.reshape(MEMBERS, LAYERS, 3).copy()
-    centre[..., 1] = np.exp(centre[..., 1])
-    assert reference.p_values(centre[None])[0] < 0.01
+def test_departures_have_unit_variance_on_fresh_rows(reference: Reference) -> None:
+    """Evidence is in standard deviations of rows outside the fit."""
+    rows = statistics(reference, *made(3, 4000))
+    layout = Detector.of(reference).layout
+    assert rows[:, layout.departures].std(axis=0) == pytest.approx(1.0, abs=0.15)
+    assert rows[:, layout.directions].std(axis=0) == pytest.approx(1.0, abs=0.1)
+
+
+def test_arrays_travel_as_bytes(reference: Reference) -> None:
+    """The npz gives the same statistics again, to float32."""
+    again = Reference.from_bytes(reference.to_bytes(), reference.members, FEATURES)
+    data = made(4, 50)
+    assert statistics(again, *data) == pytest.approx(statistics(reference, *data), rel=1e-2, abs=1e-2)
+    with pytest.raises(ValueError, match="inputs_centre"):
+        Reference.from_bytes(reference.to_bytes(), reference.members, FEATURES + 1)
+    with pytest.raises(ValueError, match="centre"):
+        Reference.from_bytes(reference.to_bytes(), reference.members[:2], FEATURES)
+    with pytest.raises(ValueError, match="npz"):
+        Reference.from_bytes(b"PK", reference.members, FEATURES)
+
+
+def test_a_bundle_from_before_judges_by_its_layers_alone() -> None:
+    """Covariances and scores of the manifest give p-values that are uniform, and no input effects."""
+    _, taps = made(6, 4000)
+    flat = comparable(taps[:2000, 0]).reshape(2000, -1)
+    covariance = np.cov(flat.T)
+    centred = flat - flat.mean(axis=0)
+    scores = np.einsum("ij,jk,ik->i", centred, np.linalg.inv(covariance), centred)
+    layers = [0.0] * LAYERS
+    member = MemberReference(
+        mean=layers, variance=[1.0] * LAYERS, saturated=layers, centre=flat.mean(axis=0).tolist(),
+        covariance=covariance.tolist(), scores=np.sort(scores).tolist(),
+    )  # fmt: skip
+    detector = Detector.of(Reference.of([member]))
+    p_values = detector.p_values({"taps": taps[2000:, :1]})
+    assert kstest(p_values, "uniform").pvalue > 0.001
+    assert detector.layout.inputs == 0
 
 
 def test_a_clean_window_shows_no_effect(reference: Reference) -> None:
-    """Rows like the reference stay within the margin of chance."""
-    effects = reference.effects(Moments.of(comparable(taps(np.random.default_rng(3), 500))))
-    assert effects.largest == 0
+    """Rows like the reference stay within what chance may contribute."""
+    rows = statistics(reference, *made(7, 500))
+    effects = assess(reference, Detector.of(reference).layout, window(reference, rows))
+    assert effects.largest < 0.1
     assert effects.first_departing is None
 
 
-def test_a_moved_layer_is_named(reference: Reference) -> None:
-    """The shallowest layer that moved by more than its spread is the first departing."""
-    rows = taps(np.random.default_rng(4), 500)
-    rows[:, 1, 1:, 0] += 1.0
-    effects = reference.effects(Moments.of(comparable(rows)))
-    assert effects.largest > 1
-    assert effects.first_departing == (1, 1)
+def test_a_layer_that_computes_otherwise_is_named_though_inputs_are_rare(reference: Reference) -> None:
+    """Rare inputs depart as inputs; a layer of one member that was altered departs as that layer."""
+    inputs, taps = made(8, 4000)
+    chosen = inputs[:, 0] > np.quantile(inputs[:, 0], 0.7)
+    layout = Detector.of(reference).layout
+    rare = assess(
+        reference, layout, window(reference, statistics(reference, inputs[chosen], taps[chosen]))
+    )
+    assert rare.inputs is not None
+    assert rare.inputs.sure > DEGRADED_AT
+    assert max(member.sure for member in rare.members) < DEGRADED_AT
+    taps[:, 1, 2:, 0] += 0.2
+    altered = assess(reference, layout, window(reference, statistics(reference, inputs, taps)))
+    assert altered.first_departing == (1, 2)
+    assert altered.member == 1
+    assert altered.inputs is not None
+    assert altered.inputs.sure < 0.1
+
+
+def test_a_request_of_alike_rows_is_one_piece_of_evidence(reference: Reference) -> None:
+    """256 copies of a row tell as much as the row; 256 unlike rows of one request tell more."""
+    inputs, taps = made(9, 256)
+    layout = Detector.of(reference).layout
+    rows = statistics(reference, inputs, taps)
+    one = assess(reference, layout, window(reference, rows[:1]))
+    alike = assess(reference, layout, window(reference, np.repeat(rows[:1], 256, 0), np.zeros(256)))
+    unlike = assess(reference, layout, window(reference, rows, np.zeros(256)))
+    assert alike.error == pytest.approx(one.error)
+    assert unlike.error < 0.3 * one.error
+    assert alike.largest == pytest.approx(one.largest)
+
+
+def test_clean_traffic_in_requests_of_alike_rows_never_degrades(reference: Reference) -> None:
+    """Windows of few requests, each of many neighbours, stay healthy although their means stray."""
+    inputs, taps = made(10, 4000)
+    rows = statistics(reference, inputs, taps)
+    order = np.argsort(inputs[:, 0])
+    rng = np.random.default_rng(0)
+    layout = Detector.of(reference).layout
+    for _ in range(100):
+        starts = rng.integers(0, 4000 - 64, 6)
+        chosen = np.concatenate([order[at : at + 64] for at in starts])
+        effects = assess(reference, layout, window(reference, rows[chosen], np.repeat(range(6), 64)))
+        assert effects.largest < DEGRADED_AT
+
+
+def test_values_are_put_together_and_taken_apart(reference: Reference) -> None:
+    """``Sums`` travel as one array."""
+    layout = Detector.of(reference).layout
+    sums = window(reference, statistics(reference, *made(11, 20)))
+    assert len(sums.values) == values_width(layout)
+    again = Sums.of(sums.counts, sums.values, layout)
+    assert again.capped == pytest.approx(sums.capped)
+    assert again.within == pytest.approx(sums.within)
+
+
+def test_the_sequential_detector_finds_a_departure_and_no_harmless_shift() -> None:
+    """One standard deviation alarms within some hundred requests; shifts up to delta do not."""
+    rng = np.random.default_rng(0)
+    cumulants = cumulants_of(rng.standard_normal((5000, 20)))
+    harmless = Sequential(cumulants)
+    for _ in range(200):
+        assert harmless.add(100, np.clip(DELTA + rng.standard_normal((100, 20)), -3, 3).sum(0)) is None
+    harmful, needed = Sequential(cumulants), 0
+    column = None
+    while column is None:
+        needed += 10
+        rows = rng.standard_normal((10, 20))
+        rows[:, 7] -= 1.2
+        column = harmful.add(10, np.clip(rows, -3, 3).sum(axis=0))
+    assert column == 7
+    assert needed < 400
+    assert harmful.level == pytest.approx(0.0)
+
+
+def test_the_declared_number_of_requests_between_false_alarms_holds() -> None:
+    """With a threshold of 200, the mean time to a false alarm at the edge of the null is over 200."""
+    rng = np.random.default_rng(1)
+    cumulants = cumulants_of(rng.standard_normal((20_000, 3)))
+    times = []
+    for _ in range(60):
+        running, count = Sequential(cumulants), 0
+        while running.level < np.log(200) and count < 5000:
+            running.add(1, np.clip(DELTA + rng.standard_normal(3), -3, 3))
+            count += 1
+        times.append(count)
+    assert np.mean(times) > 200
+    assert Sequential(cumulants, models=2).threshold == pytest.approx(
+        np.log(2 * REQUESTS_PER_FALSE_ALARM)
+    )
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(2, 40), st.integers(1, 5), st.integers(0, 5))
+def test_a_reference_of_any_size_judges_any_rows(rows: int, layers: int, seed: int) -> None:
+    """Few rows, constant columns and collinear layers leave everything finite."""
+    rng = np.random.default_rng(seed)
+    inputs = rng.standard_normal((rows, 3)).astype(np.float32)
+    inputs[:, 1] = 0
+    taps = np.repeat(rng.standard_normal((rows, 1, 1, 3)), layers, axis=2).astype(np.float32)
+    reference = fit_reference([MemberRows(taps[:, 0], np.arange(rows))], inputs)
+    detector = Detector.of(reference)
+    out = np.zeros((rows, detector.layout.width))
+    assert reference.inputs is not None
+    p_values = detector.judge(taps, inputs - reference.inputs.centre, out)
+    assert np.isfinite(out).all()
+    assert ((p_values > 0) & (p_values <= 1)).all()
 
 
 def test_a_reference_needs_rows() -> None:
     """One row has no spread."""
     with pytest.raises(ValueError, match="at least 2"):
-        fit_member(np.zeros((1, 3, 3)))
+        fit_reference([MemberRows(np.zeros((1, 3, 3)), np.zeros(1, int))], None)

@@ -54,7 +54,10 @@ def test_activation_health_has_the_promised_shape(with_app) -> None:
     async def work(app: App) -> None:
         empty = (await app.client.get("/health/activations/htru2")).json()
         assert empty["verdict"] == "warming_up"
-        assert empty["windows"]["1m"] == {"rows": 0, "effect": None}
+        assert empty["windows"]["1m"] == dict.fromkeys(("effect", "estimate", "margin")) | {
+            "rows": 0,
+            "requests": 0,
+        }
         assert empty["members"][0]["layers"][0]["mean"] is None
         await app.predict(model="htru2", inputs=bundles.candidates(300).tolist())
         answer = await app.client.get("/health/activations/htru2")

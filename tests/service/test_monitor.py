@@ -2,14 +2,22 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from models.manifest import Manifest
-from models.moments import Moments
-from models.reference import Reference, comparable
+from models.detector import Detector
+from models.effect import Sums
+from models.manifest import MODEL_FILE, REFERENCE_FILE, SQUASHED, Manifest
+from models.reference import Reference
 from models.selu import SATURATION
-from service.monitor import Monitor, layer_statistics
+from service.baselines import Baselines, Taken
+from service.gatherer import Gatherer
+from service.judgement import judge
+from service.monitor import Baseline, Monitor, layer_statistics
+from service.parts import Part
+from service.sentry import Sentry
 from service.telemetry import Traffic
-from service.windows import WINDOWS, Windows
+from service.windows import WINDOWS, Windows, read
 from tests.support import bundles
 
 
@@ -23,48 +31,75 @@ class Clock:
         return self.now
 
 
-@pytest.fixture
-def reference(tmp_path) -> Reference:
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory) -> Reference:
     """The small bundle's reference."""
-    bundles.write_bundle(tmp_path, 1)
-    manifest = Manifest.model_validate_json((tmp_path / "manifest.json").read_text())
-    return Reference.of(manifest.reference)
+    folder = tmp_path_factory.mktemp("bundle")
+    bundles.write_bundle(folder, 1)
+    assert (folder / MODEL_FILE).exists()
+    manifest = Manifest.model_validate_json((folder / "manifest.json").read_text())
+    return Reference.from_bytes((folder / REFERENCE_FILE).read_bytes(), manifest.reference, 8)
 
 
-def taps_of(rows: np.ndarray, **options: float) -> np.ndarray:
-    """The small network's taps for these rows."""
-    return bundles.run(bundles.graph(**options), rows)["taps"]
+def outputs_of(rows: np.ndarray, **options: float) -> dict[str, np.ndarray]:
+    """The small network's outputs for these rows."""
+    return bundles.run_all(bundles.graph(**options), rows)
+
+
+def monitor_of(reference: Reference, clock: Clock | None = None, **options: object) -> Monitor:
+    """A monitor that knows its features' names."""
+    return Monitor(reference, clock or Clock(), names=[f"f{n}" for n in range(8)], **options)
+
+
+def requests(sizes: list[int]) -> list[Part]:
+    """Parts of so many rows, each of a request of its own."""
+    return [Part(f"r{number}".encode(), size) for number, size in enumerate(sizes)]
 
 
 def test_it_warms_up_and_then_finds_ordinary_traffic_healthy(reference: Reference) -> None:
     """Rows like the reference's need a number before a verdict, which is then healthy."""
-    monitor = Monitor(reference, Clock())
-    monitor.observe({"taps": taps_of(bundles.candidates(10))})
+    monitor = monitor_of(reference)
+    monitor.observe(outputs_of(bundles.candidates(10)))
     health = monitor.health()
     assert health.judgement.verdict == "warming_up"
     assert health.windows["1m"].count == 10
-    monitor.observe({"taps": taps_of(bundles.candidates(500, seed=1))})
+    monitor.observe(outputs_of(bundles.candidates(500, seed=1)))
     health = monitor.health()
     assert health.judgement.verdict == "healthy"
     assert health.judgement.origin is None
     assert health.judgement.first_departing is None
 
 
+def test_a_monitor_of_nothing_judges_nothing(reference: Reference) -> None:
+    """Windows without rows, with one row, and of constant rows have numbers and no alarm."""
+    monitor = monitor_of(reference)
+    assert monitor.health().judgement.verdict == "warming_up"
+    monitor.observe(outputs_of(bundles.candidates(1)), requests([1]))
+    health = monitor.health()
+    assert np.isfinite(health.effects["1m"].largest)
+    monitor = monitor_of(reference)
+    same = np.repeat(bundles.candidates(1), 300, axis=0)
+    monitor.observe(outputs_of(same), requests([300]))
+    assert monitor.health().judgement.verdict == "healthy"
+
+
 def test_shifted_inputs_are_named_as_such(reference: Reference) -> None:
-    """Inputs scaled by a forgotten factor move the first layer of both members."""
-    monitor = Monitor(reference, Clock())
-    monitor.observe({"taps": taps_of(3 * bundles.candidates(500))})
+    """Inputs scaled by a forgotten factor are the inputs' fault, and the features are named."""
+    monitor = monitor_of(reference)
+    monitor.observe(outputs_of(3 * bundles.candidates(500)))
     judgement = monitor.health().judgement
     assert judgement.verdict == "unhealthy"
     assert judgement.origin == "input"
     assert judgement.first_departing is not None
     assert judgement.first_departing[1] == 0
+    assert "the inputs have moved" in judgement.reason
+    assert "most in f" in judgement.reason
 
 
 def test_a_faulty_layer_is_named_as_the_models(reference: Reference) -> None:
     """Weights of the second layer doubled leave the first as it was."""
-    monitor = Monitor(reference, Clock())
-    monitor.observe({"taps": taps_of(bundles.candidates(500), scale_layer=2.0)})
+    monitor = monitor_of(reference)
+    monitor.observe(outputs_of(bundles.candidates(500), scale_layer=2.0))
     judgement = monitor.health().judgement
     assert judgement.verdict == "unhealthy"
     assert judgement.origin == "model"
@@ -76,98 +111,256 @@ def test_a_faulty_layer_is_named_as_the_models(reference: Reference) -> None:
 def test_a_verdict_passes_when_the_fault_has(reference: Reference) -> None:
     """Ten minutes after the last faulty row the windows that decide hold healthy ones alone."""
     clock = Clock()
-    monitor = Monitor(reference, clock)
-    monitor.observe({"taps": taps_of(3 * bundles.candidates(500))})
+    monitor = monitor_of(reference, clock)
+    monitor.observe(outputs_of(3 * bundles.candidates(500)))
     assert monitor.health().judgement.verdict == "unhealthy"
     clock.now += 700
-    monitor.observe({"taps": taps_of(bundles.candidates(500))})
+    monitor.observe(outputs_of(bundles.candidates(500)))
     health = monitor.health()
     assert health.judgement.verdict == "healthy"
     assert health.windows["1h"].count == 1000
 
 
+def test_a_clock_that_jumps_back_loses_nothing(reference: Reference) -> None:
+    """Rows that come at an earlier time are counted in the latest bucket."""
+    clock = Clock()
+    monitor = monitor_of(reference, clock)
+    monitor.observe(outputs_of(bundles.candidates(100)))
+    monitor.health()
+    clock.now -= 500
+    monitor.observe(outputs_of(bundles.candidates(100)))
+    clock.now += 501
+    assert monitor.health().windows["1m"].count == 200
+
+
 def test_statistics_are_those_of_all_units_of_all_rows(reference: Reference) -> None:
     """Many small batches give the pooled moments and the monotone sums of the data as a whole."""
     traffic = Traffic()
-    monitor = Monitor(reference, Clock(), traffic)
-    taps = taps_of(bundles.candidates(700))
+    monitor = monitor_of(reference, traffic=traffic)
+    outputs = outputs_of(bundles.candidates(700))
     for start in range(0, 700, 7):
-        monitor.observe({"taps": taps[start : start + 7]})
-    mean, variance, saturated = layer_statistics(monitor.health().windows["start"])
-    whole = taps.astype(np.float64)
-    assert mean == pytest.approx(whole[..., 0].mean(axis=0))
-    assert saturated == pytest.approx(whole[..., 2].mean(axis=0))
+        monitor.observe({name: array[start : start + 7] for name, array in outputs.items()})
+    window = monitor.health().windows["start"]
+    mean, variance, saturated = layer_statistics(monitor.detector, window)
+    whole = outputs["taps"].astype(np.float64)
+    assert mean == pytest.approx(whole[..., 0].mean(axis=0), abs=1e-6)
+    assert saturated == pytest.approx(whole[..., 2].mean(axis=0), abs=1e-6)
     second = (whole[..., 1] + whole[..., 0] ** 2).mean(axis=0)
-    assert variance == pytest.approx(second - whole[..., 0].mean(axis=0) ** 2)
+    assert variance == pytest.approx(second - whole[..., 0].mean(axis=0) ** 2, rel=1e-6)
     sums = traffic.activations
     assert sums is not None
     assert sums.rows == 700
     assert sums.shifted / sums.rows + SATURATION == pytest.approx(mean, abs=1e-6)
     spread = sums.squared / sums.rows - (sums.shifted / sums.rows) ** 2
-    assert spread == pytest.approx(variance, rel=1e-6)
+    assert spread == pytest.approx(variance, rel=1e-5)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    pieces=st.lists(st.tuples(st.integers(0, 12), st.integers(2, 90)), min_size=1, max_size=40),
+    seed=st.integers(0, 99),
+)
+def test_requests_are_one_piece_of_evidence_however_they_are_cut(
+    reference: Reference, pieces: list[tuple[int, int]], seed: int
+) -> None:
+    """Parts of a dozen requests in any order and size give the sums that counting by request gives."""
+    total = sum(size for _, size in pieces)
+    detector = Detector.of(reference)
+    gatherer = Gatherer(detector)
+    outputs = outputs_of(bundles.candidates(total, seed=seed))
+    start = 0
+    for request, size in pieces:
+        rows = slice(start, start + size)
+        parts = [Part(f"r{request}".encode(), size)]
+        gatherer.gather(outputs["taps"][rows], outputs[SQUASHED][rows], parts)
+        start += size
+    counts, values, _ = gatherer.take()
+    sums = Sums.of(counts, values, detector.layout)
+    out = np.zeros((total, detector.layout.width))
+    assert reference.inputs is not None
+    detector.judge(outputs["taps"], outputs[SQUASHED] - reference.inputs.centre, out)
+    evidence = out[:, detector.layout.evidence]
+    owner = np.repeat([request for request, _ in pieces], [size for _, size in pieces])
+    groups = [evidence[owner == one] for one in np.unique(owner)]
+    sizes = np.array([len(group) for group in groups])
+    assert counts == pytest.approx([total, len(groups), np.square(sizes).sum()])
+    within = sum(np.square(group - group.mean(axis=0)).sum(axis=0) for group in groups)
+    capped = sum(np.clip(group.mean(axis=0), -3, 3) for group in groups)
+    assert sums.total == pytest.approx(out.sum(axis=0), abs=1e-6)
+    assert sums.squared == pytest.approx(np.square(out).sum(axis=0), abs=1e-6)
+    assert sums.within == pytest.approx(within, abs=1e-6 * total)
+    assert sums.capped == pytest.approx(capped, abs=1e-6 * total)
 
 
 @pytest.mark.parametrize("sizes", [[700], [1, 255, 256, 188], [200, 200, 300], [3] * 233 + [1]])
 def test_batches_of_any_size_make_no_difference(reference: Reference, sizes: list[int]) -> None:
-    """However rows are cut into batches, p-values and moments are those of numpy on all of them."""
-    taps = taps_of(2 * bundles.candidates(700))
-    taps[17, ..., 1] = 0  # a layer that died
-    taps[18, ..., 0] = 1e30
-    monitor = Monitor(reference, Clock())
-    parts = np.split(taps, np.cumsum(sizes)[:-1])
-    p_values = np.concatenate([monitor.observe({"taps": part}) for part in parts])
-    assert p_values == pytest.approx(reference.p_values(taps), abs=1e-6)
+    """However rows are cut into batches, p-values are those of all of them at once."""
+    outputs = outputs_of(2 * bundles.candidates(700))
+    outputs["taps"][17, ..., 1] = 0  # a layer that died
+    outputs["taps"][18, ..., 0] = np.inf
+    monitor = monitor_of(reference)
+    places = np.cumsum(sizes)[:-1]
+    cut = {name: np.split(array, places) for name, array in outputs.items()}
+    with np.errstate(invalid="ignore"):
+        p_values = np.concatenate(
+            [monitor.observe({name: parts[n] for name, parts in cut.items()}) for n in range(len(sizes))]
+        )
+        assert p_values == pytest.approx(monitor.detector.p_values(outputs), abs=2e-6)
     assert p_values[18] == p_values.min()
-    monitor = Monitor(reference, Clock())
-    for part in np.split(np.delete(taps, 18, axis=0), np.cumsum(sizes)[:-1]):
-        monitor.observe({"taps": part})
-    held, whole = monitor.health().windows["start"], comparable(np.delete(taps, 18, axis=0))
-    assert held.count == 699
-    assert held.mean[..., :3] == pytest.approx(whole.mean(axis=0), rel=1e-9, abs=1e-12)
-    assert held.variance[..., :3] == pytest.approx(whole.var(axis=0), rel=1e-9, abs=1e-12)
+    assert monitor.health().windows["start"].count == 699
 
 
 def test_rows_that_are_not_finite_are_counted_apart(reference: Reference) -> None:
     """A row of NaN gets the lowest p-value and leaves the statistics alone."""
     traffic = Traffic()
-    monitor = Monitor(reference, Clock(), traffic)
-    taps = taps_of(bundles.candidates(300))
-    taps[5] = np.nan
-    p_values = monitor.observe({"taps": taps})
+    monitor = monitor_of(reference, traffic=traffic)
+    outputs = outputs_of(bundles.candidates(300))
+    outputs["taps"][5] = np.nan
+    p_values = monitor.observe(outputs, requests([100, 200]))
     health = monitor.health()
     assert p_values[5] == p_values.min() < 0.01
     assert traffic.not_finite == 1
     assert health.windows["start"].count == 299
-    assert np.isfinite(health.windows["start"].mean).all()
+    assert health.windows["start"].requests == 2
+    assert np.isfinite(health.windows["start"].values).all()
+    assert [row.request_id for row in monitor.departing()] == ["r0"]
+
+
+def test_the_furthest_rows_are_kept_by_their_requests_ids(reference: Reference) -> None:
+    """A bounded number, the strangest first, without features unless they are allowed."""
+    for allowed in (False, True):
+        clock = Clock()
+        monitor = monitor_of(reference, clock, keep_features=allowed)
+        rows = bundles.candidates(400)
+        rows[::10] *= 4
+        for number, row in enumerate(rows):
+            monitor.observe(outputs_of_one(row), [Part(f"r{number}".encode(), 1)])
+        held = monitor.departing()
+        assert len(held) == 16
+        assert all(int(one.request_id[1:]) % 10 == 0 for one in held)
+        assert [one.p_value for one in held] == sorted(one.p_value for one in held)
+        assert all((one.features is not None) == allowed for one in held)
+        clock.now += 4000
+        assert monitor.departing() == []
+
+
+_GRAPH = bundles.graph()
+
+
+def outputs_of_one(row: np.ndarray) -> dict[str, np.ndarray]:
+    """One row's outputs, by the batch of all of them."""
+    key = row.tobytes()
+    if key not in _one:
+        _one[key] = bundles.run_all(_GRAPH, row[None])
+    return _one[key]
+
+
+_one: dict[bytes, dict[str, np.ndarray]] = {}
+
+
+def test_a_baseline_is_the_centre_where_it_was_taken(reference: Reference) -> None:
+    """Traffic that has moved is healthy against a baseline of itself, and ordinary traffic is not."""
+    monitor = monitor_of(reference)
+    moved = outputs_of(bundles.candidates(4000) + 0.8 * bundles.SPREAD)
+    monitor.observe(moved)
+    health = monitor.health()
+    assert health.judgement.verdict in ("degraded", "unhealthy")
+    monitor.baseline = Baseline(None, *monitor.centre_of(health.windows["start"]))
+    assert monitor.health().judgement.verdict == "healthy"
+    other = monitor_of(reference)
+    other.baseline = monitor.baseline
+    other.observe(outputs_of(bundles.candidates(4000)))
+    assert other.health().judgement.verdict in ("degraded", "unhealthy")
+
+
+def test_a_baseline_is_kept_and_a_corrupted_one_is_named_and_replaced(tmp_path) -> None:
+    """What is written is read again; a byte that changed is noticed; the next one replaces it."""
+    taken = Taken(
+        model="m", version=3, rows=1000, requests=10, window="10m",
+        taken_at=bundles.datetime.now(bundles.UTC), by="ann", offset=[1.0, 2.5], features=None,
+    )  # fmt: skip
+    held = Baselines(tmp_path)
+    assert held.read("m") == (None, None)
+    held.write(taken)
+    assert Baselines(tmp_path).read("m") == (taken, None)
+    path = tmp_path / "baselines" / "m.json"
+    content = path.read_bytes()
+    for broken in (content.replace(b"2.5", b"2.6"), content[:-9], b"", b"\xff"):
+        path.write_bytes(broken)
+        found, wrong = held.read("m")
+        assert found is None
+        assert wrong == "baselines/m.json is corrupted and ignored; take the baseline anew"
+    held.write(taken)
+    assert held.read("m") == (taken, None)
+    assert held.drop("m")
+    assert not held.drop("m")
+
+
+def test_the_sentry_alarms_on_a_lasting_departure_only(reference: Reference) -> None:
+    """A layer that computes otherwise alarms in a few buckets; clean traffic does not; it passes."""
+    for options, alarms in (({}, 0), ({"scale_layer": 1.5}, 1)):
+        clock = Clock()
+        monitor, sentry = monitor_of(reference, clock), Sentry()
+        watch = sentry.look("m", 1, monitor, [])
+        for bucket in range(30):
+            monitor.observe(outputs_of(bundles.candidates(200, seed=bucket), **options))
+            clock.now += 5
+            watch = sentry.look("m", 1, monitor, [])
+        assert watch is not None
+        assert watch.requests > 4000
+        assert watch.alarms == alarms
+        if watch.alarm is not None:
+            assert "layer 2" in watch.alarm.where
+        clock.now += 20
+        sentry.look("m", 1, monitor, [])
+        clock.now += 700
+        later = sentry.look("m", 1, monitor, [])
+        assert later is not None
+        assert later.alarm is None
+
+
+def test_an_alarm_degrades_and_never_more(reference: Reference) -> None:
+    """What the sequential detector says turns a healthy verdict to degraded."""
+    monitor = monitor_of(reference)
+    monitor.observe(outputs_of(bundles.candidates(500)))
+    effects = monitor.health().effects
+    assert judge(effects, monitor.names).verdict == "healthy"
+    judgement = judge(effects, monitor.names, "it departs")
+    assert (judgement.verdict, judgement.reason) == ("degraded", "it departs")
 
 
 def test_windows_slide_and_keep_their_memory_constant() -> None:
     """Each window holds what its seconds say; a day of traffic holds no more than an hour's buckets."""
-    windows = Windows((1,))
+    windows = Windows(1, 2)
+    one = np.ones(3)
     for second in range(0, 86_400, 3):
-        windows.add(Moments.of(np.array([[second]])), float(second))
+        windows.add(one, np.array([second]), np.array([1.0, 2.0]), float(second))
     now = 86_397.0
-    held = windows.read(now)
+    held = read([windows.history()], now)
     assert held["start"].count == 28_800
     assert held["1h"].count == pytest.approx(1200, abs=21)  # a minute of them
     assert held["10m"].count == pytest.approx(200, abs=3)
     assert held["1m"].count == pytest.approx(20, abs=3)
-    assert held["1m"].mean[0] == pytest.approx(now - 30, abs=5)
+    assert held["1m"].values[0] / held["1m"].count == pytest.approx(now - 30, abs=5)
+    assert held["1h"].features is None
+    for name in ("1m", "10m", "start"):
+        assert held[name].features == pytest.approx([held[name].count, 2 * held[name].count])
     assert len(windows.history().fine.ticks) == 120
     assert len(windows.history().coarse.ticks) == 60
-    later = windows.read(now + 10_000)
+    assert len(windows.history().features.ticks) == 30
+    later = read([windows.history()], now + 10_000)
     assert [later[name].count for name in WINDOWS] == [0, 0, 0, 28_800]
 
 
-def test_a_window_merged_at_once_equals_numpy_on_all_of_it() -> None:
-    """Merging buckets of different sizes gives mean and variance of everything in them."""
-    rng = np.random.default_rng(0)
-    windows, data = Windows((2,)), []
-    for bucket in range(10):
-        rows = 1e3 * bucket + rng.standard_normal((bucket + 1, 2))
-        data.append(rows)
-        windows.add(Moments.of(rows), 5.0 * bucket)
-    whole, held = np.concatenate(data), windows.read(45.0)["1m"]
-    assert held.count == len(whole)
-    assert held.mean == pytest.approx(whole.mean(axis=0))
-    assert held.variance == pytest.approx(whole.var(axis=0))
+def test_a_successor_goes_on_with_what_its_predecessor_held() -> None:
+    """Taken over, the windows are the same; of another shape, they are left."""
+    windows, after, other = Windows(4), Windows(4), Windows(5)
+    for second in range(100):
+        windows.add(np.ones(3), np.full(4, second), np.zeros(0), float(second))
+    after.take_over(windows.history())
+    other.take_over(windows.history())
+    for name, held in read([after.history()], 99.0).items():
+        assert held.values == pytest.approx(read([windows.history()], 99.0)[name].values)
+    assert read([other.history()], 99.0)["start"].count == 0
+    both = read([windows.history(), after.history(), other.history()], 99.0)
+    assert both["start"].count == 200

@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.bundle import file_entry
 from models.features import Featurizer, create
+from models.fitting import MemberRows, fit_reference
 from models.golden import Golden
 from models.manifest import (
     CARD_FILE,
@@ -27,6 +28,7 @@ from models.manifest import (
     MEMBER_LOGIT,
     MODEL_FILE,
     OUTPUTS,
+    REFERENCE_FILE,
     SQUASHED,
     FeaturizerEntry,
     Manifest,
@@ -34,7 +36,7 @@ from models.manifest import (
     Provenance,
     Target,
 )
-from models.reference import MemberReference, fit_member
+from models.reference import Reference
 from models.selu import SATURATED_BELOW
 from models.store import Repository
 
@@ -203,11 +205,13 @@ def run_all(model: bytes, rows: Rows) -> dict[str, Rows]:
 
 
 @cache
-def _published(seed: int, kind: Kind) -> tuple[bytes, Golden, list[MemberReference]]:
+def _published(seed: int, kind: Kind) -> tuple[bytes, Golden, Reference]:
     model, records = graph(seed, kind=kind), tuple(kind.golden())
     features = kind.featurizer().featurize(records).rows
-    taps = run(model, kind.ordinary())["taps"]
-    reference = [fit_member(taps[:, member]) for member in range(MEMBERS)]
+    ordinary = run_all(model, kind.ordinary())
+    rows = np.arange(len(ordinary["taps"]))
+    members = [MemberRows(ordinary["taps"][:, member], rows) for member in range(MEMBERS)]
+    reference = fit_reference(members, ordinary[SQUASHED])
     return model, Golden(records, features, **run_all(model, features)), reference
 
 
@@ -225,6 +229,7 @@ def write_bundle(
     content = {
         MODEL_FILE: made if model is None else model,
         GOLDEN_FILE: golden.to_bytes(),
+        REFERENCE_FILE: reference.to_bytes(),
         CARD_FILE: b"# A small model for tests\n",
     }
     for file, written in content.items():
@@ -244,7 +249,7 @@ def write_bundle(
         threshold_rule="half",
         members=[Member(fold=fold, seed=seed) for fold in range(MEMBERS)],
         widths=list(WIDTHS),
-        reference=reference,
+        reference=list(reference.members),
         metrics={},
         provenance=Provenance(
             training_hash="0" * 64,

@@ -1,0 +1,115 @@
+"""Live baselines: what an operator has declared to be healthy traffic, kept in ``SNN_STATE``.
+
+One file per model, replaced as a whole by a rename, changed by one at a time under a lock. It belongs
+to one version; another has none. A file that is not what was written here is named and ignored, and
+the next baseline replaces it.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from service.errors import NotKept
+
+_FOLDER, _LOCK = "baselines", ".lock"
+_MOST_BYTES = 1 << 24
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """A baseline: of which version, from how much traffic, when, and the means."""
+
+    model: str
+    version: int
+    rows: int
+    requests: int
+    window: str
+    taken_at: datetime
+    by: str
+    offset: list[float]
+    features: list[list[float]] | None
+
+
+class _Sealed(msgspec.Struct, frozen=True):
+    sha256: str
+    content: msgspec.Raw
+
+
+class Baselines:
+    """The files. Reading one that has not changed costs a look at its inode."""
+
+    def __init__(self, state: Path) -> None:
+        self._folder = state / _FOLDER
+        self._known: dict[str, tuple[tuple[int, int, int], Taken | None, str | None]] = {}
+
+    def read(self, model: str) -> tuple[Taken | None, str | None]:
+        """Return a model's baseline, None if there is none, and what is wrong with its file."""
+        path = self._folder / f"{model}.json"
+        try:
+            with path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                key = (status.st_ino, status.st_mtime_ns, status.st_size)
+                known = self._known.get(model)
+                if known is None or known[0] != key:
+                    known = key, *_parsed(file.read(_MOST_BYTES), f"{_FOLDER}/{path.name}")
+                    self._known[model] = known
+        except FileNotFoundError:
+            return None, None
+        except OSError as error:
+            return None, f"{_FOLDER}/{path.name} cannot be read: {error.strerror}"
+        return known[1], known[2]
+
+    def write(self, taken: Taken) -> None:
+        """Keep a baseline; raises ``NotKept`` where the folder cannot be written."""
+        content = msgspec.json.encode(taken)
+        sealed = _Sealed(hashlib.sha256(content).hexdigest(), msgspec.Raw(content))
+        with self._locked():
+            staging = self._folder / f".{taken.model}.{os.getpid()}"
+            with staging.open("wb") as file:
+                file.write(msgspec.json.encode(sealed))
+                file.flush()
+                os.fsync(file.fileno())
+            staging.replace(self._folder / f"{taken.model}.json")
+
+    def drop(self, model: str) -> bool:
+        """Forget a baseline; return whether there was one."""
+        with self._locked():
+            path = self._folder / f"{model}.json"
+            there = path.exists()
+            path.unlink(missing_ok=True)
+            return there
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with (self._folder / _LOCK).open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield
+        except BlockingIOError as error:
+            raise NotKept("another baseline is being written just now; ask again") from error
+        except OSError as error:
+            raise NotKept(
+                f"SNN_STATE cannot be written ({error.strerror}), and a baseline is kept there"
+            ) from error
+
+
+def _parsed(content: bytes, name: str) -> tuple[Taken | None, str | None]:
+    broken = f"{name} is corrupted and ignored; take the baseline anew"
+    try:
+        sealed = msgspec.json.decode(content, type=_Sealed)
+        if hashlib.sha256(bytes(sealed.content)).hexdigest() != sealed.sha256:
+            return None, broken
+        taken = msgspec.json.decode(sealed.content, type=Taken)
+    except msgspec.MsgspecError:
+        return None, broken
+    numbers = [taken.offset, *(taken.features or [])]
+    if not all(np.isfinite(each).all() for each in numbers):
+        return None, broken
+    return taken, None

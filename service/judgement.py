@@ -1,0 +1,119 @@
+"""From windows' effects to a verdict, in one sentence: what, how strongly, and where."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from models.effect import DEGRADED_AT, NAMED_AT, UNHEALTHY_AT, Effects
+from service.windows import WINDOWS
+
+Verdict = Literal["warming_up", "healthy", "degraded", "unhealthy"]
+VERDICTS: tuple[Verdict, ...] = ("warming_up", "healthy", "degraded", "unhealthy")
+Origin = Literal["input", "model"]
+
+#: Fewer rows than this in a window give no verdict.
+WARM_UP_ROWS = 64
+
+#: Features that a sentence names.
+NAMED_FEATURES = 3
+
+#: Where one of several members has departed by so much more than the rest, it is that member's fault.
+_LONELY = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict with its grounds; ``window`` is the one that decided, None while warming up."""
+
+    verdict: Verdict
+    reason: str
+    origin: Origin | None
+    first_departing: tuple[int, int] | None  # member and layer, both from 0
+    window: str | None
+
+
+def judge(effects: Mapping[str, Effects], names: Sequence[str], alarm: str | None = None) -> Judgement:
+    """Turn windows' effects into a verdict; ``names`` are the features'.
+
+    The last minute and the last ten are looked at, whichever has moved further: a minute sees a
+    fault soon, ten see a small one. Where traffic is too thin for both, a longer window decides.
+    ``alarm`` says what the sequential detector found lately: it degrades, and never more than that.
+    """
+    recent = [name for name in ("1m", "10m") if effects[name].rows >= WARM_UP_ROWS]
+    longer = [name for name in ("1h", "start") if effects[name].rows >= WARM_UP_ROWS]
+    eligible = recent or longer[:1]
+    if not eligible:
+        rows = effects["start"].rows
+        text = f"{rows} rows so far; a verdict needs {WARM_UP_ROWS}"
+        return Judgement("warming_up", text, None, None, None)
+    name = max(eligible, key=lambda window: effects[window].largest)
+    effect = effects[name]
+    size = effect.largest
+    if size < DEGRADED_AT and alarm is None:
+        text = (
+            "inputs and layers are within"
+            f" {max(size, 0.01):.2f} standard deviations of the reference rows ({_within(name, effect)})"
+        )
+        return Judgement("healthy", text, None, None, name)
+    origin = origin_of(effect)
+    place = effect.first_departing
+    if size < DEGRADED_AT:
+        return Judgement("degraded", f"{alarm}", origin, place, name)
+    verdict: Verdict = "unhealthy" if size >= UNHEALTHY_AT else "degraded"
+    return Judgement(verdict, _sentence(name, effect, origin, place, names), origin, place, name)
+
+
+def origin_of(effect: Effects) -> Origin:
+    """Whether the inputs or the network differ.
+
+    Inputs that have moved explain layers that have; layers that depart from what the inputs lead one
+    to expect, while the inputs are as usual or the other members do not, are the network's.
+    """
+    sizes = sorted((member.sure for member in effect.members), reverse=True)
+    if len(sizes) > 2 and sizes[0] >= DEGRADED_AT and sizes[0] > _LONELY * max(sizes[1], NAMED_AT):
+        return "model"
+    if effect.inputs is not None:
+        return "input" if effect.inputs.sure >= NAMED_AT else "model"
+    first = effect.departures[:, 0] - effect.departure_margins[:, 0] >= NAMED_AT
+    return "input" if first.mean() > 0.5 else "model"
+
+
+def _sentence(
+    name: str,
+    effect: Effects,
+    origin: Origin,
+    place: tuple[int, int] | None,
+    names: Sequence[str],
+) -> str:
+    where = "" if place is None else f", first in member {place[0]}, layer {place[1] + 1}"
+    layers = max((member.sure for member in effect.members), default=0.0)
+    if origin == "input":
+        size = effect.largest if effect.inputs is None else effect.inputs.sure
+        features = moved_features(effect, names)
+        most = ", most in " + ", ".join(f"{each} ({shift:.2f})" for each, shift in features)
+        text = f"the inputs have moved by {size:.2f} standard deviations of the reference rows"
+        text += most if features else ""
+        if layers >= DEGRADED_AT:
+            text += f", and layers depart by {layers:.2f}{where}"
+    else:
+        text = (
+            f"layers depart by {layers:.2f} standard deviations of the reference rows from what the"
+            f" inputs lead one to expect{where}, while the inputs are as usual: the network differs"
+        )
+    return f"{text} ({_within(name, effect)})"
+
+
+def moved_features(effect: Effects, names: Sequence[str]) -> list[tuple[str, float]]:
+    """The features that have moved furthest, with their shifts; none where they are not kept."""
+    if effect.features is None or not effect.rows:
+        return []
+    order = np.argsort(effect.features)[::-1][:NAMED_FEATURES]
+    shifts = [(names[at], float(effect.features[at])) for at in order]
+    return [(each, shift) for each, shift in shifts if shift >= NAMED_AT]
+
+
+def _within(name: str, effect: Effects) -> str:
+    span = "since the start" if WINDOWS[name] is None else f"last {name}"
+    return f"{span}, {effect.rows} rows of {effect.requests} requests"
