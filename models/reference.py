@@ -79,7 +79,7 @@ class Inputs:
         return int(self.projection.shape[1])
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True)
 class Reference:
     """The reference of a whole ensemble of M members with L layers, ready to judge live rows.
 

@@ -161,10 +161,11 @@ def test_statistics_are_those_of_all_units_of_all_rows(reference: Reference) -> 
     seed=st.integers(0, 99),
 )
 def test_requests_are_one_piece_of_evidence_however_they_are_cut(
-    reference: Reference, pieces: list[tuple[int, int]], seed: int
+    pieces: list[tuple[int, int]], seed: int
 ) -> None:
     """Parts of a dozen requests in any order and size give the sums that counting by request gives."""
     total = sum(size for _, size in pieces)
+    reference = bundles.reference()  # not a fixture: hypothesis would print all of it
     detector = Detector.of(reference)
     gatherer = Gatherer(detector)
     outputs = outputs_of(bundles.candidates(total, seed=seed))
@@ -186,10 +187,10 @@ def test_requests_are_one_piece_of_evidence_however_they_are_cut(
     assert counts == pytest.approx([total, len(groups), np.square(sizes).sum()])
     within = sum(np.square(group - group.mean(axis=0)).sum(axis=0) for group in groups)
     capped = sum(np.clip(group.mean(axis=0), -3, 3) for group in groups)
-    assert sums.total == pytest.approx(out.sum(axis=0), abs=1e-6)
-    assert sums.squared == pytest.approx(np.square(out).sum(axis=0), abs=1e-6)
-    assert sums.within == pytest.approx(within, abs=1e-6 * total)
-    assert sums.capped == pytest.approx(capped, abs=1e-6 * total)
+    assert sums.total == pytest.approx(out.sum(axis=0), abs=1e-5 * total + 1e-4)
+    assert sums.squared == pytest.approx(np.square(out).sum(axis=0), abs=1e-5 * total + 1e-4)
+    assert sums.within == pytest.approx(within, abs=1e-5 * total + 1e-4)
+    assert sums.capped == pytest.approx(capped, abs=1e-5 * total + 1e-4)
 
 
 @pytest.mark.parametrize("sizes", [[700], [1, 255, 256, 188], [200, 200, 300], [3] * 233 + [1]])

@@ -215,6 +215,11 @@ def _published(seed: int, kind: Kind) -> tuple[bytes, Golden, Reference]:
     return model, Golden(records, features, **run_all(model, features)), reference
 
 
+def reference(seed: int = 0, kind: Kind = CANDIDATES) -> Reference:
+    """The reference of a small bundle."""
+    return _published(seed, kind)[2]
+
+
 def write_bundle(
     folder: Path,
     version: int,
@@ -225,11 +230,11 @@ def write_bundle(
     kind: Kind = CANDIDATES,
 ) -> None:
     """Write a bundle's files; ``model`` replaces the graph that golden rows and reference are of."""
-    made, golden, reference = _published(seed, kind)
+    made, golden, fitted = _published(seed, kind)
     content = {
         MODEL_FILE: made if model is None else model,
         GOLDEN_FILE: golden.to_bytes(),
-        REFERENCE_FILE: reference.to_bytes(),
+        REFERENCE_FILE: fitted.to_bytes(),
         CARD_FILE: b"# A small model for tests\n",
     }
     for file, written in content.items():
@@ -249,7 +254,7 @@ def write_bundle(
         threshold_rule="half",
         members=[Member(fold=fold, seed=seed) for fold in range(MEMBERS)],
         widths=list(WIDTHS),
-        reference=list(reference.members),
+        reference=list(fitted.members),
         metrics={},
         provenance=Provenance(
             training_hash="0" * 64,
