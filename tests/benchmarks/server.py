@@ -63,14 +63,19 @@ def service(
     *,
     on: frozenset[int] = cores.SERVER,
     module: str = "service",
+    log: Path | None = None,
     **settings: object,
 ) -> Iterator[Server]:
-    """Run the service over a model repository; settings are named without their prefix."""
+    """Run the service over a model repository; settings are named without their prefix.
+
+    ``log`` is a file for what it logs.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="snn-state-") as state:
         given = {"models": models, "port": port, "state": state, "device": "cpu"} | settings
         named = {f"SNN_{name.upper()}": str(value) for name, value in given.items()}
-        with process([sys.executable, "-m", module], port, "/health/ready", on, named) as server:
+        command = [sys.executable, "-m", module]
+        with process(command, port, "/health/ready", on, named, log) as server:
             yield server
 
 
@@ -81,17 +86,20 @@ def process(
     ready_path: str,
     on: frozenset[int],
     environment: dict[str, str] | None = None,
+    log: Path | None = None,
 ) -> Iterator[Server]:
-    """Run any server until it says that it is ready, and end it afterwards."""
+    """Run any server until it says that it is ready, and end it afterwards.
+
+    Without a ``log`` what it says goes to /dev/null: written all the same, and no disk takes part.
+    """
     own = {name: value for name, value in os.environ.items() if not name.startswith("SNN_")}
-    # Its log goes to /dev/null: written all the same, and no disk takes part.
-    with tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile() as errors, (log or Path(os.devnull)).open("wb") as output:
         started = time.monotonic()
         child = subprocess.Popen(
             command,
             cwd=ROOT,
             env=own | (environment or {}),
-            stdout=subprocess.DEVNULL,
+            stdout=output,
             stderr=errors,
             preexec_fn=cores.pinned(on),  # noqa: PLW1509 - a system call
             start_new_session=True,
