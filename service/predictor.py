@@ -19,7 +19,8 @@ from models.features import Accepted, Features, Outcome
 from service.catalog import Catalog, ServedModel
 from service.errors import InvalidRequest, Overloaded, TooLarge
 from service.featurizing import Featurizing
-from service.submission import Answer, Outputs, Rows
+from service.runs import Runs, joined
+from service.submission import Outputs
 
 #: Featurizing of no more than this many seconds stays on the event loop.
 _INLINE_SECONDS = 0.001
@@ -33,10 +34,6 @@ _FEW = 4
 #: the hops cheap, short enough that requests behind wait little.
 _PIECE_SECONDS = 0.05
 _FEWEST, _MOST = 8, 1024
-
-#: Rows that a request gathers before they are computed: a run of 256 takes 40 % of the time that
-#: sixteen runs of 16 take, since each run reads all of the weights.
-_RUN_ROWS = 256
 
 #: Seconds of featurizing that may be waiting before more is turned away.
 _BACKLOG_SECONDS = 20.0
@@ -149,7 +146,7 @@ class Predictor:
         pooled = lanes > 1
         self._admit(pooled, lanes, deadline)
         self._backlog[pooled] += expected * len(records)
-        stages, outcomes, runs = Stages(), list[Outcome](), _Runs(served, deadline, request)
+        stages, outcomes, runs = Stages(), list[Outcome](), Runs(served, deadline, request)
         reading: deque[tuple[int, asyncio.Task[Features]]] = deque()
         loop = asyncio.get_running_loop()
         asked = done = 0
@@ -181,49 +178,13 @@ class Predictor:
         served.traffic.featurize.observe(stages.featurize)
         stages.queue = sum(answer.queue_seconds for answer in runs.answers)
         stages.infer = sum(answer.compute_seconds for answer in runs.answers)
-        return Prediction(served, outcomes, _joined(runs.answers), stages)
+        return Prediction(served, outcomes, joined(runs.answers), stages)
 
     def _admit(self, pooled: bool, lanes: int, deadline: float | None) -> None:
         """Raise ``Overloaded`` where too much featurizing waits, or more than there is time for."""
         waiting = self._backlog[pooled] / lanes
         if waiting > _BACKLOG_SECONDS or (deadline is not None and perf_counter() + waiting > deadline):
             raise Overloaded(f"{waiting:.1f} s of featurizing are waiting", waiting)
-
-
-class _Runs:
-    """The runs of one request: one is computed while the rows of the next are gathered."""
-
-    def __init__(self, served: ServedModel, deadline: float | None, request: bytes) -> None:
-        self._served = served
-        self._deadline = deadline
-        self._request = request
-        self._gathered: list[Rows] = []
-        self._computing: asyncio.Task[Answer] | None = None
-        self.answers: list[Answer] = []
-
-    async def add(self, rows: Rows, *, last: bool) -> None:
-        """Gather a piece's rows; begin a run where there are enough, or no more come."""
-        self._gathered.append(rows)
-        count = sum(map(len, self._gathered))
-        if count == 0 or (count < _RUN_ROWS and not last):
-            return
-        await self.finish()
-        rows, self._gathered = np.concatenate(self._gathered), []
-        run = self._served.batcher.run(
-            rows, deadline=self._deadline, admitted=True, request=self._request
-        )
-        self._computing = asyncio.create_task(run)
-
-    async def finish(self) -> None:
-        """Wait for the run that was begun last."""
-        if self._computing is not None:
-            self.answers.append(await self._computing)
-            self._computing = None
-
-    def cancel(self) -> None:
-        """Give up what is being computed."""
-        if self._computing is not None:
-            self._computing.cancel()
 
 
 def _distinct(served: ServedModel, records: Sequence[object]) -> Sequence[object]:
@@ -257,10 +218,3 @@ def _count_rejected(served: ServedModel, features: Features) -> None:
     rejected = len(features.outcomes) - len(features.rows)
     if rejected:
         served.traffic.rejected["unreadable"] += rejected
-
-
-def _joined(answers: list[Answer]) -> Outputs:
-    if len(answers) <= 1:
-        return answers[0].outputs if answers else {}
-    names = answers[0].outputs
-    return {name: np.concatenate([answer.outputs[name] for answer in answers]) for name in names}

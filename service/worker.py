@@ -8,11 +8,9 @@ the supervisor does.
 import asyncio
 import contextlib
 import gc
-import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
 
@@ -35,13 +33,15 @@ from service.errors import DeviceUnavailable, SettingsError
 from service.featurizing import Featurizing
 from service.group import Group
 from service.keyring import KeyRing
+from service.line import Line
 from service.loader import Loader
 from service.predictor import Predictor
 from service.processes import cores
 from service.reloader import Reloader
+from service.server import Server
 from service.session import Device, choose_device
 from service.settings import Settings, load_settings
-from service.supervisor import FAILED, SCALE, STARTED, Place
+from service.supervisor import FAILED, SCALE, Place
 from service.telemetry import Telemetry
 
 #: How long a thread may keep the interpreter while another waits: RDKit's would otherwise hold up
@@ -135,7 +135,7 @@ async def _serve(
         origins=settings.cors_origins,
         administration=Administration(releases, reloader),
     )
-    server = _Server(
+    server = Server(
         uvicorn.Config(
             app,
             lifespan="off",
@@ -161,7 +161,7 @@ async def _serve(
         sockets = [listener]
     else:
         door = _door(place, listener, server)
-        line = _Line(place, stopping)
+        line = Line(place, stopping)
         background += [
             reloader.watch(),
             _post(group),
@@ -185,7 +185,7 @@ async def _serve(
             line.close()
 
 
-def _door(place: Place, listener: socket.socket, server: "_Server") -> Door:
+def _door(place: Place, listener: socket.socket, server: Server) -> Door:
     scale = Scale(Path(place.folder) / SCALE, place.workers)
     door = Door(
         listener,
@@ -241,54 +241,6 @@ async def _flush_logs() -> None:
     while True:
         await asyncio.sleep(_FLUSH_SECONDS)
         logs.flush()
-
-
-class _Line:
-    """The line to the supervisor, whose end means that there is nobody to work for."""
-
-    def __init__(self, place: Place, stopping: asyncio.Event) -> None:
-        self._socket = socket.socket(fileno=place.control)
-        self._socket.setblocking(False)
-        self._stopping = stopping
-        self._folder = place.folder
-        self._cut = False
-        asyncio.get_running_loop().add_reader(self._socket, self._heard)
-        with contextlib.suppress(OSError):
-            self._socket.send(STARTED)
-
-    def _heard(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            try:
-                heard = self._socket.recv(64)
-            except ConnectionResetError:
-                heard = b""
-            if not heard:
-                self._cut = True
-                asyncio.get_running_loop().remove_reader(self._socket)
-                _log.warning("the supervisor is gone")
-                self._stopping.set()
-
-    def close(self) -> None:
-        """Hang up; what the supervisor would have removed is removed in its place."""
-        asyncio.get_running_loop().remove_reader(self._socket)
-        self._socket.close()
-        if self._cut:
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server, whose signals are ours: it would end the process by the signal, not with 0."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signal handlers as they are."""
-        yield
-
-    def protocol(self, ended: Callable[[], None]) -> asyncio.Protocol:
-        """Make the protocol of one connection that a door has taken."""
-        protocol = Connection(self.config, self.server_state, app_state={})
-        protocol.ended = ended
-        return protocol
 
 
 def main(argument: str) -> int:

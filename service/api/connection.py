@@ -17,7 +17,8 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from service.api.edge import TRANSPORT, is_gone, new_request_id
-from service.api.express import ROUTE, Express, Flight, Head, plain_head
+from service.api.express import ROUTE, Express
+from service.api.flight import Flight, Head, plain_head
 from service.api.gathering import GatheringTransport
 from service.api.problems import Headers
 from service.logs import get_logger

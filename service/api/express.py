@@ -13,7 +13,7 @@ answered here is, byte for byte, what would be answered there.
 from collections.abc import Sequence
 from itertools import chain
 from time import perf_counter
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -23,26 +23,20 @@ from numpy.typing import NDArray
 from models.features import Outcome
 from service.api.edge import (
     CLOSED_BY_CLIENT,
-    SANE_ID,
-    TIMEOUT_HEADER,
     Edge,
     Trace,
     failure_of,
-    new_request_id,
 )
+from service.api.flight import Carrier, Flight, Head
 from service.api.predict import MANY, enveloped, listed
 from service.api.problems import Headers, problem_body
 from service.catalog import ServedModel
 from service.errors import ModelNotFound, ModelNotReady, Overloaded, ServiceError
 from service.predictor import Predictor, Stages
 from service.results import is_plain, writing
-from service.submission import Answer, Entry
+from service.submission import Answer
 
 ROUTE = "/predict"
-#: The headers that matter here; the others don't.
-_TELLING = frozenset(
-    {b"accept", b"content-encoding", b"content-type", b"expect", TIMEOUT_HEADER, b"x-request-id"}
-)
 
 
 class _Numbers(msgspec.Struct):
@@ -52,85 +46,6 @@ class _Numbers(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Numbers).decode
-
-
-class Head(msgspec.Struct):
-    """What the headers of a plain request say."""
-
-    request_id: bytes
-    timeout: bytes | None = None
-
-
-class Carrier(Protocol):
-    """The connection that a request came by."""
-
-    def deliver(self, flight: "Flight", status: int, headers: Headers, content: bytes) -> bool:
-        """Send an answer; return whether somebody was there to take it."""
-
-
-class _Unheard:
-    """An event that nobody waits for."""
-
-    def set(self) -> None:
-        """Do nothing."""
-
-
-_unheard = _Unheard()
-
-
-class Flight:
-    """One request on its way; to uvicorn's protocol it is the request's cycle."""
-
-    __slots__ = (
-        "carrier", "disconnected", "entry", "express", "keep_alive", "message_event", "more_body",
-        "outcomes", "response_complete", "served", "started", "trace",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        express: "Express",
-        carrier: Carrier,
-        trace: Trace,
-        started: float,
-        served: ServedModel,
-        outcomes: Sequence[Outcome],
-    ) -> None:
-        self.express, self.carrier, self.trace, self.started = express, carrier, trace, started
-        self.served, self.outcomes = served, outcomes
-        self.keep_alive = True
-        self.more_body = self.disconnected = self.response_complete = False
-        self.message_event = _unheard
-        self.entry: Entry | None = None
-
-    def done(self, result: Answer | ServiceError) -> None:
-        """Take what the batcher has to say."""
-        self.express.answer(self, result)
-
-    def abandon(self) -> None:
-        """Give up: the client is gone."""
-        self.express.abandon(self)
-
-
-def plain_head(headers: list[tuple[bytes, bytes]]) -> Head | None:
-    """Read the headers of a ``POST /predict``; None where they ask for anything out of the ordinary."""
-    request_id = timeout = None
-    for name, value in headers:
-        if name not in _TELLING:
-            continue
-        if name == b"content-type":
-            if value != b"application/json":
-                return None
-        elif name == b"accept":
-            if b"csv" in value or b"ndjson" in value or b"jsonl" in value:
-                return None
-        elif name == b"x-request-id":
-            if SANE_ID.fullmatch(value):
-                request_id = value
-        elif name == TIMEOUT_HEADER:
-            timeout = value
-        else:
-            return None
-    return Head(new_request_id() if request_id is None else request_id, timeout)
 
 
 class Express:

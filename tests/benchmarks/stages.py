@@ -30,9 +30,9 @@ def run(options: Options) -> list[Table]:
     crowd = [lone[number % len(lone)] for number in range(20 * _REQUESTS)]
     columns["1 row, in a crowd of 32"] = _measured(made.models, crowd, connections=32)
     notes = [
-        "Medians, µs; 8 × 256 network with 8 inputs, by JSON; molecules by the committed tox21. The rest is"
-        " parsing the head, the event loop, the socket, the kernel and the client. In a crowd a request"
-        " waits for its batch, whose time counts for each that shares it.",
+        "Medians, µs; 8 × 256 network with 8 inputs, by JSON; molecules by the committed tox21. The rest"
+        " is parsing the head, the event loop, the socket, the kernel and the client. In a crowd a"
+        " request waits for its batch, whose time counts for each that shares it.",
     ]
     try:
         champion(options, MOLECULES)
