@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from models.store import Repository
-from training.benchmarks import htru2, integrity, served, signal, tox21
+from training.benchmarks import htru2, integrity, served, signal, tables, tox21
 from training.benchmarks.results import Say
 
 #: Name to benchmark: takes the model repository, the numbers of seeds and of processes, and a function
@@ -12,6 +12,7 @@ BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
     "htru2": htru2.run,
     "integrity": integrity.run,
     "signal": signal.run,
+    "tables": tables.run,
     "tox21": tox21.run,
     "tox21-served": served.run,
 }
