@@ -7,10 +7,10 @@ The parameters are the table's schema, which training reads off its data:
                   "values": ["clerk", "driver"]}]}
 
 A number is a feature as it is, NaN where it is missing: the graph imputes. A category is one feature
-per known value, 1 at its own; a missing one has a feature of its own where the column is
-``optional``, and where the column has ``other`` so has any value that is not known (training lumps
-the rare ones together there). Elsewhere a missing or unknown value is refused, for the network has
-seen no such thing.
+per known value, 1 at its own. Where the column is ``optional`` one more feature is 1 where the value
+is missing, and where a column of categories has ``other`` so is one for any value that is not known
+(training lumps the rare ones together there). Elsewhere a missing or unknown value is refused, for
+the network has seen no such thing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,8 +52,8 @@ class Number:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Its one feature's name."""
-        return (self.name,)
+        """The value itself, and whether it is missing."""
+        return (self.name, f"{self.name} (missing)") if self.optional else (self.name,)
 
 
 class Category:
@@ -118,12 +118,24 @@ class TableFeaturizer:
     def featurize(self, records: Records) -> Features:
         """Rows of shape ``(accepted, F)``; records of numbers alone are read without a loop."""
         if self._numbers is not None:
-            return self._numbers.read(records)
+            read = self._numbers.read(records)
+            return Features(self._with_gaps(read.rows), read.outcomes)
         lists = None if isinstance(records, np.ndarray) else self._shape.together(records)
         rows = None if lists is None else self._together(lists)
         if rows is not None:
             return Features(rows, [ACCEPTED] * len(rows))
         return self._singly(records)
+
+    def _with_gaps(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Rows of numbers, ``(n, columns)``, with what says which are missing."""
+        optional = np.array([column.optional for column in self._columns])
+        if not optional.any():
+            return numbers
+        rows = np.empty((len(numbers), len(self.names)), np.float32)
+        places = np.arange(len(optional)) + np.cumsum(optional) - optional
+        rows[:, places] = numbers
+        rows[:, places[optional] + 1] = np.isnan(numbers[:, optional])
+        return rows
 
     def _together(self, lists: Sequence[Any]) -> NDArray[np.float32] | None:
         """Column by column; None where any value needs a closer look."""
@@ -147,6 +159,8 @@ class TableFeaturizer:
                 if not sound.all():
                     return None
                 rows[:, place] = block
+                if column.optional:
+                    rows[:, place + 1] = np.isnan(block)
             place += len(column.features)
         return rows
 
@@ -178,6 +192,8 @@ class TableFeaturizer:
                     return f"{self._shape.place(position)} is {fault}"
                 number: Any = np.nan if value is None else value
                 row[place] = number
+                if column.optional:
+                    row[place + 1] = np.isnan(row[place])
             place += len(column.features)
         return row
 

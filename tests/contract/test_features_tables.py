@@ -17,8 +17,8 @@ TOWN = {"name": "town", "kind": "category", "optional": True, "other": True, "va
 MIXED = {"columns": [AGE, JOB, HEIGHT, TOWN]}
 NUMBERS = {"columns": [AGE, HEIGHT]}
 GOOD = [40, "clerk", 1.75, "Bonn"]
-#: age; job=clerk, job=7; height; town=Bonn, town (missing), town (other)
-GOOD_ROW = [40, 1, 0, 1.75, 1, 0, 0]
+#: age, age (missing); job=clerk, job=7; height; town=Bonn, town (missing), town (other)
+GOOD_ROW = [40, 0, 1, 0, 1.75, 1, 0, 0]
 
 value = (
     st.none()
@@ -60,7 +60,8 @@ def test_features_are_numbers_and_one_per_category(mixed):
     assert mixed.fields == ("age", "job", "height", "town")
     assert mixed.texts == {"job", "town"}
     assert mixed.names == (
-        "age", "job=clerk", "job=7", "height", "town=Bonn", "town (missing)", "town (other)",
+        "age", "age (missing)", "job=clerk", "job=7", "height",
+        "town=Bonn", "town (missing)", "town (other)",
     )  # fmt: skip
     by_name = dict(reversed(list(zip(mixed.fields, GOOD, strict=True))))
     rows = mixed.featurize([GOOD, by_name]).rows
@@ -72,11 +73,11 @@ def test_features_are_numbers_and_one_per_category(mixed):
 @pytest.mark.parametrize(
     ("record", "row"),
     [
-        ([None, "7", 2, None], [math.nan, 0, 1, 2, 0, 1, 0]),
-        ([math.nan, 7, 2, "NA"], [math.nan, 0, 1, 2, 0, 1, 0]),
-        ([1, 7.0, 2, "Ulm"], [1, 0, 1, 2, 0, 0, 1]),
-        ([1, " clerk ", 2, True], [1, 1, 0, 2, 0, 0, 1]),
-        ([np.float32(1), "clerk", np.int64(2), "Bonn"], [1, 1, 0, 2, 1, 0, 0]),
+        ([None, "7", 2, None], [math.nan, 1, 0, 1, 2, 0, 1, 0]),
+        ([math.nan, 7, 2, "NA"], [math.nan, 1, 0, 1, 2, 0, 1, 0]),
+        ([1, 7.0, 2, "Ulm"], [1, 0, 0, 1, 2, 0, 0, 1]),
+        ([1, " clerk ", 2, True], [1, 0, 1, 0, 2, 0, 0, 1]),
+        ([np.float32(1), "clerk", np.int64(2), "Bonn"], [1, 0, 1, 0, 2, 1, 0, 0]),
     ],
 )
 def test_missing_other_and_numeric_categories(mixed, record, row):
@@ -130,14 +131,14 @@ def test_a_bad_record_is_refused_in_plain_words(mixed, record, words):
 )
 def test_a_table_of_numbers_refuses_in_the_same_words(record, words):
     """The path without a loop says the same, and knows null from NaN."""
-    assert message(create("tables-1", NUMBERS), record, [40, 1.5], [40, 1.5]) == words
+    assert message(create("tables-1", NUMBERS), record, [40, 1.5], [40, 0, 1.5]) == words
 
 
 def test_an_array_may_hold_missing_values():
     """NaN is a missing value where the column may miss one, and refused where it may not."""
     block = np.array([[math.nan, 1.0], [1.0, math.nan], [math.inf, 1.0], [2.0, 3.0]])
     answer = create("tables-1", NUMBERS).featurize(block)
-    np.testing.assert_array_equal(answer.rows, np.array([[math.nan, 1], [2, 3]], np.float32))
+    np.testing.assert_array_equal(answer.rows, np.array([[math.nan, 1, 1], [2, 0, 3]], np.float32))
     assert [isinstance(outcome, Accepted) for outcome in answer.outcomes] == [True, False, False, True]
 
 
@@ -156,7 +157,7 @@ def test_one_column_is_enough():
 
 def test_nothing_gives_no_rows(mixed):
     """An empty request is an empty block of the right width."""
-    assert mixed.featurize([]).rows.shape == (0, 7)
+    assert mixed.featurize([]).rows.shape == (0, 8)
 
 
 @given(st.lists(sound, max_size=6))
@@ -164,11 +165,12 @@ def test_categories_are_one_hot_and_numbers_themselves(records):
     """Every sound record has one 1 per category column and its numbers as float32."""
     answer = create("tables-1", MIXED).featurize(records)
     assert all(isinstance(outcome, Accepted) for outcome in answer.outcomes)
-    np.testing.assert_array_equal(answer.rows[:, 1:3].sum(axis=1), np.ones(len(records)))
-    np.testing.assert_array_equal(answer.rows[:, 4:].sum(axis=1), np.ones(len(records)))
+    np.testing.assert_array_equal(answer.rows[:, 2:4].sum(axis=1), np.ones(len(records)))
+    np.testing.assert_array_equal(answer.rows[:, 5:].sum(axis=1), np.ones(len(records)))
     numbers = [[math.nan if age is None else age, height] for age, _, height, _ in records]
+    np.testing.assert_array_equal(answer.rows[:, 1], np.isnan(answer.rows[:, 0]))
     expected = np.array(numbers, np.float32).reshape(-1, 2)
-    np.testing.assert_array_equal(answer.rows[:, [0, 3]], expected)
+    np.testing.assert_array_equal(answer.rows[:, [0, 4]], expected)
 
 
 @given(st.sampled_from([MIXED, NUMBERS]), st.lists(anything | sound, max_size=6))

@@ -77,7 +77,7 @@ def test_every_row_is_one_that_the_featurizer_takes(dataset: Dataset) -> None:
     """What training learned from, serving accepts."""
     made = featurizer_for(dataset).featurize(dataset.records)
     assert all(isinstance(outcome, Accepted) for outcome in made.outcomes)
-    assert made.rows.shape == (400, 7)
+    assert made.rows.shape == (400, 8)
 
 
 def test_golden_records_are_constructed_and_span_the_columns(dataset: Dataset) -> None:
