@@ -3,6 +3,7 @@
 The figures behind it are those of ``python -m training benchmark tables``.
 """
 
+from models.features.numbers import BETWEEN
 from training.data import Dataset
 from training.recipes import ModelRecipe
 from training.squash import Block
@@ -35,7 +36,7 @@ def table_recipe(dataset: Dataset) -> ModelRecipe:
             batch_size=batch,
             epochs=epochs,
         ),
-        blocks=(Block(prefix="", power="fit", limit=4.0),),
+        blocks=(Block(prefix=BETWEEN, power=1.0, limit=4.0), Block(prefix="", power="fit", limit=4.0)),
         rounds=2,
         served=2,
         threshold_rule="f1",

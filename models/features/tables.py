@@ -2,19 +2,19 @@
 
 The parameters are the table's schema, which training reads off its data:
 
-    {"columns": [{"name": "age", "kind": "number", "optional": true},
+    {"columns": [{"name": "age", "kind": "number", "optional": true, "knots": [18, 40, 65]},
                  {"name": "job", "kind": "category", "optional": false, "other": true,
                   "values": ["clerk", "driver"]}]}
 
-A number is a feature as it is, NaN where it is missing: the graph imputes. A category is one feature
-per known value, 1 at its own. Where the column is ``optional`` one more feature is 1 where the value
-is missing, and where a column of categories has ``other`` so is one for any value that is not known
-(training lumps the rare ones together there). Elsewhere a missing or unknown value is refused, for
-the network has seen no such thing.
+The features of all numbers come first (``numbers`` says which), then those of all categories: one per
+known value, 1 at its own. Where a column is ``optional`` one more is 1 where the value is missing, and
+where a column of categories has ``other`` so is one for any value that is not known (training lumps
+the rare ones together there). Elsewhere a missing or unknown value is refused, for the network has
+seen no such thing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from models.errors import FeaturizerError
 from models.features.base import Features, Outcome, Rejected
 from models.features.cells import category
+from models.features.numbers import Number, NumberFeatures
 from models.features.rows import (
     ACCEPTED,
     NumberRows,
@@ -36,24 +37,12 @@ from models.features.rows import (
 )
 
 #: Guards against a schema that would fill memory.
-_MOST_COLUMNS, _MOST_FEATURES = 4096, 65_536
+_MOST_COLUMNS, _MOST_FEATURES, _MOST_KNOTS = 4096, 65_536, 256
 _LONGEST = 200
+_KNOT_LIMIT = 3.4e38
 _REFUSED = -1
 #: Whole numbers below this are told apart by a float, and have few digits.
 _WHOLE = 2**53
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A column of numbers."""
-
-    name: str
-    optional: bool
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """The value itself, and whether it is missing."""
-        return (self.name, f"{self.name} (missing)") if self.optional else (self.name,)
 
 
 class Category:
@@ -109,45 +98,34 @@ class TableFeaturizer:
         self.parameters: dict[str, object] = {"columns": parameters["columns"]}
         self.fields = tuple(column.name for column in self._columns)
         self.texts = frozenset(c.name for c in self._columns if isinstance(c, Category))
-        self.names = tuple(name for column in self._columns for name in column.features)
-        optional = [column.optional for column in self._columns]
+        numbers = [column for column in self._columns if isinstance(column, Number)]
+        self._features = NumberFeatures(numbers)
+        others = [name for c in self._columns if isinstance(c, Category) for name in c.features]
+        self.names = (*self._features.names, *others)
         mixed = bool(self.texts)
         self._shape = RecordShape(self.fields, "a record", "column", "values" if mixed else "numbers")
-        self._numbers = None if mixed else NumberRows(self._shape, optional)
+        self._numbers = None if mixed else NumberRows(self._shape, [c.optional for c in numbers])
 
     def featurize(self, records: Records) -> Features:
         """Rows of shape ``(accepted, F)``; records of numbers alone are read without a loop."""
         if self._numbers is not None:
             read = self._numbers.read(records)
-            return Features(self._with_gaps(read.rows), read.outcomes)
+            return Features(self._features.rows(read.rows), read.outcomes)
         lists = None if isinstance(records, np.ndarray) else self._shape.together(records)
         rows = None if lists is None else self._together(lists)
         if rows is not None:
             return Features(rows, [ACCEPTED] * len(rows))
         return self._singly(records)
 
-    def _with_gaps(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Rows of numbers, ``(n, columns)``, with what says which are missing."""
-        optional = np.array([column.optional for column in self._columns])
-        if not optional.any():
-            return numbers
-        rows = np.empty((len(numbers), len(self.names)), np.float32)
-        places = np.arange(len(optional)) + np.cumsum(optional) - optional
-        rows[:, places] = numbers
-        rows[:, places[optional] + 1] = np.isnan(numbers[:, optional])
-        return rows
-
     def _together(self, lists: Sequence[Any]) -> NDArray[np.float32] | None:
         """Column by column; None where any value needs a closer look."""
-        rows = np.zeros((len(lists), len(self.names)), np.float32)
-        place, numbers = 0, np.arange(len(lists))
+        numbers, places = [], []
         for column, values in zip(self._columns, zip(*lists, strict=True), strict=False):
             if isinstance(column, Category):
                 try:
-                    places = [column.places[value] for value in values]
+                    places.append([column.places[value] for value in values])
                 except (KeyError, TypeError):  # not known, or nothing that could be
                     return None
-                rows[numbers, place + np.array(places, np.intp)] = 1
             else:
                 if not set(map(type, values)) <= {float, int, type(None)}:
                     return None
@@ -158,44 +136,58 @@ class TableFeaturizer:
                 sound = ~np.isinf(block) if column.optional else np.isfinite(block)
                 if not sound.all():
                     return None
-                rows[:, place] = block
-                if column.optional:
-                    rows[:, place + 1] = np.isnan(block)
-            place += len(column.features)
-        return rows
+                numbers.append(block)
+        return self._assembled(len(lists), numbers, places)
 
     def _singly(self, records: Records) -> Features:
         """The careful path: one record after the other, each with its own verdict."""
-        rows: list[NDArray[np.float32]] = []
+        accepted: list[tuple[list[float], list[int]]] = []
         outcomes: list[Outcome] = []
         for record in records:
             values = self._shape.values(record)
-            row = values if isinstance(values, str) else self._row(values)
-            if isinstance(row, str):
-                outcomes.append(Rejected(row))
+            read = values if isinstance(values, str) else self._read(values)
+            if isinstance(read, str):
+                outcomes.append(Rejected(read))
             else:
-                rows.append(row)
+                accepted.append(read)
                 outcomes.append(ACCEPTED)
-        return Features(np.array(rows, np.float32).reshape(-1, len(self.names)), outcomes)
+        numbers = [to_float32(np.array(c)) for c in zip(*(n for n, _ in accepted), strict=True)]
+        places = [list(column) for column in zip(*(p for _, p in accepted), strict=True)]
+        return Features(self._assembled(len(accepted), numbers, places), outcomes)
 
-    def _row(self, values: Sequence[object]) -> NDArray[np.float32] | str:
-        row, place = np.zeros(len(self.names), np.float32), 0
+    def _read(self, values: Sequence[object]) -> tuple[list[float], list[int]] | str:
+        """A record's numbers and its categories' places, or what is wrong with the first value."""
+        numbers: list[float] = []
+        places: list[int] = []
         for position, (column, value) in enumerate(zip(self._columns, values, strict=True)):
             if isinstance(column, Category):
                 found = column.place(value)
                 if isinstance(found, str):
                     return f"{self._shape.place(position)} is {found}"
-                row[place + found] = 1
+                places.append(found)
             else:
                 fault = number_fault(value, optional=column.optional)
                 if fault:
                     return f"{self._shape.place(position)} is {fault}"
                 number: Any = np.nan if value is None else value
-                row[place] = number
-                if column.optional:
-                    row[place + 1] = np.isnan(row[place])
-            place += len(column.features)
-        return row
+                numbers.append(float(number))
+        return numbers, places
+
+    def _assembled(
+        self, count: int, numbers: list[NDArray[np.float32]], places: list[list[int]]
+    ) -> NDArray[np.float32]:
+        """Feature rows of columns of numbers, and of each category column's places."""
+        rows = np.zeros((count, len(self.names)), np.float32)
+        if not count:
+            return rows
+        start = len(self._features.names)
+        if numbers:
+            rows[:, :start] = self._features.rows(np.stack(numbers, axis=1))
+        categories = [column for column in self._columns if isinstance(column, Category)]
+        for column, chosen in zip(categories, places, strict=True):
+            rows[np.arange(count), start + np.array(chosen, np.intp)] = 1
+            start += len(column.features)
+        return rows
 
 
 def _read_columns(parameters: Mapping[str, object]) -> tuple[Number | Category, ...]:
@@ -222,19 +214,27 @@ def _read_column(number: int, entry: object) -> Number | Category:
     name, optional, what = entry.get("name"), entry.get("optional"), entry.get("kind")
     if not _is_word(name) or not isinstance(optional, bool):
         raise FeaturizerError(f"{where}: name must be a text of 1 to {_LONGEST} and optional a boolean")
-    if what == "number" and set(entry) == {"name", "kind", "optional"}:
-        return Number(str(name), optional)
+    if what == "number" and set(entry) <= {"name", "kind", "optional", "knots"}:
+        return Number(str(name), optional, _read_knots(where, entry.get("knots", [])))
     values, other = entry.get("values"), entry.get("other")
     if what != "category" or set(entry) != {"name", "kind", "optional", "other", "values"}:
         raise FeaturizerError(
-            f"{where}: it must have name, optional and kind 'number', or these, values and other and"
-            " kind 'category'"
+            f"{where}: it must have name, optional, kind 'number' and perhaps knots, or name, optional,"
+            " kind 'category', values and other"
         )
     if not isinstance(values, list) or not values or not isinstance(other, bool):
         raise FeaturizerError(f"{where}: values must be a list of texts and other a boolean")
     if not all(map(_is_word, values)) or len(set(values)) < len(values):
         raise FeaturizerError(f"{where}: its values must be different texts of 1 to {_LONGEST}")
     return Category(str(name), values, optional=optional, other=other)
+
+
+def _read_knots(where: str, knots: object) -> tuple[float, ...]:
+    if isinstance(knots, list) and len(knots) != 1 and len(knots) <= _MOST_KNOTS:
+        read = tuple(float(k) for k in knots if isinstance(k, (int, float)) and abs(k) < _KNOT_LIMIT)
+        if len(read) == len(knots) and all(low < high for low, high in pairwise(read)):
+            return read
+    raise FeaturizerError(f"{where}: knots must be 2 to {_MOST_KNOTS} numbers that rise")
 
 
 def _is_word(value: object) -> bool:

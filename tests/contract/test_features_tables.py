@@ -17,8 +17,8 @@ TOWN = {"name": "town", "kind": "category", "optional": True, "other": True, "va
 MIXED = {"columns": [AGE, JOB, HEIGHT, TOWN]}
 NUMBERS = {"columns": [AGE, HEIGHT]}
 GOOD = [40, "clerk", 1.75, "Bonn"]
-#: age, age (missing); job=clerk, job=7; height; town=Bonn, town (missing), town (other)
-GOOD_ROW = [40, 0, 1, 0, 1.75, 1, 0, 0]
+#: age, age (missing), height; job=clerk, job=7; town=Bonn, town (missing), town (other)
+GOOD_ROW = [40, 0, 1.75, 1, 0, 1, 0, 0]
 
 value = (
     st.none()
@@ -60,7 +60,7 @@ def test_features_are_numbers_and_one_per_category(mixed):
     assert mixed.fields == ("age", "job", "height", "town")
     assert mixed.texts == {"job", "town"}
     assert mixed.names == (
-        "age", "age (missing)", "job=clerk", "job=7", "height",
+        "age", "age (missing)", "height", "job=clerk", "job=7",
         "town=Bonn", "town (missing)", "town (other)",
     )  # fmt: skip
     by_name = dict(reversed(list(zip(mixed.fields, GOOD, strict=True))))
@@ -73,11 +73,11 @@ def test_features_are_numbers_and_one_per_category(mixed):
 @pytest.mark.parametrize(
     ("record", "row"),
     [
-        ([None, "7", 2, None], [math.nan, 1, 0, 1, 2, 0, 1, 0]),
-        ([math.nan, 7, 2, "NA"], [math.nan, 1, 0, 1, 2, 0, 1, 0]),
-        ([1, 7.0, 2, "Ulm"], [1, 0, 0, 1, 2, 0, 0, 1]),
-        ([1, " clerk ", 2, True], [1, 0, 1, 0, 2, 0, 0, 1]),
-        ([np.float32(1), "clerk", np.int64(2), "Bonn"], [1, 0, 1, 0, 2, 1, 0, 0]),
+        ([None, "7", 2, None], [math.nan, 1, 2, 0, 1, 0, 1, 0]),
+        ([math.nan, 7, 2, "NA"], [math.nan, 1, 2, 0, 1, 0, 1, 0]),
+        ([1, 7.0, 2, "Ulm"], [1, 0, 2, 0, 1, 0, 0, 1]),
+        ([1, " clerk ", 2, True], [1, 0, 2, 1, 0, 0, 0, 1]),
+        ([np.float32(1), "clerk", np.int64(2), "Bonn"], [1, 0, 2, 1, 0, 1, 0, 0]),
     ],
 )
 def test_missing_other_and_numeric_categories(mixed, record, row):
@@ -142,6 +142,21 @@ def test_an_array_may_hold_missing_values():
     assert [isinstance(outcome, Accepted) for outcome in answer.outcomes] == [True, False, False, True]
 
 
+def test_knots_bend_a_number_where_they_are():
+    """Between two knots a feature rises from 0 to 1; a missing value is missing in all of them."""
+    knotted = {"columns": [{**AGE, "knots": [0, 10, 30]}, HEIGHT]}
+    featurizer = create("tables-1", knotted)
+    assert featurizer.names == ("age", "age (missing)", "≥ 0 of age", "≥ 10 of age", "height")
+    records = [[-5, 1], [4, 1], [10, 1], [25, 1], [99, 1], [None, 1]]
+    np.testing.assert_allclose(
+        featurizer.featurize(records).rows[:, 2:4],
+        [[0, 0], [0.4, 0], [1, 0], [1, 0.75], [1, 1], [math.nan] * 2],
+    )
+    mixed_up = create("tables-1", {"columns": [JOB, *knotted["columns"]]})
+    rows = mixed_up.featurize([["7", *record] for record in records]).rows
+    np.testing.assert_array_equal(rows[:, :5], featurizer.featurize(records).rows)
+
+
 def test_messages_stay_short():
     """Neither a megabyte of a category nor two thousand columns come back in an error."""
     wide = {"columns": [{"name": f"x{n}", "kind": "number", "optional": False} for n in range(2048)]}
@@ -165,12 +180,12 @@ def test_categories_are_one_hot_and_numbers_themselves(records):
     """Every sound record has one 1 per category column and its numbers as float32."""
     answer = create("tables-1", MIXED).featurize(records)
     assert all(isinstance(outcome, Accepted) for outcome in answer.outcomes)
-    np.testing.assert_array_equal(answer.rows[:, 2:4].sum(axis=1), np.ones(len(records)))
+    np.testing.assert_array_equal(answer.rows[:, 3:5].sum(axis=1), np.ones(len(records)))
     np.testing.assert_array_equal(answer.rows[:, 5:].sum(axis=1), np.ones(len(records)))
     numbers = [[math.nan if age is None else age, height] for age, _, height, _ in records]
     np.testing.assert_array_equal(answer.rows[:, 1], np.isnan(answer.rows[:, 0]))
     expected = np.array(numbers, np.float32).reshape(-1, 2)
-    np.testing.assert_array_equal(answer.rows[:, [0, 4]], expected)
+    np.testing.assert_array_equal(answer.rows[:, [0, 2]], expected)
 
 
 @given(st.sampled_from([MIXED, NUMBERS]), st.lists(anything | sound, max_size=6))
@@ -218,6 +233,10 @@ def test_the_parameters_build_the_same_featurizer_again(mixed):
         ({"columns": [{**AGE, "optional": 1}]}, "column 1: name must be"),
         ({"columns": [{**AGE, "kind": "date"}]}, "column 1: it must have"),
         ({"columns": [{**AGE, "values": []}]}, "column 1: it must have"),
+        ({"columns": [{**AGE, "knots": [1]}]}, "column 1: knots must be"),
+        ({"columns": [{**AGE, "knots": [1, 1]}]}, "column 1: knots must be"),
+        ({"columns": [{**AGE, "knots": [1, math.nan]}]}, "column 1: knots must be"),
+        ({"columns": [{**AGE, "knots": [1, "2"]}]}, "column 1: knots must be"),
         ({"columns": [{**JOB, "values": []}]}, "column 1: values must be"),
         ({"columns": [{**JOB, "other": None}]}, "column 1: values must be"),
         ({"columns": [AGE, {**JOB, "values": ["a", "a"]}]}, "column 2: its values must be different"),

@@ -53,6 +53,9 @@ def dataset(tmp_path: Path) -> Dataset:
 
 def test_columns_and_target_are_read_off_the_table(dataset: Dataset) -> None:
     """Numbers, categories, what may be missing, and the rare towns lumped together."""
+    entries = dataset.parameters["columns"]
+    for number in (entries[0], entries[2]):
+        assert len(number.pop("knots")) == 17
     assert dataset.parameters == {
         "columns": [
             {"name": "age", "kind": "number", "optional": True},
@@ -73,11 +76,23 @@ def test_columns_and_target_are_read_off_the_table(dataset: Dataset) -> None:
     assert dataset.table["rows"] == 400
 
 
+def test_knots_are_every_value_of_a_few_and_quantiles_of_many(tmp_path: Path) -> None:
+    """A column of codes bends at each; two values need none; many are cut into equal shares."""
+    table = [row | {"code": number % 5, "bit": number % 2} for number, row in enumerate(rows())]
+    dataset = load_table("t", write(tmp_path / "t.csv", table), TARGET)
+    entries = {entry["name"]: entry for entry in dataset.parameters["columns"]}
+    assert entries["code"]["knots"] == [0, 1, 2, 3, 4]
+    assert "knots" not in entries["bit"]
+    weights = np.array([row["weight"] for row in rows()])
+    quantiles = np.quantile(weights, np.linspace(0, 1, 17))
+    assert entries["weight"]["knots"] == pytest.approx(quantiles, rel=1e-3)
+
+
 def test_every_row_is_one_that_the_featurizer_takes(dataset: Dataset) -> None:
     """What training learned from, serving accepts."""
     made = featurizer_for(dataset).featurize(dataset.records)
     assert all(isinstance(outcome, Accepted) for outcome in made.outcomes)
-    assert made.rows.shape == (400, 8)
+    assert made.rows.shape == (400, 40)
 
 
 def test_golden_records_are_constructed_and_span_the_columns(dataset: Dataset) -> None:

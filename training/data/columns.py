@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.features.cells import number
 from models.features.tables import as_category
@@ -28,8 +29,11 @@ class Column:
     constructed: list[object]
 
 
-def read_column(table: Table, name: str, *, is_category: bool) -> Column:
-    """Read a column's cells; raises ``DataError`` naming the line of one that cannot be used."""
+def read_column(table: Table, name: str, *, is_category: bool, pieces: int) -> Column:
+    """Read a column's cells; raises ``DataError`` naming the line of one that cannot be used.
+
+    Numbers get knots for so many ``pieces``, or none for fewer than two.
+    """
     cells = table.columns[name]
     foreign = next((cell for cell in cells if isinstance(cell, Unreadable)), None)
     if foreign is not None:
@@ -51,10 +55,10 @@ def read_column(table: Table, name: str, *, is_category: bool) -> Column:
             f"{table.where(row, name)}: {_shown(parsed[row])} is no number, and nearly all others are;"
             f" correct it, empty it, or make it categories by --category {name}"
         )
-    return _numbers(table, name, parsed)
+    return _numbers(table, name, parsed, pieces)
 
 
-def _numbers(table: Table, name: str, parsed: list[object]) -> Column:
+def _numbers(table: Table, name: str, parsed: list[object], pieces: int) -> Column:
     values: list[object] = []
     for row, value in enumerate(parsed):
         if _is_missing(value):
@@ -67,10 +71,21 @@ def _numbers(table: Table, name: str, parsed: list[object]) -> Column:
     found = np.array([value for value in values if value is not None], dtype=np.float64)
     # Rounded, so that no value of a row comes along.
     constructed: list[object] = [float(f"{level:.3g}") for level in np.quantile(found, _LEVELS)]
-    optional = len(found) < len(values)
-    if optional:
+    entry: dict[str, object] = {"name": name, "kind": "number", "optional": len(found) < len(values)}
+    if entry["optional"]:
         constructed.append(None)
-    return Column({"name": name, "kind": "number", "optional": optional}, values, constructed)
+    if knots := _knots(found, pieces):
+        entry["knots"] = knots
+    return Column(entry, values, constructed)
+
+
+def _knots(found: NDArray[np.float64], pieces: int) -> list[float]:
+    """Every value where there are few, otherwise rounded quantiles; none where they say nothing."""
+    different = np.unique(found)
+    if len(different) > pieces + 1:
+        levels = np.quantile(found, np.linspace(0, 1, pieces + 1))
+        different = np.unique([float(f"{level:.4g}") for level in levels])
+    return different.tolist() if pieces > 1 and len(different) > 2 else []
 
 
 def _categories(table: Table, name: str) -> Column:

@@ -15,6 +15,8 @@ from training.data.reading import read_table
 from training.errors import DataError
 
 _GOLDEN_ROWS = 48
+#: Pieces that a column of numbers is cut into, and all of them together: a wide table's are fewer.
+_PIECES, _PIECES_OF_ALL = 16, 1024
 
 
 class Reading(BaseModel):
@@ -43,7 +45,8 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
     used = [c for c in table.columns if c != reading.target and c not in reading.ignore]
     if not used:
         raise DataError(f"{table.name} has no column to learn from beside {reading.target}")
-    columns = [read_column(table, c, is_category=c in reading.category) for c in used]
+    pieces = min(_PIECES, _PIECES_OF_ALL // len(used))
+    columns = [read_column(table, c, is_category=c in reading.category, pieces=pieces) for c in used]
     records = tuple(
         zip(*([column.values[row] for row in targets.rows] for column in columns), strict=True)
     )
