@@ -63,6 +63,16 @@ def model_card(
     low, high = overall["mean_auc_95_interval"]
     network: Any = manifest.provenance.configuration["network"]
     seeds: Any = manifest.metrics["mean_auc_by_seed"]
+    calibrated = "calibrated per target (Platt)"
+    accuracy = []
+    if manifest.exclusive:
+        calibrated = "calibrated by one temperature and a bias per class, through softmax"
+        accuracy = [
+            f"* Accuracy **{overall['accuracy']:.4f}** (standard error"
+            f" {overall['accuracy_standard_error']:.4f}; of the commonest class"
+            f" {overall['accuracy_base_rate']:.4f}); log-loss {overall['class_log_loss']:.4f} (base rate"
+            f" {overall['class_log_loss_base_rate']:.4f})."
+        ]
     lines = [
         f"# {manifest.name} version {manifest.version}",
         "",
@@ -82,6 +92,7 @@ def model_card(
         f" {'target' if len(by_target) == 1 else 'targets'} and {overall['rows']:,} rows;"
         f" 95 % interval {low:.4f}–{high:.4f} (bootstrap over rows);"
         f" sd over the five folds {overall['mean_auc_sd_over_folds']:.4f}.",
+        *accuracy,
         f"* By seed (one network per fold each): {', '.join(f'{value:.4f}' for value in seeds)}.",
         "",
         "| target | measured | positive | AUC ± sd over folds | average precision | log-loss (base rate)"
@@ -121,7 +132,7 @@ def model_card(
         f"{len(manifest.members)} self-normalizing networks (Klambauer et al. 2017) of"
         f" {manifest.layers} hidden layers, widths {', '.join(map(str, manifest.widths))}, on"
         f" {manifest.features:,} features of `{manifest.featurizer.identifier}`; their mean logit is"
-        " calibrated per target (Platt). SELU, LeCun-normal initialisation, alpha dropout"
+        f" {calibrated}. SELU, LeCun-normal initialisation, alpha dropout"
         f" {network['dropout']}, input dropout {network['input_dropout']},"
         f" {network['optimizer']} at {network['learning_rate']}, weight decay"
         f" {network['weight_decay']}, {network['epochs']} epochs of batches of"

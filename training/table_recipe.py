@@ -1,6 +1,9 @@
-"""The recipe of a table that nobody prepared: by the number of its rows, chosen on public sets.
+"""The recipe of a table that nobody prepared: by the number of its rows, chosen on four public sets.
 
-The figures behind it are those of ``python -m training benchmark tables``.
+Out-of-fold, one network per fold, one seed, with knots (AUC of bank with categories and missing values
+worked in, of statlog-german-credit, of chess-krvkp): 3 layers of 64, 12 epochs .884/.782/.993; 4
+layers, 25 epochs .888/.790/.998; the same at half the rate with input dropout .884/.784/.993; 4 layers
+of 128 at half the rate .887/.791/.997. Without knots no recipe passed .860 on the first.
 """
 
 from models.features.numbers import BETWEEN
@@ -9,8 +12,9 @@ from training.recipes import ModelRecipe
 from training.squash import Block
 from training.train import Recipe
 
-#: About so many steps of the optimizer are enough for any of the sets tried.
-_STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 6000, 12, 60
+#: About so many steps of the optimizer are enough for each of the sets tried; few rows would be
+#: learned by heart in as many.
+_STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 1500, 12, 30
 
 
 def table_recipe(dataset: Dataset) -> ModelRecipe:
@@ -19,18 +23,14 @@ def table_recipe(dataset: Dataset) -> ModelRecipe:
     batch = 64 if rows < 20_000 else 256
     epochs = min(max(_STEPS * batch // rows, _FEWEST_EPOCHS), _MOST_EPOCHS)
     kind = f"{len(dataset.targets)} classes" if dataset.exclusive else "two classes"
-    target = dataset.table["target"]
+    named = ", ".join(dataset.targets[:8]) + (" and others" if len(dataset.targets) > 8 else "")
     return ModelRecipe(
         task=f"classification of table rows, {kind}",
-        description=f"Probability of {', '.join(dataset.targets[:8])}"
-        f"{' and others' if len(dataset.targets) > 8 else ''}, learned from the column {target} of a"
-        f" table with {len(dataset.parameters['columns'])} other columns."  # type: ignore[arg-type]
-        if dataset.exclusive
-        else f"Probability of {dataset.targets[0]}, learned from the column {target} of a table.",
+        description=f"Probability of {named}, learned from the column {dataset.table['target']} of a table.",
         network=Recipe(
-            units=128,
+            units=64,
             layers=4,
-            dropout=0.05,
+            dropout=0.1,
             learning_rate=1e-3,
             weight_decay=1e-2,
             batch_size=batch,
