@@ -35,6 +35,22 @@ Target = Annotated[
     str | None,
     typer.Option(help="The column to predict, of a task of your own; may be left out next time."),
 ]
+Instead = Annotated[
+    bool | None,
+    typer.Option(
+        "--instead/--add",
+        help="Of htru2 and tox21: use DATA instead of the official set, or add it (the default).",
+        show_default=False,
+    ),
+]
+Positive = Annotated[str | None, typer.Option(help="Which of two classes is the positive one.")]
+Ignore = Annotated[
+    list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
+]
+Category = Annotated[
+    list[str] | None,
+    typer.Option(help="A column whose numbers are categories; may be given several times."),
+]
 Models = Annotated[
     Path, typer.Option(envvar="SNN_MODELS", help="The model repository's folder.", show_default=False)
 ]
@@ -55,24 +71,16 @@ def train(
         str, typer.Option(help="auto: unless worse than the champion; always; or never.")
     ] = "auto",
     data: Data = None,
-    instead: Annotated[
-        bool | None,
-        typer.Option(
-            "--instead/--add",
-            help="Of htru2 and tox21: use DATA instead of the official set, or add it (the default).",
-            show_default=False,
-        ),
-    ] = None,
+    instead: Instead = None,
     target: Target = None,
-    positive: Annotated[
-        str | None, typer.Option(help="Which of two classes is the positive one.")
+    positive: Positive = None,
+    ignore: Ignore = None,
+    category: Category = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help='Hyperparameters from a JSON file, as in {"units": 128}.')
     ] = None,
-    ignore: Annotated[
-        list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
-    ] = None,
-    category: Annotated[
-        list[str] | None,
-        typer.Option(help="A column whose numbers are categories; may be given several times."),
+    search: Annotated[
+        Path | None, typer.Option(help="The study of a search, whose winner is trained.")
     ] = None,
     state: State = _DEFAULT_STATE,
 ) -> None:
@@ -82,12 +90,37 @@ def train(
     """
     from training.commands import train_and_publish
 
-    own = None
-    if data is not None:
-        own = OwnData(data, target, positive, tuple(ignore or ()), tuple(category or ()), instead)
-    elif instead is not None or target or positive or ignore or category:
-        raise TrainingError("--data FILE is missing: the other options say how it is to be read")
-    train_and_publish(console, model, Repository(models), state, seed, promote, own)
+    own = _own(data, instead, target, positive, ignore, category)
+    train_and_publish(console, model, Repository(models), state, seed, promote, own, recipe, search)
+
+
+@app.command()
+def search(
+    model: Model,
+    models: Models = _DEFAULT_MODELS,
+    study: Annotated[
+        Path | None,
+        typer.Option(
+            help="The study's file; MODEL.study below SNN_STATE if left out.", show_default=False
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Trials in all, with those done before.")] = 40,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds for this call.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of draws and networks.")] = 0,
+    data: Data = None,
+    instead: Instead = None,
+    target: Target = None,
+    positive: Positive = None,
+    ignore: Ignore = None,
+    category: Category = None,
+    state: State = _DEFAULT_STATE,
+) -> None:
+    """Search hyperparameters of MODEL on its folds; the same command goes on with what was begun."""
+    from training.commands import search_recipe
+
+    own = _own(data, instead, target, positive, ignore, category)
+    path = study or state / f"{model}.study"
+    search_recipe(console, model, Repository(models), path, trials, timeout, seed, own)
 
 
 @app.command()
@@ -174,6 +207,21 @@ def rollback(
 
     serving = Releases(Repository(models), state).roll_back(model, command_line_user(), why)
     console.print(f"{model}: rolled back to version {serving.champion}", highlight=False)
+
+
+def _own(
+    data: Path | None,
+    instead: bool | None,
+    target: str | None,
+    positive: str | None,
+    ignore: list[str] | None,
+    category: list[str] | None,
+) -> OwnData | None:
+    if data is not None:
+        return OwnData(data, target, positive, tuple(ignore or ()), tuple(category or ()), instead)
+    if instead is not None or target or positive or ignore or category:
+        raise TrainingError("--data FILE is missing: the other options say how it is to be read")
+    return None
 
 
 def main() -> None:

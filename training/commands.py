@@ -16,6 +16,7 @@ from models.store import Repository
 from training import train as trainer
 from training.benchmarks import BENCHMARKS
 from training.benchmarks.results import REPORTS
+from training.chosen import recipe_of_file
 from training.data import final_evaluation, load_tox21_twin
 from training.errors import TrainingError
 from training.evaluate import evaluate_on, evaluate_out_of_fold, evaluate_twin
@@ -35,11 +36,21 @@ def train_and_publish(
     seed: int,
     promote: str,
     own: OwnData | None,
+    recipe_file: Path | None = None,
+    study: Path | None = None,
 ) -> None:
     """Train, publish, and promote by the gate's verdict; the reason is printed."""
+    if recipe_file is not None and study is not None:
+        raise TrainingError("--recipe and --search both say how to train; give one of them")
     if promote not in PROMOTE:
         raise TrainingError(f"--promote takes {', '.join(PROMOTE)}, not {promote!r}")
     dataset, recipe = load_task(model, own, repository)
+    if recipe_file is not None:
+        recipe = recipe_of_file(recipe, recipe_file)
+    if study is not None:
+        from training.search import winner  # Optuna is wanted by a search alone
+
+        recipe = winner(recipe, dataset, study)
     champion = _champion(repository, model)
     with _bars(console) as bars:
         trained = train_model(
@@ -64,6 +75,49 @@ def train_and_publish(
     console.print(f"published {model} version {version} in {repository.root}", highlight=False)
     _print_metrics(console, trained.metrics, f"{model} version {version}, out-of-fold")
     _release(console, Releases(repository, state), model, reports[-1])
+
+
+def search_recipe(
+    console: Console,
+    model: str,
+    repository: Repository,
+    study: Path,
+    trials: int,
+    timeout: float | None,
+    seed: int,
+    own: OwnData | None,
+) -> None:
+    """Search, or go on searching, and say how to train the winner."""
+    from training import search  # Optuna is wanted by a search alone
+
+    dataset, recipe = load_task(model, own, repository)
+    columns = (
+        TextColumn("trials"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[best]}"),
+    )
+    with Progress(*columns, console=console) as bars:
+        task = bars.add_task("trials", total=trials, best="")
+
+        def watch(progress: search.Progress) -> None:
+            best = (
+                "" if progress.best is None else f"best {progress.best:.4f} by trial {progress.number}"
+            )
+            bars.update(task, completed=progress.trials, best=f"{best}, {progress.pruned} given up")
+
+        found = search.search(
+            dataset, recipe, study, trials=trials, timeout=timeout, seed=seed, watch=watch
+        )
+    if found.best is None:
+        raise TrainingError("no trial was completed in time; the same command goes on")
+    chosen = search.winner(recipe, dataset, study).network
+    console.print(f"best of {found.trials} trials: {found.best:.4f}, {chosen}", highlight=False)
+    console.print(
+        f"train it by: python -m training train {model} --search {study}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _release(console: Console, releases: Releases, model: str, report: Report) -> None:

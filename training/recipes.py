@@ -29,12 +29,16 @@ class ModelRecipe:
     threshold_rule: ThresholdRule
     selection: str
     limits: str
+    #: The search whose winner this is: study, trials, score.
+    search: dict[str, JsonValue] | None = None
 
     def configuration(self) -> dict[str, JsonValue]:
         """The recipe as JSON, for the manifest."""
         document: dict[str, JsonValue] = asdict(self)
         for prose in ("task", "description", "selection", "limits"):
             del document[prose]
+        if self.search is None:
+            del document["search"]
         document["blocks"] = [asdict(block) for block in self.blocks]
         return document
 

@@ -26,7 +26,7 @@ def table_recipe(dataset: Dataset) -> ModelRecipe:
     named = ", ".join(dataset.targets[:8]) + (" and others" if len(dataset.targets) > 8 else "")
     return ModelRecipe(
         task=f"classification of table rows, {kind}",
-        description=f"Probability of {named}, learned from the column {dataset.table['target']} of a table.",
+        description=f"Probability of {named}, learned from a table's column {dataset.table['target']}.",
         network=Recipe(
             units=64,
             layers=4,

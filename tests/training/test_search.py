@@ -1,0 +1,107 @@
+"""Searches: resumable, never worse than the recipe they begin with, and what is trained by them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.chosen import recipe_of_file
+from training.data import Dataset
+from training.data.folds import folds_of_rows
+from training.errors import TrainingError
+from training.recipes import HTRU2
+from training.search import Progress, search, winner
+from training.train import Recipe
+
+POOR = replace(HTRU2, network=Recipe(units=8, layers=2, epochs=1, learning_rate=1e-4))
+
+
+def made_up(n: int = 300, seed: int = 0) -> Dataset:
+    """Candidates whose class shows in two of their eight numbers."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(0, 1, (n, 8)).round(6)
+    labels = (values[:, 0] > values[:, 4]).astype(np.float32)
+    return Dataset(
+        name="htru2",
+        featurizer="pulsar-1",
+        records=tuple(map(tuple, values.tolist())),
+        labels=labels[:, None],
+        targets=("pulsar",),
+        folds=folds_of_rows(values),
+        in_leaderboard=None,
+        sources={"made-up.csv": str(seed) * 64},
+        summary={},
+    )
+
+
+@pytest.mark.timeout(600)
+def test_a_search_goes_on_where_it_was_and_its_winner_is_trained(tmp_path: Path) -> None:
+    """Two calls make one study; the recipe itself is its first trial; other data are refused."""
+    path, told = tmp_path / "studies" / "htru2.study", []
+    dataset = made_up()
+
+    def call(trials: int) -> Progress:
+        return search(dataset, POOR, path, trials=trials, timeout=None, seed=0, watch=told.append)
+
+    first = call(2)
+    assert (first.trials, first.pruned) == (2, 0)
+    second = call(4)
+    assert second.trials == 4
+    assert call(4) == second  # nothing is left to do
+    assert [progress.trials for progress in told] == [0, 1, 2, 2, 3, 4, 4]
+    assert second.best >= first.best > 0.4
+
+    chosen = winner(POOR, dataset, path)
+    assert chosen.configuration()["search"] == {
+        "study": "htru2.study",
+        "trial": second.number,
+        "score": second.best,
+        "trials": 4,
+        "pruned": second.pruned,
+    }
+    assert "Chosen on the five folds by a search of 4 trials" in chosen.selection
+    assert "search" not in POOR.configuration()
+    with pytest.raises(TrainingError, match="a study of htru2 on other data"):
+        winner(POOR, made_up(seed=1), path)
+
+
+def test_what_is_no_study_is_told(tmp_path: Path) -> None:
+    """A missing file, and one that holds something else."""
+    with pytest.raises(TrainingError, match="is no study"):
+        winner(POOR, made_up(), tmp_path / "none")
+    (tmp_path / "other").write_text("something else\n")
+    with pytest.raises(TrainingError, match="is not a study"):
+        winner(POOR, made_up(), tmp_path / "other")
+
+
+def test_a_recipe_of_a_file(tmp_path: Path) -> None:
+    """Hyperparameters alone, or those of a manifest's configuration."""
+    path = tmp_path / "recipe.json"
+    path.write_text('{"units": 12, "learning_rate": 0.01}')
+    assert recipe_of_file(POOR, path).network == replace(POOR.network, units=12, learning_rate=0.01)
+    path.write_text(json.dumps(HTRU2.configuration()))
+    assert recipe_of_file(POOR, path).network == HTRU2.network
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("units: 12", "cannot be read as JSON"),
+        ("[]", "is no object of hyperparameters"),
+        ("{}", "is no object of hyperparameters"),
+        ('{"width": 12}', "no hyperparameter is named 'width'; there are shape, units"),
+        ('{"exclusive": true}', "no hyperparameter is named 'exclusive'"),
+        ('{"units": "many"}', "hyperparameter units: "),
+        ('{"shape": "round"}', "hyperparameter shape: "),
+        ('{"units": 0}', "hyperparameter units must be above 0"),
+    ],
+)
+def test_a_wrong_recipe_is_one_sentence(tmp_path: Path, text: str, message: str) -> None:
+    """The hyperparameter that is wrong is named."""
+    (tmp_path / "recipe.json").write_text(text)
+    with pytest.raises(TrainingError) as error:
+        recipe_of_file(POOR, tmp_path / "recipe.json")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
