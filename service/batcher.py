@@ -149,7 +149,7 @@ class Batcher:
 
     def withdraw(self, entry: Entry) -> None:
         """Forget a submission that nobody waits for any more."""
-        entry.over = True
+        entry.withdraw()
         self._forget(entry)
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -53,6 +53,10 @@ class Answer:
 Done = Callable[[Answer | ServiceError], None]
 
 
+def _nobody(_: Answer | ServiceError) -> None:
+    """Stand for those who no longer wait."""
+
+
 class Entry:
     """One submission: its rows, how far they are, and who waits for them."""
 
@@ -74,5 +78,15 @@ class Entry:
     def end(self, result: Answer | ServiceError) -> None:
         """Answer, unless that was done or nobody waits."""
         if not self.over:
-            self.over = True
-            self.done(result)
+            done = self.done
+            self.withdraw()
+            done(result)
+
+    def withdraw(self) -> None:
+        """Answer nobody, and let go of who would have been.
+
+        Whoever waits mostly holds the submission, and the two would keep a batch's outputs until the
+        collector came by.
+        """
+        self.over = True
+        self.done = _nobody

@@ -129,6 +129,7 @@ class Express:
     def answer(self, flight: Flight, result: Answer | ServiceError) -> None:
         """Answer a request that the batcher is done with."""
         trace, served = flight.trace, flight.served
+        flight.entry = None  # the connection keeps the flight until its next request
         stages, trace.stages = trace.stages, None
         served.leases.count -= 1
         failure: dict[str, Any] = {}
@@ -157,6 +158,7 @@ class Express:
         trace, served = flight.trace, flight.served
         if flight.entry is not None:
             served.batcher.withdraw(flight.entry)
+            flight.entry = None
         served.leases.count -= 1
         trace.status, trace.stages = CLOSED_BY_CLIENT, None
         self._edge.finish("POST", ROUTE, trace, perf_counter() - flight.started, {})

@@ -1,8 +1,10 @@
 """The short way of plain requests, over sockets, beside the usual way of the same requests."""
 
 import asyncio
+import gc
 import json
 import time
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -372,3 +374,32 @@ def test_written_results_are_those_of_objects(
     start = min(cut[0], rows - 1)
     stop = min(start + 1 + cut[1], rows)
     assert json.loads(to.joined(pieces, start, stop)) == results[start:stop]
+
+
+def test_what_was_answered_is_let_go_without_the_collector(with_server) -> None:
+    """A batch's outputs are freed when its answers are written: cycles would pile up megabytes."""
+
+    async def work(app: App, server: Server) -> None:
+        made: list[weakref.ref] = []
+        batcher = app.catalog.get("htru2").batcher
+        compute = batcher._compute
+
+        def watched(rows, parts):
+            outputs = compute(rows, parts)
+            made.append(weakref.ref(outputs["probability"]))
+            return outputs
+
+        batcher._compute = watched
+        gc.disable()
+        try:
+            async with server.client() as client:
+                for _ in range(3):
+                    assert (await client.ask(body_of(*GOOD)))[0] == 200
+                await app.predict(model="htru2", inputs=GOOD)
+                await asyncio.sleep(0)
+                assert [reference() for reference in made] == [None] * 4
+        finally:
+            gc.enable()
+        assert server.taken == 3
+
+    with_server(work)
