@@ -162,13 +162,18 @@ def test_the_keyboard_reaches_everything_in_the_order_of_the_page(visit) -> None
 
 
 def test_the_first_paint_comes_soon(visit, record_property) -> None:
-    """The browser paints at once; how soon is recorded, not judged closely on a shared machine."""
-    page = visit()
-    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
-    painted = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    """A browser that was never here paints at once; how soon is recorded, for machines differ."""
+    painted = []
+    for _ in range(5):
+        page = visit()
+        first = "performance.getEntriesByName('first-contentful-paint')[0]"
+        page.wait_for_function(first)
+        painted.append(page.evaluate(f"{first}.startTime"))
+    low, middle, high = sorted(painted)[:: len(painted) // 2]
     record_property("first_contentful_paint_ms", painted)
-    print(f"\nfirst contentful paint after {painted:.0f} ms")  # noqa: T201 - with -s it is seen
-    assert painted < 30_000
+    text = f"first contentful paint after {middle:.0f} ms ({low:.0f} to {high:.0f})"
+    print(f"\n{text}")  # noqa: T201 - with -s it is seen
+    assert middle < 30_000
 
 
 def test_a_lost_connection_is_told_and_mended(server: Server, visit) -> None:
