@@ -49,7 +49,10 @@ class ReleaseLog:
     def add(
         self, model: str, action: Action, before: int | None, after: int | None, by: str, why: str
     ) -> Entry:
-        """Add a step that was just taken; raises ``OSError`` where it cannot be written down."""
+        """Add a step that was just taken; raises ``OSError`` where it cannot be written down.
+
+        A refusal that repeats the model's last step is not written again, and that step returned.
+        """
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         entry = Entry(at, model, action, before, after, by, why[:_LONGEST_WHY])
         line = json.dumps(asdict(entry), ensure_ascii=False).encode() + b"\n"
@@ -57,6 +60,11 @@ class ReleaseLog:
         descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         with open(descriptor, "rb+", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            if action == "refuse":
+                # Each worker finds it out by itself; for the service it is one step.
+                for last in self.entries(model, 1):
+                    if (last.action, last.before, last.after, last.by) == (action, before, after, by):
+                        return last
             size = os.fstat(descriptor).st_size
             if size and os.pread(descriptor, 1, size - 1) != b"\n":
                 line = b"\n" + line  # the one before was torn; it must not take this one with it

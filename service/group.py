@@ -226,6 +226,12 @@ class Group:
     def _held(self) -> Standings:
         return self._standings if self._board is None else self._board.standings()
 
+    def verdict(self, name: str, version: int) -> str:
+        """What was last found of a version, by whichever worker; costs no judgement of its own."""
+        standings = self._standings if self._board is None else self._board.standings()
+        held = standings.get(name)
+        return held.verdict if held is not None and held.version == version else "warming_up"
+
     def take_over(self, served: ServedModel) -> None:
         """Go on with the windows of this number's last holder, if it served the same version."""
         past = None if self._past is None else self._past.models.pop(served.manifest.name, None)

@@ -18,7 +18,7 @@ from service.pace import Pace
 from service.parts import Part
 from service.session import Device, Session, open_session
 from service.submission import Outputs, Rows
-from service.telemetry import Telemetry
+from service.telemetry import Telemetry, Traffic
 
 OpenSession = Callable[[bytes, Device], Session]
 
@@ -74,7 +74,9 @@ class Loader:
             bundle=bundle,
             session=session,
             integrity=integrity,
-            batcher=Batcher(_watched(session, monitor), lane, traffic, limits, batch_pace),
+            batcher=Batcher(
+                _counted(_watched(session, monitor), traffic), lane, traffic, limits, batch_pace
+            ),
             monitor=monitor,
             lane=lane,
             featurize_pace=featurize_pace,
@@ -102,6 +104,19 @@ def _watched(session: Session, monitor: Monitor) -> Compute:
         return outputs
 
     return compute
+
+
+def _counted(compute: Compute, traffic: Traffic) -> Compute:
+    """Count whose rows were in a batch that could not be computed."""
+
+    def counted(rows: Rows, parts: Sequence[Part]) -> Outputs:
+        try:
+            return compute(rows, parts)
+        except Exception:
+            traffic.inferences_failed += len(parts)
+            raise
+
+    return counted
 
 
 def _warm_up(

@@ -304,9 +304,8 @@ class Reloader:
         served = self._catalog.state(name).served
         serving = None if served is None else served.label
         _log.error("model refused", model=name, version=version, reason=reason, serving=serving)
-        if self._group.keeper:
-            before = None if served is None else served.manifest.version
-            self._chronicle.note(name, "refuse", before, version, reason)
+        before = None if served is None else served.manifest.version
+        self._chronicle.note(name, "refuse", before, version, reason)
 
     def _flip(
         self, name: str, served: ServedModel, seconds: float, why: str = "it is to be served"

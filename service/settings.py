@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     poll_seconds: Seconds = 1.0
     #: How often every model re-runs its golden rows.
     golden_seconds: Seconds = 60.0
+    #: How long after a promotion a version that does worse than its predecessor is taken back; 0: never.
+    probation_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 600.0
     #: The hashes of the API keys; without it everything is open but what administrates.
     api_keys_file: Path | None = None
     #: Origins whose pages may ask this service from a browser; none by default.

@@ -109,6 +109,8 @@ class Traffic(msgspec.Struct):
     activations: Activations | None = None
     #: Rows whose activations were no numbers.
     not_finite: int = 0
+    #: Parts of requests that were in a batch when the network raised.
+    inferences_failed: int = 0
     #: How often each of ``ALARMS`` began.
     alarms: dict[str, int] = msgspec.field(default_factory=lambda: defaultdict(int))
 
@@ -135,6 +137,7 @@ class Traffic(msgspec.Struct):
             self.batches[size].merge(tally)
         self.last_batch_at = max(self.last_batch_at, other.last_batch_at)
         self.not_finite += other.not_finite
+        self.inferences_failed += other.inferences_failed
         for kind, number in other.alarms.items():
             self.alarms[kind] += number
         if other.activations is not None:

@@ -32,6 +32,7 @@ from service.door import Door, Scale, inherited
 from service.errors import DeviceUnavailable, SettingsError
 from service.featurizing import Featurizing
 from service.group import Group
+from service.guardian import Guardian
 from service.keyring import KeyRing
 from service.line import Line
 from service.loader import Loader
@@ -154,6 +155,8 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     background = [reloader.run(), _flush_logs()]
+    if settings.probation_seconds:
+        background.append(Guardian(catalog, group, releases, settings.probation_seconds).run())
     if place is None:
         background.append(_drain(stopping, catalog, group, server, settings.drain_wait_seconds))
         host, port = listener.getsockname()[:2]

@@ -228,9 +228,17 @@ def write_bundle(
     seed: int = 0,
     model: bytes | None = None,
     kind: Kind = CANDIDATES,
+    ill: float | None = None,
 ) -> None:
-    """Write a bundle's files; ``model`` replaces the graph that golden rows and reference are of."""
+    """Write a bundle's files; ``model`` replaces the graph that golden rows and reference are of.
+
+    ``ill`` multiplies the second layer's weights in graph and golden rows, but not for the reference:
+    what is published is intact, and unhealthy on any traffic.
+    """
     made, golden, fitted = _published(seed, kind)
+    if ill is not None:
+        made = graph(seed, ill, kind)
+        golden = Golden(golden.records, golden.features, **run_all(made, golden.features))
     content = {
         MODEL_FILE: made if model is None else model,
         GOLDEN_FILE: golden.to_bytes(),

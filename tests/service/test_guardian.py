@@ -1,0 +1,223 @@
+"""Promotions that are taken back by themselves, and those that are not."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from models.errors import BundleRefused
+from models.releases import Releases
+from models.store import Repository
+from service.batcher import Limits
+from service.catalog import Catalog
+from service.group import Group
+from service.guardian import Guardian
+from service.loader import Loader, _counted
+from service.predictor import Predictor
+from service.reloader import Reloader
+from service.session import CPU, Device
+from service.telemetry import Telemetry
+from tests.support import bundles
+
+
+class House:
+    """A service without HTTP over one repository, and its guardian; time passes by hand."""
+
+    def __init__(self, tmp_path: Path, seconds: float = 60.0) -> None:
+        self.now = 1000.0
+        self.root = tmp_path / "models"
+        bundles.publish(self.root)
+        self.catalog, telemetry = Catalog(), Telemetry()
+        self.group = Group(self.catalog, telemetry)
+        self.repository = Repository(self.root)
+        self.releases = Releases(self.repository, tmp_path / "state")
+        loader = Loader(self.repository, Device(CPU), telemetry, Limits())
+        self.reloader = Reloader(
+            self.catalog, loader, self.repository, 1.0, 1e9, group=self.group, releases=self.releases
+        )
+        self.predictor = Predictor(self.catalog, 10_000)
+        self.guardian = Guardian(self.catalog, self.group, self.releases, seconds, lambda: self.now)
+
+    @property
+    def serves(self) -> int:
+        """The version that serves."""
+        return self.catalog.get("htru2").manifest.version
+
+    async def promote(self, **options: object) -> None:
+        """Publish another version, promote it, and have it taken up."""
+        version = bundles.publish(self.root, promote=False, **options)
+        self.releases.promote("htru2", version, "cli:test", "try it")
+        await self.reloader.poll()
+        assert self.serves == version
+        await self.guardian.look()
+
+    async def traffic(self, requests: int = 60, seed: int = 0) -> int:
+        """Ordinary candidates; return how many requests failed."""
+        failed = 0
+        for number in range(requests):
+            served = self.predictor.model("htru2")
+            rows = bundles.candidates(8, seed=seed + number).tolist()
+            try:
+                await self.predictor.predict(served, rows, request=b"r%d" % number)
+                served.traffic.succeeded.add(0.001)
+            except Exception:  # noqa: BLE001 - counted
+                failed += 1
+        return failed
+
+    async def look(self) -> None:
+        """A look of the guardian, then of the reloader."""
+        await self.guardian.look()
+        await self.reloader.poll()
+
+    def steps(self) -> list[tuple]:
+        """The log, short."""
+        self.reloader._chronicle._hand.submit(int).result()
+        return [(step.action, step.before, step.after, step.by) for step in self.releases.log.entries()]
+
+
+def run(work, house: House) -> None:
+    """Run a test's work with version 1 serving, its traffic found healthy."""
+
+    async def main() -> None:
+        await house.reloader.poll()
+        await house.traffic()
+        await house.guardian.look()
+        assert house.group.verdict("htru2", 1) == "healthy"
+        await work()
+        house.predictor.close()
+        await asyncio.to_thread(house.reloader.close)
+
+    asyncio.run(main())
+
+
+def test_unhealthy_where_its_predecessor_was_healthy_is_rolled_back(tmp_path: Path) -> None:
+    """The log tells the story, and the version is not taken up again."""
+    house = House(tmp_path)
+
+    async def work() -> None:
+        await house.promote(ill=3.0)
+        await house.look()
+        assert house.serves == 2  # no rows yet, no verdict
+        await house.traffic()
+        await house.look()
+        assert house.serves == 1
+        for _ in range(3):
+            await house.traffic(5)
+            await house.look()
+        assert house.serves == 1
+        assert house.repository.serving("htru2").champion == 1
+        assert house.steps() == [
+            ("serve", None, 1, "service"),
+            ("promote", 1, 2, "cli:test"),
+            ("serve", 1, 2, "service"),
+            ("rollback", 2, 1, "service"),
+            ("serve", 2, 1, "service"),
+        ]
+        reason = house.releases.log.entries()[3].why
+        assert "unhealthy where those of version 1 were healthy" in reason
+
+    run(work, house)
+
+
+def test_a_read_only_repository_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The choice is kept in the state folder, and the next promotion ends it."""
+    house = House(tmp_path)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    async def work() -> None:
+        await house.promote(ill=3.0)
+        await house.traffic()
+        monkeypatch.setattr(Repository, "roll_back", refuse)
+        await house.look()
+        assert house.serves == 1
+        assert house.repository.serving("htru2").champion == 2
+        await house.look()
+        assert house.serves == 1
+        await house.promote(seed=3)
+        assert house.serves == 3
+
+    run(work, house)
+
+
+def test_errors_that_the_predecessor_did_not_make_take_it_back(tmp_path: Path) -> None:
+    """A network that raises on what its predecessor computed."""
+    house = House(tmp_path)
+
+    async def work() -> None:
+        await house.promote(seed=0)
+        served = house.catalog.get("htru2")
+
+        def broken(_: object) -> None:
+            raise RuntimeError("no")
+
+        served.batcher._compute = _raising(served, broken)
+        assert await house.traffic(20) == 20
+        await house.look()
+        assert house.serves == 1
+        (reason,) = [step.why for step in house.releases.log.entries() if step.action == "rollback"]
+        assert reason.startswith("20 of 20 requests failed")
+
+    run(work, house)
+
+
+def _raising(served, broken):
+    return _counted(lambda rows, parts: broken(rows), served.traffic)
+
+
+def test_a_golden_failure_that_reloading_does_not_cure_takes_it_back(tmp_path: Path) -> None:
+    """The new version's file is spoiled after it was loaded, then its memory."""
+    house = House(tmp_path)
+
+    async def work() -> None:
+        await house.promote(seed=0)
+        path = house.repository.bundle("htru2", 2) / "model.onnx"
+        path.write_bytes(path.read_bytes()[:-5])
+        house.reloader._loader.check = _spoiled
+        await house.reloader.check("htru2")
+        assert house.catalog.state("htru2").served is None
+        await house.look()
+        assert house.serves == 1
+        actions = [step[0] for step in house.steps()]
+        assert actions == ["serve", "promote", "serve", "refuse", "rollback", "serve"]
+
+    run(work, house)
+
+
+def _spoiled(_: object) -> None:
+    raise BundleRefused("golden rows: a probability is off")
+
+
+def test_what_does_as_well_as_its_predecessor_stays(tmp_path: Path) -> None:
+    """The same network as another version is never touched."""
+    house = House(tmp_path)
+
+    async def work() -> None:
+        await house.promote(seed=0)
+        for _ in range(4):
+            await house.traffic()
+            await house.look()
+        assert house.serves == 2
+
+    run(work, house)
+
+
+def test_after_the_probation_and_after_a_rollback_nothing_is_decided(tmp_path: Path) -> None:
+    """Time is up: it is left to people. And what was gone back to is not left for what it replaced."""
+    house = House(tmp_path)
+
+    async def work() -> None:
+        await house.promote(ill=3.0)
+        house.now += 61
+        await house.traffic()
+        await house.look()
+        assert house.serves == 2
+        house.releases.roll_back("htru2", "cli:test", "by hand")
+        await house.look()
+        assert house.serves == 1
+        await house.traffic()
+        await house.look()
+        assert (house.serves, house.guardian._probations) == (1, {})
+
+    run(work, house)
