@@ -21,10 +21,8 @@ AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 class Recipe:
     """The hyperparameters of one network and its training.
 
-    ``features_seen`` is the share of the features that a network learns from, drawn by its seed: members
-    of an ensemble that see different ones err differently. ``balanced`` lets every target count alike
-    in the loss, however few of its entries were measured. ``exclusive`` is the data's to say: targets
-    are classes, learned by softmax.
+    ``balanced`` lets every target count alike in the loss, however few of its entries were measured.
+    ``exclusive`` is the data's to say: targets are classes, learned by softmax.
     """
 
     shape: Shape = "rectangular"
@@ -37,7 +35,6 @@ class Recipe:
     weight_decay: float = 1e-2
     batch_size: int = 256
     epochs: int = 20
-    features_seen: float = 1.0
     balanced: bool = False
     exclusive: bool = False
 
@@ -89,14 +86,7 @@ def train(
     """Train a fresh network of the recipe; the same seed gives the same one on the same machine."""
     torch.manual_seed(seed)
     network = recipe.build(rows.shape[1], labels.shape[1])
-    seen = torch.rand(rows.shape[1]) < recipe.features_seen if recipe.features_seen < 1 else None
-    if seen is not None:
-        rows, held_out = rows * seen.numpy(), (held_out[0] * seen.numpy(), held_out[1])
-    train_network(network, rows, labels, held_out, recipe, report)
-    if seen is not None:
-        with torch.no_grad():
-            network.linears()[0].weight *= seen
-    return network
+    return train_network(network, rows, labels, held_out, recipe, report)
 
 
 def train_network(
