@@ -158,11 +158,20 @@ def benchmark(
 
 
 @app.command()
-def theory() -> None:
-    """Prove the paper's theorems 1 to 3 by ball arithmetic; fails where a bound is not certified."""
-    from training.commands import prove_theorems
+def theory(
+    model: Annotated[
+        str | None,
+        typer.Argument(help="A model whose layers are compared with the theory's predictions."),
+    ] = None,
+    models: Models = _DEFAULT_MODELS,
+) -> None:
+    """Prove theorems 1 to 3 by ball arithmetic, or predict the layers of MODEL beside measurement."""
+    from training.commands import predict_layers, prove_theorems
 
-    prove_theorems(console)
+    if model is None:
+        prove_theorems(console)
+    else:
+        predict_layers(console, model, Repository(models))
 
 
 @app.command()

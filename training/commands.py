@@ -275,3 +275,12 @@ def prove_theorems(console: Console) -> None:
     console.print(table, highlight=False, soft_wrap=True, markup=False)
     if not certified:
         raise TrainingError("a bound was not certified: see the table's last column")
+
+
+def predict_layers(console: Console, model: str, repository: Repository) -> None:
+    """Print the champion's layers as measured and as the theory predicts them."""
+    from training.theory.bundle import bundle_theory
+
+    bundle = open_bundle(repository.bundle(model, repository.serving(model).champion))
+    dataset, _ = load_task(model, None, repository)
+    console.print(bundle_theory(bundle, dataset), highlight=False, soft_wrap=True, markup=False)

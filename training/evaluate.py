@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from models.bundle import Bundle
 from models.features import Accepted
-from models.manifest import INPUT, MEMBER_LOGIT
+from models.manifest import INNER_OUTPUTS, INPUT, MEMBER_LOGIT
 from training.calibrate import ThresholdRule
 from training.data import Dataset
 from training.ensemble import Watch
@@ -23,7 +23,7 @@ _CHUNK = 1024
 
 def run_graph(bundle: Bundle, rows: NDArray[np.float32], output: str) -> NDArray[np.float32]:
     """Run a bundle's graph on feature rows ``(n, F)``; ``output`` may be one of its inner tensors."""
-    session = reopened(bundle.model, (output,) if output == MEMBER_LOGIT else ())
+    session = reopened(bundle.model, (output,) if output in INNER_OUTPUTS else ())
     parts = [
         session.run([output], {INPUT: rows[first : first + _CHUNK]})[0]
         for first in range(0, len(rows), _CHUNK)

@@ -64,20 +64,31 @@ TOX21 = ModelRecipe(
     task="multi-label classification of molecules, 12 assays",
     description="Probability that a compound is active in each of the 12 assays of the Tox21 Data"
     " Challenge 2014, from its SMILES.",
-    # Mean AUC of 12 on folds 0, 2 and 4, one seed; another seed moves it by .002. Figures compare
-    # only within a line, whose features differ from the next line's; the served ones give .861.
-    # All of RDKit's descriptors, weak fragments: this shape .862, learning rate 5e-4 .850,
-    #   25 epochs and dropout .1 .860, input dropout .2 .864, equal weights of all blocks .865.
-    # The same, equal weights: 384 units .865, 512 .864, 12 layers .842, learning rate 2e-3 .841.
-    # Fewer descriptors, no functional groups: 384 units .854, 512 .860, 768 .852, 4 layers of 512 .853.
+    # Mean AUC of 12 out-of-fold on all five folds, one network for each fold; another seed moves it
+    # by .001. Trials ran in bfloat16, which moved the first of them by .0005.
+    # Features of molecules-1 (descriptors, keys, 1,024 ECFP6), 8 x 384, 15 epochs, decay .01, input
+    #   dropout .2: .8638, the recipe before. From there: balanced .8645; labels as means of a parent's
+    #   samples .8643; smoothed towards the base rate by .1 .8620; mixup .8604; positives
+    #   weighted .8628; moving average of weights .8635; 4 layers .8611; alpha dropout .1 .8484; learning
+    #   rate 3e-4, 25 epochs .8598; fragments at half weight .8636, with dropout .5 .8609; 2,048
+    #   fragments .8612; tanh at 2 instead of 1 (30 epochs) .8619.
+    # With 512 pharmacophores (FCFP4) .8651; 30 epochs and input dropout .5 .8669, 60 epochs .8565;
+    #   quantum numbers too .8689; 192 Moreau-Broto autocorrelations instead .8669.
+    # Width, 30 epochs, both new blocks or one: 128 units .8687-.8693, 192 (25 epochs) .8616, 256 .8677-
+    #   .8712; 6 layers .8588, 12 layers .8560-.8655.
+    # This recipe, with labels as means of samples: .8712, .8705, .8716 (seeds); two averaged .8732,
+    #   three .8741. Not balanced and without those labels .8697; members that see 70 % of the features
+    #   .8682, two averaged .8705; autocorrelations as well .8709. Averages of networks of unlike
+    #   recipes and widths came to .8769, at most: more than one graph of equal layers can hold.
     network=Recipe(
-        units=384,
+        units=256,
         layers=8,
         dropout=0.05,
-        input_dropout=0.2,
+        input_dropout=0.4,
         learning_rate=1e-3,
-        weight_decay=1e-2,
-        epochs=15,
+        weight_decay=0.2,
+        epochs=30,
+        balanced=True,
     ),
     # Counts of fragments are mostly 0: a fitted power would turn them into bits.
     blocks=(
@@ -85,11 +96,12 @@ TOX21 = ModelRecipe(
         Block(prefix="fcfp", power=0.0),
         Block(prefix="", power="fit"),
     ),
-    rounds=2,
-    served=2,
+    rounds=4,
+    served=4,
     threshold_rule="youden",
-    selection="The mix of features, width, depth, learning rate, dropout and the weights of the"
-    " feature blocks were chosen on three of the five folds of the training and leaderboard sets."
+    selection="The mix of features, width, depth, epochs, decay, dropout and the loss were chosen among"
+    " some forty trials by the mean AUC out-of-fold on the five folds of the training and leaderboard"
+    " sets, which the figures here come from too: that choice flatters them a little."
     " The recipe that the search began with came from an earlier trial that had scored the"
     " final-evaluation set a few times; here that set was never looked at.",
     limits="An assay's activity is not toxicity in man, and inactivity is not safety. Activity was"
