@@ -73,6 +73,9 @@ def open_bundle(folder: Path) -> Bundle:
             f"{MANIFEST_FILE}: the featurizer makes {len(featurizer.names)} features,"
             f" the manifest says {manifest.features}"
         )
+    sizes = [len(member.layers) for member in manifest.theory]
+    if sizes and sizes != [manifest.layers] * len(manifest.members):
+        raise BundleRefused(f"{MANIFEST_FILE}: theory is of other members and layers than the model")
     golden = Golden.from_bytes(content[GOLDEN_FILE])
     return Bundle(
         manifest, content[MODEL_FILE], golden, featurizer, _reference(manifest, content, outputs)

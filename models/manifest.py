@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Val
 
 from models.errors import BundleRefused
 from models.reference import MemberReference
+from models.theory import MemberTheory
 
 SCHEMA_VERSION = 1
 
@@ -101,6 +102,8 @@ class Manifest(_Strict):
     members: Annotated[list[Member], Field(min_length=1)]
     widths: Annotated[list[int], Field(min_length=1)]
     reference: list[MemberReference]
+    #: Activations beside what theory says of them, per member; empty in older bundles.
+    theory: list[MemberTheory] = []
     metrics: dict[str, JsonValue]
     provenance: Provenance
     files: dict[str, FileEntry]

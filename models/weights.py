@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from models.errors import BundleRefused
-from models.manifest import MODEL_FILE
 
 WEIGHTS, BIASES = "weights.{}", "biases.{}"
 
@@ -38,7 +37,7 @@ def read_weights(model: bytes) -> list[Layer]:
         layers.append(Layer(weights, added.reshape(weights.shape[0], -1)))
     if not layers:
         raise BundleRefused(
-            f"{MODEL_FILE} does not keep its weights under the names that this build knows;"
+            "the graph does not keep its weights under the names that this build knows;"
             " publish the model again with this build's training module"
         )
     return layers

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.manifest import FIGURE_FILE, Manifest
+from models.theory import MemberTheory
 from training.gate import Report
 
 _BINS = 10
@@ -152,11 +153,33 @@ def model_card(
     for layer, values in enumerate(zip(first.mean, first.variance, first.saturated, strict=True)):
         mean, variance, saturated = values
         lines.append(f"| {layer + 1} | {mean:.3f} | {variance:.3f} | {saturated:.3f} |")
+    if manifest.theory:
+        lines += ["", *_theory(manifest.theory[0])]
     if report is not None:
         lines += ["", *_gate(report)]
     lines += ["", "## Limits of use", "", limits, ""]
     lines += ["Libraries: " + ", ".join(f"{k} {v}" for k, v in manifest.provenance.libraries.items())]
     return "\n".join(lines) + "\n"
+
+
+def _theory(member: MemberTheory) -> list[str]:
+    lines = [
+        "What theory says of the same member, mean and variance over all units and rows: the paper's"
+        " map g takes inputs for independent and alike; with the layer below's covariance each unit is"
+        " predicted for itself, and r is the correlation of the units' predicted and measured means."
+        " The fixed point is (0, 1).",
+        "",
+        "| layer | measured | map g | with covariance | r |",
+        "|---|---|---|---|---|",
+    ]
+    for number, layer in enumerate(member.layers):
+        correlation = "–" if layer.correlation is None else f"{layer.correlation:.4f}"
+        lines.append(
+            f"| {number + 1} | {layer.mean:.3f}, {layer.variance:.3f}"
+            f" | {layer.map_mean:.3f}, {layer.map_variance:.3f}"
+            f" | {layer.covariance_mean:.3f}, {layer.covariance_variance:.3f} | {correlation} |"
+        )
+    return lines
 
 
 def _gate(report: Report) -> list[str]:

@@ -110,6 +110,7 @@ def _manifest(
         members=list(trained.ensemble.members),
         widths=list(layer_widths(network.shape, network.units, network.layers, len(dataset.targets))),
         reference=list(trained.reference.members),
+        theory=trained.theory,
         metrics=trained.metrics,
         provenance=provenance,
         files={},

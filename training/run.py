@@ -18,6 +18,8 @@ from models.features import Featurizer
 from models.fitting import MemberRows, fit_reference
 from models.manifest import Member
 from models.reference import Reference
+from models.theory import MemberTheory, member_theory
+from models.weights import Layer
 from training.calibrate import Calibration, ThresholdRule, calibrate
 from training.classes import calibrate_classes
 from training.data import Dataset, featurizer_for
@@ -49,6 +51,7 @@ class Trained:
     calibration: Calibration
     out_of_fold: NDArray[np.float64]
     reference: Reference
+    theory: list[MemberTheory]
     metrics: dict[str, JsonValue]
     model: bytes
     provenance: dict[str, JsonValue]
@@ -128,8 +131,13 @@ def train_model(
         ],
         fitted.rows,
     )
-    say("exporting to ONNX and comparing with torch")
     served = ServedEnsemble(fitted.squash, ensemble, calibration.maps, exclusive=dataset.exclusive)
+    layers = [Layer(*served.layer(number)) for number in range(served.depth + 1)]
+    theory = [
+        member_theory(layers, number, fitted.rows[dataset.folds == member.fold])
+        for number, member in enumerate(ensemble.members)
+    ]
+    say("exporting to ONNX and comparing with torch")
     return Trained(
         dataset,
         recipe,
@@ -138,6 +146,7 @@ def train_model(
         calibration,
         fitted.out_of_fold,
         reference,
+        theory,
         figures,
         export(served, fitted.raw[:_PARITY_ROWS]),
         _provenance(dataset, recipe, ensemble, time.monotonic() - began),

@@ -237,7 +237,7 @@ def _members(served: ServedModel, window: Window, effects: Effects) -> list[dict
     shape = (len(reference.members), reference.layers, len(_COMPARED))
     spreads = reference.spread.reshape(shape).round(6)
     seen = window.count > 0
-    members = []
+    theories, members = served.manifest.theory, []
     for number, expected in enumerate(reference.members):
         layers = []
         for layer in range(reference.layers):
@@ -261,6 +261,7 @@ def _members(served: ServedModel, window: Window, effects: Effects) -> list[dict
                     "effect": _number(effects.by_layer[number, layer]) if seen else None,
                     "error": _number(effects.error) if seen else None,
                     "departure": _number(max(departure, 0.0)) if seen else None,
+                    "theory": theories[number].layers[layer].lines() if theories else None,
                 }
             )
         members.append(

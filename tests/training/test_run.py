@@ -140,3 +140,15 @@ def test_labels_without_meaning_end_in_a_sentence() -> None:
             lambda _: None,
             lambda _member, _progress: None,
         )
+
+
+def test_theory_is_in_the_manifest_and_on_the_card(repository: Repository) -> None:
+    """Every layer of every member beside its predictions; the covariance predicts the units' means."""
+    folder = repository.bundle("htru2", 1)
+    manifest = open_bundle(folder).manifest
+    assert [len(member.layers) for member in manifest.theory] == [3] * 5
+    lines = [line for member in manifest.theory for line in member.layers]
+    assert min(line.correlation or 0 for line in lines) > 0.9
+    error = [abs(line.covariance_mean - line.mean) for line in lines]
+    assert np.mean(error) < np.mean([abs(line.map_mean - line.mean) for line in lines])
+    assert "| layer | measured | map g | with covariance | r |" in (folder / "MODEL_CARD.md").read_text()
