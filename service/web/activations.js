@@ -75,6 +75,7 @@ export class ActivationsPanel {
     this.headline = el("div", { class: "headline" });
     this.place.replaceChildren(this.headline, this.controls(members, theories));
     this.place.append(this.legend());
+    if (theories.length) this.place.append(explanation());
 
     const profiles = el("div", { class: "chart-grid wide" });
     this.place.append(el("h3", {}, "Across the layers, now"), profiles);
@@ -268,6 +269,24 @@ export class ActivationsPanel {
 
 export function windowWords(name) {
   return { "1m": "last minute", "10m": "last ten minutes", "1h": "last hour", start: "since the start" }[name] ?? name;
+}
+
+/** What the theory's lines are, for whoever wonders why nothing alarms on them. */
+function explanation() {
+  const term = (name, text) => [el("dt", {}, name), el("dd", {}, text)];
+  return el(
+    "details",
+    { class: "explain" },
+    el("summary", {}, "What the theory's lines say"),
+    el(
+      "dl",
+      { class: "report" },
+      ...term("Fixed point", "Mean 0 and variance 1, to which SELU layers of fresh, normalised weights draw activations. Training leaves it, in every healthy network: distance to it is drawn, and never alarmed on."),
+      ...term("Map g", "What the paper's closed form gives for each unit from the mean and variance of the layer below, with this layer's own weights, as if the units below were independent."),
+      ...term("Map with covariance", "The same with the covariance of the layer below, which the weights have learned to use."),
+    ),
+    el("p", { class: "muted" }, "All are of the training's held-out rows, computed once, when the version was made."),
+  );
 }
 
 /** One number, or the lowest and the highest of several. */

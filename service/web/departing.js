@@ -22,7 +22,8 @@ export class DepartingPanel {
 
 function detector(told, now) {
   if (!told) return [];
-  const level = told.threshold ? Math.log(Math.max(1, told.level ?? 1)) / Math.log(Math.max(Math.E, told.threshold)) : 0;
+  // Both are logarithms; evidence that shrinks is none.
+  const level = told.threshold > 0 ? Math.min(1, Math.max(0, (told.level ?? 0) / told.threshold)) : 0;
   const fact = (label, value) => el("div", {}, el("dt", {}, label), el("dd", {}, value));
   const alarm = told.alarm
     ? el("p", { class: "odd" }, `Alarm ${told.alarm.at ? ago(told.alarm.at, now) : ""}${told.alarm.where ? `: ${told.alarm.where}` : ""}.`)
@@ -32,8 +33,8 @@ function detector(told, now) {
     el(
       "div",
       { class: "evidence" },
-      el("span", { class: "muted" }, "Evidence, on a logarithmic scale"),
-      el("meter", { min: 0, max: 1, value: Math.min(1, level), "aria-label": `${Math.round(100 * Math.min(1, level))} % of the way to an alarm` }),
+      el("span", { class: "muted" }, "Evidence so far, up to an alarm"),
+      el("meter", { min: 0, max: 1, value: level, "aria-label": `${Math.round(100 * level)} % of the way to an alarm` }),
     ),
     el("dl", { class: "facts" }, fact("Requests seen", count(told.requests)), fact("Alarms", count(told.alarms))),
     alarm,

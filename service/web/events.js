@@ -1,7 +1,7 @@
 // What has happened: changes of verdict, version, integrity and connection. Kept for this tab.
 
 import { clock, el, empty, icon, verdictWords } from "./page.js";
-import { sentence } from "./models.js";
+import { faultWords, sentence } from "./models.js";
 
 const KEY = "snn-events";
 const MOST = 200;
@@ -25,7 +25,8 @@ export class EventsPanel {
     for (const [name, document] of Object.entries(documents)) {
       const before = this.known.get(name);
       const integrity = document.integrity?.ok ?? null;
-      this.known.set(name, { verdict: document.verdict, version: document.version, integrity });
+      const alarms = document.sequential?.alarms ?? null;
+      this.known.set(name, { verdict: document.verdict, version: document.version, integrity, alarms });
       if (!before) {
         const kept = this.events.find((event) => event.model === name && event.verdict);
         if (kept?.verdict !== document.verdict) {
@@ -40,8 +41,11 @@ export class EventsPanel {
         const words = `${verdictWords(before.verdict)} → ${verdictWords(document.verdict)}`;
         this.add(kind(document.verdict), words, name, document.reason, now, document.verdict);
       }
+      if (alarms !== null && before.alarms !== null && alarms > before.alarms && before.version === document.version) {
+        this.add("warn", "The detector raised an alarm", name, document.sequential.alarm?.where, now);
+      }
       if (before.integrity !== integrity && before.integrity !== null) {
-        this.add(integrity ? "ok" : "bad", integrity ? "Golden rows reproduced again" : "Golden rows not reproduced", name, null, now);
+        this.add(integrity ? "ok" : "bad", integrity ? "Golden rows reproduced again" : "Golden rows not reproduced", name, integrity ? null : faultWords(document.integrity.fault), now);
       }
     }
     for (const name of this.known.keys()) {

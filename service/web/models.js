@@ -112,9 +112,20 @@ export class ModelsPanel {
     card.integrity.classList.toggle("is-bad", integrity?.ok === false);
     const provider = ready?.provider ?? null;
     tell(card.provider, provider ? provider.replace("ExecutionProvider", "") : "–");
-    card.trouble.hidden = !ready?.error;
-    if (ready?.error) card.trouble.replaceChildren(icon("bad"), el("span", {}, sentence(ready.error)));
+    const trouble = [ready?.error, integrity?.ok === false && faultWords(integrity.fault), integrity?.files?.ok === false && integrity.files.error]
+      .filter(Boolean)
+      .map(sentence)
+      .join(" ");
+    if (card.told !== trouble) card.trouble.replaceChildren(icon("bad"), el("span", {}, trouble));
+    card.told = trouble;
+    card.trouble.hidden = !trouble;
   }
+}
+
+/** What the golden rows found different, with its place where it has one. */
+export function faultWords(fault) {
+  if (!fault) return "the golden rows are not reproduced";
+  return fault.message ?? `${fault.part ?? "a part"} of the model differs`;
 }
 
 export function sentence(text) {

@@ -80,18 +80,28 @@ def test_features_detector_and_departing_requests_are_told(shown) -> None:
     """The features that moved most come first; alarms and request ids are there to be read."""
     features = [{"name": "dm_mean", "effect": 0.3}, {"name": "dm_stdev", "effect": 1.5}]
     alarm = {"at": NOW, "where": "member 1, layer 2"}
-    sequential = {"delta": 0.5, "requests_per_false_alarm": 1000000, "requests": 7, "level": 1e6}
+    sequential = {"delta": 0.5, "requests_per_false_alarm": 1000000, "requests": 7, "level": 12.5}
     page = shown(
         document(
             members=[{"layers": [layer(1)]}],
             inputs={"effect": 0.4, "features": features},
-            sequential=sequential | {"threshold": 1e6, "alarms": 1, "alarm": alarm},
+            sequential=sequential | {"threshold": 14.5, "alarms": 1, "alarm": alarm},
             departing=[{"request_id": "a-7", "p_value": 0.0004, "at": NOW}],
         )
     )
     expect(page.locator(".features li").first).to_contain_text("dm_stdev")
     expect(page.locator("#departing-body")).to_contain_text("member 1, layer 2")
     expect(page.locator("#departing-body tbody tr")).to_contain_text("a-7")
+
+
+def test_a_fault_is_told_where_it_is(shown) -> None:
+    """Golden rows that are not reproduced: the card says what differs, and where."""
+    fault = {"message": "member 2, layer 3 differs", "at": NOW, "part": "taps", "member": 2, "layer": 3}
+    told = {"ok": False, "checked_at": NOW, "fault": fault, "files": {"ok": False, "error": "a hash"}}
+    page = shown(document(integrity=told, members=[{"layers": [layer(1)]}]))
+    card = page.locator(".model").first
+    expect(card).to_contain_text("Failed")
+    expect(card.locator(".failure")).to_contain_text("Member 2, layer 3 differs. A hash.")
 
 
 def test_names_from_a_bundle_are_never_taken_for_markup(shown) -> None:
