@@ -3,6 +3,7 @@
 import csv
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -28,15 +29,16 @@ _MOLECULES, _CANDIDATES = 100_000, 400_000
 _KILLS = 3
 _LOOK_SECONDS = 0.25
 
-#: What was done, how many rows, how many seconds.
-Row = tuple[str, int, float]
+#: What was done, how many rows, and how long it took; processors' seconds where all are known.
+Row = tuple[str, int, float, float | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A finished run: how long it took, and its processes' memory in MiB over the time."""
+    """A finished run: how long it took, its processors' seconds, and its memory in MiB over the time."""
 
     seconds: float
+    processor: float
     memory: list[float]
 
 
@@ -54,9 +56,9 @@ def run(options: Options) -> list[Table]:
         )
         rows: list[Row] = []
         one = _timed(options, MOLECULES, share, 1, cores.SERVER)
-        rows.append(("molecules, one core", _MOLECULES // workers, one.seconds))
+        rows.append(("molecules, one core", _MOLECULES // workers, one.seconds, one.processor))
         every = _timed(options, MOLECULES, whole, workers, cores.ALL)
-        rows.append((f"molecules, {workers} cores", _MOLECULES, every.seconds))
+        rows.append((f"molecules, {workers} cores", _MOLECULES, every.seconds, every.processor))
         killed = _killed(options, whole, folder / "killed.csv", workers, every.seconds)
         notes = [source_of_molecules(), *_checks(smiles, folder)]
         rows += _candidates(options, folder, workers)
@@ -70,8 +72,11 @@ def run(options: Options) -> list[Table]:
     notes.append(
         f"{workers} cores / ({workers} × one core), molecules: {efficiency:.0%} (target ≥ 85 %)."
     )
-    table = [[*row, row[1] / row[2], 1e6 * row[2] / row[1] * _cores_of(row[0], workers)] for row in rows]
-    columns = ["", "rows", "seconds", "rows per second", "core-seconds per million rows"]
+    table = [
+        [name, count, seconds, count / seconds, processor and 1e6 * processor / count]
+        for name, count, seconds, processor in rows
+    ]
+    columns = ["", "rows", "seconds", "rows per second", "processor seconds per million rows"]
     memory = Table(
         "Memory of a run over 100,000 molecules, all processes, proportional MiB",
         ["at a tenth", "a quarter", "half", "three quarters", "the end", "most"],
@@ -81,10 +86,6 @@ def run(options: Options) -> list[Table]:
 
 
 _PARTS = (0.1, 0.25, 0.5, 0.75, 0.98)
-
-
-def _cores_of(name: str, workers: int) -> int:
-    return 1 if "one core" in name else workers
 
 
 def _distinct(count: int, options: Options) -> list[str]:
@@ -152,7 +153,7 @@ def _running(
 def _timed(
     options: Options, model: str, path: Path, workers: int, on: frozenset[int], *arguments: object
 ) -> Run:
-    started, memory = monotonic(), []
+    started, used, memory = monotonic(), _processor(), []
     with _running(options, model, path, workers, on, *arguments) as process:
         while process.poll() is None:
             memory.append(processes.memory(process.pid).proportional)
@@ -161,7 +162,13 @@ def _timed(
     if process.returncode:
         raise RuntimeError(f"scoring ended with status {process.returncode}")
     options.say(f"scoring: {path.name} {' '.join(map(str, arguments))} {seconds:.0f} s")
-    return Run(seconds, memory[:-1])
+    return Run(seconds, _processor() - used, memory[:-1])
+
+
+def _processor() -> float:
+    """Seconds of processor of everything that this process has started and that has ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _killed(options: Options, path: Path, output: Path, workers: int, whole: float) -> float:
@@ -198,7 +205,8 @@ def _candidates(options: Options, folder: Path, workers: int) -> list[Row]:
         (f"candidates, {workers} cores", _CANDIDATES, workers, cores.ALL),
     ):
         path = _write(folder / f"candidates-{count}.csv", rows[:count], names)
-        result.append((name, count, _timed(options, CANDIDATES, path, processes_, on).seconds))
+        timed = _timed(options, CANDIDATES, path, processes_, on)
+        result.append((name, count, timed.seconds, timed.processor))
     return result
 
 
@@ -212,4 +220,4 @@ def _ray(options: Options, path: Path, same: Path, workers: int) -> Row:
     if output.read_bytes() != same.read_bytes():
         raise RuntimeError("Ray gave another file")
     count = len(path.read_bytes().splitlines()) - 1
-    return f"molecules, Ray on {workers} cores", count, seconds
+    return f"molecules, Ray on {workers} cores", count, seconds, None
