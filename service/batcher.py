@@ -44,8 +44,8 @@ class Observer(Protocol):
 class Limits:
     """``batch_rows`` per run; ``queue_rows`` may wait; runs up to ``inline_seconds`` don't hop.
 
-    A hop to the thread and back costs a run some 0.2 ms of the core's time, and the loop is not
-    held up by a longer run for longer than its clients would notice.
+    A hop to the thread and back costs tens of microseconds, and while it runs the loop can read other
+    requests, which a run of milliseconds makes worth it.
     """
 
     batch_rows: int = 256
