@@ -1,5 +1,6 @@
-"""What the kernel says of a process and its children: memory and open files."""
+"""What the kernel says of a process and its children: memory, time and open files."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,3 +59,15 @@ def descriptors(root: int) -> int:
         except OSError:
             continue
     return count
+
+
+def seconds(root: int) -> float:
+    """Processor time of the process tree since it started, of what still runs."""
+    ticks = 0
+    for number in tree(root):
+        try:
+            fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
