@@ -52,8 +52,8 @@ def run(options: Options) -> list[Table]:
     ]
     title = f"Workers, requests of {SIZE} molecules, {_CONNECTIONS} connections"
     notes = [
-        f"Target: ≥ 1.7. The load took {median(load):.1%} of a core; what a molecule costs tells how much"
-        " of a missing part is the workers' own doing, and how much the machine's.",
+        f"Target: ≥ 1.7. The load took {median(load):.1%} of a core; what a molecule costs tells how"
+        " much of a missing part is the workers' own doing, and how much the machine's.",
         source_of_molecules(),
     ]
     columns = ["", "molecules per second", "ratio", "processor time per molecule, ms"]
