@@ -10,7 +10,6 @@ they change over at one moment. If one refuses it, all stay with the version bef
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -25,11 +24,8 @@ from service.fault import fault_of
 from service.group import Group
 from service.loader import Loader
 from service.logs import get_logger, place_of
+from service.refusals import Files, Refusals
 from service.telemetry import Telemetry
-
-#: A load that failed is tried again when the bundle's files change, and after this many seconds in
-#: any case: the cause may have been outside it.
-_RETRY_SECONDS = 30.0
 
 #: How often a worker looks at what the others have ready and what was decided.
 _WATCH_SECONDS = 0.05
@@ -37,16 +33,6 @@ _WATCH_SECONDS = 0.05
 _FOLLOW_SECONDS = 10.0
 
 _log = get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """A load that failed: of which version, with which files, for what reason, and when."""
-
-    version: int
-    files: tuple[tuple[str, int, int], ...]
-    reason: str
-    at: float
 
 
 class Reloader:
@@ -76,7 +62,7 @@ class Reloader:
         self._poll_seconds = poll_seconds
         self._golden_seconds = golden_seconds
         self._clock = clock
-        self._failures: dict[str, _Failure] = {}
+        self._refusals = Refusals(repository, clock)
         self._checked: dict[str, float] = {}
         self._changeover = Changeover(self._group, catalog, clock, self._flip, self._retire)
         self._obeyed: dict[str, float] = {}
@@ -185,7 +171,7 @@ class Reloader:
         if serving is None:
             raise ModelNotFound(f"no model named {name[:80]!r} is promoted in the repository")
         self._catalog.announce(name)
-        self._failures.pop(name, None)
+        self._refusals.forget(name)
         await self._follow(name, serving)
 
     def _unload(self, name: str) -> None:
@@ -251,7 +237,7 @@ class Reloader:
         if self._serves(name) == version:
             self._changeover.discard(name)
             if state.error is not None:  # a refused version was taken back, or the file mended
-                self._failures.pop(name, None)
+                self._refusals.forget(name)
                 self._catalog.blame(name, None)
             return
         if self._changeover.waiting.get(name) == version:
@@ -266,13 +252,8 @@ class Reloader:
 
     async def _bring(self, name: str, version: int) -> None:
         """Load a version, and serve it as soon as all can."""
-        failure = self._failures.get(name)
-        files = await asyncio.to_thread(self._files, name, version)
-        if (
-            failure is not None
-            and (failure.version, failure.files) == (version, files)
-            and self._clock() < failure.at + _RETRY_SECONDS
-        ):
+        files = await asyncio.to_thread(self._refusals.files, name, version)
+        if self._refusals.hold(name, version, files):
             return
         started = self._clock()
         try:
@@ -282,18 +263,16 @@ class Reloader:
             self._group.refused[name] = version
             self._group.post()
             return
-        self._failures.pop(name, None)
+        self._refusals.forget(name)
         self._group.refused.pop(name, None)
         self._changeover.add(name, served, self._clock() - started)
         self._group.post()
 
-    def _failed(
-        self, name: str, version: int, files: tuple[tuple[str, int, int], ...], error: Exception
-    ) -> None:
+    def _failed(self, name: str, version: int, files: Files, error: Exception) -> None:
         expected = isinstance(error, (ModelError, ServiceError, OSError))
         text = str(error) if expected else f"{type(error).__name__} while loading it"
         reason = f"version {version} was refused: {text}"
-        self._failures[name] = _Failure(version, files, reason, self._clock())
+        self._refusals.note(name, version, files)
         self._refused(name, version, reason)
 
     def _refused(self, name: str, version: int | None, reason: str) -> None:
@@ -330,15 +309,6 @@ class Reloader:
         task = asyncio.create_task(old.retire())
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
-
-    def _files(self, name: str, version: int) -> tuple[tuple[str, int, int], ...]:
-        """What tells one state of a version's files from another, without reading them."""
-        try:
-            folder = self._repository.bundle(name, version)
-            stats = [(path.name, path.lstat()) for path in sorted(folder.iterdir())]
-        except (ModelError, OSError):
-            return ()
-        return tuple((file, status.st_size, status.st_mtime_ns) for file, status in stats)
 
     async def _look_after(self, name: str, state: ModelState) -> None:
         """Judge the traffic, which logs a change; re-run the golden rows when they are due."""
@@ -404,8 +374,8 @@ class Reloader:
             reason = f"its golden rows failed ({found}) and reloading did not help: {error}"
             self._catalog.withdraw(name, reason)
             self._chronicle.note(name, "refuse", version, None, reason)
-            files = await asyncio.to_thread(self._files, name, version)
-            self._failures[name] = _Failure(version, files, reason, self._clock())
+            files = await asyncio.to_thread(self._refusals.files, name, version)
+            self._refusals.note(name, version, files)
             _log.error("model withdrawn", model=served.label, reason=reason)
             self._retire(served)
         else:

@@ -1,0 +1,56 @@
+"""Loads that failed: of which version, with which files, why, and when to try again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from models.errors import ModelError
+from models.store import Repository
+
+#: A load that failed is tried again when the bundle's files change, and after this many seconds in
+#: any case: the cause may have been outside it.
+_RETRY_SECONDS = 30.0
+
+#: Names, sizes and times of a version's files: tells one state of it from another, without reading.
+Files = tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    version: int
+    files: Files
+    at: float
+
+
+class Refusals:
+    """The latest failure of each model. ``files`` reads the disk and belongs in a thread."""
+
+    def __init__(self, repository: Repository, clock: Callable[[], float]) -> None:
+        self._repository = repository
+        self._clock = clock
+        self._failures: dict[str, _Failure] = {}
+
+    def files(self, name: str, version: int) -> Files:
+        """The state of a version's files now; empty where they cannot be looked at."""
+        try:
+            folder = self._repository.bundle(name, version)
+            stats = [(path.name, path.lstat()) for path in sorted(folder.iterdir())]
+        except (ModelError, OSError):
+            return ()
+        return tuple((file, status.st_size, status.st_mtime_ns) for file, status in stats)
+
+    def note(self, name: str, version: int, files: Files) -> None:
+        """Note that a version could not be loaded from these files."""
+        self._failures[name] = _Failure(version, files, self._clock())
+
+    def forget(self, name: str) -> None:
+        """Let the next load of a model be tried, whatever failed before."""
+        self._failures.pop(name, None)
+
+    def hold(self, name: str, version: int, files: Files) -> bool:
+        """Whether this very load has failed a moment ago."""
+        failure = self._failures.get(name)
+        return (
+            failure is not None
+            and (failure.version, failure.files) == (version, files)
+            and self._clock() < failure.at + _RETRY_SECONDS
+        )
