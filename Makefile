@@ -34,8 +34,9 @@ imports: $(VENV)/.dev ## import-linter: which room may import which
 bench: $(VENV)/.dev ## measure the figures that the README states; ARGS='start soak' for some
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-test-gpu: $(VENV)/.gpu ## the tests that need a CUDA device
+test-gpu: $(VENV)/.gpu ## the tests that need a CUDA device, and a table of latency and throughput there
 	$(BIN)/python -m pytest -m gpu $(ARGS)
+	$(BIN)/python -m tests.benchmarks gpu
 
 container-test: $(VENV)/.dev ## build the images, bring compose up, retrain, take it down; needs a Docker engine
 	SNN_TEST_CONTAINERS=1 $(BIN)/python -m pytest tests/integration/test_deploy_compose.py $(ARGS)

@@ -12,11 +12,12 @@ from models.manifest import INNER_OUTPUTS
 from models.store import Repository
 from service.batcher import Batcher, Compute, Limits
 from service.catalog import ServedModel
+from service.device import Device
 from service.integrity import Integrity
 from service.monitor import Monitor
 from service.pace import Pace
 from service.parts import Part
-from service.session import Device, Session, open_session
+from service.session import Session, open_session
 from service.submission import Outputs, Rows
 from service.telemetry import Telemetry, Traffic
 

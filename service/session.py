@@ -1,47 +1,22 @@
-"""An onnxruntime session on the device that the settings ask for.
+"""A loaded graph that computes rows: on the CPU straight from memory, on CUDA in buckets."""
 
-What runs a model is what the created session says, never what is installed: onnxruntime lists
-CUDA as available on machines where its libraries do not load, and falls back to the CPU in silence.
-"""
-
-import os
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
-from functools import partial
-from io import StringIO
-from typing import IO, Literal
+from threading import Lock
+from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 
 from models.errors import BundleRefused
-from models.golden import FLOAT32, Tolerance
 from models.manifest import INNER_OUTPUTS, INPUT, MODEL_FILE, OUTPUTS
+from service.device import CPU, Device, brief, create_session
 from service.errors import DeviceUnavailable
-
-CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-_FATAL = 4  # onnxruntime's severity from which it writes to stderr by itself
 
 Rows = NDArray[np.float32]
 
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """Where sessions are to run; ``fallback`` is why it is the CPU although CUDA was looked for."""
-
-    provider: str
-    fallback: str | None = None
-
-    @property
-    def tolerance(self) -> Tolerance:
-        """How closely golden rows must be reproduced there, in its precision."""
-        return FLOAT32
+#: Sizes to which a batch is filled up on CUDA. Memory there is kept per shape that was ever seen, so
+#: there are few shapes; a batch larger than the largest is computed in pieces.
+BUCKETS = (1, 8, 32, 128, 256, 1024)
 
 
 class Session:
@@ -67,6 +42,73 @@ class Session:
         return dict(zip(self._outputs, self._run(self._outputs, {INPUT: rows}), strict=True))
 
 
+class BucketedSession(Session):
+    """A session on a device of its own memory: fixed shapes, buffers that are made once.
+
+    Rows are copied to the device, results back, and nothing is allocated between. One run at a time.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, memory: str = "cuda") -> None:
+        """``memory`` is the device that holds the buffers, as onnxruntime calls it."""
+        super().__init__(session)
+        self._session = session
+        self._memory = memory
+        self._features: int = session.get_inputs()[0].shape[1]
+        shapes = {output.name: output.shape[1:] for output in session.get_outputs()}
+        self._shapes: dict[str, list[int]] = {name: shapes[name] for name in self._outputs}
+        self._buffers: dict[int, _Buffers] = {}
+        self._lock = Lock()
+
+    def run(self, rows: Rows) -> dict[str, Rows]:
+        """The same outputs; rows that fill a bucket up are computed and left out."""
+        with self._lock:
+            pieces = [
+                self._piece(rows[first : first + BUCKETS[-1]])
+                for first in range(0, max(len(rows), 1), BUCKETS[-1])
+            ]
+        if len(pieces) == 1:
+            return pieces[0]
+        return {name: np.concatenate([piece[name] for piece in pieces]) for name in self._outputs}
+
+    def _piece(self, rows: Rows) -> dict[str, Rows]:
+        count = len(rows)
+        bucket = next(size for size in BUCKETS if size >= count)
+        if bucket not in self._buffers:
+            self._buffers[bucket] = _Buffers(
+                self._session, self._memory, bucket, self._features, self._shapes
+            )
+        return self._buffers[bucket].run(self._session, rows)
+
+
+class _Buffers:
+    """Memory of one bucket: rows in, on both sides, and outputs here."""
+
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        memory: str,
+        bucket: int,
+        features: int,
+        shapes: dict[str, list[int]],
+    ) -> None:
+        self._rows = np.zeros((bucket, features), np.float32)
+        self._there: Any = onnxruntime.OrtValue.ortvalue_from_numpy(self._rows, memory, 0)
+        self._outputs = {name: np.empty((bucket, *shape), np.float32) for name, shape in shapes.items()}
+        self._binding = session.io_binding()
+        self._binding.bind_ortvalue_input(INPUT, self._there)
+        for name, array in self._outputs.items():
+            self._binding.bind_output(name, "cpu", 0, np.float32, list(array.shape), array.ctypes.data)
+
+    def run(self, session: onnxruntime.InferenceSession, rows: Rows) -> dict[str, Rows]:
+        count = len(rows)
+        self._rows[:count] = rows
+        # Filled up with a real row: one of zeros might be slower, or be no number further on.
+        self._rows[count:] = rows[:1] if count else 0
+        self._there.update_inplace(self._rows)
+        session.run_with_iobinding(self._binding)
+        return {name: array[:count].copy() for name, array in self._outputs.items()}
+
+
 def open_session(model: bytes, device: Device) -> Session:
     """Create a session of an ONNX graph.
 
@@ -74,108 +116,10 @@ def open_session(model: bytes, device: Device) -> Session:
     where CUDA was chosen and the session says otherwise.
     """
     try:
-        session = Session(_create(model, device.provider))
+        made = create_session(model, device)
     except Exception as error:  # onnxruntime raises kinds of its own for each way a graph can be bad
-        raise BundleRefused(f"{MODEL_FILE}: onnxruntime cannot run it: {_brief(error)}") from error
-    if session.provider != device.provider:
-        raise DeviceUnavailable(f"{device.provider} was chosen, the session runs on {session.provider}")
-    return session
-
-
-def choose_device(
-    policy: Literal["auto", "cpu", "cuda"], explain: Callable[[], str | None] | None = None
-) -> Device:
-    """Decide where sessions run, by trying; ``explain`` is the attempt (a test's substitute).
-
-    Raises ``DeviceUnavailable`` with the library's own reason where ``cuda`` is demanded and does
-    not work.
-    """
-    if policy == "cpu":
-        return Device(CPU)
-    reason = (explain or why_not_cuda)()
-    if reason is None:
-        return Device(CUDA)
-    if policy == "cuda":
-        raise DeviceUnavailable(
-            f"SNN_DEVICE=cuda: CUDA does not work here: {reason}"
-            " Install the extra 'gpu' on a machine with an NVIDIA GPU, or set SNN_DEVICE=auto."
-        )
-    return Device(CPU, fallback=reason)
-
-
-def why_not_cuda() -> str | None:
-    """Run one operator on CUDA; return None if it did, or else the reason in the library's words."""
-    if CUDA not in onnxruntime.get_available_providers():
-        return "this build of onnxruntime has no CUDA provider."
-    # The first prints what it does not find, the second gives the same reason from the library.
-    with redirect_stdout(StringIO()), _captured_output() as output:
-        onnxruntime.preload_dlls()
-        error = ""
-        try:
-            session = _create(_one_operator(), CUDA)
-            if session.get_providers()[0] == CUDA:
-                session.run(None, {"x": np.zeros(1, np.float32)})
-                return None
-        except Exception as failure:  # noqa: BLE001 - whatever it is, it is the reason
-            error = str(failure)
-        output.seek(0)
-        return _reason(error, output.read().decode(errors="replace"))
-
-
-def _create(model: bytes, provider: str) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    # Batches are small: a second thread costs more in hand-over than it computes, and the cores
-    # are the workers' to share.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # Nodes in the file's order: a layer's statistics while the processor's cache still has its units.
-    options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
-    options.log_severity_level = _FATAL
-    providers = [CPU] if provider == CPU else [provider, CPU]
-    # enable_fallback=0: an exception instead of another session on the CPU and a print.
-    return onnxruntime.InferenceSession(model, options, providers=providers, enable_fallback=0)
-
-
-def _one_operator() -> bytes:
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
-    graph = helper.make_graph([helper.make_node("Selu", ["x"], ["y"])], "probe", [x], [y])
-    model: onnx.ModelProto = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10
-    )
-    return bytes(model.SerializeToString())
-
-
-def _reason(error: str, output: str) -> str:
-    """Pick the telling sentence: the loader's "cannot open …", or else the exception's text."""
-    if error:
-        return _brief(error)
-    for line in output.splitlines():
-        if "with error: " in line:
-            return line.split("with error: ", 1)[1].strip().removesuffix(".") + "."
-    return "onnxruntime gave no reason."
-
-
-def _brief(error: object) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 300 else text[:300] + "…"
-
-
-@contextmanager
-def _captured_output() -> Iterator[IO[bytes]]:
-    """Divert file descriptors 1 and 2 to a file: the C++ library writes there.
-
-    Used once, at start, before anything else runs.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as file:
-        kept = [(number, os.dup(number)) for number in (1, 2)]
-        restore = [partial(os.dup2, copy, number) for number, copy in kept]
-        try:
-            for number, _ in kept:
-                os.dup2(file.fileno(), number)
-            yield file
-        finally:
-            for back in restore:
-                back()
-            for _, copy in kept:
-                os.close(copy)
+        raise BundleRefused(f"{MODEL_FILE}: onnxruntime cannot run it: {brief(error)}") from error
+    provider = made.get_providers()[0]
+    if provider != device.provider:
+        raise DeviceUnavailable(f"{device.provider} was chosen, the session runs on {provider}")
+    return Session(made) if provider == CPU else BucketedSession(made)

@@ -44,6 +44,10 @@ class Settings(BaseSettings):
     state: Path = Path("state")
     #: ``auto`` takes CUDA where it really works, ``cuda`` refuses to start where it does not.
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    #: Bytes of the GPU's memory that each model may take; no limit if not set.
+    cuda_memory_bytes: Count | None = None
+    #: Whether a GPU may round factors to 10 bits of mantissa, which is quicker and less exact.
+    cuda_tf32: bool = False
     #: Loopback unless told otherwise; a container sets 0.0.0.0.
     host: str = "127.0.0.1"
     #: 0 takes any free port and says which in the log.

@@ -28,6 +28,7 @@ from service.baselines import Baselines
 from service.batcher import Limits
 from service.board import Board
 from service.catalog import Catalog
+from service.device import Device, choose_device
 from service.door import Door, Scale, inherited
 from service.errors import DeviceUnavailable, SettingsError
 from service.featurizing import Featurizing
@@ -40,7 +41,6 @@ from service.predictor import Predictor
 from service.processes import cores
 from service.reloader import Reloader
 from service.server import Server
-from service.session import Device, choose_device
 from service.settings import Settings, load_settings
 from service.supervisor import FAILED, SCALE, Place
 from service.telemetry import Telemetry
@@ -64,7 +64,9 @@ _log = logs.get_logger()
 
 def work(settings: Settings, listener: socket.socket, place: Place | None = None) -> None:
     """Serve until told to stop; ``place`` is among which others. Raises ``DeviceUnavailable``."""
-    device = choose_device(settings.device)
+    device = choose_device(
+        settings.device, memory_bytes=settings.cuda_memory_bytes, tf32=settings.cuda_tf32
+    )
     logs.configure(settings.log_level, worker=None if place is None else place.number)
     sys.setswitchinterval(_SWITCH_SECONDS)
     # What is loaded by now stays; the collector need not look at it again and again.

@@ -26,7 +26,8 @@ from models.weights import BIASES, WEIGHTS
 
 Array = NDArray[np.floating]
 
-_OPSET, _IR_VERSION = 20, 10
+#: Operator set 18 has kernels for all of this on CUDA, too.
+_OPSET, _IR_VERSION = 18, 10
 
 _C = math.log(ALPHA)
 #: What a unit holds at x = 0.

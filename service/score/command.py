@@ -68,8 +68,8 @@ def _score(
 ) -> "Progress":
     # Not at the top: the server reads this module too, for its command line's sake.
     from models.store import Repository
+    from service.device import choose_device
     from service.score.run import Request, score_file
-    from service.session import choose_device
     from service.settings import load_settings
 
     settings = load_settings()

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service import processes
+from service.device import CPU
 from service.errors import MalformedInput, ScoreRefused
 from service.records import open_source
 from service.score.scorer import Scored, Scorer
 from service.score.work import Pieces, Work
-from service.session import CPU
 
 #: Pieces in a block of Ray Data: what is sent, and given back, at a time.
 _BLOCK = 4

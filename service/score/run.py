@@ -9,13 +9,13 @@ from time import monotonic
 from typing import BinaryIO
 
 from models.store import Repository
+from service.device import Device
 from service.errors import InvalidRequest, MalformedInput, ScoreRefused
 from service.records import Layout, kind_of, open_source, writer
 from service.score import local, on_ray
 from service.score.journal import Journal
 from service.score.scorer import Job, open_model
 from service.score.work import Engine, Work
-from service.session import Device
 
 #: Rows in a piece: molecules take about a millisecond each, numbers next to nothing.
 _MOLECULES, _NUMBERS = 256, 4096

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from models.bundle import Bundle, open_bundle
 from models.detector import Detector
 from models.features import Outcome
+from service.device import Device
 from service.records import Form, Layout, Parser, Raw, writer
 from service.results import results_of
-from service.session import Device, Session, open_session
+from service.session import Session, open_session
 
 #: Rows in one run of the network; always the same cuts, so that the same rows give the same numbers.
 _BATCH = 256

@@ -15,8 +15,9 @@ import service.main
 import service.worker
 from models.manifest import INPUT
 from service.batcher import Compute
+from service.device import Device
 from service.parts import Part
-from service.session import Device, Rows, Session, open_session
+from service.session import Rows, Session, open_session
 
 _KEPT = ["probability", "logit"]
 

@@ -11,11 +11,12 @@ from models.store import Repository
 from service.api.app import create_app
 from service.batcher import Limits
 from service.catalog import Catalog
+from service.device import CPU, Device
 from service.group import Group
 from service.loader import Loader
 from service.predictor import Predictor
 from service.reloader import Reloader
-from service.session import CPU, Device, open_session
+from service.session import open_session
 from service.telemetry import Telemetry
 from tests.support import bundles
 

@@ -10,12 +10,12 @@ from models.releases import Releases
 from models.store import Repository
 from service.batcher import Limits
 from service.catalog import Catalog
+from service.device import CPU, Device
 from service.group import Group
 from service.guardian import Guardian
 from service.loader import Loader, _counted
 from service.predictor import Predictor
 from service.reloader import Reloader
-from service.session import CPU, Device
 from service.telemetry import Telemetry
 from tests.support import bundles
 

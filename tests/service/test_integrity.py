@@ -8,8 +8,9 @@ import pytest
 from models.bundle import open_bundle
 from models.errors import BundleRefused, NotReproduced, Place
 from models.golden import FLOAT32
+from service.device import CPU, Device
 from service.integrity import Integrity
-from service.session import CPU, Device, open_session
+from service.session import open_session
 from tests.service.conftest import App
 from tests.support import bundles
 

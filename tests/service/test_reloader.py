@@ -13,10 +13,11 @@ import structlog
 from models.store import Repository
 from service.batcher import Limits
 from service.catalog import Catalog
+from service.device import CPU, Device
 from service.errors import ModelNotFound, ModelNotReady
 from service.loader import Loader
 from service.reloader import Reloader
-from service.session import CPU, Device, open_session
+from service.session import open_session
 from service.telemetry import Telemetry
 from tests.support import bundles
 

@@ -2,13 +2,20 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
+from models.bundle import open_bundle
 from models.errors import BundleRefused
+from models.golden import FLOAT32, TF32
+from models.store import Repository
+from service.device import CPU, CUDA, Device, choose_device, cuda_options, why_not_cuda
 from service.errors import DeviceUnavailable
-from service.session import CPU, CUDA, Device, choose_device, open_session, why_not_cuda
+from service.session import BUCKETS, BucketedSession, open_session
 from tests.support import bundles
 from tests.support.server import ROOT, environment
 
@@ -90,14 +97,89 @@ def test_the_service_does_not_start_without_the_cuda_that_it_was_told_to_use(tmp
     assert done.stdout == ""
 
 
-@pytest.mark.gpu
-def test_cuda_computes_the_same() -> None:
-    """On a GPU the session says CUDA, and the numbers are the CPU's."""
+def bucketed(model: bytes) -> BucketedSession:
+    """A session of the kind that CUDA gets, its buffers in the memory that is here."""
+    made = onnxruntime.InferenceSession(model, providers=[CPU])
+    return BucketedSession(made, memory="cpu")
+
+
+@pytest.mark.parametrize("count", [1, 2, 8, 100, BUCKETS[-1], BUCKETS[-1] + 3])
+def test_rows_in_buckets_are_answered_as_they_are(count: int) -> None:
+    """Every size gives what onnxruntime gives: filled up, exactly full, and in several pieces."""
+    rows = bundles.candidates(count)
+    outputs, expected = bucketed(bundles.graph()).run(rows), bundles.run_all(bundles.graph(), rows)
+    assert set(outputs) == set(expected)
+    for name, array in expected.items():
+        np.testing.assert_allclose(outputs[name], array, rtol=1e-5, atol=1e-5)
+
+
+def test_an_answer_is_not_overwritten_by_the_next() -> None:
+    """Buffers are used again; what was answered from them is not."""
+    session = bucketed(bundles.graph())
+    first = session.run(bundles.candidates(3, seed=1))["probability"]
+    kept = first.copy()
+    session.run(bundles.candidates(3, seed=2))
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_threads_that_share_a_bucket_get_their_own_answers() -> None:
+    """The buffers are one run's at a time."""
+    session = bucketed(bundles.graph())
+    batches = [bundles.candidates(4, seed=seed) for seed in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(session.run, batches))
+    for rows, answer in zip(batches, answers, strict=True):
+        expected = bundles.run(bundles.graph(), rows)["probability"]
+        np.testing.assert_allclose(answer["probability"], expected, rtol=1e-5)
+
+
+def test_cuda_is_asked_for_memory_and_precision_as_set() -> None:
+    """Limit, growth and TF32 are the settings'; the golden rows' tolerance follows the precision."""
+    plain, set_up = Device(CUDA), Device(CUDA, memory_bytes=1 << 30, tf32=True)
+    assert cuda_options(plain) == {"arena_extend_strategy": "kSameAsRequested", "use_tf32": "0"}
+    assert cuda_options(set_up)["gpu_mem_limit"] == "1073741824"
+    assert cuda_options(set_up)["use_tf32"] == "1"
+    assert plain.tolerance == Device(CPU).tolerance == FLOAT32
+    assert set_up.tolerance == TF32
+    assert choose_device("auto", lambda: None, memory_bytes=7, tf32=True) == Device(CUDA, None, 7, True)
+
+
+def test_a_session_on_another_device_than_chosen_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the created session says counts, not what was asked for."""
+    made = onnxruntime.InferenceSession(bundles.graph(), providers=[CPU])
+    monkeypatch.setattr("service.session.create_session", lambda *_: made)
+    with pytest.raises(DeviceUnavailable, match="the session runs on CPUExecutionProvider"):
+        open_session(bundles.graph(), Device(CUDA))
+
+
+@pytest.fixture
+def cuda() -> None:
+    """Skip, with the library's reason, where CUDA does not work."""
     if (reason := why_not_cuda()) is not None:
         pytest.skip(reason)
-    rows = bundles.candidates(50)
-    session = open_session(bundles.graph(), Device(CUDA))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("tf32", [False, True])
+def test_cuda_reproduces_golden_rows_in_its_precision(cuda, tmp_path: Path, tf32: bool) -> None:
+    """The session says CUDA, and the numbers are the CPU's, within the precision's tolerance."""
+    bundles.publish(tmp_path)
+    bundle, device = open_bundle(tmp_path / "htru2" / "1"), Device(CUDA, tf32=tf32)
+    session = open_session(bundle.model, device)
     assert session.provider == CUDA
     assert session.may_block
-    expected = bundles.run(bundles.graph(), rows)
-    np.testing.assert_allclose(session.run(rows)["probability"], expected["probability"], atol=1e-3)
+    bundle.check_golden(session.run, device.tolerance)
+    for count in (1, 50, 300, 2000):
+        rows = bundles.candidates(count)
+        expected = bundles.run(bundles.graph(), rows)["probability"]
+        np.testing.assert_allclose(session.run(rows)["probability"], expected, atol=5e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("model", ["htru2", "tox21"])
+def test_the_committed_bundles_run_on_cuda(cuda, model: str) -> None:
+    """No node of theirs is left to the CPU, and their golden rows are reproduced there."""
+    repository = Repository(ROOT / "models" / "repository")
+    bundle = open_bundle(repository.bundle(model, repository.serving(model).champion))
+    device = Device(CUDA)
+    bundle.check_golden(open_session(bundle.model, device).run, device.tolerance)

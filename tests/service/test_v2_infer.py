@@ -9,7 +9,8 @@ import httpx
 import numpy as np
 import pytest
 
-from service.session import Device, Session
+from service.device import Device
+from service.session import Session
 from tests.service.conftest import MAX_BYTES, MAX_ROWS, App
 from tests.support import bundles
 

@@ -12,11 +12,12 @@ from models.store import Repository
 from service.batcher import Limits
 from service.board import Board, Roster, Seat
 from service.catalog import Catalog
+from service.device import CPU, Device
 from service.errors import ModelNotReady, ServiceError
 from service.group import Group
 from service.loader import Loader
 from service.reloader import Reloader
-from service.session import CPU, Device, open_session
+from service.session import open_session
 from service.telemetry import Telemetry
 from service.whole import find
 from tests.support import bundles
