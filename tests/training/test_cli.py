@@ -37,7 +37,8 @@ def repository(tmp_path: Path) -> Repository:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["train"], ["evaluate"], ["benchmark"], ["versions"], ["promote"], ["rollback"]]
+    "command",
+    [[], ["train"], ["evaluate"], ["benchmark"], ["search"], ["versions"], ["promote"], ["rollback"]],
 )
 def test_every_command_explains_itself(command: list[str]) -> None:
     """``--help`` works on each, without loading torch."""
@@ -91,6 +92,16 @@ def test_the_repository_is_also_named_by_the_environment(repository: Repository)
         (["versions", "nothing"], "no version of 'nothing' is published"),
         (["versions", "../htru2"], "is not a model name"),
         (["train", "nothing"], "no data set is known for 'nothing'; there are htru2, tox21"),
+        (["train", "my-task", "--data", "nowhere.csv", "--target", "x"], "nowhere.csv is no file"),
+        (["train", "my-task", "--data", "nowhere.csv"], "my-task is new: --target says which column"),
+        (["train", "My Task", "--data", "nowhere.csv", "--target", "x"], "is not a model name"),
+        (["train", "my-task", "--target", "x"], "--data FILE is missing"),
+        (
+            ["train", "htru2", "--data", "x.csv", "--target", "y"],
+            "htru2 has targets and columns of its own",
+        ),
+        (["train", "htru2", "--search", "nowhere.study"], "nowhere.study is no study"),
+        (["search", "nothing"], "no data set is known for 'nothing'"),
         (["train", "htru2", "--promote", "perhaps"], "--promote takes auto, always, never"),
         (["evaluate", "htru2", "--split", "final"], "--split final exists for tox21 alone"),
         (["evaluate", "htru2", "--split", "other"], "--split takes out-of-fold, leaderboard or final"),
