@@ -4,9 +4,10 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -183,11 +184,24 @@ def calibrated(dataset: Dataset, logits: NDArray[np.floating], rule: ThresholdRu
 
 def feature_rows(dataset: Dataset, featurizer: Featurizer) -> NDArray[np.float32]:
     """Featurize a whole data set; a record that the featurizer refuses is an error here."""
-    made = featurizer.featurize(dataset.records)
+    made = featurizer.featurize(_records_for(dataset, featurizer))
     if len(made.rows) != len(dataset):
         refused = len(dataset) - len(made.rows)
         raise DataError(f"{dataset.name}: the featurizer refused {refused} of {len(dataset)} records")
     return made.rows
+
+
+def _records_for(dataset: Dataset, featurizer: Featurizer) -> Sequence[object]:
+    """The records, by name where the featurizer is of a table whose columns stood otherwise."""
+    fields = dataset.fields
+    if not fields or fields == featurizer.fields:
+        return dataset.records
+    records: Sequence[Any] = dataset.records
+    known = set(featurizer.fields)
+    return [
+        {name: value for name, value in zip(fields, record, strict=True) if name in known}
+        for record in records
+    ]
 
 
 def _by_seed(dataset: Dataset, trained: Ensemble, rows: NDArray[np.float32], rounds: int) -> JsonValue:

@@ -17,7 +17,7 @@ RARE, MOST_CATEGORIES = 10, 64
 #: Of a column with so many numbers the rest are taken for mistakes.
 _MOSTLY = 0.9
 #: The levels of a column of numbers that its golden values span.
-_LEVELS = (0.01, 0.25, 0.5, 0.75, 0.99)
+_LEVELS = (0.01, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.99)
 
 
 @dataclass(frozen=True, slots=True)

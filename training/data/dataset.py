@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,12 @@ class Dataset:
     parameters: dict[str, object] = field(default_factory=dict)
     golden: tuple[object, ...] = ()
     table: dict[str, JsonValue] = field(default_factory=dict)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of a table's columns, in the records' order; none where it is no table."""
+        columns: Any = self.parameters.get("columns", [])
+        return tuple(column["name"] for column in columns)
 
     def __len__(self) -> int:
         """The number of rows n."""
