@@ -13,10 +13,11 @@ from models.manifest import INNER_OUTPUTS, INPUT, MEMBER_LOGIT
 from training.calibrate import ThresholdRule
 from training.data import Dataset
 from training.ensemble import Watch
+from training.errors import DataError
 from training.export import reopened
 from training.recipes import ModelRecipe
 from training.report import metrics
-from training.run import calibrated, feature_rows, fit, held_out_logits
+from training.run import calibrated, feature_rows, featurized, fit, held_out_logits
 
 _CHUNK = 1024
 
@@ -32,9 +33,24 @@ def run_graph(bundle: Bundle, rows: NDArray[np.float32], output: str) -> NDArray
 
 
 def bundle_out_of_fold(bundle: Bundle, dataset: Dataset) -> NDArray[np.float64]:
-    """Return a bundle's uncalibrated logits ``(n, T)``, each by members that never saw the row."""
-    logits = run_graph(bundle, feature_rows(dataset, bundle.featurizer), MEMBER_LOGIT)
-    return held_out_logits(logits, tuple(bundle.manifest.members), dataset)
+    """Return a bundle's uncalibrated logits ``(n, T)``, each by members that never saw the row.
+
+    Rows that its featurizer refuses, such as a table's with a new category, get the others' mean: they
+    count, as answers that know nothing. Raises ``DataError`` where that is half of them.
+    """
+    made = featurized(dataset, bundle.featurizer)
+    accepted = np.array([isinstance(outcome, Accepted) for outcome in made.outcomes])
+    if 2 * accepted.sum() <= len(accepted):
+        raise DataError(
+            f"{dataset.name}: version {bundle.manifest.version} cannot read {(~accepted).sum()} of the"
+            f" {len(accepted)} records"
+        )
+    member_logits = run_graph(bundle, made.rows, MEMBER_LOGIT)
+    members = tuple(bundle.manifest.members)
+    known = held_out_logits(member_logits, members, dataset.folds[accepted], dataset.exclusive)
+    logits = np.tile(known.mean(axis=0), (len(dataset), 1))
+    logits[accepted] = known
+    return logits
 
 
 def evaluate_out_of_fold(bundle: Bundle, dataset: Dataset, rule: ThresholdRule) -> dict[str, JsonValue]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 from scipy.special import log_softmax
 
-from models.features import Featurizer
+from models.features import Features, Featurizer
 from models.fitting import MemberRows, fit_reference
 from models.manifest import Member
 from models.reference import Reference
@@ -102,7 +102,9 @@ def fit(
         watch=watch,
     )
     ensemble = trained.rounds(0, recipe.served)
-    logits = held_out_logits(ensemble.member_logits(rows), ensemble.members, dataset)
+    logits = held_out_logits(
+        ensemble.member_logits(rows), ensemble.members, dataset.folds, dataset.exclusive
+    )
     calibration = calibrated(dataset, logits, recipe.threshold_rule)
     return Fitted(featurizer, raw, squash, rows, trained, ensemble, logits, calibration)
 
@@ -165,14 +167,17 @@ def _check_labels(dataset: Dataset) -> None:
 
 
 def held_out_logits(
-    member_logits: NDArray[np.floating], members: tuple[Member, ...], dataset: Dataset
+    member_logits: NDArray[np.floating],
+    members: tuple[Member, ...],
+    folds: NDArray[np.integer],
+    exclusive: bool,
 ) -> NDArray[np.float64]:
     """Uncalibrated logits ``(n, T)``, each by members that never saw the row.
 
     Of classes they are log-probabilities, so that a column's order over rows has a meaning.
     """
-    logits = out_of_fold(member_logits, members, dataset.folds)
-    return log_softmax(logits, axis=1) if dataset.exclusive else logits
+    logits = out_of_fold(member_logits, members, folds)
+    return log_softmax(logits, axis=1) if exclusive else logits
 
 
 def calibrated(dataset: Dataset, logits: NDArray[np.floating], rule: ThresholdRule) -> Calibration:
@@ -184,31 +189,36 @@ def calibrated(dataset: Dataset, logits: NDArray[np.floating], rule: ThresholdRu
 
 def feature_rows(dataset: Dataset, featurizer: Featurizer) -> NDArray[np.float32]:
     """Featurize a whole data set; a record that the featurizer refuses is an error here."""
-    made = featurizer.featurize(_records_for(dataset, featurizer))
+    made = featurized(dataset, featurizer)
     if len(made.rows) != len(dataset):
         refused = len(dataset) - len(made.rows)
         raise DataError(f"{dataset.name}: the featurizer refused {refused} of {len(dataset)} records")
     return made.rows
 
 
-def _records_for(dataset: Dataset, featurizer: Featurizer) -> Sequence[object]:
-    """The records, by name where the featurizer is of a table whose columns stood otherwise."""
+def featurized(dataset: Dataset, featurizer: Featurizer) -> Features:
+    """Featurize a data set; by name where the featurizer is of a table whose columns stood otherwise."""
     fields = dataset.fields
     if not fields or fields == featurizer.fields:
-        return dataset.records
+        return featurizer.featurize(dataset.records)
     records: Sequence[Any] = dataset.records
     known = set(featurizer.fields)
-    return [
-        {name: value for name, value in zip(fields, record, strict=True) if name in known}
-        for record in records
-    ]
+    return featurizer.featurize(
+        [
+            {name: value for name, value in zip(fields, record, strict=True) if name in known}
+            for record in records
+        ]
+    )
 
 
 def _by_seed(dataset: Dataset, trained: Ensemble, rows: NDArray[np.float32], rounds: int) -> JsonValue:
     """Out-of-fold mean AUC of each training round alone: the spread that seeds make."""
     singles = [trained.rounds(number, number + 1) for number in range(rounds)]
     return [
-        mean_auc(dataset.labels, held_out_logits(one.member_logits(rows), one.members, dataset))
+        mean_auc(
+            dataset.labels,
+            held_out_logits(one.member_logits(rows), one.members, dataset.folds, dataset.exclusive),
+        )
         for one in singles
     ]
 

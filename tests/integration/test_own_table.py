@@ -61,7 +61,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
     write(folder / "people.csv", people())
     command = ["train", "sports", "--data", str(folder / "people.csv"), "--target", "sport"]
-    printed = call(*command, "--models", str(folder / "models"))
+    printed = call(*command, "--models", str(folder / "models"), "--state", str(folder / "state"))
     assert "published sports version 1" in printed
     assert "promoted: " in printed
     accuracy = float(printed.split("accuracy ")[1].split()[0])
@@ -131,3 +131,18 @@ def test_the_card_tells_of_the_table(models: Path) -> None:
     assert "chess" in card
     assert "columns with missing values: 2" in card
     assert "Accuracy" in card
+
+
+def test_it_is_trained_again_from_a_newer_table(models: Path) -> None:
+    """Columns in another order and a town that is new: the gate compares, the target is known."""
+    rng = np.random.default_rng(1)
+    table = [{name: row[name] for name in ("sport", "town", "age", "height")} for row in people()]
+    for row in table:
+        if rng.random() < 0.1:
+            row["town"] = "Bonn"
+    write(models / "newer.csv", table)
+    command = ["train", "sports", "--data", str(models / "newer.csv"), "--promote", "never"]
+    printed = call(*command, "--models", str(models / "models"), "--state", str(models / "state"))
+    assert "published sports version 2" in printed
+    assert "discrimination: " in printed
+    assert "comparable: " not in printed
