@@ -2,7 +2,8 @@
 
 The parameters are the table's schema, which training reads off its data:
 
-    {"columns": [{"name": "age", "kind": "number", "optional": true, "knots": [18, 40, 65]},
+    {"columns": [{"name": "age", "kind": "number", "optional": true, "knots": [18, 40, 65],
+                  "centre": 41, "scale": 13},
                  {"name": "job", "kind": "category", "optional": false, "other": true,
                   "values": ["clerk", "driver"]}]}
 
@@ -39,7 +40,8 @@ from models.features.rows import (
 #: Guards against a schema that would fill memory.
 _MOST_COLUMNS, _MOST_FEATURES, _MOST_KNOTS = 4096, 65_536, 256
 _LONGEST = 200
-_KNOT_LIMIT = 3.4e38
+_LARGEST, _SMALLEST = 3.4e38, 1e-30
+_PLAIN = (("centre", 0.0), ("scale", 1.0))
 _REFUSED = -1
 #: Whole numbers below this are told apart by a float, and have few digits.
 _WHOLE = 2**53
@@ -214,13 +216,17 @@ def _read_column(number: int, entry: object) -> Number | Category:
     name, optional, what = entry.get("name"), entry.get("optional"), entry.get("kind")
     if not _is_word(name) or not isinstance(optional, bool):
         raise FeaturizerError(f"{where}: name must be a text of 1 to {_LONGEST} and optional a boolean")
-    if what == "number" and set(entry) <= {"name", "kind", "optional", "knots"}:
-        return Number(str(name), optional, _read_knots(where, entry.get("knots", [])))
+    if what == "number" and set(entry) <= {"name", "kind", "optional", "knots", "centre", "scale"}:
+        knots = _read_knots(where, entry.get("knots", []))
+        centre, scale = (_number(where, entry.get(name, plain)) for name, plain in _PLAIN)
+        if not scale > _SMALLEST:
+            raise FeaturizerError(f"{where}: its scale must be above 0")
+        return Number(str(name), optional, knots, centre, scale)
     values, other = entry.get("values"), entry.get("other")
     if what != "category" or set(entry) != {"name", "kind", "optional", "other", "values"}:
         raise FeaturizerError(
-            f"{where}: it must have name, optional, kind 'number' and perhaps knots, or name, optional,"
-            " kind 'category', values and other"
+            f"{where}: it must have name, optional and kind 'number', perhaps knots, centre, scale; or"
+            " name, optional, kind 'category', values and other"
         )
     if not isinstance(values, list) or not values or not isinstance(other, bool):
         raise FeaturizerError(f"{where}: values must be a list of texts and other a boolean")
@@ -231,10 +237,16 @@ def _read_column(number: int, entry: object) -> Number | Category:
 
 def _read_knots(where: str, knots: object) -> tuple[float, ...]:
     if isinstance(knots, list) and len(knots) != 1 and len(knots) <= _MOST_KNOTS:
-        read = tuple(float(k) for k in knots if isinstance(k, (int, float)) and abs(k) < _KNOT_LIMIT)
-        if len(read) == len(knots) and all(low < high for low, high in pairwise(read)):
+        read = tuple(_number(where, knot) for knot in knots)
+        if all(low < high for low, high in pairwise(read)):
             return read
     raise FeaturizerError(f"{where}: knots must be 2 to {_MOST_KNOTS} numbers that rise")
+
+
+def _number(where: str, value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST:
+        return float(value)
+    raise FeaturizerError(f"{where}: its knots, centre and scale must be numbers of a 32-bit float")
 
 
 def _is_word(value: object) -> bool:

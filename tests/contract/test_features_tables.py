@@ -157,6 +157,15 @@ def test_knots_bend_a_number_where_they_are():
     np.testing.assert_array_equal(rows[:, :5], featurizer.featurize(records).rows)
 
 
+def test_a_number_is_told_from_its_centre():
+    """Years a few apart stay a few apart; what float32 cannot hold is its largest number."""
+    columns = [{**HEIGHT, "centre": 2010, "scale": 0.5}, {**AGE, "scale": 1e-10, "knots": [0, 1]}]
+    featurizer = create("tables-1", {"columns": columns})
+    rows = featurizer.featurize([[2011, 1e-10], [2009.5, 3e38], [2010, None]]).rows
+    np.testing.assert_allclose(rows[:, 0], [2, -1, 0])
+    np.testing.assert_allclose(rows[:, 1], [1, np.finfo(np.float32).max, math.nan])
+
+
 def test_messages_stay_short():
     """Neither a megabyte of a category nor two thousand columns come back in an error."""
     wide = {"columns": [{"name": f"x{n}", "kind": "number", "optional": False} for n in range(2048)]}
@@ -234,9 +243,11 @@ def test_the_parameters_build_the_same_featurizer_again(mixed):
         ({"columns": [{**AGE, "kind": "date"}]}, "column 1: it must have"),
         ({"columns": [{**AGE, "values": []}]}, "column 1: it must have"),
         ({"columns": [{**AGE, "knots": [1]}]}, "column 1: knots must be"),
+        ({"columns": [{**AGE, "scale": 0}]}, "column 1: its scale must be above 0"),
+        ({"columns": [{**AGE, "centre": math.inf}]}, "column 1: its knots, centre and scale must"),
         ({"columns": [{**AGE, "knots": [1, 1]}]}, "column 1: knots must be"),
-        ({"columns": [{**AGE, "knots": [1, math.nan]}]}, "column 1: knots must be"),
-        ({"columns": [{**AGE, "knots": [1, "2"]}]}, "column 1: knots must be"),
+        ({"columns": [{**AGE, "knots": [1, math.nan]}]}, "column 1: its knots, centre and scale must"),
+        ({"columns": [{**AGE, "knots": [1, "2"]}]}, "column 1: its knots, centre and scale must"),
         ({"columns": [{**JOB, "values": []}]}, "column 1: values must be"),
         ({"columns": [{**JOB, "other": None}]}, "column 1: values must be"),
         ({"columns": [AGE, {**JOB, "values": ["a", "a"]}]}, "column 2: its values must be different"),

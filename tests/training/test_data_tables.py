@@ -56,6 +56,8 @@ def test_columns_and_target_are_read_off_the_table(dataset: Dataset) -> None:
     entries = dataset.parameters["columns"]
     for number in (entries[0], entries[2]):
         assert len(number.pop("knots")) == 17
+        assert number.pop("centre") == pytest.approx({"age": 50, "weight": 70}[number["name"]], abs=4)
+        assert number.pop("scale") == pytest.approx({"age": 22, "weight": 10}[number["name"]], rel=0.2)
     assert dataset.parameters == {
         "columns": [
             {"name": "age", "kind": "number", "optional": True},

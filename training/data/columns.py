@@ -74,9 +74,17 @@ def _numbers(table: Table, name: str, parsed: list[object], pieces: int) -> Colu
     entry: dict[str, object] = {"name": name, "kind": "number", "optional": len(found) < len(values)}
     if entry["optional"]:
         constructed.append(None)
+    entry |= _centre_and_scale(found)
     if knots := _knots(found, pieces):
         entry["knots"] = knots
     return Column(entry, values, constructed)
+
+
+def _centre_and_scale(found: NDArray[np.float64]) -> dict[str, object]:
+    """Median and quartile distance, which is a standard deviation of normal values; rounded."""
+    low, centre, high = np.quantile(found, (0.25, 0.5, 0.75))
+    scale = (high - low) / 1.349 or float(found.std()) or 1.0
+    return {"centre": float(f"{centre:.6g}"), "scale": float(f"{max(scale, 1e-20):.4g}")}
 
 
 def _knots(found: NDArray[np.float64], pieces: int) -> list[float]:
