@@ -15,6 +15,7 @@ from fastapi import Request
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
+from service.api.credentials import KEY_HEADERS, key_of
 from service.api.edge import trace_of
 from service.api.problems import Problem
 from service.keyring import Key, KeyRing, Scope
@@ -82,8 +83,8 @@ class Access:
             raise _unauthorized("this API key is not known here, or was revoked")
         key, meter = found
         trace.key = key
-        if key.expires is not None and key.expires <= datetime.now(UTC):
-            raise _unauthorized(f"the API key {key.name!r} expired at {key.expires.isoformat()}")
+        if _expired(key):
+            raise _unauthorized(f"the API key {key.name!r} expired at {key.expires}")
         if not key.may(needed):
             raise Problem(
                 403,
@@ -107,6 +108,21 @@ class Access:
             meter.charge(trace.rows)
 
 
+def unlimited(ring: KeyRing, presented: bytes | None, scope: Scope) -> Key | None:
+    """The key of a request that may go ahead and need not be metered, None for any other."""
+    found = None if presented is None else ring.find(presented)
+    if found is None:
+        return None
+    key, meter = found
+    if meter is not None or not key.may(scope) or _expired(key):
+        return None
+    return key
+
+
+def _expired(key: Key) -> bool:
+    return key.expires is not None and key.expires <= datetime.now(UTC)
+
+
 def administrator(request: Request) -> Key:
     """The key of whoever asks for a change; raises a ``Problem`` (403) where there is none.
 
@@ -122,15 +138,11 @@ def administrator(request: Request) -> Key:
 
 def _presented(scope: Connection) -> bytes:
     for name, value in scope["headers"]:
-        if name == b"x-api-key":
-            return bytes(value)
-        if name == b"authorization":
-            kind, _, key = value.partition(b" ")
-            if kind.lower() != b"bearer":
-                raise _unauthorized(
-                    "this takes an API key: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
-                )
-            return bytes(key.strip())
+        if name in KEY_HEADERS:
+            key = key_of(name, value)
+            if key:
+                return key
+            break
     raise _unauthorized(_NO_KEY)
 
 

@@ -144,10 +144,14 @@ def create_app(
         inner = Access(infer, ring)
         direct = {place: Access(app, ring) for place, app in direct.items()}
     edge = Edge(inner, direct, known, telemetry, deadline_seconds)
-    if ring is None:  # the short way knows no keys
-        edge.express = Express(
-            edge, predictor, max_rows=max_rows, max_bytes=max_bytes, deadline_seconds=deadline_seconds
-        )
+    edge.express = Express(
+        edge,
+        predictor,
+        max_rows=max_rows,
+        max_bytes=max_bytes,
+        deadline_seconds=deadline_seconds,
+        ring=ring,
+    )
     if not origins:
         return edge
     return CORSMiddleware(

@@ -21,6 +21,7 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 
 from models.features import Outcome
+from service.api.access import unlimited
 from service.api.edge import (
     CLOSED_BY_CLIENT,
     Edge,
@@ -32,6 +33,7 @@ from service.api.predict import MANY, enveloped, listed
 from service.api.problems import Headers, problem_body
 from service.catalog import ServedModel
 from service.errors import ModelNotFound, ModelNotReady, Overloaded, ServiceError
+from service.keyring import KeyRing
 from service.predictor import Predictor, Stages
 from service.results import is_plain, writing
 from service.submission import Answer
@@ -59,8 +61,13 @@ class Express:
         max_rows: int,
         max_bytes: int,
         deadline_seconds: float | None,
+        ring: KeyRing | None = None,
     ) -> None:
-        """``edge`` counts and logs; ``deadline_seconds`` is for requests that do not say."""
+        """``edge`` counts and logs; ``deadline_seconds`` is for requests that do not say.
+
+        ``ring`` holds the API keys, where they are asked for.
+        """
+        self._ring = ring
         self._edge, self._predictor = edge, predictor
         self._max_rows, self._max_bytes = min(max_rows, MANY), max_bytes
         self._deadline_seconds = deadline_seconds
@@ -70,6 +77,11 @@ class Express:
         started = perf_counter()
         if len(content) > self._max_bytes:
             return None
+        key = None
+        if self._ring is not None:
+            key = unlimited(self._ring, head.key, "predict")
+            if key is None:  # refused, or metered: there, not here
+                return None
         found = self._read(content)
         if found is None:
             return None
@@ -87,6 +99,7 @@ class Express:
         featurized = perf_counter()
         trace = Trace(head.request_id)
         trace.model, trace.rows, trace.traffic = served.label, len(block), served.traffic
+        trace.key = key
         trace.read = read - started
         trace.stages = Stages(featurize=featurized - read)
         if seconds is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from models.features import Outcome
+from service.api.credentials import KEY_HEADERS, key_of
 from service.api.edge import SANE_ID, TIMEOUT_HEADER, Trace, new_request_id
 from service.api.problems import Headers
 from service.catalog import ServedModel
@@ -17,7 +18,16 @@ if TYPE_CHECKING:
 
 #: The headers that matter here; the others don't.
 _TELLING = frozenset(
-    {b"accept", b"content-encoding", b"content-type", b"expect", TIMEOUT_HEADER, b"x-request-id"}
+    {
+        b"accept",
+        b"authorization",
+        b"content-encoding",
+        b"content-type",
+        b"expect",
+        TIMEOUT_HEADER,
+        b"x-api-key",
+        b"x-request-id",
+    }
 )
 
 
@@ -26,6 +36,8 @@ class Head(msgspec.Struct):
 
     request_id: bytes
     timeout: bytes | None = None
+    #: The API key that came with it, which is not looked at yet.
+    key: bytes | None = None
 
 
 class Carrier(Protocol):
@@ -80,7 +92,7 @@ class Flight:
 
 def plain_head(headers: list[tuple[bytes, bytes]]) -> Head | None:
     """Read the headers of a ``POST /predict``; None where they ask for anything out of the ordinary."""
-    request_id = timeout = None
+    request_id = timeout = key = None
     for name, value in headers:
         if name not in _TELLING:
             continue
@@ -95,6 +107,8 @@ def plain_head(headers: list[tuple[bytes, bytes]]) -> Head | None:
                 request_id = value
         elif name == TIMEOUT_HEADER:
             timeout = value
+        elif name in KEY_HEADERS:
+            key = key_of(name, value) if key is None else key
         else:
             return None
-    return Head(new_request_id() if request_id is None else request_id, timeout)
+    return Head(new_request_id() if request_id is None else request_id, timeout, key)

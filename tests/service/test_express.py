@@ -7,7 +7,9 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
+import msgspec
 import numpy as np
 import pytest
 import uvicorn
@@ -19,6 +21,7 @@ from models.features import Accepted
 from service.api.connection import Connection
 from service.api.express import Express
 from service.errors import Overloaded
+from service.keyring import KeyFile, KeyRing, new_key
 from service.results import Writing, results_of
 from tests.service.conftest import App
 from tests.support import bundles
@@ -79,7 +82,9 @@ class Server:
 def with_server(with_app, monkeypatch) -> Callable[[Callable[[App, Server], Awaitable[None]]], None]:
     """Return a function that runs a test's work with the application on a socket."""
 
-    def run(work: Callable[[App, Server], Awaitable[None]], keep_alive: float = 75) -> None:
+    def run(
+        work: Callable[[App, Server], Awaitable[None]], keep_alive: float = 75, **options: object
+    ) -> None:
         async def main(app: App) -> None:
             config = uvicorn.Config(
                 app.asgi,
@@ -108,9 +113,43 @@ def with_server(with_app, monkeypatch) -> Callable[[Callable[[App, Server], Awai
             assert app.catalog.get("htru2").leases.count == 0
             assert app.catalog.get("htru2").batcher.idle
 
-        with_app(main)
+        with_app(main, **options)
 
     return run
+
+
+def test_keys_are_asked_for_on_the_short_way_too(with_server, tmp_path) -> None:
+    """A good key without a rate goes the short way; whatever else is refused, or metered, the usual."""
+    made = {
+        "good": new_key("good", ("predict",)),
+        "metered": new_key("metered", ("predict",), requests_per_second=1000),
+        "metrics": new_key("metrics", ("metrics",)),
+        "expired": new_key("expired", ("predict",), datetime(2026, 1, 1, tzinfo=UTC)),
+    }
+    keys = {name: key for name, (key, _) in made.items()}
+    file = tmp_path / "keys.json"
+    file.write_bytes(msgspec.json.encode(KeyFile(tuple(entry for _, entry in made.values()))))
+    cases = [
+        ({"authorization": f"Bearer {keys['good']}"}, 200, True),
+        ({"x_api_key": keys["good"]}, 200, True),
+        ({"x_api_key": keys["good"], "authorization": "Bearer no"}, 200, True),
+        ({"authorization": "Bearer no", "x_api_key": keys["good"]}, 401, False),
+        ({"x_api_key": keys["metered"]}, 200, False),
+        ({"x_api_key": keys["metrics"]}, 403, False),
+        ({"x_api_key": keys["expired"]}, 401, False),
+        ({"authorization": f"Basic {keys['good']}"}, 401, False),
+        ({"x_api_key": keys["good"][:-1]}, 401, False),
+        ({}, 401, False),
+    ]
+
+    async def work(app: App, server: Server) -> None:
+        async with server.client() as client:
+            for headers, status, short in cases:
+                before = server.taken
+                assert (await client.ask(body_of(GOOD[0]), **headers))[0] == status, headers
+                assert server.taken == before + short, headers
+
+    with_server(work, ring=KeyRing(file))
 
 
 _SHORT = [
