@@ -90,10 +90,11 @@ _COLUMNS = (
 def run(_repository: Repository, seeds: int, processes: int, say: Say) -> str:
     """Run what is missing of all methods, seeds and outer folds; return the report."""
     results = Results(REPORTS / "htru2.csv", ("method", "seed", "fold"), FIGURES)
-    # The first seed of all methods, then what is cheap, so that an unfinished run says most.
+    # The first seed of all methods before the others, and what is cheap before what is dear: an
+    # unfinished run says most.
     dear = [method for method in METHODS if method != "SNN"]
     rounds = [(seed, method) for seed in range(seeds) for method in ALL]
-    rounds.sort(key=lambda one: (one[0] > 0, one[0] > 0 and one[1] in dear))
+    rounds.sort(key=lambda one: (one[0] > 0, one[1] in dear))
     jobs = [
         {"method": method, "seed": seed, "fold": fold}
         for seed, method in rounds
