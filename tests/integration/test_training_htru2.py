@@ -56,3 +56,7 @@ def test_a_retrained_model_meets_its_figures_and_passes_the_gate(tmp_path: Path)
     assert manifest.provenance.data == {HTRU2.pinned: HTRU2.sha256}
     # The figures come out of the published graph again.
     assert f"mean AUC {overall['mean_auc']:.4f}" in call("evaluate", "htru2", *models)
+    # With the covariance below it, every layer's units are predicted better than by g alone.
+    table = [line.split("|") for line in call("theory", "htru2", *models).splitlines()[2:]]
+    assert len(table) == 4
+    assert all(float(cells[9]) <= float(cells[8]) for cells in table)

@@ -38,7 +38,17 @@ def repository(tmp_path: Path) -> Repository:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["train"], ["evaluate"], ["benchmark"], ["search"], ["versions"], ["promote"], ["rollback"]],
+    [
+        [],
+        ["train"],
+        ["evaluate"],
+        ["benchmark"],
+        ["search"],
+        ["theory"],
+        ["versions"],
+        ["promote"],
+        ["rollback"],
+    ],
 )
 def test_every_command_explains_itself(command: list[str]) -> None:
     """``--help`` works on each, without loading torch."""
