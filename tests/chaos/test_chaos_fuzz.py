@@ -9,6 +9,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
+from service.api.stream import PATH as STREAM
 from tests.support.server import Server
 
 #: Shape is not all: SMILES for a model of candidates are refused, and a list of seven numbers costs
@@ -25,6 +26,8 @@ def test_what_the_document_allows_is_answered_and_the_rest_refused(server: Serve
     faults = []
     for found in schemathesis.openapi.from_dict(document).get_all_operations():
         operation = found.ok()
+        if operation.path == STREAM:  # whose answer has no end
+            continue
         for mode in GenerationMode:
             # Nothing can be wrong with a request that has neither parameters nor a body.
             with suppress(Unsatisfiable):
