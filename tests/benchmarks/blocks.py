@@ -31,6 +31,7 @@ def run(options: Options) -> list[Table]:
     as_json = [request("/predict", body(MADE, block.tolist())) for block in blocks]
     notes = ["Targets: ≥ .75 by JSON, ≥ .90 by binary tensors, of onnxruntime's own.", generator()]
     found: dict[str, list[float]] = {name: [] for name in (ALONE, WITH_STATISTICS, BARE, BY_JSON)}
+    costs: dict[str, list[float]] = {name: [] for name in (*found, BINARY)}
     with (
         direct.worker() as worker,
         bare_route(made) as bare,
@@ -45,29 +46,34 @@ def run(options: Options) -> list[Table]:
         for number in range(options.repetitions + 1):
             seconds = options.seconds if number else 1.0
             measured = {
-                ALONE: worker.do(direct.rows_per_second, plain, rows, seconds),
-                WITH_STATISTICS: worker.do(direct.rows_per_second, whole, rows, seconds),
+                ALONE: worker.do(direct.runs, plain, rows, seconds),
+                WITH_STATISTICS: worker.do(direct.runs, whole, rows, seconds),
             }
             for name, (server, sent) in loads.items():
                 load = closed_loop(server, sent, _CONNECTIONS, seconds)
                 if load.errors:
                     raise RuntimeError(f"{name}: {load.errors} errors")
-                measured[name] = load.rate * SIZE
+                measured[name] = load.rate, load.cost
             if number:
-                for name, rate in measured.items():
-                    found[name].append(rate)
-            options.say(f"blocks: {measured[BY_JSON]:.0f} of {measured[ALONE]:.0f} rows/s")
+                for name, (rate, cost) in measured.items():
+                    found[name].append(rate * SIZE)
+                    costs[name].append(cost)
+            options.say(f"blocks: {measured[BY_JSON][0]:.0f} of {measured[ALONE][0]:.0f} blocks/s")
     table = [
         [
             name,
             spread(rates),
             f"{ratio(rates, found[ALONE]):.3f}",
             f"{ratio(rates, found[WITH_STATISTICS]):.3f}",
-            1e6 * SIZE / median(rates),
+            1e6 * median(costs[name]),
+            f"{ratio(costs[ALONE], costs[name]):.3f}",
         ]
         for name, rates in found.items()
     ]
-    columns = ["", "rows per second", "of the network alone", "of the served graph", "µs per request"]
+    columns = [
+        "", "rows per second", "of the network alone", "of the served graph",
+        "processor time per request, µs", "the network alone's, of it",
+    ]  # fmt: skip
     title = f"{SIZE} rows of 8 per request, 8 × 256 network, {_CONNECTIONS} connections"
     return [Table(title, columns, table, notes)]
 

@@ -8,10 +8,10 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.benchmarks import client, cores
+from tests.benchmarks import client, cores, processes
 from tests.benchmarks.server import HOST, Server
 
 _SCRIPT = Path(__file__).with_name("wrk.lua")
@@ -19,13 +19,18 @@ _SCRIPT = Path(__file__).with_name("wrk.lua")
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a stretch of load met: answers per second, and latencies in seconds."""
+    """What a stretch of load met: answers per second, latencies and processor time, in seconds.
+
+    ``cost`` is the server's processor time per answer, which other programs on the machine disturb
+    far less than they do the rest.
+    """
 
     rate: float
     p50: float
     p99: float
     worst: float
     errors: int
+    cost: float = 0.0
 
 
 def have_wrk() -> bool:
@@ -47,9 +52,11 @@ def request(path: str, body: bytes, headers: dict[str, str] | None = None) -> by
 
 def closed_loop(server: Server, requests: Sequence[bytes], connections: int, seconds: float) -> Load:
     """Load the server with these requests, over and over."""
-    if have_wrk():
-        return _wrk(server.port, requests, connections, seconds)
-    return _own(server.port, requests, connections, seconds)
+    load = _wrk if have_wrk() else _own
+    spent = processes.seconds(server.process.pid)
+    found = load(server.port, requests, connections, seconds)
+    spent = processes.seconds(server.process.pid) - spent
+    return replace(found, cost=spent / max(1.0, found.rate * seconds))
 
 
 def _wrk(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> Load:

@@ -65,6 +65,7 @@ def _table(results: dict[int, dict[str, list[Load]]]) -> Table:
                     name,
                     spread(rates),
                     f"{ratio(rates, [load.rate for load in found[BARE]]):.3f}",
+                    1e6 * median(load.cost for load in loads),
                     1e6 * p50,
                     1e6 * (p50 - bare),
                     1e6 * p99,
@@ -73,7 +74,7 @@ def _table(results: dict[int, dict[str, list[Load]]]) -> Table:
                 ]
             )
     columns = [
-        "connections", "", "requests per second", "of the bare route", "p50, µs",
+        "connections", "", "requests per second", "of the bare route", "processor time, µs", "p50, µs",
         "p50 over the bare route's, µs", "p99, µs", "p99 / p50", "worst, ms",
     ]  # fmt: skip
     notes = [
