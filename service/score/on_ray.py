@@ -6,6 +6,7 @@ RAY_ADDRESS names a cluster; without it one is started on this machine, for as l
 """
 
 import importlib
+import logging
 import os
 import secrets
 from typing import Any
@@ -40,15 +41,19 @@ def _ray() -> Any:
     # Read when Ray is imported. Nothing is reported to anybody, and a cluster of our own, whose ports
     # are open to the network whatever one says, listens to nobody who lacks this token.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what ends a run is told in our own words
     if not os.environ.get("RAY_ADDRESS"):
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     try:
         importlib.import_module("ray.data")
-        return importlib.import_module("ray")
+        ray = importlib.import_module("ray")
     except ImportError as error:
         raise ScoreRefused(
             "--engine ray needs Ray, which is not installed: pip install 'snn-serving[ray]'"
         ) from error
+    for name in ("ray", "ray.data"):  # which tell of every step
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return ray
 
 
 def _index(work: Work) -> tuple[NDArray[np.int64], MalformedInput | None]:
@@ -74,7 +79,7 @@ def _scored(ray: Any, work: Work, begins: NDArray[np.int64]) -> Pieces:
             _Worker,
             fn_constructor_args=(work.file, work.kind, work.form, work.job, work.piece, begins),
             batch_size=None,
-            concurrency=workers,
+            compute=ray.data.ActorPoolStrategy(size=workers),
             num_cpus=1,
             num_gpus=0 if work.job.device.provider == CPU else 1,
         )
