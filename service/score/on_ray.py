@@ -25,6 +25,8 @@ from service.score.work import Pieces, Work
 _BLOCK = 4
 #: Of a cluster of our own: some hundred blocks; results leave as soon as they are written.
 _OBJECT_STORE_BYTES = 200_000_000
+#: Its processes have 15 s to come up, which a machine that is busy just then may need more than once.
+_STARTS = 3
 
 
 def pieces(work: Work) -> Pieces:
@@ -104,14 +106,20 @@ def _start(ray: Any, workers: int | None) -> int:
             ray.init(**quiet)
             return workers or max(1, int(ray.cluster_resources().get("CPU", 1)) - 1)
         workers = workers or processes.cores()
-        ray.init(
-            address="local",
-            num_cpus=workers + 1,
-            object_store_memory=_OBJECT_STORE_BYTES,
-            include_dashboard=False,
-            _node_ip_address="127.0.0.2",  # Ray takes 127.0.0.1 for any address of this machine
-            **quiet,
-        )
+        own = {
+            "address": "local",
+            "num_cpus": workers + 1,
+            "object_store_memory": _OBJECT_STORE_BYTES,
+            "include_dashboard": False,
+            "_node_ip_address": "127.0.0.2",  # Ray takes 127.0.0.1 for any address of this machine
+        }
+        for _ in range(_STARTS - 1):
+            try:
+                ray.init(**own, **quiet)
+                return workers
+            except Exception:  # noqa: BLE001 - as below
+                ray.shutdown()
+        ray.init(**own, **quiet)
         return workers
     except Exception as error:  # Ray raises no narrower type when a node does not come up
         raise ScoreRefused(f"Ray cannot be reached or started: {error}") from error
