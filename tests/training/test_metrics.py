@@ -13,8 +13,8 @@ from training.calibrate import (
     cross_fitted,
     fit_platt,
 )
+from training.checks import discrimination
 from training.errors import TrainingError
-from training.gate import judge
 from training.metrics import (
     auc,
     average_precision,
@@ -136,6 +136,6 @@ def test_the_gate_stops_a_challenger_of_shuffled_labels() -> None:
     labels, logits, _ = made_up(2000)
     y, good = labels[:, None], logits[:, None]
     noise = np.random.default_rng(2).permutation(good)
-    assert not judge(y, noise, good).promote
-    assert judge(y, good, noise).promote
-    assert judge(y, good, good).promote
+    assert not discrimination(y, noise, good).passed
+    assert discrimination(y, good, noise).passed
+    assert discrimination(y, good, good).passed
