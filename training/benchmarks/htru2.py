@@ -183,8 +183,7 @@ def report(results: Results, seeds: int) -> str:
         f"`python -m training benchmark htru2 --seeds {seeds}`. Mean ± sd over outer folds and the seeds"
         " named; differences to the SNN are paired over the same folds, with a variance corrected for"
         " dependent training sets (Nadeau and Bengio 2003). Networks: 64 units, AdamW, 15 epochs; depth"
-        " and learning rate chosen on an inner fold from "
-        + f"{len(GRID)} choices. Classic methods run at"
+        f" chosen on an inner fold from {', '.join(map(str, GRID))}. Classic methods run at"
         " one setting each. Seconds are CPU time of one fit.",
         "",
         f"| {' | '.join(_COLUMNS)} |",
