@@ -1,4 +1,4 @@
-"""The integrity benchmark's faults are where they say; its graph computes what the published one does."""
+"""The integrity benchmark's faults are where they say; its graph computes what was published."""
 
 from types import SimpleNamespace
 
