@@ -39,7 +39,7 @@ export async function ask(path, { fine = [], headers = {}, ...options } = {}) {
   }
   if (answer.ok || fine.includes(answer.status)) return answer;
   if (answer.status === 401 || answer.status === 403) {
-    document.dispatchEvent(new CustomEvent("snn-key-wanted"));
+    document.dispatchEvent(new CustomEvent("snn-key-wanted", { detail: { used: key } }));
   }
   throw await refusal(answer);
 }

@@ -59,7 +59,6 @@ function heard(told) {
   documents = told.models ?? {};
   for (const document_ of Object.values(documents)) history.add(document_, now);
   events.watch(documents, now);
-  playground.serve(Object.fromEntries(Object.entries(documents).map(([name, one]) => [name, one.version])));
   place("updated").textContent = new Date(now).toLocaleTimeString("en-GB");
   show();
 }
@@ -81,6 +80,8 @@ async function lookReady() {
     const draining = ready.draining ? " It is stopping." : "";
     tell(place("service"), ready.ready ? "Ready" : `Not ready.${draining}${ready.error ? ` ${ready.error}` : ""}`);
     root.dataset.ready = String(ready.ready);
+    const serving = Object.entries(ready.models ?? {}).filter(([, model]) => model.ready);
+    playground.serve(Object.fromEntries(serving.map(([name, model]) => [name, model.version])));
     show();
   } catch {
     tell(place("service"), "Unreachable");
@@ -100,11 +101,16 @@ document.addEventListener("snn-theme", showTheme);
 showTheme();
 
 // An API key, where the service wants one.
-document.addEventListener("snn-key-wanted", () => {
+let refused = null;
+document.addEventListener("snn-key-wanted", ({ detail }) => {
+  // A key that lacks a scope is asked about once, not every time that it is used.
+  if (detail.used !== null && detail.used === refused) return;
+  refused = detail.used;
   place("key-form").hidden = false;
 });
 place("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
+  refused = null;
   setKey(place("key").value.trim());
   place("key").value = "";
   place("key-form").hidden = true;

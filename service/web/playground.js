@@ -5,18 +5,22 @@ import { el, empty, failure } from "./page.js";
 import { MoleculesPlayground } from "./molecules.js";
 import { TablePlayground } from "./tables.js";
 
+const RETRY_MS = 5000;
+
 export class Playground {
   constructor(place) {
     this.place = place;
     this.served = "";
+    this.again = 0; // when a request that failed may be made again
     this.chosen = null;
     place.replaceChildren(empty("No model answers yet", "Its form appears as soon as one does."));
+    document.addEventListener("snn-key-given", () => (this.again = 0));
   }
 
   /** Told which versions serve; forms are made anew where that has changed. */
   async serve(versions) {
     const served = JSON.stringify(versions);
-    if (served === this.served) return;
+    if (served === this.served || Date.now() < this.again) return;
     this.served = served;
     if (Object.keys(versions).length === 0) {
       this.tabs = null;
@@ -28,6 +32,7 @@ export class Playground {
       this.build(models);
     } catch (error) {
       this.served = "";
+      this.again = Date.now() + RETRY_MS;
       if (!this.tabs) this.place.replaceChildren(failure(error));
     }
   }

@@ -22,6 +22,7 @@ export class ReleasesPanel {
     this.place = place;
     this.shown = "";
     this.asked = 0;
+    document.addEventListener("snn-key-given", () => (this.asked = 0));
   }
 
   /** Ask again where the model or its version is another, and now and then. */
