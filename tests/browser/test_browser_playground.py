@@ -37,9 +37,9 @@ def saved(page, button: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def open_tab(visit, model: str):
+def open_tab(visit, model: str, **options: object):
     """The page with a model's playground."""
-    page = visit()
+    page = visit(**options)
     page.get_by_role("tab", name=model).click(timeout=PATIENT)
     return page
 
@@ -104,7 +104,7 @@ def test_dropped_candidates_are_ranked_and_downloadable(visit) -> None:
 
 def test_a_bad_row_stays_in_its_place_and_a_bad_table_says_why(visit) -> None:
     """A row that cannot be read is listed last with its reason; a table without columns is refused."""
-    page = open_tab(visit, "htru2")
+    page = open_tab(visit, "htru2", expected="status of 422")
     names = ",".join(NAMES)
     good = ",".join(map(str, bundles.candidates(1)[0].tolist()))
     box, run = page.get_by_label("Candidates"), page.get_by_role("button", name="Predict and rank")

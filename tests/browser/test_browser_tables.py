@@ -34,14 +34,19 @@ class TableKind(bundles.Kind):
         return create(self.identifier, SCHEMA)
 
 
+def rows() -> np.ndarray:
+    """The records' features."""
+    return create("tables-1", SCHEMA).featurize(RECORDS).rows
+
+
 JOBS = TableKind(
     "tables-1",
     (),
     ("retires",),
-    centre=lambda: np.array([50, 0.5, 0.5], np.float32),
-    spread=lambda: np.array([20, 1, 1], np.float32),
+    centre=lambda: rows().mean(axis=0),
+    spread=lambda: rows().std(axis=0) + 1,
     golden=lambda: RECORDS[:4],
-    ordinary=lambda: create("tables-1", SCHEMA).featurize(RECORDS).rows,
+    ordinary=rows,
 )
 
 
