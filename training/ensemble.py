@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.manifest import Member
+from training.data.dataset import Replicates
 from training.network import SelfNormalizingNetwork, tap
 from training.train import Progress, Recipe, train
 
@@ -69,10 +70,12 @@ def fit_ensemble(
     rounds: int,
     seed: int,
     watch: Watch,
+    replicates: Replicates | None = None,
 ) -> Ensemble:
     """Train ``rounds`` networks without each fold, as many at a time as there are cores.
 
-    ``rows`` are squashed, ``(n, F)``. ``watch(member, progress)`` is called in this process after
+    ``rows`` are squashed, ``(n, F)``; where there are ``replicates``, they are learned in place of
+    ``labels``. ``watch(member, progress)`` is called in this process after
     every epoch of every member.
     """
     numbers = [int(fold) for fold in np.unique(folds)]
@@ -88,7 +91,15 @@ def fit_ensemble(
         with ProcessPoolExecutor(min(len(members), os.cpu_count() or 1), context) as pool:
             waiting = [
                 pool.submit(
-                    _fit_member, rows, labels, folds == member.fold, recipe, index, member, reports
+                    _fit_member,
+                    rows,
+                    labels,
+                    replicates,
+                    folds == member.fold,
+                    recipe,
+                    index,
+                    member,
+                    reports,
                 )
                 for index, member in enumerate(members)
             ]
@@ -105,6 +116,7 @@ def fit_ensemble(
 def _fit_member(
     rows: Array32,
     labels: Array32,
+    replicates: Replicates | None,
     held_out: NDArray[np.bool_],
     recipe: Recipe,
     index: int,
@@ -113,13 +125,15 @@ def _fit_member(
 ) -> Mapping[str, NDArray[Any]]:
     """Train one member in a process of its own; arrays travel back, not torch's shared memory."""
     torch.set_num_threads(1)
+    learned = labels if replicates is None else replicates.shares
     network = train(
         rows[~held_out],
-        labels[~held_out],
+        learned[~held_out],
         (rows[held_out], labels[held_out]),
         recipe,
         member.seed,
         lambda progress: reports.put((index, progress)),
+        None if replicates is None else replicates.counts[~held_out],
     )
     # Weights are published as float16; rounded here, all that follows judges what will be served.
     state: dict[str, Tensor] = network.half().float().state_dict()

@@ -100,6 +100,7 @@ def fit(
         rounds=rounds,
         seed=seed,
         watch=watch,
+        replicates=dataset.replicates,
     )
     ensemble = trained.rounds(0, recipe.served)
     logits = held_out_logits(

@@ -57,17 +57,26 @@ class Progress:
 def masked_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
     """Mean binary cross-entropy over the measured entries; NaN labels have no part in it.
 
-    ``weights`` ``(T,)`` weigh the targets against each other.
+    ``weights`` ``(n, T)`` weigh the entries against each other.
     """
     measured = ~torch.isnan(labels)
-    each = None if weights is None else weights.expand_as(labels)[measured]
+    each = None if weights is None else weights[measured]
     return nn.functional.binary_cross_entropy_with_logits(logits[measured], labels[measured], each)
 
 
-def target_weights(labels: Tensor) -> Tensor:
-    """Weights ``(T,)`` by which every target counts alike; their mean over measured entries is 1."""
-    measured = (~torch.isnan(labels)).sum(dim=0)
-    return measured.sum() / (len(measured) * measured)
+def entry_weights(labels: Tensor, counts: Tensor | None, balanced: bool) -> Tensor:
+    """Weights ``(n, T)`` of the labels' entries; their mean over measured entries is 1.
+
+    ``counts`` ``(n, T)`` says how many samples a label rests on. An entry weighs as their square root,
+    up to that of four: samples of one compound repeat errors of its own, such as impurity, too.
+    ``balanced`` lets every target count alike.
+    """
+    weights = (~torch.isnan(labels)).float()
+    if counts is not None:
+        weights = weights * counts.clamp(max=4).sqrt()
+    if balanced:
+        weights = weights / weights.sum(dim=0)
+    return weights * ((weights > 0).sum() / weights.sum())
 
 
 def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -82,11 +91,12 @@ def train(
     recipe: Recipe,
     seed: int,
     report: Callable[[Progress], None],
+    counts: Array32 | None = None,
 ) -> SelfNormalizingNetwork:
     """Train a fresh network of the recipe; the same seed gives the same one on the same machine."""
     torch.manual_seed(seed)
     network = recipe.build(rows.shape[1], labels.shape[1])
-    return train_network(network, rows, labels, held_out, recipe, report)
+    return train_network(network, rows, labels, held_out, recipe, report, counts)
 
 
 def train_network(
@@ -96,13 +106,16 @@ def train_network(
     held_out: tuple[Array32, Array32],
     recipe: Recipe,
     report: Callable[[Progress], None],
+    counts: Array32 | None = None,
 ) -> AnyNetwork:
     """Train a network on squashed rows ``(n, F)`` and labels ``(n, T)``, NaN where not measured.
 
-    The held-out rows and labels are watched, never learned from.
+    Labels may be shares of positive samples, and ``counts`` ``(n, T)`` their numbers. The held-out
+    rows and labels are watched, never learned from.
     """
     x, y = torch.from_numpy(rows), torch.from_numpy(labels)
-    weights = target_weights(y) if recipe.balanced else None
+    samples = None if counts is None else torch.from_numpy(counts)
+    weights = entry_weights(y, samples, recipe.balanced)
     optimizer = _optimizer(network, recipe)
     steps = recipe.epochs * math.ceil(len(x) / recipe.batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -114,7 +127,7 @@ def train_network(
             loss = (
                 class_loss(logits, y[batch])
                 if recipe.exclusive
-                else masked_loss(logits, y[batch], weights)
+                else masked_loss(logits, y[batch], weights[batch])
             )
             optimizer.zero_grad()
             loss.backward()

@@ -64,6 +64,20 @@ def test_the_majority_of_records_decides_and_a_tie_is_not_measured():
     assert merged.summary["conflicting_labels_without_majority"] == 1
 
 
+def test_shares_keep_what_the_labels_leave_out():
+    """A share agrees with the majority where there is one, and is one half at a tie."""
+    votes = {"CCO": [1, 1, 0], "CCN": [1, 0], "CCC": [np.nan]}
+    samples = [
+        Sample("one", parent, np.full(12, label, np.float32), False, "")
+        for parent, labels in votes.items()
+        for label in labels
+    ]
+    merged = merge("made-up", samples, [])
+    np.testing.assert_allclose(merged.replicates.shares[:, 0], [2 / 3, 0.5, np.nan])
+    np.testing.assert_array_equal(merged.replicates.counts[:, 0], [3, 2, 0])
+    np.testing.assert_array_equal(merged.labels[:, 0], [1, np.nan, np.nan])
+
+
 def test_fragments_are_the_commonest_whatever_the_order():
     """The choice depends on the set of molecules alone."""
     parents = ["CCO", "CCN", "CCC", "c1ccccc1O", "CCCl"]

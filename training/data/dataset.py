@@ -9,6 +9,23 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 
+@dataclass(frozen=True, slots=True)
+class Replicates:
+    """Of several samples of one record: the share of positive ones, and their number, (n, T) each.
+
+    A share is NaN where nothing was measured, and known where samples tie, unlike a label.
+    """
+
+    shares: NDArray[np.float32]
+    counts: NDArray[np.float32]
+
+    def columns(self, kept: Sequence[int]) -> "Replicates":
+        """The same of some of the targets."""
+        return Replicates(
+            np.ascontiguousarray(self.shares[:, kept]), np.ascontiguousarray(self.counts[:, kept])
+        )
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Labelled records with the fold of each.
@@ -20,6 +37,7 @@ class Dataset:
     ``parameters`` are the featurizer's, where they come with the data, and ``golden`` constructed
     records, for data of which no others are known. ``table`` says how a table was read, for whoever
     reads the next one. ``in_leaderboard`` marks, where there is such a set, the rows that occur in it.
+    ``replicates`` is what the samples behind the labels say, where a record may have several.
     ``sources`` maps each file read to its sha256; ``summary`` holds counts for the model card.
     """
 
@@ -36,6 +54,7 @@ class Dataset:
     parameters: dict[str, object] = field(default_factory=dict)
     golden: tuple[object, ...] = ()
     table: dict[str, JsonValue] = field(default_factory=dict)
+    replicates: Replicates | None = None
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -93,6 +93,7 @@ def load_molecules(path: Path, *, instead: bool) -> Dataset:
         merged,
         labels=np.ascontiguousarray(merged.labels[:, keep]),
         targets=tuple(tox21.TARGETS[column] for column in keep),
+        replicates=None if merged.replicates is None else merged.replicates.columns(keep),
         sources={**official, table.name: table.sha256},
         summary=merged.summary | {"own rows": len(table)},
         table=_provenance(table, instead=instead),

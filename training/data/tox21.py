@@ -3,7 +3,7 @@
 R. Huang et al., Front. Environ. Sci. 3:85 (2016); A. Mayr et al., *DeepTox*, Front. Environ.
 Sci. 3:80 (2016). The archives list samples, not compounds: records are standardised and merged by
 parent. Where the records of a parent disagree on an assay the majority decides, and an even
-split counts as not measured.
+split counts as not measured. Networks learn from the samples' shares, and are judged by the labels.
 """
 
 import io
@@ -18,7 +18,7 @@ from rdkit import Chem
 
 from models.features.complaints import complaints
 from models.features.standardise import Unreadable, standardise
-from training.data.dataset import Dataset
+from training.data.dataset import Dataset, Replicates
 from training.data.folds import folds_of_molecules
 from training.data.sources import TOX21_LEADERBOARD, TOX21_TRAINING, Source, read
 from training.errors import DataError
@@ -135,6 +135,9 @@ def merge(name: str, training: Sequence[Sample], leaderboard: Sequence[Sample]) 
     negative = np.array([(rows == 0).sum(axis=0) for rows in votes])
     labels = np.where(positive > negative, 1.0, 0.0).astype(np.float32)
     labels[positive == negative] = np.nan  # never measured, or an even split
+    counts = (positive + negative).astype(np.float32)
+    shares = np.full(labels.shape, np.nan, dtype=np.float32)
+    np.divide(positive, counts, out=shares, where=counts > 0)
     conflicts = (positive > 0) & (negative > 0)
     parents = tuple(by_parent)
     known = {sample.parent for sample in leaderboard}
@@ -147,6 +150,7 @@ def merge(name: str, training: Sequence[Sample], leaderboard: Sequence[Sample]) 
         targets=TARGETS,
         folds=folds_of_molecules(parents),
         in_leaderboard=np.array([parent in known for parent in parents]),
+        replicates=Replicates(shares, counts),
         sources={source.name: source.sha256 for source, used in sources if used},
         summary={
             "records": len(samples),
