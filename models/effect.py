@@ -8,7 +8,7 @@ evidence, not one without error.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,11 @@ NAMED_AT = 0.25
 #: Standard errors that an effect must exceed before it counts: with at most some hundreds of
 #: statistics compared at once, 4.5 keeps chance alone below one alarm in a thousand windows.
 MARGIN = 4.5
+
+#: Where one of several members has departed by so much more than the rest, it is that member's fault.
+_LONELY = 3.0
+
+Origin = Literal["input", "model"]
 
 #: Fewer rows that share a request say nothing of how alike such rows are: they count as alike.
 _FEWEST_WITHIN = 8
@@ -194,6 +199,21 @@ def assess(
         rows=sums.rows,
         requests=sums.requests,
     )
+
+
+def origin_of(effect: Effects) -> Origin:
+    """Whether the inputs or the network differ.
+
+    Inputs that have moved explain layers that have; layers that depart from what the inputs lead one
+    to expect, while the inputs are as usual or the other members do not, are the network's.
+    """
+    sizes = sorted((member.sure for member in effect.members), reverse=True)
+    if len(sizes) > 2 and sizes[0] >= DEGRADED_AT and sizes[0] > _LONELY * max(sizes[1], NAMED_AT):
+        return "model"
+    if effect.inputs is not None:
+        return "input" if effect.inputs.sure >= NAMED_AT else "model"
+    first = effect.departures[:, 0] - effect.departure_margins[:, 0] >= NAMED_AT
+    return "input" if first.mean() > 0.5 else "model"
 
 
 def feature_shifts(reference: Reference, features: Array, offset: Array | None = None) -> Array:

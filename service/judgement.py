@@ -6,21 +6,17 @@ from typing import Literal
 
 import numpy as np
 
-from models.effect import DEGRADED_AT, NAMED_AT, UNHEALTHY_AT, Effects
+from models.effect import DEGRADED_AT, NAMED_AT, UNHEALTHY_AT, Effects, Origin, origin_of
 from service.windows import WINDOWS
 
 Verdict = Literal["warming_up", "healthy", "degraded", "unhealthy"]
 VERDICTS: tuple[Verdict, ...] = ("warming_up", "healthy", "degraded", "unhealthy")
-Origin = Literal["input", "model"]
 
 #: Fewer rows than this in a window give no verdict.
 WARM_UP_ROWS = 64
 
 #: Features that a sentence names.
 NAMED_FEATURES = 3
-
-#: Where one of several members has departed by so much more than the rest, it is that member's fault.
-_LONELY = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +59,6 @@ def judge(effects: Mapping[str, Effects], names: Sequence[str], alarm: str | Non
         return Judgement("degraded", f"{alarm}", origin, place, name)
     verdict: Verdict = "unhealthy" if size >= UNHEALTHY_AT else "degraded"
     return Judgement(verdict, _sentence(name, effect, origin, place, names), origin, place, name)
-
-
-def origin_of(effect: Effects) -> Origin:
-    """Whether the inputs or the network differ.
-
-    Inputs that have moved explain layers that have; layers that depart from what the inputs lead one
-    to expect, while the inputs are as usual or the other members do not, are the network's.
-    """
-    sizes = sorted((member.sure for member in effect.members), reverse=True)
-    if len(sizes) > 2 and sizes[0] >= DEGRADED_AT and sizes[0] > _LONELY * max(sizes[1], NAMED_AT):
-        return "model"
-    if effect.inputs is not None:
-        return "input" if effect.inputs.sure >= NAMED_AT else "model"
-    first = effect.departures[:, 0] - effect.departure_margins[:, 0] >= NAMED_AT
-    return "input" if first.mean() > 0.5 else "model"
 
 
 def _sentence(

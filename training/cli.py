@@ -145,7 +145,10 @@ def evaluate(
 @app.command()
 def benchmark(
     name: Annotated[
-        str, typer.Argument(help="htru2, tox21, tox21-served, tables, signal, integrity (of faults).")
+        str,
+        typer.Argument(
+            help="htru2, tox21, tox21-served, tables, signal, integrity, health (the last two of faults)."
+        ),
     ],
     models: Models = _DEFAULT_MODELS,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 5,

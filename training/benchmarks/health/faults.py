@@ -1,0 +1,116 @@
+"""What can go wrong between a client's record and the answer, put into rows and weights on purpose."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bundle import Bundle
+from training.benchmarks.health.network import Network
+
+Array32 = NDArray[np.float32]
+
+#: Groups of faults, as the tables have them.
+DATA, POPULATION, MODEL, CLEAN = "data", "population", "model", "clean"
+
+#: The columns that go wrong one at a time: first, middle and last of the candidates' eight, and three
+#: descriptors of molecules that every toolkit has.
+_COLUMNS = {
+    "htru2": ("profile_mean", "dm_mean", "dm_kurtosis"),
+    "tox21": ("amw", "tpsa", "CrippenClogP"),
+}
+_SWAPPED = {"htru2": ("profile_skewness", "profile_kurtosis"), "tox21": ("amw", "tpsa")}
+_BLOCK = {"htru2": "dm_", "tox21": "MACCS_"}
+
+
+@dataclass(frozen=True, slots=True)
+class DataFault:
+    """Raw rows (n, F) to raw rows; ``rows`` are the whole data set's, for medians and spreads."""
+
+    name: str
+    apply: Callable[[Array32], Array32]
+
+
+def data_faults(model: str, bundle: Bundle, rows: Array32) -> list[DataFault]:
+    """The faults of data, but for a wrong featurizer's, which are made from records."""
+    names = list(bundle.featurizer.names)
+    median = np.nanmedian(rows, axis=0)
+    mean, spread = np.nanmean(rows, axis=0), np.nanstd(rows, axis=0) + 1e-9
+    count = len(names)
+    order = np.random.default_rng(1).permutation(count)
+    block = np.array([name.startswith(_BLOCK[model]) for name in names])
+    first, second = (names.index(name) for name in _SWAPPED[model])
+
+    def column(name: str, change: Callable[[Array32, float], Array32]) -> Callable[[Array32], Array32]:
+        at = names.index(name)
+
+        def apply(raw: Array32) -> Array32:
+            raw = raw.copy()
+            raw[:, at] = change(raw[:, at], float(median[at]))
+            return raw
+
+        return apply
+
+    def swap(raw: Array32) -> Array32:
+        raw = raw.copy()
+        raw[:, [first, second]] = raw[:, [second, first]]
+        return raw
+
+    def noise(raw: Array32) -> Array32:
+        rng = np.random.default_rng(2)
+        hit = rng.random(len(raw)) < 0.1
+        moved = 2 * spread * rng.standard_normal(raw.shape)
+        return np.where(hit[:, None], raw + moved, raw).astype(np.float32)
+
+    found = [
+        DataFault("scaled already", lambda raw: ((raw - mean) / spread).astype(np.float32)),
+        DataFault("two columns swapped", swap),
+        DataFault("columns shuffled", lambda raw: np.ascontiguousarray(raw[:, order])),
+        DataFault("columns off by one", lambda raw: np.ascontiguousarray(np.roll(raw, 1, axis=1))),
+        DataFault("a block missing", lambda raw: np.where(block, 0, raw).astype(np.float32)),
+        DataFault("noise in 10 % of the rows", noise),
+    ]
+    for name in _COLUMNS[model]:
+        found += [
+            DataFault(f"{name} constant", column(name, np.full_like)),
+            DataFault(f"{name} × 1.5", column(name, lambda x, _: x * np.float32(1.5))),
+            DataFault(f"{name} × 1000", column(name, lambda x, _: x * np.float32(1000))),
+        ]
+    if model == "htru2":
+        shift = np.array([3.0 if name.endswith("kurtosis") else 0.0 for name in names], np.float32)
+        found.append(DataFault("featurizer without the excess", lambda raw: raw + shift))
+    return found
+
+
+def model_faults(network: Network) -> dict[str, Network]:
+    """The same networks with their weights gone wrong, all members alike but for the last."""
+    last, middle = network.hidden - 1, network.hidden // 2
+    found = {}
+    for place, layer in (("first", 0), ("middle", middle), ("last", last)):
+        for factor in (2.0, 1.1):
+            weights = network.layers[layer].weights * np.float32(factor)
+            found[f"{place} layer × {factor:g}"] = network.altered(layer, weights)
+    weights = network.layers[middle].weights
+    flipped = weights.astype(np.float16).copy()
+    # The top exponent bit of the largest weight: what a single event upset does at its worst.
+    for member in flipped:
+        at = np.unravel_index(np.abs(member).argmax(), member.shape)
+        member.view(np.uint16)[at] ^= np.uint16(1 << 14)
+    found["top exponent bit flipped"] = network.altered(middle, flipped.astype(np.float32))
+    dead = weights.copy()
+    dead[:, :, : dead.shape[2] // 10] = 0
+    found["a tenth of a layer's units dead"] = network.altered(middle, dead)
+    rng, foreign = np.random.default_rng(3), network
+    for number, layer_of_all in enumerate(network.layers):
+        held = layer_of_all.weights
+        size = held.std(axis=(1, 2), keepdims=True)
+        foreign = foreign.altered(number, (size * rng.standard_normal(held.shape)).astype(np.float32))
+    found["a foreign model of the same shape"] = foreign
+    return found
+
+
+def stale_members(network: Network, members: list[int], *, all_of_them: bool) -> list[int]:
+    """Other folds' networks in these members' place: all, or the last alone."""
+    others = [(member + 1) % len(network.folds) for member in members]
+    return others if all_of_them else [*members[:-1], others[-1]]

@@ -1,0 +1,89 @@
+"""A published ensemble's networks in numpy, so that their weights can be altered at will."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bundle import Bundle
+from models.manifest import INPUT, SQUASHED
+from models.selu import ALPHA, LAMBDA, SATURATED_BELOW
+from models.weights import Layer, read_weights
+from training.export import reopened
+
+Array32 = NDArray[np.float32]
+_CHUNK = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a monitor may see of rows: squashed inputs, taps and logits ``(n, T)`` of some members."""
+
+    squashed: Array32
+    taps: Array32
+    logit: Array32
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Hidden layers and, last, the output layer, each of all members; ``folds`` are the members'."""
+
+    layers: tuple[Layer, ...]
+    folds: tuple[int, ...]
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> "Network":
+        """Read a bundle's networks."""
+        folds = tuple(member.fold for member in bundle.manifest.members)
+        return cls(tuple(read_weights(bundle.model)), folds)
+
+    @property
+    def hidden(self) -> int:
+        """Number of hidden layers."""
+        return len(self.layers) - 1
+
+    def without(self, fold: int) -> list[int]:
+        """The members that never saw a fold."""
+        return [number for number, held_out in enumerate(self.folds) if held_out == fold]
+
+    def altered(self, layer: int, weights: Array32) -> "Network":
+        """The same with one layer's weights replaced."""
+        layers = list(self.layers)
+        layers[layer] = replace(layers[layer], weights=weights.astype(np.float32))
+        return replace(self, layers=tuple(layers))
+
+    def run(self, squashed: Array32, members: Sequence[int]) -> Seen:
+        """Compute taps ``(n, members, layers, 3)`` and the members' mean logits ``(n, T)``."""
+        parts = [
+            [self._run(squashed[at : at + _CHUNK], member) for at in range(0, len(squashed), _CHUNK)]
+            for member in members
+        ]
+        taps = np.stack([np.concatenate([taps for taps, _ in part]) for part in parts], axis=1)
+        logits = [np.concatenate([logit for _, logit in part]) for part in parts]
+        return Seen(squashed, taps, np.mean(logits, axis=0, dtype=np.float32))
+
+    def _run(self, value: Array32, member: int) -> tuple[Array32, Array32]:
+        taps = np.empty((len(value), self.hidden, 3), np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for number, layer in enumerate(self.layers):
+                value = value @ layer.weights[member] + layer.biases[member]
+                if number == self.hidden:
+                    break
+                value = np.where(
+                    value > 0, LAMBDA * value, LAMBDA * ALPHA * np.expm1(np.minimum(value, 0))
+                ).astype(np.float32)
+                mean = value.mean(axis=1)
+                variance = np.square(value).mean(axis=1) - np.square(mean)
+                share = (value <= SATURATED_BELOW).mean(axis=1)
+                taps[:, number] = np.stack([mean, variance, share], axis=-1)
+        return taps, value
+
+
+def squash(bundle: Bundle, raw: Array32) -> Array32:
+    """A bundle's squashed features of raw rows ``(n, F)``."""
+    session = reopened(bundle.model, (SQUASHED,))
+    parts = [
+        session.run([SQUASHED], {INPUT: raw[at : at + _CHUNK]})[0] for at in range(0, len(raw), _CHUNK)
+    ]
+    return np.concatenate(parts)

@@ -1,0 +1,224 @@
+"""One fault in one fold: rows through the networks, windows through the monitors, verdicts through ours.
+
+Detectors are fitted to half a fold's rows, which the fold's own members never saw, and to the inputs of
+the other folds; they are tried on the other half, and the halves change places. Which number is too
+large is learned from the other folds' clean windows alone.
+"""
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.detector import Layout
+from models.effect import DEGRADED_AT, UNHEALTHY_AT, Effects, Sums, assess, origin_of
+from models.fitting import MemberRows, fit_reference
+from training.benchmarks.health.faults import CLEAN, MODEL
+from training.benchmarks.health.monitors import MONITORS, Cutoffs, Monitors
+from training.benchmarks.health.network import Network, Seen
+
+Array = NDArray[np.float64]
+Array32 = NDArray[np.float32]
+
+#: Rows of a window.
+SIZES = (1, 32, 256, 1024)
+#: The size at which the verdict itself is tried.
+VERDICT_SIZE = 256
+HALVES = (0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Windows of each half of a fold: of every monitor, of the costly ones, of verdicts, and clean."""
+
+    windows: int = 200
+    few: int = 100
+    verdicts: int = 50
+    clean: int = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A model's rows: squashed ``(n, F)``, folds, which half of its fold each is in, by fault."""
+
+    network: Network
+    squashed: dict[str, Array32]
+    folds: NDArray[np.int8]
+    halves: NDArray[np.int8]
+    networks: dict[str, tuple[Network, str]]  # of model faults: and which members stand in
+    foreign: dict[str, Array32]  # populations that are in no fold
+
+
+def figures() -> list[str]:
+    """The names of a trial's figures."""
+    return [f"{name} {size}" for name in MONITORS for size in SIZES] + [
+        "degraded", "unhealthy", "named input", "flagged",
+    ]  # fmt: skip
+
+
+def seen_of(material: Material, fold: int, group: str, fault: str) -> Seen:
+    """A fold's rows as the monitor sees them under a fault, by the members that never saw them."""
+    own = material.folds == fold
+    network, members = material.network, material.network.without(fold)
+    squashed = material.squashed["clean"]
+    if group == MODEL:
+        network, stand_in = material.networks[fault]
+        if stand_in != "none":
+            shifted = [(member + 1) % len(network.folds) for member in members]
+            members = shifted if stand_in == "all" else [*members[:-1], shifted[-1]]
+    elif fault in material.foreign:
+        return network.run(material.foreign[fault], members)
+    elif group != CLEAN:
+        squashed = material.squashed[fault]
+    return network.run(squashed[own], members)
+
+
+def fit(folder: Path, fold: int, half: int, effort: Effort) -> dict[int, dict[str, Array]]:
+    """Fit a half's monitors, keep them, and return what clean windows of the other half give."""
+    path = folder / f"fitted-{fold}-{half}.pickle"
+    if path.exists():
+        return load_own(path)[1]  # type: ignore[no-any-return]
+    material = load_material(folder)
+    seen = seen_of(material, fold, CLEAN, "clean")
+    own = np.flatnonzero(material.folds == fold)
+    reference_half = material.halves[own] == half
+    rows = own[reference_half]
+    others = np.flatnonzero(material.folds != fold)
+    inputs = np.concatenate([material.squashed["clean"][others], material.squashed["clean"][rows]])
+    places = len(others) + np.arange(len(rows))
+    members = [
+        MemberRows(seen.taps[reference_half, number], places) for number in range(seen.taps.shape[1])
+    ]
+    reference = fit_reference(members, inputs)
+    monitors = Monitors.of(reference, material.squashed["clean"][others], _part(seen, reference_half))
+    kept = monitors.rows(_part(seen, ~reference_half))
+    clean = {
+        size: monitors.windows(kept, _weights(len(kept["out"]), effort.clean, size, 7), effort.clean)
+        for size in SIZES
+    }
+    keep(path, (monitors, clean))
+    return clean
+
+
+def trial(job: Mapping[str, Any]) -> dict[str, float]:
+    """Try one fault in one fold; return each monitor's rates and the verdict's."""
+    folder, effort = Path(job["folder"]), job["effort"]
+    fold, group, fault = int(job["fold"]), str(job["group"]), str(job["fault"])
+    material, (fitted, cutoffs) = load_material(folder), _fold(folder, fold)
+    seen = seen_of(material, fold, group, fault)
+    own = material.halves[material.folds == fold]
+    results = []
+    for half in HALVES:
+        monitors = fitted[half]
+        tried = seen if len(seen.taps) != len(own) else _part(seen, own != half)
+        kept = monitors.rows(tried)
+        rates: dict[str, float] = {}
+        for size in SIZES:
+            weights = _weights(len(tried.taps), effort.windows, size, 10 * fold + half)
+            values = monitors.windows(kept, weights, effort.few)
+            every = cutoffs[size].rates(values)
+            rates |= {f"{name} {size}": rate for name, rate in every.items()}
+        results.append(rates | verdicts(monitors, kept, effort.verdicts, 10 * fold + half))
+    return {name: float(np.mean([one[name] for one in results])) for name in figures()}
+
+
+def verdicts(monitors: Monitors, kept: dict[str, Array32], windows: int, seed: int) -> dict[str, float]:
+    """How often the served verdict is at least degraded, unhealthy, and names the inputs."""
+    rng = np.random.default_rng(seed)
+    sure, named = [], []
+    for _ in range(windows):
+        rows = rng.integers(0, len(kept["out"]), VERDICT_SIZE)
+        effects = effects_of(monitors, kept, rows)
+        sure.append(effects.largest)
+        if sure[-1] >= DEGRADED_AT:
+            named.append(origin_of(effects) == "input")
+    return {
+        "degraded": float(np.mean(np.array(sure) >= DEGRADED_AT)),
+        "unhealthy": float(np.mean(np.array(sure) >= UNHEALTHY_AT)),
+        "named input": float(sum(named)),
+        "flagged": float(len(named)),
+    }
+
+
+def effects_of(
+    monitors: Monitors,
+    kept: dict[str, Array32],
+    rows: NDArray[np.intp],
+    sizes: NDArray[np.intp] | None = None,
+) -> Effects:
+    """The effects of a window of rows, in requests of ``sizes`` rows each, or of one."""
+    layout = monitors.detector.layout
+    sums = sums_of(kept["out"][rows].astype(np.float64), layout, sizes)
+    z = kept["z"][rows]
+    features = np.stack([z.mean(axis=0), np.square(z).mean(axis=0)]).astype(np.float64)
+    return assess(monitors.detector.reference, layout, sums, features)
+
+
+def sums_of(out: Array, layout: Layout, sizes: NDArray[np.intp] | None) -> Sums:
+    """A window's sums, as the service's gatherer makes them."""
+    evidence = out[:, layout.evidence]
+    squared = np.square(out).sum(axis=0)
+    count = np.ones(len(out), np.intp) if sizes is None else sizes
+    starts = np.concatenate([[0], np.cumsum(count)[:-1]])
+    sums = evidence if sizes is None else np.add.reduceat(evidence, starts, axis=0)
+    within = squared[layout.evidence] - np.square(sums).T @ (1.0 / count)
+    counts = np.array([len(out), len(count), np.square(count).sum()], float)
+    capped = np.clip(sums / count[:, None], -3, 3).sum(axis=0)
+    return Sums(counts, out.sum(axis=0), squared, np.maximum(within, 0.0), capped)
+
+
+@lru_cache(maxsize=1)
+def load_material(folder: Path) -> Material:
+    """A model's rows, as the run's first step kept them in a folder of its own."""
+    material: Material = load_own(folder / "material.pickle")
+    return material
+
+
+@lru_cache(maxsize=1)
+def _fold(folder: Path, fold: int) -> tuple[list[Monitors], dict[int, Cutoffs]]:
+    """A fold's monitors by half, and what the other folds' clean windows teach."""
+    clean: list[dict[int, dict[str, Array]]] = []
+    fitted = []
+    for other in sorted({int(each) for each in np.unique(load_material(folder).folds)}):
+        for half in HALVES:
+            monitors, found = load_own(folder / f"fitted-{other}-{half}.pickle")
+            if other == fold:
+                fitted.append(monitors)
+            else:
+                clean.append(found)
+    cutoffs = {}
+    for size in SIZES:
+        names = clean[0][size]
+        pooled = {name: np.concatenate([each[size][name] for each in clean]) for name in names}
+        cutoffs[size] = Cutoffs.of(pooled)
+    return fitted, cutoffs
+
+
+def keep(path: Path, value: object) -> None:
+    """Write what this run alone reads again, whole or not at all."""
+    staging = path.with_suffix(".part")
+    staging.write_bytes(pickle.dumps(value))
+    staging.replace(path)
+
+
+def load_own(path: Path) -> Any:
+    """Read what ``keep`` wrote, in the private folder of this run."""
+    return pickle.loads(path.read_bytes())  # noqa: S301 - nobody else writes there
+
+
+def _part(seen: Seen, chosen: NDArray[np.bool_]) -> Seen:
+    return Seen(seen.squashed[chosen], seen.taps[chosen], seen.logit[chosen])
+
+
+def _weights(rows: int, windows: int, size: int, seed: int) -> Array32:
+    """Each window's share of every row: ``size`` rows drawn with replacement."""
+    rng = np.random.default_rng((seed, size))
+    drawn = rng.integers(0, rows, (windows, size))
+    weights = np.zeros((windows, rows), np.float32)
+    np.add.at(weights, (np.arange(windows)[:, None], drawn), np.float32(1 / size))
+    return weights
