@@ -22,7 +22,8 @@ def report(trials: Results, streams: Results, figure: Path, effort: Effort) -> s
         "",
         f"Detection rates at 1 % false alarms for windows of {', '.join(map(str, SIZES))} rows."
         " Detectors are fitted to half of a fold's rows (the members' own held-out ones) and the other"
-        " folds' inputs, tried on the other half, and their cut-offs are learned from the other folds' clean"
+        " folds' inputs, tried on the other half, and their cut-offs are learned from the other"
+        " folds' clean"
         f" windows. A cell is the mean over five folds and two halves of {effort.windows} windows each,"
         f" drawn with replacement; KS by feature has {effort.few}, its distribution compared at eight"
         " steps where there are more than 100 features; MMD is by 256 random features. The line `clean`"
