@@ -147,7 +147,7 @@ def benchmark(
     name: Annotated[
         str,
         typer.Argument(
-            help="htru2, tox21, tox21-served, tables, signal, integrity, health (the last two of faults)."
+            help="htru2, tox21, tox21-served, tables, signal, integrity, health (last two: of faults)."
         ),
     ],
     models: Models = _DEFAULT_MODELS,
