@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import onnx
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, shape_inference
 
 from models.errors import BundleRefused
 from models.manifest import (
@@ -47,6 +47,12 @@ _SPARE_VALUES, _PER_FEATURE, _PER_TARGET = 65_536, 32, 32
 #: Nodes per member and layer, and beside them.
 _NODES_PER_LAYER, _SPARE_NODES = 32, 512
 
+#: Values that one tensor may hold for each row of a batch, by member and unit of the widest layer, and
+#: beside them: a product of two small tensors can be as large as memory.
+_PER_UNIT, _SPARE_PER_ROW = 4, 4_096
+#: Constants of more values say no shape or axis to anybody, and their sizes are enough.
+_SHAPE_VALUES = 64
+
 #: Operator sets that this build knows.
 _OPSETS = range(17, 24)
 
@@ -64,6 +70,7 @@ def check_graph(model: bytes, manifest: Manifest) -> tuple[str, ...]:
     _check_nodes(proto.graph, manifest)
     _check_tensors(proto.graph, manifest)
     _check_interface(proto.graph, manifest)
+    _check_sizes(proto, manifest)
     return tuple(output.name for output in proto.graph.output)
 
 
@@ -101,11 +108,7 @@ def _check_nodes(graph: GraphProto, manifest: Manifest) -> None:
 def _check_tensors(graph: GraphProto, manifest: Manifest) -> None:
     if graph.sparse_initializer:
         raise BundleRefused(f"{MODEL_FILE} holds sparse tensors; weights are plain ones")
-    sizes = [manifest.features, *manifest.widths, len(manifest.targets)]
-    weights = sum(a * b + b for a, b in pairwise(sizes)) * len(manifest.members)
-    most = weights + _PER_FEATURE * manifest.features + _PER_TARGET * len(manifest.targets)
-    most += _SPARE_VALUES
-    held = 0
+    most, held = _most_constants(manifest), 0
     for tensor in _tensors(graph):
         _check_tensor(tensor)
         held += math.prod(tensor.dims)
@@ -113,6 +116,14 @@ def _check_tensors(graph: GraphProto, manifest: Manifest) -> None:
             raise BundleRefused(
                 f"{MODEL_FILE} holds more than {most} values, which its manifest's layers do not need"
             )
+
+
+def _most_constants(manifest: Manifest) -> int:
+    """How many constant values a manifest's layers need at most."""
+    sizes = [manifest.features, *manifest.widths, len(manifest.targets)]
+    weights = sum(a * b + b for a, b in pairwise(sizes)) * len(manifest.members)
+    most = weights + _PER_FEATURE * manifest.features + _PER_TARGET * len(manifest.targets)
+    return most + _SPARE_VALUES
 
 
 def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
@@ -176,3 +187,46 @@ def _check_interface(graph: GraphProto, manifest: Manifest) -> None:
                 f"{MODEL_FILE}: {value.name} has shape [batch, {', '.join(map(str, shape))}],"
                 f" the manifest says [batch, {', '.join(map(str, expected[value.name]))}]"
             )
+
+
+def _check_sizes(model: ModelProto, manifest: Manifest) -> None:
+    """What is computed on the way is no larger than networks of these widths need.
+
+    Sizes are inferred for one row and for two: what grows is a row's, the rest is made of constants.
+    """
+    one, two = _inferred_sizes(model, 1), _inferred_sizes(model, 2)
+    widest = max(manifest.features, *manifest.widths, len(manifest.targets))
+    per_row = _PER_UNIT * len(manifest.members) * widest + _SPARE_PER_ROW
+    constant = _most_constants(manifest)
+    for name, size in one.items():
+        grows = two.get(name, size) > size
+        most = per_row if grows else constant
+        if size > most:
+            raise BundleRefused(
+                f"{MODEL_FILE} computes {size} values{' for each row' if grows else ''}"
+                f" in {name[:80]!r}; {most} are enough for its manifest's layers"
+            )
+
+
+def _inferred_sizes(model: ModelProto, rows: int) -> dict[str, int]:
+    """How many values each computed tensor holds for so many rows, where ONNX can tell."""
+    graph = GraphProto(name="sizes", node=model.graph.node)
+    given = graph.input.add()
+    given.CopyFrom(model.graph.input[0])
+    given.type.tensor_type.shape.dim[0].dim_value = rows
+    for tensor in model.graph.initializer:
+        if math.prod(tensor.dims) <= _SHAPE_VALUES:
+            graph.initializer.add().CopyFrom(tensor)
+        else:
+            graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    skeleton = ModelProto(ir_version=model.ir_version, graph=graph, opset_import=model.opset_import)
+    try:
+        inferred = shape_inference.infer_shapes(skeleton, data_prop=True).graph
+    except Exception as error:  # onnx raises kinds of its own for shapes that contradict each other
+        raise BundleRefused(f"{MODEL_FILE}: the shapes of its tensors contradict: {error}") from error
+    return {
+        value.name: math.prod(dimension.dim_value for dimension in shape.dim)
+        for value in inferred.value_info
+        for shape in [value.type.tensor_type.shape]
+        if all(dimension.HasField("dim_value") for dimension in shape.dim)
+    }

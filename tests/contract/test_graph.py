@@ -50,6 +50,21 @@ def short(model: onnx.ModelProto) -> None:
     model.graph.initializer[0].dims[0] = 1 << 40
 
 
+def broadcast(model: onnx.ModelProto) -> None:
+    """Multiply a column and a row of constants, both small, into a tensor of a thousand million."""
+    for name, shape in (("column", (30_000, 1)), ("row", (1, 30_000))):
+        model.graph.initializer.append(numpy_helper.from_array(np.zeros(shape, np.float32), name))
+    model.graph.node.append(helper.make_node("Mul", ["column", "row"], ["huge"]))
+
+
+def broadcast_rows(model: onnx.ModelProto) -> None:
+    """Multiply each row's features by a column of constants."""
+    model.graph.initializer.append(
+        numpy_helper.from_array(np.zeros((8_192, 1, 1), np.float32), "column")
+    )
+    model.graph.node.append(helper.make_node("Mul", ["features", "column"], ["huge"]))
+
+
 def mislabelled(model: onnx.ModelProto) -> None:
     """Hide an outside tensor in an attribute that says that it is a number."""
     node = model.graph.node[0]
@@ -106,6 +121,8 @@ HOSTILE: dict[str, tuple[Change, str]] = {
         lambda model: model.graph.initializer.append(TensorProto(data_type=1, dims=[-1])),
         "negative size",
     ),
+    "broadcast": (broadcast, "900000000 values in 'huge'"),
+    "broadcast rows": (broadcast_rows, "65536 values for each row in 'huge'"),
     "no output": (lambda model: model.graph.output.pop(0), "foreign: its outputs"),
     "another input": (
         lambda model: setattr(model.graph.input[0], "name", "other"),
