@@ -11,6 +11,7 @@ from scipy.stats import ttest_1samp
 
 from training.benchmarks.results import Results, run_missing
 from training.benchmarks.statistics import paired
+from training.benchmarks.tox21 import KEYS
 from training.benchmarks.tox21_report import report as tox21_report
 from training.errors import TrainingError
 from training.train import Recipe
@@ -78,12 +79,24 @@ def test_equal_results_are_no_difference() -> None:
     assert paired(np.array([0.3]), 10).high == float("inf")
 
 
+@pytest.mark.parametrize("changed", ["units", "epochs", "features"])
+def test_a_fit_of_another_recipe_or_featurizer_is_not_taken_for_this_one(
+    changed: str, tmp_path: Path
+) -> None:
+    """Rows that stay in the file from before a change of width, epochs or features are not reused."""
+    job = dict.fromkeys(KEYS, 1)
+    results = Results(tmp_path / "r.csv", KEYS, ("mean",))
+    results.add(job, {"mean": 0.8})
+    assert results.get(job) == {"mean": 0.8}
+    assert results.get(job | {changed: 2}) is None
+
+
 def test_an_unfinished_table_says_so(tmp_path: Path) -> None:
     """The report of a run with one fit done names what is done and leaves the rest open."""
     job = {"stage": "depth", "method": "SNN", "layers": 8, "rate": 0.001, "seed": 0, "fold": 0}
     results = Results(tmp_path / "r.csv", tuple(job), ("mean",))
     results.add(job, {"mean": 0.8512})
-    text = tox21_report(results, [job, job | {"seed": 1}], [job | {"stage": "folds"}], Recipe())
+    text = tox21_report(results, [job, job | {"seed": 1}], [job, job | {"fold": 1}], Recipe())
     assert "1 of 3 fits are done" in text
     assert "| SNN | 85.1 (84.5) |" in text
     assert "| highway | – (80.3) |" in text
