@@ -1,19 +1,16 @@
 """What the commands do, apart from the command line: these imports take seconds, --help must not."""
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from models.bundle import Bundle, open_bundle
 from models.errors import UnknownModel
 from models.release_log import command_line_user
 from models.releases import Releases
 from models.store import Repository
-from training import train as trainer
+from training import display
 from training.benchmarks import BENCHMARKS
 from training.benchmarks.results import REPORTS
 from training.chosen import recipe_of_file
@@ -52,13 +49,13 @@ def train_and_publish(
 
         recipe = winner(recipe, dataset, study)
     champion = _champion(repository, model)
-    with _bars(console) as bars:
+    with display.bars(console) as bars:
         trained = train_model(
             dataset,
             recipe,
             seed,
             bars.console.print,
-            _Watch(bars, recipe.network.epochs),
+            display.Watch(bars, recipe.network.epochs),
         )
     reports: list[Report] = []
 
@@ -73,7 +70,7 @@ def train_and_publish(
 
     version = publish(trained, repository, judge)
     console.print(f"published {model} version {version} in {repository.root}", highlight=False)
-    _print_metrics(console, trained.metrics, f"{model} version {version}, out-of-fold")
+    display.print_metrics(console, trained.metrics, f"{model} version {version}, out-of-fold")
     _release(console, Releases(repository, state), model, reports[-1])
 
 
@@ -158,11 +155,11 @@ def evaluate_version(
     else:
         recipe = RECIPES[model]
         learned, judged = load_tox21_twin()
-        with _bars(console) as bars:
-            watch = _Watch(bars, recipe.network.epochs)
+        with display.bars(console) as bars:
+            watch = display.Watch(bars, recipe.network.epochs)
             document = evaluate_twin(learned, judged, recipe, 0, bars.console.print, watch)
         title = f"{model}, the current recipe's twin that never saw the leaderboard set"
-    _print_metrics(console, document, title)
+    display.print_metrics(console, document, title)
 
 
 def _champion(repository: Repository, model: str) -> Bundle | None:
@@ -172,84 +169,6 @@ def _champion(repository: Repository, model: str) -> Bundle | None:
     except UnknownModel:
         return None
     return open_bundle(repository.bundle(model, serving.champion))
-
-
-def _bars(console: Console) -> Progress:
-    return Progress(
-        TextColumn("member {task.description}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[figures]}"),
-        console=console,
-    )
-
-
-class _Watch:
-    """A progress bar per member, with loss, AUC of its held-out fold and variance by layer."""
-
-    def __init__(self, bars: Progress, epochs: int) -> None:
-        self._bars = bars
-        self._epochs = epochs
-        self._tasks: dict[int, TaskID] = {}
-
-    def __call__(self, member: int, progress: trainer.Progress) -> None:
-        if member not in self._tasks:
-            self._tasks[member] = self._bars.add_task(str(member), total=self._epochs, figures="")
-        variances = " ".join(f"{variance:.2f}" for variance in progress.variances)
-        self._bars.update(
-            self._tasks[member],
-            completed=progress.epoch,
-            figures=f"loss {progress.loss:.4f}  AUC {progress.auc:.4f}  variance {variances}",
-        )
-
-
-def _print_metrics(console: Console, document: dict[str, Any], title: str) -> None:
-    overall = document["overall"]
-    table = Table(title=title)
-    for name in (
-        "target",
-        "n",
-        "pos",
-        "AUC",
-        "AP",
-        "log-loss (base)",
-        "Brier (base)",
-        "slope",
-        "recall",
-        "FPR",
-    ):
-        table.add_column(name, justify="left" if name == "target" else "right")
-    for name, row in document["targets"].items():
-        table.add_row(
-            name,
-            f"{row['measured']}",
-            f"{row['positive']}",
-            f"{row['auc']:.4f}",
-            f"{row['average_precision']:.3f}",
-            f"{row['log_loss']:.4f} ({row['log_loss_base_rate']:.4f})",
-            f"{row['brier']:.4f} ({row['brier_base_rate']:.4f})",
-            f"{row['calibration_slope']:.2f}",
-            f"{row['recall']:.3f}",
-            f"{row['false_positive_rate']:.4f}",
-        )
-    console.print(table)
-    if "accuracy" in overall:
-        console.print(
-            f"accuracy {overall['accuracy']:.4f} (of the commonest class"
-            f" {overall['accuracy_base_rate']:.4f}), standard error"
-            f" {overall['accuracy_standard_error']:.4f}",
-            highlight=False,
-        )
-    low, high = overall["mean_auc_95_interval"]
-    spread = ""
-    if "mean_auc_by_fold" in overall:
-        spread = f", sd over folds {np.std(overall['mean_auc_by_fold'], ddof=1):.4f}"
-    if document.get("refused"):
-        console.print(f"{document['refused']} records were refused and got the base rates")
-    console.print(
-        f"mean AUC {overall['mean_auc']:.4f}, 95 % interval {low:.4f} to {high:.4f}{spread}",
-        highlight=False,
-    )
 
 
 def run_benchmark(
