@@ -233,7 +233,11 @@ class Group:
         return held.verdict if held is not None and held.version == version else "warming_up"
 
     def take_over(self, served: ServedModel) -> None:
-        """Go on with the windows of this number's last holder, if it served the same version."""
+        """Count what serves from now on; go on with the windows of this number's last holder.
+
+        That is, if it served the same version.
+        """
+        self._telemetry.serves(served.manifest.name, served.manifest.version, served.traffic)
         past = None if self._past is None else self._past.models.pop(served.manifest.name, None)
         if past is not None and past.history is not None and past.version == served.manifest.version:
             served.monitor.take_over(past.history)

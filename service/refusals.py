@@ -16,18 +16,18 @@ Files = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    version: int
     files: Files
     at: float
+    reason: str
 
 
 class Refusals:
-    """The latest failure of each model. ``files`` reads the disk and belongs in a thread."""
+    """The latest failure of each version. ``files`` reads the disk and belongs in a thread."""
 
     def __init__(self, repository: Repository, clock: Callable[[], float]) -> None:
         self._repository = repository
         self._clock = clock
-        self._failures: dict[str, _Failure] = {}
+        self._failures: dict[str, dict[int, _Failure]] = {}
 
     def files(self, name: str, version: int) -> Files:
         """The state of a version's files now; empty where they cannot be looked at."""
@@ -38,19 +38,29 @@ class Refusals:
             return ()
         return tuple((file, status.st_size, status.st_mtime_ns) for file, status in stats)
 
-    def note(self, name: str, version: int, files: Files) -> None:
-        """Note that a version could not be loaded from these files."""
-        self._failures[name] = _Failure(version, files, self._clock())
+    def note(self, name: str, version: int, files: Files, reason: str) -> bool:
+        """Note why a version could not be loaded from these files; False if that was known."""
+        failures = self._failures.setdefault(name, {})
+        before = failures.get(version)
+        failures[version] = _Failure(files, self._clock(), reason)
+        return before is None or before.reason != reason
 
-    def forget(self, name: str) -> None:
-        """Let the next load of a model be tried, whatever failed before."""
-        self._failures.pop(name, None)
+    def forget(self, name: str, version: int | None = None) -> None:
+        """Let the next load of a version be tried, or that of any; whatever failed before."""
+        if version is None:
+            self._failures.pop(name, None)
+        else:
+            self._failures.get(name, {}).pop(version, None)
+
+    def reason(self, name: str) -> str | None:
+        """Why versions of a model do not serve that should, the one first that failed first."""
+        return "; ".join(failure.reason for failure in self._failures.get(name, {}).values()) or None
 
     def hold(self, name: str, version: int, files: Files) -> bool:
         """Whether this very load has failed a moment ago."""
-        failure = self._failures.get(name)
+        failure = self._failures.get(name, {}).get(version)
         return (
             failure is not None
-            and (failure.version, failure.files) == (version, files)
+            and failure.files == files
             and self._clock() < failure.at + _RETRY_SECONDS
         )

@@ -10,17 +10,16 @@ they change over at one moment. If one refuses it, all stay with the version bef
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
 from time import monotonic
 
 from models.errors import ModelError
 from models.releases import Releases
 from models.store import Repository, Serving
-from service.catalog import Catalog, ModelState, ServedModel
+from service.caretaker import Caretaker
+from service.catalog import Catalog, ServedModel
 from service.changeover import Changeover
 from service.chronicle import SERVICE, Chronicle
 from service.errors import ModelNotFound, ModelNotReady, ServiceError
-from service.fault import fault_of
 from service.group import Group
 from service.loader import Loader
 from service.logs import get_logger, place_of
@@ -60,18 +59,27 @@ class Reloader:
         self._loader = loader
         self._repository = repository
         self._poll_seconds = poll_seconds
-        self._golden_seconds = golden_seconds
         self._clock = clock
         self._refusals = Refusals(repository, clock)
-        self._checked: dict[str, float] = {}
         self._changeover = Changeover(self._group, catalog, clock, self._flip, self._retire)
         self._obeyed: dict[str, float] = {}
-        self._examined: dict[str, float] = {}
         #: Set once the repository has been looked at, whatever was found there.
         self.looked = asyncio.Event()
         self._retiring: set[asyncio.Task[None]] = set()
         #: Held by whoever changes what serves: the poll, or a request to load or unload.
         self._turn = asyncio.Lock()
+        self._caretaker = Caretaker(
+            catalog,
+            loader,
+            self._group,
+            self._refusals,
+            self._chronicle,
+            golden_seconds,
+            clock,
+            self._turn,
+            self._flip,
+            self._retire,
+        )
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -99,7 +107,7 @@ class Reloader:
     async def follow_others(self) -> None:
         """Change over to what is prepared if all are ready for it; do what was asked of another."""
         self._changeover.look()
-        await self._check_as_asked()
+        await self._caretaker.check_as_asked()
         for name, state in self._catalog.states().items():
             decision = self._group.decision(name)
             if decision is None or self._turn.locked() or self._obeyed.get(name) == decision.at:
@@ -109,17 +117,6 @@ class Reloader:
                 self._obey(name)
                 if state.unloaded and not decision.unloaded:
                     await self._load(name)
-
-    async def _check_as_asked(self) -> None:
-        """Check the models that another worker was asked to check."""
-        for name, state in self._catalog.states().items():
-            decision = self._group.decision(name)
-            asked = 0.0 if decision is None else decision.check
-            if state.served is None or self._turn.locked() or asked <= self._examined.get(name, 0.0):
-                continue
-            self._examined[name] = asked
-            async with self._turn:
-                await self.check(name)
 
     def _obey(self, name: str) -> None:
         """Unload what another worker was asked to unload."""
@@ -135,6 +132,15 @@ class Reloader:
             for name in self._catalog.states()
             for decision in [self._group.decision(name)]
         )
+
+    async def check(self, name: str) -> None:
+        """Run a serving model's golden rows; reload it once if they fail, withdraw it if that fails."""
+        await self._caretaker.check(name)
+
+    async def examine(self, name: str) -> None:
+        """Check a model at once, in all workers; raises ``ModelNotFound`` or ``ModelNotReady``."""
+        began = await self._caretaker.ask(name)
+        await self._until(lambda: self._caretaker.checked_since(name, began))
 
     async def poll(self) -> None:
         """Look at every model once."""
@@ -209,7 +215,9 @@ class Reloader:
         for name, state in self._catalog.states().items():
             if name not in wanted and state.error is None:
                 self._refused(name, None, f"model {name!r} is no longer promoted in the repository")
-            await self._look_after(name, state)
+            if self._group.keeper and state.served is not None:
+                self._group.health(name)  # judging the traffic logs a change
+            await self._caretaker.look_after(name)
 
     def _wanted(self) -> dict[str, Serving | ModelError]:
         """What is promoted, or what is wrong with it, by model."""
@@ -232,7 +240,7 @@ class Reloader:
             self._group.refused.pop(name, None)
         if self._serves(name) is None and decision is not None and self._group.serves(name):
             # What the others serve comes first: what is promoted may be refused, or not yet loaded.
-            await self._bring(name, decision.version)
+            await self._bring(name, decision.version, promoted=decision.version == version)
         state = self._catalog.state(name)
         if self._serves(name) == version:
             self._changeover.discard(name)
@@ -244,14 +252,27 @@ class Reloader:
             return
         self._changeover.discard(name)
         if state.served is None or not self._group.refuses(name, version):
-            await self._bring(name, version)
+            await self._bring(name, version, promoted=True)
+        await self._stand_in(name, serving)
+
+    async def _stand_in(self, name: str, serving: Serving) -> None:
+        """Where what is promoted is refused at the start, serve the latest before it that loads.
+
+        A version that served here and was withdrawn is another matter: what it answered was wrong,
+        and whether to go back is for the guardian or an operator to say.
+        """
+        for version in serving.previous:
+            state = self._catalog.state(name)
+            if state.intact is not None or name in self._changeover.waiting or self._group.serves(name):
+                return
+            await self._bring(name, version, promoted=False)
 
     def _serves(self, name: str) -> int | None:
         served = self._catalog.state(name).served
         return None if served is None else served.manifest.version
 
-    async def _bring(self, name: str, version: int) -> None:
-        """Load a version, and serve it as soon as all can."""
+    async def _bring(self, name: str, version: int, *, promoted: bool) -> None:
+        """Load a version, what is promoted or another in its place; serve it as soon as all can."""
         files = await asyncio.to_thread(self._refusals.files, name, version)
         if self._refusals.hold(name, version, files):
             return
@@ -259,12 +280,16 @@ class Reloader:
         try:
             served = await asyncio.to_thread(self._loader.load, name, version)
         except Exception as error:  # noqa: BLE001 - a broken bundle can break anything below; the old one serves on
+            if promoted and self._group.refused.get(name) != version:
+                self._refusals.forget(name)  # what was promoted before is nobody's concern now
             self._failed(name, version, files, error)
-            self._group.refused[name] = version
+            if promoted:
+                self._group.refused[name] = version
             self._group.post()
             return
-        self._refusals.forget(name)
-        self._group.refused.pop(name, None)
+        self._refusals.forget(name, None if promoted else version)
+        if promoted:
+            self._group.refused.pop(name, None)
         self._changeover.add(name, served, self._clock() - started)
         self._group.post()
 
@@ -272,14 +297,18 @@ class Reloader:
         expected = isinstance(error, (ModelError, ServiceError, OSError))
         text = str(error) if expected else f"{type(error).__name__} while loading it"
         reason = f"version {version} was refused: {text}"
-        self._refusals.note(name, version, files)
-        self._refused(name, version, reason)
+        if self._refusals.note(name, version, files, reason):
+            self._tell(name, version, reason)
+        self._catalog.blame(name, self._refusals.reason(name))
 
     def _refused(self, name: str, version: int | None, reason: str) -> None:
         """Show and log what is wrong with a model, once per reason."""
         if self._catalog.state(name).error == reason:
             return
         self._catalog.blame(name, reason)
+        self._tell(name, version, reason)
+
+    def _tell(self, name: str, version: int | None, reason: str) -> None:
         served = self._catalog.state(name).served
         serving = None if served is None else served.label
         _log.error("model refused", model=name, version=version, reason=reason, serving=serving)
@@ -291,10 +320,14 @@ class Reloader:
     ) -> None:
         self._group.take_over(served)
         old = self._catalog.put(name, served)
+        refused = self._refusals.reason(name)
+        if refused is not None:  # this one serves in the place of what is promoted
+            self._catalog.blame(name, refused)
+            why = f"{why}; {refused}" if old is None else why
         if self._group.keeper:
             before = None if old is None else old.manifest.version
             self._chronicle.note(name, "serve", before, served.manifest.version, why)
-        self._checked[name] = self._clock()
+        self._caretaker.is_intact(name)
         _log.info(
             "model serving",
             model=served.label,
@@ -309,75 +342,3 @@ class Reloader:
         task = asyncio.create_task(old.retire())
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
-
-    async def _look_after(self, name: str, state: ModelState) -> None:
-        """Judge the traffic, which logs a change; re-run the golden rows when they are due."""
-        served = state.served
-        if served is None:
-            return
-        if self._group.keeper:
-            self._group.health(name)
-        if self._clock() >= self._checked.get(name, -1e9) + self._golden_seconds:
-            await self.check(name)
-
-    async def examine(self, name: str) -> None:
-        """Check a model at once, in all workers; raises ``ModelNotFound`` or ``ModelNotReady``."""
-        self._catalog.get(name)
-        began = datetime.now(UTC)
-        while not self._group.ask_for_check(name):
-            await asyncio.sleep(0.002)
-        async with self._turn:
-            decision = self._group.decision(name)
-            self._examined[name] = 0.0 if decision is None else decision.check
-            await self.check(name)
-        await self._until(lambda: self._checked_since(name, began))
-
-    def _checked_since(self, name: str, moment: datetime) -> bool:
-        model = self._group.whole().models.get(name)
-        return model is None or model.checked_at is None or model.checked_at >= moment
-
-    async def check(self, name: str) -> None:
-        """Run a serving model's golden rows; reload it once if they fail, withdraw it if that fails."""
-        served = self._catalog.get(name)
-        self._checked[name] = self._clock()
-        try:
-            with served.leased():
-                await asyncio.to_thread(self._loader.check, served)
-        except Exception as error:  # noqa: BLE001 - a session that raises is no more intact than one that errs
-            _log.error("golden rows failed", model=served.label, reason=str(error))
-            self._catalog.checked(name, fault_of(error))
-            self._group.alarm(name, served.manifest.version, "golden_rows")
-            self._group.post()
-            await self._mend(name, served, error)
-        else:
-            self._catalog.checked(name, None, await self._files_error(served))
-        self._group.post()
-
-    async def _files_error(self, served: ServedModel) -> str | None:
-        """What is wrong on disk; logged once, and no reason to stop what serves."""
-        try:
-            await asyncio.to_thread(served.integrity.check_files)
-        except (ModelError, OSError) as error:
-            reason = str(error)
-        else:
-            return None
-        if self._catalog.state(served.manifest.name).files_error != reason:
-            _log.error("bundle altered on disk", model=served.label, reason=reason)
-        return reason
-
-    async def _mend(self, name: str, served: ServedModel, found: Exception) -> None:
-        """Reload a version whose memory went bad; without success it must not answer any more."""
-        version, started = served.manifest.version, self._clock()
-        try:
-            fresh = await asyncio.to_thread(self._loader.load, name, version)
-        except Exception as error:  # noqa: BLE001 - as in _follow
-            reason = f"its golden rows failed ({found}) and reloading did not help: {error}"
-            self._catalog.withdraw(name, reason)
-            self._chronicle.note(name, "refuse", version, None, reason)
-            files = await asyncio.to_thread(self._refusals.files, name, version)
-            self._refusals.note(name, version, files)
-            _log.error("model withdrawn", model=served.label, reason=reason)
-            self._retire(served)
-        else:
-            why = "its golden rows failed, and it was loaded anew"
-            self._flip(name, fresh, self._clock() - started, why)

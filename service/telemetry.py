@@ -20,6 +20,10 @@ SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 STAGE_SECONDS = (0.00002, 0.00005, 0.0001, 0.0002, *SECONDS)
 #: What an operator is called for: the traffic's verdicts, and golden rows that were not reproduced.
 ALARMS = ("degraded", "unhealthy", "golden_rows")
+#: Of how many versions of a model the counters are kept: the one that serves, and those before it.
+KEPT_VERSIONS = 5
+#: How many of a model's forgotten versions are remembered as such.
+_FORGOTTEN = 64
 #: Rows in a batch.
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -158,6 +162,11 @@ class Telemetry(msgspec.Struct):
     by_version: dict[tuple[str, int], Traffic] = msgspec.field(
         default_factory=lambda: defaultdict(Traffic)
     )
+    #: The versions of each model that served last, latest last; the counters of no others are kept.
+    recent: dict[str, list[int]] = {}
+    #: Versions whose counters were dropped. Another worker may have them still: counted by it alone,
+    #: a version's sums over all workers would fall.
+    forgotten: dict[str, list[int]] = {}
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count one request; ``route`` is the route's template, never the path as it was sent."""
@@ -167,6 +176,18 @@ class Telemetry(msgspec.Struct):
     def traffic(self, model: str, version: int) -> Traffic:
         """The counters of one version of a model, which outlive a reload of that version."""
         return self.by_version[model, version]
+
+    def serves(self, model: str, version: int, traffic: Traffic) -> None:
+        """Count a version that serves from now on, and forget those that served long ago."""
+        self.by_version[model, version] = traffic
+        recent = [old for old in self.recent.get(model, []) if old != version]
+        self.recent[model] = [*recent, version][-KEPT_VERSIONS:]
+        gone = [old for name, old in list(self.by_version) if name == model]
+        gone = [old for old in gone if old not in self.recent[model]]
+        for old in gone:
+            del self.by_version[model, old]
+        before = [old for old in self.forgotten.get(model, []) if old not in (version, *gone)]
+        self.forgotten[model] = [*before, *gone][-_FORGOTTEN:]
 
     def all_traffic(self) -> Iterable[tuple[str, int, Traffic]]:
         """Every model, version and its counters."""
@@ -180,3 +201,11 @@ class Telemetry(msgspec.Struct):
             self.latency[route].merge(histogram)
         for version, traffic in other.by_version.items():
             self.by_version[version].merge(traffic)
+        for model, versions in other.recent.items():
+            self.recent.setdefault(model, list(versions))
+        for model, versions in other.forgotten.items():
+            known = self.forgotten.get(model, [])
+            self.forgotten[model] = list(dict.fromkeys([*known, *versions]))
+        for model, versions in self.forgotten.items():
+            for old in versions:
+                self.by_version.pop((model, old), None)

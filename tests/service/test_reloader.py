@@ -329,6 +329,72 @@ def test_golden_rows_that_go_on_failing_withdraw_the_model(tmp_path: Path) -> No
     in_house(tmp_path, work)
 
 
+def test_a_champion_refused_at_the_start_is_stood_in_for(tmp_path: Path) -> None:
+    """The latest champion before it that loads serves, with the reason; mended, it takes its place."""
+    for seed in range(4):
+        bundles.publish(tmp_path, seed=seed)
+    files = [tmp_path / "htru2" / version / "model.onnx" for version in ("4", "3")]
+    good = files[0].read_bytes()
+    for path in files:
+        truncate(path.parent)
+    logged = []
+
+    async def work(house: House) -> None:
+        with structlog.testing.capture_logs() as lines:
+            await house.reloader.poll()
+            assert house.version() == 2
+            first = house.catalog.state("htru2").error
+            house.clock.now += 31  # both are tried again, and nothing new is found
+            await house.reloader.poll()
+        logged.extend(lines)
+        assert house.version() == 2
+        assert house.catalog.ready
+        assert house.catalog.state("htru2").error == first
+        assert str(first).startswith("version 4 was refused: ")
+        assert "version 3 was refused: " in str(first)
+        await house.answer()
+        files[0].write_bytes(good)
+        await house.reloader.poll()
+        assert house.version() == 4
+        assert house.catalog.state("htru2").error is None
+
+    in_house(tmp_path, work)
+    refused = [line for line in logged if line["event"] == "model refused"]
+    assert [line["version"] for line in refused] == [4, 3]
+
+
+def test_a_champion_withdrawn_while_it_served_is_not_stood_in_for(tmp_path: Path) -> None:
+    """What answered wrongly is not ready, even where an earlier version would load."""
+    bundles.publish(tmp_path)
+    bundles.publish(tmp_path, seed=1)
+
+    async def work(house: House) -> None:
+        await house.reloader.poll()
+        house.sessions[0].faulty = True
+        truncate(tmp_path / "htru2" / "2")
+        house.clock.now += 61
+        for _ in range(2):
+            await house.reloader.poll()
+            assert not house.catalog.ready
+
+    in_house(tmp_path, work)
+
+
+def test_no_earlier_champion_that_loads_leaves_the_model_not_ready(tmp_path: Path) -> None:
+    """Where everything is refused, every reason is shown."""
+    for seed in range(2):
+        bundles.publish(tmp_path, seed=seed)
+        truncate(tmp_path / "htru2" / str(seed + 1))
+
+    async def work(house: House) -> None:
+        await house.reloader.poll()
+        assert not house.catalog.ready
+        with pytest.raises(ModelNotReady, match=r"version 2 was refused.*version 1 was refused"):
+            house.catalog.get("htru2")
+
+    in_house(tmp_path, work)
+
+
 def test_a_replaced_model_closes_after_its_last_request(tmp_path: Path) -> None:
     """A request that took the old version finishes on it, whatever is promoted meanwhile."""
     bundles.publish(tmp_path)

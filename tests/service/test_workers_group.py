@@ -172,6 +172,28 @@ def test_one_that_refuses_keeps_all_on_the_old_version(in_house) -> None:
     in_house(work)
 
 
+def test_workers_stand_in_for_a_champion_that_is_refused_at_the_start(tmp_path: Path) -> None:
+    """All of them serve the version before it, and say why."""
+    house = House(tmp_path)
+    bundles.publish(house.repository, seed=1)
+    path = house.repository / "htru2" / "2" / "model.onnx"
+    path.write_bytes(path.read_bytes()[:-100])
+
+    async def work() -> None:
+        for worker in (house.one, house.two):
+            await worker.reloader.poll()
+            worker.group.post()
+        await house.follow()
+        assert (house.one.version, house.two.version) == (1, 1)
+        for worker in (house.one, house.two):
+            model = find(worker.group.whole(), "htru2")
+            assert model.ready
+            assert "version 2 was refused" in str(model.error)
+        await asyncio.sleep(0.05)
+
+    asyncio.run(work())
+
+
 def test_a_worker_that_died_is_not_waited_for(in_house) -> None:
     """As soon as the roster is without it the others go on."""
 

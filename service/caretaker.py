@@ -1,0 +1,141 @@
+"""Keeps the models that serve intact: re-runs their golden rows, mends or withdraws what fails them.
+
+On a schedule, and when any worker is asked to. What fails is loaded anew once; what fails even then
+must not answer any more.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from models.errors import ModelError
+from service.catalog import Catalog, ServedModel
+from service.chronicle import Chronicle
+from service.fault import fault_of
+from service.group import Group
+from service.loader import Loader
+from service.logs import get_logger
+from service.refusals import Refusals
+
+_log = get_logger()
+
+
+class Caretaker:
+    """One worker's care for what it serves."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        loader: Loader,
+        group: Group,
+        refusals: Refusals,
+        chronicle: Chronicle,
+        golden_seconds: float,
+        clock: Callable[[], float],
+        turn: asyncio.Lock,
+        serve: Callable[[str, ServedModel, float, str], None],
+        close: Callable[[ServedModel], None],
+    ) -> None:
+        """``turn`` is held by whoever changes what serves.
+
+        ``serve`` takes a model, what is to serve, how long its loading took and why it serves.
+        """
+        self._catalog = catalog
+        self._loader = loader
+        self._group = group
+        self._refusals = refusals
+        self._chronicle = chronicle
+        self._golden_seconds = golden_seconds
+        self._clock = clock
+        self._turn = turn
+        self._serve = serve
+        self._close = close
+        self._checked: dict[str, float] = {}
+        self._examined: dict[str, float] = {}
+
+    async def look_after(self, name: str) -> None:
+        """Re-run a model's golden rows when they are due."""
+        due = self._checked.get(name, -1e9) + self._golden_seconds
+        if self._catalog.state(name).served is not None and self._clock() >= due:
+            await self.check(name)
+
+    def is_intact(self, name: str) -> None:
+        """Note that a model's golden rows have just been reproduced, by loading it."""
+        self._checked[name] = self._clock()
+
+    async def check_as_asked(self) -> None:
+        """Check the models that another worker was asked to check."""
+        for name, state in self._catalog.states().items():
+            decision = self._group.decision(name)
+            asked = 0.0 if decision is None else decision.check
+            if state.served is None or self._turn.locked() or asked <= self._examined.get(name, 0.0):
+                continue
+            self._examined[name] = asked
+            async with self._turn:
+                await self.check(name)
+
+    async def ask(self, name: str) -> datetime:
+        """Check a model here and have all other workers check theirs; return when that began.
+
+        Raises ``ModelNotFound`` or ``ModelNotReady``.
+        """
+        self._catalog.get(name)
+        began = datetime.now(UTC)
+        while not self._group.ask_for_check(name):
+            await asyncio.sleep(0.002)
+        async with self._turn:
+            decision = self._group.decision(name)
+            self._examined[name] = 0.0 if decision is None else decision.check
+            await self.check(name)
+        return began
+
+    def checked_since(self, name: str, moment: datetime) -> bool:
+        """Whether all workers have checked a model since then."""
+        model = self._group.whole().models.get(name)
+        return model is None or model.checked_at is None or model.checked_at >= moment
+
+    async def check(self, name: str) -> None:
+        """Run a serving model's golden rows; reload it once if they fail, withdraw it if that fails."""
+        served = self._catalog.get(name)
+        self._checked[name] = self._clock()
+        try:
+            with served.leased():
+                await asyncio.to_thread(self._loader.check, served)
+        except Exception as error:  # noqa: BLE001 - a session that raises is no more intact than one that errs
+            _log.error("golden rows failed", model=served.label, reason=str(error))
+            self._catalog.checked(name, fault_of(error))
+            self._group.alarm(name, served.manifest.version, "golden_rows")
+            self._group.post()
+            await self._mend(name, served, error)
+        else:
+            self._catalog.checked(name, None, await self._files_error(served))
+        self._group.post()
+
+    async def _files_error(self, served: ServedModel) -> str | None:
+        """What is wrong on disk; logged once, and no reason to stop what serves."""
+        try:
+            await asyncio.to_thread(served.integrity.check_files)
+        except (ModelError, OSError) as error:
+            reason = str(error)
+        else:
+            return None
+        if self._catalog.state(served.manifest.name).files_error != reason:
+            _log.error("bundle altered on disk", model=served.label, reason=reason)
+        return reason
+
+    async def _mend(self, name: str, served: ServedModel, found: Exception) -> None:
+        """Reload a version whose memory went bad; without success it must not answer any more."""
+        version, started = served.manifest.version, self._clock()
+        try:
+            fresh = await asyncio.to_thread(self._loader.load, name, version)
+        except Exception as error:  # noqa: BLE001 - as for any load
+            reason = f"its golden rows failed ({found}) and reloading did not help: {error}"
+            self._catalog.withdraw(name, reason)
+            self._chronicle.note(name, "refuse", version, None, reason)
+            files = await asyncio.to_thread(self._refusals.files, name, version)
+            self._refusals.note(name, version, files, reason)
+            _log.error("model withdrawn", model=served.label, reason=reason)
+            self._close(served)
+        else:
+            why = "its golden rows failed, and it was loaded anew"
+            self._serve(name, fresh, self._clock() - started, why)
