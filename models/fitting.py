@@ -38,9 +38,6 @@ SHRINKAGE = 0.05
 #: them find nothing more on the two committed models (``training benchmark health``).
 DIRECTIONS, CROSSES = 32, 8
 
-#: A feature's spread counts as at least this part of the median feature's.
-FEATURE_FLOOR = 0.3
-
 #: Reference rows for each term that predicts the layers.
 ROWS_PER_TERM = 10
 
@@ -175,8 +172,7 @@ def _fit_inputs(squashed: NDArray[np.float32], rows: int) -> Inputs:
     centre = squashed.mean(axis=0, dtype=np.float64)
     centred = squashed - centre
     spread = centred.std(axis=0)
-    usual = float(np.median(spread[spread > 0])) if (spread > 0).any() else 1.0
-    spread = np.maximum(spread, FEATURE_FLOOR * usual)
+    spread = np.maximum(spread, 1e-3 * float(spread.max()) + 1e-9)
     square = np.square(centred / spread)
     covariance = centred.T @ centred / len(centred)
     values, vectors = np.linalg.eigh(covariance)
@@ -191,13 +187,13 @@ def _fit_inputs(squashed: NDArray[np.float32], rows: int) -> Inputs:
         centre=centre.astype(np.float32),
         spread=spread,
         square=square.mean(axis=0),
-        square_spread=np.maximum(square.std(axis=0), FEATURE_FLOOR),
+        square_spread=square.std(axis=0),
         projection=(vectors[:, ::-1][:, :directions] / np.sqrt(weights)).astype(np.float32),
         weights=weights,
         energy=np.array([0.0, 1.0]),
         scale=np.array([0.0, 1.0]),
         crosses=crosses,
-    )
+    ).floored()
 
 
 def _scaled(inputs: Inputs, squashed: NDArray[np.float32]) -> Inputs:

@@ -9,7 +9,7 @@ people is in the manifest; the arrays by which live rows are judged are in ``ref
 import io
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +22,14 @@ VARIANCE_OFFSET = 1e-6
 
 #: Inputs further out than this, in standard deviations, no longer bend the expected statistics.
 CROSS_LIMIT = 4.0
+
+#: A feature's spread counts as at least this part of the wider features' (their 90th percentile): a
+#: fragment that one molecule in a thousand has must not shout when it is two.
+FEATURE_FLOOR = 0.5
+#: The same of the spread of its squared standard score, which is about this for a wide feature.
+SQUARE_FLOOR = 0.7
+#: A narrow feature's squares tell nothing that its mean does not, and stray: they count for nothing.
+_UNWATCHED = 1e6
 
 #: Scores are shifted by this much, so that none that matters is negative.
 SCORE_SHIFT = 100.0
@@ -72,6 +80,15 @@ class Inputs:
     energy: Array
     scale: Array
     crosses: int
+
+    def floored(self) -> "Inputs":
+        """The same, in units that have their floors."""
+        floor = FEATURE_FLOOR * float(np.quantile(self.spread, 0.9))
+        spread = np.maximum(self.spread, max(floor, 1e-9))
+        ratio = np.square(self.spread / spread)
+        square_spread = np.maximum(self.square_spread * ratio, SQUARE_FLOOR)
+        square_spread[self.spread < spread] = _UNWATCHED
+        return replace(self, spread=spread, square=self.square * ratio, square_spread=square_spread)
 
     @property
     def directions(self) -> int:
@@ -239,7 +256,8 @@ def _inputs(held: dict[str, NDArray[np.generic]], features: int) -> Inputs | Non
     }
     if not ((made["spread"] > 0).all() and (made["square_spread"] > 0).all()):
         raise ValueError("a spread of its inputs is not positive")
-    return Inputs(crosses=crosses, **made)
+    # Floors that have grown since a bundle was made hold for it too.
+    return Inputs(crosses=crosses, **made).floored()
 
 
 def _check(held: dict[str, NDArray[np.generic]], shapes: dict[str, tuple[int, ...]]) -> None:

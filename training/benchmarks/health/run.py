@@ -23,7 +23,6 @@ from training.benchmarks.health.report import report
 from training.benchmarks.health.trial import HALVES, Effort, Material, figures, fit, keep, trial
 from training.benchmarks.results import REPORTS, Results, Say, run_missing
 from training.data import Dataset, load_htru2, load_tox21
-from training.data.folds import scaffold
 from training.data.sources import TOX21_FINAL, read
 from training.run import feature_rows
 
@@ -134,7 +133,7 @@ def _material(name: str, bundle: Bundle, quick: bool) -> tuple[Material, dict[st
     altered["a stale model of the same shape"] = network, "all"
     if len(network.without(0)) > 1:
         altered["one member replaced"] = network, "last"
-    material = Material(network, squashed, dataset.folds, _halves(name, dataset), altered, foreign)
+    material = Material(network, squashed, dataset.folds, _halves(dataset), altered, foreign)
     populations = [each for each in foreign if each not in mild]
     groups = {
         CLEAN: ["clean"],
@@ -164,11 +163,8 @@ def _pulsars(dataset: Dataset, squashed: Array32) -> dict[str, Array32]:
     }
 
 
-def _halves(name: str, dataset: Dataset) -> NDArray[np.int8]:
-    """Which half of its fold a row is in: molecules by scaffold, so that relatives stay together."""
-    if name == "tox21":
-        keys = [scaffold(str(record)).encode() for record in dataset.records]
-    else:
-        keys = [repr(record).encode() for record in dataset.records]
+def _halves(dataset: Dataset) -> NDArray[np.int8]:
+    """Which half of its fold a row is in, by a hash: clean means that both halves are alike."""
+    keys = [repr(record).encode() for record in dataset.records]
     digests = [hashlib.sha256(key + b" half").digest()[0] % 2 for key in keys]
     return np.array(digests, np.int8)
