@@ -7,16 +7,16 @@ for longer than it took: predictions get through in between.
 """
 
 import asyncio
+import importlib
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter, sleep
 from typing import Any
 
 from rdkit import Chem
-from rdkit.Chem.Draw import rdMolDraw2D
 
 from models.features.complaints import complaints
 from models.features.standardise import Standardised, Unreadable, read_smiles, standardise
-from service.errors import InvalidRequest, Overloaded
+from service.errors import DrawingUnavailable, InvalidRequest, Overloaded
 
 #: More heavy atoms than this are a picture that nobody can read.
 MAX_HEAVY_ATOMS = 100
@@ -37,7 +37,10 @@ class Drawing:
         self._waiting = 0
 
     async def draw(self, smiles: str, *, dark: bool = False) -> str:
-        """Return an SVG document; raises ``InvalidRequest`` for no molecule, and ``Overloaded``."""
+        """Return an SVG document.
+
+        Raises ``InvalidRequest`` for no molecule, ``Overloaded`` and ``DrawingUnavailable``.
+        """
         if self._waiting >= _MOST_WAITING:
             raise Overloaded(f"{self._waiting} drawings are waiting, which is the most", 1.0)
         self._waiting += 1
@@ -57,7 +60,8 @@ def _draw_and_rest(smiles: str, dark: bool) -> str:
 
 
 def svg_of(smiles: str, *, dark: bool = False) -> str:
-    """Draw a SMILES on a transparent ground, ``dark`` for a page that is; raises ``InvalidRequest``."""
+    """Draw a SMILES on a transparent ground, ``dark`` for a page that is; raises as ``draw``."""
+    library = _library()
     try:
         bare = read_smiles(smiles)
         size = bare.GetNumHeavyAtoms()
@@ -70,10 +74,10 @@ def svg_of(smiles: str, *, dark: bool = False) -> str:
         raise InvalidRequest(str(fault)) from fault
     with complaints():
         molecule = _as_written(written, judged)
-        drawer: Any = rdMolDraw2D.MolDraw2DSVG(WIDTH, HEIGHT)
+        drawer: Any = library.MolDraw2DSVG(WIDTH, HEIGHT)
         options = drawer.drawOptions()
         if dark:
-            rdMolDraw2D.SetDarkMode(options)
+            library.SetDarkMode(options)
         options.clearBackground = False
         options.padding = 0.08
         options.fixedFontSize = _FONT_SIZE
@@ -81,11 +85,25 @@ def svg_of(smiles: str, *, dark: bool = False) -> str:
         # Small molecules are not blown up to fill the picture.
         options.fixedBondLength = 28
         try:
-            drawer.DrawMolecule(rdMolDraw2D.PrepareMolForDrawing(molecule))
+            drawer.DrawMolecule(library.PrepareMolForDrawing(molecule))
         except (RuntimeError, ValueError) as error:  # a failed invariant inside RDKit
             raise InvalidRequest("the molecule cannot be drawn by RDKit") from error
         drawer.FinishDrawing()
     return str(drawer.GetDrawingText())
+
+
+def _library() -> Any:
+    """RDKit's drawing module, which wants libraries of X11 that a bare machine or image lacks.
+
+    It is loaded when a picture is asked for, so that all else is served without them.
+    """
+    try:
+        return importlib.import_module("rdkit.Chem.Draw.rdMolDraw2D")
+    except ImportError as error:
+        raise DrawingUnavailable(
+            f"molecules cannot be drawn on this machine: {error};"
+            " on Debian the packages libxrender1, libxext6 and libexpat1 bring what is missing"
+        ) from error
 
 
 def _as_written(written: Chem.Mol, judged: Standardised) -> Chem.Mol:

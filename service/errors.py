@@ -72,6 +72,10 @@ class NotEnoughTraffic(ServiceError):
     """Too few rows were seen for what was asked."""
 
 
+class DrawingUnavailable(ServiceError):
+    """RDKit's drawing library does not load on this machine."""
+
+
 class NotKept(ServiceError):
     """What the service was to remember could not be written to ``SNN_STATE``."""
 

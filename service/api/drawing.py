@@ -40,6 +40,7 @@ _ERRORS = {
     415: "Not application/json.",
     422: "Not a molecule that can be drawn; the sentence says why.",
     429: "Too many drawings are waiting.",
+    503: "This machine lacks libraries that drawing needs; the sentence says which.",
 }
 
 

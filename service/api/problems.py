@@ -9,6 +9,7 @@ from starlette.types import Send
 
 from service.errors import (
     DeadlineMissed,
+    DrawingUnavailable,
     InvalidRequest,
     MalformedInput,
     ModelNotFound,
@@ -29,6 +30,7 @@ _STATUS: dict[type[ServiceError], int] = {
     ModelNotFound: 404,
     NotEnoughTraffic: 409,
     NotKept: 503,
+    DrawingUnavailable: 503,
     DeadlineMissed: 504,
 }
 

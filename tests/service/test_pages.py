@@ -1,6 +1,7 @@
 """The dashboard's files, its policy, and the two routes that it alone needs."""
 
 import re
+import sys
 from xml.etree import ElementTree
 
 import pytest
@@ -141,6 +142,22 @@ def test_what_is_not_drawn_says_why(with_app, body: str, status: int, words: str
         assert words in document["error"]
 
     with_app(work)
+
+
+def test_without_its_libraries_only_the_picture_is_missing(
+    monkeypatch: pytest.MonkeyPatch, with_app
+) -> None:
+    """A machine without X11's libraries says so when a picture is asked for, and serves all else."""
+    for name in [name for name in sys.modules if name.startswith("rdkit.Chem.Draw")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "rdkit.Chem.Draw.rdMolDraw2D", None)
+
+    async def ask(app: App) -> None:
+        answer = await app.client.post("/molecule.svg", json={"smiles": "CCO"})
+        assert answer.status_code == 503
+        assert "cannot be drawn on this machine" in answer.json()["error"]
+
+    with_app(ask)
 
 
 def test_a_salt_is_drawn_as_it_was_written() -> None:
