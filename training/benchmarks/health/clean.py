@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from models.effect import DEGRADED_AT, UNHEALTHY_AT
 from models.sequential import Sequential
 from training.benchmarks.health.faults import CLEAN
-from training.benchmarks.health.monitors import Monitors
+from training.benchmarks.health.store import load
 from training.benchmarks.health.trial import (
+    Fitted,
     effects_of,
     load_material,
-    load_own,
     seen_of,
     sums_of,
 )
@@ -30,7 +30,7 @@ def stream(job: Mapping[str, Any]) -> dict[str, float]:
     clustered = job["order"] == "alike"
     fold, half = seed % 5, seed // 5 % 2
     material = load_material(folder)
-    monitors: Monitors = load_own(folder / f"fitted-{fold}-{half}.pickle")[0]
+    monitors = load(folder / f"fitted-{fold}-{half}.bin", Fitted).monitors
     own = material.halves[material.folds == fold]
     seen = seen_of(material, fold, CLEAN, "clean")
     kept = monitors.rows(

@@ -20,7 +20,8 @@ from training.benchmarks.health import clean, molecules
 from training.benchmarks.health.faults import CLEAN, DATA, MODEL, POPULATION, data_faults, model_faults
 from training.benchmarks.health.network import Network, squash
 from training.benchmarks.health.report import report
-from training.benchmarks.health.trial import HALVES, Effort, Material, figures, fit, keep, trial
+from training.benchmarks.health.store import keep
+from training.benchmarks.health.trial import HALVES, Effort, Material, figures, fit, trial
 from training.benchmarks.results import REPORTS, Results, Say, run_missing
 from training.data import Dataset, load_htru2, load_tox21
 from training.data.sources import TOX21_FINAL, read
@@ -78,7 +79,7 @@ def _one_model(
     bundle = open_bundle(repository.bundle(name, repository.serving(name).champion))
     say(f"{name}: making the faults")
     material, groups = _material(name, bundle, quick)
-    keep(folder / "material.pickle", material)
+    keep(folder / "material.bin", material)
     identity = bundle.manifest.files[MODEL_FILE].sha256[:12]
     folds = sorted({int(fold) for fold in np.unique(material.folds)})
     say(f"{name}: fitting the monitors to halves of {len(folds)} folds")

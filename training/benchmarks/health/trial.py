@@ -5,7 +5,6 @@ the other folds; they are tried on the other half, and the halves change places.
 large is learned from the other folds' clean windows alone.
 """
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +20,7 @@ from models.fitting import MemberRows, fit_reference
 from training.benchmarks.health.faults import CLEAN, MODEL
 from training.benchmarks.health.monitors import MONITORS, Cutoffs, Monitors
 from training.benchmarks.health.network import Network, Seen
+from training.benchmarks.health.store import keep, load
 
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
@@ -54,6 +54,14 @@ class Material:
     foreign: dict[str, Array32]  # populations that are in no fold
 
 
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A half's monitors, and what clean windows of the other half give, by size and monitor."""
+
+    monitors: Monitors
+    clean: dict[int, dict[str, Array]]
+
+
 def figures() -> list[str]:
     """The names of a trial's figures."""
     return [f"{name} {size}" for name in MONITORS for size in SIZES] + [
@@ -80,9 +88,9 @@ def seen_of(material: Material, fold: int, group: str, fault: str) -> Seen:
 
 def fit(folder: Path, fold: int, half: int, effort: Effort) -> dict[int, dict[str, Array]]:
     """Fit a half's monitors, keep them, and return what clean windows of the other half give."""
-    path = folder / f"fitted-{fold}-{half}.pickle"
+    path = folder / f"fitted-{fold}-{half}.bin"
     if path.exists():
-        return load_own(path)[1]  # type: ignore[no-any-return]
+        return load(path, Fitted).clean
     material = load_material(folder)
     seen = seen_of(material, fold, CLEAN, "clean")
     own = np.flatnonzero(material.folds == fold)
@@ -101,7 +109,7 @@ def fit(folder: Path, fold: int, half: int, effort: Effort) -> dict[int, dict[st
         size: monitors.windows(kept, _weights(len(kept["out"]), effort.clean, size, 7), effort.clean)
         for size in SIZES
     }
-    keep(path, (monitors, clean))
+    keep(path, Fitted(monitors, clean))
     return clean
 
 
@@ -175,8 +183,7 @@ def sums_of(out: Array, layout: Layout, sizes: NDArray[np.intp] | None) -> Sums:
 @lru_cache(maxsize=1)
 def load_material(folder: Path) -> Material:
     """A model's rows, as the run's first step kept them in a folder of its own."""
-    material: Material = load_own(folder / "material.pickle")
-    return material
+    return load(folder / "material.bin", Material)
 
 
 @lru_cache(maxsize=1)
@@ -186,29 +193,17 @@ def _fold(folder: Path, fold: int) -> tuple[list[Monitors], dict[int, Cutoffs]]:
     fitted = []
     for other in sorted({int(each) for each in np.unique(load_material(folder).folds)}):
         for half in HALVES:
-            monitors, found = load_own(folder / f"fitted-{other}-{half}.pickle")
+            held = load(folder / f"fitted-{other}-{half}.bin", Fitted)
             if other == fold:
-                fitted.append(monitors)
+                fitted.append(held.monitors)
             else:
-                clean.append(found)
+                clean.append(held.clean)
     cutoffs = {}
     for size in SIZES:
         names = clean[0][size]
         pooled = {name: np.concatenate([each[size][name] for each in clean]) for name in names}
         cutoffs[size] = Cutoffs.of(pooled)
     return fitted, cutoffs
-
-
-def keep(path: Path, value: object) -> None:
-    """Write what this run alone reads again, whole or not at all."""
-    staging = path.with_suffix(".part")
-    staging.write_bytes(pickle.dumps(value))
-    staging.replace(path)
-
-
-def load_own(path: Path) -> Any:
-    """Read what ``keep`` wrote, in the private folder of this run."""
-    return pickle.loads(path.read_bytes())  # noqa: S301 - nobody else writes there
 
 
 def _part(seen: Seen, chosen: NDArray[np.bool_]) -> Seen:
