@@ -34,8 +34,8 @@ SPREAD_FLOOR = 1e-3
 #: neighbouring layers are almost collinear.
 SHRINKAGE = 0.05
 
-#: Leading directions of the inputs, and how many of them have their products taken, at most. More of
-#: them find nothing more on the two committed models (``training benchmark health``).
+#: Leading directions of the inputs, and how many of them have their products taken, at most. Taken
+#: from the first trial as they were; other numbers have not been tried.
 DIRECTIONS, CROSSES = 32, 8
 
 #: Reference rows for each term that predicts the layers.

@@ -72,11 +72,6 @@ _MODEL_PARAMETER = {
     "schema": {"type": "string", "default": DEFAULT_SMILES_MODEL},
 }
 
-#: What a page of another origin may send, where such pages are allowed at all.
-_ALLOWED_HEADERS = (
-    "authorization", "content-type", "x-api-key", "x-request-id", "x-request-timeout-ms",
-)  # fmt: skip
-
 
 def create_app(
     catalog: Catalog,

@@ -43,7 +43,6 @@ _HEADERS: Headers = [
     (b"x-accel-buffering", b"no"),  # nginx would gather events, and pass them on in heaps
     (b"x-content-type-options", b"nosniff"),
 ]
-_START = {"type": "http.response.start", "status": 200, "headers": _HEADERS}
 _HEARTBEAT = b": nothing could be computed\n\n"
 _LAST = b"event: end\ndata: the service is stopping\n\n"
 

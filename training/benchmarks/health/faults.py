@@ -108,9 +108,3 @@ def model_faults(network: Network) -> dict[str, Network]:
         foreign = foreign.altered(number, (size * rng.standard_normal(held.shape)).astype(np.float32))
     found["a foreign model of the same shape"] = foreign
     return found
-
-
-def stale_members(network: Network, members: list[int], *, all_of_them: bool) -> list[int]:
-    """Other folds' networks in these members' place: all, or the last alone."""
-    others = [(member + 1) % len(network.folds) for member in members]
-    return others if all_of_them else [*members[:-1], others[-1]]
