@@ -16,6 +16,7 @@ from service.group import Group
 from service.loader import Loader
 from service.logs import get_logger
 from service.refusals import Refusals
+from service.succession import Succession
 
 _log = get_logger()
 
@@ -30,16 +31,12 @@ class Caretaker:
         group: Group,
         refusals: Refusals,
         chronicle: Chronicle,
+        succession: Succession,
         golden_seconds: float,
         clock: Callable[[], float],
         turn: asyncio.Lock,
-        serve: Callable[[str, ServedModel, float, str], None],
-        close: Callable[[ServedModel], None],
     ) -> None:
-        """``turn`` is held by whoever changes what serves.
-
-        ``serve`` takes a model, what is to serve, how long its loading took and why it serves.
-        """
+        """``turn`` is held by whoever changes what serves."""
         self._catalog = catalog
         self._loader = loader
         self._group = group
@@ -48,20 +45,22 @@ class Caretaker:
         self._golden_seconds = golden_seconds
         self._clock = clock
         self._turn = turn
-        self._serve = serve
-        self._close = close
+        self._succession = succession
+        self._known: dict[str, ServedModel] = {}
         self._checked: dict[str, float] = {}
         self._examined: dict[str, float] = {}
 
     async def look_after(self, name: str) -> None:
         """Re-run a model's golden rows when they are due."""
-        due = self._checked.get(name, -1e9) + self._golden_seconds
-        if self._catalog.state(name).served is not None and self._clock() >= due:
+        served = self._catalog.state(name).served
+        if served is None:
+            self._known.pop(name, None)
+        elif self._known.get(name) is not served:
+            # It reproduced them when it was loaded, a moment ago.
+            self._known[name] = served
+            self._checked[name] = self._clock()
+        elif self._clock() >= self._checked[name] + self._golden_seconds:
             await self.check(name)
-
-    def is_intact(self, name: str) -> None:
-        """Note that a model's golden rows have just been reproduced, by loading it."""
-        self._checked[name] = self._clock()
 
     async def check_as_asked(self) -> None:
         """Check the models that another worker was asked to check."""
@@ -135,7 +134,7 @@ class Caretaker:
             files = await asyncio.to_thread(self._refusals.files, name, version)
             self._refusals.note(name, version, files, reason)
             _log.error("model withdrawn", model=served.label, reason=reason)
-            self._close(served)
+            self._succession.retire(served)
         else:
             why = "its golden rows failed, and it was loaded anew"
-            self._serve(name, fresh, self._clock() - started, why)
+            self._succession.serve(name, fresh, self._clock() - started, why)

@@ -31,9 +31,15 @@ class House:
         self.group = Group(self.catalog, telemetry)
         self.repository = Repository(self.root)
         self.releases = Releases(self.repository, tmp_path / "state")
-        loader = Loader(self.repository, Device(CPU), telemetry, Limits())
+        self.loader = Loader(self.repository, Device(CPU), telemetry, Limits())
         self.reloader = Reloader(
-            self.catalog, loader, self.repository, 1.0, 1e9, group=self.group, releases=self.releases
+            self.catalog,
+            self.loader,
+            self.repository,
+            1.0,
+            1e9,
+            group=self.group,
+            releases=self.releases,
         )
         self.predictor = Predictor(self.catalog, 10_000)
         self.guardian = Guardian(self.catalog, self.group, self.releases, seconds, lambda: self.now)
@@ -174,7 +180,7 @@ def test_a_golden_failure_that_reloading_does_not_cure_takes_it_back(tmp_path: P
         await house.promote(seed=0)
         path = house.repository.bundle("htru2", 2) / "model.onnx"
         path.write_bytes(path.read_bytes()[:-5])
-        house.reloader._loader.check = _spoiled
+        house.loader.check = _spoiled
         await house.reloader.check("htru2")
         assert house.catalog.state("htru2").served is None
         await house.look()

@@ -1,0 +1,158 @@
+"""How one model comes from the version that serves to another: loaded, agreed upon, put in its place.
+
+What cannot be loaded is refused with its reason, and what served before goes on.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from models.errors import ModelError
+from models.store import Serving
+from service.catalog import Catalog, ServedModel
+from service.changeover import Changeover
+from service.chronicle import Chronicle
+from service.errors import ServiceError
+from service.group import Group
+from service.loader import Loader
+from service.logs import get_logger
+from service.refusals import Files, Refusals
+
+_log = get_logger()
+
+
+class Succession:
+    """The successions of all models of one worker; whoever calls sees to it that no two overlap."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        loader: Loader,
+        group: Group,
+        refusals: Refusals,
+        chronicle: Chronicle,
+        clock: Callable[[], float],
+    ) -> None:
+        self._catalog = catalog
+        self._loader = loader
+        self._group = group
+        self._refusals = refusals
+        self._chronicle = chronicle
+        self._clock = clock
+        #: The versions that are loaded and wait for the other workers.
+        self.changeover = Changeover(group, catalog, clock, self.serve, self.retire)
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    async def follow(self, name: str, serving: Serving | ModelError) -> None:
+        """Bring one model to the version that is promoted, or say why there is none."""
+        if isinstance(serving, ModelError):
+            self.refuse(name, None, str(serving))
+            return
+        version, decision = serving.champion, self._group.decision(name)
+        if self._group.refused.get(name) != version:
+            self._group.refused.pop(name, None)
+        if self.serves(name) is None and decision is not None and self._group.serves(name):
+            # What the others serve comes first: what is promoted may be refused, or not yet loaded.
+            await self._bring(name, decision.version, promoted=decision.version == version)
+        state = self._catalog.state(name)
+        if self.serves(name) == version:
+            self.changeover.discard(name)
+            if state.error is not None:  # a refused version was taken back, or the file mended
+                self._refusals.forget(name)
+                self._catalog.blame(name, None)
+            return
+        if self.changeover.waiting.get(name) == version:
+            return
+        self.changeover.discard(name)
+        if state.served is None or not self._group.refuses(name, version):
+            await self._bring(name, version, promoted=True)
+        await self._stand_in(name, serving)
+
+    async def _stand_in(self, name: str, serving: Serving) -> None:
+        """Where what is promoted is refused at the start, serve the latest before it that loads.
+
+        A version that served here and was withdrawn is another matter: what it answered was wrong,
+        and whether to go back is for the guardian or an operator to say.
+        """
+        for version in serving.previous:
+            state = self._catalog.state(name)
+            if state.intact is not None or name in self.changeover.waiting or self._group.serves(name):
+                return
+            await self._bring(name, version, promoted=False)
+
+    async def _bring(self, name: str, version: int, *, promoted: bool) -> None:
+        """Load a version, what is promoted or another in its place; serve it as soon as all can."""
+        files = await asyncio.to_thread(self._refusals.files, name, version)
+        if self._refusals.hold(name, version, files):
+            return
+        started = self._clock()
+        try:
+            served = await asyncio.to_thread(self._loader.load, name, version)
+        except Exception as error:  # noqa: BLE001 - a broken bundle can break anything below; the old one serves on
+            if promoted and self._group.refused.get(name) != version:
+                self._refusals.forget(name)  # what was promoted before is nobody's concern now
+            self._failed(name, version, files, error)
+            if promoted:
+                self._group.refused[name] = version
+            self._group.post()
+            return
+        self._refusals.forget(name, None if promoted else version)
+        if promoted:
+            self._group.refused.pop(name, None)
+        self.changeover.add(name, served, self._clock() - started)
+        self._group.post()
+
+    def serve(
+        self, name: str, served: ServedModel, seconds: float, why: str = "it is to be served"
+    ) -> None:
+        """Let a loaded model serve from now on, and say why; loading it took ``seconds``."""
+        self._group.take_over(served)
+        old = self._catalog.put(name, served)
+        refused = self._refusals.reason(name)
+        if refused is not None:  # this one serves in the place of what is promoted
+            self._catalog.blame(name, refused)
+            why = f"{why}; {refused}" if old is None else why
+        if self._group.keeper:
+            before = None if old is None else old.manifest.version
+            self._chronicle.note(name, "serve", before, served.manifest.version, why)
+        _log.info(
+            "model serving",
+            model=served.label,
+            provider=served.session.provider,
+            replaces=None if old is None else old.label,
+            seconds=round(seconds, 3),
+        )
+        if old is not None:
+            self.retire(old)
+
+    def retire(self, old: ServedModel) -> None:
+        """Close a model once the requests that use it are answered."""
+        task = asyncio.create_task(old.retire())
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    def serves(self, name: str) -> int | None:
+        """The version that serves here, None for none."""
+        served = self._catalog.state(name).served
+        return None if served is None else served.manifest.version
+
+    def refuse(self, name: str, version: int | None, reason: str) -> None:
+        """Show and log what is wrong with a model, once per reason."""
+        if self._catalog.state(name).error == reason:
+            return
+        self._catalog.blame(name, reason)
+        self._tell(name, version, reason)
+
+    def _failed(self, name: str, version: int, files: Files, error: Exception) -> None:
+        expected = isinstance(error, (ModelError, ServiceError, OSError))
+        text = str(error) if expected else f"{type(error).__name__} while loading it"
+        reason = f"version {version} was refused: {text}"
+        if self._refusals.note(name, version, files, reason):
+            self._tell(name, version, reason)
+        self._catalog.blame(name, self._refusals.reason(name))
+
+    def _tell(self, name: str, version: int | None, reason: str) -> None:
+        served = self._catalog.state(name).served
+        serving = None if served is None else served.label
+        _log.error("model refused", model=name, version=version, reason=reason, serving=serving)
+        before = None if served is None else served.manifest.version
+        self._chronicle.note(name, "refuse", before, version, reason)
