@@ -26,6 +26,7 @@ from models.manifest import (
     MODEL_FILE,
     REFERENCE_FILE,
     SQUASHED,
+    TAPS,
     FileEntry,
     Manifest,
     parse_manifest,
@@ -40,13 +41,17 @@ Run = Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]]
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A verified bundle, all of it in memory: ``model`` is the ONNX graph as bytes."""
+    """A verified bundle, all of it in memory: ``model`` is the ONNX graph as bytes.
+
+    ``reference`` is None for a graph without taps, whatever else was published: nothing can be
+    compared with it.
+    """
 
     manifest: Manifest
     model: bytes
     golden: Golden
     featurizer: features.Featurizer
-    reference: Reference
+    reference: Reference | None
 
     def check_golden(
         self, run: Run, tolerance: Tolerance = FLOAT32
@@ -77,9 +82,10 @@ def open_bundle(folder: Path) -> Bundle:
     if sizes and sizes != [manifest.layers] * len(manifest.members):
         raise BundleRefused(f"{MANIFEST_FILE}: theory is of other members and layers than the model")
     golden = Golden.from_bytes(content[GOLDEN_FILE])
-    return Bundle(
-        manifest, content[MODEL_FILE], golden, featurizer, _reference(manifest, content, outputs)
-    )
+    if TAPS in outputs and golden.taps is None:
+        raise BundleRefused(f"{GOLDEN_FILE} has no taps, which {MODEL_FILE} gives")
+    reference = _reference(manifest, content, outputs) if TAPS in outputs else None
+    return Bundle(manifest, content[MODEL_FILE], golden, featurizer, reference)
 
 
 def file_entry(content: bytes) -> FileEntry:

@@ -35,9 +35,10 @@ class Place:
     """A part of a model, in the order of computing; members from 0, hidden layers from 1.
 
     A ``layer`` and an ``output`` (a member's last, linear map) have a member, a layer its number.
+    ``network`` is all after the inputs, of a model without taps to tell more.
     """
 
-    part: Literal["featurizer", "squash", "layer", "output", "calibration"]
+    part: Literal["featurizer", "squash", "layer", "output", "calibration", "network"]
     member: int | None = None
     layer: int | None = None
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import BundleRefused, NotReproduced, Place
-from models.manifest import GOLDEN_FILE, INNER_OUTPUTS, MEMBER_LOGIT, OUTPUTS, SQUASHED
+from models.manifest import GOLDEN_FILE, INNER_OUTPUTS, MEMBER_LOGIT, OUTPUTS, SQUASHED, TAPS
 
 Array32 = NDArray[np.float32]
 
@@ -52,15 +52,16 @@ SAME_SESSION = Tolerance(
 class Golden:
     """Raw records, all of which the featurizer accepts, and what became of them.
 
-    ``features`` (n, F), ``probability`` and ``logit`` (n, T), ``taps`` (n, members, layers, 3), and of
-    newer bundles ``squashed`` (n, F) and ``member_logit`` (n, members, T).
+    ``features`` (n, F), ``probability`` and ``logit`` (n, T), of graphs that give them ``taps``
+    (n, members, layers, 3), and of newer bundles ``squashed`` (n, F) and ``member_logit``
+    (n, members, T).
     """
 
     records: tuple[object, ...]
     features: Array32
     probability: Array32
     logit: Array32
-    taps: Array32
+    taps: Array32 | None = None
     squashed: Array32 | None = None
     member_logit: Array32 | None = None
 
@@ -81,7 +82,7 @@ class Golden:
                 arrays = {
                     name: np.asarray(archive[name], dtype=np.float32)
                     for name in ("features", *OUTPUTS, *INNER_OUTPUTS)
-                    if name not in INNER_OUTPUTS or name in archive.files
+                    if name not in (TAPS, *INNER_OUTPUTS) or name in archive.files
                 }
         except Exception as error:  # numpy and zipfile raise many kinds for a hostile archive
             raise BundleRefused(f"{GOLDEN_FILE} cannot be read: {error}") from error
@@ -122,16 +123,16 @@ class Golden:
         From the inputs on: the squashed features (``names`` are the features'), every layer, shallow
         before deep, each member's output layer, the calibration.
         """
-        for name in OUTPUTS:
-            wanted = getattr(self, name).shape
-            if outputs[name].shape != wanted:
+        for name, array in self.arrays().items():
+            if name in OUTPUTS and name in outputs and outputs[name].shape != array.shape:
                 raise BundleRefused(
-                    f"golden rows: {name} of shape {wanted} expected,"
+                    f"golden rows: {name} of shape {array.shape} expected,"
                     f" the graph gave {outputs[name].shape}"
                 )
         if self.squashed is not None and SQUASHED in outputs:
             _check_squashed(self.squashed, outputs[SQUASHED], names, tolerance)
-        self._check_layers(outputs["taps"], tolerance)
+        if self.taps is not None and TAPS in outputs:
+            _check_layers(self.taps, outputs[TAPS], tolerance)
         if self.member_logit is not None and MEMBER_LOGIT in outputs:
             _check_members(self.member_logit, outputs[MEMBER_LOGIT], tolerance)
         size = np.maximum(np.abs(self.logit), 1.0)
@@ -141,30 +142,13 @@ class Golden:
         ):
             worst = float((np.abs(outputs[name] - getattr(self, name)) / scale).max())
             if not worst <= allowed:
+                text = f"golden rows: a {name} is off by {worst:.2g}, {allowed:.2g} allowed"
+                if self.taps is None or TAPS not in outputs:
+                    raise NotReproduced(f"{text}; there are no taps to tell where", Place("network"))
                 raise NotReproduced(
-                    f"golden rows: a {name} is off by {worst:.2g}, {allowed:.2g} allowed,"
-                    " by all that was looked at before: what follows the networks differs",
+                    f"{text}, by all that was looked at before: what follows the networks differs",
                     Place("calibration"),
                 )
-
-    def _check_layers(self, taps: Array32, tolerance: Tolerance) -> None:
-        # Each layer's own scale: its units' standard deviation for the mean, and the square of
-        # that for the variance; a share is its own scale.
-        variance = self.taps[..., 1].mean(axis=0)
-        scale = np.stack([np.sqrt(variance), variance, np.ones_like(variance)], axis=-1)
-        error = np.abs(taps - self.taps).max(axis=0) / np.maximum(scale, 1e-3)
-        # A unit that sits on the saturation threshold may fall to either side of it.
-        allowed = (tolerance.taps, tolerance.taps, tolerance.share)
-        # (layers, members): the shallowest layer is named first. NaN is no reproduction.
-        off = np.argwhere(~(error <= allowed).all(axis=-1).T)
-        if len(off):
-            layer, member = (int(index) for index in off[0])
-            raise NotReproduced(
-                f"golden rows: member {member}, layer {layer + 1} does not reproduce its published"
-                f" statistics (off by {error[member, layer, :2].max():.2g} of the layer's scale,"
-                f" {tolerance.taps:.2g} allowed)",
-                Place("layer", member, layer + 1),
-            )
 
 
 def _check_squashed(
@@ -177,6 +161,26 @@ def _check_squashed(
             f"golden row {row}: feature {names[column]} is scaled to {squashed[row, column]:.7g},"
             f" published as {published[row, column]:.7g}",
             Place("squash"),
+        )
+
+
+def _check_layers(published: Array32, taps: Array32, tolerance: Tolerance) -> None:
+    # Each layer's own scale: its units' standard deviation for the mean, and the square of
+    # that for the variance; a share is its own scale.
+    variance = published[..., 1].mean(axis=0)
+    scale = np.stack([np.sqrt(variance), variance, np.ones_like(variance)], axis=-1)
+    error = np.abs(taps - published).max(axis=0) / np.maximum(scale, 1e-3)
+    # A unit that sits on the saturation threshold may fall to either side of it.
+    allowed = (tolerance.taps, tolerance.taps, tolerance.share)
+    # (layers, members): the shallowest layer is named first. NaN is no reproduction.
+    off = np.argwhere(~(error <= allowed).all(axis=-1).T)
+    if len(off):
+        layer, member = (int(index) for index in off[0])
+        raise NotReproduced(
+            f"golden rows: member {member}, layer {layer + 1} does not reproduce its published"
+            f" statistics (off by {error[member, layer, :2].max():.2g} of the layer's scale,"
+            f" {tolerance.taps:.2g} allowed)",
+            Place("layer", member, layer + 1),
         )
 
 

@@ -20,6 +20,7 @@ from models.manifest import (
     MODEL_FILE,
     OUTPUTS,
     SQUASHED,
+    TAPS,
     Manifest,
 )
 
@@ -168,17 +169,19 @@ def _check_interface(graph: GraphProto, manifest: Manifest) -> None:
         INPUT: [manifest.features],
         "probability": [targets],
         "logit": [targets],
-        "taps": [members, manifest.layers, 3],
+        TAPS: [members, manifest.layers, 3],
         SQUASHED: [manifest.features],
         MEMBER_LOGIT: [members, targets],
     }
     if [value.name for value in graph.input] != [INPUT]:
         raise BundleRefused(f"{MODEL_FILE} is foreign: its inputs are not just {INPUT!r}")
     outputs = tuple(value.name for value in graph.output)
-    if outputs != OUTPUTS + tuple(name for name in INNER_OUTPUTS if name in outputs):
+    optional = (TAPS, *INNER_OUTPUTS)
+    known = [name for name in (*OUTPUTS, *INNER_OUTPUTS) if name not in optional or name in outputs]
+    if outputs != tuple(known):
+        needed = ", ".join(name for name in OUTPUTS if name not in optional)
         raise BundleRefused(
-            f"{MODEL_FILE} is foreign: its outputs are not {', '.join(OUTPUTS)},"
-            f" and maybe {', '.join(INNER_OUTPUTS)}"
+            f"{MODEL_FILE} is foreign: its outputs are not {needed}, and maybe {', '.join(optional)}"
         )
     for value in [*graph.input, *graph.output]:
         shape = [dimension.dim_value for dimension in value.type.tensor_type.shape.dim][1:]

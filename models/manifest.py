@@ -19,9 +19,11 @@ REFERENCE_FILE = "reference.npz"  # older bundles have none
 FIGURE_FILE = "reliability.svg"  # optional: the card's reliability diagram
 
 #: The graph's input, ``[batch, F]``, and the outputs that clients see: ``[batch, T]`` twice,
-#: ``[batch, members, layers, 3]``.
+#: ``[batch, members, layers, 3]``. A graph that was made elsewhere may lack taps: it is served, and
+#: nothing inside it is watched.
 INPUT = "features"
-OUTPUTS = ("probability", "logit", "taps")
+TAPS = "taps"
+OUTPUTS = ("probability", "logit", TAPS)
 #: Outputs for the service's own use, which older bundles lack: the features after the squash,
 #: ``[batch, F]``, and each member's uncalibrated logits, ``[batch, members, T]``.
 MEMBER_LOGIT = "member_logit"
@@ -101,7 +103,8 @@ class Manifest(_Strict):
     threshold_rule: str
     members: Annotated[list[Member], Field(min_length=1)]
     widths: Annotated[list[int], Field(min_length=1)]
-    reference: list[MemberReference]
+    #: What healthy layers look like, per member; empty where the graph gives no taps.
+    reference: list[MemberReference] = []
     #: Activations beside what theory says of them, per member; empty in older bundles.
     theory: list[MemberTheory] = []
     metrics: dict[str, JsonValue]

@@ -39,7 +39,8 @@ class ServedModel:
     session: Session
     integrity: Integrity
     batcher: Batcher
-    monitor: Monitor
+    #: None of a model without taps: there is nothing to watch inside it.
+    monitor: Monitor | None
     #: The one thread in which runs too long for the event loop happen.
     lane: ThreadPoolExecutor
     #: How long featurizing takes, by the number of records.

@@ -11,6 +11,7 @@
     ├── ModelNotReady       the model is there but cannot answer now
     ├── Overloaded          the queue is full; knows when to try again
     ├── NotEnoughTraffic    too few rows were seen for a baseline
+    ├── NotWatched          the model has no taps, so that there is nothing to take a baseline of
     ├── NotKept             what was to be remembered could not be written
     ├── DeadlineMissed      the answer would have come too late, so it was not computed
     ├── FeaturizingFailed   a process died over these records; nothing that the client meant
@@ -70,6 +71,10 @@ class Overloaded(ServiceError):
 
 class NotEnoughTraffic(ServiceError):
     """Too few rows were seen for what was asked."""
+
+
+class NotWatched(ServiceError):
+    """The model gives no taps, and what was asked for is of the statistics of layers."""
 
 
 class DrawingUnavailable(ServiceError):

@@ -31,9 +31,9 @@ from service.board import (
 )
 from service.catalog import Catalog, ServedModel
 from service.departing import Departing, merged
-from service.errors import NotEnoughTraffic
+from service.errors import NotEnoughTraffic, NotWatched
 from service.logs import get_logger
-from service.monitor import Baseline, Health
+from service.monitor import NOT_WATCHED, Baseline, Health, Monitor
 from service.sentry import Sentry
 from service.telemetry import ALARMS, Telemetry
 from service.usage import counters, total, usage
@@ -119,11 +119,14 @@ class Group:
         """
         served = self._catalog.get(name)
         version = served.manifest.version
+        monitor = served.monitor
+        if monitor is None:
+            return served, NOT_WATCHED, self._since(served, NOT_WATCHED, None)
         histories = self._histories(name, version)
-        self._apply_baseline(served)
-        watch = self._watch(served, histories)
+        self._apply_baseline(name, monitor)
+        watch = self._watch(served, monitor, histories)
         alarm = None if watch is None or watch.alarm is None else _alarm_text(watch)
-        health = served.monitor.health(histories, alarm)
+        health = monitor.health(histories, alarm)
         return served, health, self._since(served, health, watch)
 
     def alarm(self, name: str, version: int, kind: str) -> None:
@@ -139,7 +142,7 @@ class Group:
     def departing(self, name: str) -> list[Departing]:
         """The rows that departed furthest of late, in all workers."""
         served = self._catalog.get(name)
-        parts = [served.monitor.departing()]
+        parts = [] if served.monitor is None else [served.monitor.departing()]
         for notice in self._others().values():
             model = notice.models.get(name)
             if model is not None and model.version == served.manifest.version:
@@ -149,7 +152,7 @@ class Group:
     def baseline(self, name: str) -> tuple[Taken | None, str | None]:
         """The baseline of the version that serves, None if it has none, and what is wrong with it."""
         served = self._catalog.get(name)
-        if self._baselines is None:
+        if self._baselines is None or served.monitor is None:
             return None, None
         taken, wrong = self._baselines.read(name)
         if taken is None or taken.version != served.manifest.version:
@@ -164,10 +167,12 @@ class Group:
     def take_baseline(self, name: str, by: str) -> Taken:
         """Declare the latest traffic healthy: it is the centre from now on, for this version.
 
-        Raises ``NotEnoughTraffic``, and ``ServiceError`` where it cannot be kept.
+        Raises ``NotEnoughTraffic``, ``NotWatched``, and ``ServiceError`` where it cannot be kept.
         """
         served = self._catalog.get(name)
         version = served.manifest.version
+        if served.monitor is None:
+            raise NotWatched(f"version {version} of {name} gives no taps: there is nothing to watch")
         windows = served.monitor.health(self._histories(name, version)).windows
         window = next((each for each in ("10m", "start") if windows[each].count >= BASELINE_ROWS), None)
         if window is None or self._baselines is None:
@@ -207,21 +212,22 @@ class Group:
             if model is not None and model.version == version and model.history is not None
         ]
 
-    def _apply_baseline(self, served: ServedModel) -> None:
-        taken, _ = self.baseline(served.manifest.name)
-        held = served.monitor.baseline
+    def _apply_baseline(self, name: str, monitor: Monitor) -> None:
+        taken, _ = self.baseline(name)
+        held = monitor.baseline
         if taken is None:
-            served.monitor.baseline = None
+            monitor.baseline = None
         elif held is None or held.taken_at != taken.taken_at:
             features = None if taken.features is None else np.array(taken.features)
-            served.monitor.baseline = Baseline(taken.taken_at, np.array(taken.offset), features)
+            monitor.baseline = Baseline(taken.taken_at, np.array(taken.offset), features)
 
-    def _watch(self, served: ServedModel, histories: list[History]) -> Watch | None:
+    def _watch(self, served: ServedModel, monitor: Monitor, histories: list[History]) -> Watch | None:
         name, version = served.manifest.name, served.manifest.version
         if not self.keeper:
             return self.watch(name)
-        models = sum(state.served is not None for state in self._catalog.states().values())
-        return self._sentry.look(name, version, served.monitor, histories, models)
+        others = (state.served for state in self._catalog.states().values())
+        models = sum(other is not None and other.monitor is not None for other in others)
+        return self._sentry.look(name, version, monitor, histories, models)
 
     def _held(self) -> Standings:
         return self._standings if self._board is None else self._board.standings()
@@ -239,8 +245,11 @@ class Group:
         """
         self._telemetry.serves(served.manifest.name, served.manifest.version, served.traffic)
         past = None if self._past is None else self._past.models.pop(served.manifest.name, None)
-        if past is not None and past.history is not None and past.version == served.manifest.version:
-            served.monitor.take_over(past.history)
+        monitor = served.monitor
+        if past is None or past.history is None or monitor is None:
+            return
+        if past.version == served.manifest.version:
+            monitor.take_over(past.history)
 
     def decision(self, name: str) -> Decision | None:
         """What all have agreed to serve."""
@@ -323,6 +332,7 @@ class Group:
         models = {}
         for name, state in self._catalog.states().items():
             served = state.served
+            monitor = None if served is None else served.monitor
             models[name] = ModelNotice(
                 version=None if served is None else served.manifest.version,
                 provider=None if served is None else served.session.provider,
@@ -333,8 +343,8 @@ class Group:
                 fault=state.fault,
                 files_error=state.files_error,
                 waiting=0 if served is None else served.batcher.waiting,
-                history=None if served is None else served.monitor.history(),
-                departing=[] if served is None else served.monitor.departing(),
+                history=None if monitor is None else monitor.history(),
+                departing=[] if monitor is None else monitor.departing(),
             )
         # After the histories: reading those brings the latest rows into the sums.
         return Notice(
@@ -373,7 +383,7 @@ class Group:
         if changed:
             if judgement.verdict in ALARMS:  # by the one worker that wrote it down
                 self.alarm(name, version, judgement.verdict)
-            log = _log.info if judgement.verdict == "healthy" else _log.warning
+            log = _log.info if judgement.verdict in ("healthy", "unwatched") else _log.warning
             log("verdict", model=served.label, verdict=judgement.verdict, reason=judgement.reason)
         held = standings.get(name)
         return datetime.now(UTC) if held is None else held.since

@@ -62,7 +62,10 @@ class Integrity:
     def _in_memory(self) -> str:
         """A hash over everything of the bundle that is kept in memory beside the session."""
         digest = hashlib.sha256(self._bundle.manifest.model_dump_json().encode())
-        kept = [*self._bundle.golden.arrays().values(), *_arrays(self._bundle.reference)]
+        reference = self._bundle.reference  # None of a model without taps
+        kept = list(self._bundle.golden.arrays().values())
+        if reference is not None:
+            kept += _arrays(reference)
         for array in kept:
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()

@@ -9,8 +9,8 @@ import numpy as np
 from models.effect import DEGRADED_AT, NAMED_AT, UNHEALTHY_AT, Effects, Origin, origin_of
 from service.windows import WINDOWS
 
-Verdict = Literal["warming_up", "healthy", "degraded", "unhealthy"]
-VERDICTS: tuple[Verdict, ...] = ("warming_up", "healthy", "degraded", "unhealthy")
+Verdict = Literal["unwatched", "warming_up", "healthy", "degraded", "unhealthy"]
+VERDICTS: tuple[Verdict, ...] = ("unwatched", "warming_up", "healthy", "degraded", "unhealthy")
 
 #: Fewer rows than this in a window give no verdict.
 WARM_UP_ROWS = 64
@@ -28,6 +28,17 @@ class Judgement:
     origin: Origin | None
     first_departing: tuple[int, int] | None  # member and layer, both from 0
     window: str | None
+
+
+#: Of a model without taps: no news of its traffic, good or bad.
+UNWATCHED = Judgement(
+    "unwatched",
+    "no taps: the model's graph gives no statistics of its layers, so that there is nothing to watch"
+    " inside; golden rows check its outputs alone, and predictions have no p-value",
+    None,
+    None,
+    None,
+)
 
 
 def judge(effects: Mapping[str, Effects], names: Sequence[str], alarm: str | None = None) -> Judgement:

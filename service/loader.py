@@ -63,12 +63,14 @@ class Loader:
         batch_pace, featurize_pace = Pace(), Pace()
         _warm_up(bundle, session, self._limits, batch_pace, featurize_pace)
         traffic = self._telemetry.traffic(name, version)
-        monitor = Monitor(
-            bundle.reference,
-            traffic=traffic,
-            names=bundle.featurizer.names,
-            keep_features=self._keep_features,
-        )
+        monitor = None
+        if bundle.reference is not None:
+            monitor = Monitor(
+                bundle.reference,
+                traffic=traffic,
+                names=bundle.featurizer.names,
+                keep_features=self._keep_features,
+            )
         lane = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}")
         limits = replace(self._limits, inline_seconds=-1.0) if session.may_block else self._limits
         return ServedModel(
@@ -94,12 +96,13 @@ class Loader:
         served.integrity.check(lambda rows: served.lane.submit(served.session.run, rows).result())
 
 
-def _watched(session: Session, monitor: Monitor) -> Compute:
-    """One batch's last two stops: the session, and the monitor, which adds ``p_value``."""
+def _watched(session: Session, monitor: Monitor | None) -> Compute:
+    """One batch's last two stops: the session, and the monitor, if any, which adds ``p_value``."""
 
     def compute(rows: Rows, parts: Sequence[Part]) -> Outputs:
         outputs: dict[str, np.ndarray] = {**session.run(rows)}
-        outputs["p_value"] = monitor.observe(outputs, parts)
+        if monitor is not None:
+            outputs["p_value"] = monitor.observe(outputs, parts)
         for name in INNER_OUTPUTS:  # nobody asks for them, and one is as large as the request
             outputs.pop(name, None)
         return outputs

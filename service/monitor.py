@@ -22,7 +22,7 @@ from models.reference import Reference
 from models.selu import SATURATION
 from service.departing import DEPARTED, Departing, Ring
 from service.gatherer import ROOM, Gatherer, cut, parts_of
-from service.judgement import VERDICTS, Judgement, Verdict, judge
+from service.judgement import UNWATCHED, VERDICTS, Judgement, Verdict, judge
 from service.parts import Part
 from service.telemetry import Activations, Traffic
 from service.windows import History, Window, Windows, read
@@ -54,6 +54,10 @@ class Health:
     judgement: Judgement
     windows: dict[str, Window]
     effects: dict[str, Effects]
+
+
+#: Of a model without taps, which has no monitor.
+NOT_WATCHED = Health(UNWATCHED, {}, {})
 
 
 class Monitor:

@@ -40,16 +40,16 @@ class Writing:
     ) -> list[bytes] | None:
         """The results of all rows in pieces, to be joined; None where a number is none for JSON."""
         probability, called = shown(outputs["probability"], thresholds, self._classes is not None)
-        p_value = outputs["p_value"]
-        if not isfinite(probability.sum() + p_value.sum()):
+        p_value, rows = outputs.get("p_value"), len(probability)
+        if not isfinite(probability.sum() + (0.0 if p_value is None else p_value.sum())):
             return None
         columns = [_written(column) for column in probability.T.tolist()]
         if self._classes is None:
             columns += [_written(column) for column in called.T.tolist()]
         else:
             columns.append([self._classes[place] for place in called.tolist()])
-        columns.append(_written(p_value.tolist()))
-        step, rows = self._step, len(p_value)
+        columns.append([b"null"] * rows if p_value is None else _written(p_value.tolist()))
+        step = self._step
         pieces = [self._end] * (rows * step)
         for place, (name, column) in enumerate(zip(self._names, columns, strict=True)):
             pieces[2 * place :: step] = [name] * rows
@@ -109,16 +109,18 @@ def results_of(
 ) -> list[dict[str, object]]:
     """One result per record, in order; ``outputs`` has one row per accepted record.
 
+    Where they have no ``p_value``, as of a model without taps, it is null.
     ``echo`` repeats a record that is a string, as ``smiles``. With ``exclusive`` the targets are
     classes, and the call is the name of the most probable.
     """
-    rows: Iterator[tuple[list[float], list[bool] | int, float]] = iter(())
+    rows: Iterator[tuple[list[float], list[bool] | int, float | None]] = iter(())
     if outputs:
         probability, calls = shown(outputs["probability"], thresholds, exclusive)
+        p_values = outputs.get("p_value")
         rows = zip(
             probability.tolist(),
             calls.tolist(),
-            outputs["p_value"].tolist(),
+            [None] * len(calls) if p_values is None else p_values.tolist(),
             strict=True,
         )
     results: list[dict[str, object]] = []

@@ -25,7 +25,7 @@ class Session:
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._run = session.run
         made = {output.name for output in session.get_outputs()}
-        self._outputs = (*OUTPUTS, *(name for name in INNER_OUTPUTS if name in made))
+        self._outputs = tuple(name for name in (*OUTPUTS, *INNER_OUTPUTS) if name in made)
         self.provider: str = session.get_providers()[0]
 
     @property
@@ -34,10 +34,10 @@ class Session:
         return self.provider != CPU
 
     def run(self, rows: Rows) -> dict[str, Rows]:
-        """Compute ``probability``, ``logit`` and ``taps`` of rows of shape ``(n, F)``.
+        """Compute ``probability`` and ``logit`` of rows of shape ``(n, F)``.
 
-        Of graphs that give them, ``squashed`` too, the features as the first layer sees them, and
-        ``member_logit``.
+        Of graphs that give them, ``taps`` too, ``squashed``, the features as the first layer sees
+        them, and ``member_logit``.
         """
         return dict(zip(self._outputs, self._run(self._outputs, {INPUT: rows}), strict=True))
 

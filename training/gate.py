@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.bundle import Bundle
 from models.detector import Detector
-from models.manifest import SQUASHED
+from models.manifest import SQUASHED, TAPS
 from training import checks
 from training.calibrate import Calibration, ThresholdRule
 from training.checks import Check
@@ -89,10 +89,15 @@ def examine(
 
 
 def golden_p_values(bundle: Bundle) -> NDArray[np.float64]:
-    """P-values of the golden rows' published activations and inputs."""
-    golden = bundle.golden
+    """P-values of the golden rows' published activations and inputs.
+
+    Raises ``TrainingError`` where there are none: what is trained here has taps.
+    """
+    golden, taps = bundle.golden, bundle.golden.taps
+    if bundle.reference is None or taps is None:
+        raise TrainingError("the challenger gives no taps, by which its layers could be examined")
     inner = {} if golden.squashed is None else {SQUASHED: golden.squashed}
-    return Detector.of(bundle.reference).p_values({"taps": golden.taps, **inner})
+    return Detector.of(bundle.reference).p_values({TAPS: taps, **inner})
 
 
 def _beside(

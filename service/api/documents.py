@@ -67,8 +67,11 @@ class OkResult(BaseModel):
         Field(description="Whether each target's threshold is reached; of classes the most probable."),
     ]
     p_value: Annotated[
-        float,
-        Field(description="Share of training-like records whose activations are as unusual as these."),
+        float | None,
+        Field(
+            description="Share of training-like records whose activations are as unusual as these;"
+            " null of a model without taps."
+        ),
     ]
     smiles: Annotated[str | None, Field(description="The SMILES as it was sent.")] = None
     parent: Annotated[str | None, Field(description="The molecule that was predicted.")] = None

@@ -17,9 +17,9 @@ from service.baselines import Taken
 from service.catalog import Catalog, ServedModel
 from service.departing import document as departing_document
 from service.group import Group
-from service.monitor import layer_statistics
+from service.monitor import Monitor, layer_statistics
 from service.whole import ModelWhole, Whole, find
-from service.windows import Window
+from service.windows import WINDOWS, Window
 
 #: What of a layer is compared with the reference.
 _COMPARED = ("mean", "log_variance", "saturated")
@@ -147,7 +147,8 @@ def _activations(group: Group, whole: Whole, name: str) -> dict[str, Any]:
     judgement, first = health.judgement, health.judgement.first_departing
     shown = judgement.window or "start"
     taken, wrong = group.baseline(name)
-    reason = judgement.reason
+    traffic = whole.counted.traffic(name, version)
+    monitor, reason = served.monitor, judgement.reason
     if judgement.verdict in ("degraded", "unhealthy"):
         reason += f", since {since.isoformat('T', 'seconds')}"
     return {
@@ -160,15 +161,25 @@ def _activations(group: Group, whole: Whole, name: str) -> dict[str, Any]:
         "first_departing": None if first is None else {"member": first[0], "layer": first[1] + 1},
         "integrity": integrity(whole.models[name]),
         "window": judgement.window,
-        "windows": {each: _window(effects) for each, effects in health.effects.items()},
-        "inputs": _inputs(served, health.effects[shown]),
+        "windows": _unwatched(traffic.rows)
+        if monitor is None
+        else {each: _window(effects) for each, effects in health.effects.items()},
+        "inputs": None if monitor is None else _inputs(monitor, health.effects[shown]),
         "sequential": _sequential(group, name),
         "departing": departing_document(group.departing(name)),
         "baseline": None if taken is None else _baseline(taken),
         "baseline_error": wrong,
-        "rows_not_finite": whole.counted.traffic(name, version).not_finite,
-        "members": _members(served, health.windows[shown], health.effects[shown]),
+        "rows_not_finite": traffic.not_finite,
+        "members": []
+        if monitor is None
+        else _members(served, monitor, health.windows[shown], health.effects[shown]),
     }
+
+
+def _unwatched(rows: int) -> dict[str, Any]:
+    """Windows of a model that nobody looks into: rows are counted since the start, and no more."""
+    unknown = dict.fromkeys(("rows", "requests", "effect", "estimate", "margin"))
+    return {name: unknown | {"rows": rows if span is None else None} for name, span in WINDOWS.items()}
 
 
 def _window(effects: Effects) -> dict[str, Any]:
@@ -183,14 +194,14 @@ def _window(effects: Effects) -> dict[str, Any]:
     }
 
 
-def _inputs(served: ServedModel, effects: Effects) -> dict[str, Any] | None:
+def _inputs(monitor: Monitor, effects: Effects) -> dict[str, Any] | None:
     """How the inputs have moved; None where the bundle has no reference for them."""
     if effects.inputs is None:
         return None
     features: list[dict[str, Any]] = []
     if effects.features is not None and effects.rows:
         order = effects.features.argsort()[::-1][:_LISTED_FEATURES]
-        names = served.monitor.names
+        names = monitor.names
         features = [{"name": names[at], "effect": _number(float(effects.features[at]))} for at in order]
     seen = effects.rows > 0
     return {
@@ -230,10 +241,12 @@ def _baseline(taken: Taken) -> dict[str, Any]:
     }
 
 
-def _members(served: ServedModel, window: Window, effects: Effects) -> list[dict[str, Any]]:
+def _members(
+    served: ServedModel, monitor: Monitor, window: Window, effects: Effects
+) -> list[dict[str, Any]]:
     """Every member's layers in one window, beside the reference."""
-    reference = served.monitor.reference
-    live = layer_statistics(served.monitor.detector, window)
+    reference = monitor.reference
+    live = layer_statistics(monitor.detector, window)
     shape = (len(reference.members), reference.layers, len(_COMPARED))
     spreads = reference.spread.reshape(shape).round(6)
     seen = window.count > 0

@@ -46,7 +46,8 @@ class Model:
 
     bundle: Bundle
     session: Session
-    detector: Detector
+    #: None where the graph gives no taps: rows have no p-value then.
+    detector: Detector | None
 
     @property
     def form(self) -> Form:
@@ -80,10 +81,11 @@ class Model:
 
     def _run(self, rows: NDArray[np.float32]) -> dict[str, NDArray[np.floating]]:
         parts = [self.session.run(rows[start : start + _BATCH]) for start in range(0, len(rows), _BATCH)]
-        return {
-            "probability": np.concatenate([part["probability"] for part in parts]),
-            "p_value": np.concatenate([self.detector.p_values(part) for part in parts]),
-        }
+        outputs = {"probability": np.concatenate([part["probability"] for part in parts])}
+        if self.detector is None:
+            return outputs
+        p_values = np.concatenate([self.detector.p_values(part) for part in parts])
+        return outputs | {"p_value": p_values}
 
 
 def open_model(folder: Path, device: Device) -> Model:
@@ -91,7 +93,8 @@ def open_model(folder: Path, device: Device) -> Model:
     bundle = open_bundle(folder)
     session = open_session(bundle.model, device)
     bundle.check_golden(session.run)
-    return Model(bundle, session, Detector.of(bundle.reference))
+    reference = bundle.reference
+    return Model(bundle, session, None if reference is None else Detector.of(reference))
 
 
 class Scorer:

@@ -11,7 +11,8 @@ export class DepartingPanel {
   }
 
   show(document_, now) {
-    const parts = document_ ? [...detector(document_.sequential, now), ...rows(document_.departing ?? document_.departing_rows, now)] : [];
+    const watched = document_ && document_.verdict !== "unwatched";
+    const parts = watched ? [...detector(document_.sequential, now), ...rows(document_.departing ?? document_.departing_rows, now)] : [];
     // What is read or selected is not taken away each second.
     const shown = parts.map((part) => part.textContent).join("\n");
     if (shown === this.shown && this.place.firstChild) return;

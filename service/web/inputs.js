@@ -19,8 +19,11 @@ export class InputsPanel {
     const { features, effect, told } = read(document_.inputs);
     if (!told || features.length === 0) this.shown = "";
     if (!told) {
+      const layers = document_.members?.length > 0;
       this.place.replaceChildren(
-        empty("This version watches no inputs", "Its bundle was published without a reference of the features. The layers above still tell of its traffic."),
+        layers
+          ? empty("This version watches no inputs", "Its bundle was published without a reference of the features. The layers above still tell of its traffic.")
+          : empty("Nothing inside this model is watched", "Its graph has no taps, and without them its inputs are not judged either."),
       );
       return;
     }

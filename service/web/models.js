@@ -103,7 +103,7 @@ export class ModelsPanel {
     const rate = this.rate(name, document, now);
     tell(card.rate, rate === null ? "–" : `${number(rate, 2)} rows/s`);
     const minute = document?.windows?.["1m"];
-    tell(card.rows, minute ? plural(minute.rows, "row") : "–");
+    tell(card.rows, typeof minute?.rows === "number" ? plural(minute.rows, "row") : "–");
     const window = document?.window ? document.windows?.[document.window] : null;
     tell(card.effect, typeof window?.effect === "number" ? `${number(window.effect, 2)} sd` : "–");
     const integrity = document?.integrity;

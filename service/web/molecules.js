@@ -104,7 +104,8 @@ export class MoleculesPlayground {
       return el("article", { class: "card molecule wrong" }, el("h4", { class: "smiles" }, result.smiles ?? "?"), el("p", { class: "failure" }, icon("bad"), el("span", {}, result.message)));
     }
     const picture = el("div", { class: "picture", "data-smiles": result.smiles });
-    const odd = result.p_value < UNUSUAL;
+    const known = typeof result.p_value === "number"; // null of a model without taps
+    const odd = known && result.p_value < UNUSUAL;
     const called = Object.values(result.call).filter(Boolean).length;
     return el(
       "article",
@@ -119,8 +120,8 @@ export class MoleculesPlayground {
         el(
           "p",
           { class: odd ? "p-value odd" : "p-value" },
-          el("span", {}, `p-value ${number(result.p_value, 2)}`),
-          el("span", { class: "muted" }, odd ? " unlike what the model learned from" : " like what the model learned from"),
+          el("span", {}, known ? `p-value ${number(result.p_value, 2)}` : "no p-value"),
+          el("span", { class: "muted" }, !known ? " nothing inside this model is watched" : odd ? " unlike what the model learned from" : " like what the model learned from"),
         ),
       ),
       el(

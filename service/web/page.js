@@ -65,6 +65,7 @@ const VERDICTS = {
   degraded: ["warn", "Degraded"],
   unhealthy: ["bad", "Unhealthy"],
   warming_up: ["wait", "Warming up"],
+  unwatched: ["wait", "Unwatched"],
   not_ready: ["bad", "Not ready"],
 };
 

@@ -89,7 +89,7 @@ export class TablePlayground {
             el("span", {}, result.call[target.name] ? "yes" : "no"),
           ),
         ),
-        el("p", { class: "muted" }, `p-value ${number(result.p_value, 2)}; called from ${this.about.targets.map((target) => target.threshold.toFixed(3)).join(", ")} on.`),
+        el("p", { class: "muted" }, `${typeof result.p_value === "number" ? `p-value ${number(result.p_value, 2)}` : "no p-value, as nothing inside this model is watched"}; called from ${this.about.targets.map((target) => target.threshold.toFixed(3)).join(", ")} on.`),
       );
     } catch (error) {
       this.single.replaceChildren(failure(error));

@@ -28,7 +28,7 @@ sizes = st.integers() | st.integers(-3, MOST + 3) | st.none() | st.booleans()
 
 def read(body: bytes, header_length: int | None, columns: int | None = WIDTH) -> tensors.Records:
     """Decode a body as the route does."""
-    tensor = request.parse(body, header_length, "x").tensor
+    tensor = request.parse(body, header_length, "x", OUTPUTS).tensor
     return tensors.records_of(tensor.name, tensor.datatype, tensor.shape, tensor.data, columns, MOST)
 
 

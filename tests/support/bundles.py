@@ -30,6 +30,7 @@ from models.manifest import (
     OUTPUTS,
     REFERENCE_FILE,
     SQUASHED,
+    TAPS,
     FeaturizerEntry,
     Manifest,
     Member,
@@ -111,11 +112,16 @@ MOLECULES = Kind(
 
 
 def graph(
-    seed: int = 0, scale_layer: float = 1.0, kind: Kind = CANDIDATES, *, inner: bool = True
+    seed: int = 0,
+    scale_layer: float = 1.0,
+    kind: Kind = CANDIDATES,
+    *,
+    inner: bool = True,
+    taps: bool = True,
 ) -> bytes:
     """The ONNX model; ``scale_layer`` multiplies the second layer's weights, a fault to be found.
 
-    Without ``inner`` it lacks the outputs that older bundles lack.
+    Without ``inner`` it lacks the outputs that older bundles lack, without ``taps`` those of layers.
     """
     rng = np.random.default_rng(seed)
     centre, outputs = kind.centre(), len(kind.targets)
@@ -129,7 +135,7 @@ def graph(
     ]
     members, logits = [], []
     for member in range(MEMBERS):
-        value, size, taps = SQUASHED, len(centre), []
+        value, size, own = SQUASHED, len(centre), []
         for layer, width in enumerate(WIDTHS):
             name = f"m{member}l{layer}"
             weights = rng.standard_normal((size, width)) / np.sqrt(size)
@@ -140,11 +146,11 @@ def graph(
                 *_tap_nodes(name),
             ]
             value, size = f"{name}a", width
-            taps.append(f"{name}tap")
+            own.append(f"{name}tap")
         last = rng.standard_normal((size, outputs)) / np.sqrt(size)
         tensors[f"m{member}out"] = last.astype(np.float32)
         nodes.append(helper.make_node("MatMul", [value, f"m{member}out"], [f"m{member}logit"]))
-        nodes.append(helper.make_node("Concat", taps, [f"m{member}taps3"], axis=1))
+        nodes.append(helper.make_node("Concat", own, [f"m{member}taps3"], axis=1))
         nodes.append(helper.make_node("Unsqueeze", [f"m{member}taps3", "units"], [f"m{member}taps"]))
         nodes.append(helper.make_node("Unsqueeze", [f"m{member}logit", "units"], [f"m{member}logit3"]))
         members.append(f"m{member}taps")
@@ -155,7 +161,9 @@ def graph(
         helper.make_node("Sigmoid", ["logit"], ["probability"]),
         helper.make_node("Concat", [f"{name}3" for name in logits], [MEMBER_LOGIT], axis=1),
     ]
-    shapes = {"probability": [outputs], "logit": [outputs], "taps": [MEMBERS, len(WIDTHS), 3]}
+    shapes = {"probability": [outputs], "logit": [outputs]}
+    if taps:
+        shapes[TAPS] = [MEMBERS, len(WIDTHS), 3]
     if inner:
         shapes |= {SQUASHED: [len(centre)], MEMBER_LOGIT: [MEMBERS, outputs]}
     model = helper.make_model(
@@ -194,7 +202,7 @@ def _tap_nodes(name: str) -> list[onnx.NodeProto]:
 def run(model: bytes, rows: Rows) -> dict[str, Rows]:
     """Onnxruntime asked directly: the oracle of what is served."""
     made = run_all(model, rows)
-    return {name: made[name] for name in OUTPUTS}
+    return {name: made[name] for name in OUTPUTS if name in made}
 
 
 def run_all(model: bytes, rows: Rows) -> dict[str, Rows]:
@@ -229,15 +237,20 @@ def write_bundle(
     model: bytes | None = None,
     kind: Kind = CANDIDATES,
     ill: float | None = None,
+    taps: bool = True,
 ) -> None:
     """Write a bundle's files; ``model`` replaces the graph that golden rows and reference are of.
 
     ``ill`` multiplies the second layer's weights in graph and golden rows, but not for the reference:
-    what is published is intact, and unhealthy on any traffic.
+    what is published is intact, and unhealthy on any traffic. Without ``taps`` it is a model that
+    was made elsewhere: outputs, golden rows of outputs, no reference.
     """
     made, golden, fitted = _published(seed, kind)
     if ill is not None:
         made = graph(seed, ill, kind)
+        golden = Golden(golden.records, golden.features, **run_all(made, golden.features))
+    if not taps:
+        made = graph(seed, kind=kind, inner=False, taps=False)
         golden = Golden(golden.records, golden.features, **run_all(made, golden.features))
     content = {
         MODEL_FILE: made if model is None else model,
@@ -245,6 +258,8 @@ def write_bundle(
         REFERENCE_FILE: fitted.to_bytes(),
         CARD_FILE: b"# A small model for tests\n",
     }
+    if not taps:
+        del content[REFERENCE_FILE]
     for file, written in content.items():
         (folder / file).write_bytes(written)
     manifest = Manifest(
@@ -262,7 +277,7 @@ def write_bundle(
         threshold_rule="half",
         members=[Member(fold=fold, seed=seed) for fold in range(MEMBERS)],
         widths=list(WIDTHS),
-        reference=list(fitted.members),
+        reference=list(fitted.members) if taps else [],
         metrics={},
         provenance=Provenance(
             training_hash="0" * 64,

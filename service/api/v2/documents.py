@@ -28,7 +28,10 @@ class RequestInput(BaseModel):
 
 
 class RequestOutput(BaseModel):
-    """An output that is asked for; ``binary_data`` among its parameters says how."""
+    """An output that is asked for; ``binary_data`` among its parameters says how.
+
+    A model that was published without ``taps`` has none; its metadata list what it has.
+    """
 
     name: Literal["probability", "logit", "taps"]
     parameters: Parameters = None

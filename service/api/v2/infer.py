@@ -98,7 +98,7 @@ class Infer:
         body = await read_bytes(scope, receive, self._max_bytes)
         if coding is not None:
             body = await asyncio.to_thread(compression.decompress, body, coding, self._max_bytes)
-        asked = request.parse(body, header_length, interface.input_name)
+        asked = request.parse(body, header_length, interface.input_name, interface.outputs)
         tensor = asked.tensor
         records = tensors.records_of(
             tensor.name,

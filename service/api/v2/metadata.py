@@ -152,6 +152,7 @@ def _config(served: ServedModel, max_rows: int) -> documents.ModelConfig:
         parameters={
             "provider": {"string_value": served.session.provider},
             "targets": {"string_value": ",".join(served.targets)},
+            "activation_health": {"string_value": _watching(served)},
             **_columns(served),
         },
     )
@@ -166,6 +167,13 @@ def _config_input(interface: Interface) -> documents.ConfigTensor:
         )
     kind = "TYPE_STRING" if interface.readers else "TYPE_FP32"
     return documents.ConfigTensor(name=name, data_type=kind, dims=[interface.columns])
+
+
+def _watching(served: ServedModel) -> str:
+    """Where a model's activation health is, or that there is none."""
+    if served.monitor is None:
+        return "unwatched: no taps"
+    return f"/health/activations/{served.manifest.name}"
 
 
 def _columns(served: ServedModel) -> dict[str, dict[str, str]]:

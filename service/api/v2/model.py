@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from models.manifest import INPUT, OUTPUTS
+from models.manifest import INPUT, OUTPUTS, TAPS
 from service.catalog import Catalog, ServedModel
 from service.errors import ModelNotFound
 from service.records.base import Form, Reader, readers
@@ -39,6 +39,8 @@ def interface_of(served: ServedModel) -> Interface:
     targets = len(manifest.targets)
     shapes = [[targets], [targets], [len(manifest.members), manifest.layers, 3]]
     outputs = dict(zip(OUTPUTS, shapes, strict=True))
+    if served.monitor is None:
+        del outputs[TAPS]
     if served.takes_smiles:
         return Interface(_SMILES, None, (), outputs)
     form = Form.of(served.bundle.featurizer)

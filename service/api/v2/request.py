@@ -6,13 +6,13 @@ data extension: ``Inference-Header-Content-Length`` is the length of the JSON; t
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from models.manifest import OUTPUTS
 from service.api.problems import Problem
 
 _Parameters = dict[str, Any] | None
@@ -63,11 +63,13 @@ class InferRequest:
     outputs: dict[str, bool]
 
 
-def parse(body: bytes, header_length: int | None, input_name: str) -> InferRequest:
+def parse(
+    body: bytes, header_length: int | None, input_name: str, outputs: Collection[str]
+) -> InferRequest:
     """Parse a body; raises ``Problem`` 400.
 
     ``header_length`` is the length of the JSON at its start, or None where all of it is JSON;
-    ``input_name`` is what the model's one input is called.
+    ``input_name`` is what the model's one input is called, ``outputs`` what its outputs are.
     """
     whole = memoryview(body)
     if header_length is None:
@@ -79,7 +81,7 @@ def parse(body: bytes, header_length: int | None, input_name: str) -> InferReque
         )
     request = _decode(whole[:header_length])
     tensor = _only_input(request.inputs, whole[header_length:], input_name)
-    return InferRequest(tensor, request.id, _wanted(request))
+    return InferRequest(tensor, request.id, _wanted(request, outputs))
 
 
 def _decode(text: memoryview) -> _Request:
@@ -138,15 +140,15 @@ def _binary_size(declared: _Input) -> int | None:
     return size
 
 
-def _wanted(request: _Request) -> dict[str, bool]:
+def _wanted(request: _Request, there: Collection[str]) -> dict[str, bool]:
     """Which outputs are to be sent, and whether as binary: all as JSON unless told otherwise."""
     whole = _flag(request.parameters, "binary_data_output", default=False)
     if not request.outputs:
-        return dict.fromkeys(OUTPUTS, whole)
+        return dict.fromkeys(there, whole)
     wanted: dict[str, bool] = {}
     for output in request.outputs:
-        if output.name not in OUTPUTS:
-            known = ", ".join(OUTPUTS)
+        if output.name not in there:
+            known = ", ".join(there)
             raise Problem(400, f"the model has no output {output.name[:40]!r}; it has {known}")
         if output.name in wanted:
             raise Problem(400, f"output {output.name!r} is asked for twice")
