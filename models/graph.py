@@ -121,8 +121,10 @@ def _check_tensors(graph: GraphProto, manifest: Manifest) -> None:
 
 def _most_constants(manifest: Manifest) -> int:
     """How many constant values a manifest's layers need at most."""
-    sizes = [manifest.features, *manifest.widths, len(manifest.targets)]
-    weights = sum(a * b + b for a, b in pairwise(sizes)) * len(manifest.members)
+    weights = 0
+    for member in range(len(manifest.members)):
+        sizes = [manifest.features, *manifest.widths_of(member), len(manifest.targets)]
+        weights += sum(a * b + b for a, b in pairwise(sizes))
     most = weights + _PER_FEATURE * manifest.features + _PER_TARGET * len(manifest.targets)
     return most + _SPARE_VALUES
 

@@ -1,8 +1,16 @@
 """The schema of ``manifest.json``: everything about a bundle that is not weights."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
 from models.errors import BundleRefused
 from models.reference import MemberReference
@@ -102,7 +110,10 @@ class Manifest(_Strict):
     exclusive: bool = False
     threshold_rule: str
     members: Annotated[list[Member], Field(min_length=1)]
+    #: Units of each hidden layer; of the widest member where they are not alike.
     widths: Annotated[list[int], Field(min_length=1)]
+    #: Units of each hidden layer by member; empty where all members are of ``widths``.
+    member_widths: list[list[int]] = []
     #: What healthy layers look like, per member; empty where the graph gives no taps.
     reference: list[MemberReference] = []
     #: Activations beside what theory says of them, per member; empty in older bundles.
@@ -110,6 +121,21 @@ class Manifest(_Strict):
     metrics: dict[str, JsonValue]
     provenance: Provenance
     files: dict[str, FileEntry]
+
+    @model_validator(mode="after")
+    def _widest(self) -> Self:
+        """Widths by member are of all members, and ``widths`` the widest of them."""
+        if self.member_widths and (
+            len(self.member_widths) != len(self.members)
+            or {len(widths) for widths in self.member_widths} != {self.layers}
+            or [max(layer) for layer in zip(*self.member_widths, strict=True)] != self.widths
+        ):
+            raise ValueError("member_widths are not those of the members and their widths")
+        return self
+
+    def widths_of(self, member: int) -> list[int]:
+        """Units of each hidden layer of one member."""
+        return self.member_widths[member] if self.member_widths else self.widths
 
     @property
     def layers(self) -> int:

@@ -58,16 +58,16 @@ class MemberTheory(BaseModel):
     layers: list[LayerTheory]
 
 
-def member_theory(layers: Sequence[Layer], member: int, squashed: NDArray[np.floating]) -> MemberTheory:
+def member_theory(layers: Sequence[Layer], squashed: NDArray[np.floating]) -> MemberTheory:
     """Compare one member's layers with theory, on squashed rows ``(n, F)`` that it never saw, n >= 2.
 
-    ``layers`` are the network's, its output layer last, which has no activations.
+    The output layer is the last of ``layers``, and has no activations.
     """
     inputs = np.asarray(squashed, np.float64)
     lines = []
     for layer in layers[:-1]:
-        weights = layer.weights[member].astype(np.float64)
-        biases = layer.biases[member].astype(np.float64)
+        weights = layer.weights.astype(np.float64)
+        biases = layer.biases.astype(np.float64)
         outputs = selu(inputs @ weights + biases)
         lines.append(_compare(inputs, weights, biases, outputs))
         inputs = outputs

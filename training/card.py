@@ -62,8 +62,7 @@ def model_card(
     overall: Any = manifest.metrics["overall"]
     by_target: Any = manifest.metrics["targets"]
     low, high = overall["mean_auc_95_interval"]
-    network: Any = manifest.provenance.configuration["network"]
-    seeds: Any = manifest.metrics["mean_auc_by_seed"]
+    rounds: Any = manifest.metrics["mean_auc_by_round"]
     calibrated = "calibrated per target (Platt)"
     accuracy = []
     if manifest.exclusive:
@@ -94,7 +93,7 @@ def model_card(
         f" 95 % interval {low:.4f}–{high:.4f} (bootstrap over rows);"
         f" sd over the five folds {overall['mean_auc_sd_over_folds']:.4f}.",
         *accuracy,
-        f"* By seed (one network per fold each): {', '.join(f'{value:.4f}' for value in seeds)}.",
+        f"* By round (one network per fold each): {', '.join(f'{value:.4f}' for value in rounds)}.",
         "",
         "| target | measured | positive | AUC ± sd over folds | average precision | log-loss (base rate)"
         " | Brier (base rate) | slope | threshold | recall | FPR |",
@@ -131,13 +130,12 @@ def model_card(
         "## Network",
         "",
         f"{len(manifest.members)} self-normalizing networks (Klambauer et al. 2017) of"
-        f" {manifest.layers} hidden layers, widths {', '.join(map(str, manifest.widths))}, on"
+        f" {manifest.layers} hidden layers on"
         f" {manifest.features:,} features of `{manifest.featurizer.identifier}`; their mean logit is"
-        f" {calibrated}. SELU, LeCun-normal initialisation, alpha dropout"
-        f" {network['dropout']}, input dropout {network['input_dropout']},"
-        f" {network['optimizer']} at {network['learning_rate']}, weight decay"
-        f" {network['weight_decay']}, {network['epochs']} epochs of batches of"
-        f" {network['batch_size']}, cosine schedule.",
+        f" {calibrated}. SELU, LeCun-normal initialisation, alpha dropout, cosine schedule. Each round"
+        " trained one network without each fold:",
+        "",
+        *_recipes(manifest),
         "",
         selection,
         "",
@@ -160,6 +158,27 @@ def model_card(
     lines += ["", "## Limits of use", "", limits, ""]
     lines += ["Libraries: " + ", ".join(f"{k} {v}" for k, v in manifest.provenance.libraries.items())]
     return "\n".join(lines) + "\n"
+
+
+def _recipes(manifest: Manifest) -> list[str]:
+    """The recipe of every round that is served."""
+    networks: Any = manifest.provenance.configuration["networks"]
+    folds = len({member.fold for member in manifest.members})
+    lines = [
+        "| round | widths | dropout, of inputs | learns | optimizer, rate, decay | epochs, batch |",
+        "|---|---|---|---|---|---|",
+    ]
+    for number in range(len(manifest.members) // folds):
+        network = networks[number % len(networks)]
+        lines.append(
+            f"| {number + 1} | {', '.join(map(str, manifest.widths_of(number * folds)))}"
+            f" | {network['dropout']}, {network['input_dropout']}"
+            f" | {'shares of samples' if network['shares'] else 'majority labels'}"
+            f"{', targets alike' if network['balanced'] else ''}"
+            f" | {network['optimizer']}, {network['learning_rate']}, {network['weight_decay']}"
+            f" | {network['epochs']}, {network['batch_size']} |"
+        )
+    return lines
 
 
 def _theory(member: MemberTheory) -> list[str]:

@@ -18,17 +18,22 @@ CHOOSABLE = tuple(field.name for field in fields(Recipe) if field.name != "exclu
 def recipe_of_file(recipe: ModelRecipe, path: Path) -> ModelRecipe:
     """The model's recipe with hyperparameters from a JSON file, as in ``{"units": 128, "layers": 6}``.
 
-    A manifest's ``provenance.configuration`` will do, too. Raises ``TrainingError``.
+    They are those of every round. A manifest's ``provenance.configuration`` will do, too, with all its
+    networks. Raises ``TrainingError``.
     """
     try:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise TrainingError(f"--recipe {path} cannot be read as JSON: {error}") from error
-    if isinstance(document, dict) and isinstance(document.get("network"), dict):
-        document = {name: value for name, value in document["network"].items() if name in CHOOSABLE}
+    selection = f"Hyperparameters were given by the file {path.name}."
     if not isinstance(document, dict) or not document:
         raise TrainingError(f'--recipe {path} is no object of hyperparameters, as in {{"units": 128}}')
-    return chosen(recipe, document, f"Hyperparameters were given by the file {path.name}.")
+    networks = document.get("networks", [document.get("network")])
+    if not isinstance(networks, list) or not all(isinstance(one, dict) for one in networks):
+        return chosen(recipe, document, selection)
+    known = [{name: one[name] for name in CHOOSABLE if name in one} for one in networks]
+    made = tuple(_with(Recipe(), one) for one in known)
+    return replace(recipe, networks=made, selection=selection)
 
 
 def chosen(
@@ -37,7 +42,12 @@ def chosen(
     selection: str,
     search: dict[str, JsonValue] | None = None,
 ) -> ModelRecipe:
-    """The recipe with other hyperparameters; raises ``TrainingError`` naming one that is wrong."""
+    """The recipe, with other hyperparameters in every round; ``TrainingError`` names a wrong one."""
+    networks = tuple(_with(own, network) for own in recipe.networks)
+    return replace(recipe, networks=networks, selection=selection, search=search)
+
+
+def _with(own: Recipe, network: dict[str, Any]) -> Recipe:
     unknown = [name for name in network if name not in CHOOSABLE]
     if unknown:
         raise TrainingError(
@@ -45,11 +55,11 @@ def chosen(
         )
     try:
         # Checked, since a dataclass would take any value.
-        made = TypeAdapter(Recipe).validate_python(asdict(recipe.network) | network)
+        made = TypeAdapter(Recipe).validate_python(asdict(own) | network)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise TrainingError(f"hyperparameter {first['loc'][0]}: {first['msg']}") from error
     for name in ("units", "layers", "batch_size", "epochs", "learning_rate"):
         if not getattr(made, name) > 0:
             raise TrainingError(f"hyperparameter {name} must be above 0")
-    return replace(recipe, network=made, selection=selection, search=search)
+    return made

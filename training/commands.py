@@ -50,13 +50,7 @@ def train_and_publish(
         recipe = winner(recipe, dataset, study)
     champion = _champion(repository, model)
     with display.bars(console) as bars:
-        trained = train_model(
-            dataset,
-            recipe,
-            seed,
-            bars.console.print,
-            display.Watch(bars, recipe.network.epochs),
-        )
+        trained = train_model(dataset, recipe, seed, bars.console.print, display.Watch(bars))
     reports: list[Report] = []
 
     def judge(challenger: Bundle) -> Report:
@@ -108,7 +102,7 @@ def search_recipe(
         )
     if found.best is None:
         raise TrainingError("no trial was completed in time; the same command goes on")
-    chosen = search.winner(recipe, dataset, study).network
+    (chosen, *_) = search.winner(recipe, dataset, study).networks
     console.print(f"best of {found.trials} trials: {found.best:.4f}, {chosen}", highlight=False)
     console.print(
         f"train it by: python -m training train {model} --search {study}",
@@ -156,7 +150,7 @@ def evaluate_version(
         recipe = RECIPES[model]
         learned, judged = load_tox21_twin()
         with display.bars(console) as bars:
-            watch = display.Watch(bars, recipe.network.epochs)
+            watch = display.Watch(bars)
             document = evaluate_twin(learned, judged, recipe, 0, bars.console.print, watch)
         title = f"{model}, the current recipe's twin that never saw the leaderboard set"
     display.print_metrics(console, document, title)

@@ -24,16 +24,14 @@ def bars(console: Console) -> Progress:
 class Watch:
     """A progress bar per member, with loss, AUC of its held-out fold and variance by layer."""
 
-    def __init__(self, bars: Progress, epochs: int) -> None:
-        """``epochs`` is how many a member trains for."""
+    def __init__(self, bars: Progress) -> None:
         self._bars = bars
-        self._epochs = epochs
         self._tasks: dict[int, TaskID] = {}
 
     def __call__(self, member: int, progress: trainer.Progress) -> None:
         """Move a member's bar on."""
         if member not in self._tasks:
-            self._tasks[member] = self._bars.add_task(str(member), total=self._epochs, figures="")
+            self._tasks[member] = self._bars.add_task(str(member), total=progress.epochs, figures="")
         variances = " ".join(f"{variance:.2f}" for variance in progress.variances)
         self._bars.update(
             self._tasks[member],

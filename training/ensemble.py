@@ -7,7 +7,7 @@ whose held-out fold the row belongs to.
 import multiprocessing
 import os
 import queue
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ Watch = Callable[[int, Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
-    """Trained networks of one architecture, and which fold each of them never saw."""
+    """Trained networks of equally many layers, and which fold each of them never saw."""
 
     members: tuple[Member, ...]
     networks: tuple[SelfNormalizingNetwork, ...]
@@ -65,7 +65,7 @@ def fit_ensemble(
     rows: Array32,
     labels: Array32,
     folds: NDArray[np.integer],
-    recipe: Recipe,
+    recipes: Sequence[Recipe],
     *,
     rounds: int,
     seed: int,
@@ -74,9 +74,9 @@ def fit_ensemble(
 ) -> Ensemble:
     """Train ``rounds`` networks without each fold, as many at a time as there are cores.
 
-    ``rows`` are squashed, ``(n, F)``; where there are ``replicates``, they are learned in place of
-    ``labels``. ``watch(member, progress)`` is called in this process after
-    every epoch of every member.
+    Rounds take the ``recipes`` in turn. ``rows`` are squashed, ``(n, F)``; a recipe may learn
+    ``replicates``, where there are any, in place of ``labels``. ``watch(member, progress)`` is called in
+    this process after every epoch of every member.
     """
     numbers = [int(fold) for fold in np.unique(folds)]
     members = tuple(
@@ -84,6 +84,7 @@ def fit_ensemble(
         for round_ in range(rounds)
         for fold in numbers
     )
+    recipe_of = [recipes[index // len(numbers) % len(recipes)] for index in range(len(members))]
     # Spawned, not forked: torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:
@@ -94,9 +95,9 @@ def fit_ensemble(
                     _fit_member,
                     rows,
                     labels,
-                    replicates,
+                    replicates if recipe_of[index].shares else None,
                     folds == member.fold,
-                    recipe,
+                    recipe_of[index],
                     index,
                     member,
                     reports,
@@ -106,7 +107,7 @@ def fit_ensemble(
             _relay(waiting, reports, watch)
             states = [future.result() for future in waiting]
     networks = []
-    for state in states:
+    for recipe, state in zip(recipe_of, states, strict=True):
         network = recipe.build(rows.shape[1], labels.shape[1])
         network.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
         networks.append(network.eval())

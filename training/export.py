@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.manifest import INNER_OUTPUTS, INPUT, OUTPUTS
+from models.weights import Layer, MemberLayers
 from training.calibrate import Platt
 from training.ensemble import Ensemble
 from training.errors import ExportError
@@ -39,11 +40,6 @@ class ServedEnsemble:
     calibration: Sequence[Platt]
     exclusive: bool = False
 
-    @property
-    def depth(self) -> int:
-        """Number of hidden layers."""
-        return len(self.ensemble.networks[0].linears())
-
     @torch.no_grad()
     def outputs(self, features: Array32) -> dict[str, Array32]:
         """Compute by torch, network by network, what the graph must give for raw rows ``(n, F)``."""
@@ -67,11 +63,15 @@ class ServedEnsemble:
         """Slope and intercept per target, ``(T, 2)``."""
         return np.array([[one.slope, one.intercept] for one in self.calibration])
 
-    def layer(self, number: int) -> tuple[Array32, Array32]:
-        """Weights ``(members, in, out)`` and biases ``(members, out)`` of a layer; the head is last."""
-        linears = [[*network.linears(), network.head][number] for network in self.ensemble.networks]
-        weights = np.stack([linear.weight.detach().numpy().T for linear in linears])
-        return weights, np.stack([linear.bias.detach().numpy() for linear in linears])
+    def layers(self) -> list[MemberLayers]:
+        """Every member's layers, the head last."""
+        return [
+            tuple(
+                Layer(linear.weight.detach().numpy().T, linear.bias.detach().numpy())
+                for linear in (*network.linears(), network.head)
+            )
+            for network in self.ensemble.networks
+        ]
 
 
 def _rounded(linear: nn.Linear, inputs: Tensor) -> Tensor:
@@ -86,9 +86,8 @@ def export(served: ServedEnsemble, rows: Array32) -> bytes:
     converts them once, when a session is made. Raises ``ExportError`` where a checker or the parity of
     any output fails.
     """
-    weights, biases = zip(*(served.layer(number) for number in range(served.depth + 1)), strict=True)
     model = build(
-        served.squash.table.numpy(), weights, biases, served.platt(), exclusive=served.exclusive
+        served.squash.table.numpy(), served.layers(), served.platt(), exclusive=served.exclusive
     )
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString()
@@ -118,7 +117,7 @@ def _check(served: ServedEnsemble, content: bytes, rows: Array32) -> None:
     got = dict(zip(_NAMES, session.run(list(_NAMES), {INPUT: rows}), strict=True))
     wanted = served.outputs(rows)
     # A unit on the threshold may count as saturated on one side alone: two units are let off.
-    narrowest = min(served.layer(number)[0].shape[-1] for number in range(served.depth))
+    narrowest = min(min(network.widths()) for network in served.ensemble.networks)
     share = np.abs(wanted["taps"][..., 2] - got["taps"][..., 2]).max()
     if not share <= 2 / narrowest + PARITY:
         raise ExportError(

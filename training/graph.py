@@ -22,7 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.manifest import INNER_OUTPUTS, INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED
 from models.selu import ALPHA, LAMBDA, SATURATED_BELOW
-from models.weights import BIASES, WEIGHTS
+from models.weights import Layer, MemberLayers, layer_tensors, tensor_names
 
 Array = NDArray[np.floating]
 
@@ -35,7 +35,7 @@ _ZERO = _C + ALPHA
 #: Slope of the ramp that counts saturated units: it is steeper than float32 resolves activations.
 _STEEP = 2.0**20
 #: From so many units on a product per member is quicker than one for all members side by side, which
-#: spares nodes; for one member it always is.
+#: spares nodes; for one member it always is, and members of unlike widths know no other.
 _WIDE = 256
 
 
@@ -61,36 +61,39 @@ class _Nodes:
 
 def build(
     squash: NDArray[np.float32],
-    weights: Sequence[Array],
-    biases: Sequence[Array],
+    members: Sequence[MemberLayers],
     platt: Array,
     *,
     exclusive: bool = False,
 ) -> onnx.ModelProto:
     """Return the graph from raw features to the manifest's outputs.
 
-    ``squash`` is the table of ``training.squash.Squash`` (6, F); ``weights`` and ``biases`` have one
-    entry per layer, the head last, of shapes (members, in, out) and (members, out); ``platt`` is
-    slope and intercept per target, (T, 2). With ``exclusive`` probabilities are a softmax over targets.
+    ``squash`` is the table of ``training.squash.Squash`` (6, F); ``members`` have equally many layers,
+    of widths that may differ from member to member; ``platt`` is slope and intercept per target, (T, 2).
+    With ``exclusive`` probabilities are a softmax over targets.
     """
     graph = _Nodes()
-    members, features = weights[0].shape[:2]
-    layers, targets = len(weights) - 1, weights[-1].shape[-1]
+    features, targets = squash.shape[1], len(platt)
+    number, layers = len(members), len(members[0]) - 1
     squashed = _squash(graph, squash)
-    folded = [
-        _folded(graph, layer, weight, bias, last=layer == layers)
-        for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True))
-    ]
-    if members == 1 or max(weight.shape[-1] for weight in weights[:-1]) >= _WIDE:
-        statistics = _member_by_member(graph, squashed, folded, members, targets)
-        layout, order = [3, members, layers, -1], [3, 1, 2, 0]
+    if number == 1 or not _alike(members) or max(map(_width, members[0][:-1])) >= _WIDE:
+        statistics = _member_by_member(graph, squashed, members)
+        layout, order = [3, number, layers, -1], [3, 1, 2, 0]
     else:
-        statistics = _side_by_side(graph, squashed, folded)
-        layout, order = [3, layers, members, -1], [3, 2, 1, 0]
+        statistics = _side_by_side(graph, squashed, members)
+        layout, order = [3, layers, number, -1], [3, 2, 1, 0]
     _taps(graph, statistics, layout, order)
     _answer(graph, platt, "Softmax" if exclusive else "Sigmoid")
-    shapes = [[targets], [targets], [members, layers, 3], [features], [members, targets]]
+    shapes = [[targets], [targets], [number, layers, 3], [features], [number, targets]]
     return _model(graph, features, dict(zip((*OUTPUTS, *INNER_OUTPUTS), shapes, strict=True)))
+
+
+def _width(layer: Layer) -> int:
+    return len(layer.biases)
+
+
+def _alike(members: Sequence[MemberLayers]) -> bool:
+    return len({tuple(map(_width, member)) for member in members}) == 1
 
 
 def _squash(graph: _Nodes, table: NDArray[np.float32]) -> str:
@@ -128,14 +131,17 @@ def _squash(graph: _Nodes, table: NDArray[np.float32]) -> str:
     return graph.add("Mul", bounded, graph.constant("squash.weight", weight * limit), name=SQUASHED)
 
 
-def _folded(graph: _Nodes, layer: int, weight: Array, bias: Array, *, last: bool) -> tuple[str, str]:
-    """Weights (members, in, out) and biases (members, 1, out) that take and give a(z) for SELU."""
-    stored = graph.constant(WEIGHTS.format(layer), weight, np.float16)
-    added = graph.constant(BIASES.format(layer), bias[:, None])
+def _folded(
+    graph: _Nodes, tensors: dict[str, Array], layer: int, member: int | None, *, last: bool
+) -> tuple[str, str]:
+    """Weights (…, in, out) and biases (…, 1, out), one member's or all, that take and give a(z)."""
+    weights, biases = tensor_names(layer, member)
+    stored = graph.constant(weights, tensors[weights], np.float16)
+    added = graph.constant(biases, tensors[biases])
     factors = graph.add("Cast", stored, to=TensorProto.FLOAT)
     if layer:  # the features are what they are; a layer's units are lambda (a - _ZERO)
         factors = graph.add("Mul", factors, graph.constant("lambda", LAMBDA))
-        sums = graph.add("ReduceSum", factors, graph.constant("inputs_axis", [1], np.int64))
+        sums = graph.add("ReduceSum", factors, graph.constant("inputs_axis", [-2], np.int64))
         added = graph.add("Sub", added, graph.add("Mul", sums, graph.constant("unit_zero", _ZERO)))
     if not last:
         added = graph.add("Add", added, graph.constant("log_alpha", _C))
@@ -165,34 +171,43 @@ def _statistics(graph: _Nodes, units: str) -> tuple[str, str, str]:
 _Statistics = list[tuple[str, str, str]]
 
 
-def _member_by_member(
-    graph: _Nodes, squashed: str, folded: list[tuple[str, str]], members: int, targets: int
-) -> _Statistics:
+def _tensors(members: Sequence[MemberLayers], *, stacked: bool) -> dict[str, Array]:
+    tensors: dict[str, Array] = {}
+    for number, layers in enumerate(zip(*members, strict=True)):
+        tensors |= layer_tensors(number, layers, stacked=stacked)
+    return tensors
+
+
+def _member_by_member(graph: _Nodes, squashed: str, members: Sequence[MemberLayers]) -> _Statistics:
     """One chain of fused products per member; statistics come member by member."""
+    tensors = _tensors(members, stacked=False)
     statistics, logits = [], []
-    for member in range(members):
-        index = graph.constant(f"member_{member}", member, np.int64)
+    for member, layers in enumerate(members):
         units = squashed
-        for weight, bias in folded[:-1]:
-            own = graph.add("Gather", weight, index), graph.add("Gather", bias, index)
-            units = _activate(graph, graph.add("Gemm", units, *own))
+        for layer in range(len(layers) - 1):
+            folded = _folded(graph, tensors, layer, member, last=False)
+            units = _activate(graph, graph.add("Gemm", units, *folded))
             statistics.append(_statistics(graph, units))
-        own = graph.add("Gather", folded[-1][0], index), graph.add("Gather", folded[-1][1], index)
-        logits.append(graph.add("Gemm", units, *own))
-    shape = graph.constant("logit_shape", [-1, members, targets], np.int64)
-    joined = graph.add("Concat", *logits, axis=1) if members > 1 else logits[0]
+        folded = _folded(graph, tensors, len(layers) - 1, member, last=True)
+        logits.append(graph.add("Gemm", units, *folded))
+    shape = graph.constant("logit_shape", [-1, len(members), _width(members[0][-1])], np.int64)
+    joined = graph.add("Concat", *logits, axis=1) if len(members) > 1 else logits[0]
     graph.add("Reshape", joined, shape, name=MEMBER_LOGIT)
     return statistics
 
 
-def _side_by_side(graph: _Nodes, squashed: str, folded: list[tuple[str, str]]) -> _Statistics:
+def _side_by_side(graph: _Nodes, squashed: str, members: Sequence[MemberLayers]) -> _Statistics:
     """One batched product per layer for all members; statistics come layer by layer."""
+    tensors = _tensors(members, stacked=True)
+    last = len(members[0]) - 1
     statistics = []
     units = graph.add("Unsqueeze", squashed, graph.constant("first_axis", [0], np.int64))
-    for weight, bias in folded[:-1]:
+    for layer in range(last):
+        weight, bias = _folded(graph, tensors, layer, None, last=False)
         units = _activate(graph, graph.add("Add", graph.add("MatMul", units, weight), bias))
         statistics.append(_statistics(graph, units))
-    logits = graph.add("Add", graph.add("MatMul", units, folded[-1][0]), folded[-1][1])
+    weight, bias = _folded(graph, tensors, last, None, last=True)
+    logits = graph.add("Add", graph.add("MatMul", units, weight), bias)
     graph.add("Transpose", logits, perm=[1, 0, 2], name=MEMBER_LOGIT)
     return statistics
 
@@ -219,7 +234,7 @@ def _taps(graph: _Nodes, statistics: _Statistics, layout: list[int], order: list
 def _answer(graph: _Nodes, platt: Array, link: str) -> None:
     """The members' mean logit, calibrated per target, and its probability."""
     mean = graph.add(
-        "ReduceMean", MEMBER_LOGIT, graph.constant("inputs_axis", [1], np.int64), keepdims=0
+        "ReduceMean", MEMBER_LOGIT, graph.constant("members_axis", [1], np.int64), keepdims=0
     )
     scaled = graph.add("Mul", mean, graph.constant("platt.slope", platt[:, 0]))
     logit = graph.add("Add", scaled, graph.constant("platt.intercept", platt[:, 1]), name="logit")

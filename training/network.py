@@ -73,6 +73,10 @@ class SelfNormalizingNetwork(Network):
         """The hidden layers' affine maps, first to last."""
         return [linear for linear in self.hidden if isinstance(linear, nn.Linear)]
 
+    def widths(self) -> list[int]:
+        """Units of each hidden layer."""
+        return [linear.out_features for linear in self.linears()]
+
     def forward(self, features: Tensor) -> Tensor:
         """Return logits ``[batch, T]``."""
         activation = self.input_dropout(features)

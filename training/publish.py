@@ -29,7 +29,6 @@ from training.errors import ExportError
 from training.export import reopened, sign
 from training.gate import Judge, Report
 from training.golden_records import golden_records
-from training.network import layer_widths
 from training.run import Trained
 
 
@@ -87,7 +86,8 @@ def publish(trained: Trained, repository: Repository, judge: Judge | None = None
 def _manifest(
     trained: Trained, version: int, featurizer: FeaturizerEntry, provenance: Provenance
 ) -> Manifest:
-    network, dataset = trained.recipe.network, trained.dataset
+    dataset = trained.dataset
+    widths = [network.widths() for network in trained.ensemble.networks]
     return Manifest(
         schema_version=1,
         name=dataset.name,
@@ -108,7 +108,8 @@ def _manifest(
         if dataset.exclusive
         else THRESHOLD_RULES[trained.recipe.threshold_rule],
         members=list(trained.ensemble.members),
-        widths=list(layer_widths(network.shape, network.units, network.layers, len(dataset.targets))),
+        widths=[max(layer) for layer in zip(*widths, strict=True)],
+        member_widths=widths if any(own != widths[0] for own in widths) else [],
         reference=list(trained.reference.members),
         theory=trained.theory,
         metrics=trained.metrics,

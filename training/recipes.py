@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pydantic import JsonValue
 
 from training.calibrate import ThresholdRule
+from training.errors import TrainingError
 from training.squash import Block
 from training.train import Recipe
 
@@ -16,13 +17,14 @@ from training.train import Recipe
 class ModelRecipe:
     """Everything that decides a model besides its data and seed.
 
-    Each round trains one network without each fold. ``served`` rounds make the ensemble; the
+    Each round trains one network without each fold; rounds take the recipes of ``networks`` in turn,
+    which may differ in all but the number of layers. The first ``served`` rounds make the ensemble; the
     others only show what the seed alone changes.
     """
 
     task: str
     description: str
-    network: Recipe
+    networks: tuple[Recipe, ...]
     blocks: tuple[Block, ...]
     rounds: int
     served: int
@@ -32,6 +34,12 @@ class ModelRecipe:
     #: The search whose winner this is: study, trials, score.
     search: dict[str, JsonValue] | None = None
 
+    def __post_init__(self) -> None:
+        """Raises ``TrainingError``: an ensemble's statistics need members of equally many layers."""
+        layers = sorted({network.layers for network in self.networks})
+        if len(layers) != 1:
+            raise TrainingError(f"networks of one ensemble need equally many layers, not {layers}")
+
     def configuration(self) -> dict[str, JsonValue]:
         """The recipe as JSON, for the manifest."""
         document: dict[str, JsonValue] = asdict(self)
@@ -39,7 +47,8 @@ class ModelRecipe:
             del document[prose]
         if self.search is None:
             del document["search"]
-        document["blocks"] = [asdict(block) for block in self.blocks]
+        for parts in ("networks", "blocks"):
+            document[parts] = [asdict(part) for part in getattr(self, parts)]
         return document
 
 
@@ -47,7 +56,7 @@ HTRU2 = ModelRecipe(
     task="binary classification of pulsar candidates",
     description="Probability that a candidate of a pulsar survey is a pulsar, from four moments"
     " each of its integrated profile and of its DM-SNR curve.",
-    network=Recipe(units=64, layers=4, learning_rate=2e-3, weight_decay=1e-2, epochs=20),
+    networks=(Recipe(units=64, layers=4, learning_rate=2e-3, weight_decay=1e-2, epochs=20),),
     blocks=(Block(prefix="", power="fit", limit=4.0),),
     rounds=3,
     served=1,
@@ -81,15 +90,17 @@ TOX21 = ModelRecipe(
     #   .8674, four averaged .8721. Neither of the two .8697; members that see 70 % of the features
     #   .8682, two averaged .8705; autocorrelations as well .8709. Averages of networks of unlike
     #   recipes and widths came to .8769, at most: more than one graph of equal layers can hold.
-    network=Recipe(
-        units=256,
-        layers=8,
-        dropout=0.05,
-        input_dropout=0.4,
-        learning_rate=1e-3,
-        weight_decay=0.2,
-        epochs=30,
-        balanced=True,
+    networks=(
+        Recipe(
+            units=256,
+            layers=8,
+            dropout=0.05,
+            input_dropout=0.4,
+            learning_rate=1e-3,
+            weight_decay=0.2,
+            epochs=30,
+            balanced=True,
+        ),
     ),
     # Counts of fragments are mostly 0: a fitted power would turn them into bits.
     blocks=(

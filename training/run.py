@@ -20,7 +20,6 @@ from models.fitting import MemberRows, fit_reference
 from models.manifest import Member
 from models.reference import Reference
 from models.theory import MemberTheory, member_theory
-from models.weights import Layer
 from training.calibrate import Calibration, ThresholdRule, calibrate
 from training.classes import calibrate_classes
 from training.data import Dataset, featurizer_for
@@ -96,7 +95,7 @@ def fit(
         rows,
         dataset.labels,
         dataset.folds,
-        replace(recipe.network, exclusive=dataset.exclusive),
+        [replace(network, exclusive=dataset.exclusive) for network in recipe.networks],
         rounds=rounds,
         seed=seed,
         watch=watch,
@@ -126,7 +125,7 @@ def train_model(
         dataset.folds,
         exclusive=dataset.exclusive,
     )
-    figures["mean_auc_by_seed"] = _by_seed(dataset, fitted.rounds, fitted.rows, recipe.rounds)
+    figures["mean_auc_by_round"] = _by_round(dataset, fitted.rounds, fitted.rows, recipe.rounds)
     reference = fit_reference(
         [
             MemberRows(ensemble.member_taps(fitted.rows[held_out], number), held_out)
@@ -136,10 +135,9 @@ def train_model(
         fitted.rows,
     )
     served = ServedEnsemble(fitted.squash, ensemble, calibration.maps, exclusive=dataset.exclusive)
-    layers = [Layer(*served.layer(number)) for number in range(served.depth + 1)]
     theory = [
-        member_theory(layers, number, fitted.rows[dataset.folds == member.fold])
-        for number, member in enumerate(ensemble.members)
+        member_theory(layers, fitted.rows[dataset.folds == member.fold])
+        for layers, member in zip(served.layers(), ensemble.members, strict=True)
     ]
     say("exporting to ONNX and comparing with torch")
     return Trained(
@@ -212,8 +210,8 @@ def featurized(dataset: Dataset, featurizer: Featurizer) -> Features:
     )
 
 
-def _by_seed(dataset: Dataset, trained: Ensemble, rows: NDArray[np.float32], rounds: int) -> JsonValue:
-    """Out-of-fold mean AUC of each training round alone: the spread that seeds make."""
+def _by_round(dataset: Dataset, trained: Ensemble, rows: NDArray[np.float32], rounds: int) -> JsonValue:
+    """Out-of-fold mean AUC of each training round alone: the spread that seeds and recipes make."""
     singles = [trained.rounds(number, number + 1) for number in range(rounds)]
     return [
         mean_auc(

@@ -60,11 +60,11 @@ def search(
 ) -> Progress:
     """Go on with the study in ``path`` until ``trials`` are finished in all, or the time is over.
 
-    The first trial is the recipe as it is, so that the winner is no worse on the folds. Raises
-    ``TrainingError`` for a study of other data.
+    The first trial is the recipe as it is (its first network's, where rounds differ), so that the winner
+    is no worse on the folds. Raises ``TrainingError`` for a study of other data.
     """
     study = _open(path, dataset, seed)
-    space = _Space(recipe.network)
+    space = _Space(recipe.networks[0])
     if not study.get_trials(deepcopy=False):
         study.enqueue_trial(space.default)
     watch(_progress(study))
@@ -103,7 +103,7 @@ def winner(recipe: ModelRecipe, dataset: Dataset, path: Path) -> ModelRecipe:
         f" trial {found.number}, mean over folds {found.best:.4f} with one network each. The figures"
         " above are of the same folds, which flatters them by what such a choice gains by chance."
     )
-    network = _Space(recipe.network).read(study.best_trial.params)
+    network = _Space(recipe.networks[0]).read(study.best_trial.params)
     return chosen(recipe, network, selection, document)
 
 
@@ -185,7 +185,7 @@ def _judging(dataset: Dataset, recipe: ModelRecipe) -> Iterator[Judge]:
     raw = feature_rows(dataset, featurizer)
     rows = fit_squash(raw, featurizer.names, recipe.blocks).transform(raw)
     folds = np.unique(dataset.folds).tolist()
-    shared = (rows, dataset.labels, dataset.folds, asdict(recipe.network), dataset.exclusive)
+    shared = (rows, dataset.labels, dataset.folds, asdict(recipe.networks[0]), dataset.exclusive)
     context = get_context("spawn")  # torch's threads do not survive a fork
     with ProcessPoolExecutor(min(len(folds), cpu_count()), context, _share, shared) as pool:
 

@@ -27,14 +27,16 @@ def table_recipe(dataset: Dataset) -> ModelRecipe:
     return ModelRecipe(
         task=f"classification of table rows, {kind}",
         description=f"Probability of {named}, learned from a table's column {dataset.table['target']}.",
-        network=Recipe(
-            units=64,
-            layers=4,
-            dropout=0.1,
-            learning_rate=1e-3,
-            weight_decay=1e-2,
-            batch_size=batch,
-            epochs=epochs,
+        networks=(
+            Recipe(
+                units=64,
+                layers=4,
+                dropout=0.1,
+                learning_rate=1e-3,
+                weight_decay=1e-2,
+                batch_size=batch,
+                epochs=epochs,
+            ),
         ),
         blocks=(Block(prefix=BETWEEN, power=1.0, limit=4.0), Block(prefix="", power="fit", limit=4.0)),
         rounds=2,

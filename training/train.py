@@ -22,6 +22,8 @@ class Recipe:
     """The hyperparameters of one network and its training.
 
     ``balanced`` lets every target count alike in the loss, however few of its entries were measured.
+    Where the data hold several samples of a record, ``shares`` learns their shares of positive ones,
+    weighed by their number, and else the majority's labels are learned.
     ``exclusive`` is the data's to say: targets are classes, learned by softmax.
     """
 
@@ -36,6 +38,7 @@ class Recipe:
     batch_size: int = 256
     epochs: int = 20
     balanced: bool = False
+    shares: bool = True
     exclusive: bool = False
 
     def build(self, features: int, targets: int) -> SelfNormalizingNetwork:
@@ -46,9 +49,10 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What an epoch showed: mean loss, and AUC and layer variances of the held-out rows."""
+    """What an epoch of ``epochs`` showed: mean loss, and the held-out rows' AUC and layer variances."""
 
     epoch: int
+    epochs: int
     loss: float
     auc: float
     variances: tuple[float, ...]
@@ -134,7 +138,7 @@ def train_network(
             optimizer.step()
             schedule.step()
             losses.append(loss.item())
-        report(_watch(network, epoch + 1, losses, held_out))
+        report(Progress(epoch + 1, recipe.epochs, float(np.mean(losses)), *_watch(network, held_out)))
     return network.eval()
 
 
@@ -152,13 +156,9 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 @torch.no_grad()
-def _watch(
-    network: Network,
-    epoch: int,
-    losses: list[float],
-    held_out: tuple[Array32, Array32],
-) -> Progress:
+def _watch(network: Network, held_out: tuple[Array32, Array32]) -> tuple[float, tuple[float, ...]]:
+    """AUC and variance by layer of held-out rows."""
     network.eval()
     rows, labels = torch.from_numpy(held_out[0]), held_out[1]
     variances = tuple(float(layer.var()) for layer in network.activations(rows[:512]))
-    return Progress(epoch, float(np.mean(losses)), mean_auc(labels, network(rows).numpy()), variances)
+    return mean_auc(labels, network(rows).numpy()), variances

@@ -36,7 +36,10 @@ class About(BaseModel):
     targets: list[AboutTarget]
     threshold_rule: str
     members: int
-    widths: Annotated[list[int], Field(description="Units of each hidden layer.")]
+    widths: Annotated[
+        list[int],
+        Field(description="Units of each hidden layer; of the widest member where they differ."),
+    ]
 
 
 class AboutAnswer(BaseModel):

@@ -12,12 +12,12 @@ from models.weights import Layer, read_weights
 from tests.support import bundles
 
 
-def network(rng: np.random.Generator, sizes: tuple[int, ...], members: int = 2) -> list[Layer]:
+def network(rng: np.random.Generator, sizes: tuple[int, ...]) -> list[Layer]:
     """Random layers of LeCun-normal weights."""
     return [
         Layer(
-            (rng.standard_normal((members, before, after)) / np.sqrt(before)).astype(np.float32),
-            (0.3 * rng.standard_normal((members, after))).astype(np.float32),
+            (rng.standard_normal((before, after)) / np.sqrt(before)).astype(np.float32),
+            (0.3 * rng.standard_normal(after)).astype(np.float32),
         )
         for before, after in pairwise(sizes)
     ]
@@ -28,7 +28,7 @@ def test_a_fresh_network_stays_at_the_fixed_point() -> None:
     rng = np.random.default_rng(0)
     layers = network(rng, (400, 400, 400, 1))
     layers = [Layer(layer.weights, np.zeros_like(layer.biases)) for layer in layers]
-    for line in member_theory(layers, 1, rng.standard_normal((4000, 400))).layers:
+    for line in member_theory(layers, rng.standard_normal((4000, 400))).layers:
         for mean, variance in (
             (line.mean, line.variance),
             (line.map_mean, line.map_variance),
@@ -44,8 +44,8 @@ def test_correlated_inputs_need_the_covariance() -> None:
     mixing = rng.standard_normal((3, 60))
     rows = rng.standard_normal((20_000, 3)) @ mixing / 2 + rng.standard_normal(60)
     layers = network(rng, (60, 80, 1))
-    line = member_theory(layers, 0, rows).layers[0]
-    measured = selu(rows @ layers[0].weights[0] + layers[0].biases[0])
+    line = member_theory(layers, rows).layers[0]
+    measured = selu(rows @ layers[0].weights + layers[0].biases)
     assert line.mean == pytest.approx(measured.mean(), rel=1e-5)
     assert line.variance == pytest.approx(measured.var(), rel=1e-5)
     assert line.covariance_mean == pytest.approx(line.mean, abs=0.02)
@@ -57,8 +57,8 @@ def test_correlated_inputs_need_the_covariance() -> None:
 
 def test_constant_rows_and_units_have_an_answer() -> None:
     """No spread at all gives SELU itself, and no correlation where units do not differ."""
-    same = Layer(np.ones((1, 4, 3), np.float32), np.zeros((1, 3), np.float32))
-    line = member_theory([same, same], 0, np.ones((5, 4))).layers[0]
+    same = Layer(np.ones((4, 3), np.float32), np.zeros(3, np.float32))
+    line = member_theory([same, same], np.ones((5, 4))).layers[0]
     assert line.covariance_mean == pytest.approx(float(selu(4.0)), rel=1e-5)
     assert line.covariance_variance == pytest.approx(0, abs=1e-9)
     assert line.correlation is None

@@ -7,8 +7,11 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models.manifest import INPUT, Member
+from models.weights import MemberLayers, read_weights
 from training.calibrate import Platt
 from training.ensemble import Ensemble
 from training.errors import ExportError
@@ -31,15 +34,20 @@ def table(features: int) -> np.ndarray:
 
 
 def ensemble(members: int, widths: tuple[int, ...], targets: int, features: int = 9) -> ServedEnsemble:
-    """Random networks whose biases are not zero."""
+    """Random networks of one shape whose biases are not zero."""
+    return unlike([widths] * members, targets, features)
+
+
+def unlike(shapes: list[tuple[int, ...]], targets: int, features: int = 9) -> ServedEnsemble:
+    """Random networks, one of each shape, whose biases are not zero."""
     torch.manual_seed(3)
     networks = []
-    for _ in range(members):
+    for widths in shapes:
         network = SelfNormalizingNetwork(features, widths, targets).eval()
         for linear in (*network.linears(), network.head):
             torch.nn.init.normal_(linear.bias, std=0.3)
         networks.append(network)
-    named = tuple(Member(fold=number, seed=number) for number in range(members))
+    named = tuple(Member(fold=number, seed=number) for number in range(len(shapes)))
     calibration = [Platt(1.0 + number / 7, -0.2 * number) for number in range(targets)]
     squash = Squash(table(features).astype(np.float32))
     return ServedEnsemble(squash, Ensemble(named, tuple(networks)), calibration)
@@ -59,7 +67,29 @@ def raw(rows: int, features: int = 9) -> np.ndarray:
 )
 def test_the_graph_gives_what_torch_gives(members: int, widths: tuple[int, ...], targets: int) -> None:
     """Every output, for one row and for many; the statistics are those of torch's ``tap``."""
-    served = ensemble(members, widths, targets)
+    check_parity(ensemble(members, widths, targets))
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(1, 3).flatmap(
+        lambda layers: st.lists(st.tuples(*[st.integers(1, 40)] * layers), min_size=1, max_size=4)
+    ),
+    st.integers(1, 3),
+)
+def test_members_of_any_widths_are_served_together(shapes: list[tuple[int, ...]], targets: int) -> None:
+    """Networks of one depth share a graph, whatever their widths, and are read back from it."""
+    served = unlike(shapes, targets)
+    check_parity(served)
+    read = read_weights(export(served, raw(10)))
+    for layers, trained in zip(read, served.layers(), strict=True):
+        for layer, own in zip(layers, trained, strict=True):
+            np.testing.assert_array_equal(layer.weights, own.weights.astype(np.float16))
+            np.testing.assert_array_equal(layer.biases, own.biases)
+
+
+def check_parity(served: ServedEnsemble) -> None:
+    """Every output of the exported graph is torch's, for one row and for many."""
     session = onnxruntime.InferenceSession(export(served, raw(50)), providers=["CPUExecutionProvider"])
     for rows in (raw(1), raw(70)):
         expected = served.outputs(rows)
@@ -96,21 +126,23 @@ def test_weights_are_kept_as_trained() -> None:
     served = ensemble(3, (24, 16), 2)
     model = onnx.load_model_from_string(export(served, raw(10)))
     kept = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    for number in range(3):
-        weights, biases = served.layer(number)
-        np.testing.assert_array_equal(kept[f"weights.{number}"], weights.astype(np.float16))
-        np.testing.assert_array_equal(kept[f"biases.{number}"], biases[:, None])
+    for member, layers in enumerate(served.layers()):
+        for number, layer in enumerate(layers):
+            np.testing.assert_array_equal(
+                kept[f"weights.{number}"][member], layer.weights.astype(np.float16)
+            )
+            np.testing.assert_array_equal(kept[f"biases.{number}"][member], layer.biases[None])
 
 
 def test_a_graph_that_differs_from_torch_is_not_exported(monkeypatch: pytest.MonkeyPatch) -> None:
     """One wrong weight ends the export, naming the output that shows it."""
     served = ensemble(2, (16, 16), 1)
-    layer = ServedEnsemble.layer
+    right = ServedEnsemble.layers
 
-    def wrong(self: ServedEnsemble, number: int) -> tuple[np.ndarray, np.ndarray]:
-        weights, biases = layer(self, number)
-        return (weights * 1.001 if number == 1 else weights), biases
+    def wrong(self: ServedEnsemble) -> list[MemberLayers]:
+        (first, second, *rest), *others = right(self)
+        return [(first, replace(second, weights=second.weights * 1.001), *rest), *others]
 
-    monkeypatch.setattr(ServedEnsemble, "layer", wrong)
+    monkeypatch.setattr(ServedEnsemble, "layers", wrong)
     with pytest.raises(ExportError, match="onnxruntime and torch differ"):
         export(replace(served), raw(30))

@@ -147,7 +147,7 @@ def test_labels_shuffled_on_the_real_candidates_are_stopped(tmp_path: Path) -> N
         dataset = load_htru2()
     except (TrainingError, OSError) as error:
         pytest.skip(f"HTRU2 is not at hand: {error}")
-    recipe = replace(HTRU2, network=Recipe(units=16, layers=3, epochs=3), rounds=1, served=1)
+    recipe = replace(HTRU2, networks=(Recipe(units=16, layers=3, epochs=3),), rounds=1, served=1)
     repository, releases = Repository(tmp_path), Releases(Repository(tmp_path), tmp_path / "state")
     good = learn(dataset, recipe)
     publish(good, repository, lambda challenger: judge(good, None, challenger))

@@ -9,12 +9,16 @@ import onnxruntime
 import pytest
 import torch
 
-from models.bundle import open_bundle
+from models.bundle import Bundle, open_bundle
 from models.errors import BundleRefused
-from models.manifest import INPUT, OUTPUTS
+from models.manifest import INPUT, OUTPUTS, parse_manifest
 from models.store import Repository
+from models.weights import tensor_names
+from training.card import model_card
 from training.data import Dataset
+from training.data.dataset import Replicates
 from training.data.folds import folds_of_rows
+from training.ensemble import fit_ensemble
 from training.errors import TrainingError
 from training.evaluate import bundle_out_of_fold, evaluate_on
 from training.publish import publish
@@ -22,7 +26,7 @@ from training.recipes import HTRU2
 from training.run import Trained, train_model
 from training.train import Recipe, train
 
-RECIPE = replace(HTRU2, network=Recipe(units=16, layers=3, epochs=8), rounds=2, served=1)
+RECIPE = replace(HTRU2, networks=(Recipe(units=16, layers=3, epochs=8),), rounds=2, served=1)
 
 
 def made_up(n: int = 1500, seed: int = 0) -> Dataset:
@@ -92,6 +96,86 @@ def test_altered_weights_are_refused(repository: Repository, tmp_path: Path) -> 
         bundle.check_golden(
             lambda rows: dict(zip(OUTPUTS, session.run(list(OUTPUTS), {INPUT: rows}), strict=True))
         )
+
+
+@pytest.fixture(scope="module")
+def unlike(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, Bundle]:
+    """A run whose two rounds have recipes of their own, both served, and its bundle."""
+    narrow, wide = (Recipe(units=units, layers=2, epochs=2) for units in (8, 24))
+    networks = (narrow, replace(wide, shares=False, input_dropout=0.2))
+    recipe = replace(HTRU2, networks=networks, rounds=2, served=2)
+    trained = train_model(made_up(600), recipe, 0, lambda _: None, lambda _member, _progress: None)
+    repository = Repository(tmp_path_factory.mktemp("unlike"))
+    return trained, open_bundle(repository.bundle("htru2", publish(trained, repository)))
+
+
+def test_rounds_of_unlike_recipes_are_served_together(unlike: tuple[Trained, Bundle]) -> None:
+    """The bundle tells each member's widths, the card each round's recipe; the graph computes both."""
+    trained, bundle = unlike
+    assert bundle.manifest.member_widths == [[8, 8]] * 5 + [[24, 24]] * 5
+    assert bundle.manifest.widths == [24, 24]
+    assert len(bundle.manifest.theory) == 10
+    assert bundle_out_of_fold(bundle, trained.dataset) == pytest.approx(trained.out_of_fold, abs=1e-4)
+    summary = trained.dataset.summary
+    card = model_card(bundle.manifest, summary, trained.recipe.selection, trained.recipe.limits)
+    assert "| 1 | 8, 8 | 0.0, 0.0 | shares of samples |" in card
+    assert "| 2 | 24, 24 | 0.0, 0.2 | majority labels |" in card
+
+
+@pytest.mark.parametrize(("member", "layer"), [(2, 1), (7, 2)])
+def test_an_altered_member_among_unlike_ones_is_named(
+    unlike: tuple[Trained, Bundle], member: int, layer: int
+) -> None:
+    """Golden rows find the member and layer where widths differ, too."""
+    bundle = unlike[1]
+    model = onnx.load_model_from_string(bundle.model)
+    (kept,) = (
+        tensor for tensor in model.graph.initializer if tensor.name == tensor_names(layer - 1, member)[0]
+    )
+    kept.CopyFrom(
+        onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(kept) * np.float16(1.1), kept.name)
+    )
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    with pytest.raises(BundleRefused, match=f"member {member}, layer {layer}"):
+        bundle.check_golden(
+            lambda rows: dict(zip(OUTPUTS, session.run(list(OUTPUTS), {INPUT: rows}), strict=True))
+        )
+
+
+@pytest.mark.parametrize(
+    "wrong", [[[8, 8]] * 9, [[8, 8]] * 10, [[24, 24]] * 9 + [[24]], [[8, 24]] * 9 + [[24, 8, 1]]]
+)
+def test_widths_that_contradict_are_refused(
+    unlike: tuple[Trained, Bundle], wrong: list[list[int]]
+) -> None:
+    """Widths by member are of all members and layers, and the widest are the manifest's widths."""
+    document = unlike[1].manifest.model_copy(update={"member_widths": wrong}).model_dump_json()
+    with pytest.raises(BundleRefused, match="member_widths are not those"):
+        parse_manifest(document.encode())
+
+
+def test_a_recipe_says_what_is_learned_of_several_samples() -> None:
+    """With ``shares`` a round learns the samples' shares, without it the labels."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((400, 4)).astype(np.float32)
+    labels = (rows[:, :1] > 0).astype(np.float32)
+    against = Replicates(1 - labels, np.ones_like(labels))
+    folds = np.arange(400) % 2
+    recipe = Recipe(units=8, layers=2, epochs=15, batch_size=32)
+    ensemble = fit_ensemble(
+        rows,
+        labels,
+        folds,
+        [recipe, replace(recipe, shares=False)],
+        rounds=2,
+        seed=0,
+        watch=lambda _member, _progress: None,
+        replicates=against,
+    )
+    logits = ensemble.member_logits(rows)[..., 0]
+    means = logits[labels[:, 0] == 1].mean(axis=0)
+    assert (means[:2] < 0).all()
+    assert (means[2:] > 0).all()
 
 
 def test_out_of_fold_predictions_are_the_held_out_members(

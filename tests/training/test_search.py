@@ -1,7 +1,7 @@
 """Searches: resumable, never worse than the recipe they begin with, and what is trained by them."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from training.recipes import HTRU2
 from training.search import Progress, search, winner
 from training.train import Recipe
 
-POOR = replace(HTRU2, network=Recipe(units=8, layers=2, epochs=1, learning_rate=1e-4))
+POOR = replace(HTRU2, networks=(Recipe(units=8, layers=2, epochs=1, learning_rate=1e-4),))
 
 
 def made_up(n: int = 300, seed: int = 0) -> Dataset:
@@ -77,12 +77,27 @@ def test_what_is_no_study_is_told(tmp_path: Path) -> None:
 
 
 def test_a_recipe_of_a_file(tmp_path: Path) -> None:
-    """Hyperparameters alone, or those of a manifest's configuration."""
+    """Hyperparameters alone, of every round, or the networks of a manifest's configuration."""
     path = tmp_path / "recipe.json"
     path.write_text('{"units": 12, "learning_rate": 0.01}')
-    assert recipe_of_file(POOR, path).network == replace(POOR.network, units=12, learning_rate=0.01)
-    path.write_text(json.dumps(HTRU2.configuration()))
-    assert recipe_of_file(POOR, path).network == HTRU2.network
+    (poor,) = POOR.networks
+    unlike = replace(POOR, networks=(poor, replace(poor, units=32, dropout=0.1)))
+    assert recipe_of_file(unlike, path).networks == (
+        replace(poor, units=12, learning_rate=0.01),
+        replace(poor, units=12, learning_rate=0.01, dropout=0.1),
+    )
+    path.write_text(json.dumps(unlike.configuration()))
+    assert recipe_of_file(HTRU2, path).networks == unlike.networks
+    path.write_text(json.dumps({"network": asdict(poor)}))  # as manifests said it before
+    assert recipe_of_file(HTRU2, path).networks == (poor,)
+
+
+def test_networks_of_one_ensemble_have_equally_many_layers(tmp_path: Path) -> None:
+    """Statistics are by member and layer; a file's networks are held to it, too."""
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps({"networks": [{"layers": 2}, {"layers": 3}]}))
+    with pytest.raises(TrainingError, match="need equally many layers, not"):
+        recipe_of_file(POOR, path)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +106,8 @@ def test_a_recipe_of_a_file(tmp_path: Path) -> None:
         ("units: 12", "cannot be read as JSON"),
         ("[]", "is no object of hyperparameters"),
         ("{}", "is no object of hyperparameters"),
+        ('{"networks": 3}', "no hyperparameter is named 'networks'"),
+        ('{"networks": [{"units": "many"}]}', "hyperparameter units: "),
         ('{"width": 12}', "no hyperparameter is named 'width'; there are shape, units"),
         ('{"exclusive": true}', "no hyperparameter is named 'exclusive'"),
         ('{"units": "many"}', "hyperparameter units: "),

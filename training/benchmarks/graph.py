@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from models.manifest import INPUT
 from models.selu import SATURATED_BELOW
 from models.store import Repository
+from models.weights import Layer, MemberLayers
 from training.graph import build
 
 Array32 = NDArray[np.float32]
@@ -68,23 +69,26 @@ def run(_: Repository, seeds: int, _processes: int, say: Callable[[str], None]) 
     return "\n".join(lines)
 
 
-def _weights(shape: tuple[int, ...]) -> tuple[list[Array32], list[Array32]]:
+def _members(shape: tuple[int, ...]) -> list[MemberLayers]:
     members, features, width, layers, targets = shape
     rng, sizes = np.random.default_rng(0), [features, *[width] * layers, targets]
-    weights, biases = [], []
-    for before, after in pairwise(sizes):
-        made = rng.standard_normal((members, before, after), dtype=np.float32)
-        weights.append(made / np.float32(np.sqrt(before)))
-        biases.append(np.zeros((members, after), np.float32))
-    return weights, biases
+    return [
+        tuple(
+            Layer(
+                rng.standard_normal((before, after), dtype=np.float32) / np.float32(np.sqrt(before)),
+                np.zeros(after, np.float32),
+            )
+            for before, after in pairwise(sizes)
+        )
+        for _ in range(members)
+    ]
 
 
 def _served(shape: tuple[int, ...]) -> onnx.ModelProto:
-    weights, biases = _weights(shape)
     features, targets = shape[1], shape[-1]
     squash = np.repeat(np.array([[0.0], [0.5], [0.0], [1.0], [1.0], [1.0]]), features, axis=1)
     platt = np.tile(np.array([1.0, 0.0]), (targets, 1))
-    return build(squash.astype(np.float32), weights, biases, platt)
+    return build(squash.astype(np.float32), _members(shape), platt)
 
 
 def _without_taps(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -104,19 +108,18 @@ def _without_taps(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _usual(shape: tuple[int, ...]) -> onnx.ModelProto:
     """Each member as Gemm and Selu, as exporters write it, and the mean logit's probability."""
-    weights, biases = _weights(shape)
     nodes, tensors, logits = [], [], []
-    for member in range(shape[0]):
+    for member, layers in enumerate(_members(shape)):
         value = INPUT
-        for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-            name = f"{member}.{layer}"
+        for number, layer in enumerate(layers):
+            name = f"{member}.{number}"
             tensors += [
-                numpy_helper.from_array(weight[member], f"w{name}"),
-                numpy_helper.from_array(bias[member], f"b{name}"),
+                numpy_helper.from_array(layer.weights, f"w{name}"),
+                numpy_helper.from_array(layer.biases, f"b{name}"),
             ]
             nodes.append(helper.make_node("Gemm", [value, f"w{name}", f"b{name}"], [f"z{name}"]))
             value = f"z{name}"
-            if layer < len(weights) - 1:
+            if number < len(layers) - 1:
                 nodes.append(helper.make_node("Selu", [value], [f"a{name}"]))
                 value = f"a{name}"
         logits.append(value)

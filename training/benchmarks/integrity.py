@@ -20,7 +20,7 @@ from models.errors import NotReproduced, Place
 from models.golden import FLOAT32
 from models.manifest import INNER_OUTPUTS, INPUT, OUTPUTS
 from models.store import Repository
-from models.weights import BIASES, WEIGHTS, Layer, read_weights
+from models.weights import Layer, MemberLayers, layer_tensors, read_weights, tensor_names
 from training.data import Dataset, load_htru2, load_tox21
 
 Array32 = NDArray[np.float32]
@@ -38,10 +38,13 @@ _LOADERS: dict[str, Callable[[], Dataset]] = {"htru2": load_htru2, "tox21": load
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Layers that replace the published ones, by their number, and where the first of them is."""
+    """Members as they are with it, sharing what it leaves alone, and where it begins."""
 
-    layers: dict[int, Layer]
+    members: list[MemberLayers]
     place: Place
+
+
+Kind = Callable[[list[MemberLayers], np.random.Generator], Fault]
 
 
 class _Model:
@@ -49,17 +52,16 @@ class _Model:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
-        self.layers = read_weights(bundle.model)
+        self.members = read_weights(bundle.model)
         model = onnx.load_model_from_string(bundle.model)
-        names = {name.format(number) for number in range(len(self.layers)) for name in (WEIGHTS, BIASES)}
+        self._stacked = {tensor_names(0)[0]} <= {tensor.name for tensor in model.graph.initializer}
+        published: dict[str, Array32] = {}
+        for number in range(len(self.members[0])):
+            published |= self._tensors(self.members, number)
         for tensor in model.graph.initializer:
-            if tensor.name in names:
+            if tensor.name in published:
                 # A tensor that is an input as well may be given another value at each run.
-                if tensor.name.startswith("weights"):
-                    number = int(tensor.name.rpartition(".")[2])
-                    tensor.CopyFrom(
-                        onnx.numpy_helper.from_array(self.layers[number].weights, tensor.name)
-                    )
+                tensor.CopyFrom(onnx.numpy_helper.from_array(published[tensor.name], tensor.name))
                 model.graph.input.append(
                     helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, list(tensor.dims))
                 )
@@ -70,12 +72,17 @@ class _Model:
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
 
-    def run(self, rows: Array32, replaced: dict[int, Layer]) -> Outputs:
-        """Every output of raw rows with some layers replaced."""
+    def _tensors(self, members: list[MemberLayers], number: int) -> dict[str, Array32]:
+        layers = [member[number] for member in members]
+        return layer_tensors(number, layers, stacked=self._stacked)
+
+    def run(self, rows: Array32, members: list[MemberLayers]) -> Outputs:
+        """Every output of raw rows as ``members`` give it, which may share layers with the published."""
         feeds = {INPUT: rows}
-        for number, layer in replaced.items():
-            feeds[WEIGHTS.format(number)] = layer.weights
-            feeds[BIASES.format(number)] = layer.biases[:, None]
+        for number in range(len(self.members[0])):
+            pairs = zip(members, self.members, strict=True)
+            if any(given[number] is not own[number] for given, own in pairs):
+                feeds |= self._tensors(members, number)
         names = [*OUTPUTS, *INNER_OUTPUTS]
         return dict(zip(names, self._session.run(names, feeds), strict=True))
 
@@ -88,8 +95,8 @@ def run(repository: Repository, seeds: int, _processes: int, say: Callable[[str]
         say(f"{name} version {bundle.manifest.version}: featurizing {_ROWS} rows")
         rows = _sample(load(), bundle)
         model = _Model(bundle)
-        _found(model, {})  # the sound model must pass, or nothing below means anything
-        sound = model.run(rows, {})["probability"]
+        _found(model, model.members)  # the sound model must pass, or nothing below means anything
+        sound = model.run(rows, model.members)["probability"]
         for kind, make in KINDS.items():
             say(f"{name}: {kind}")
             lines.append([name, kind, *_row(model, make, rows, sound, seeds)])
@@ -108,7 +115,7 @@ def run(repository: Repository, seeds: int, _processes: int, say: Callable[[str]
 
 def _row(
     model: _Model,
-    make: Callable[[list[Layer], np.random.Generator], Fault],
+    make: Kind,
     rows: Array32,
     sound: Array32,
     seeds: int,
@@ -117,9 +124,9 @@ def _row(
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
         for _ in range(-(-_FAULTS // seeds)):
-            fault = make(model.layers, rng)
-            moved = np.abs(model.run(rows, fault.layers)["probability"] - sound).max()
-            place = _found(model, fault.layers)
+            fault = make(model.members, rng)
+            moved = np.abs(model.run(rows, fault.members)["probability"] - sound).max()
+            place = _found(model, fault.members)
             if moved < _MATTERS:  # a probability that is no number matters
                 rest += 1
                 rest_found += place is not None
@@ -130,13 +137,11 @@ def _row(
     return (str(matter), _share(found, matter), _share(right, matter), _share(rest_found, rest))
 
 
-def _found(model: _Model, replaced: dict[int, Layer]) -> Place | None:
+def _found(model: _Model, members: list[MemberLayers]) -> Place | None:
     """The part of the model that the golden rows find different."""
     golden = model.bundle.golden
     try:
-        golden.check_outputs(
-            model.run(golden.features, replaced), model.bundle.featurizer.names, FLOAT32
-        )
+        golden.check_outputs(model.run(golden.features, members), model.bundle.featurizer.names, FLOAT32)
     except NotReproduced as error:
         return error.place
     return None
@@ -151,63 +156,68 @@ def _sample(dataset: Dataset, bundle: Bundle) -> Array32:
     return bundle.featurizer.featurize([dataset.records[index] for index in chosen]).rows
 
 
-def _somewhere(layers: list[Layer], rng: np.random.Generator) -> tuple[int, int]:
+def _somewhere(members: list[MemberLayers], rng: np.random.Generator) -> tuple[int, int]:
     """A member, and the first, middle or last of its hidden layers."""
-    hidden = len(layers) - 1
-    return int(rng.integers(len(layers[0].weights))), int(rng.choice((0, hidden // 2, hidden - 1)))
+    hidden = len(members[0]) - 1
+    return int(rng.integers(len(members))), int(rng.choice((0, hidden // 2, hidden - 1)))
 
 
-def _changed(
-    layers: list[Layer], number: int, member: int, change: Callable[[Array32, Array32], None]
-) -> Layer:
-    weights, biases = layers[number].weights.copy(), layers[number].biases.copy()
-    change(weights[member], biases[member])
-    return Layer(weights, biases)
+def _faulty(
+    members: list[MemberLayers], member: int, number: int, change: Callable[[Array32, Array32], None]
+) -> Fault:
+    """One layer of one member changed: a copy of its weights and biases is, in place."""
+    layer = Layer(members[member][number].weights.copy(), members[member][number].biases.copy())
+    change(layer.weights, layer.biases)
+    changed = list(members)
+    changed[member] = (*members[member][:number], layer, *members[member][number + 1 :])
+    return Fault(changed, _place(members, number, member))
 
 
-def _place(layers: list[Layer], number: int, member: int) -> Place:
-    if number == len(layers) - 1:
+def _place(members: list[MemberLayers], number: int, member: int) -> Place:
+    if number == len(members[0]) - 1:
         return Place("output", member)
     return Place("layer", member, number + 1)
 
 
-def _scaled(factor: float) -> Callable[[list[Layer], np.random.Generator], Fault]:
-    def make(layers: list[Layer], rng: np.random.Generator) -> Fault:
-        member, number = _somewhere(layers, rng)
+def _scaled(factor: float) -> Kind:
+    def make(members: list[MemberLayers], rng: np.random.Generator) -> Fault:
+        member, number = _somewhere(members, rng)
 
         def change(weights: Array32, _: Array32) -> None:
             weights *= factor
 
-        layer = _changed(layers, number, member, change)
-        return Fault({number: layer}, _place(layers, number, member))
+        return _faulty(members, member, number, change)
 
     return make
 
 
-def _scaled_everywhere(layers: list[Layer], rng: np.random.Generator) -> Fault:
+def _scaled_everywhere(members: list[MemberLayers], rng: np.random.Generator) -> Fault:
     """A layer of all members, scaled by 1.1."""
-    number = _somewhere(layers, rng)[1]
-    layer = Layer(layers[number].weights * np.float32(1.1), layers[number].biases)
-    return Fault({number: layer}, _place(layers, number, 0))
+    number = _somewhere(members, rng)[1]
+
+    def scaled(layers: MemberLayers) -> MemberLayers:
+        layer = Layer(layers[number].weights * np.float32(1.1), layers[number].biases)
+        return (*layers[:number], layer, *layers[number + 1 :])
+
+    return Fault([scaled(layers) for layers in members], _place(members, number, 0))
 
 
-def _flipped(layers: list[Layer], rng: np.random.Generator) -> Fault:
+def _flipped(members: list[MemberLayers], rng: np.random.Generator) -> Fault:
     """The top bit of the exponent of any one weight, in the output layer too."""
-    member, number = int(rng.integers(len(layers[0].weights))), int(rng.integers(len(layers)))
+    member, number = int(rng.integers(len(members))), int(rng.integers(len(members[0])))
 
     def change(weights: Array32, _: Array32) -> None:
         bits = weights.reshape(-1).view(np.uint32)
         bits[rng.integers(bits.size)] ^= np.uint32(1 << 30)
 
-    layer = _changed(layers, number, member, change)
-    return Fault({number: layer}, _place(layers, number, member))
+    return _faulty(members, member, number, change)
 
 
-def _dead(share: float) -> Callable[[list[Layer], np.random.Generator], Fault]:
+def _dead(share: float) -> Kind:
     """Units whose incoming weights and bias are 0; a share of 0 means one unit."""
 
-    def make(layers: list[Layer], rng: np.random.Generator) -> Fault:
-        member, number = _somewhere(layers, rng)
+    def make(members: list[MemberLayers], rng: np.random.Generator) -> Fault:
+        member, number = _somewhere(members, rng)
 
         def change(weights: Array32, biases: Array32) -> None:
             width = weights.shape[1]
@@ -215,46 +225,43 @@ def _dead(share: float) -> Callable[[list[Layer], np.random.Generator], Fault]:
             weights[:, units] = 0
             biases[units] = 0
 
-        layer = _changed(layers, number, member, change)
-        return Fault({number: layer}, _place(layers, number, member))
+        return _faulty(members, member, number, change)
 
     return make
 
 
-def _stale(layers: list[Layer], rng: np.random.Generator) -> Fault:
+def _everywhere(members: list[MemberLayers], change: Callable[[Array32], Array32]) -> Fault:
+    """Every weight of every member changed, biases as they were."""
+    changed = [tuple(Layer(change(one.weights), one.biases) for one in layers) for layers in members]
+    return Fault(changed, _place(members, 0, 0))
+
+
+def _stale(members: list[MemberLayers], rng: np.random.Generator) -> Fault:
     """All weights a little off, as those of an earlier epoch: by 5 % of their layer's spread."""
 
     def aged(array: Array32) -> Array32:
         noise = rng.standard_normal(array.shape, dtype=np.float32)
         return array + np.float32(0.05 * array.std()) * noise
 
-    replaced = {number: Layer(aged(layer.weights), layer.biases) for number, layer in enumerate(layers)}
-    return Fault(replaced, _place(layers, 0, 0))
+    return _everywhere(members, aged)
 
 
-def _foreign(layers: list[Layer], rng: np.random.Generator) -> Fault:
+def _foreign(members: list[MemberLayers], rng: np.random.Generator) -> Fault:
     """Another model of the same shape: every layer's weights in another order."""
-    replaced = {}
-    for number, layer in enumerate(layers):
-        shuffled = rng.permutation(layer.weights.reshape(-1)).reshape(layer.weights.shape)
-        replaced[number] = Layer(shuffled, layer.biases)
-    return Fault(replaced, _place(layers, 0, 0))
+    return _everywhere(members, lambda array: rng.permutation(array.reshape(-1)).reshape(array.shape))
 
 
-def _replaced(layers: list[Layer], rng: np.random.Generator) -> Fault:
-    """One member replaced by a copy of another."""
-    to, source = (int(index) for index in rng.permutation(len(layers[0].weights))[:2])
-    replaced = {}
-    for number, layer in enumerate(layers):
-
-        def change(weights: Array32, biases: Array32, layer: Layer = layer) -> None:
-            weights[:], biases[:] = layer.weights[source], layer.biases[source]
-
-        replaced[number] = _changed(layers, number, to, change)
-    return Fault(replaced, _place(layers, 0, to))
+def _replaced(members: list[MemberLayers], rng: np.random.Generator) -> Fault:
+    """One member replaced by a copy of another of its shape; every shape has one per fold."""
+    to = int(rng.integers(len(members)))
+    shapes = [[layer.weights.shape for layer in layers] for layers in members]
+    alike = [other for other in range(len(members)) if other != to and shapes[other] == shapes[to]]
+    changed = list(members)
+    changed[to] = members[int(rng.choice(alike))]
+    return Fault(changed, _place(members, 0, to))
 
 
-KINDS: dict[str, Callable[[list[Layer], np.random.Generator], Fault]] = {
+KINDS: dict[str, Kind] = {
     "a member's layer × 2": _scaled(2.0),
     "a member's layer × 1.1": _scaled(1.1),
     "every member's layer × 1.1": _scaled_everywhere,

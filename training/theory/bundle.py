@@ -17,10 +17,9 @@ _ROWS = 2000
 def bundle_theory(bundle: Bundle, dataset: Dataset) -> str:
     """Markdown: for every layer, means over members, on rows that each member never saw."""
     inputs = run_graph(bundle, feature_rows(dataset, bundle.featurizer), SQUASHED)
-    layers = read_weights(bundle.model)
     by_member = [
-        theory_of(layers, number, inputs[dataset.folds == member.fold][:_ROWS])
-        for number, member in enumerate(bundle.manifest.members)
+        theory_of(layers, inputs[dataset.folds == member.fold][:_ROWS])
+        for layers, member in zip(read_weights(bundle.model), bundle.manifest.members, strict=True)
     ]
     lines = [
         "| layer | mean: measured | by g | by covariance | variance: measured | by g | by covariance"

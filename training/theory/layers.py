@@ -40,7 +40,7 @@ class LayerTheory:
         return float(np.sqrt(np.mean((predicted.units - self.measured.units) ** 2)))
 
 
-def theory_of(layers: Sequence[Layer], member: int, inputs: NDArray[np.floating]) -> list[LayerTheory]:
+def theory_of(layers: Sequence[Layer], inputs: NDArray[np.floating]) -> list[LayerTheory]:
     """Compare theory and measurement for a member's hidden layers.
 
     ``layers`` are hidden ones and, last, the output's; ``inputs`` are squashed features ``(n, F)``.
@@ -49,8 +49,8 @@ def theory_of(layers: Sequence[Layer], member: int, inputs: NDArray[np.floating]
     below = np.asarray(inputs, dtype=np.float64)
     found = []
     for layer in layers[:-1]:
-        weights = layer.weights[member].astype(np.float64)
-        biases = layer.biases[member].astype(np.float64)
+        weights = layer.weights.astype(np.float64)
+        biases = layer.biases.astype(np.float64)
         above = selu(below @ weights + biases)
         found.append(
             LayerTheory(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,27 +85,32 @@ def data_faults(model: str, bundle: Bundle, rows: Array32) -> list[DataFault]:
 
 
 def model_faults(network: Network) -> dict[str, Network]:
-    """The same networks with their weights gone wrong, all members alike but for the last."""
+    """The same networks with their weights gone wrong, in all members alike."""
     last, middle = network.hidden - 1, network.hidden // 2
     found = {}
     for place, layer in (("first", 0), ("middle", middle), ("last", last)):
         for factor in (2.0, 1.1):
-            weights = network.layers[layer].weights * np.float32(factor)
-            found[f"{place} layer × {factor:g}"] = network.altered(layer, weights)
-    weights = network.layers[middle].weights
-    flipped = weights.astype(np.float16).copy()
-    # The top exponent bit of the largest weight: what a single event upset does at its worst.
-    for member in flipped:
-        at = np.unravel_index(np.abs(member).argmax(), member.shape)
-        member.view(np.uint16)[at] ^= np.uint16(1 << 14)
-    found["top exponent bit flipped"] = network.altered(middle, flipped.astype(np.float32))
-    dead = weights.copy()
-    dead[:, :, : dead.shape[2] // 10] = 0
-    found["a tenth of a layer's units dead"] = network.altered(middle, dead)
+            found[f"{place} layer × {factor:g}"] = network.altered(layer, partial(np.multiply, factor))
+    found["top exponent bit flipped"] = network.altered(middle, _flipped)
+    found["a tenth of a layer's units dead"] = network.altered(middle, _tenth_dead)
     rng, foreign = np.random.default_rng(3), network
-    for number, layer_of_all in enumerate(network.layers):
-        held = layer_of_all.weights
-        size = held.std(axis=(1, 2), keepdims=True)
-        foreign = foreign.altered(number, (size * rng.standard_normal(held.shape)).astype(np.float32))
+    for number in range(network.hidden + 1):
+        foreign = foreign.altered(
+            number, lambda held: held.std() * rng.standard_normal(held.shape, np.float32)
+        )
     found["a foreign model of the same shape"] = foreign
     return found
+
+
+def _flipped(weights: Array32) -> Array32:
+    """The top exponent bit of the largest weight: what a single event upset does at its worst."""
+    flipped = weights.astype(np.float16)
+    at = np.unravel_index(np.abs(flipped).argmax(), flipped.shape)
+    flipped.view(np.uint16)[at] ^= np.uint16(1 << 14)
+    return flipped.astype(np.float32)
+
+
+def _tenth_dead(weights: Array32) -> Array32:
+    dead = weights.copy()
+    dead[:, : dead.shape[1] // 10] = 0
+    return dead

@@ -1,6 +1,6 @@
 """A published ensemble's networks in numpy, so that their weights can be altered at will."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from models.bundle import Bundle
 from models.manifest import INPUT, SQUASHED
 from models.selu import ALPHA, LAMBDA, SATURATED_BELOW
-from models.weights import Layer, read_weights
+from models.weights import MemberLayers, read_weights
 from training.export import reopened
 
 Array32 = NDArray[np.float32]
@@ -27,9 +27,9 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Hidden layers and, last, the output layer, each of all members; ``folds`` are the members'."""
+    """The members' layers, the output's last, and the fold that each member never saw."""
 
-    layers: tuple[Layer, ...]
+    members: tuple[MemberLayers, ...]
     folds: tuple[int, ...]
 
     @classmethod
@@ -41,17 +41,20 @@ class Network:
     @property
     def hidden(self) -> int:
         """Number of hidden layers."""
-        return len(self.layers) - 1
+        return len(self.members[0]) - 1
 
     def without(self, fold: int) -> list[int]:
         """The members that never saw a fold."""
         return [number for number, held_out in enumerate(self.folds) if held_out == fold]
 
-    def altered(self, layer: int, weights: Array32) -> "Network":
-        """The same with one layer's weights replaced."""
-        layers = list(self.layers)
-        layers[layer] = replace(layers[layer], weights=weights.astype(np.float32))
-        return replace(self, layers=tuple(layers))
+    def altered(self, number: int, change: Callable[[Array32], Array32]) -> "Network":
+        """The same with one layer's weights ``(in, out)`` changed in every member."""
+
+        def altered(layers: MemberLayers) -> MemberLayers:
+            layer = replace(layers[number], weights=change(layers[number].weights).astype(np.float32))
+            return (*layers[:number], layer, *layers[number + 1 :])
+
+        return replace(self, members=tuple(altered(layers) for layers in self.members))
 
     def run(self, squashed: Array32, members: Sequence[int]) -> Seen:
         """Compute taps ``(n, members, layers, 3)`` and the members' mean logits ``(n, T)``."""
@@ -66,8 +69,8 @@ class Network:
     def _run(self, value: Array32, member: int) -> tuple[Array32, Array32]:
         taps = np.empty((len(value), self.hidden, 3), np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
-            for number, layer in enumerate(self.layers):
-                value = value @ layer.weights[member] + layer.biases[member]
+            for number, layer in enumerate(self.members[member]):
+                value = value @ layer.weights + layer.biases
                 if number == self.hidden:
                     break
                 value = np.where(
