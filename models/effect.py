@@ -25,6 +25,10 @@ UNHEALTHY_AT = 1.0
 #: An effect of a layer or of the inputs that says where a departure lies.
 NAMED_AT = 0.25
 
+#: Inputs that turn the verdict themselves explain whatever layers do. Inputs that have moved by less,
+#: but surely by so much, explain layers that have departed up to so many times as far.
+EXPLAINS_AT, EXPLAINED = 0.05, 10.0
+
 #: Standard errors that an effect must exceed before it counts: with at most some hundreds of
 #: statistics compared at once, 4.5 keeps chance alone below one alarm in a thousand windows.
 MARGIN = 4.5
@@ -205,13 +209,16 @@ def origin_of(effect: Effects) -> Origin:
     """Whether the inputs or the network differ.
 
     Inputs that have moved explain layers that have; layers that depart from what the inputs lead one
-    to expect, while the inputs are as usual or the other members do not, are the network's.
+    to expect, while the inputs are as usual, have moved by little in comparison, or the other members
+    do not, are the network's.
     """
     sizes = sorted((member.sure for member in effect.members), reverse=True)
     if len(sizes) > 2 and sizes[0] >= DEGRADED_AT and sizes[0] > _LONELY * max(sizes[1], NAMED_AT):
         return "model"
     if effect.inputs is not None:
-        return "input" if effect.inputs.sure >= NAMED_AT else "model"
+        moved = effect.inputs.sure
+        explained = moved >= EXPLAINS_AT and EXPLAINED * moved >= sizes[0]
+        return "input" if moved >= DEGRADED_AT or explained else "model"
     first = effect.departures[:, 0] - effect.departure_margins[:, 0] >= NAMED_AT
     return "input" if first.mean() > 0.5 else "model"
 

@@ -6,7 +6,15 @@ from typing import Literal
 
 import numpy as np
 
-from models.effect import DEGRADED_AT, NAMED_AT, UNHEALTHY_AT, Effects, Origin, origin_of
+from models.effect import (
+    DEGRADED_AT,
+    EXPLAINS_AT,
+    NAMED_AT,
+    UNHEALTHY_AT,
+    Effects,
+    Origin,
+    origin_of,
+)
 from service.windows import WINDOWS
 
 Verdict = Literal["unwatched", "warming_up", "healthy", "degraded", "unhealthy"]
@@ -90,9 +98,11 @@ def _sentence(
         if layers >= DEGRADED_AT:
             text += f", and layers depart by {layers:.2f}{where}"
     else:
+        moved = 0.0 if effect.inputs is None else effect.inputs.sure
+        usual = "are as usual" if moved < EXPLAINS_AT else f"have moved by {moved:.2f} only"
         text = (
             f"layers depart by {layers:.2f} standard deviations of the reference rows from what the"
-            f" inputs lead one to expect{where}, while the inputs are as usual: the network differs"
+            f" inputs lead one to expect{where}, while the inputs {usual}: the network differs"
         )
     return f"{text} ({_within(name, effect)})"
 

@@ -14,6 +14,8 @@ Array32 = NDArray[np.float32]
 
 #: Groups of faults, as the tables have them.
 DATA, POPULATION, MODEL, CLEAN = "data", "population", "model", "clean"
+#: A faulty model whose traffic has moved a little as well, as ordinary traffic does: who is at fault?
+SHIFTED = "model, traffic mildly shifted"
 
 #: The columns that go wrong one at a time: first, middle and last of the candidates' eight, and three
 #: descriptors of molecules that every toolkit has.

@@ -7,7 +7,7 @@ from scipy.stats import beta, norm
 
 from models.effect import DEGRADED_AT, UNHEALTHY_AT
 from models.sequential import DELTA, REQUESTS_PER_FALSE_ALARM
-from training.benchmarks.health.faults import CLEAN, DATA, MODEL, POPULATION
+from training.benchmarks.health.faults import CLEAN, DATA, MODEL, POPULATION, SHIFTED
 from training.benchmarks.health.monitors import MONITORS, OURS, RIVALS
 from training.benchmarks.health.trial import SIZES, VERDICT_SIZE, Effort
 from training.benchmarks.results import Results
@@ -69,17 +69,28 @@ def _of_model(trials: Results, model: str, effort: Effort) -> list[str]:
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     lines += ["", *_against(rows), ""]
-    by_fault = [_named(group, found) for (group, _), found in rows.items() if group in (DATA, MODEL)]
-    known = [each for each in by_fault if each is not None]
-    if known:
-        flagged = {group: _of_group(rows, group, "flagged") for group in (DATA, MODEL)}
-        windows = sum(float(np.sum(each)) for each in flagged.values()) * 2
-        lines.append(
-            f"Origin named rightly, mean over the faults of data and model that turn the verdict:"
-            f" {np.mean(known):.3f} (lowest {min(known):.2f}, {windows:.0f} windows)."
-        )
-        lines.append("")
+    lines += _origins(rows, "of data and model", (DATA, MODEL))
+    lines += _origins(rows, "of a model whose traffic has moved mildly as well", (SHIFTED,))
     return lines
+
+
+def _origins(
+    rows: dict[tuple[str, str], list[dict[str, float]]], of: str, groups: tuple[str, ...]
+) -> list[str]:
+    """How often the origin was named rightly in some groups; nothing where no verdict turned."""
+    by_fault = {fault: _named(fault[0], found) for fault, found in rows.items() if fault[0] in groups}
+    known = {fault: share for fault, share in by_fault.items() if share is not None}
+    if not known:
+        return []
+    worst = min(known, key=lambda fault: known[fault])
+    # A trial's figures are means over its two halves.
+    windows = 2 * sum(one["flagged"] for fault in known for one in rows[fault])
+    return [
+        f"Origin named rightly, mean over the faults {of} that turn the verdict:"
+        f" {np.mean(list(known.values())):.3f} (lowest {known[worst]:.2f}, {worst[1]};"
+        f" {windows:.0f} windows).",
+        "",
+    ]
 
 
 def _against(rows: dict[tuple[str, str], list[dict[str, float]]]) -> list[str]:
@@ -186,7 +197,7 @@ def _named(group: str, found: list[dict[str, float]]) -> float | None:
     if group == CLEAN or not turned.sum():
         return None
     share = float(sum(one["named input"] for one in found) / turned.sum())
-    return 1 - share if group == MODEL else share
+    return 1 - share if group in (MODEL, SHIFTED) else share
 
 
 def _of_group(rows: dict[tuple[str, str], list[dict[str, float]]], group: str, name: str) -> list[float]:

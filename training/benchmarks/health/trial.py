@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.detector import Layout
 from models.effect import DEGRADED_AT, UNHEALTHY_AT, Effects, Sums, assess, origin_of
 from models.fitting import MemberRows, fit_reference
-from training.benchmarks.health.faults import CLEAN, MODEL
+from training.benchmarks.health.faults import CLEAN, MODEL, SHIFTED
 from training.benchmarks.health.monitors import MONITORS, Cutoffs, Monitors
 from training.benchmarks.health.network import Network, Seen
 from training.benchmarks.health.store import keep, load
@@ -52,6 +52,7 @@ class Material:
     halves: NDArray[np.int8]
     networks: dict[str, tuple[Network, str]]  # of model faults: and which members stand in
     foreign: dict[str, Array32]  # populations that are in no fold
+    mild: str  # the one of them that is nearest to ordinary traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +75,16 @@ def seen_of(material: Material, fold: int, group: str, fault: str) -> Seen:
     own = material.folds == fold
     network, members = material.network, material.network.without(fold)
     squashed = material.squashed["clean"]
-    if group == MODEL:
+    if group in (MODEL, SHIFTED):
         network, stand_in = material.networks[fault]
         if stand_in != "none":
             shifted = [(member + 1) % len(network.folds) for member in members]
             members = shifted if stand_in == "all" else [*members[:-1], shifted[-1]]
-    elif fault in material.foreign:
+    if group == SHIFTED:
+        return network.run(material.foreign[material.mild], members)
+    if group != MODEL and fault in material.foreign:
         return network.run(material.foreign[fault], members)
-    elif group != CLEAN:
+    if group not in (CLEAN, MODEL):
         squashed = material.squashed[fault]
     return network.run(squashed[own], members)
 

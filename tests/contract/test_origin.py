@@ -1,0 +1,61 @@
+"""Whose fault a departure is, by how far inputs and layers have moved."""
+
+import numpy as np
+import pytest
+
+from models.effect import DEGRADED_AT, Effects, Shift, origin_of
+
+
+def effects(inputs: float | None, *members: float) -> Effects:
+    """Effects of a window, each surely of its size."""
+    return Effects(
+        by_layer=np.zeros((len(members), 2)),
+        error=0.1,
+        departures=np.array([[0.0, size] for size in members]),
+        departure_margins=np.zeros((len(members), 2)),
+        members=tuple(Shift(size, 0.0) for size in members),
+        inputs=None if inputs is None else Shift(inputs, 0.0),
+        features=None,
+        rows=256,
+        requests=256,
+    )
+
+
+@pytest.mark.parametrize(
+    ("inputs", "layers", "origin"),
+    [
+        (0.0, 2.0, "model"),  # a broken network, ordinary traffic
+        (0.04, 2.0, "model"),
+        (0.2, 1.0, "input"),  # a tenth of the rows noisy: little by the inputs, more by the layers
+        (0.2, 3.0, "model"),  # ordinary traffic's shift, and layers far beyond what it explains
+        (0.45, 20.0, "model"),
+        (DEGRADED_AT, 400.0, "input"),  # scaled twice: layers burst, and the inputs have said why
+        (2.0, 0.0, "input"),
+    ],
+)
+def test_inputs_explain_what_is_in_proportion(inputs: float, layers: float, origin: str) -> None:
+    """Much of anything by inputs that turn the verdict, little by inputs that moved little."""
+    assert origin_of(effects(inputs, layers, 0.9 * layers)) == origin
+
+
+def test_more_movement_of_the_inputs_never_makes_the_model_guilty() -> None:
+    """The further the inputs have moved, the more they explain, whatever the layers do."""
+    for layers in np.geomspace(0.01, 1000, 30):
+        named = [origin_of(effects(moved, layers)) == "input" for moved in np.linspace(0, 1, 101)]
+        assert named == sorted(named)
+
+
+def test_one_member_that_departs_alone_is_at_fault() -> None:
+    """Inputs are the same for all members: what one of several does alone, they do not explain."""
+    assert origin_of(effects(0.6, 4.0, 0.3, 0.2)) == "model"
+    assert origin_of(effects(0.6, 4.0, 3.0, 3.5)) == "input"
+
+
+def test_without_inputs_the_first_layers_decide() -> None:
+    """Where inputs are not watched, first layers that depart in most members speak for them."""
+    first = effects(None, 2.0, 2.0)
+    assert origin_of(first) == "model"
+    moved = Effects(**{name: getattr(first, name) for name in first.__slots__} | {
+        "departures": np.array([[2.0, 2.0], [2.0, 2.0]]),
+    })  # fmt: skip
+    assert origin_of(moved) == "input"
