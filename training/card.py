@@ -165,14 +165,15 @@ def _recipes(manifest: Manifest) -> list[str]:
     networks: Any = manifest.provenance.configuration["networks"]
     folds = len({member.fold for member in manifest.members})
     lines = [
-        "| round | widths | dropout, of inputs | learns | optimizer, rate, decay | epochs, batch |",
-        "|---|---|---|---|---|---|",
+        "| round | widths | dropout, inputs' | sees | learns | optimizer, rate, decay | epochs, batch |",
+        "|---|---|---|---|---|---|---|",
     ]
     for number in range(len(manifest.members) // folds):
         network = networks[number % len(networks)]
         lines.append(
             f"| {number + 1} | {', '.join(map(str, manifest.widths_of(number * folds)))}"
             f" | {network['dropout']}, {network['input_dropout']}"
+            f" | {'all but ' + ', '.join(network['without']) if network['without'] else 'all features'}"
             f" | {'shares of samples' if network['shares'] else 'majority labels'}"
             f"{', targets alike' if network['balanced'] else ''}"
             f" | {network['optimizer']}, {network['learning_rate']}, {network['weight_decay']}"

@@ -24,6 +24,8 @@ from training.train import Progress, Recipe, train
 
 Array32 = NDArray[np.float32]
 Watch = Callable[[int, Progress], None]
+#: The weights that take the features, (units, F).
+_FIRST = "hidden.0.weight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ def fit_ensemble(
     folds: NDArray[np.integer],
     recipes: Sequence[Recipe],
     *,
+    names: Sequence[str],
     rounds: int,
     seed: int,
     watch: Watch,
@@ -74,9 +77,10 @@ def fit_ensemble(
 ) -> Ensemble:
     """Train ``rounds`` networks without each fold, as many at a time as there are cores.
 
-    Rounds take the ``recipes`` in turn. ``rows`` are squashed, ``(n, F)``; a recipe may learn
-    ``replicates``, where there are any, in place of ``labels``. ``watch(member, progress)`` is called in
-    this process after every epoch of every member.
+    Rounds take the ``recipes`` in turn. ``rows`` are squashed, ``(n, F)``, of features ``names``; those
+    that a recipe leaves out get no weight. A recipe may learn ``replicates``, where there are any, in
+    place of ``labels``. ``watch(member, progress)`` is called in this process after every epoch of every
+    member.
     """
     numbers = [int(fold) for fold in np.unique(folds)]
     members = tuple(
@@ -98,6 +102,7 @@ def fit_ensemble(
                     replicates if recipe_of[index].shares else None,
                     folds == member.fold,
                     recipe_of[index],
+                    recipe_of[index].seen(names),
                     index,
                     member,
                     reports,
@@ -120,6 +125,7 @@ def _fit_member(
     replicates: Replicates | None,
     held_out: NDArray[np.bool_],
     recipe: Recipe,
+    seen: NDArray[np.bool_],
     index: int,
     member: Member,
     reports: "queue.Queue[tuple[int, Progress]]",
@@ -127,10 +133,11 @@ def _fit_member(
     """Train one member in a process of its own; arrays travel back, not torch's shared memory."""
     torch.set_num_threads(1)
     learned = labels if replicates is None else replicates.shares
+    own = rows[:, seen]
     network = train(
-        rows[~held_out],
+        own[~held_out],
         learned[~held_out],
-        (rows[held_out], labels[held_out]),
+        (own[held_out], labels[held_out]),
         recipe,
         member.seed,
         lambda progress: reports.put((index, progress)),
@@ -138,7 +145,9 @@ def _fit_member(
     )
     # Weights are published as float16; rounded here, all that follows judges what will be served.
     state: dict[str, Tensor] = network.half().float().state_dict()
-    return {name: tensor.numpy() for name, tensor in state.items()}
+    first = torch.zeros(len(state[_FIRST]), len(seen))
+    first[:, torch.from_numpy(seen)] = state[_FIRST]
+    return {name: tensor.numpy() for name, tensor in (state | {_FIRST: first}).items()}
 
 
 def _relay(

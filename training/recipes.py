@@ -3,6 +3,7 @@
 Every choice here was made on the folds; the commit that changed it says by how much.
 """
 
+import json
 from dataclasses import asdict, dataclass
 
 from pydantic import JsonValue
@@ -42,13 +43,11 @@ class ModelRecipe:
 
     def configuration(self) -> dict[str, JsonValue]:
         """The recipe as JSON, for the manifest."""
-        document: dict[str, JsonValue] = asdict(self)
+        document: dict[str, JsonValue] = json.loads(json.dumps(asdict(self)))
         for prose in ("task", "description", "selection", "limits"):
             del document[prose]
         if self.search is None:
             del document["search"]
-        for parts in ("networks", "blocks"):
-            document[parts] = [asdict(part) for part in getattr(self, parts)]
         return document
 
 

@@ -96,6 +96,7 @@ def fit(
         dataset.labels,
         dataset.folds,
         [replace(network, exclusive=dataset.exclusive) for network in recipe.networks],
+        names=featurizer.names,
         rounds=rounds,
         seed=seed,
         watch=watch,

@@ -1,7 +1,7 @@
 """Train one network. The loop is below, whole; everything else here prepares it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -23,7 +23,8 @@ class Recipe:
 
     ``balanced`` lets every target count alike in the loss, however few of its entries were measured.
     Where the data hold several samples of a record, ``shares`` learns their shares of positive ones,
-    weighed by their number, and else the majority's labels are learned.
+    weighed by their number, and else the majority's labels are learned. ``without`` are beginnings of
+    the names of features that the network does not see.
     ``exclusive`` is the data's to say: targets are classes, learned by softmax.
     """
 
@@ -39,7 +40,12 @@ class Recipe:
     epochs: int = 20
     balanced: bool = False
     shares: bool = True
+    without: tuple[str, ...] = ()
     exclusive: bool = False
+
+    def seen(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Which of the features of these names ``(F,)`` the network sees."""
+        return np.array([not name.startswith(self.without) for name in names])
 
     def build(self, features: int, targets: int) -> SelfNormalizingNetwork:
         """Return a freshly initialised network."""

@@ -13,7 +13,7 @@ from models.bundle import Bundle, open_bundle
 from models.errors import BundleRefused
 from models.manifest import INPUT, OUTPUTS, parse_manifest
 from models.store import Repository
-from models.weights import tensor_names
+from models.weights import read_weights, tensor_names
 from training.card import model_card
 from training.data import Dataset
 from training.data.dataset import Replicates
@@ -102,7 +102,7 @@ def test_altered_weights_are_refused(repository: Repository, tmp_path: Path) -> 
 def unlike(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, Bundle]:
     """A run whose two rounds have recipes of their own, both served, and its bundle."""
     narrow, wide = (Recipe(units=units, layers=2, epochs=2) for units in (8, 24))
-    networks = (narrow, replace(wide, shares=False, input_dropout=0.2))
+    networks = (narrow, replace(wide, shares=False, input_dropout=0.2, without=("dm_", "profile_k")))
     recipe = replace(HTRU2, networks=networks, rounds=2, served=2)
     trained = train_model(made_up(600), recipe, 0, lambda _: None, lambda _member, _progress: None)
     repository = Repository(tmp_path_factory.mktemp("unlike"))
@@ -115,11 +115,15 @@ def test_rounds_of_unlike_recipes_are_served_together(unlike: tuple[Trained, Bun
     assert bundle.manifest.member_widths == [[8, 8]] * 5 + [[24, 24]] * 5
     assert bundle.manifest.widths == [24, 24]
     assert len(bundle.manifest.theory) == 10
+    members = read_weights(bundle.model)
+    assert members[0][0].weights.all()
+    seen = [True, True, True, False, False, False, False, False]
+    assert members[5][0].weights.any(axis=1).tolist() == seen
     assert bundle_out_of_fold(bundle, trained.dataset) == pytest.approx(trained.out_of_fold, abs=1e-4)
     summary = trained.dataset.summary
     card = model_card(bundle.manifest, summary, trained.recipe.selection, trained.recipe.limits)
-    assert "| 1 | 8, 8 | 0.0, 0.0 | shares of samples |" in card
-    assert "| 2 | 24, 24 | 0.0, 0.2 | majority labels |" in card
+    assert "| 1 | 8, 8 | 0.0, 0.0 | all features | shares of samples |" in card
+    assert "| 2 | 24, 24 | 0.0, 0.2 | all but dm_, profile_k | majority labels |" in card
 
 
 @pytest.mark.parametrize(("member", "layer"), [(2, 1), (7, 2)])
@@ -167,6 +171,7 @@ def test_a_recipe_says_what_is_learned_of_several_samples() -> None:
         labels,
         folds,
         [recipe, replace(recipe, shares=False)],
+        names=list("abcd"),
         rounds=2,
         seed=0,
         watch=lambda _member, _progress: None,
