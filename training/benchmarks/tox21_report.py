@@ -25,8 +25,10 @@ PAPERS = {
 }
 
 
-def report(results: Results, by_depth: Sequence[Job], by_fold: Sequence[Job], recipe: Recipe) -> str:
-    """Markdown of what has been run of both steps."""
+def report(
+    results: Results, by_depth: Sequence[Job], by_fold: Sequence[Job], recipe: Recipe, choices: int
+) -> str:
+    """Markdown of what has been run of both steps; ``choices`` were tried for each method and depth."""
     fits = {results.key(job): results.get(job) is not None for job in (*by_depth, *by_fold)}
     seeds = len({job["seed"] for job in by_depth})
     depths = sorted({job["layers"] for job in by_depth})
@@ -35,8 +37,8 @@ def report(results: Results, by_depth: Sequence[Job], by_fold: Sequence[Job], re
         "",
         f"`python -m training benchmark tox21 --seeds {seeds}`; {sum(fits.values())} of {len(fits)} fits"
         f" are done. Networks of {recipe.units} units, AdamW, {recipe.epochs} epochs, input dropout"
-        f" {recipe.input_dropout:g}, dropout {recipe.dropout:g}; the learning rate of each method and"
-        " depth is the better of two on fold 1, by networks that saw neither fold 0 nor 1.",
+        f" {recipe.input_dropout:g}; the learning rate and the dropout of each method and depth are the best"
+        f" of {choices} on fold 1, by networks that saw neither fold 0 nor 1.",
         "",
         "## Fold 0: mean AUC of 12 assays × 100 by layers, mean ± sd over seeds (the paper's)",
         "",
@@ -51,7 +53,8 @@ def report(results: Results, by_depth: Sequence[Job], by_fold: Sequence[Job], re
             papers = PAPERS[method].get(depth)
             cells.append(_cell(values) + (f" ({papers})" if papers else ""))
         lines.append(f"| {method} | {' | '.join(cells)} |")
-    lines += ["", *_ranking(results, by_depth, depths), "", *_folds(results, by_fold)]
+    lines += ["", *_ranking(results, by_depth, depths), ""]
+    lines += [*_chosen(by_depth, depths), "", *_folds(results, by_fold)]
     return "\n".join(lines)
 
 
@@ -80,6 +83,21 @@ def _ranking(results: Results, by_depth: Sequence[Job], depths: Sequence[int]) -
             correlation = spearmanr(ours, theirs).statistic
             lines.append(f"{depth} layers: {here} of {len(ours)} ({there}), {correlation:+.2f};")
     return [" ".join(lines)]
+
+
+def _chosen(by_depth: Sequence[Job], depths: Sequence[int]) -> list[str]:
+    """The learning rate and dropout of every method and depth."""
+    chosen = {(job["method"], job["layers"]): f"{job['rate']:g}, {job['dropout']:g}" for job in by_depth}
+    return [
+        "Learning rate and dropout chosen:",
+        "",
+        f"| | {' | '.join(map(str, depths))} |",
+        f"|---|{'---|' * len(depths)}",
+        *(
+            f"| {method} | {' | '.join(chosen.get((method, depth), '–') for depth in depths)} |"
+            for method in METHODS
+        ),
+    ]
 
 
 def _folds(results: Results, by_fold: Sequence[Job]) -> list[str]:
