@@ -93,10 +93,19 @@ def test_a_fit_of_another_recipe_or_featurizer_is_not_taken_for_this_one(
 
 def test_an_unfinished_table_says_so(tmp_path: Path) -> None:
     """The report of a run with one fit done names what is done and leaves the rest open."""
-    job = {"stage": "depth", "method": "SNN", "layers": 8, "rate": 0.001, "seed": 0, "fold": 0}
+    job = {
+        "stage": "judged",
+        "method": "SNN",
+        "layers": 8,
+        "rate": 0.001,
+        "dropout": 0,
+        "seed": 0,
+        "fold": 0,
+    }
     results = Results(tmp_path / "r.csv", tuple(job), ("mean",))
     results.add(job, {"mean": 0.8512})
-    text = tox21_report(results, [job, job | {"seed": 1}], [job, job | {"fold": 1}], Recipe())
+    text = tox21_report(results, [job, job | {"seed": 1}], [job, job | {"fold": 1}], Recipe(), 4)
     assert "1 of 3 fits are done" in text
     assert "| SNN | 85.1 (84.5) |" in text
     assert "| highway | – (80.3) |" in text
+    assert "| SNN | 0.001, 0 |" in text

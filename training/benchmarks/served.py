@@ -10,6 +10,7 @@ from multiprocessing import get_context
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from threadpoolctl import threadpool_limits
 
 from models.bundle import open_bundle
 from models.store import Repository
@@ -55,6 +56,7 @@ _shared: dict[str, tuple[NDArray[np.float32], Dataset]] = {}
 
 def _share(raw: NDArray[np.float32], dataset: Dataset) -> None:
     """Send the matrix to each process once, not with each of the jobs."""
+    threadpool_limits(1)  # boosting would take all cores, and its threads would wait for each other's
     _shared["data"] = (raw, dataset)
 
 

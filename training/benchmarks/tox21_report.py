@@ -37,8 +37,8 @@ def report(
         "",
         f"`python -m training benchmark tox21 --seeds {seeds}`; {sum(fits.values())} of {len(fits)} fits"
         f" are done. Networks of {recipe.units} units, AdamW, {recipe.epochs} epochs, input dropout"
-        f" {recipe.input_dropout:g}; the learning rate and the dropout of each method and depth are the best"
-        f" of {choices} on fold 1, by networks that saw neither fold 0 nor 1.",
+        f" {recipe.input_dropout:g}; the learning rate and the dropout of each method and depth are the"
+        f" best of {choices} on fold 1, by networks that saw neither fold 0 nor 1.",
         "",
         "## Fold 0: mean AUC of 12 assays × 100 by layers, mean ± sd over seeds (the paper's)",
         "",
