@@ -21,6 +21,7 @@ from models.golden import FLOAT32
 from models.manifest import INNER_OUTPUTS, INPUT, OUTPUTS
 from models.store import Repository
 from models.weights import Layer, MemberLayers, layer_tensors, read_weights, tensor_names
+from training.benchmarks.moved import Moved
 from training.data import Dataset, load_htru2, load_tox21
 
 Array32 = NDArray[np.float32]
@@ -96,10 +97,10 @@ def run(repository: Repository, seeds: int, _processes: int, say: Callable[[str]
         rows = _sample(load(), bundle)
         model = _Model(bundle)
         _found(model, model.members)  # the sound model must pass, or nothing below means anything
-        sound = model.run(rows, model.members)["probability"]
+        sound = Moved.of(bundle.manifest, model.members, model.run(rows, model.members))
         for kind, make in KINDS.items():
             say(f"{name}: {kind}")
-            lines.append([name, kind, *_row(model, make, rows, sound, seeds)])
+            lines.append([name, kind, *_row(model, make, sound, seeds)])
     title = (
         f"{_FAULTS} faults of each kind, seeds 0 to {seeds - 1}; a fault matters if it moves the"
         f" probability of any of {_ROWS} rows by {_MATTERS} or more.\n\n"
@@ -116,8 +117,7 @@ def run(repository: Repository, seeds: int, _processes: int, say: Callable[[str]
 def _row(
     model: _Model,
     make: Kind,
-    rows: Array32,
-    sound: Array32,
+    sound: Moved,
     seeds: int,
 ) -> tuple[str, str, str, str]:
     matter = found = right = rest = rest_found = 0
@@ -125,15 +125,14 @@ def _row(
         rng = np.random.default_rng(seed)
         for _ in range(-(-_FAULTS // seeds)):
             fault = make(model.members, rng)
-            moved = np.abs(model.run(rows, fault.members)["probability"] - sound).max()
             place = _found(model, fault.members)
-            if moved < _MATTERS:  # a probability that is no number matters
-                rest += 1
-                rest_found += place is not None
-            else:
+            if sound.reaches(fault.members, _MATTERS):
                 matter += 1
                 found += place is not None
                 right += place == fault.place
+            else:
+                rest += 1
+                rest_found += place is not None
     return (str(matter), _share(found, matter), _share(right, matter), _share(rest_found, rest))
 
 
