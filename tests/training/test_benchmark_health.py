@@ -12,6 +12,7 @@ from training.data.sources import HTRU2, locate
 pytestmark = pytest.mark.slow
 
 GROUPS = ("clean", "data", "population", "model", "model, traffic mildly shifted")
+VERDICT, EFFECT, ORIGIN = 4, 5, 6
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +54,26 @@ def test_every_fault_has_a_line_and_what_is_gross_is_found(text: str) -> None:
     for group in ("model", "model, traffic mildly shifted"):
         for name, cells in faults[group].items():
             if name.endswith("× 2"):
-                assert cells[-2:] == ["1.00, 1.00", "1.00"], name
-    assert faults["clean"]["clean"][-2:] == ["0.00, 0.00", ""]
+                assert (cells[VERDICT], cells[ORIGIN]) == ("1.00, 1.00", "1.00"), name
+                assert float(cells[EFFECT]) > 1, name
+    clean = faults["clean"]["clean"]
+    assert (clean[VERDICT], float(clean[EFFECT]) < 0.1, clean[ORIGIN]) == ("0.00, 0.00", True, "")
+
+
+def test_what_is_said_in_short_is_what_the_tables_say(text: str) -> None:
+    """The first table has a column for the model, and the groups' figures in it."""
+    short = dict(section(text, "## In short"))
+    ours = dict(zip(("data", "population", "model"), section(text, "### By group")[0][1:], strict=True))
+    for group, rates in ours.items():
+        assert (
+            short[f"{group}: mean detection at 1 / 32 / 256 / 1024 rows"].split(" / ") == rates.split()
+        )
+    named = short["origin named rightly, faults of data and model (lowest)"]
+    assert float(named.split()[0]) > 0.95
+    shift = short["clean windows of 256 rows: degraded, largest shift"].split(", ")
+    assert (float(shift[0]), 0 < float(shift[1]) < 0.5) == (0.0, True)
+    streams = "clean streams: rows; windows degraded, unhealthy; sequential false alarms"
+    assert short[streams] == "10,000; 0, 0; 0"
 
 
 def test_groups_are_compared_with_every_rival(text: str) -> None:

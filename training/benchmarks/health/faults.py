@@ -14,6 +14,8 @@ Array32 = NDArray[np.float32]
 
 #: Groups of faults, as the tables have them.
 DATA, POPULATION, MODEL, CLEAN = "data", "population", "model", "clean"
+#: A real shift that is mild: it should not be flagged, and is in no group of faults.
+MILD = "mild"
 #: A faulty model whose traffic has moved a little as well, as ordinary traffic does: who is at fault?
 SHIFTED = "model, traffic mildly shifted"
 

@@ -3,16 +3,27 @@
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import beta, norm
+from scipy.stats import beta
 
 from models.effect import DEGRADED_AT, UNHEALTHY_AT
 from models.sequential import DELTA, REQUESTS_PER_FALSE_ALARM
-from training.benchmarks.health.faults import CLEAN, DATA, MODEL, POPULATION, SHIFTED
+from training.benchmarks.health.faults import CLEAN, MILD
 from training.benchmarks.health.monitors import MONITORS, OURS, RIVALS
+from training.benchmarks.health.tally import (
+    GROUPS,
+    ORIGINS,
+    Rows,
+    Z,
+    best_lead,
+    group_mean,
+    mean,
+    named_rightly,
+    rightly,
+    rows_of,
+    streamed,
+)
 from training.benchmarks.health.trial import SIZES, VERDICT_SIZE, Effort
 from training.benchmarks.results import Results
-
-_GROUPS = (DATA, POPULATION, MODEL)
 
 
 def report(trials: Results, streams: Results, figure: Path, effort: Effort) -> str:
@@ -27,93 +38,107 @@ def report(trials: Results, streams: Results, figure: Path, effort: Effort) -> s
         f" windows. A cell is the mean over five folds and two halves of {effort.windows} windows each,"
         f" drawn with replacement; KS by feature has {effort.few}, its distribution compared at eight"
         " steps where there are more than 100 features; MMD is by 256 random features. The line `clean`"
-        " is what became of 1 %.",
+        " is what became of 1 %. The verdict, its effect (the largest shift less what chance may"
+        " contribute, in standard deviations of the reference rows) and the origin that it names are the"
+        f" service's own, on {2 * effort.verdicts} windows of each fold.",
         "",
     ]
-    for model in dict.fromkeys(key[0] for key in trials.rows):
-        lines += _of_model(trials, model, effort)
+    by_model = {model: rows_of(trials, model) for model in dict.fromkeys(key[0] for key in trials.rows)}
+    lines += _in_short(by_model, streams)
+    for model, (bundle, rows) in by_model.items():
+        lines += _of_model(model, bundle, rows)
     lines += _clean(streams)
-    draw(trials, figure)
+    draw(by_model, figure)
     lines += ["", f"![Mean detection rate by group and window]({figure.name})"]
     return "\n".join(lines)
 
 
-def _of_model(trials: Results, model: str, effort: Effort) -> list[str]:
-    latest = [key[1] for key in trials.rows if key[0] == model][-1]
-    rows: dict[tuple[str, str], list[dict[str, float]]] = {}
-    for key, figures in trials.rows.items():
-        if key[:2] == (model, latest):
-            rows.setdefault((key[2], key[3]), []).append(figures)
-    lines = [f"## {model} (model {latest})", "", "### By fault: " + OURS, ""]
+def _in_short(by_model: dict[str, tuple[str, Rows]], streams: Results) -> list[str]:
+    """What a reader in a hurry wants to know of each model, one column for each."""
+    lines = [
+        "## In short",
+        "",
+        f"| | {' | '.join(by_model)} |",
+        f"|---|{'---|' * len(by_model)}",
+    ]
+    table: dict[str, list[str]] = {}
+
+    def line(name: str, cell: str) -> None:
+        table.setdefault(name, []).append(cell)
+
+    for model, (bundle, rows) in by_model.items():
+        for group in GROUPS:
+            name = f"{group}: mean detection at {' / '.join(map(str, SIZES))} rows"
+            line(name, " / ".join(f"{group_mean(rows, group, size):.2f}" for size in SIZES))
+        for group in GROUPS:
+            leads = [best_lead(rows, group, size) for size in SIZES]
+            cell = " / ".join(f"{lead:+.2f} ({bound:+.2f})" for lead, bound, _ in leads)
+            line(f"{group}: best rival less ours (bound)", cell)
+        for of, groups in ORIGINS.items():
+            named = named_rightly(rows, groups)
+            worst = min(named, key=lambda fault: named[fault], default=None)
+            text = "–"
+            if worst is not None:
+                text = f"{np.mean(list(named.values())):.3f} ({named[worst]:.2f}, {worst[1]})"
+            line(f"origin named rightly, faults {of} (lowest)", text)
+        for group, what in ((CLEAN, "clean windows"), (MILD, "mild shift")):
+            found = [one for (own, _), each in rows.items() if own == group for one in each]
+            turned = "–"
+            if found:
+                largest = max(one["largest estimate"] for one in found)
+                turned = f"{mean(found, 'degraded'):.3f}, {largest:.2f}"
+            line(f"{what} of {VERDICT_SIZE} rows: degraded, largest shift", turned)
+        total = streamed(streams, model, bundle)
+        line(
+            "clean streams: rows; windows degraded, unhealthy; sequential false alarms",
+            f"{total.get('rows', 0):,.0f}; {total.get('degraded', 0):.0f},"
+            f" {total.get('unhealthy', 0):.0f}; {total.get('sequential alarms', 0):.0f}",
+        )
+    lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in table.items()]
+    return [*lines, ""]
+
+
+def _of_model(model: str, bundle: str, rows: Rows) -> list[str]:
+    lines = [f"## {model} (model {bundle})", "", "### By fault: " + OURS, ""]
     lines += [
         f"| fault | {OURS} | layers alone | inputs alone | best rival at {VERDICT_SIZE} |"
-        f" verdict at {VERDICT_SIZE}: degraded, unhealthy | origin named |",
-        "|---|---|---|---|---|---|---|",
+        f" verdict at {VERDICT_SIZE}: degraded, unhealthy | effect | origin named |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for (group, fault), found in rows.items():
         ours, layers, inputs = (_rates(found, name) for name in MONITORS[:3])
-        rival = max(RIVALS, key=lambda name: _mean(found, f"{name} {VERDICT_SIZE}"))
-        best = f"{rival} {_mean(found, f'{rival} {VERDICT_SIZE}'):.2f}"
-        verdict = f"{_mean(found, 'degraded'):.2f}, {_mean(found, 'unhealthy'):.2f}"
-        named = _named(group, found)
+        rival = max(RIVALS, key=lambda name: mean(found, f"{name} {VERDICT_SIZE}"))
+        best = f"{rival} {mean(found, f'{rival} {VERDICT_SIZE}'):.2f}"
+        verdict = f"{mean(found, 'degraded'):.2f}, {mean(found, 'unhealthy'):.2f}"
+        named = rightly(group, found)
         shown = "" if named is None else f"{named:.2f}"
         lines.append(
-            f"| {group}: {fault} | {ours} | {layers} | {inputs} | {best} | {verdict} | {shown} |"
+            f"| {group}: {fault} | {ours} | {layers} | {inputs} | {best} | {verdict} |"
+            f" {mean(found, 'effect'):.2f} | {shown} |"
         )
     lines += ["", "### By group, against what is used today", ""]
-    lines += [f"| monitor | {' | '.join(_GROUPS)} |", f"|---|{'---|' * len(_GROUPS)}"]
+    lines += [f"| monitor | {' | '.join(GROUPS)} |", f"|---|{'---|' * len(GROUPS)}"]
     for name in MONITORS:
         cells = [
-            " ".join(f"{np.mean(_of_group(rows, group, f'{name} {size}')):.2f}" for size in SIZES)
-            for group in _GROUPS
+            " ".join(f"{group_mean(rows, group, size, name):.2f}" for size in SIZES) for group in GROUPS
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     lines += ["", *_against(rows), ""]
-    lines += _origins(rows, "of data and model", (DATA, MODEL))
-    lines += _origins(rows, "of a model whose traffic has moved mildly as well", (SHIFTED,))
     return lines
 
 
-def _origins(
-    rows: dict[tuple[str, str], list[dict[str, float]]], of: str, groups: tuple[str, ...]
-) -> list[str]:
-    """How often the origin was named rightly in some groups; nothing where no verdict turned."""
-    by_fault = {fault: _named(fault[0], found) for fault, found in rows.items() if fault[0] in groups}
-    known = {fault: share for fault, share in by_fault.items() if share is not None}
-    if not known:
-        return []
-    worst = min(known, key=lambda fault: known[fault])
-    # A trial's figures are means over its two halves.
-    windows = 2 * sum(one["flagged"] for fault in known for one in rows[fault])
-    return [
-        f"Origin named rightly, mean over the faults {of} that turn the verdict:"
-        f" {np.mean(list(known.values())):.3f} (lowest {known[worst]:.2f}, {worst[1]};"
-        f" {windows:.0f} windows).",
-        "",
-    ]
-
-
-def _against(rows: dict[tuple[str, str], list[dict[str, float]]]) -> list[str]:
+def _against(rows: Rows) -> list[str]:
     """By how much the best rival leads in a group's mean, with a simultaneous 95 % bound."""
-    comparisons = len(RIVALS) * len(_GROUPS) * len(SIZES)
-    z = float(norm.ppf(1 - 0.05 / comparisons))
     lines = [
         "Best rival less ours in the group's mean (largest simultaneous 95 % upper bound over rivals,"
-        f" groups and sizes, z = {z:.2f}, over folds):",
+        f" groups and sizes, z = {Z:.2f}, over folds):",
         "",
         f"| group | {' | '.join(f'{size} rows' for size in SIZES)} |",
         f"|---|{'---|' * len(SIZES)}",
     ]
-    for group in _GROUPS:
-        cells = []
-        for size in SIZES:
-            bounds = []
-            for rival in RIVALS:
-                gaps = _by_fold(rows, group, f"{rival} {size}") - _by_fold(rows, group, f"{OURS} {size}")
-                error = gaps.std(ddof=1) / np.sqrt(len(gaps)) if len(gaps) > 1 else 0.0
-                bounds.append((float(gaps.mean()), float(gaps.mean() + z * error), rival))
-            lead, _, rival = max(bounds)
-            cells.append(f"{lead:+.2f} ({max(bound for _, bound, _ in bounds):+.2f}) {rival}")
+    for group in GROUPS:
+        leads = [best_lead(rows, group, size) for size in SIZES]
+        cells = [f"{lead:+.2f} ({bound:+.2f}) {rival}" for lead, bound, rival in leads]
         lines.append(f"| {group} | {' | '.join(cells)} |")
     return lines
 
@@ -150,21 +175,21 @@ def _clean(streams: Results) -> list[str]:
     return lines
 
 
-def draw(trials: Results, path: Path) -> None:
+def draw(by_model: dict[str, tuple[str, Rows]], path: Path) -> None:
     """Draw each monitor's mean rate by window size, a panel per model and group."""
     import matplotlib as mpl
 
     mpl.use("svg")
     from matplotlib import pyplot as plt
 
-    models = list(dict.fromkeys(key[0] for key in trials.rows))
+    models = list(by_model)
     figure, axes = plt.subplots(
-        len(models), len(_GROUPS), figsize=(11, 3.2 * len(models)), squeeze=False, sharey=True
+        len(models), len(GROUPS), figsize=(11, 3.2 * len(models)), squeeze=False, sharey=True
     )
     for line, model in zip(axes, models, strict=True):
-        for panel, group in zip(line, _GROUPS, strict=True):
+        for panel, group in zip(line, GROUPS, strict=True):
             rows = [
-                figures for key, figures in trials.rows.items() if (key[0], key[2]) == (model, group)
+                one for (own, _), found in by_model[model][1].items() if own == group for one in found
             ]
             for name in (OURS, *RIVALS) if rows else ():
                 rates = [np.mean([row[f"{name} {size}"] for row in rows]) for size in SIZES]
@@ -183,31 +208,5 @@ def draw(trials: Results, path: Path) -> None:
     plt.close(figure)
 
 
-def _mean(found: list[dict[str, float]], name: str) -> float:
-    return float(np.mean([one[name] for one in found]))
-
-
 def _rates(found: list[dict[str, float]], monitor: str) -> str:
-    return " ".join(f"{_mean(found, f'{monitor} {size}'):.2f}" for size in SIZES)
-
-
-def _named(group: str, found: list[dict[str, float]]) -> float | None:
-    """How often the origin was right among the windows whose verdict turned; None where none did."""
-    turned = np.array([one["flagged"] for one in found])
-    if group == CLEAN or not turned.sum():
-        return None
-    share = float(sum(one["named input"] for one in found) / turned.sum())
-    return 1 - share if group in (MODEL, SHIFTED) else share
-
-
-def _of_group(rows: dict[tuple[str, str], list[dict[str, float]]], group: str, name: str) -> list[float]:
-    return [_mean(found, name) for (own, _), found in rows.items() if own == group] or [float("nan")]
-
-
-def _by_fold(rows: dict[tuple[str, str], list[dict[str, float]]], group: str, name: str) -> np.ndarray:
-    """A group's mean rate in each fold."""
-    of_group = [[one[name] for one in found] for (own, _), found in rows.items() if own == group]
-    shortest = min((len(one) for one in of_group), default=0)
-    if not shortest:
-        return np.array([0.0])
-    return np.asarray(np.mean([one[:shortest] for one in of_group], axis=0))
+    return " ".join(f"{mean(found, f'{monitor} {size}'):.2f}" for size in SIZES)

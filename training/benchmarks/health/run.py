@@ -20,6 +20,7 @@ from training.benchmarks.health import clean, molecules
 from training.benchmarks.health.faults import (
     CLEAN,
     DATA,
+    MILD,
     MODEL,
     POPULATION,
     SHIFTED,
@@ -42,9 +43,6 @@ _MADE = 400  # molecules of each made-up population
 _CLEAN_ROWS = 1_000_000
 _CLEAN_SEEDS = 10
 _ORDERS = ("random", "alike")
-
-#: A real shift that is mild: it should not be flagged, and is in no group of faults.
-MILD = "mild"
 
 
 def run(repository: Repository, seeds: int, processes: int, say: Say, *, quick: bool = False) -> str:

@@ -66,7 +66,7 @@ class Fitted:
 def figures() -> list[str]:
     """The names of a trial's figures."""
     return [f"{name} {size}" for name in MONITORS for size in SIZES] + [
-        "degraded", "unhealthy", "named input", "flagged",
+        "effect", "estimate", "largest estimate", "degraded", "unhealthy", "named input", "flagged",
     ]  # fmt: skip
 
 
@@ -139,16 +139,20 @@ def trial(job: Mapping[str, Any]) -> dict[str, float]:
 
 
 def verdicts(monitors: Monitors, kept: dict[str, Array32], windows: int, seed: int) -> dict[str, float]:
-    """How often the served verdict is at least degraded, unhealthy, and names the inputs."""
+    """The served effects, and how often the verdict is degraded or unhealthy and names the inputs."""
     rng = np.random.default_rng(seed)
-    sure, named = [], []
+    sure, estimates, named = [], [], []
     for _ in range(windows):
         rows = rng.integers(0, len(kept["out"]), VERDICT_SIZE)
         effects = effects_of(monitors, kept, rows)
         sure.append(effects.largest)
+        estimates.append(effects.shift.effect)
         if sure[-1] >= DEGRADED_AT:
             named.append(origin_of(effects) == "input")
     return {
+        "effect": float(np.mean(sure)),
+        "estimate": float(np.mean(estimates)),
+        "largest estimate": float(np.max(estimates)),
         "degraded": float(np.mean(np.array(sure) >= DEGRADED_AT)),
         "unhealthy": float(np.mean(np.array(sure) >= UNHEALTHY_AT)),
         "named input": float(sum(named)),
