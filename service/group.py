@@ -17,6 +17,7 @@ import numpy as np
 from models.sequential import DELTA
 from service.baselines import Baselines, Taken
 from service.board import (
+    Alarm,
     Board,
     Decision,
     Decisions,
@@ -33,8 +34,8 @@ from service.catalog import Catalog, ServedModel
 from service.departing import Departing, merged
 from service.errors import NotEnoughTraffic, NotWatched
 from service.logs import get_logger
-from service.monitor import NOT_WATCHED, Baseline, Health, Monitor
-from service.sentry import Sentry
+from service.monitor import NOT_WATCHED, Alarmed, Baseline, Health, Monitor
+from service.sentry import INPUTS, Sentry
 from service.telemetry import ALARMS, Telemetry
 from service.usage import counters, total, usage
 from service.whole import Whole, put_together
@@ -125,7 +126,7 @@ class Group:
         histories = self._histories(name, version)
         self._apply_baseline(name, monitor)
         watch = self._watch(served, monitor, histories)
-        alarm = None if watch is None or watch.alarm is None else _alarm_text(watch)
+        alarm = None if watch is None or watch.alarm is None else _alarmed(watch, watch.alarm)
         health = monitor.health(histories, alarm)
         return served, health, self._since(served, health, watch)
 
@@ -389,10 +390,9 @@ class Group:
         return datetime.now(UTC) if held is None else held.since
 
 
-def _alarm_text(watch: Watch) -> str:
-    alarm = watch.alarm
-    assert alarm is not None
-    return (
+def _alarmed(watch: Watch, alarm: Alarm) -> Alarmed:
+    return Alarmed(
         f"the sequential detector found {alarm.where} departing by more than {DELTA} standard"
-        f" deviations at {alarm.at.isoformat('T', 'seconds')}, after {watch.requests} requests"
+        f" deviations at {alarm.at.isoformat('T', 'seconds')}, after {watch.requests} requests",
+        inputs=alarm.where == INPUTS,
     )

@@ -38,6 +38,14 @@ class Judgement:
     window: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Alarmed:
+    """What the sequential detector found lately, in words; ``inputs`` says that it was the inputs."""
+
+    reason: str
+    inputs: bool
+
+
 #: Of a model without taps: no news of its traffic, good or bad.
 UNWATCHED = Judgement(
     "unwatched",
@@ -49,7 +57,9 @@ UNWATCHED = Judgement(
 )
 
 
-def judge(effects: Mapping[str, Effects], names: Sequence[str], alarm: str | None = None) -> Judgement:
+def judge(
+    effects: Mapping[str, Effects], names: Sequence[str], alarm: Alarmed | None = None
+) -> Judgement:
     """Turn windows' effects into a verdict; ``names`` are the features'.
 
     The last minute and the last ten are looked at, whichever has moved further: a minute sees a
@@ -74,8 +84,9 @@ def judge(effects: Mapping[str, Effects], names: Sequence[str], alarm: str | Non
         return Judgement("healthy", text, None, None, name)
     origin = origin_of(effect)
     place = effect.first_departing
-    if size < DEGRADED_AT:
-        return Judgement("degraded", f"{alarm}", origin, place, name)
+    if size < DEGRADED_AT and alarm is not None:
+        # What the windows do not show yet, they cannot tell the origin of.
+        return Judgement("degraded", alarm.reason, "input" if alarm.inputs else origin, place, name)
     verdict: Verdict = "unhealthy" if size >= UNHEALTHY_AT else "degraded"
     return Judgement(verdict, _sentence(name, effect, origin, place, names), origin, place, name)
 

@@ -22,12 +22,21 @@ from models.reference import Reference
 from models.selu import SATURATION
 from service.departing import DEPARTED, Departing, Ring
 from service.gatherer import ROOM, Gatherer, cut, parts_of
-from service.judgement import UNWATCHED, VERDICTS, Judgement, Verdict, judge
+from service.judgement import UNWATCHED, VERDICTS, Alarmed, Judgement, Verdict, judge
 from service.parts import Part
 from service.telemetry import Activations, Traffic
 from service.windows import History, Window, Windows, read
 
-__all__ = ["VERDICTS", "Baseline", "Health", "Judgement", "Monitor", "Verdict", "layer_statistics"]
+__all__ = [
+    "VERDICTS",
+    "Alarmed",
+    "Baseline",
+    "Health",
+    "Judgement",
+    "Monitor",
+    "Verdict",
+    "layer_statistics",
+]
 
 #: For how long sums are kept; they enter the windows as of the time of the first row.
 _GATHER_SECONDS = 1.0
@@ -150,7 +159,7 @@ class Monitor:
             shown = squashed[row].tolist() if self._keep_features and squashed is not None else None
             self._ring.note(part.request, round(float(p_values[row]), 6), now, shown)
 
-    def health(self, others: Sequence[History] = (), alarm: str | None = None) -> Health:
+    def health(self, others: Sequence[History] = (), alarm: Alarmed | None = None) -> Health:
         """Judge the windows as they are now, together with those of other workers."""
         windows = read([self.history(), *others], self._clock())
         effects = {name: self.effects(window) for name, window in windows.items()}

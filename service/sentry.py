@@ -21,6 +21,9 @@ from service.windows import COUNTS, History, closed, latest
 ALARM_SECONDS = 600.0
 
 
+#: What an alarm says of where it is, if not in a member.
+INPUTS = "the inputs"
+
 #: No detector is brought up to date more often.
 _EVERY_SECONDS = 1.0
 
@@ -97,4 +100,4 @@ def place_of(detector: Detector, column: int) -> str:
         return f"member {place // layout.layers}, layer {place % layout.layers + 1}"
     if at < layout.distances.stop:
         return f"member {at - layout.distances.start}"
-    return "the inputs"
+    return INPUTS

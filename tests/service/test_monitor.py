@@ -13,7 +13,7 @@ from models.selu import SATURATION
 from service.baselines import Baselines, Taken
 from service.gatherer import Gatherer
 from service.judgement import judge
-from service.monitor import Baseline, Monitor, layer_statistics
+from service.monitor import Alarmed, Baseline, Monitor, layer_statistics
 from service.parts import Part
 from service.sentry import Sentry
 from service.telemetry import Traffic
@@ -326,8 +326,10 @@ def test_an_alarm_degrades_and_never_more(reference: Reference) -> None:
     monitor.observe(outputs_of(bundles.candidates(500)))
     effects = monitor.health().effects
     assert judge(effects, monitor.names).verdict == "healthy"
-    judgement = judge(effects, monitor.names, "it departs")
-    assert (judgement.verdict, judgement.reason) == ("degraded", "it departs")
+    for inputs, origin in ((False, "model"), (True, "input")):
+        judgement = judge(effects, monitor.names, Alarmed("it departs", inputs=inputs))
+        assert (judgement.verdict, judgement.reason) == ("degraded", "it departs")
+        assert judgement.origin == origin
 
 
 def test_windows_slide_and_keep_their_memory_constant() -> None:
