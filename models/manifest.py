@@ -40,6 +40,8 @@ INNER_OUTPUTS = (SQUASHED, MEMBER_LOGIT)
 
 #: A model's name: it is a folder, a URL segment and a metric label.
 NAME_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
+#: Where routes name a model, these are routes of their own, which would hide a model so called.
+RESERVED_NAMES = frozenset(("stats", "stream"))
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 

@@ -1,6 +1,5 @@
 """Mergeable statistics: count, mean and sum of squared deviations of a stream of arrays."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,11 +47,3 @@ class Moments:
         share = other.count / count
         mean = self.mean + delta * share
         return Moments(count, mean, self.m2 + other.m2 + np.square(delta) * (self.count * share))
-
-
-def merge_all(parts: Iterable[Moments], shape: tuple[int, ...]) -> Moments:
-    """Return the merged moments of any number of parts, of which there may be none."""
-    total = Moments.empty(shape)
-    for part in parts:
-        total = total.merge(part)
-    return total

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from models.errors import RepositoryError, UnknownModel, UnknownVersion
 from models.files import NotPlain, read_plain
-from models.manifest import NAME_PATTERN
+from models.manifest import NAME_PATTERN, RESERVED_NAMES
 
 SERVING_FILE = "serving.json"
 _STAGING = ".staging-"
@@ -167,6 +167,8 @@ class Repository:
             raise UnknownModel(
                 f"{model[:80]!r} is not a model name: lower-case letters, digits, '-' and '_'"
             )
+        if model in RESERVED_NAMES:
+            raise UnknownModel(f"{model!r} is not a model name: a route of the service is called so")
         return self.root / model
 
     def _replace(self, model: str, serving: Serving) -> Serving:

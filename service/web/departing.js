@@ -15,9 +15,14 @@ export class DepartingPanel {
     const parts = watched ? [...detector(document_.sequential, now), ...rows(document_.departing ?? document_.departing_rows, now)] : [];
     // What is read or selected is not taken away each second.
     const shown = parts.map((part) => part.textContent).join("\n");
-    if (shown === this.shown && this.place.firstChild) return;
-    this.shown = shown;
-    this.place.replaceChildren(...(parts.length ? parts : [empty("Nothing to show yet", "This version tells neither of a detector nor of single rows.")]));
+    const known = shown || String(watched);
+    if (known === this.shown && this.place.firstChild) return;
+    this.shown = known;
+    const [title, text] =
+      document_ && !watched
+        ? ["Nothing inside this model is watched", "No detector runs, and no row can be told from any other."]
+        : ["Nothing to show yet", "This version tells neither of a detector nor of single rows."];
+    this.place.replaceChildren(...(parts.length ? parts : [empty(title, text)]));
   }
 }
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import bundles
-from tests.support.server import Server, running
+from tests.support.both import serving_both
+from tests.support.server import Server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _FLAGS = [
@@ -30,16 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Two workers with the small htru2 and a small tox21; each file of tests has its own."""
-    folder = tmp_path_factory.mktemp("browser")
-    repository = folder / "repository"
-    repository.mkdir()
-    bundles.publish(repository)
-    bundles.publish(repository, name="tox21", kind=bundles.MOLECULES)
-    with running(folder, models=repository, workers=2) as server:
-        server.repository = repository
-        assert server.wait_until_ready(60).status_code == 200
+    with serving_both(tmp_path_factory.mktemp("browser"), workers=2) as server:
         yield server
-        assert server.stop() == 0
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ import pytest
 
 from tests.browser.test_browser_health import PATIENT, card
 from tests.support import bundles
-from tests.support.server import Server, running
+from tests.support.both import serving_both
+from tests.support.server import Server
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
@@ -16,15 +17,8 @@ expect = sync_api.expect
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Two workers with candidates and molecules, neither of whose models has taps."""
-    folder = tmp_path_factory.mktemp("unwatched")
-    repository = folder / "repository"
-    repository.mkdir()
-    bundles.publish(repository, taps=False)
-    bundles.publish(repository, name="tox21", kind=bundles.MOLECULES, taps=False)
-    with running(folder, models=repository, workers=2) as server:
-        assert server.wait_until_ready(60).status_code == 200
+    with serving_both(tmp_path_factory.mktemp("unwatched"), taps=False, workers=2) as server:
         yield server
-        assert server.stop() == 0
 
 
 def test_every_panel_says_that_nothing_is_watched(server: Server, visit, tmp_path) -> None:
@@ -41,6 +35,7 @@ def test_every_panel_says_that_nothing_is_watched(server: Server, visit, tmp_pat
     expect(page.locator("#activations-body")).to_contain_text("tells nothing of its layers")
     expect(page.locator("#activations-body")).to_contain_text("No taps")
     expect(page.locator("#inputs-body")).to_contain_text("Nothing inside this model is watched")
+    expect(page.locator("#departing-body")).to_contain_text("Nothing inside this model is watched")
     expect(page.locator("#departing-body")).not_to_contain_text("stands out")
     expect(page).to_have_title("SNN serving")
     page.screenshot(path=tmp_path / "unwatched.png", full_page=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.wire import check_well, connected, head
-from tests.support import bundles
-from tests.support.server import Server, running
+from tests.support.both import serving_both
+from tests.support.server import Server
 
 MAX_BYTES, MAX_ROWS = 1_000_000, 5_000
 
@@ -25,14 +25,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def chaos_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of the small htru2 and a small tox21."""
     folder = tmp_path_factory.mktemp("chaos")
-    repository = folder / "repository"
-    repository.mkdir()
-    bundles.publish(repository)
-    bundles.publish(repository, name="tox21", kind=bundles.MOLECULES)
-    with running(folder, models=repository, max_bytes=MAX_BYTES, max_rows=MAX_ROWS) as server:
-        server.wait_until_ready()
+    with serving_both(folder, max_bytes=MAX_BYTES, max_rows=MAX_ROWS) as server:
         yield server
-        assert server.stop() == 0
 
 
 @pytest.fixture(scope="session", autouse=True)

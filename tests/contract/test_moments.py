@@ -1,12 +1,14 @@
 """Merged moments against numpy on the concatenated data."""
 
+from functools import reduce
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from models.moments import Moments, merge_all
+from models.moments import Moments
 
 PARTS = st.lists(
     hnp.arrays(
@@ -21,7 +23,7 @@ PARTS = st.lists(
 @given(PARTS)
 def test_merging_equals_seeing_everything_at_once(parts: list[np.ndarray]) -> None:
     """Any split of any data merges to numpy's mean and variance of the whole."""
-    total = merge_all((Moments.of(part) for part in parts), (3,))
+    total = reduce(Moments.merge, map(Moments.of, parts), Moments.empty((3,)))
     whole = np.concatenate([*parts, np.zeros((0, 3))]).astype(np.float64)
     assert total.count == len(whole)
     if len(whole):
@@ -34,7 +36,7 @@ def test_a_long_run_with_a_large_offset_stays_exact() -> None:
     """A million observations around 1e6 keep their variance of 1e-4, which sums of squares lose."""
     rng = np.random.default_rng(0)
     data = 1e6 + 1e-2 * rng.standard_normal((1000, 1000))
-    total = merge_all((Moments.of(block[:, None]) for block in data), (1,))
+    total = reduce(Moments.merge, (Moments.of(block[:, None]) for block in data))
     assert total.variance[0] == pytest.approx(data.var(), rel=1e-6)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import RepositoryError, UnknownModel, UnknownVersion
+from models.manifest import RESERVED_NAMES
 from models.store import Repository, Serving, parse_serving
 
 
@@ -60,6 +61,13 @@ def test_what_was_not_published_cannot_be_promoted(repository: Repository) -> No
 def test_a_name_is_not_a_path(repository: Repository, name: str) -> None:
     """Names that could leave the repository are refused."""
     with pytest.raises(UnknownModel, match="not a model name"):
+        repository.publish(name, write)
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
+def test_a_route_is_not_hidden(repository: Repository, name: str) -> None:
+    """A model by the name of a route that stands among models' own would be out of reach."""
+    with pytest.raises(UnknownModel, match="a route of the service is called so"):
         repository.publish(name, write)
 
 

@@ -2,15 +2,14 @@
 
 import csv
 import io
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tritonclient.http as triton
 
-from tests.support.server import ROOT, running
+from tests.support.commands import training
+from tests.support.server import running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -41,27 +40,13 @@ def write(path: Path, table: list[dict[str, object]]) -> None:
         writer.writerows(table)
 
 
-def call(*arguments: str) -> str:
-    """Run ``python -m training``, which must succeed; return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "training", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=500,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with a model of the people's sports, trained by the command line."""
     folder = tmp_path_factory.mktemp("own")
     write(folder / "people.csv", people())
     command = ["train", "sports", "--data", str(folder / "people.csv"), "--target", "sport"]
-    printed = call(*command, "--models", str(folder / "models"), "--state", str(folder / "state"))
+    printed = training(*command, "--models", str(folder / "models"), "--state", str(folder / "state"))
     assert "published sports version 1" in printed
     assert "promoted: " in printed
     accuracy = float(printed.split("accuracy ")[1].split()[0])
@@ -119,7 +104,7 @@ def test_it_is_served_under_its_name_with_no_code(models: Path, tmp_path: Path) 
 def test_its_figures_come_out_of_the_published_graph_again(models: Path) -> None:
     """``evaluate`` reads the table as the model's manifest says it was read."""
     command = ["evaluate", "sports", "--data", str(models / "people.csv")]
-    printed = call(*command, "--models", str(models / "models"))
+    printed = training(*command, "--models", str(models / "models"))
     assert "sports version 1, out-of-fold" in printed
     assert "accuracy 0." in printed
 
@@ -142,7 +127,7 @@ def test_it_is_trained_again_from_a_newer_table(models: Path) -> None:
             row["town"] = "Bonn"
     write(models / "newer.csv", table)
     command = ["train", "sports", "--data", str(models / "newer.csv"), "--promote", "never"]
-    printed = call(*command, "--models", str(models / "models"), "--state", str(models / "state"))
+    printed = training(*command, "--models", str(models / "models"), "--state", str(models / "state"))
     assert "published sports version 2" in printed
     assert "discrimination: " in printed
     assert "comparable: " not in printed

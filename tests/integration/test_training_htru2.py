@@ -1,32 +1,16 @@
 """The real HTRU2 data through the command line: trained, published, gated, evaluated."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from models.bundle import open_bundle
 from models.store import Repository
+from tests.support.commands import training
+from tests.support.server import ROOT
 from training.data.sources import HTRU2, read
 from training.errors import DataError
-
-ROOT = Path(__file__).parents[2]
-
-
-def call(*arguments: str) -> str:
-    """Run ``python -m training``, which must succeed; return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "training", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.mark.slow
@@ -42,7 +26,7 @@ def test_a_retrained_model_meets_its_figures_and_passes_the_gate(tmp_path: Path)
     if (committed.root / "htru2").exists():
         repository.seed(committed)
     models = ["--models", str(repository.root)]
-    printed = call("train", "htru2", "--seed", "100", *models)
+    printed = training("train", "htru2", "--seed", "100", *models)
     version = repository.versions("htru2")[-1]
     assert f"published htru2 version {version}" in printed
     assert "promoted: " in printed
@@ -55,8 +39,8 @@ def test_a_retrained_model_meets_its_figures_and_passes_the_gate(tmp_path: Path)
     assert overall["mean_auc"] >= 0.978
     assert manifest.provenance.data == {HTRU2.pinned: HTRU2.sha256}
     # The figures come out of the published graph again.
-    assert f"mean AUC {overall['mean_auc']:.4f}" in call("evaluate", "htru2", *models)
+    assert f"mean AUC {overall['mean_auc']:.4f}" in training("evaluate", "htru2", *models)
     # With the covariance below it, every layer's units are predicted better than by g alone.
-    table = [line.split("|") for line in call("theory", "htru2", *models).splitlines()[2:]]
+    table = [line.split("|") for line in training("theory", "htru2", *models).splitlines()[2:]]
     assert len(table) == 4
     assert all(float(cells[9]) <= float(cells[8]) for cells in table)
