@@ -23,8 +23,7 @@ class Ranks:
 
     edges: NDArray[np.int64]
     tails: NDArray[np.float64]  # after so many edges, twice a member's part in both averaged tails
-    member_bits: NDArray[np.int64]
-    both: NDArray[np.float64]  # adds the members' tails up, by a product with it
+    member_bits: NDArray[np.int64]  # (members, 1)
 
     @classmethod
     def of(cls, scores: Sequence[NDArray[np.floating]]) -> Self:
@@ -42,12 +41,11 @@ class Ranks:
         return cls(
             edges=np.concatenate(edges),
             tails=np.ascontiguousarray(np.concatenate(tails)),
-            member_bits=member_bits,
-            both=np.tile(np.eye(2), (members, 1)),
+            member_bits=member_bits[:, None],
         )
 
     def p_values(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Two-sided p-values (rows,) of scores (rows, members), averaged over the members.
+        """Two-sided p-values (rows,) of scores (members, rows), averaged over the members.
 
         Cross-conformal prediction (Vovk 2015): too quiet is as strange as too loud, so the smaller
         tail counts twice. Ties are settled against the row; the floor is 2 / (n + 1).
@@ -61,12 +59,12 @@ class Ranks:
             found = np.empty_like(flat)
             found[order] = self.edges.searchsorted(flat[order], "right")
             places = found.reshape(wanted.shape)
-        tails = self.tails.take(places, axis=0).reshape(-1, len(self.both)) @ self.both
+        tails = np.add.reduce(self.tails.take(places, axis=0), axis=0)
         smaller = np.minimum(tails[:, 0], tails[:, 1])
         p_values: NDArray[np.float64] = np.minimum(smaller, 1.0, out=smaller)
         return p_values
 
 
-def _bits(values: NDArray[np.floating]) -> NDArray[np.int64]:
+def _bits(values: NDArray[np.floating]) -> NDArray[np.int32]:
     """Bits, as float32, of numbers that are not negative, infinity among them."""
-    return values.astype(np.float32).view(np.int32).astype(np.int64)
+    return np.asarray(values, np.float32).view(np.int32)

@@ -140,7 +140,7 @@ class Detector:
         if np.isinf(scores.max(initial=0.0)):
             # One member that is ill must not hide among those that are well.
             scores[np.isinf(scores).any(axis=1)] = np.inf
-        return self.ranks.p_values(scores)
+        return self.ranks.p_values(scores.T)
 
     def p_values(self, outputs: Mapping[str, NDArray[np.floating]]) -> Array:
         """Return one p-value per row (rows,) for a graph's outputs, keeping nothing else."""

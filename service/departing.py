@@ -1,12 +1,12 @@
 """The rows that departed furthest of late, by the ids of their requests: a small ring, no features."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 #: How many are kept, for how many seconds, and up to which p-value a row is one at all.
-_KEPT, _SECONDS = 16, 3600.0
+KEPT, _SECONDS = 16, 3600.0
 DEPARTED = 0.02
 
 
@@ -26,16 +26,21 @@ class Ring:
         self._held: dict[str, tuple[float, float, Departing]] = {}
 
     def note(
-        self, request: bytes, p_value: float, now: float, features: list[float] | None = None
+        self,
+        request: bytes,
+        p_value: float,
+        now: float,
+        at: datetime,
+        features: list[float] | None = None,
     ) -> None:
-        """Note a row, at ``now`` seconds of a monotonic clock."""
+        """Note a row that came at ``at``, which is ``now`` in seconds of a monotonic clock."""
         name = request.decode("ascii", "replace")
         before = self._held.get(name)
         if before is not None and before[0] < p_value:
             return
-        found = Departing(name, p_value, datetime.now(UTC), features)
+        found = Departing(name, p_value, at, features)
         self._held[name] = p_value, now, found
-        if len(self._held) > _KEPT:
+        if len(self._held) > KEPT:
             last = max(self._held, key=lambda each: (self._held[each][0], -self._held[each][1]))
             del self._held[last]
 
@@ -49,7 +54,7 @@ class Ring:
 def merged(parts: list[list[Departing]]) -> list[Departing]:
     """The furthest of several workers' rows."""
     every = [one for part in parts for one in part]
-    return sorted(every, key=lambda one: (one.p_value, -one.at.timestamp()))[:_KEPT]
+    return sorted(every, key=lambda one: (one.p_value, -one.at.timestamp()))[:KEPT]
 
 
 def document(rows: list[Departing]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ the traffic and never decides whether the model may serve.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from time import monotonic
 
@@ -20,8 +20,8 @@ from models.effect import Effects, Sums, assess
 from models.manifest import SQUASHED
 from models.reference import Reference
 from models.selu import SATURATION
-from service.departing import DEPARTED, Departing, Ring
-from service.gatherer import ROOM, Gatherer, cut, parts_of
+from service.departing import Departing, Ring
+from service.gatherer import Furthest, Gatherer
 from service.judgement import UNWATCHED, VERDICTS, Alarmed, Judgement, Verdict, judge
 from service.parts import Part
 from service.telemetry import Activations, Traffic
@@ -89,10 +89,9 @@ class Monitor:
         self._clock = clock
         self._traffic = Traffic() if traffic is None else traffic
         self._names = names
-        self._keep_features = keep_features
         self._lock = Lock()
         self.detector = Detector.of(reference)
-        self._gatherer = Gatherer(self.detector)
+        self._gatherer = Gatherer(self.detector, keep_features=keep_features)
         features = 0 if reference.inputs is None else 2 * len(reference.inputs.centre)
         values = len(self._gatherer.take()[1])
         self._windows = Windows(values, features)
@@ -121,43 +120,15 @@ class Monitor:
         Of the outputs, ``taps`` has shape (rows, members, layers, 3) and ``squashed``, where the
         graph gives it, (rows, F); ``parts`` says whose the rows are, in their order.
         """
-        taps, squashed = outputs["taps"], outputs.get(SQUASHED)
-        whose = parts_of(len(taps), parts)
+        p_values, judged = self._gatherer.judge(outputs["taps"], outputs.get(SQUASHED))
         now = self._clock()
         with self._lock:
             if now - self._gathered_at > _GATHER_SECONDS:
                 self._fold()
             if self._gatherer.empty:
                 self._gathered_at = now
-            if len(taps) <= ROOM:
-                p_values = self._gatherer.gather(taps, squashed, whose)
-            else:
-                pieces = []
-                for at, group in zip(range(0, len(taps), ROOM), cut(whose, ROOM), strict=True):
-                    piece = slice(at, at + ROOM)
-                    inner = None if squashed is None else squashed[piece]
-                    pieces.append(self._gatherer.gather(taps[piece], inner, group))
-                p_values = np.concatenate(pieces)
-            if len(p_values) and p_values.min() <= DEPARTED:
-                self._note(p_values, whose, squashed, now)
+            self._gatherer.add(judged, p_values, parts, now)
         return p_values.round(6)
-
-    def _note(
-        self,
-        p_values: Array,
-        parts: Sequence[Part],
-        squashed: NDArray[np.floating] | None,
-        now: float,
-    ) -> None:
-        """Note the batch's furthest row, if it is of a request that has an id."""
-        row, end = int(p_values.argmin()), 0
-        for part in parts:
-            end += part.rows
-            if row < end:
-                break
-        if part.request:
-            shown = squashed[row].tolist() if self._keep_features and squashed is not None else None
-            self._ring.note(part.request, round(float(p_values[row]), 6), now, shown)
 
     def health(self, others: Sequence[History] = (), alarm: Alarmed | None = None) -> Health:
         """Judge the windows as they are now, together with those of other workers."""
@@ -197,6 +168,7 @@ class Monitor:
     def departing(self) -> list[Departing]:
         """The rows that departed furthest in the last hour."""
         with self._lock:
+            self._fold()
             return self._ring.read(self._clock())
 
     def take_over(self, history: History) -> None:
@@ -209,6 +181,8 @@ class Monitor:
         if self._gatherer.empty:
             return
         counts, values, features = self._gatherer.take()
+        self._note(self._gatherer.furthest)
+        self._gatherer.furthest = []
         self._traffic.not_finite += self._gatherer.not_finite
         self._gatherer.not_finite = 0
         if not counts[0]:
@@ -222,6 +196,13 @@ class Monitor:
         with _sums_lock:
             before = self._traffic.activations
             self._traffic.activations = sums if before is None else before.plus(sums)
+
+    def _note(self, rows: Sequence[Furthest]) -> None:
+        """Remember rows that departed furthest, by when they came."""
+        clock, now = self._clock(), datetime.now(UTC)
+        for row in rows:
+            at = now - timedelta(seconds=clock - row.at)
+            self._ring.note(row.request, round(row.p_value, 6), row.at, at, row.squashed)
 
 
 def layer_statistics(detector: Detector, window: Window) -> tuple[Array, Array, Array]:

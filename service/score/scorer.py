@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from models.bundle import Bundle, open_bundle
 from models.detector import Detector
 from models.features import Outcome
+from models.stream import Stream
 from service.device import Device
 from service.records import Form, Layout, Parser, Raw, writer
 from service.results import results_of
@@ -47,7 +48,7 @@ class Model:
     bundle: Bundle
     session: Session
     #: None where the graph gives no taps: rows have no p-value then.
-    detector: Detector | None
+    stream: Stream | None
 
     @property
     def form(self) -> Form:
@@ -82,9 +83,9 @@ class Model:
     def _run(self, rows: NDArray[np.float32]) -> dict[str, NDArray[np.floating]]:
         parts = [self.session.run(rows[start : start + _BATCH]) for start in range(0, len(rows), _BATCH)]
         outputs = {"probability": np.concatenate([part["probability"] for part in parts])}
-        if self.detector is None:
+        if self.stream is None:
             return outputs
-        p_values = np.concatenate([self.detector.p_values(part) for part in parts])
+        p_values = np.concatenate([self.stream.p_values(part) for part in parts])
         return outputs | {"p_value": p_values}
 
 
@@ -94,7 +95,7 @@ def open_model(folder: Path, device: Device) -> Model:
     session = open_session(bundle.model, device)
     bundle.check_golden(session.run)
     reference = bundle.reference
-    return Model(bundle, session, None if reference is None else Detector.of(reference))
+    return Model(bundle, session, None if reference is None else Stream(Detector.of(reference)))
 
 
 class Scorer:

@@ -105,7 +105,7 @@ def test_p_values_are_the_members_ranks_averaged() -> None:
         above = np.mean([(1 + (own >= d).sum()) / (len(own) + 1) for d, own in pairs])
         below = np.mean([(1 + (own <= d).sum()) / (len(own) + 1) for d, own in pairs])
         expected.append(min(1.0, 2 * min(above, below)))
-    assert Ranks.of(scores).p_values(distances) == pytest.approx(expected)
+    assert Ranks.of(scores).p_values(distances.T) == pytest.approx(expected)
 
 
 def test_departures_have_unit_variance_on_fresh_rows(reference: Reference) -> None:

@@ -173,7 +173,8 @@ def test_requests_are_one_piece_of_evidence_however_they_are_cut(
     for request, size in pieces:
         rows = slice(start, start + size)
         parts = [Part(f"r{request}".encode(), size)]
-        gatherer.gather(outputs["taps"][rows], outputs[SQUASHED][rows], parts)
+        p_values, judged = gatherer.judge(outputs["taps"][rows], outputs[SQUASHED][rows])
+        gatherer.add(judged, p_values, parts, 0.0)
         start += size
     counts, values, _ = gatherer.take()
     sums = Sums.of(counts, values, detector.layout)
