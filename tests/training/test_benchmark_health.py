@@ -9,7 +9,8 @@ from service.settings import COMMITTED_MODELS
 from training.benchmarks.health import run
 from training.data.sources import HTRU2, locate
 
-pytestmark = pytest.mark.slow
+# Twenty seconds of processor time; a machine may be busy.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 GROUPS = ("clean", "data", "population", "model", "model, traffic mildly shifted")
 VERDICT, EFFECT, ORIGIN = 4, 5, 6
@@ -55,9 +56,11 @@ def test_every_fault_has_a_line_and_what_is_gross_is_found(text: str) -> None:
         for name, cells in faults[group].items():
             if name.endswith("× 2"):
                 assert (cells[VERDICT], cells[ORIGIN]) == ("1.00, 1.00", "1.00"), name
-                assert float(cells[EFFECT]) > 1, name
+                assert float(cells[EFFECT].split()[0]) > 1, name
     clean = faults["clean"]["clean"]
-    assert (clean[VERDICT], float(clean[EFFECT]) < 0.1, clean[ORIGIN]) == ("0.00, 0.00", True, "")
+    assert (clean[VERDICT], clean[ORIGIN]) == ("0.00, 0.00", "")
+    effect, estimate = (float(part.strip("()")) for part in clean[EFFECT].split())
+    assert effect < 0.1 < estimate < 0.5
 
 
 def test_what_is_said_in_short_is_what_the_tables_say(text: str) -> None:

@@ -39,8 +39,8 @@ def report(trials: Results, streams: Results, figure: Path, effort: Effort) -> s
         f" drawn with replacement; KS by feature has {effort.few}, its distribution compared at eight"
         " steps where there are more than 100 features; MMD is by 256 random features. The line `clean`"
         " is what became of 1 %. The verdict, its effect (the largest shift less what chance may"
-        " contribute, in standard deviations of the reference rows) and the origin that it names are the"
-        f" service's own, on {2 * effort.verdicts} windows of each fold.",
+        " contribute, and as estimated, in standard deviations of the reference rows) and the origin"
+        f" that it names are the service's own, on {2 * effort.verdicts} windows of each fold.",
         "",
     ]
     by_model = {model: rows_of(trials, model) for model in dict.fromkeys(key[0] for key in trials.rows)}
@@ -102,7 +102,7 @@ def _of_model(model: str, bundle: str, rows: Rows) -> list[str]:
     lines = [f"## {model} (model {bundle})", "", "### By fault: " + OURS, ""]
     lines += [
         f"| fault | {OURS} | layers alone | inputs alone | best rival at {VERDICT_SIZE} |"
-        f" verdict at {VERDICT_SIZE}: degraded, unhealthy | effect | origin named |",
+        f" verdict at {VERDICT_SIZE}: degraded, unhealthy | effect (estimate) | origin named |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for (group, fault), found in rows.items():
@@ -114,7 +114,7 @@ def _of_model(model: str, bundle: str, rows: Rows) -> list[str]:
         shown = "" if named is None else f"{named:.2f}"
         lines.append(
             f"| {group}: {fault} | {ours} | {layers} | {inputs} | {best} | {verdict} |"
-            f" {mean(found, 'effect'):.2f} | {shown} |"
+            f" {mean(found, 'effect'):.2f} ({mean(found, 'estimate'):.2f}) | {shown} |"
         )
     lines += ["", "### By group, against what is used today", ""]
     lines += [f"| monitor | {' | '.join(GROUPS)} |", f"|---|{'---|' * len(GROUPS)}"]
