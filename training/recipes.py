@@ -4,7 +4,7 @@ Every choice here was made on the folds; the commit that changed it says by how 
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from pydantic import JsonValue
 
@@ -68,6 +68,18 @@ HTRU2 = ModelRecipe(
     " discovery.",
 )
 
+#: What the rounds of Tox21 vary.
+_TOX21 = Recipe(
+    units=256,
+    layers=8,
+    dropout=0.05,
+    input_dropout=0.4,
+    learning_rate=1e-3,
+    weight_decay=0.2,
+    epochs=30,
+    balanced=True,
+)
+
 TOX21 = ModelRecipe(
     task="multi-label classification of molecules, 12 assays",
     description="Probability that a compound is active in each of the 12 assays of the Tox21 Data"
@@ -84,22 +96,33 @@ TOX21 = ModelRecipe(
     #   quantum numbers too .8689; 192 Moreau-Broto autocorrelations instead .8669.
     # Width, 30 epochs, both new blocks or one: 128 units .8687-.8693, 192 (25 epochs) .8616, 256 .8677-
     #   .8712; 6 layers .8588, 12 layers .8560-.8655.
-    # This recipe (networks learn the share of a parent's positive samples): .8712, .8705, .8716 (seeds);
-    #   two averaged .8732, three .8741. Labels by majority instead, in float32: .8683, .8696, .8696,
-    #   .8674, four averaged .8721. Neither of the two .8697; members that see 70 % of the features
-    #   .8682, two averaged .8705; autocorrelations as well .8709. Averages of networks of unlike
-    #   recipes and widths came to .8769, at most: more than one graph of equal layers can hold.
+    # 256 units, 30 epochs, decay .2, shares of a parent's positive samples (version 2): .8712, .8705,
+    #   .8716 (seeds), two averaged .8732, three .8741, the four served .8732. Majority labels, in
+    #   float32: .8683, .8696, .8696, .8674, four averaged .8721.
+    # Alike networks soon have nothing to add to each other, unlike ones do. One round each, beside two
+    #   seeds of version 2 with .8691 and .8713: batches of 128 .8710, of 64 .8697; input dropout .2
+    #   .8657, .6 .8671; 128 units .8636; 192 .8671, with majority labels .8687-.8698; 320 .8689-.8706,
+    #   with majority labels .8658; 384 .8673-.8699; 512 .8622-.8645; majority labels .8686, with
+    #   batches of 128 .8680; SGD .8077; unmeasured entries learned from other folds' networks .8697,
+    #   shares mixed with these .8689; without pharmacophores .8695-.8710, without ECFP6 .8649-.8676,
+    #   without keys .8675-.8690, without either kind of fragments .8566-.8611, without descriptors
+    #   .8472; members that see 70 % of all .8666.
+    # All these averaged give .8755; the best five, chosen one after the other, .8769; chosen so on four
+    #   folds and judged on the fifth .8753. Six drawn by lot give .8738, of networks that see all
+    #   features .8735. So the mix below is not the best of them, but one of each kind that helped: with
+    #   seeds as they came .8755-.8766.
     networks=(
-        Recipe(
-            units=256,
-            layers=8,
-            dropout=0.05,
-            input_dropout=0.4,
-            learning_rate=1e-3,
-            weight_decay=0.2,
-            epochs=30,
-            balanced=True,
+        _TOX21,
+        replace(_TOX21, batch_size=128, learning_rate=7e-4),
+        replace(_TOX21, without=("fcfp",)),
+        replace(
+            _TOX21,
+            without=("ecfp", "fcfp"),
+            input_dropout=0.3,
+            batch_size=128,
+            learning_rate=7e-4,
         ),
+        replace(_TOX21, units=192, input_dropout=0.3, shares=False),
     ),
     # Counts of fragments are mostly 0: a fitted power would turn them into bits.
     blocks=(
@@ -107,12 +130,12 @@ TOX21 = ModelRecipe(
         Block(prefix="fcfp", power=0.0),
         Block(prefix="", power="fit"),
     ),
-    rounds=4,
-    served=4,
+    rounds=5,
+    served=5,
     threshold_rule="youden",
-    selection="The mix of features, width, depth, epochs, decay, dropout and the loss were chosen among"
-    " some forty trials by the mean AUC out-of-fold on the five folds of the training and leaderboard"
-    " sets, which the figures here come from too: that choice flatters them a little."
+    selection="Features, widths, depth, epochs, decay, dropout, the loss and the mix of networks were"
+    " chosen among nearly eighty trials by the mean AUC out-of-fold on the five folds of the training"
+    " and leaderboard sets, which the figures here come from too: that choice flatters them a little."
     " The recipe that the search began with came from an earlier trial that had scored the"
     " final-evaluation set a few times; here that set was never looked at.",
     limits="An assay's activity is not toxicity in man, and inactivity is not safety. Activity was"
