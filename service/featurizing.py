@@ -7,7 +7,7 @@ alone; these start when first needed, the thread reading on meanwhile. What is k
 
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import perf_counter
 
 from models.features import Features, Featurizer
@@ -15,6 +15,7 @@ from service.cache import FeatureCache, assemble
 from service.errors import DeadlineMissed
 from service.pace import Pace
 from service.pool import Pool
+from service.turns import Turns
 
 Records = Sequence[object]
 
@@ -25,13 +26,13 @@ class Featurizing:
     def __init__(self, workers: int, cache_bytes: int) -> None:
         """``workers`` is the most processes; with 0 the thread does all."""
         # One thread: a second would only take turns with it.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="featurize")
+        self._thread = Turns("featurize")
         self._pool = Pool(workers) if workers else None
         self._cache = FeatureCache(cache_bytes) if cache_bytes else None
 
     def close(self) -> None:
         """Let go of the thread and the processes."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._thread.close()
         if self._pool is not None:
             self._pool.close()
 
@@ -64,14 +65,22 @@ class Featurizing:
         deadline: float | None,
         *,
         large: bool,
+        urgency: float,
     ) -> Features:
-        """Read a piece of a request elsewhere; raises ``FeaturizingFailed`` or ``DeadlineMissed``."""
+        """Read a piece of a request elsewhere; raises ``FeaturizingFailed`` or ``DeadlineMissed``.
+
+        The thread reads what has the lowest ``urgency`` first.
+        """
         smiles = self._cacheable(featurizer, records)
         if smiles is None or self._cache is None:
-            return await self._computed(featurizer, pace, records, deadline, large=large)
+            return await self._computed(
+                featurizer, pace, records, deadline, large=large, urgency=urgency
+            )
         known, missing = self._cache.look_up(featurizer, smiles)
         if missing:
-            computed = await self._computed(featurizer, pace, missing, deadline, large=large)
+            computed = await self._computed(
+                featurizer, pace, missing, deadline, large=large, urgency=urgency
+            )
             known |= self._cache.keep(featurizer, missing, computed)
         return assemble(smiles, known, len(featurizer.names))
 
@@ -83,13 +92,14 @@ class Featurizing:
         deadline: float | None,
         *,
         large: bool,
+        urgency: float,
     ) -> Features:
         if large and self._pool is not None and self._pool.ready:
             features, seconds = await self._pool.featurize(featurizer, records, deadline)
             pace.learn(len(records), seconds)
             return features
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, _timed, featurizer, pace, records, deadline)
+        work = partial(_timed, featurizer, pace, records, deadline)
+        return await asyncio.wrap_future(self._thread.submit(urgency, work))
 
     @staticmethod
     def _cacheable(featurizer: Featurizer, records: Records) -> list[str] | None:

@@ -2,7 +2,8 @@
 
 A record that cannot be read is answered in its own place. Featurizing that is quick happens where
 it is asked for; the rest, molecules above all, goes in pieces to a thread, or to processes where
-there is much of it, so that requests take turns there and the event loop stays free. While one piece
+there is much of it, so that the event loop stays free; the thread reads short requests before long
+ones, and equal ones as they came. While one piece
 is read the last run is computed, so a request of any size holds the features of a few runs and no
 more. Molecules that a request repeats are read and computed once.
 """
@@ -34,6 +35,10 @@ _FEW = 4
 #: the hops cheap, short enough that requests behind wait little.
 _PIECE_SECONDS = 0.05
 _FEWEST, _MOST = 8, 1024
+
+#: A request goes before those that came up to so many times its own featurizing earlier, if they are
+#: as much longer.
+_PATIENCE = 4.0
 
 #: Seconds of featurizing that may be waiting before more is turned away.
 _BACKLOG_SECONDS = 20.0
@@ -145,6 +150,7 @@ class Predictor:
         lanes = self._featurizing.lanes(featurizer, large=large)
         pooled = lanes > 1
         self._admit(pooled, lanes, deadline)
+        urgency = perf_counter() + _PATIENCE * expected * len(records)
         self._backlog[pooled] += expected * len(records)
         stages, outcomes, runs = Stages(), list[Outcome](), Runs(served, deadline, request)
         reading: deque[tuple[int, asyncio.Task[Features]]] = deque()
@@ -156,7 +162,9 @@ class Predictor:
                 lanes = self._featurizing.lanes(featurizer, large=large)
                 while asked < len(records) and len(reading) <= lanes:
                     piece = records[asked : asked + _piece_size(served)]
-                    work = self._featurizing.read(featurizer, pace, piece, deadline, large=large)
+                    work = self._featurizing.read(
+                        featurizer, pace, piece, deadline, large=large, urgency=urgency
+                    )
                     reading.append((len(piece), loop.create_task(work)))
                     asked += len(piece)
                 size, job = reading.popleft()
