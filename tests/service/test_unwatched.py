@@ -16,7 +16,9 @@ from models.bundle import Bundle, open_bundle, read_manifest
 from models.errors import BundleRefused, NotReproduced, Place
 from models.golden import FLOAT32
 from models.manifest import INPUT
+from service.api.problems import problem_of
 from service.device import CPU, Device
+from service.errors import NotWatched
 from service.records import Layout, writer
 from service.score.scorer import open_model
 from tests.service.conftest import App
@@ -170,6 +172,19 @@ def test_its_health_says_that_there_is_nothing_to_watch(with_app, tmp_path: Path
         assert every["plain"]["verdict"] == "unwatched"
         assert set(every["htru2"]) == set(document)
         assert (await app.client.get("/health/ready")).status_code == 200
+
+    plain(work, with_app, tmp_path)
+
+
+def test_there_is_nothing_to_take_a_baseline_of(with_app, tmp_path: Path) -> None:
+    """An operator who asks is told why not, as a conflict; none is there, and none can be dropped."""
+
+    async def work(app: App) -> None:
+        with pytest.raises(NotWatched, match="gives no taps") as refused:
+            app.group.take_baseline("plain", "operator")
+        assert problem_of(refused.value).status == 409
+        assert app.group.baseline("plain") == (None, None)
+        assert app.group.departing("plain") == []
 
     plain(work, with_app, tmp_path)
 

@@ -13,12 +13,13 @@ from models.manifest import GATE_FILE
 from models.release_log import ReleaseLog
 from models.releases import Releases
 from models.store import Repository
+from tests.support import bundles
 from tests.training.test_run import RECIPE, made_up
 from training import checks
 from training.calibrate import Calibration
 from training.data import Dataset, load_htru2
 from training.errors import TrainingError
-from training.gate import Report, examine
+from training.gate import Report, examine, golden_p_values
 from training.publish import publish
 from training.recipes import HTRU2
 from training.run import Trained, calibrated, train_model
@@ -172,3 +173,10 @@ def test_labels_shuffled_on_the_real_candidates_are_stopped(tmp_path: Path) -> N
     releases.hold("htru2", version, "cli:test", report["reason"])
     assert ReleaseLog(tmp_path / "state").entries()[-1].action == "hold"
     assert repository.serving("htru2").champion == 1
+
+
+def test_a_challenger_without_taps_is_not_examined(tmp_path: Path) -> None:
+    """What is trained here has taps; of what has none, nothing is said of its layers."""
+    bundles.publish(tmp_path, taps=False)
+    with pytest.raises(TrainingError, match="gives no taps"):
+        golden_p_values(open_bundle(tmp_path / "htru2" / "1"))
