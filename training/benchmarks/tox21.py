@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from models.store import Repository
 from training.benchmarks.results import REPORTS, Results, Say, run_missing
-from training.benchmarks.tox21_report import report
+from training.benchmarks.tox21_report import draw, report
 from training.data import Dataset, featurizer_for, load_tox21
 from training.metrics import mean_auc, target_aucs
 from training.recipes import TOX21
@@ -46,6 +46,7 @@ def run(_repository: Repository, seeds: int, processes: int, say: Say) -> str:
     run_missing(results, depth_jobs(results, seeds), fit, processes, say)
     run_missing(results, fold_jobs(results, seeds), fit, processes, say)
     made, folds = depth_jobs(results, seeds), fold_jobs(results, seeds)
+    draw(results, made, REPORTS / "tox21.svg")
     return report(results, made, folds, RECIPE, choices=len(RATES) * len(DROPOUTS))
 
 

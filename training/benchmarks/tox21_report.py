@@ -1,6 +1,7 @@
 """The report of ``benchmark tox21``: the paper's table beside ours, and the five folds."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,14 +49,49 @@ def report(
     for method in METHODS:
         cells = []
         for depth in depths:
-            jobs = [j for j in by_depth if j["method"] == method and j["layers"] == depth]
-            values = [100 * row["mean"] for job in jobs if (row := results.get(job))]
             papers = PAPERS[method].get(depth)
+            values = _values(results, by_depth, method, depth)
             cells.append(_cell(values) + (f" ({papers})" if papers else ""))
         lines.append(f"| {method} | {' | '.join(cells)} |")
-    lines += ["", *_ranking(results, by_depth, depths), ""]
+    lines += ["", "![mean AUC by depth](tox21.svg)", "", *_ranking(results, by_depth, depths), ""]
     lines += [*_chosen(by_depth, depths), "", *_folds(results, by_fold)]
     return "\n".join(lines)
+
+
+def draw(results: Results, by_depth: Sequence[Job], path: Path) -> None:
+    """Draw mean AUC by depth as an SVG: here, with the sd over seeds, and in the paper."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    depths = sorted({job["layers"] for job in by_depth})
+    figure, (ours, theirs) = plt.subplots(
+        1, 2, figsize=(10, 4.2), sharex=True, sharey=True, layout="constrained"
+    )
+    for method in METHODS:
+        style: dict[str, Any] = {"label": method, "linewidth": 2.5 if method == "SNN" else 1.2}
+        made = {depth: _values(results, by_depth, method, depth) for depth in depths}
+        made = {depth: values for depth, values in made.items() if values}
+        means = [float(np.mean(values)) for values in made.values()]
+        ours.errorbar(list(made), means, [np.std(values) for values in made.values()], **style)
+        theirs.plot(list(PAPERS[method]), list(PAPERS[method].values()), **style)
+    for axis, title in ((ours, "here, fold 0"), (theirs, "Klambauer et al. 2017, table 3")):
+        axis.set(title=title, xlabel="layers", xscale="log", xticks=depths, xticklabels=depths)
+        axis.set_ylim(70, 88)
+        axis.minorticks_off()
+        axis.grid(alpha=0.3)
+    ours.set_ylabel("mean AUC of 12 assays × 100")
+    theirs.legend(fontsize=8, ncols=2)
+    with mpl.rc_context({"svg.hashsalt": "tox21"}):  # the same figure gives the same file
+        figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def _values(results: Results, by_depth: Sequence[Job], method: str, depth: int) -> list[float]:
+    """Mean AUC * 100 of each seed that has been run."""
+    jobs = [job for job in by_depth if (job["method"], job["layers"]) == (method, depth)]
+    return [100 * row["mean"] for job in jobs if (row := results.get(job))]
 
 
 def _cell(values: Sequence[float]) -> str:
@@ -73,8 +109,7 @@ def _ranking(results: Results, by_depth: Sequence[Job], depths: Sequence[int]) -
     for depth in depths:
         ours, theirs = [], []
         for method in METHODS:
-            jobs = [j for j in by_depth if j["method"] == method and j["layers"] == depth]
-            values = [row["mean"] for job in jobs if (row := results.get(job))]
+            values = _values(results, by_depth, method, depth)
             if values and depth in PAPERS[method]:
                 ours.append(float(np.mean(values)))
                 theirs.append(PAPERS[method][depth])
