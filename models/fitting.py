@@ -20,6 +20,7 @@ from models.reference import (
     MemberReference,
     Reference,
     comparable,
+    share_factors,
     shifted,
     terms_of,
     whitening_of,
@@ -134,6 +135,7 @@ def _fit_member(member: MemberRows, squashed: NDArray[np.float32] | None, inputs
     whitening, coefficients = _regress(statistics - centre, terms)
     # A departure's unit is that of rows outside the fit.
     unit = np.maximum(outside.std(axis=0), 1e-3)
+    unit /= share_factors(whitening / unit)
     outside /= unit
     logs = np.log1p(np.square(outside).sum(axis=1))
     scale = float(logs.mean()), float(logs.std()) + 1e-6

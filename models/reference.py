@@ -31,6 +31,10 @@ SQUARE_FLOOR = 0.7
 #: A narrow feature's squares tell nothing that its mean does not, and stray: they count for nothing.
 _UNWATCHED = 1e6
 
+#: A saturated share's own spread counts as at least this much, about a unit of two hundred: where hardly
+#: any row of the reference saturates a layer, one proper row that does must not be a thousand of them.
+SHARE_FLOOR = 0.005
+
 #: Scores are shifted by this much, so that none that matters is negative.
 SCORE_SHIFT = 100.0
 
@@ -195,6 +199,10 @@ class Reference:
         if not (plain["spread"] > 0).all() or not (plain["scale"][1] > 0).all():
             raise ValueError("a spread is not positive")
         cumulants = held.get("cumulants")
+        # Of bundles from before this floor; scores and cumulants are on the safe side of it.
+        factors = share_factors(plain["whitening"])
+        plain["whitening"] = plain["whitening"] * factors[:, None, :]
+        plain["coefficients"] = plain["coefficients"] * factors.ravel()
         return cls(
             members=tuple(members),
             scores=tuple(np.split(scores, np.cumsum(counts)[:-1])),
@@ -227,6 +235,17 @@ def shifted(scores: Array) -> Array:
     """Standardised scores as ``Ranks`` takes them: never negative, what is no number at the top."""
     moved: Array = np.maximum(scores + SCORE_SHIFT, 0.0)
     return np.where(np.isnan(moved), np.inf, moved)
+
+
+def share_factors(whitening: Array) -> Array:
+    """What departures (..., 3L) are multiplied by so that shares' spreads have their floor.
+
+    The diagonal of ``whitening`` (..., 3L, 3L) is one over each statistic's own spread.
+    """
+    own = np.abs(np.diagonal(whitening, axis1=-2, axis2=-1))
+    factors = np.ones_like(own)
+    factors[..., 2::3] = 1.0 / np.maximum(SHARE_FLOOR * own[..., 2::3], 1.0)
+    return factors
 
 
 def whitening_of(covariance: Array) -> Array:

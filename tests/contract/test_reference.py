@@ -1,5 +1,7 @@
 """Row p-values, departures and window effects on made-up layer statistics."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from models.conformal import Ranks
 from models.detector import Detector
 from models.effect import DEGRADED_AT, Sums, assess, values_width
 from models.fitting import MemberRows, fit_reference
-from models.reference import MemberReference, Reference, comparable
+from models.reference import SHARE_FLOOR, MemberReference, Reference, comparable
 from models.sequential import DELTA, REQUESTS_PER_FALSE_ALARM, Sequential, cumulants_of
 
 MEMBERS, LAYERS, ROWS, FEATURES = 3, 4, 2000, 6
@@ -268,3 +270,29 @@ def test_a_reference_needs_rows() -> None:
     """One row has no spread."""
     with pytest.raises(ValueError, match="at least 2"):
         fit_reference([MemberRows(np.zeros((1, 3, 3)), np.zeros(1, int))], None)
+
+
+def test_a_layer_that_hardly_ever_saturates_does_not_shout_when_one_row_does() -> None:
+    """Its share's unit has a floor, in the fit and for files from before there was one."""
+    inputs, taps = made(5, ROWS * MEMBERS)
+    taps[:, :, 0, 2] = 0
+    taps[::500, :, 0, 2] = 0.004
+    reference = fitted(inputs, taps)
+    row = taps[:1].copy()
+    row[:, :, 0, 2] = 0.2
+    layout = Detector.of(reference).layout
+    first = slice(layout.departures.start, layout.departures.start + 3)
+    found = statistics(reference, inputs[:1], row)[0, first]
+    assert 10 < np.abs(found).max() <= 1.01 * 0.2 / SHARE_FLOOR
+    members, features = reference.members, inputs.shape[1]
+    kept = Reference.from_bytes(reference.to_bytes(), members, features)
+    np.testing.assert_allclose(statistics(kept, inputs[:1], row)[0, first], found, rtol=1e-3)
+    columns = np.ones(3 * LAYERS)
+    columns[2] = 1000.0
+    before = replace(
+        reference,
+        whitening=reference.whitening * columns,
+        coefficients=reference.coefficients * np.tile(columns, MEMBERS),
+    )
+    kept = Reference.from_bytes(before.to_bytes(), members, features)
+    np.testing.assert_allclose(statistics(kept, inputs[:1], row)[0, first], found, rtol=1e-3)
