@@ -24,6 +24,8 @@ class Ranks:
     edges: NDArray[np.int64]
     tails: NDArray[np.float64]  # after so many edges, twice a member's part in both averaged tails
     member_bits: NDArray[np.int64]  # (members, 1)
+    #: Of a single member, whose scores need no more than looking up: its edges, and p-values after them.
+    alone: tuple[NDArray[np.int32], NDArray[np.float64]] | None
 
     @classmethod
     def of(cls, scores: Sequence[NDArray[np.floating]]) -> Self:
@@ -38,7 +40,11 @@ class Ranks:
             below = own.searchsorted(changes, "right") + 1
             edges.append(changes + bits)
             tails.append(np.array([above, below]).T * (2.0 / ((len(own) + 1) * members)))
+        alone = None
+        if members == 1:
+            alone = edges[0].astype(np.int32), np.minimum(np.concatenate(tails).min(axis=1), 1.0)
         return cls(
+            alone=alone,
             edges=np.concatenate(edges),
             tails=np.ascontiguousarray(np.concatenate(tails)),
             member_bits=member_bits[:, None],
@@ -50,7 +56,12 @@ class Ranks:
         Cross-conformal prediction (Vovk 2015): too quiet is as strange as too loud, so the smaller
         tail counts twice. Ties are settled against the row; the floor is 2 / (n + 1).
         """
-        wanted = _bits(scores) + self.member_bits
+        bits = _bits(scores)
+        if self.alone is not None:
+            own, tails = self.alone
+            single: NDArray[np.float64] = tails.take(own.searchsorted(bits[0], "right"))
+            return single
+        wanted = bits + self.member_bits
         if wanted.size <= _FEW:
             places = self.edges.searchsorted(wanted, "right")
         else:
@@ -59,10 +70,10 @@ class Ranks:
             found = np.empty_like(flat)
             found[order] = self.edges.searchsorted(flat[order], "right")
             places = found.reshape(wanted.shape)
-        tails = np.add.reduce(self.tails.take(places, axis=0), axis=0)
-        smaller = np.minimum(tails[:, 0], tails[:, 1])
-        p_values: NDArray[np.float64] = np.minimum(smaller, 1.0, out=smaller)
-        return p_values
+        both = np.add.reduce(self.tails.take(places, axis=0), axis=0)
+        smaller = np.minimum(both[:, 0], both[:, 1])
+        averaged: NDArray[np.float64] = np.minimum(smaller, 1.0, out=smaller)
+        return averaged
 
 
 def _bits(values: NDArray[np.floating]) -> NDArray[np.int32]:

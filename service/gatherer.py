@@ -102,8 +102,8 @@ class Gatherer:
         rows = self._stream.statistics([batch.judged for batch in batches])
         centred = None
         if self._inputs is not None:
-            held = [batch.judged.centred for batch in batches if batch.judged.centred is not None]
-            centred = held[0] if len(held) == 1 else np.concatenate(held)
+            held = [batch.judged.squashed for batch in batches if batch.judged.squashed is not None]
+            centred = (held[0] if len(held) == 1 else np.concatenate(held)) - self._inputs.centre
         # Not by a product with ones: BLAS would wake threads for one of this size.
         total = np.add.reduce(rows, axis=1)
         if not np.isfinite(total).all():  # one such row would turn every later statistic into NaN
@@ -139,9 +139,9 @@ class Gatherer:
             seen.add(request)
             number = int(batch_ends.searchsorted(row, "right"))
             judged, shown = batches[number].judged, None
-            if self._keep_features and self._inputs is not None and judged.centred is not None:
-                place = row - int(batch_ends[number]) + len(judged.centred)
-                shown = (judged.centred[place] + self._inputs.centre).tolist()
+            if self._keep_features and judged.squashed is not None:
+                place = row - int(batch_ends[number]) + len(judged.squashed)
+                shown = judged.squashed[place].tolist()
             found = Furthest(request, float(p_values[row]), batches[number].at, shown)
             self.furthest.append(found)
             if len(seen) == KEPT:
