@@ -19,11 +19,10 @@ export class InputsPanel {
     const { features, effect, told } = read(document_.inputs);
     if (!told || features.length === 0) this.shown = "";
     if (!told) {
-      const layers = document_.members?.length > 0;
       this.place.replaceChildren(
-        layers
-          ? empty("This version watches no inputs", "Its bundle was published without a reference of the features. The layers above still tell of its traffic.")
-          : empty("Nothing inside this model is watched", "Its graph has no taps, and without them its inputs are not judged either."),
+        document_.verdict === "unwatched"
+          ? empty("Nothing inside this model is watched", "Its graph has no taps, and without them its inputs are not judged either.")
+          : empty("This version watches no inputs", "Its bundle was published without a reference of the features. The layers above still tell of its traffic."),
       );
       return;
     }
