@@ -76,6 +76,7 @@ _ELEMENTWISE = {
     "IsNaN": torch.isnan, "Log": torch.log, "Exp": torch.exp, "Neg": torch.neg, "Abs": torch.abs,
     "Tanh": torch.tanh, "Sigmoid": torch.sigmoid, "Selu": torch.selu, "Sqrt": torch.sqrt,
     "LessOrEqual": torch.le, "GreaterOrEqual": torch.ge, "Less": torch.lt, "Greater": torch.gt,
+    "Equal": torch.eq,
     "Identity": torch.clone, "Reciprocal": torch.reciprocal,
     "And": torch.logical_and, "Or": torch.logical_or, "Not": torch.logical_not,
 }  # fmt: skip
@@ -96,6 +97,14 @@ def _operator(kind: str, given: list[Tensor | None], attributes: dict) -> Tensor
     if kind == "Clip":
         low, high = [*given[1:], None, None][:2]
         return torch.clamp(first, low, high)
+    if kind == "HardSigmoid":
+        return torch.clamp(first * attributes["alpha"] + attributes["beta"], 0.0, 1.0)
+    if kind == "Gather":  # one member of all
+        return first[int(given[1])]
+    if kind == "Reshape":
+        return first.reshape(given[1].tolist())
+    if kind == "Softmax":
+        return first.softmax(attributes.get("axis", -1))
     if kind == "Cast":
         return first.to(torch.float32)
     if kind == "Mean":

@@ -6,10 +6,13 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from models.bundle import open_bundle
+from models.store import Repository
 from tests.benchmarks.__main__ import BENCHMARKS
 from tests.benchmarks.client import Sample, percentile, require_answers
 from tests.benchmarks.parity import evaluate
 from tests.benchmarks.report import Table, ratio, shown, spread
+from tests.benchmarks.server import ROOT
 from tests.support import bundles
 
 
@@ -58,3 +61,15 @@ def test_torch_computes_a_graph_as_onnxruntime_does() -> None:
     tensors = evaluate(model, rows)
     for name, expected in zip(names, session.run(names, {"features": rows}), strict=True):
         np.testing.assert_allclose(tensors[name], expected, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["htru2", "tox21"])
+def test_torch_computes_the_committed_graphs(name: str) -> None:
+    """So does it for what the export writes: every output on the golden rows."""
+    repository = Repository(ROOT / "models/repository")
+    bundle = open_bundle(repository.bundle(name, repository.serving(name).champion))
+    session = onnxruntime.InferenceSession(bundle.model, providers=["CPUExecutionProvider"])
+    tensors = evaluate(bundle.model, bundle.golden.features)
+    expected = session.run(["probability", "logit"], {"features": bundle.golden.features})
+    np.testing.assert_allclose(tensors["probability"], expected[0], atol=1e-5)
+    np.testing.assert_allclose(tensors["logit"], expected[1], atol=1e-4)
