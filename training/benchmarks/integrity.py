@@ -100,8 +100,11 @@ def run(repository: Repository, seeds: int, _processes: int, say: Callable[[str]
         sound = Moved.of(bundle.manifest, model.members, model.run(rows, model.members))
         for kind, make in KINDS.items():
             say(f"{name}: {kind}")
-            lines.append([name, kind, *_row(model, make, sound, seeds)])
+            label = f"{name} {bundle.manifest.version}"
+            lines.append([label, kind, *_row(model, make, sound, seeds)])
     title = (
+        "# Faults of the weights, found by golden rows\n\n"
+        "`python -m training benchmark integrity`; models by name and version. "
         f"{_FAULTS} faults of each kind, seeds 0 to {seeds - 1}; a fault matters if it moves the"
         f" probability of any of {_ROWS} rows by {_MATTERS} or more.\n\n"
     )
