@@ -51,6 +51,8 @@ class ModelRecipe:
         return document
 
 
+# A search of 36 trials (`training search htru2`) went from .9808, one network for each fold, to .9816
+# (batches of 64, 32 epochs, 9e-4): less than the .001 that seeds and the choice itself make.
 HTRU2 = ModelRecipe(
     task="binary classification of pulsar candidates",
     description="Probability that a candidate of a pulsar survey is a pulsar, from four moments"
