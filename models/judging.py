@@ -1,14 +1,10 @@
 """A reference as an ONNX graph that judges rows: ``Detector``'s arithmetic in the fewest nodes."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
 from models.manifest import SQUASHED, TAPS
+from models.nodes import Nodes
 from models.reference import CROSS_LIMIT, SCORE_SHIFT, VARIANCE_OFFSET, Reference
 
 #: What the graph gives: rows' scores (n, M), as ``Ranks`` takes them, and what is kept of rows, side by
@@ -17,30 +13,20 @@ from models.reference import CROSS_LIMIT, SCORE_SHIFT, VARIANCE_OFFSET, Referenc
 #: usual ones; log variances less their centre (M * L); inputs' directions; more that departures are of.
 SCORES, KEPT = "scores", "kept"
 
-_OPSET, _IR_VERSION = 18, 10
 _CENTRED = "centred"
 #: What lies beside the inputs' directions is compared by its logarithm, and may be nothing.
 _BESIDE_OFFSET = 1e-6
 
 
-class _Nodes:
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.tensors: list[onnx.TensorProto] = []
+class _Nodes(Nodes):
+    """Constants are used once here, and need no names."""
 
-    def constant(self, value: object, kind: type = np.float32) -> str:
-        name = f"constant_{len(self.tensors)}"
-        self.tensors.append(numpy_helper.from_array(np.ascontiguousarray(value, kind), name))
-        return name
-
-    def add(self, operator: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
-        output = name or f"value_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
-        return output
+    def value(self, value: object, kind: type = np.float32) -> str:
+        return self.constant(f"constant_{len(self.tensors)}", value, kind)
 
     def columns(self, value: str, start: int, stop: int, step: int = 1) -> str:
         """Some columns of a matrix."""
-        places = [self.constant([number], np.int64) for number in (start, stop, 1, step)]
+        places = [self.value([number], np.int64) for number in (start, stop, 1, step)]
         return self.add("Slice", value, *places)
 
 
@@ -52,23 +38,23 @@ def judging_graph(reference: Reference) -> bytes:
     centre = reference.centre.ravel()
     usual = centre.copy()
     usual[1::3] = np.ravel([member.variance for member in reference.members])
-    flat = graph.add("Reshape", TAPS, graph.constant([-1, size], np.int64))
-    moved = graph.add("Sub", flat, graph.constant(usual))
+    flat = graph.add("Reshape", TAPS, graph.value([-1, size], np.int64))
+    moved = graph.add("Sub", flat, graph.value(usual))
     variance = graph.add("Relu", graph.columns(flat, 1, size, 3))
-    logarithm = graph.add("Log", graph.add("Add", variance, graph.constant(VARIANCE_OFFSET)))
-    parts = [moved, graph.add("Sub", logarithm, graph.constant(centre[1::3]))]
+    logarithm = graph.add("Log", graph.add("Add", variance, graph.value(VARIANCE_OFFSET)))
+    parts = [moved, graph.add("Sub", logarithm, graph.value(centre[1::3]))]
     scores = None
     if inputs is not None:
-        centred = graph.add("Sub", SQUASHED, graph.constant(inputs.centre), name=_CENTRED)
-        scores = graph.add("MatMul", centred, graph.constant(inputs.projection))
+        centred = graph.add("Sub", SQUASHED, graph.value(inputs.centre), name=_CENTRED)
+        scores = graph.add("MatMul", centred, graph.value(inputs.projection))
         parts += [scores, *_crossed(graph, scores, inputs.directions, inputs.crosses)]
     known = graph.add("Concat", *parts, axis=1)
     coefficients = reference.coefficients
     departures = graph.add(
         "Gemm",
         known,
-        graph.constant(np.concatenate([_whitening(reference), -coefficients[1:]])),
-        graph.constant(-coefficients[0]),
+        graph.value(np.concatenate([_whitening(reference), -coefficients[1:]])),
+        graph.value(-coefficients[0]),
     )
     squared = _distances(graph, reference, departures, scores)
     scored = _scores(graph, reference, squared)
@@ -93,11 +79,11 @@ def _crossed(graph: _Nodes, scores: str, directions: int, crosses: int) -> list[
     if not crosses:
         return []
     first = scores if crosses == directions else graph.columns(scores, 0, crosses)
-    limits = graph.constant(-CROSS_LIMIT), graph.constant(CROSS_LIMIT)
+    limits = graph.value(-CROSS_LIMIT), graph.value(CROSS_LIMIT)
     bounded = graph.add("Clip", first, *limits)
     # By products with zeros and ones: picking single numbers is slower.
     picked = [
-        graph.add("MatMul", bounded, graph.constant(np.eye(crosses)[:, places]))
+        graph.add("MatMul", bounded, graph.value(np.eye(crosses)[:, places]))
         for places in np.triu_indices(crosses)
     ]
     return [graph.add("Mul", *picked), graph.add("Abs", bounded)]
@@ -109,17 +95,17 @@ def _distances(graph: _Nodes, reference: Reference, departures: str, scores: str
     which = np.repeat(np.eye(members), each, axis=0)
     if inputs is None or scores is None:
         squares = graph.add("Mul", departures, departures)
-        return graph.add("MatMul", squares, graph.constant(which))
+        return graph.add("MatMul", squares, graph.value(which))
     both = graph.add("Concat", departures, scores, axis=1)
     squares = graph.add("Mul", both, both)
     own = np.zeros((len(which) + inputs.directions, members + 1))
     own[: len(which), :members], own[len(which) :, members] = which, 1.0
-    squared = graph.add("MatMul", squares, graph.constant(own))
+    squared = graph.add("MatMul", squares, graph.value(own))
     if inputs.directions == len(inputs.centre):
         return squared
     along = np.concatenate([np.zeros(len(which)), inputs.weights])[:, None]
-    whole = graph.add("ReduceSumSquare", _CENTRED, graph.constant([1], np.int64), keepdims=1)
-    beside = graph.add("Sub", whole, graph.add("MatMul", squares, graph.constant(along)))
+    whole = graph.add("ReduceSumSquare", _CENTRED, graph.value([1], np.int64), keepdims=1)
+    beside = graph.add("Sub", whole, graph.add("MatMul", squares, graph.value(along)))
     return graph.add("Concat", squared, graph.add("Relu", beside), axis=1)
 
 
@@ -134,15 +120,15 @@ def _scores(graph: _Nodes, reference: Reference, squared: str) -> str:
             scale.append(inputs.energy[:, None])
             offset.append(_BESIDE_OFFSET)
     mean, spread = np.concatenate(scale, axis=1)
-    logarithm = graph.add("Log", graph.add("Add", squared, graph.constant(offset)))
-    scaled = graph.add("Mul", logarithm, graph.constant(1 / spread))
-    scored = graph.add("Add", scaled, graph.constant(SCORE_SHIFT - mean / spread))
+    logarithm = graph.add("Log", graph.add("Add", squared, graph.value(offset)))
+    scaled = graph.add("Mul", logarithm, graph.value(1 / spread))
+    scored = graph.add("Add", scaled, graph.value(SCORE_SHIFT - mean / spread))
     ends = [members, *range(members + 1, len(mean) + 1)]
     starts = [0, *ends[:-1]]
     parts = [scored]
     if len(ends) > 1:
         parts = [graph.columns(scored, *both) for both in zip(starts, ends, strict=True)]
-    graph.add("Max", *parts, graph.constant(0.0), name=SCORES)
+    graph.add("Max", *parts, graph.value(0.0), name=SCORES)
     return scored
 
 
@@ -152,16 +138,4 @@ def _model(graph: _Nodes, reference: Reference) -> bytes:
     if inputs is not None:
         given[SQUASHED] = [len(inputs.centre)]
     made: dict[str, list[int | None]] = {SCORES: [members], KEPT: [None]}
-
-    def values(shapes: Mapping[str, Sequence[int | None]]) -> list[onnx.ValueInfoProto]:
-        return [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, *shape])
-            for name, shape in shapes.items()
-        ]
-
-    whole = helper.make_graph(
-        graph.nodes, "judging", values(given), values(made), initializer=graph.tensors
-    )
-    opsets = [helper.make_opsetid("", _OPSET)]
-    model: onnx.ModelProto = helper.make_model(whole, opset_imports=opsets, ir_version=_IR_VERSION)
-    return bytes(model.SerializeToString())
+    return bytes(graph.model("judging", given, made).SerializeToString())

@@ -13,21 +13,18 @@ were trained; what folds them are nodes on constants, which a session computes o
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
 from models.manifest import INNER_OUTPUTS, INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED
+from models.nodes import Nodes
 from models.selu import ALPHA, LAMBDA, SATURATED_BELOW
 from models.weights import Layer, MemberLayers, layer_tensors, tensor_names
 
 Array = NDArray[np.floating]
-
-#: Operator set 18 has kernels for all of this on CUDA, too.
-_OPSET, _IR_VERSION = 18, 10
 
 _C = math.log(ALPHA)
 #: What a unit holds at x = 0.
@@ -37,26 +34,6 @@ _STEEP = 2.0**20
 #: From so many units on a product per member is quicker than one for all members side by side, which
 #: spares nodes; for one member it always is, and members of unlike widths know no other.
 _WIDE = 256
-
-
-class _Nodes:
-    """Nodes and constants of a graph in the making."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.tensors: dict[str, onnx.TensorProto] = {}
-
-    def constant(self, name: str, value: object, kind: type = np.float32) -> str:
-        """Keep a constant under its name, which is returned."""
-        if name not in self.tensors:
-            self.tensors[name] = numpy_helper.from_array(np.asarray(value, kind), name)
-        return name
-
-    def add(self, operator: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
-        """Append a node of one output, whose name is returned."""
-        output = name or f"{operator.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
-        return output
 
 
 def build(
@@ -72,7 +49,7 @@ def build(
     of widths that may differ from member to member; ``platt`` is slope and intercept per target, (T, 2).
     With ``exclusive`` probabilities are a softmax over targets.
     """
-    graph = _Nodes()
+    graph = Nodes()
     features, targets = squash.shape[1], len(platt)
     number, layers = len(members), len(members[0]) - 1
     squashed = _squash(graph, squash)
@@ -85,7 +62,9 @@ def build(
     _taps(graph, statistics, layout, order)
     _answer(graph, platt, "Softmax" if exclusive else "Sigmoid")
     shapes = [[targets], [targets], [number, layers, 3], [features], [number, targets]]
-    return _model(graph, features, dict(zip((*OUTPUTS, *INNER_OUTPUTS), shapes, strict=True)))
+    return graph.model(
+        "ensemble", {INPUT: [features]}, dict(zip((*OUTPUTS, *INNER_OUTPUTS), shapes, strict=True))
+    )
 
 
 def _width(layer: Layer) -> int:
@@ -96,7 +75,7 @@ def _alike(members: Sequence[MemberLayers]) -> bool:
     return len({tuple(map(_width, member)) for member in members}) == 1
 
 
-def _squash(graph: _Nodes, table: NDArray[np.float32]) -> str:
+def _squash(graph: Nodes, table: NDArray[np.float32]) -> str:
     """Impute, Yeo-Johnson, standardise, tanh: ``training.squash.Squash`` with fewer nodes.
 
     Both branches of Yeo-Johnson are one: of sign s and magnitude |x|, with power q = 1 + s (p - 1),
@@ -132,7 +111,7 @@ def _squash(graph: _Nodes, table: NDArray[np.float32]) -> str:
 
 
 def _folded(
-    graph: _Nodes, tensors: dict[str, Array], layer: int, member: int | None, *, last: bool
+    graph: Nodes, tensors: dict[str, Array], layer: int, member: int | None, *, last: bool
 ) -> tuple[str, str]:
     """Weights (…, in, out) and biases (…, 1, out), one member's or all, that take and give a(z)."""
     weights, biases = tensor_names(layer, member)
@@ -148,13 +127,13 @@ def _folded(
     return factors, added
 
 
-def _activate(graph: _Nodes, z: str) -> str:
+def _activate(graph: Nodes, z: str) -> str:
     """a(z): exponential below c = ln(alpha), a straight line above."""
     c = graph.constant("log_alpha", _C)
     return graph.add("Add", graph.add("Clip", z, c), graph.add("Exp", graph.add("Clip", z, "", c)))
 
 
-def _statistics(graph: _Nodes, units: str) -> tuple[str, str, str]:
+def _statistics(graph: Nodes, units: str) -> tuple[str, str, str]:
     """Mean, mean square and saturated share of a layer's units (…, width), each of shape (…)."""
     last = graph.constant("last_axis", [-1], np.int64)
     saturated_below = SATURATED_BELOW / LAMBDA + _ZERO
@@ -178,7 +157,7 @@ def _tensors(members: Sequence[MemberLayers], *, stacked: bool) -> dict[str, Arr
     return tensors
 
 
-def _member_by_member(graph: _Nodes, squashed: str, members: Sequence[MemberLayers]) -> _Statistics:
+def _member_by_member(graph: Nodes, squashed: str, members: Sequence[MemberLayers]) -> _Statistics:
     """One chain of fused products per member; statistics come member by member."""
     tensors = _tensors(members, stacked=False)
     statistics, logits = [], []
@@ -196,7 +175,7 @@ def _member_by_member(graph: _Nodes, squashed: str, members: Sequence[MemberLaye
     return statistics
 
 
-def _side_by_side(graph: _Nodes, squashed: str, members: Sequence[MemberLayers]) -> _Statistics:
+def _side_by_side(graph: Nodes, squashed: str, members: Sequence[MemberLayers]) -> _Statistics:
     """One batched product per layer for all members; statistics come layer by layer."""
     tensors = _tensors(members, stacked=True)
     last = len(members[0]) - 1
@@ -212,7 +191,7 @@ def _side_by_side(graph: _Nodes, squashed: str, members: Sequence[MemberLayers])
     return statistics
 
 
-def _taps(graph: _Nodes, statistics: _Statistics, layout: list[int], order: list[int]) -> None:
+def _taps(graph: Nodes, statistics: _Statistics, layout: list[int], order: list[int]) -> None:
     """All statistics as (batch, members, layers, 3), of SELU's scale again.
 
     Of shape (batch) or (members, batch) each they are put one behind the other and turned at last:
@@ -231,7 +210,7 @@ def _taps(graph: _Nodes, statistics: _Statistics, layout: list[int], order: list
     graph.add("Transpose", shaped, perm=order, name="taps")
 
 
-def _answer(graph: _Nodes, platt: Array, link: str) -> None:
+def _answer(graph: Nodes, platt: Array, link: str) -> None:
     """The members' mean logit, calibrated per target, and its probability."""
     mean = graph.add(
         "ReduceMean", MEMBER_LOGIT, graph.constant("members_axis", [1], np.int64), keepdims=0
@@ -239,16 +218,3 @@ def _answer(graph: _Nodes, platt: Array, link: str) -> None:
     scaled = graph.add("Mul", mean, graph.constant("platt.slope", platt[:, 0]))
     logit = graph.add("Add", scaled, graph.constant("platt.intercept", platt[:, 1]), name="logit")
     graph.add(link, logit, name="probability")
-
-
-def _model(graph: _Nodes, features: int, shapes: dict[str, list[int]]) -> onnx.ModelProto:
-    def value(name: str, shape: list[int]) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
-
-    outputs = [value(name, shape) for name, shape in shapes.items()]
-    made = helper.make_graph(
-        graph.nodes, "ensemble", [value(INPUT, [features])], outputs, list(graph.tensors.values())
-    )
-    opsets = [helper.make_opsetid("", _OPSET)]
-    model: onnx.ModelProto = helper.make_model(made, opset_imports=opsets, ir_version=_IR_VERSION)
-    return model
