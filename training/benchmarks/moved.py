@@ -38,7 +38,7 @@ class Moved:
         for layers in members:
             values = [squashed]
             for number in range(len(layers)):
-                values.append(_layer(layers, number, values[-1]))
+                values.append(layer_output(layers, number, values[-1]))
             logits.append(values.pop())
             self._values.append(values)
         self._logits = np.stack(logits, axis=1)
@@ -77,7 +77,7 @@ class Moved:
     def _logit(self, layers: MemberLayers, member: int, first: int, rows: NDArray[np.intp]) -> Array32:
         value = self._values[member][first][rows]
         for number in range(first, len(layers)):
-            value = _layer(layers, number, value)
+            value = layer_output(layers, number, value)
         return value
 
     def _probabilities(self, logits: Array32) -> NDArray[np.float64]:
@@ -88,7 +88,7 @@ class Moved:
         return probability
 
 
-def _layer(layers: MemberLayers, number: int, value: Array32) -> Array32:
+def layer_output(layers: MemberLayers, number: int, value: Array32) -> Array32:
     """One layer's outputs: after SELU, but for the last."""
     with np.errstate(over="ignore", invalid="ignore"):
         made: Array32 = value @ layers[number].weights + layers[number].biases

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from models.bundle import Bundle
 from models.manifest import INPUT, SQUASHED
-from models.selu import ALPHA, LAMBDA, SATURATED_BELOW
+from models.selu import SATURATED_BELOW
 from models.weights import MemberLayers, read_weights
+from training.benchmarks.moved import layer_output
 from training.export import reopened
 
 Array32 = NDArray[np.float32]
@@ -69,18 +70,13 @@ class Network:
     def _run(self, value: Array32, member: int) -> tuple[Array32, Array32]:
         taps = np.empty((len(value), self.hidden, 3), np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
-            for number, layer in enumerate(self.members[member]):
-                value = value @ layer.weights + layer.biases
-                if number == self.hidden:
-                    break
-                value = np.where(
-                    value > 0, LAMBDA * value, LAMBDA * ALPHA * np.expm1(np.minimum(value, 0))
-                ).astype(np.float32)
+            for number in range(self.hidden):
+                value = layer_output(self.members[member], number, value)
                 mean = value.mean(axis=1)
                 variance = np.square(value).mean(axis=1) - np.square(mean)
                 share = (value <= SATURATED_BELOW).mean(axis=1)
                 taps[:, number] = np.stack([mean, variance, share], axis=-1)
-        return taps, value
+            return taps, layer_output(self.members[member], self.hidden, value)
 
 
 def squash(bundle: Bundle, raw: Array32) -> Array32:
