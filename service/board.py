@@ -19,7 +19,7 @@ import numpy as np
 
 from service.departing import Departing
 from service.errors import ServiceError
-from service.fault import Fault
+from service.integrity import Fault
 from service.telemetry import Telemetry
 from service.windows import History
 

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from models.errors import ModelError
 from service.catalog import Catalog, ServedModel
 from service.chronicle import Chronicle
-from service.fault import fault_of
 from service.group import Group
+from service.integrity import fault_of
 from service.loader import Loader
 from service.logs import get_logger
 from service.refusals import Refusals

@@ -14,8 +14,7 @@ from models.bundle import Bundle
 from models.manifest import Manifest
 from service.batcher import Batcher
 from service.errors import ModelNotFound, ModelNotReady
-from service.fault import Fault
-from service.integrity import Integrity
+from service.integrity import Fault, Integrity
 from service.monitor import Monitor
 from service.pace import Pace
 from service.session import Session

@@ -11,14 +11,35 @@ A session's own weights cannot be hashed: onnxruntime packs and keeps them where
 import dataclasses
 import hashlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from models.bundle import Bundle, Run, verify_files
-from models.errors import BundleRefused
+from models.errors import BundleRefused, NotReproduced
 from models.golden import SAME_SESSION, Golden, Tolerance
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """The first part of a model that differed; members count from 0, layers from 1."""
+
+    message: str
+    at: datetime
+    part: str | None = None
+    member: int | None = None
+    layer: int | None = None
+
+
+def fault_of(error: Exception) -> Fault:
+    """Say where an error is, where it knows."""
+    text, now = str(error) or type(error).__name__, datetime.now(UTC)
+    if isinstance(error, NotReproduced):
+        place = error.place
+        return Fault(text, now, place.part, place.member, place.layer)
+    return Fault(text, now)
 
 
 class Integrity:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from service.board import ModelNotice, Notice, Roster
 from service.errors import ModelNotFound, ModelNotReady
-from service.fault import Fault
+from service.integrity import Fault
 from service.telemetry import Telemetry
 from service.usage import counters, total
 

@@ -23,6 +23,7 @@ from service.api.documents import (
     SmilesAnswer,
     SmilesRequest,
 )
+from service.api.drawing import Drawing
 from service.api.edge import Edge, trace_of
 from service.api.express import Express
 from service.api.predict import DEFAULT_SMILES_MODEL, Predict
@@ -33,7 +34,6 @@ from service.api.v2 import repository
 from service.api.v2.infer import Infer
 from service.api.v2.routes import routes as v2_routes
 from service.catalog import Catalog
-from service.drawing import Drawing
 from service.errors import ServiceError
 from service.group import Group
 from service.keyring import KeyRing

@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from service import drawing
-from service.drawing import MAX_HEAVY_ATOMS, Drawing, svg_of
+from service.api import drawing
+from service.api.drawing import MAX_HEAVY_ATOMS, Drawing, svg_of
 from service.errors import InvalidRequest, Overloaded
 from tests.service.conftest import App
 from tests.support import bundles
