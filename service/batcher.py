@@ -61,7 +61,7 @@ class Batcher:
     """Batches for one model. All methods belong to the event loop's thread."""
 
     def __init__(
-        self, compute: Compute, lane: Executor | None, observer: Observer, limits: Limits, pace: Pace
+        self, compute: Compute, lane: Executor | None, observer: Observer, limits: Limits, latency: Pace
     ) -> None:
         """``lane`` runs what is too long for the loop; ``pace`` knows how long runs take.
 
@@ -71,7 +71,7 @@ class Batcher:
         self._lane = lane
         self._observer = observer
         self._limits = limits
-        self._pace = pace
+        self._latency = latency
         self._entries: deque[Entry] = deque()
         self._waiting = 0
         self._scheduled = False
@@ -133,7 +133,9 @@ class Batcher:
         """
         count = len(rows)
         if self._waiting and not admitted:
-            wait = self._pace.expect(self._limits.batch_rows) * self._waiting / self._limits.batch_rows
+            wait = (
+                self._latency.expect(self._limits.batch_rows) * self._waiting / self._limits.batch_rows
+            )
             # A request larger than the queue may have it to itself.
             if self._waiting + count > self._limits.queue_rows:
                 text = f"{self._waiting} rows are waiting, {self._limits.queue_rows} may"
@@ -172,7 +174,7 @@ class Batcher:
                     self._observer.queued(started - entry.arrived)
             rows = shares[0][1] if len(shares) == 1 else np.concatenate([part for _, part in shares])
             parts = [Part(entry.request, len(part)) for entry, part in shares]
-            if self._lane is None or self._pace.expect(len(rows)) <= self._limits.inline_seconds:
+            if self._lane is None or self._latency.expect(len(rows)) <= self._limits.inline_seconds:
                 self._settle(shares, self._measured(rows, parts), perf_counter() - started)
             else:
                 job = loop.run_in_executor(self._lane, self._measured, rows, parts)
@@ -222,7 +224,7 @@ class Batcher:
         """Compute, and learn how long it took."""
         started = perf_counter()
         outputs = self._compute(rows, parts)
-        self._pace.learn(len(rows), perf_counter() - started)
+        self._latency.learn(len(rows), perf_counter() - started)
         return outputs
 
     def _settle(self, shares: list[_Share], outputs: Outputs, seconds: float) -> None:

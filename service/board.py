@@ -39,7 +39,7 @@ class Seat(msgspec.Struct, frozen=True):
 class Roster(msgspec.Struct, frozen=True):
     """Who runs, by number from 1, as the supervisor sees it."""
 
-    seats: dict[int, Seat] = {}
+    slots: dict[int, Seat] = {}
     #: How many there should be.
     wanted: int = 1
     restarts: int = 0
@@ -156,7 +156,7 @@ class Board:
         """Change the decisions, or return False because another worker is at it."""
         return self._change(_DECISIONS, Decisions, change)
 
-    def standings(self) -> Standings:
+    def verdicts(self) -> Standings:
         """The verdicts, by model."""
         return self._read(_VERDICTS, Standings) or {}
 

@@ -26,33 +26,33 @@ class Caretaker:
 
     def __init__(
         self,
-        catalog: Catalog,
+        served_models: Catalog,
         loader: Loader,
-        group: Group,
-        refusals: Refusals,
-        chronicle: Chronicle,
-        succession: Succession,
+        coordinator: Group,
+        load_failures: Refusals,
+        audit: Chronicle,
+        rollout: Succession,
         golden_seconds: float,
         clock: Callable[[], float],
         turn: asyncio.Lock,
     ) -> None:
         """``turn`` is held by whoever changes what serves."""
-        self._catalog = catalog
+        self._served_models = served_models
         self._loader = loader
-        self._group = group
-        self._refusals = refusals
-        self._chronicle = chronicle
+        self._coordinator = coordinator
+        self._load_failures = load_failures
+        self._audit = audit
         self._golden_seconds = golden_seconds
         self._clock = clock
         self._turn = turn
-        self._succession = succession
+        self._rollout = rollout
         self._known: dict[str, ServedModel] = {}
         self._checked: dict[str, float] = {}
         self._examined: dict[str, float] = {}
 
     async def look_after(self, name: str) -> None:
         """Re-run a model's golden rows when they are due."""
-        served = self._catalog.state(name).served
+        served = self._served_models.state(name).served
         if served is None:
             self._known.pop(name, None)
         elif self._known.get(name) is not served:
@@ -64,8 +64,8 @@ class Caretaker:
 
     async def check_as_asked(self) -> None:
         """Check the models that another worker was asked to check."""
-        for name, state in self._catalog.states().items():
-            decision = self._group.decision(name)
+        for name, state in self._served_models.states().items():
+            decision = self._coordinator.decision(name)
             asked = 0.0 if decision is None else decision.check
             if state.served is None or self._turn.locked() or asked <= self._examined.get(name, 0.0):
                 continue
@@ -78,37 +78,37 @@ class Caretaker:
 
         Raises ``ModelNotFound`` or ``ModelNotReady``.
         """
-        self._catalog.get(name)
+        self._served_models.get(name)
         began = datetime.now(UTC)
-        while not self._group.ask_for_check(name):
+        while not self._coordinator.ask_for_check(name):
             await asyncio.sleep(0.002)
         async with self._turn:
-            decision = self._group.decision(name)
+            decision = self._coordinator.decision(name)
             self._examined[name] = 0.0 if decision is None else decision.check
             await self.check(name)
         return began
 
     def checked_since(self, name: str, moment: datetime) -> bool:
         """Whether all workers have checked a model since then."""
-        model = self._group.whole().models.get(name)
+        model = self._coordinator.whole().models.get(name)
         return model is None or model.checked_at is None or model.checked_at >= moment
 
     async def check(self, name: str) -> None:
         """Run a serving model's golden rows; reload it once if they fail, withdraw it if that fails."""
-        served = self._catalog.get(name)
+        served = self._served_models.get(name)
         self._checked[name] = self._clock()
         try:
             with served.leased():
                 await asyncio.to_thread(self._loader.check, served)
         except Exception as error:  # noqa: BLE001 - a session that raises is no more intact than one that errs
             _log.error("golden rows failed", model=served.label, reason=str(error))
-            self._catalog.checked(name, fault_of(error))
-            self._group.alarm(name, served.manifest.version, "golden_rows")
-            self._group.post()
+            self._served_models.checked(name, fault_of(error))
+            self._coordinator.alarm(name, served.manifest.version, "golden_rows")
+            self._coordinator.post()
             await self._mend(name, served, error)
         else:
-            self._catalog.checked(name, None, await self._files_error(served))
-        self._group.post()
+            self._served_models.checked(name, None, await self._files_error(served))
+        self._coordinator.post()
 
     async def _files_error(self, served: ServedModel) -> str | None:
         """What is wrong on disk; logged once, and no reason to stop what serves."""
@@ -118,7 +118,7 @@ class Caretaker:
             reason = str(error)
         else:
             return None
-        if self._catalog.state(served.manifest.name).files_error != reason:
+        if self._served_models.state(served.manifest.name).files_error != reason:
             _log.error("bundle altered on disk", model=served.label, reason=reason)
         return reason
 
@@ -129,12 +129,12 @@ class Caretaker:
             fresh = await asyncio.to_thread(self._loader.load, name, version)
         except Exception as error:  # noqa: BLE001 - as for any load
             reason = f"its golden rows failed ({found}) and reloading did not help: {error}"
-            self._catalog.withdraw(name, reason)
-            self._chronicle.note(name, "refuse", version, None, reason)
-            files = await asyncio.to_thread(self._refusals.files, name, version)
-            self._refusals.note(name, version, files, reason)
+            self._served_models.withdraw(name, reason)
+            self._audit.note(name, "refuse", version, None, reason)
+            files = await asyncio.to_thread(self._load_failures.files, name, version)
+            self._load_failures.note(name, version, files, reason)
             _log.error("model withdrawn", model=served.label, reason=reason)
-            self._succession.retire(served)
+            self._rollout.retire(served)
         else:
             why = "its golden rows failed, and it was loaded anew"
-            self._succession.serve(name, fresh, self._clock() - started, why)
+            self._rollout.serve(name, fresh, self._clock() - started, why)

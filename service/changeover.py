@@ -30,15 +30,15 @@ class Changeover:
 
     def __init__(
         self,
-        group: Group,
-        catalog: Catalog,
+        coordinator: Group,
+        served_models: Catalog,
         clock: Callable[[], float],
         serve: Callable[[str, ServedModel, float], None],
         close: Callable[[ServedModel], None],
     ) -> None:
         """``serve`` takes a model, what is to serve and how long its loading took."""
-        self._group = group
-        self._catalog = catalog
+        self._coordinator = coordinator
+        self._served_models = served_models
         self._clock = clock
         self._serve = serve
         self._close = close
@@ -47,12 +47,12 @@ class Changeover:
     @property
     def waiting(self) -> dict[str, int]:
         """The versions that wait, by model."""
-        return self._group.prepared
+        return self._coordinator.prepared
 
     def add(self, name: str, served: ServedModel, seconds: float) -> None:
         """Serve a version that has been loaded as soon as all can; a single worker can at once."""
         self._prepared[name] = prepared = _Prepared(served, seconds, self._clock())
-        self._group.prepared[name] = prepared.version
+        self._coordinator.prepared[name] = prepared.version
         self._offer(name, prepared)
 
     def look(self) -> None:
@@ -62,34 +62,34 @@ class Changeover:
 
     def _offer(self, name: str, prepared: _Prepared) -> None:
         """Serve what is prepared if that is agreed, or see whether all are ready to agree on it."""
-        group, version = self._group, prepared.version
+        coordinator, version = self._coordinator, prepared.version
         if self._prepared.get(name) is not prepared:
             return
         wait = 0.0
-        if not group.alone:
-            decision = group.decision(name)
+        if not coordinator.alone:
+            decision = coordinator.decision(name)
             if decision is None or decision.unloaded or decision.version != version:
-                first = self._catalog.state(name).served is None and not group.serves(name)
+                first = self._served_models.state(name).served is None and not coordinator.serves(name)
                 late = self._clock() > prepared.at + _PATIENCE_SECONDS
-                if not first and group.refuses(name, version):
+                if not first and coordinator.refuses(name, version):
                     self.discard(name)
                     return
-                if not (first or late or group.can_follow(name, version)):
+                if not (first or late or coordinator.can_follow(name, version)):
                     return
-                group.decide(name, version, at_once=first)
-                decision = group.decision(name)
+                coordinator.decide(name, version, at_once=first)
+                decision = coordinator.decision(name)
             if decision is None or decision.version != version:
                 return  # another worker was deciding; the next look tells what
             wait = decision.at - monotonic()
         if wait > 0:
             asyncio.get_running_loop().call_later(wait, self._offer, name, prepared)
             return
-        del self._prepared[name], group.prepared[name]
+        del self._prepared[name], coordinator.prepared[name]
         self._serve(name, prepared.served, prepared.seconds)
 
     def discard(self, name: str) -> None:
         """Close what was prepared for a model, if anything was."""
-        self._group.prepared.pop(name, None)
+        self._coordinator.prepared.pop(name, None)
         prepared = self._prepared.pop(name, None)
         if prepared is not None:
             self._close(prepared.served)

@@ -40,14 +40,14 @@ class Featurizing:
         """Whether all of these are remembered."""
         return self._cache is not None and self._cache.has(featurizer, records)
 
-    def at_once(self, featurizer: Featurizer, pace: Pace, records: Records) -> Features:
+    def at_once(self, featurizer: Featurizer, latency: Pace, records: Records) -> Features:
         """Read records here and now."""
         smiles = self._cacheable(featurizer, records)
         if smiles is None or self._cache is None:
-            return _timed(featurizer, pace, records)
+            return _timed(featurizer, latency, records)
         known, missing = self._cache.look_up(featurizer, smiles)
         if missing:
-            known |= self._cache.keep(featurizer, missing, _timed(featurizer, pace, missing))
+            known |= self._cache.keep(featurizer, missing, _timed(featurizer, latency, missing))
         return assemble(smiles, known, len(featurizer.names))
 
     def lanes(self, featurizer: Featurizer, *, large: bool) -> int:
@@ -60,7 +60,7 @@ class Featurizing:
     async def read(
         self,
         featurizer: Featurizer,
-        pace: Pace,
+        latency: Pace,
         records: Records,
         deadline: float | None,
         *,
@@ -74,12 +74,12 @@ class Featurizing:
         smiles = self._cacheable(featurizer, records)
         if smiles is None or self._cache is None:
             return await self._computed(
-                featurizer, pace, records, deadline, large=large, urgency=urgency
+                featurizer, latency, records, deadline, large=large, urgency=urgency
             )
         known, missing = self._cache.look_up(featurizer, smiles)
         if missing:
             computed = await self._computed(
-                featurizer, pace, missing, deadline, large=large, urgency=urgency
+                featurizer, latency, missing, deadline, large=large, urgency=urgency
             )
             known |= self._cache.keep(featurizer, missing, computed)
         return assemble(smiles, known, len(featurizer.names))
@@ -87,7 +87,7 @@ class Featurizing:
     async def _computed(
         self,
         featurizer: Featurizer,
-        pace: Pace,
+        latency: Pace,
         records: Records,
         deadline: float | None,
         *,
@@ -96,9 +96,9 @@ class Featurizing:
     ) -> Features:
         if large and self._pool is not None and self._pool.ready:
             features, seconds = await self._pool.featurize(featurizer, records, deadline)
-            pace.learn(len(records), seconds)
+            latency.learn(len(records), seconds)
             return features
-        work = partial(_timed, featurizer, pace, records, deadline)
+        work = partial(_timed, featurizer, latency, records, deadline)
         return await asyncio.wrap_future(self._thread.submit(urgency, work))
 
     @staticmethod
@@ -111,11 +111,11 @@ class Featurizing:
 
 
 def _timed(
-    featurizer: Featurizer, pace: Pace, records: Records, deadline: float | None = None
+    featurizer: Featurizer, latency: Pace, records: Records, deadline: float | None = None
 ) -> Features:
     started = perf_counter()
     if deadline is not None and started > deadline:
         raise DeadlineMissed("the deadline passed before all records were read")
     features = featurizer.featurize(records)
-    pace.learn(len(records), perf_counter() - started)
+    latency.learn(len(records), perf_counter() - started)
     return features

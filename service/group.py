@@ -55,9 +55,9 @@ class Group:
 
     def __init__(
         self,
-        catalog: Catalog,
+        served_models: Catalog,
         telemetry: Telemetry,
-        board: Board | None = None,
+        shared_store: Board | None = None,
         number: int = 1,
         baselines: Baselines | None = None,
     ) -> None:
@@ -66,20 +66,20 @@ class Group:
         Without ``baselines`` none can be taken.
         """
         self._baselines = baselines
-        self._sentry = Sentry()
-        self._catalog = catalog
+        self._sequential_alarms = Sentry()
+        self._served_models = served_models
         self._telemetry = telemetry
-        self._board = board
+        self._shared_store = shared_store
         self._number = number
         self._posted = b""
-        self._standings: Standings = {}
-        self._past = None if board is None else board.notice(number)
+        self._verdicts: Standings = {}
+        self._past = None if shared_store is None else shared_store.notice(number)
         self._past_process: dict[str, float] = {}
         if self._past is not None:
             telemetry.merge(self._past.counted)
             self._past_process = counters(self._past.process)
         #: Whether this worker takes connections.
-        self.serving = board is None
+        self.serving = shared_store is None
         #: Versions that this worker could serve at once, and those that it could not load.
         self.prepared: dict[str, int] = {}
         self.refused: dict[str, int] = {}
@@ -87,38 +87,40 @@ class Group:
     @property
     def alone(self) -> bool:
         """Whether there are no other workers to agree with."""
-        return self._board is None
+        return self._shared_store is None
 
     @property
     def keeper(self) -> bool:
         """Whether this is the one that looks after what one worker has to: the lowest number."""
-        return self._board is None or self._number == min(self._board.roster().seats, default=0)
+        return self._shared_store is None or self._number == min(
+            self._shared_store.roster().slots, default=0
+        )
 
     def post(self, *, force: bool = True) -> Notice:
         """Say how this worker is; without ``force`` only if that has changed since."""
         notice = self._notice()
         content = encode_notice(notice)
-        if self._board is not None and (force or content != self._posted):
+        if self._shared_store is not None and (force or content != self._posted):
             self._posted = content
             notice = msgspec.structs.replace(notice, process=total([self._past_process, usage()]))
-            self._board.post(self._number, encode_notice(notice))
+            self._shared_store.post(self._number, encode_notice(notice))
         return notice
 
     def whole(self) -> Whole:
         """Everything, over all workers."""
-        if self._board is None:
+        if self._shared_store is None:
             own = msgspec.structs.replace(self._notice(), process=usage())
             roster = Roster({1: Seat(own.pid, first=True)})
-            return put_together({1: own}, roster, draining=self._catalog.draining)
+            return put_together({1: own}, roster, draining=self._served_models.draining)
         notices = {self._number: self.post(), **self._others()}
-        return put_together(notices, self._board.roster(), draining=self._catalog.draining)
+        return put_together(notices, self._shared_store.roster(), draining=self._served_models.draining)
 
     def health(self, name: str) -> tuple[ServedModel, Health, datetime]:
         """Judge what went through a model in all workers; also return since when it is judged so.
 
         Raises ``ModelNotFound`` or ``ModelNotReady``.
         """
-        served = self._catalog.get(name)
+        served = self._served_models.get(name)
         version = served.manifest.version
         monitor = served.monitor
         if monitor is None:
@@ -137,12 +139,12 @@ class Group:
     def watch(self, name: str) -> Watch | None:
         """How a model's sequential detector stands, as the keeper last said; None for none."""
         held = self._held().get(name)
-        served = self._catalog.get(name)
+        served = self._served_models.get(name)
         return held.watch if held is not None and held.version == served.manifest.version else None
 
     def departing(self, name: str) -> list[Departing]:
         """The rows that departed furthest of late, in all workers."""
-        served = self._catalog.get(name)
+        served = self._served_models.get(name)
         parts = [] if served.monitor is None else [served.monitor.departing()]
         for notice in self._others().values():
             model = notice.models.get(name)
@@ -152,7 +154,7 @@ class Group:
 
     def baseline(self, name: str) -> tuple[Taken | None, str | None]:
         """The baseline of the version that serves, None if it has none, and what is wrong with it."""
-        served = self._catalog.get(name)
+        served = self._served_models.get(name)
         if self._baselines is None or served.monitor is None:
             return None, None
         taken, wrong = self._baselines.read(name)
@@ -170,7 +172,7 @@ class Group:
 
         Raises ``NotEnoughTraffic``, ``NotWatched``, and ``ServiceError`` where it cannot be kept.
         """
-        served = self._catalog.get(name)
+        served = self._served_models.get(name)
         version = served.manifest.version
         if served.monitor is None:
             raise NotWatched(f"version {version} of {name} gives no taps: there is nothing to watch")
@@ -199,7 +201,7 @@ class Group:
 
     def drop_baseline(self, name: str, by: str) -> bool:
         """Return to the training reference; False if there was no baseline."""
-        served = self._catalog.get(name)
+        served = self._served_models.get(name)
         there = self._baselines is not None and self._baselines.drop(name)
         if there:
             _log.info("baseline dropped", model=served.label, by=by)
@@ -226,17 +228,17 @@ class Group:
         name, version = served.manifest.name, served.manifest.version
         if not self.keeper:
             return self.watch(name)
-        others = (state.served for state in self._catalog.states().values())
+        others = (state.served for state in self._served_models.states().values())
         models = sum(other is not None and other.monitor is not None for other in others)
-        return self._sentry.look(name, version, monitor, histories, models)
+        return self._sequential_alarms.look(name, version, monitor, histories, models)
 
     def _held(self) -> Standings:
-        return self._standings if self._board is None else self._board.standings()
+        return self._verdicts if self._shared_store is None else self._shared_store.verdicts()
 
     def verdict(self, name: str, version: int) -> str:
         """What was last found of a version, by whichever worker; costs no judgement of its own."""
-        standings = self._standings if self._board is None else self._board.standings()
-        held = standings.get(name)
+        verdicts = self._verdicts if self._shared_store is None else self._shared_store.verdicts()
+        held = verdicts.get(name)
         return held.verdict if held is not None and held.version == version else "warming_up"
 
     def take_over(self, served: ServedModel) -> None:
@@ -254,11 +256,11 @@ class Group:
 
     def decision(self, name: str) -> Decision | None:
         """What all have agreed to serve."""
-        return None if self._board is None else self._board.decisions().get(name)
+        return None if self._shared_store is None else self._shared_store.decisions().get(name)
 
     def decide(self, name: str, version: int, *, unloaded: bool = False, at_once: bool = False) -> bool:
         """Let all serve a version, or none; False if another worker is deciding just now."""
-        if self._board is None:
+        if self._shared_store is None:
             return True
 
         def change(decisions: Decisions) -> None:
@@ -267,11 +269,11 @@ class Group:
                 at = monotonic() + (0.0 if at_once else _NOTICE_SECONDS)
                 decisions[name] = Decision(version, at, unloaded)
 
-        return self._board.decide(change)
+        return self._shared_store.decide(change)
 
     def ask_for_check(self, name: str) -> bool:
         """Let every worker check its model at once; False if another worker is deciding just now."""
-        if self._board is None:
+        if self._shared_store is None:
             return True
         now = monotonic()
 
@@ -279,7 +281,7 @@ class Group:
             if name in decisions:
                 decisions[name] = msgspec.structs.replace(decisions[name], check=now)
 
-        return self._board.decide(change)
+        return self._shared_store.decide(change)
 
     def can_follow(self, name: str, version: int) -> bool:
         """Whether every other worker that runs could serve this version at once, or does."""
@@ -310,28 +312,30 @@ class Group:
 
         A successor that takes no connections yet has no part: it will follow what is decided.
         """
-        if self._board is None:
+        if self._shared_store is None:
             return []
-        roster, running = self._board.roster(), []
-        for number, seat in roster.seats.items():
+        roster, running = self._shared_store.roster(), []
+        for number, slot in roster.slots.items():
             if number != self._number:
-                notice = self._board.notice(number)
-                current = notice is not None and notice.pid == seat.pid
-                if seat.first or (current and notice is not None and notice.serving):
+                notice = self._shared_store.notice(number)
+                current = notice is not None and notice.pid == slot.pid
+                if slot.first or (current and notice is not None and notice.serving):
                     running.append(notice if current else None)
         return running
 
     def _others(self) -> dict[int, Notice]:
         """The latest notice under every other number, of the living and the dead."""
-        if self._board is None:
+        if self._shared_store is None:
             return {}
-        numbers = range(1, self._board.roster().wanted + 1)
-        found = {number: self._board.notice(number) for number in numbers if number != self._number}
+        numbers = range(1, self._shared_store.roster().wanted + 1)
+        found = {
+            number: self._shared_store.notice(number) for number in numbers if number != self._number
+        }
         return {number: notice for number, notice in found.items() if notice is not None}
 
     def _notice(self) -> Notice:
         models = {}
-        for name, state in self._catalog.states().items():
+        for name, state in self._served_models.states().items():
             served = state.served
             monitor = None if served is None else served.monitor
             models[name] = ModelNotice(
@@ -351,7 +355,7 @@ class Group:
         return Notice(
             pid=os.getpid(),
             serving=self.serving,
-            trouble=self._catalog.trouble,
+            trouble=self._served_models.trouble,
             models=models,
             prepared=dict(self.prepared),
             refused=dict(self.refused),
@@ -364,29 +368,29 @@ class Group:
         name, version = served.manifest.name, served.manifest.version
         judgement, changed = health.judgement, []
 
-        def change(standings: Standings) -> None:
-            held = standings.get(name)
+        def change(verdicts: Standings) -> None:
+            held = verdicts.get(name)
             if held is not None and (held.version, held.verdict) == (version, judgement.verdict):
-                standings[name] = msgspec.structs.replace(held, watch=watch)
+                verdicts[name] = msgspec.structs.replace(held, watch=watch)
             else:
-                standings[name] = Standing(version, judgement.verdict, datetime.now(UTC), watch)
+                verdicts[name] = Standing(version, judgement.verdict, datetime.now(UTC), watch)
                 if judgement.verdict != "warming_up":
                     changed.append(name)
 
-        standings = self._held()
-        held = standings.get(name)
+        verdicts = self._held()
+        held = verdicts.get(name)
         now = (version, judgement.verdict, watch)
         if held is None or (held.version, held.verdict, held.watch) != now:
-            if self._board is None:
-                change(standings)
-            elif self._board.stand(change):
-                standings = self._board.standings()
+            if self._shared_store is None:
+                change(verdicts)
+            elif self._shared_store.stand(change):
+                verdicts = self._shared_store.verdicts()
         if changed:
             if judgement.verdict in ALARMS:  # by the one worker that wrote it down
                 self.alarm(name, version, judgement.verdict)
             log = _log.info if judgement.verdict in ("healthy", "unwatched") else _log.warning
             log("verdict", model=served.label, verdict=judgement.verdict, reason=judgement.reason)
-        held = standings.get(name)
+        held = verdicts.get(name)
         return datetime.now(UTC) if held is None else held.since
 
 

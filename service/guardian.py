@@ -64,14 +64,14 @@ class Guardian:
 
     def __init__(
         self,
-        catalog: Catalog,
-        group: Group,
+        served_models: Catalog,
+        coordinator: Group,
         releases: Releases,
         seconds: float,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._catalog = catalog
-        self._group = group
+        self._served_models = served_models
+        self._coordinator = coordinator
         self._releases = releases
         self._seconds = seconds
         self._clock = clock
@@ -91,7 +91,7 @@ class Guardian:
 
     async def look(self) -> None:
         """See what serves and how it does; take back what should not have been promoted."""
-        whole = self._group.whole()
+        whole = self._coordinator.whole()
         for name, model in whole.models.items():
             record = self._record(name, model, whole)
             if record is not None:
@@ -102,7 +102,7 @@ class Guardian:
             if self._clock() > probation.began + self._seconds:
                 del self._probations[name]
                 continue
-            if self._group.keeper:
+            if self._coordinator.keeper:
                 reason = self._fault(probation, record, model)
                 if reason is not None:
                     await self._take_back(name, probation, reason)
@@ -112,15 +112,15 @@ class Guardian:
         if model.version is None:
             return None
         verdict = "warming_up"
-        if self._group.keeper:
+        if self._coordinator.keeper:
             try:
-                served, health, _ = self._group.health(name)
+                served, health, _ = self._coordinator.health(name)
                 if served.manifest.version == model.version:
                     verdict = health.judgement.verdict
             except ServiceError:  # just gone, or not here yet
                 pass
         else:
-            verdict = self._group.verdict(name, model.version)
+            verdict = self._coordinator.verdict(name, model.version)
         traffic = whole.counted.traffic(name, model.version)
         return Record(
             model.version,

@@ -91,9 +91,9 @@ class Monitor:
         self._names = names
         self._lock = Lock()
         self.detector = Detector.of(reference)
-        self._gatherer = Gatherer(self.detector, keep_features=keep_features)
+        self._accumulator = Gatherer(self.detector, keep_features=keep_features)
         features = 0 if reference.inputs is None else 2 * len(reference.inputs.centre)
-        values = len(self._gatherer.take()[1])
+        values = len(self._accumulator.take()[1])
         self._windows = Windows(values, features)
         self._ring = Ring()
         self._gathered_at = clock()
@@ -120,14 +120,14 @@ class Monitor:
         Of the outputs, ``taps`` has shape (rows, members, layers, 3) and ``squashed``, where the
         graph gives it, (rows, F); ``parts`` says whose the rows are, in their order.
         """
-        p_values, judged = self._gatherer.judge(outputs["taps"], outputs.get(SQUASHED))
+        p_values, judged = self._accumulator.judge(outputs["taps"], outputs.get(SQUASHED))
         now = self._clock()
         with self._lock:
             if now - self._gathered_at > _GATHER_SECONDS:
                 self._fold()
-            if self._gatherer.empty:
+            if self._accumulator.empty:
                 self._gathered_at = now
-            self._gatherer.add(judged, p_values, parts, now)
+            self._accumulator.add(judged, p_values, parts, now)
         return p_values.round(6)
 
     def health(self, others: Sequence[History] = (), alarm: Alarmed | None = None) -> Health:
@@ -178,13 +178,13 @@ class Monitor:
 
     def _fold(self) -> None:
         """Bring what was gathered into the windows and the traffic's sums."""
-        if self._gatherer.empty:
+        if self._accumulator.empty:
             return
-        counts, values, features = self._gatherer.take()
-        self._note(self._gatherer.furthest)
-        self._gatherer.furthest = []
-        self._traffic.not_finite += self._gatherer.not_finite
-        self._gatherer.not_finite = 0
+        counts, values, features = self._accumulator.take()
+        self._note(self._accumulator.furthest)
+        self._accumulator.furthest = []
+        self._traffic.not_finite += self._accumulator.not_finite
+        self._accumulator.not_finite = 0
         if not counts[0]:
             return
         self._windows.add(counts, values, features, self._gathered_at)

@@ -70,31 +70,33 @@ class Prediction:
 class Predictor:
     """Answers requests for any served model."""
 
-    def __init__(self, catalog: Catalog, max_rows: int, featurizing: Featurizing | None = None) -> None:
+    def __init__(
+        self, served_models: Catalog, max_rows: int, executor: Featurizing | None = None
+    ) -> None:
         """Without ``featurizing`` there is a thread, no process, and nothing is remembered."""
-        self._catalog = catalog
+        self._served_models = served_models
         self._max_rows = max_rows
-        self._featurizing = featurizing or Featurizing(workers=0, cache_bytes=0)
+        self._executor = executor or Featurizing(workers=0, cache_bytes=0)
         #: Seconds of featurizing that wait, in the thread and in the processes.
         self._backlog = {False: 0.0, True: 0.0}
 
     def close(self) -> None:
         """Let go of the featurizing thread and processes."""
-        self._featurizing.close()
+        self._executor.close()
 
     def model(self, name: str) -> ServedModel:
         """Return what serves under a name; raises ``ModelNotFound`` or ``ModelNotReady``."""
-        return self._catalog.get(name)
+        return self._served_models.get(name)
 
     def is_quick(self, served: ServedModel, records: Sequence[object]) -> bool:
         """Whether featurizing these records is short enough for the event loop."""
         if served.featurize_pace.expect(len(records)) <= _INLINE_SECONDS:
             return True
-        return len(records) <= _FEW and self._featurizing.knows(served.bundle.featurizer, records)
+        return len(records) <= _FEW and self._executor.knows(served.bundle.featurizer, records)
 
     def featurized_at_once(self, served: ServedModel, records: Sequence[object]) -> Features:
         """Featurize here and now what ``is_quick``."""
-        return self._featurizing.at_once(served.bundle.featurizer, served.featurize_pace, records)
+        return self._executor.at_once(served.bundle.featurizer, served.featurize_pace, records)
 
     async def predict(
         self,
@@ -144,10 +146,10 @@ class Predictor:
     async def _in_pieces(
         self, served: ServedModel, records: Sequence[object], deadline: float | None, request: bytes
     ) -> Prediction:
-        featurizer, pace = served.bundle.featurizer, served.featurize_pace
-        expected = pace.expect(len(records)) / len(records)
+        featurizer, latency = served.bundle.featurizer, served.featurize_pace
+        expected = latency.expect(len(records)) / len(records)
         large = expected * len(records) >= _LARGE_SECONDS
-        lanes = self._featurizing.lanes(featurizer, large=large)
+        lanes = self._executor.lanes(featurizer, large=large)
         pooled = lanes > 1
         self._admit(pooled, lanes, deadline)
         urgency = perf_counter() + _PATIENCE * expected * len(records)
@@ -159,11 +161,11 @@ class Predictor:
         try:
             while done < len(records):
                 # One piece more than is being read, so that nobody need wait for the loop.
-                lanes = self._featurizing.lanes(featurizer, large=large)
+                lanes = self._executor.lanes(featurizer, large=large)
                 while asked < len(records) and len(reading) <= lanes:
                     piece = records[asked : asked + _piece_size(served)]
-                    work = self._featurizing.read(
-                        featurizer, pace, piece, deadline, large=large, urgency=urgency
+                    work = self._executor.read(
+                        featurizer, latency, piece, deadline, large=large, urgency=urgency
                     )
                     reading.append((len(piece), loop.create_task(work)))
                     asked += len(piece)

@@ -38,13 +38,13 @@ class Reloader:
 
     def __init__(
         self,
-        catalog: Catalog,
+        served_models: Catalog,
         loader: Loader,
         repository: Repository,
         poll_seconds: float,
         golden_seconds: float,
         clock: Callable[[], float] = monotonic,
-        group: Group | None = None,
+        coordinator: Group | None = None,
         releases: Releases | None = None,
     ) -> None:
         """``group`` is the workers to agree with; there are none by default.
@@ -52,27 +52,27 @@ class Reloader:
         ``releases`` knows of exemptions from what is promoted, and has the log of what was served.
         """
         self._releases = releases
-        self._chronicle = Chronicle(None if releases is None else releases.log)
-        self._group = Group(catalog, Telemetry()) if group is None else group
-        self._catalog = catalog
+        self._audit = Chronicle(None if releases is None else releases.log)
+        self._coordinator = Group(served_models, Telemetry()) if coordinator is None else coordinator
+        self._served_models = served_models
         self._repository = repository
         self._poll_seconds = poll_seconds
-        self._refusals = Refusals(repository, clock)
-        self._succession = Succession(
-            catalog, loader, self._group, self._refusals, self._chronicle, clock
+        self._load_failures = Refusals(repository, clock)
+        self._rollout = Succession(
+            served_models, loader, self._coordinator, self._load_failures, self._audit, clock
         )
         self._obeyed: dict[str, float] = {}
         #: Set once the repository has been looked at, whatever was found there.
         self.looked = asyncio.Event()
         #: Held by whoever changes what serves: the poll, or a request to load or unload.
         self._turn = asyncio.Lock()
-        self._caretaker = Caretaker(
-            catalog,
+        self._integrity_checker = Caretaker(
+            served_models,
             loader,
-            self._group,
-            self._refusals,
-            self._chronicle,
-            self._succession,
+            self._coordinator,
+            self._load_failures,
+            self._audit,
+            self._rollout,
             golden_seconds,
             clock,
             self._turn,
@@ -90,11 +90,11 @@ class Reloader:
 
     def close(self) -> None:
         """Write down what is left to write."""
-        self._chronicle.close()
+        self._audit.close()
 
     async def watch(self) -> None:
         """Follow the other workers until cancelled."""
-        while not self._group.alone:
+        while not self._coordinator.alone:
             try:
                 await self.follow_others()
             except Exception as error:  # noqa: BLE001 - as in ``run``
@@ -103,10 +103,10 @@ class Reloader:
 
     async def follow_others(self) -> None:
         """Change over to what is prepared if all are ready for it; do what was asked of another."""
-        self._succession.changeover.look()
-        await self._caretaker.check_as_asked()
-        for name, state in self._catalog.states().items():
-            decision = self._group.decision(name)
+        self._rollout.cutover.look()
+        await self._integrity_checker.check_as_asked()
+        for name, state in self._served_models.states().items():
+            decision = self._coordinator.decision(name)
             if decision is None or self._turn.locked() or self._obeyed.get(name) == decision.at:
                 continue
             self._obeyed[name] = decision.at
@@ -117,29 +117,29 @@ class Reloader:
 
     def _obey(self, name: str) -> None:
         """Unload what another worker was asked to unload."""
-        decision = self._group.decision(name)
-        if decision is not None and decision.unloaded and not self._catalog.state(name).unloaded:
+        decision = self._coordinator.decision(name)
+        if decision is not None and decision.unloaded and not self._served_models.state(name).unloaded:
             self._unload(name)
 
     @property
     def settled(self) -> bool:
         """Whether everything that is agreed upon is served here, as far as it can be."""
-        return not self._succession.changeover.waiting and all(
+        return not self._rollout.cutover.waiting and all(
             decision is None
             or decision.unloaded
-            or self._succession.serves(name) in (decision.version, None)
-            for name in self._catalog.states()
-            for decision in [self._group.decision(name)]
+            or self._rollout.serves(name) in (decision.version, None)
+            for name in self._served_models.states()
+            for decision in [self._coordinator.decision(name)]
         )
 
     async def check(self, name: str) -> None:
         """Run a serving model's golden rows; reload it once if they fail, withdraw it if that fails."""
-        await self._caretaker.check(name)
+        await self._integrity_checker.check(name)
 
     async def examine(self, name: str) -> None:
         """Check a model at once, in all workers; raises ``ModelNotFound`` or ``ModelNotReady``."""
-        began = await self._caretaker.ask(name)
-        await self._until(lambda: self._caretaker.checked_since(name, began))
+        began = await self._integrity_checker.ask(name)
+        await self._until(lambda: self._integrity_checker.checked_since(name, began))
 
     async def poll(self) -> None:
         """Look at every model once."""
@@ -150,46 +150,46 @@ class Reloader:
         """Serve what is promoted now; raises ``ModelNotFound``, or ``ModelNotReady`` with the reason."""
         async with self._turn:
             await self._load(name)
-            served = self._catalog.state(name).served
+            served = self._served_models.state(name).served
             if served is not None:
                 await self._decided(name, served.manifest.version, unloaded=False)
         # Another worker may refuse it, or take its time.
-        await self._until(lambda: name not in self._succession.changeover.waiting)
-        error = self._catalog.state(name).error
+        await self._until(lambda: name not in self._rollout.cutover.waiting)
+        error = self._served_models.state(name).error
         if error is not None:
             raise ModelNotReady(f"model {name!r} cannot be loaded: {error}")
-        self._chronicle.note(name, "load", None, self._succession.serves(name), "it was asked for", by)
+        self._audit.note(name, "load", None, self._rollout.serves(name), "it was asked for", by)
 
     async def unload(self, name: str, by: str = SERVICE) -> None:
         """Stop serving a model until ``load``; raises ``ModelNotFound``. Nothing is written."""
         async with self._turn:
-            served = self._catalog.state(name).served
+            served = self._served_models.state(name).served
             self._unload(name)
             if served is not None:
                 await self._decided(name, served.manifest.version, unloaded=True)
         version = None if served is None else served.manifest.version
-        self._chronicle.note(name, "unload", version, None, "it was asked for", by)
-        await self._until(lambda: not self._group.serves(name))
+        self._audit.note(name, "unload", version, None, "it was asked for", by)
+        await self._until(lambda: not self._coordinator.serves(name))
 
     async def _load(self, name: str) -> None:
         serving = (await asyncio.to_thread(self._wanted)).get(name)
         if serving is None:
             raise ModelNotFound(f"no model named {name[:80]!r} is promoted in the repository")
-        self._catalog.announce(name)
-        self._refusals.forget(name)
-        await self._succession.follow(name, serving)
+        self._served_models.announce(name)
+        self._load_failures.forget(name)
+        await self._rollout.follow(name, serving)
 
     def _unload(self, name: str) -> None:
-        old = self._catalog.unload(name)
-        self._succession.changeover.discard(name)
+        old = self._served_models.unload(name)
+        self._rollout.cutover.discard(name)
         if old is not None:
             _log.info("model unloaded", model=old.label)
-            self._succession.retire(old)
+            self._rollout.retire(old)
 
     async def _decided(self, name: str, version: int, *, unloaded: bool) -> None:
-        while not self._group.decide(name, version, unloaded=unloaded, at_once=True):
+        while not self._coordinator.decide(name, version, unloaded=unloaded, at_once=True):
             await asyncio.sleep(0.002)
-        self._group.post()
+        self._coordinator.post()
 
     async def _until(self, done: Callable[[], bool]) -> None:
         end = monotonic() + _FOLLOW_SECONDS
@@ -200,25 +200,25 @@ class Reloader:
         try:
             wanted = await asyncio.to_thread(self._wanted)
         except (ModelError, OSError) as error:
-            if self._catalog.trouble != str(error):
+            if self._served_models.trouble != str(error):
                 _log.error("repository unreadable", reason=str(error))
-            self._catalog.trouble = str(error)
+            self._served_models.trouble = str(error)
             return
         for name in wanted:
-            self._catalog.announce(name)
-        self._catalog.trouble = None
+            self._served_models.announce(name)
+        self._served_models.trouble = None
         for name, serving in wanted.items():
             self._obey(name)
-            if not self._catalog.state(name).unloaded:
-                await self._succession.follow(name, serving)
-        for name, state in self._catalog.states().items():
+            if not self._served_models.state(name).unloaded:
+                await self._rollout.follow(name, serving)
+        for name, state in self._served_models.states().items():
             if name not in wanted and state.error is None:
-                self._succession.refuse(
+                self._rollout.refuse(
                     name, None, f"model {name!r} is no longer promoted in the repository"
                 )
-            if self._group.keeper and state.served is not None:
-                self._group.health(name)  # judging the traffic logs a change
-            await self._caretaker.look_after(name)
+            if self._coordinator.keeper and state.served is not None:
+                self._coordinator.health(name)  # judging the traffic logs a change
+            await self._integrity_checker.look_after(name)
 
     def _wanted(self) -> dict[str, Serving | ModelError]:
         """What is promoted, or what is wrong with it, by model."""

@@ -25,21 +25,21 @@ class Succession:
 
     def __init__(
         self,
-        catalog: Catalog,
+        served_models: Catalog,
         loader: Loader,
-        group: Group,
-        refusals: Refusals,
-        chronicle: Chronicle,
+        coordinator: Group,
+        load_failures: Refusals,
+        audit: Chronicle,
         clock: Callable[[], float],
     ) -> None:
-        self._catalog = catalog
+        self._served_models = served_models
         self._loader = loader
-        self._group = group
-        self._refusals = refusals
-        self._chronicle = chronicle
+        self._coordinator = coordinator
+        self._load_failures = load_failures
+        self._audit = audit
         self._clock = clock
         #: The versions that are loaded and wait for the other workers.
-        self.changeover = Changeover(group, catalog, clock, self.serve, self.retire)
+        self.cutover = Changeover(coordinator, served_models, clock, self.serve, self.retire)
         self._retiring: set[asyncio.Task[None]] = set()
 
     async def follow(self, name: str, serving: Serving | ModelError) -> None:
@@ -47,23 +47,23 @@ class Succession:
         if isinstance(serving, ModelError):
             self.refuse(name, None, str(serving))
             return
-        version, decision = serving.champion, self._group.decision(name)
-        if self._group.refused.get(name) != version:
-            self._group.refused.pop(name, None)
-        if self.serves(name) is None and decision is not None and self._group.serves(name):
+        version, decision = serving.champion, self._coordinator.decision(name)
+        if self._coordinator.refused.get(name) != version:
+            self._coordinator.refused.pop(name, None)
+        if self.serves(name) is None and decision is not None and self._coordinator.serves(name):
             # What the others serve comes first: what is promoted may be refused, or not yet loaded.
             await self._bring(name, decision.version, promoted=decision.version == version)
-        state = self._catalog.state(name)
+        state = self._served_models.state(name)
         if self.serves(name) == version:
-            self.changeover.discard(name)
+            self.cutover.discard(name)
             if state.error is not None:  # a refused version was taken back, or the file mended
-                self._refusals.forget(name)
-                self._catalog.blame(name, None)
+                self._load_failures.forget(name)
+                self._served_models.blame(name, None)
             return
-        if self.changeover.waiting.get(name) == version:
+        if self.cutover.waiting.get(name) == version:
             return
-        self.changeover.discard(name)
-        if state.served is None or not self._group.refuses(name, version):
+        self.cutover.discard(name)
+        if state.served is None or not self._coordinator.refuses(name, version):
             await self._bring(name, version, promoted=True)
         await self._stand_in(name, serving)
 
@@ -74,46 +74,50 @@ class Succession:
         and whether to go back is for the guardian or an operator to say.
         """
         for version in serving.previous:
-            state = self._catalog.state(name)
-            if state.intact is not None or name in self.changeover.waiting or self._group.serves(name):
+            state = self._served_models.state(name)
+            if (
+                state.intact is not None
+                or name in self.cutover.waiting
+                or self._coordinator.serves(name)
+            ):
                 return
             await self._bring(name, version, promoted=False)
 
     async def _bring(self, name: str, version: int, *, promoted: bool) -> None:
         """Load a version, what is promoted or another in its place; serve it as soon as all can."""
-        files = await asyncio.to_thread(self._refusals.files, name, version)
-        if self._refusals.hold(name, version, files):
+        files = await asyncio.to_thread(self._load_failures.files, name, version)
+        if self._load_failures.hold(name, version, files):
             return
         started = self._clock()
         try:
             served = await asyncio.to_thread(self._loader.load, name, version)
         except Exception as error:  # noqa: BLE001 - a broken bundle can break anything below; the old one serves on
-            if promoted and self._group.refused.get(name) != version:
-                self._refusals.forget(name)  # what was promoted before is nobody's concern now
+            if promoted and self._coordinator.refused.get(name) != version:
+                self._load_failures.forget(name)  # what was promoted before is nobody's concern now
             self._failed(name, version, files, error)
             if promoted:
-                self._group.refused[name] = version
-            self._group.post()
+                self._coordinator.refused[name] = version
+            self._coordinator.post()
             return
-        self._refusals.forget(name, None if promoted else version)
+        self._load_failures.forget(name, None if promoted else version)
         if promoted:
-            self._group.refused.pop(name, None)
-        self.changeover.add(name, served, self._clock() - started)
-        self._group.post()
+            self._coordinator.refused.pop(name, None)
+        self.cutover.add(name, served, self._clock() - started)
+        self._coordinator.post()
 
     def serve(
         self, name: str, served: ServedModel, seconds: float, why: str = "it is to be served"
     ) -> None:
         """Let a loaded model serve from now on, and say why; loading it took ``seconds``."""
-        self._group.take_over(served)
-        old = self._catalog.put(name, served)
-        refused = self._refusals.reason(name)
+        self._coordinator.take_over(served)
+        old = self._served_models.put(name, served)
+        refused = self._load_failures.reason(name)
         if refused is not None:  # this one serves in the place of what is promoted
-            self._catalog.blame(name, refused)
+            self._served_models.blame(name, refused)
             why = f"{why}; {refused}" if old is None else why
-        if self._group.keeper:
+        if self._coordinator.keeper:
             before = None if old is None else old.manifest.version
-            self._chronicle.note(name, "serve", before, served.manifest.version, why)
+            self._audit.note(name, "serve", before, served.manifest.version, why)
         _log.info(
             "model serving",
             model=served.label,
@@ -132,27 +136,27 @@ class Succession:
 
     def serves(self, name: str) -> int | None:
         """The version that serves here, None for none."""
-        served = self._catalog.state(name).served
+        served = self._served_models.state(name).served
         return None if served is None else served.manifest.version
 
     def refuse(self, name: str, version: int | None, reason: str) -> None:
         """Show and log what is wrong with a model, once per reason."""
-        if self._catalog.state(name).error == reason:
+        if self._served_models.state(name).error == reason:
             return
-        self._catalog.blame(name, reason)
+        self._served_models.blame(name, reason)
         self._tell(name, version, reason)
 
     def _failed(self, name: str, version: int, files: Files, error: Exception) -> None:
         expected = isinstance(error, (ModelError, ServiceError, OSError))
         text = str(error) if expected else f"{type(error).__name__} while loading it"
         reason = f"version {version} was refused: {text}"
-        if self._refusals.note(name, version, files, reason):
+        if self._load_failures.note(name, version, files, reason):
             self._tell(name, version, reason)
-        self._catalog.blame(name, self._refusals.reason(name))
+        self._served_models.blame(name, self._load_failures.reason(name))
 
     def _tell(self, name: str, version: int | None, reason: str) -> None:
-        served = self._catalog.state(name).served
+        served = self._served_models.state(name).served
         serving = None if served is None else served.label
         _log.error("model refused", model=name, version=version, reason=reason, serving=serving)
         before = None if served is None else served.manifest.version
-        self._chronicle.note(name, "refuse", before, version, reason)
+        self._audit.note(name, "refuse", before, version, reason)

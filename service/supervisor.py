@@ -85,7 +85,7 @@ class Supervisor:
                 f"SNN_WORKERS={settings.workers}: several workers need a folder in memory or for"
                 f" temporary files: {error}"
             ) from error
-        self._board = Board(self._folder)
+        self._shared_store = Board(self._folder)
         self._scale = Scale(self._folder / SCALE, settings.workers)
         self._workers: dict[int, _Worker] = {}
         self._vacancies = {number: _Vacancy() for number in range(1, settings.workers + 1)}
@@ -227,8 +227,8 @@ class Supervisor:
         _log.info("draining", seconds=self._settings.drain_wait_seconds)
 
     def _call(self) -> None:
-        seats = {
+        slots = {
             number: Seat(worker.process.pid, worker.first) for number, worker in self._workers.items()
         }
         draining = self._ends_at is not None
-        self._board.call(Roster(seats, self._settings.workers, self._restarts, draining))
+        self._shared_store.call(Roster(slots, self._settings.workers, self._restarts, draining))

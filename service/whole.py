@@ -66,9 +66,9 @@ def put_together(notices: dict[int, Notice], roster: Roster, *, draining: bool) 
     speaking = {
         number: notice
         for number, notice in present.items()
-        if notice.serving or (number in roster.seats and roster.seats[number].first)
+        if notice.serving or (number in roster.slots and roster.slots[number].first)
     }
-    silent = [number for number, seat in roster.seats.items() if seat.first and number not in present]
+    silent = [number for number, slot in roster.slots.items() if slot.first and number not in present]
     names = sorted({name for notice in speaking.values() for name in notice.models})
     models = {
         name: _model({number: notice.models.get(name) for number, notice in speaking.items()})
@@ -118,5 +118,5 @@ def _agreed(texts: dict[int, str | None]) -> str | None:
 
 
 def _is_current(roster: Roster, number: int, notice: Notice) -> bool:
-    seat = roster.seats.get(number)
-    return seat is not None and seat.pid == notice.pid
+    slot = roster.slots.get(number)
+    return slot is not None and slot.pid == notice.pid

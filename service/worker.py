@@ -76,7 +76,7 @@ def work(settings: Settings, listener: socket.socket, place: Place | None = None
     logs.flush()
 
 
-def key_ring(settings: Settings) -> KeyRing | None:
+def open_key_store(settings: Settings) -> KeyRing | None:
     """The API keys, where they are asked for; raises ``SettingsError``."""
     if settings.api_keys_file is None:
         return None
@@ -98,11 +98,11 @@ async def _serve(
 ) -> None:
     if device.fallback is not None and settings.device == "auto":
         _log.info("no CUDA", reason=device.fallback, provider=device.provider)
-    ring = key_ring(settings)
-    catalog, telemetry = Catalog(), Telemetry()
-    board = None if place is None else Board(Path(place.folder))
+    key_store = open_key_store(settings)
+    served_models, telemetry = Catalog(), Telemetry()
+    shared_store = None if place is None else Board(Path(place.folder))
     number = 1 if place is None else place.number
-    group = Group(catalog, telemetry, board, number, Baselines(settings.state))
+    coordinator = Group(served_models, telemetry, shared_store, number, Baselines(settings.state))
     repository = Repository(settings.models)
     releases = Releases(repository, settings.state)
     loader = Loader(
@@ -112,29 +112,29 @@ async def _serve(
         Limits(queue_rows=settings.max_queue_rows),
         keep_features=settings.show_departing_features,
     )
-    featurizing = Featurizing(_readers(settings), settings.cache_bytes)
-    predictor = Predictor(catalog, settings.max_rows, featurizing)
+    executor = Featurizing(_readers(settings), settings.cache_bytes)
+    predictor = Predictor(served_models, settings.max_rows, executor)
     reloader = Reloader(
-        catalog,
+        served_models,
         loader,
         repository,
         settings.poll_seconds,
         settings.golden_seconds,
-        group=group,
+        coordinator=coordinator,
         releases=releases,
     )
     app = create_app(
-        catalog,
+        served_models,
         predictor,
         telemetry,
         max_rows=settings.max_rows,
         max_bytes=settings.max_bytes,
         max_stream_bytes=settings.max_stream_bytes,
         spool=settings.state / "spool",
-        control=reloader if settings.repository_control or ring is not None else None,
-        group=group,
+        control=reloader if settings.repository_control or key_store is not None else None,
+        coordinator=coordinator,
         deadline_seconds=settings.deadline_seconds,
-        ring=ring,
+        key_store=key_store,
         origins=settings.cors_origins,
         administration=Administration(releases, reloader),
     )
@@ -158,20 +158,31 @@ async def _serve(
         loop.add_signal_handler(number, stopping.set)
     background = [reloader.run(), _flush_logs()]
     if settings.probation_seconds:
-        background.append(Guardian(catalog, group, releases, settings.probation_seconds).run())
+        background.append(
+            Guardian(served_models, coordinator, releases, settings.probation_seconds).run()
+        )
     if place is None:
-        background.append(_drain(stopping, catalog, group, server, settings.drain_wait_seconds))
+        background.append(
+            _drain(stopping, served_models, coordinator, server, settings.drain_wait_seconds)
+        )
         host, port = listener.getsockname()[:2]
         _log.info("listening", host=host, port=port, models=str(settings.models))
         sockets = [listener]
     else:
-        door = _door(place, listener, server)
+        shared_listener = _shared_listener(place, listener, server)
         line = Line(place, stopping)
         background += [
             reloader.watch(),
-            _post(group),
-            _admit(place, reloader, group, door),
-            _drain(stopping, catalog, group, server, settings.drain_wait_seconds, door),
+            _post(coordinator),
+            _admit(place, reloader, coordinator, shared_listener),
+            _drain(
+                stopping,
+                served_models,
+                coordinator,
+                server,
+                settings.drain_wait_seconds,
+                shared_listener,
+            ),
         ]
         sockets = []
     tasks = [asyncio.create_task(each) for each in background]
@@ -186,59 +197,59 @@ async def _serve(
         _log.info("stopped")
         if place is not None:
             with contextlib.suppress(OSError):
-                group.post()
+                coordinator.post()
             line.close()
 
 
-def _door(place: Place, listener: socket.socket, server: Server) -> Door:
+def _shared_listener(place: Place, listener: socket.socket, server: Server) -> Door:
     scale = Scale(Path(place.folder) / SCALE, place.workers)
-    door = Door(
+    shared_listener = Door(
         listener,
-        lambda: server.protocol(door.settle),
+        lambda: server.protocol(shared_listener.settle),
         lambda: len(server.server_state.connections),
         scale,
         place.number,
     )
-    return door
+    return shared_listener
 
 
-async def _admit(place: Place, reloader: Reloader, group: Group, door: Door) -> None:
+async def _admit(place: Place, reloader: Reloader, coordinator: Group, shared_listener: Door) -> None:
     """Open the door; a successor first has its models, so that nobody meets one without."""
     if not place.first:
         await reloader.looked.wait()
         end = monotonic() + _SETTLE_SECONDS
         while not reloader.settled and monotonic() < end:
             await asyncio.sleep(0.02)
-    group.serving = True
-    group.post()
-    door.open()
+    coordinator.serving = True
+    coordinator.post()
+    shared_listener.open()
     _log.info("worker serving")
     logs.flush()
 
 
-async def _post(group: Group) -> None:
+async def _post(coordinator: Group) -> None:
     while True:
         await asyncio.sleep(_POST_SECONDS)
-        if group.serving:  # until then its predecessor's last word stands
-            group.post(force=False)
+        if coordinator.serving:  # until then its predecessor's last word stands
+            coordinator.post(force=False)
 
 
 async def _drain(
     stopping: asyncio.Event,
-    catalog: Catalog,
-    group: Group,
+    served_models: Catalog,
+    coordinator: Group,
     server: uvicorn.Server,
     wait: float,
-    door: Door | None = None,
+    shared_listener: Door | None = None,
 ) -> None:
     """On a signal: say "not ready", go on answering for a moment, then finish what is in flight."""
     await stopping.wait()
-    catalog.draining = True
+    served_models.draining = True
     _log.info("draining", seconds=wait)
     logs.flush()
     await asyncio.sleep(wait)
-    if door is not None:
-        door.close()
+    if shared_listener is not None:
+        shared_listener.close()
     server.should_exit = True
 
 

@@ -48,13 +48,13 @@ class AboutAnswer(BaseModel):
     models: list[About]
 
 
-def routes(catalog: Catalog) -> APIRouter:
+def routes(served_models: Catalog) -> APIRouter:
     """The one route."""
     router = APIRouter(tags=["predict"])
 
     @router.get("/models", summary="What each model takes and gives")
     async def models() -> AboutAnswer:
-        states = catalog.states().values()
+        states = served_models.states().values()
         return AboutAnswer(models=[_about(state.served) for state in states if state.served is not None])
 
     return router

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from service.api.credentials import KEY_HEADERS, key_of
-from service.api.edge import trace_of
+from service.api.edge import context_of
 from service.api.problems import Problem
 from service.keyring import Key, KeyRing, Scope
 
@@ -64,9 +64,9 @@ def scope_of(method: str, path: str) -> Scope | None:
 class Access:
     """Lets a request through to an application, or refuses it."""
 
-    def __init__(self, app: ASGIApp, ring: KeyRing) -> None:
+    def __init__(self, app: ASGIApp, key_store: KeyRing) -> None:
         self._app = app
-        self._ring = ring
+        self._key_store = key_store
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Check the key, then its scope, then its rates."""
@@ -77,12 +77,12 @@ class Access:
         if needed is None:
             await self._app(scope, receive, send)
             return
-        trace = trace_of(scope)
-        found = self._ring.find(_presented(scope))
+        context = context_of(scope)
+        found = self._key_store.find(_presented(scope))
         if found is None:
             raise _unauthorized("this API key is not known here, or was revoked")
         key, meter = found
-        trace.key = key
+        context.key = key
         if _expired(key):
             raise _unauthorized(f"the API key {key.name!r} expired at {key.expires}")
         if not key.may(needed):
@@ -105,12 +105,12 @@ class Access:
         try:
             await self._app(scope, receive, send)
         finally:
-            meter.charge(trace.rows)
+            meter.charge(context.rows)
 
 
-def unlimited(ring: KeyRing, presented: bytes | None, scope: Scope) -> Key | None:
+def unlimited(key_store: KeyRing, presented: bytes | None, scope: Scope) -> Key | None:
     """The key of a request that may go ahead and need not be metered, None for any other."""
-    found = None if presented is None else ring.find(presented)
+    found = None if presented is None else key_store.find(presented)
     if found is None:
         return None
     key, meter = found
@@ -128,7 +128,7 @@ def administrator(request: Request) -> Key:
 
     Every route that changes something calls it, whatever the table says of its path.
     """
-    key = trace_of(request.scope).key
+    key = context_of(request.scope).key
     if key is None:
         raise Problem(403, _WITHOUT_KEYS)
     if not key.may("admin"):

@@ -63,7 +63,7 @@ class _Step(msgspec.Struct, forbid_unknown_fields=True):
     why: Annotated[str, msgspec.Meta(max_length=1000)] = ""
 
 
-def routes(group: Group, administration: Administration, ring: KeyRing | None) -> APIRouter:
+def routes(coordinator: Group, administration: Administration, key_store: KeyRing | None) -> APIRouter:
     """The routes under ``/admin``."""
     releases, control = administration
     router = APIRouter(prefix="/admin", tags=["admin"])
@@ -71,7 +71,7 @@ def routes(group: Group, administration: Administration, ring: KeyRing | None) -
     @router.get("/models", summary="Every promoted model: versions, champion, what is served")
     async def models() -> Response:
         names = await _tried(releases.repository.models)
-        live = group.whole().models
+        live = coordinator.whole().models
         found = {}
         for name in names:
             document = await _tried(partial(_described, releases, name))
@@ -112,14 +112,14 @@ def routes(group: Group, administration: Administration, ring: KeyRing | None) -
 
     @router.get("/keys", summary="The API keys: names, scopes, expiry and rates; never a key or hash")
     async def keys() -> Response:
-        if ring is None:
+        if key_store is None:
             return _json({"keys": None, "error": None})
         hidden = {"id", "sha256"}
         listed = [
             {name: value for name, value in msgspec.structs.asdict(key).items() if name not in hidden}
-            for key in ring.keys
+            for key in key_store.keys
         ]
-        return _json({"keys": listed, "error": ring.trouble})
+        return _json({"keys": listed, "error": key_store.trouble})
 
     def step(path: str, summary: str) -> Callable[[Any], Any]:
         return router.post(

@@ -24,7 +24,7 @@ from service.api.documents import (
     SmilesRequest,
 )
 from service.api.drawing import Drawing
-from service.api.edge import Edge, trace_of
+from service.api.edge import Edge, context_of
 from service.api.express import Express
 from service.api.predict import DEFAULT_SMILES_MODEL, Predict
 from service.api.problems import Problem, problem_of, send_problem
@@ -74,7 +74,7 @@ _MODEL_PARAMETER = {
 
 
 def create_app(
-    catalog: Catalog,
+    served_models: Catalog,
     predictor: Predictor,
     telemetry: Telemetry,
     *,
@@ -83,9 +83,9 @@ def create_app(
     max_stream_bytes: int = 256 * 1024 * 1024,
     spool: Path | None = None,
     control: repository.Control | None = None,
-    group: Group | None = None,
+    coordinator: Group | None = None,
     deadline_seconds: float | None = None,
-    ring: KeyRing | None = None,
+    key_store: KeyRing | None = None,
     origins: Sequence[str] = (),
     administration: admin.Administration | None = None,
 ) -> ASGIApp:
@@ -96,7 +96,7 @@ def create_app(
     long a request may wait that does not say; ``ring`` holds the API keys, where they are asked for;
     ``origins`` are those whose pages may ask from a browser; ``administration`` is behind ``/admin``.
     """
-    group = Group(catalog, telemetry) if group is None else group
+    coordinator = Group(served_models, telemetry) if coordinator is None else coordinator
     app = FastAPI(
         title="SNN serving",
         description="Self-normalizing networks for toxicity and pulsars, and how healthy they are.",
@@ -107,15 +107,15 @@ def create_app(
     )
     predict = Predict(predictor, max_bytes)
     app.include_router(_predict_route())
-    app.include_router(health.routes(catalog, group))
+    app.include_router(health.routes(served_models, coordinator))
     examiner = None if administration is None else administration.control
-    app.include_router(integrity.routes(catalog, group, examiner))
-    app.include_router(metrics.routes(catalog, group))
-    app.include_router(v2_routes(catalog, group, control, max_rows))
+    app.include_router(integrity.routes(served_models, coordinator, examiner))
+    app.include_router(metrics.routes(served_models, coordinator))
+    app.include_router(v2_routes(served_models, coordinator, control, max_rows))
     if administration is not None:
-        app.include_router(admin.routes(group, administration, ring))
-    app.include_router(_metadata_route(catalog, max_rows))
-    app.include_router(about.routes(catalog))
+        app.include_router(admin.routes(coordinator, administration, key_store))
+    app.include_router(_metadata_route(served_models, max_rows))
+    app.include_router(about.routes(served_models))
     app.include_router(drawing.routes(Drawing()))
     app.include_router(pages.routes())
     app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]))
@@ -123,7 +123,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _answer_error)
     app.add_exception_handler(Problem, _answer_error)
     known = [route.path for route in app.routes if isinstance(route, Route) and "{" not in route.path]
-    infer = Infer(catalog, predictor, max_rows=max_rows, max_bytes=max_bytes, otherwise=app)
+    infer = Infer(served_models, predictor, max_rows=max_rows, max_bytes=max_bytes, otherwise=app)
     bulk = Bulk(
         predict,
         predictor,
@@ -132,25 +132,27 @@ def create_app(
         max_stream_bytes=max_stream_bytes,
         folder=spool,
     )
-    stream = Stream(lambda: msgspec.json.encode(health.every_model(catalog, group)), catalog)
+    stream = Stream(
+        lambda: msgspec.json.encode(health.every_model(served_models, coordinator)), served_models
+    )
     inner: ASGIApp = infer
     direct: dict[tuple[str, str], ASGIApp] = {("POST", "/predict"): bulk, ("GET", STREAM): stream}
-    if ring is not None:
-        inner = Access(infer, ring)
-        direct = {place: Access(app, ring) for place, app in direct.items()}
-    edge = Edge(inner, direct, known, telemetry, deadline_seconds)
-    edge.express = Express(
-        edge,
+    if key_store is not None:
+        inner = Access(infer, key_store)
+        direct = {place: Access(app, key_store) for place, app in direct.items()}
+    middleware = Edge(inner, direct, known, telemetry, deadline_seconds)
+    middleware.fast_path = Express(
+        middleware,
         predictor,
         max_rows=max_rows,
         max_bytes=max_bytes,
         deadline_seconds=deadline_seconds,
-        ring=ring,
+        key_store=key_store,
     )
     if not origins:
-        return edge
+        return middleware
     return CORSMiddleware(
-        edge,
+        middleware,
         allow_origins=origins,
         allow_methods=["GET", "POST"],
         allow_headers=[
@@ -187,7 +189,7 @@ def _predict_route() -> APIRouter:
     return router
 
 
-def _metadata_route(catalog: Catalog, max_rows: int) -> APIRouter:
+def _metadata_route(served_models: Catalog, max_rows: int) -> APIRouter:
     router = APIRouter()
 
     @router.get(
@@ -200,7 +202,7 @@ def _metadata_route(catalog: Catalog, max_rows: int) -> APIRouter:
         },
     )
     async def metadata() -> Metadata:
-        served = catalog.get(DEFAULT_SMILES_MODEL)
+        served = served_models.get(DEFAULT_SMILES_MODEL)
         return Metadata(
             name=served.manifest.name,
             version=str(served.manifest.version),
@@ -231,4 +233,4 @@ class _ProblemResponse(Response):
         self._problem = problem
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send_problem(send, self._problem, trace_of(scope).request_id.decode())
+        await send_problem(send, self._problem, context_of(scope).request_id.decode())

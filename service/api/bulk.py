@@ -21,7 +21,7 @@ import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.body import read_json
-from service.api.edge import Trace, trace_of
+from service.api.edge import Trace, context_of
 from service.api.negotiate import ANSWERS, is_bulk, kinds, model_name
 from service.api.predict import DEFAULT_SMILES_MODEL, parse
 from service.api.problems import Disconnected, Problem
@@ -97,8 +97,8 @@ class Bulk:
         wanted: str,
         body: BinaryIO,
     ) -> None:
-        trace, served = trace_of(scope), self._predictor.model(name)
-        trace.model, trace.traffic = served.label, served.traffic
+        context, served = context_of(scope), self._predictor.model(name)
+        context.model, context.traffic = served.label, served.traffic
         form = Form.of(served.bundle.featurizer)
 
         def open_both() -> tuple[Source, Parser, Writer]:
@@ -118,7 +118,7 @@ class Bulk:
         source, parser, to = await asyncio.to_thread(open_both)
         rows = min(_MOLECULES if form.is_smiles else _NUMBERS, self._max_rows)
         gone = asyncio.ensure_future(receive())
-        stream = _Stream(self._predictor, served, trace, source, parser, to, rows)
+        stream = _Stream(self._predictor, served, context, source, parser, to, rows)
         try:
             with served.leased():  # every row of an answer is by one version
                 await stream.run(send, ANSWERS[wanted], gone)
@@ -133,13 +133,13 @@ class _Stream:
         self,
         predictor: Predictor,
         served: ServedModel,
-        trace: Trace,
+        context: Trace,
         source: Source,
         parser: Parser,
         to: Writer,
         piece_rows: int,
     ) -> None:
-        self._predictor, self._served, self._trace = predictor, served, trace
+        self._predictor, self._served, self._context = predictor, served, context
         self._source, self._parser, self._to, self._piece_rows = source, parser, to, piece_rows
         self._stages = Stages()
         self._problem = ""
@@ -163,7 +163,7 @@ class _Stream:
                     content, started = self._to.head() + content, True
                 if ended and not pieces:
                     content += self._to.tail(self._problem)
-                    self._trace.stages = self._stages
+                    self._context.stages = self._stages
                     await _send_in_time(send, content, more=False)
                     return
                 await _send_in_time(send, content, more=True)
@@ -193,7 +193,7 @@ class _Stream:
             self._problem = str(error)
             return None
         finally:
-            self._trace.read += perf_counter() - began
+            self._context.read += perf_counter() - began
 
     def _next(self) -> Piece | None:
         raw = self._source.take(self._piece_rows)
@@ -203,14 +203,14 @@ class _Stream:
         """Predict a piece and write it out."""
         results = await self._predicted(piece.records, number) if piece.records else []
         began = perf_counter()
-        self._trace.rows += len(piece.carried)
+        self._context.rows += len(piece.carried)
         self._served.traffic.rejected["unreadable"] += len(piece.faults)
 
         def write() -> bytes:
             return self._to.rows(piece.carried, piece.in_place(results), first=number == 0)
 
         content = await asyncio.to_thread(write)
-        self._trace.encode += perf_counter() - began
+        self._context.encode += perf_counter() - began
         return content
 
     async def _predicted(self, records: list[object], number: int) -> list[dict[str, object]]:
@@ -218,7 +218,7 @@ class _Stream:
         while True:
             try:
                 prediction = await self._predictor.predict(
-                    served, records, request=self._trace.request_id
+                    served, records, request=self._context.request_id
                 )
                 break
             except Overloaded as error:

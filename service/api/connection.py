@@ -54,18 +54,18 @@ class Connection(HttpToolsProtocol):
     _too_long = _refused = False
     _head: Head | None = None
     _body = b""
-    _flight: Flight | None = None
+    _request: Flight | None = None
     _idle_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, with head and body of an answer in one write."""
         super().connection_made(cast("asyncio.Transport", GatheringTransport(transport, self.loop)))
-        self._express: Express | None = getattr(self.app, "express", None)
+        self._fast_path: Express | None = getattr(self.app, "express", None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Clean up, and tell."""
-        if self._flight is not None:
-            self._flight.abandon()
+        if self._request is not None:
+            self._request.abandon()
         super().connection_lost(exc)
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
@@ -96,7 +96,7 @@ class Connection(HttpToolsProtocol):
                 self._too_long = True
                 raise _HeadTooLong
         self._unread = 0
-        if self._express is not None and self.url == _EXPRESS_URL and self._may_be_plain():
+        if self._fast_path is not None and self.url == _EXPRESS_URL and self._may_be_plain():
             self._head = plain_head(self.headers)
             if self._head is not None:
                 return
@@ -126,15 +126,15 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Answer a plain request the short way, if that will have it."""
         if self._head is not None:
-            assert self._express is not None
-            flight = self._express.begin(self, self._head, self._body)
-            if flight is not None:
+            assert self._fast_path is not None
+            request = self._fast_path.begin(self, self._head, self._body)
+            if request is not None:
                 self._head, self._body = None, b""
-                self.cycle = cast("RequestResponseCycle", flight)
-                if flight.response_complete:  # refused at once
+                self.cycle = cast("RequestResponseCycle", request)
+                if request.response_complete:  # refused at once
                     self.on_response_complete()
                 else:
-                    self._flight = flight
+                    self._request = request
                 return
             self._take_usual_way()
         super().on_message_complete()
@@ -146,21 +146,21 @@ class Connection(HttpToolsProtocol):
         if body:
             super().on_body(body)
 
-    def deliver(self, flight: Flight, status: int, headers: Headers, content: bytes) -> bool:
+    def deliver(self, request: Flight, status: int, headers: Headers, content: bytes) -> bool:
         """Send the answer to a plain request; return whether somebody was there to take it."""
-        flight.response_complete = True
-        at_once, self._flight = self._flight is None, None
+        request.response_complete = True
+        at_once, self._request = self._request is None, None
         transport = self.transport
         if transport.is_closing():
             return False
         head = [STATUS_LINE[status]]
         for name, value in (*self.server_state.default_headers, *headers):
             head += (name, b": ", value, b"\r\n")
-        if not flight.keep_alive:
+        if not request.keep_alive:
             head.append(b"connection: close\r\n")
         head.append(
             b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\n\r\n"
-            % (len(content), flight.trace.request_id)
+            % (len(content), request.context.request_id)
         )
         head.append(content)
         try:
@@ -169,7 +169,7 @@ class Connection(HttpToolsProtocol):
             if not is_gone(error):
                 raise
             return False
-        if not flight.keep_alive:
+        if not request.keep_alive:
             transport.close()
         if not at_once:
             self.on_response_complete()

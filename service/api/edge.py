@@ -60,17 +60,17 @@ class Trace:
         self.traffic: Traffic | None = None
 
 
-def trace_of(scope: Scope) -> Trace:
+def context_of(scope: Scope) -> Trace:
     """Return the request's trace."""
-    trace: Trace = scope["snn.trace"]
-    return trace
+    context: Trace = scope["snn.trace"]
+    return context
 
 
 class Edge:
     """Wraps the application."""
 
     #: Answers plain requests before they become ASGI's, where that may be.
-    express: "Express | None" = None
+    fast_path: "Express | None" = None
 
     def __init__(
         self,
@@ -98,12 +98,12 @@ class Edge:
             return
         started = perf_counter()
         request_id, timeout = _read_head(scope)
-        trace = scope["snn.trace"] = Trace(request_id)
+        context = scope["snn.trace"] = Trace(request_id)
 
         async def send_and_note(message: Message) -> None:
             if message["type"] == "http.response.start":
-                trace.status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", trace.request_id)]
+                context.status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", context.request_id)]
             try:
                 await send(message)
             except (OSError, RuntimeError) as error:
@@ -115,44 +115,44 @@ class Edge:
         failure: dict[str, Any] = {}
         try:
             if timeout is not None:
-                trace.deadline = started + _seconds(timeout)
+                context.deadline = started + _seconds(timeout)
             elif self._deadline_seconds is not None:
-                trace.deadline = started + self._deadline_seconds
+                context.deadline = started + self._deadline_seconds
             await app(scope, receive, send_and_note)
         except Disconnected:
-            trace.status = CLOSED_BY_CLIENT
+            context.status = CLOSED_BY_CLIENT
         except Exception as error:  # noqa: BLE001 - nothing below may end in a traceback to the client
             problem, failure = failure_of(error)
-            if not trace.status:
+            if not context.status:
                 try:
-                    await send_problem(send_and_note, problem, trace.request_id.decode())
+                    await send_problem(send_and_note, problem, context.request_id.decode())
                 except Disconnected:
-                    trace.status = CLOSED_BY_CLIENT
-        self.finish(scope["method"], self._route(scope), trace, perf_counter() - started, failure)
+                    context.status = CLOSED_BY_CLIENT
+        self.finish(scope["method"], self._route(scope), context, perf_counter() - started, failure)
 
     def finish(
-        self, method: str, route: str, trace: Trace, seconds: float, failure: dict[str, Any]
+        self, method: str, route: str, context: Trace, seconds: float, failure: dict[str, Any]
     ) -> None:
         """Count a request that has been answered, and log it."""
-        self._telemetry.answered(route, trace.status, seconds)
-        if trace.traffic is not None:
-            _tally(trace, trace.traffic, seconds)
+        self._telemetry.answered(route, context.status, seconds)
+        if context.traffic is not None:
+            _tally(context, context.traffic, seconds)
         details: dict[str, Any] = {
-            "request_id": trace.request_id.decode(),
+            "request_id": context.request_id.decode(),
             "method": method,
             "route": route,
-            "status": trace.status,
+            "status": context.status,
             "seconds": round(seconds, 6),
         }
-        if trace.key is not None:
-            details["key"] = trace.key.name
-        if trace.model is not None:
-            details |= {"model": trace.model, "rows": trace.rows, "read": round(trace.read, 6)}
-        if trace.stages is not None:
-            details["featurize"] = round(trace.stages.featurize, 6)
-            details["queue"] = round(trace.stages.queue, 6)
-            details["infer"] = round(trace.stages.infer, 6)
-            details["encode"] = round(trace.encode, 6)
+        if context.key is not None:
+            details["key"] = context.key.name
+        if context.model is not None:
+            details |= {"model": context.model, "rows": context.rows, "read": round(context.read, 6)}
+        if context.stages is not None:
+            details["featurize"] = round(context.stages.featurize, 6)
+            details["queue"] = round(context.stages.queue, 6)
+            details["infer"] = round(context.stages.infer, 6)
+            details["encode"] = round(context.encode, 6)
         if "kind" in failure:
             _log.error("request", **details, **failure)
         else:
@@ -185,16 +185,16 @@ def failure_of(error: Exception) -> tuple[Problem, dict[str, Any]]:
     return problem, details
 
 
-def _tally(trace: Trace, traffic: Traffic, seconds: float) -> None:
+def _tally(context: Trace, traffic: Traffic, seconds: float) -> None:
     """Count a request for its model, with its stages if it came through all of them."""
-    if trace.status != 200 or trace.stages is None:
+    if context.status != 200 or context.stages is None:
         traffic.failed.add(seconds)
         return
     traffic.succeeded.add(seconds)
-    traffic.waited.add(trace.stages.queue)
-    traffic.prepared.add(trace.stages.featurize)
-    traffic.inferred.add(trace.stages.infer)
-    traffic.encoded.add(trace.encode)
+    traffic.waited.add(context.stages.queue)
+    traffic.prepared.add(context.stages.featurize)
+    traffic.inferred.add(context.stages.infer)
+    traffic.encoded.add(context.encode)
 
 
 def new_request_id() -> bytes:

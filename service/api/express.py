@@ -55,20 +55,20 @@ class Express:
 
     def __init__(
         self,
-        edge: Edge,
+        middleware: Edge,
         predictor: Predictor,
         *,
         max_rows: int,
         max_bytes: int,
         deadline_seconds: float | None,
-        ring: KeyRing | None = None,
+        key_store: KeyRing | None = None,
     ) -> None:
         """``edge`` counts and logs; ``deadline_seconds`` is for requests that do not say.
 
         ``ring`` holds the API keys, where they are asked for.
         """
-        self._ring = ring
-        self._edge, self._predictor = edge, predictor
+        self._key_store = key_store
+        self._middleware, self._predictor = middleware, predictor
         self._max_rows, self._max_bytes = min(max_rows, MANY), max_bytes
         self._deadline_seconds = deadline_seconds
 
@@ -78,8 +78,8 @@ class Express:
         if len(content) > self._max_bytes:
             return None
         key = None
-        if self._ring is not None:
-            key = unlimited(self._ring, head.key, "predict")
+        if self._key_store is not None:
+            key = unlimited(self._key_store, head.key, "predict")
             if key is None:  # refused, or metered: there, not here
                 return None
         found = self._read(content)
@@ -97,23 +97,23 @@ class Express:
         if len(features.rows) < len(block) or not is_plain(features.outcomes):
             return None
         featurized = perf_counter()
-        trace = Trace(head.request_id)
-        trace.model, trace.rows, trace.traffic = served.label, len(block), served.traffic
-        trace.key = key
-        trace.read = read - started
-        trace.stages = Stages(featurize=featurized - read)
+        context = Trace(head.request_id)
+        context.model, context.rows, context.traffic = served.label, len(block), served.traffic
+        context.key = key
+        context.read = read - started
+        context.stages = Stages(featurize=featurized - read)
         if seconds is not None:
-            trace.deadline = started + seconds
+            context.deadline = started + seconds
         served.traffic.featurize.observe(featurized - read)
-        flight = Flight(self, carrier, trace, started, served, features.outcomes)
+        request = Flight(self, carrier, context, started, served, features.outcomes)
         served.leases.count += 1
         try:
-            flight.entry = served.batcher.submit(
-                features.rows, flight.done, deadline=trace.deadline, request=head.request_id
+            request.entry = served.batcher.submit(
+                features.rows, request.done, deadline=context.deadline, request=head.request_id
             )
         except Overloaded as error:
-            flight.done(error)
-        return flight
+            request.done(error)
+        return request
 
     def _read(self, content: bytes) -> tuple[ServedModel, NDArray[np.float64]] | None:
         """The model and the records as an array; None for anything but lists of so many numbers."""
@@ -139,11 +139,11 @@ class Express:
         numbers = lists[0] if len(lists) == 1 else chain.from_iterable(lists)
         return served, np.fromiter(numbers, np.float64, len(lists) * width).reshape(-1, width)
 
-    def answer(self, flight: Flight, result: Answer | ServiceError) -> None:
+    def answer(self, request: Flight, result: Answer | ServiceError) -> None:
         """Answer a request that the batcher is done with."""
-        trace, served = flight.trace, flight.served
-        flight.entry = None  # the connection keeps the flight until its next request
-        stages, trace.stages = trace.stages, None
+        context, served = request.context, request.served
+        request.entry = None  # the connection keeps the flight until its next request
+        stages, context.stages = context.stages, None
         served.leases.count -= 1
         failure: dict[str, Any] = {}
         headers: Headers = ()
@@ -152,29 +152,29 @@ class Express:
                 raise result
             assert stages is not None
             stages.queue, stages.infer = result.queue_seconds, result.compute_seconds
-            trace.stages = stages
+            context.stages = stages
             started = perf_counter()
-            content = _written(served, result, flight.outcomes)
-            trace.encode = perf_counter() - started
-            trace.status = 200
+            content = _written(served, result, request.outcomes)
+            context.encode = perf_counter() - started
+            context.status = 200
         except Exception as error:  # noqa: BLE001 - nothing may end in a client that waits for ever
             problem, failure = failure_of(error)
-            trace.status, headers = problem.status, problem.headers
-            content = problem_body(problem, trace.request_id.decode())
-        if not flight.carrier.deliver(flight, trace.status, headers, content):
-            trace.status = CLOSED_BY_CLIENT
-        self._edge.finish("POST", ROUTE, trace, perf_counter() - flight.started, failure)
+            context.status, headers = problem.status, problem.headers
+            content = problem_body(problem, context.request_id.decode())
+        if not request.carrier.deliver(request, context.status, headers, content):
+            context.status = CLOSED_BY_CLIENT
+        self._middleware.finish("POST", ROUTE, context, perf_counter() - request.started, failure)
 
-    def abandon(self, flight: Flight) -> None:
+    def abandon(self, request: Flight) -> None:
         """Forget a request whose client is gone."""
-        flight.response_complete = True
-        trace, served = flight.trace, flight.served
-        if flight.entry is not None:
-            served.batcher.withdraw(flight.entry)
-            flight.entry = None
+        request.response_complete = True
+        context, served = request.context, request.served
+        if request.entry is not None:
+            served.batcher.withdraw(request.entry)
+            request.entry = None
         served.leases.count -= 1
-        trace.status, trace.stages = CLOSED_BY_CLIENT, None
-        self._edge.finish("POST", ROUTE, trace, perf_counter() - flight.started, {})
+        context.status, context.stages = CLOSED_BY_CLIENT, None
+        self._middleware.finish("POST", ROUTE, context, perf_counter() - request.started, {})
 
 
 def _written(served: ServedModel, answer: Answer, outcomes: Sequence[Outcome]) -> bytes:

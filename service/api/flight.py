@@ -43,7 +43,7 @@ class Head(msgspec.Struct):
 class Carrier(Protocol):
     """The connection that a request came by."""
 
-    def deliver(self, flight: "Flight", status: int, headers: Headers, content: bytes) -> bool:
+    def deliver(self, request: "Flight", status: int, headers: Headers, content: bytes) -> bool:
         """Send an answer; return whether somebody was there to take it."""
 
 
@@ -61,20 +61,20 @@ class Flight:
     """One request on its way; to uvicorn's protocol it is the request's cycle."""
 
     __slots__ = (
-        "carrier", "disconnected", "entry", "express", "keep_alive", "message_event", "more_body",
-        "outcomes", "response_complete", "served", "started", "trace",
+        "carrier", "disconnected", "entry", "fast_path", "keep_alive", "message_event", "more_body",
+        "outcomes", "response_complete", "served", "started", "context",
     )  # fmt: skip
 
     def __init__(
         self,
-        express: "Express",
+        fast_path: "Express",
         carrier: Carrier,
-        trace: Trace,
+        context: Trace,
         started: float,
         served: ServedModel,
         outcomes: Sequence[Outcome],
     ) -> None:
-        self.express, self.carrier, self.trace, self.started = express, carrier, trace, started
+        self.fast_path, self.carrier, self.context, self.started = fast_path, carrier, context, started
         self.served, self.outcomes = served, outcomes
         self.keep_alive = True
         self.more_body = self.disconnected = self.response_complete = False
@@ -83,11 +83,11 @@ class Flight:
 
     def done(self, result: Answer | ServiceError) -> None:
         """Take what the batcher has to say."""
-        self.express.answer(self, result)
+        self.fast_path.answer(self, result)
 
     def abandon(self) -> None:
         """Give up: the client is gone."""
-        self.express.abandon(self)
+        self.fast_path.abandon(self)
 
 
 def plain_head(headers: list[tuple[bytes, bytes]]) -> Head | None:

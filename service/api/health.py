@@ -41,7 +41,7 @@ _CHANGING: dict[int | str, dict[str, Any]] = {
 _LISTED_FEATURES = 10
 
 
-def routes(catalog: Catalog, group: Group) -> APIRouter:
+def routes(served_models: Catalog, coordinator: Group) -> APIRouter:
     """The health routes; all but liveness speak for all workers."""
     router = APIRouter(tags=["health"])
 
@@ -60,7 +60,7 @@ def routes(catalog: Catalog, group: Group) -> APIRouter:
         responses={503: {"model": ReadyAnswer}},
     )
     async def ready() -> Response:
-        whole = group.whole()
+        whole = coordinator.whole()
         document = {
             "ready": whole.ready,
             "draining": whole.draining,
@@ -71,7 +71,7 @@ def routes(catalog: Catalog, group: Group) -> APIRouter:
 
     @router.get("/health/activations", summary="The activation health of every model")
     async def activations() -> Response:
-        return _json(every_model(catalog, group))
+        return _json(every_model(served_models, coordinator))
 
     @router.get(
         stream.PATH,
@@ -89,10 +89,10 @@ def routes(catalog: Catalog, group: Group) -> APIRouter:
         responses={404: {"model": ErrorAnswer}, 503: {"model": ErrorAnswer}},
     )
     async def activations_of(model: str) -> Response:
-        catalog.get(model)
-        whole = group.whole()
+        served_models.get(model)
+        whole = coordinator.whole()
         find(whole, model)
-        return _json(_activations(group, whole, model))
+        return _json(_activations(coordinator, whole, model))
 
     @router.post(
         "/health/activations/{model}/baseline",
@@ -102,7 +102,7 @@ def routes(catalog: Catalog, group: Group) -> APIRouter:
     )
     async def take_baseline(model: str, request: Request) -> Response:
         key = administrator(request)
-        taken = group.take_baseline(model, key.name)
+        taken = coordinator.take_baseline(model, key.name)
         return _json({"baseline": _baseline(taken)}, 201)
 
     @router.delete(
@@ -112,17 +112,17 @@ def routes(catalog: Catalog, group: Group) -> APIRouter:
     )
     async def drop_baseline(model: str, request: Request) -> Response:
         key = administrator(request)
-        return _json({"dropped": group.drop_baseline(model, key.name), "baseline": None})
+        return _json({"dropped": coordinator.drop_baseline(model, key.name), "baseline": None})
 
     return router
 
 
-def every_model(catalog: Catalog, group: Group) -> dict[str, Any]:
+def every_model(served_models: Catalog, coordinator: Group) -> dict[str, Any]:
     """The activation health of all models that can answer."""
-    whole = group.whole()
-    served = [name for name, state in catalog.states().items() if state.served is not None]
+    whole = coordinator.whole()
+    served = [name for name, state in served_models.states().items() if state.served is not None]
     ready = [name for name in served if name in whole.models and whole.models[name].ready]
-    return {"models": {name: _activations(group, whole, name) for name in ready}}
+    return {"models": {name: _activations(coordinator, whole, name) for name in ready}}
 
 
 def _json(document: dict[str, Any], status: int = 200) -> Response:
@@ -140,13 +140,13 @@ def _readiness(model: ModelWhole) -> dict[str, Any]:
     }
 
 
-def _activations(group: Group, whole: Whole, name: str) -> dict[str, Any]:
+def _activations(coordinator: Group, whole: Whole, name: str) -> dict[str, Any]:
     """The document of DESIGN's shape. Members count from 0, as in the manifest; layers from 1."""
-    served, health, since = group.health(name)
+    served, health, since = coordinator.health(name)
     version = served.manifest.version
     judgement, first = health.judgement, health.judgement.first_departing
     shown = judgement.window or "start"
-    taken, wrong = group.baseline(name)
+    taken, wrong = coordinator.baseline(name)
     traffic = whole.counted.traffic(name, version)
     monitor, reason = served.monitor, judgement.reason
     if judgement.verdict in ("degraded", "unhealthy"):
@@ -165,8 +165,8 @@ def _activations(group: Group, whole: Whole, name: str) -> dict[str, Any]:
         if monitor is None
         else {each: _window(effects) for each, effects in health.effects.items()},
         "inputs": None if monitor is None else _inputs(monitor, health.effects[shown]),
-        "sequential": _sequential(group, name),
-        "departing": departing_document(group.departing(name)),
+        "sequential": _sequential(coordinator, name),
+        "departing": departing_document(coordinator.departing(name)),
         "baseline": None if taken is None else _baseline(taken),
         "baseline_error": wrong,
         "rows_not_finite": traffic.not_finite,
@@ -212,9 +212,9 @@ def _inputs(monitor: Monitor, effects: Effects) -> dict[str, Any] | None:
     }
 
 
-def _sequential(group: Group, name: str) -> dict[str, Any] | None:
+def _sequential(coordinator: Group, name: str) -> dict[str, Any] | None:
     """The sequential detector; None where the bundle has no bounds for it."""
-    watch = group.watch(name)
+    watch = coordinator.watch(name)
     if watch is None:
         return None
     return {

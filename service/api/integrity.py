@@ -29,13 +29,13 @@ class Examiner(Protocol):
         """Check a model in all workers; raises ``ModelNotFound`` or ``ModelNotReady``."""
 
 
-def routes(catalog: Catalog, group: Group, examiner: Examiner | None) -> APIRouter:
+def routes(served_models: Catalog, coordinator: Group, examiner: Examiner | None) -> APIRouter:
     """The routes under ``/health/integrity``; without an examiner nothing is checked on demand."""
     router = APIRouter(prefix="/health/integrity", tags=["health"])
 
     @router.get("/{model}", summary="What the last check of a model found", responses=_REFUSALS)
     async def last(model: str) -> Response:
-        return _json(catalog, group, model)
+        return _json(served_models, coordinator, model)
 
     if examiner is not None:
 
@@ -43,7 +43,7 @@ def routes(catalog: Catalog, group: Group, examiner: Examiner | None) -> APIRout
         async def check(request: Request, model: str) -> Response:
             administrator(request)
             await examiner.examine(model)
-            return _json(catalog, group, model)
+            return _json(served_models, coordinator, model)
 
     return router
 
@@ -59,9 +59,9 @@ def integrity(model: ModelWhole) -> dict[str, Any]:
     }
 
 
-def _json(catalog: Catalog, group: Group, name: str) -> Response:
-    catalog.state(name)
-    model = group.whole().models.get(name)
+def _json(served_models: Catalog, coordinator: Group, name: str) -> Response:
+    served_models.state(name)
+    model = coordinator.whole().models.get(name)
     if model is None:
         raise ModelNotFound(f"no model named {name[:80]!r} is served here")
     version = None if model.version is None else str(model.version)

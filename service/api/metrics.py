@@ -28,7 +28,7 @@ _VERSION = ["model", "version"]
 _LAYER = [*_VERSION, "member", "layer"]
 
 
-def routes(catalog: Catalog, group: Group) -> APIRouter:
+def routes(served_models: Catalog, coordinator: Group) -> APIRouter:
     """The metrics route over what all workers have counted."""
     platform = PlatformCollector(registry=None)
     router = APIRouter(tags=["metrics"])
@@ -38,11 +38,11 @@ def routes(catalog: Catalog, group: Group) -> APIRouter:
         encoder, content_type = choose_encoder(request.headers.get("accept", ""))
         # Judged first: what that finds is counted.
         judged = {
-            name: group.health(name)
-            for name, state in catalog.states().items()
+            name: coordinator.health(name)
+            for name, state in served_models.states().items()
             if state.served is not None
         }
-        whole, registry = group.whole(), CollectorRegistry()
+        whole, registry = coordinator.whole(), CollectorRegistry()
         registry.register(_Counted(whole.counted))
         registry.register(_Served(judged, whole))
         registry.register(_Process(whole))
@@ -61,7 +61,7 @@ class _Process(Collector):
     def collect(self) -> Iterable[Metric]:
         roster = self._whole.roster
         workers = GaugeMetricFamily("snn_workers", "Workers that run")
-        workers.add_metric([], len(roster.seats))
+        workers.add_metric([], len(roster.slots))
         yield workers
         restarts = CounterMetricFamily("snn_worker_restarts", "Workers that died and were replaced")
         restarts.add_metric([], roster.restarts)

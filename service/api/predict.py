@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from models.features import Outcome
 from service.api.body import read_json
-from service.api.edge import trace_of
+from service.api.edge import context_of
 from service.api.problems import Disconnected, Problem, send_json
 from service.catalog import ServedModel
 from service.errors import InvalidRequest
@@ -52,31 +52,31 @@ class Predict:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        trace = trace_of(scope)
+        context = context_of(scope)
         started = perf_counter()
         body = parse(await read_json(scope, receive, self._max_bytes))
         keyed = body.inputs is UNSET
         records = body.smiles if keyed else body.inputs
         assert isinstance(records, list)  # parse has seen to it
         name = body.model or DEFAULT_SMILES_MODEL
-        trace.read = perf_counter() - started
+        context.read = perf_counter() - started
         served = self._predictor.model(name)
         if keyed and not served.takes_smiles:
             raise InvalidRequest(f"model {name!r} does not take SMILES; send its records as 'inputs'")
-        trace.model, trace.rows, trace.traffic = served.label, len(records), served.traffic
-        work = self._predictor.predict(served, records, trace.deadline, trace.request_id)
+        context.model, context.rows, context.traffic = served.label, len(records), served.traffic
+        work = self._predictor.predict(served, records, context.deadline, context.request_id)
         if self._predictor.is_quick(served, records):
             prediction = await work
         else:
             prediction = await unless_disconnected(work, receive)
-        trace.stages = prediction.stages
+        context.stages = prediction.stages
         started = perf_counter()
         write = _keyed if keyed else _listed
         if len(records) <= MANY:
             content = write(prediction, records)
         else:
             content = await asyncio.to_thread(write, prediction, records)
-        trace.encode = perf_counter() - started
+        context.encode = perf_counter() - started
         await send_json(send, 200, content)
 
 

@@ -52,10 +52,10 @@ _log = get_logger()
 class Stream:
     """The route as a plain ASGI application."""
 
-    def __init__(self, document: Callable[[], bytes], catalog: Catalog) -> None:
+    def __init__(self, document: Callable[[], bytes], served_models: Catalog) -> None:
         """``document`` returns the JSON of all models as it is now, in one line."""
         self._document = document
-        self._catalog = catalog
+        self._served_models = served_models
         self._listeners = 0
         self._ticking: asyncio.Task[None] | None = None
         self._number, self._event = 0, b""
@@ -94,7 +94,7 @@ class Stream:
 
     async def _tell(self, send: Send, gone: asyncio.Task[None]) -> None:
         content, told = b"retry: %d\n\n" % _RETRY, 0
-        while not self._catalog.draining:
+        while not self._served_models.draining:
             if self._event and self._number != told:  # the newest, however many there were meanwhile
                 content, told = content + self._event, self._number
             if content:
@@ -115,7 +115,7 @@ class Stream:
     async def _tick(self) -> None:
         """Compute for all, once a second, and wake them."""
         due = monotonic()
-        while not self._catalog.draining:
+        while not self._served_models.draining:
             if monotonic() >= due:
                 due = monotonic() + INTERVAL_SECONDS
                 self._number, self._event = self._number + 1, self._compute()

@@ -27,25 +27,27 @@ class App:
     """The application and what is behind it."""
 
     def __init__(self, root: Path, **options: object) -> None:
-        self.catalog, self.telemetry = Catalog(), Telemetry()
+        self.served_models, self.telemetry = Catalog(), Telemetry()
         self.open_session = open_session
         repository = Repository(root)
         loader = Loader(repository, Device(CPU), self.telemetry, Limits(), self._open)
-        group = Group(self.catalog, self.telemetry)
-        self.reloader = Reloader(self.catalog, loader, repository, 1.0, 60.0, group=group)
-        self.predictor = Predictor(self.catalog, MAX_ROWS)
-        self.group = group
+        coordinator = Group(self.served_models, self.telemetry)
+        self.reloader = Reloader(
+            self.served_models, loader, repository, 1.0, 60.0, coordinator=coordinator
+        )
+        self.predictor = Predictor(self.served_models, MAX_ROWS)
+        self.coordinator = coordinator
         self.rebuild(**options)
 
     def rebuild(self, **options: object) -> None:
         """Make the application, with options that may need what is behind it."""
         self.asgi = create_app(
-            self.catalog,
+            self.served_models,
             self.predictor,
             self.telemetry,
             max_rows=MAX_ROWS,
             max_bytes=MAX_BYTES,
-            group=self.group,
+            coordinator=self.coordinator,
             **options,
         )
         transport = httpx.ASGITransport(self.asgi)

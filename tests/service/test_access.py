@@ -21,7 +21,7 @@ BODY = {"model": "htru2", "inputs": bundles.candidates(2).tolist()}
 
 
 @pytest.fixture
-def ring(tmp_path_factory) -> tuple[KeyRing, dict[str, str]]:
+def key_store(tmp_path_factory) -> tuple[KeyRing, dict[str, str]]:
     """A ring with one key of each scope, a slow one and an expired one."""
     made = {scope: new_key(scope, (scope,)) for scope in ("predict", "admin", "metrics")}
     made["slow"] = new_key("slow", ("predict",), requests_per_second=0.01)
@@ -32,9 +32,9 @@ def ring(tmp_path_factory) -> tuple[KeyRing, dict[str, str]]:
     return KeyRing(file), {name: key for name, (key, _) in made.items()}
 
 
-def test_a_key_opens_what_its_scope_says_and_nothing_else(with_app, ring) -> None:
+def test_a_key_opens_what_its_scope_says_and_nothing_else(with_app, key_store) -> None:
     """Every scope on every kind of path; refusals are in the service's shape, with what HTTP asks."""
-    held, keys = ring
+    held, keys = key_store
     paths = [("POST", "/predict", "predict"), ("GET", "/metrics", "metrics")]
     paths += [("GET", "/health/activations", "metrics"), ("GET", "/v2/models/htru2", "predict")]
     paths += [("POST", "/v2/repository/models/htru2/unload", "admin"), ("GET", "/no/such", "admin")]
@@ -70,12 +70,12 @@ def test_a_key_opens_what_its_scope_says_and_nothing_else(with_app, ring) -> Non
         for path in ("/health/live", "/health/ready", "/healthz", "/v2/health/ready", "/", "/docs"):
             assert (await app.client.get(path)).status_code == 200, path
 
-    with_app(work, ring=held)
+    with_app(work, key_store=held)
 
 
-def test_a_rate_is_kept_and_says_when_to_come_back(with_app, ring) -> None:
+def test_a_rate_is_kept_and_says_when_to_come_back(with_app, key_store) -> None:
     """The second request of a slow key, and the one after a large request, are 429 with Retry-After."""
-    held, keys = ring
+    held, keys = key_store
 
     async def work(app: App) -> None:
         for name in ("slow", "rows"):
@@ -86,7 +86,7 @@ def test_a_rate_is_kept_and_says_when_to_come_back(with_app, ring) -> None:
             assert int(over.headers["retry-after"]) >= 1
             assert "over its rate" in over.json()["error"]
 
-    with_app(work, ring=held)
+    with_app(work, key_store=held)
 
 
 def test_without_keys_all_is_open_but_what_administrates(with_app) -> None:
@@ -106,8 +106,8 @@ def test_every_route_has_a_place_in_the_table(tmp_path: Path) -> None:
     """A path that no rule fits takes an admin key, which for a new route would be an accident."""
     bundles.publish(tmp_path)
     app = App(tmp_path)
-    edge = create_app(app.catalog, app.predictor, app.telemetry, max_rows=1, max_bytes=1)
-    paths = list(_paths(edge._app._otherwise.routes))
+    middleware = create_app(app.served_models, app.predictor, app.telemetry, max_rows=1, max_bytes=1)
+    paths = list(_paths(middleware._app._otherwise.routes))
     assert len(paths) > 20
     for path in paths:
         assert any(re.fullmatch(rule.path, path) for rule in RULES), path
@@ -158,9 +158,9 @@ def test_pages_carry_security_headers(with_app) -> None:
     with_app(work)
 
 
-def test_administrator_needs_a_key_whatever_the_table_says(with_app, ring) -> None:
+def test_administrator_needs_a_key_whatever_the_table_says(with_app, key_store) -> None:
     """The second lock: a route that changes something asks for the key itself."""
-    held, keys = ring
+    held, keys = key_store
     entry = held.find(keys["predict"].encode())[0]
     for key, text in ((None, "SNN_API_KEYS_FILE"), (entry, "no scope 'admin'")):
         request = SimpleNamespace(scope={"snn.trace": SimpleNamespace(key=key)})

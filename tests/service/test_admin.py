@@ -22,7 +22,7 @@ def admin(with_app, tmp_path: Path, tmp_path_factory):
     folder = tmp_path_factory.mktemp("state")
     made = [new_key(name, (name,)) for name in ("admin", "metrics", "predict")]
     (folder / "keys.json").write_bytes(msgspec.json.encode(KeyFile(tuple(entry for _, entry in made))))
-    ring = KeyRing(folder / "keys.json")
+    key_store = KeyRing(folder / "keys.json")
     releases = Releases(Repository(tmp_path), folder)
 
     def run(work) -> None:
@@ -34,7 +34,7 @@ def admin(with_app, tmp_path: Path, tmp_path_factory):
             await work(app, ask, releases)
 
         def prepare(app: App) -> None:
-            app.rebuild(ring=ring, administration=Administration(releases, app.reloader))
+            app.rebuild(key_store=key_store, administration=Administration(releases, app.reloader))
 
         with_app(with_keys, prepare=prepare)
 
@@ -73,9 +73,9 @@ def test_loading_and_unloading_are_steps_too(admin) -> None:
 
     async def work(app: App, ask, releases: Releases) -> None:
         assert (await ask("POST", "/admin/models/htru2/unload")).status_code == 200
-        assert app.catalog.state("htru2").unloaded
+        assert app.served_models.state("htru2").unloaded
         assert (await ask("POST", "/admin/models/htru2/load")).status_code == 200
-        assert app.catalog.get("htru2").manifest.version == 1
+        assert app.served_models.get("htru2").manifest.version == 1
         assert (await ask("POST", "/admin/models/nothing/load")).status_code == 404
 
     admin(work)
@@ -134,7 +134,7 @@ def test_a_model_is_checked_on_demand(admin) -> None:
         after = (await ask("POST", path)).json()
         assert after["ok"]
         assert after["checked_at"] > before["checked_at"]
-        served = app.catalog.get("htru2")
+        served = app.served_models.get("htru2")
         run = served.session.run
 
         def wrong(rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -148,7 +148,7 @@ def test_a_model_is_checked_on_demand(admin) -> None:
         fault = found["fault"]
         assert (fault["part"], fault["member"], fault["layer"]) == ("layer", 1, 3)
         assert "member 1, layer 3" in fault["message"]
-        assert app.catalog.get("htru2") is not served
+        assert app.served_models.get("htru2") is not served
         assert (await ask("POST", "/health/integrity/none")).status_code == 404
 
     admin(work)

@@ -54,12 +54,12 @@ def with_batcher(
     queue_rows: int = 1000,
 ) -> Traffic:
     """Run ``work`` with a batcher; with a lane, everything hops to it."""
-    traffic, pace = Traffic(), Pace()
+    traffic, latency = Traffic(), Pace()
 
     async def main() -> None:
         limits = Limits(batch_rows, queue_rows, inline_seconds=-1.0 if lane else 1.0)
         with ThreadPoolExecutor(1) as executor:
-            batcher = Batcher(compute, executor if lane else None, traffic, limits, pace)
+            batcher = Batcher(compute, executor if lane else None, traffic, limits, latency)
             await asyncio.wait_for(work(batcher), 20)
             assert batcher.idle
             assert batcher.waiting == 0
@@ -266,13 +266,13 @@ def test_rows_that_do_not_fit_together_fail_and_free_the_queue() -> None:
 
 def test_a_pace_is_learned_from_runs() -> None:
     """Expectations follow measurements, by size, and err on the long side where there is none."""
-    pace = Pace()
-    assert pace.expect(8) == 0
-    pace.learn(1, 0.001)
-    assert pace.expect(100) == pytest.approx(0.1)
-    pace.learn(100, 0.01)
-    assert pace.expect(100) == pytest.approx(0.01)
-    assert pace.expect(1) == pytest.approx(0.001)
+    latency = Pace()
+    assert latency.expect(8) == 0
+    latency.learn(1, 0.001)
+    assert latency.expect(100) == pytest.approx(0.1)
+    latency.learn(100, 0.01)
+    assert latency.expect(100) == pytest.approx(0.01)
+    assert latency.expect(1) == pytest.approx(0.001)
     for _ in range(100):
-        pace.learn(1, 0.003)
-    assert pace.expect(1) == pytest.approx(0.003)
+        latency.learn(1, 0.003)
+    assert latency.expect(1) == pytest.approx(0.003)

@@ -259,7 +259,7 @@ def test_a_client_that_goes_away_leaves_nothing_behind(with_app) -> None:
         }  # fmt: skip
         await app.asgi(scope, receive, send)
         assert all(message.get("more_body", True) for message in sent)
-        assert app.catalog.get("htru2").leases.count == 0
+        assert app.served_models.get("htru2").leases.count == 0
         assert app.telemetry.requests["/predict", 499] == 1
 
     with_app(work)

@@ -12,7 +12,7 @@ from tests.support import bundles
 def slow(app: App, seconds: float) -> list[int]:
     """Let every run of the model take so long, in its thread; return the list of their rows."""
     runs: list[int] = []
-    batcher = app.catalog.get("htru2").batcher
+    batcher = app.served_models.get("htru2").batcher
     compute = batcher._compute
 
     def sluggish(rows, parts):
@@ -21,7 +21,7 @@ def slow(app: App, seconds: float) -> list[int]:
         return compute(rows, parts)
 
     batcher._compute = sluggish
-    batcher._pace._per_row = [1.0] * 40  # too long for the event loop
+    batcher._latency._per_row = [1.0] * 40  # too long for the event loop
     return runs
 
 
@@ -39,8 +39,8 @@ def test_rows_that_waited_too_long_are_not_computed(with_app) -> None:
         runs = slow(app, 0.2)
         first = asyncio.create_task(post(app, 1))
         await asyncio.sleep(0.05)
-        batcher = app.catalog.get("htru2").batcher
-        batcher._pace._per_row = [1e-6] * 40  # what waits is expected to be quick
+        batcher = app.served_models.get("htru2").batcher
+        batcher._latency._per_row = [1e-6] * 40  # what waits is expected to be quick
         late, patient = await asyncio.gather(post(app, 3, "50"), post(app, 5, "60000"))
         assert (await first).status_code == patient.status_code == 200
         assert late.status_code == 504

@@ -101,17 +101,17 @@ def with_server(with_app, monkeypatch) -> Callable[[Callable[[App, Server], Awai
             begin = Express.begin
 
             def counted(*arguments):
-                flight = begin(*arguments)
-                server.taken += flight is not None
-                return flight
+                request = begin(*arguments)
+                server.taken += request is not None
+                return request
 
             monkeypatch.setattr(Express, "begin", counted)
             await work(app, server)
             listener.close()
             while state.connections:
                 await asyncio.sleep(0.01)
-            assert app.catalog.get("htru2").leases.count == 0
-            assert app.catalog.get("htru2").batcher.idle
+            assert app.served_models.get("htru2").leases.count == 0
+            assert app.served_models.get("htru2").batcher.idle
 
         with_app(main, **options)
 
@@ -149,7 +149,7 @@ def test_keys_are_asked_for_on_the_short_way_too(with_server, tmp_path) -> None:
                 assert (await client.ask(body_of(GOOD[0]), **headers))[0] == status, headers
                 assert server.taken == before + short, headers
 
-    with_server(work, ring=KeyRing(file))
+    with_server(work, key_store=KeyRing(file))
 
 
 _SHORT = [
@@ -236,7 +236,7 @@ def test_a_request_keeps_its_id_and_is_counted(with_server) -> None:
             assert headers["x-request-id"] == "mine-1"
             _, headers, _ = await client.ask(body_of(GOOD[0]), x_request_id="two words")
             assert len(headers["x-request-id"]) == 21
-        traffic = app.catalog.get("htru2").traffic
+        traffic = app.served_models.get("htru2").traffic
         assert (server.taken, traffic.succeeded.count, traffic.rows) == (2, 2, 2)
         assert app.telemetry.requests == {("/predict", 200): 2}
         assert sum(traffic.featurize.counts) == 2
@@ -265,7 +265,7 @@ def test_pieces_and_pipelines_are_answered_in_order(with_server) -> None:
 
 def slow(app: App, seconds: float, outputs: object = None) -> None:
     """Let every run take so long, in its thread, and give these outputs, or raise them."""
-    batcher = app.catalog.get("htru2").batcher
+    batcher = app.served_models.get("htru2").batcher
     compute = batcher._compute
 
     def sluggish(rows, parts):
@@ -275,7 +275,7 @@ def slow(app: App, seconds: float, outputs: object = None) -> None:
         return compute(rows, parts) | (outputs or {})
 
     batcher._compute = sluggish
-    batcher._pace._per_row = [1.0] * 40
+    batcher._latency._per_row = [1.0] * 40
 
 
 def test_deadlines_hold(with_server) -> None:
@@ -299,7 +299,7 @@ def test_a_full_queue_is_said_at_once(with_server, monkeypatch) -> None:
     """429 with Retry-After, and the connection goes on."""
 
     async def work(app: App, server: Server) -> None:
-        batcher = app.catalog.get("htru2").batcher
+        batcher = app.served_models.get("htru2").batcher
         with monkeypatch.context() as patch:
 
             def full(*_: object, **__: object) -> None:
@@ -330,7 +330,7 @@ def test_a_client_that_leaves_is_not_computed_for(with_server) -> None:
                 two.writer.write(request(body_of(GOOD[0], GOOD[1])))
                 await asyncio.sleep(0.05)
             assert (await one.answer())[0] == 200
-            assert app.catalog.get("htru2").traffic.rows == 1
+            assert app.served_models.get("htru2").traffic.rows == 1
         assert app.telemetry.requests == {("/predict", 499): 1, ("/predict", 200): 1}
 
     with_server(work)
@@ -420,7 +420,7 @@ def test_what_was_answered_is_let_go_without_the_collector(with_server) -> None:
 
     async def work(app: App, server: Server) -> None:
         made: list[weakref.ref] = []
-        batcher = app.catalog.get("htru2").batcher
+        batcher = app.served_models.get("htru2").batcher
         compute = batcher._compute
 
         def watched(rows, parts):

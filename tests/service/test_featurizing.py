@@ -54,17 +54,17 @@ def same(one: Features, other: Features) -> None:
 @pytest.mark.parametrize("records", [["CCO", "C[", "CCO", "N"], ["C["], [7, "CCO", None]])
 def test_what_is_remembered_is_what_was_read(records: list[object]) -> None:
     """Rows, rejections and repetitions, the first time and the second; nothing is read twice."""
-    featurizer, pace = Counting(), Pace()
+    featurizer, latency = Counting(), Pace()
     expected = featurizer.featurize(records)
     featurizer.asked.clear()
-    featurizing = Featurizing(workers=0, cache_bytes=10**6)
+    executor = Featurizing(workers=0, cache_bytes=10**6)
     for _ in range(2):
-        same(featurizing.at_once(featurizer, pace, records), expected)
+        same(executor.at_once(featurizer, latency, records), expected)
     text = all(isinstance(record, str) for record in records)
     assert featurizer.asked == (list(dict.fromkeys(records)) if text else records * 2)
-    assert featurizing.knows(featurizer, records) is text
-    assert not featurizing.knows(featurizer, ["O"])
-    featurizing.close()
+    assert executor.knows(featurizer, records) is text
+    assert not executor.knows(featurizer, ["O"])
+    executor.close()
 
 
 def test_the_cache_keeps_to_its_bytes_and_forgets_the_oldest() -> None:
@@ -107,7 +107,7 @@ def test_repeated_molecules_are_computed_once_and_answered_each(with_app, tmp_pa
     smiles = ["CCO", "C[", "CCO", "N", "C[", "N"]
 
     async def work(app: App) -> None:
-        served = app.catalog.get("tox21")
+        served = app.served_models.get("tox21")
         prediction = await app.predictor.predict(served, smiles)
         assert [isinstance(o, Accepted) for o in prediction.outcomes] == [True, False] + [True] * 2 + [
             False,

@@ -27,27 +27,29 @@ class House:
         self.now = 1000.0
         self.root = tmp_path / "models"
         bundles.publish(self.root)
-        self.catalog, telemetry = Catalog(), Telemetry()
-        self.group = Group(self.catalog, telemetry)
+        self.served_models, telemetry = Catalog(), Telemetry()
+        self.coordinator = Group(self.served_models, telemetry)
         self.repository = Repository(self.root)
         self.releases = Releases(self.repository, tmp_path / "state")
         self.loader = Loader(self.repository, Device(CPU), telemetry, Limits())
         self.reloader = Reloader(
-            self.catalog,
+            self.served_models,
             self.loader,
             self.repository,
             1.0,
             1e9,
-            group=self.group,
+            coordinator=self.coordinator,
             releases=self.releases,
         )
-        self.predictor = Predictor(self.catalog, 10_000)
-        self.guardian = Guardian(self.catalog, self.group, self.releases, seconds, lambda: self.now)
+        self.predictor = Predictor(self.served_models, 10_000)
+        self.auto_rollback = Guardian(
+            self.served_models, self.coordinator, self.releases, seconds, lambda: self.now
+        )
 
     @property
     def serves(self) -> int:
         """The version that serves."""
-        return self.catalog.get("htru2").manifest.version
+        return self.served_models.get("htru2").manifest.version
 
     async def promote(self, **options: object) -> None:
         """Publish another version, promote it, and have it taken up."""
@@ -55,7 +57,7 @@ class House:
         self.releases.promote("htru2", version, "cli:test", "try it")
         await self.reloader.poll()
         assert self.serves == version
-        await self.guardian.look()
+        await self.auto_rollback.look()
 
     async def traffic(self, requests: int = 60, seed: int = 0) -> int:
         """Ordinary candidates; return how many requests failed."""
@@ -72,12 +74,12 @@ class House:
 
     async def look(self) -> None:
         """A look of the guardian, then of the reloader."""
-        await self.guardian.look()
+        await self.auto_rollback.look()
         await self.reloader.poll()
 
     def steps(self) -> list[tuple]:
         """The log, short."""
-        self.reloader._chronicle._hand.submit(int).result()
+        self.reloader._audit._hand.submit(int).result()
         return [(step.action, step.before, step.after, step.by) for step in self.releases.log.entries()]
 
 
@@ -87,7 +89,7 @@ def run(work, house: House) -> None:
     async def main() -> None:
         await house.reloader.poll()
         await house.traffic()
-        await house.guardian.look()
+        await house.auto_rollback.look()
         assert house.group.verdict("htru2", 1) == "healthy"
         await work()
         house.predictor.close()
@@ -153,7 +155,7 @@ def test_errors_that_the_predecessor_did_not_make_take_it_back(tmp_path: Path) -
 
     async def work() -> None:
         await house.promote(seed=0)
-        served = house.catalog.get("htru2")
+        served = house.served_models.get("htru2")
 
         def broken(_: object) -> None:
             raise RuntimeError("no")
@@ -182,7 +184,7 @@ def test_a_golden_failure_that_reloading_does_not_cure_takes_it_back(tmp_path: P
         path.write_bytes(path.read_bytes()[:-5])
         house.loader.check = _spoiled
         await house.reloader.check("htru2")
-        assert house.catalog.state("htru2").served is None
+        assert house.served_models.state("htru2").served is None
         await house.look()
         assert house.serves == 1
         actions = [step[0] for step in house.steps()]
@@ -224,6 +226,6 @@ def test_after_the_probation_and_after_a_rollback_nothing_is_decided(tmp_path: P
         assert house.serves == 1
         await house.traffic()
         await house.look()
-        assert (house.serves, house.guardian._probations) == (1, {})
+        assert (house.serves, house.auto_rollback._probations) == (1, {})
 
     run(work, house)

@@ -39,7 +39,7 @@ def test_readiness_follows_loading_and_draining(with_app) -> None:
                 }
             },
         }
-        app.catalog.draining = True
+        app.served_models.draining = True
         assert (await app.client.get("/health/ready")).status_code == 503
         for route, expected in [("/health/live", {"live": True}), ("/healthz", {"ok": True})]:
             answer = await app.client.get(route)
@@ -178,7 +178,7 @@ def test_an_alarm_is_counted_when_it_begins(with_app) -> None:
             text = (await app.client.get("/metrics")).text
             assert 'snn_alarms_total{kind="unhealthy",model="htru2",version="1"} 1.0' in text
             assert 'snn_alarms_total{kind="golden_rows",model="htru2",version="1"} 0.0' in text
-        served = app.catalog.get("htru2")
+        served = app.served_models.get("htru2")
         served.session.run = None  # type: ignore[method-assign]
         await app.reloader.check("htru2")
         text = (await app.client.get("/metrics")).text

@@ -49,13 +49,13 @@ def test_what_differs_in_one_character_is_no_key(tmp_path: Path) -> None:
     """The whole key counts, whichever part of it is wrong, and nothing sent as one raises."""
     file = tmp_path / "keys.json"
     key = run("new", "alice", "--scope", "predict", file=file).stdout.strip().encode()
-    ring = KeyRing(file)
-    assert ring.find(key) is not None
+    key_store = KeyRing(file)
+    assert key_store.find(key) is not None
     for place in range(len(key)):
         other = b"A" if key[place : place + 1] != b"A" else b"B"
-        assert ring.find(key[:place] + other + key[place + 1 :]) is None
+        assert key_store.find(key[:place] + other + key[place + 1 :]) is None
     for odd in (b"", b"_", b"snn_", b"snn__", b"snn_\xff\xfe_x", key + b"x", key * 10, b"\0" * 5000):
-        assert ring.find(odd) is None
+        assert key_store.find(odd) is None
 
 
 def test_commands_refuse_what_would_spoil_the_file(tmp_path: Path) -> None:
@@ -82,23 +82,23 @@ def test_keys_rotate_without_a_restart_and_a_broken_file_changes_nothing(tmp_pat
     """A ring follows its file; what it cannot read it names, and the keys from before still hold."""
     file, clock = tmp_path / "keys.json", Clock()
     first = run("new", "first", "--scope", "predict", file=file).stdout.strip().encode()
-    ring = KeyRing(file, clock=clock)
+    key_store = KeyRing(file, clock=clock)
     second = run("new", "second", "--scope", "predict", file=file).stdout.strip().encode()
-    assert ring.find(second) is None  # not looked at yet
+    assert key_store.find(second) is None  # not looked at yet
     clock.now += 2
-    assert ring.find(second) is not None
+    assert key_store.find(second) is not None
     file.write_text('{"keys": [')
     clock.now += 2
-    assert ring.find(first) is not None
-    assert "malformed" in ring.trouble
+    assert key_store.find(first) is not None
+    assert "malformed" in key_store.trouble
     file.unlink()
     clock.now += 2
-    assert ring.find(first) is not None
-    assert "cannot be read" in ring.trouble
+    assert key_store.find(first) is not None
+    assert "cannot be read" in key_store.trouble
     third = run("new", "third", "--scope", "predict", file=file).stdout.strip().encode()
     clock.now += 2
-    assert (ring.find(first), ring.trouble) == (None, None)
-    assert ring.find(third) is not None
+    assert (key_store.find(first), key_store.trouble) == (None, None)
+    assert key_store.find(third) is not None
 
 
 @pytest.mark.parametrize(
@@ -172,13 +172,13 @@ def test_workers_share_a_rate_and_what_was_used_is_not_forgiven(tmp_path: Path) 
     file, clock = tmp_path / "keys.json", Clock()
     limit = ("--requests-per-second", "8")
     key = run("new", "a", "--scope", "predict", *limit, file=file).stdout.strip().encode()
-    ring = KeyRing(file, workers=4, clock=clock)
-    meter = ring.find(key)[1]
+    key_store = KeyRing(file, workers=4, clock=clock)
+    meter = key_store.find(key)[1]
     assert [meter.enter() == 0 for _ in range(3)] == [True, True, False]
     run("new", "b", "--scope", "predict", file=file)
     clock.now += 0.01
-    ring._look_at = clock.now
-    assert ring.find(key)[1] is meter
+    key_store._look_at = clock.now
+    assert key_store.find(key)[1] is meter
 
 
 def test_a_secret_is_never_made_twice() -> None:

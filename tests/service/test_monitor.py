@@ -167,16 +167,16 @@ def test_requests_are_one_piece_of_evidence_however_they_are_cut(
     total = sum(size for _, size in pieces)
     reference = bundles.reference()  # not a fixture: hypothesis would print all of it
     detector = Detector.of(reference)
-    gatherer = Gatherer(detector)
+    accumulator = Gatherer(detector)
     outputs = outputs_of(bundles.candidates(total, seed=seed))
     start = 0
     for request, size in pieces:
         rows = slice(start, start + size)
         parts = [Part(f"r{request}".encode(), size)]
-        p_values, judged = gatherer.judge(outputs["taps"][rows], outputs[SQUASHED][rows])
-        gatherer.add(judged, p_values, parts, 0.0)
+        p_values, judged = accumulator.judge(outputs["taps"][rows], outputs[SQUASHED][rows])
+        accumulator.add(judged, p_values, parts, 0.0)
         start += size
-    counts, values, _ = gatherer.take()
+    counts, values, _ = accumulator.take()
     sums = Sums.of(counts, values, detector.layout)
     out = np.zeros((total, detector.layout.width))
     assert reference.inputs is not None
@@ -302,21 +302,21 @@ def test_the_sentry_alarms_on_a_lasting_departure_only(reference: Reference) -> 
     """A layer that computes otherwise alarms in a few buckets; clean traffic does not; it passes."""
     for options, alarms in (({}, 0), ({"scale_layer": 1.5}, 1)):
         clock = Clock()
-        monitor, sentry = monitor_of(reference, clock), Sentry()
-        watch = sentry.look("m", 1, monitor, [])
+        monitor, sequential_alarms = monitor_of(reference, clock), Sentry()
+        watch = sequential_alarms.look("m", 1, monitor, [])
         for bucket in range(30):
             monitor.observe(outputs_of(bundles.candidates(200, seed=bucket), **options))
             clock.now += 5
-            watch = sentry.look("m", 1, monitor, [])
+            watch = sequential_alarms.look("m", 1, monitor, [])
         assert watch is not None
         assert watch.requests > 4000
         assert watch.alarms == alarms
         if watch.alarm is not None:
             assert "layer 2" in watch.alarm.where
         clock.now += 20
-        sentry.look("m", 1, monitor, [])
+        sequential_alarms.look("m", 1, monitor, [])
         clock.now += 700
-        later = sentry.look("m", 1, monitor, [])
+        later = sequential_alarms.look("m", 1, monitor, [])
         assert later is not None
         assert later.alarm is None
 

@@ -261,7 +261,7 @@ class Letters:
 
 def serve_words(app: App) -> None:
     """Let the served model be one that takes words, as tox21 takes SMILES."""
-    served = app.catalog.get("htru2")
+    served = app.served_models.get("htru2")
     manifest = served.manifest.model_copy(
         update={
             "name": "tox21",
@@ -269,11 +269,11 @@ def serve_words(app: App) -> None:
         }
     )
     bundle = replace(served.bundle, manifest=manifest, featurizer=Letters())
-    pace = Pace()
-    pace.learn(1, 0.002)
+    latency = Pace()
+    latency.learn(1, 0.002)
     traffic = app.telemetry.traffic("tox21", 1)
-    slow = replace(served, bundle=bundle, featurize_pace=pace, traffic=traffic, leases=Leases())
-    app.catalog.put("tox21", slow)
+    slow = replace(served, bundle=bundle, featurize_pace=latency, traffic=traffic, leases=Leases())
+    app.served_models.put("tox21", slow)
 
 
 def test_the_smiles_form_is_keyed_and_keeps_every_place(with_app) -> None:
@@ -357,9 +357,9 @@ def test_a_disconnected_client_stops_the_work(with_app) -> None:
         await asyncio.wait_for(running, 2)
         assert sent == []
         assert app.telemetry.requests["/predict", 499] == 1
-        assert app.catalog.get("tox21").leases.count == 0
+        assert app.served_models.get("tox21").leases.count == 0
         await asyncio.sleep(0.1)
-        assert app.catalog.get("tox21").batcher.idle
+        assert app.served_models.get("tox21").batcher.idle
         assert app.predictor._backlog[False] == pytest.approx(0, abs=1e-9)
 
     with_app(work)

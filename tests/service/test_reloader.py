@@ -55,11 +55,11 @@ class House:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.repository = Repository(root)
-        self.catalog, self.clock = Catalog(), Clock()
+        self.served_models, self.clock = Catalog(), Clock()
         self.sessions: list[Faulty] = []
         self.loads = 0
         loader = Loader(self.repository, Device(CPU), Telemetry(), Limits(), self._open)
-        self.reloader = Reloader(self.catalog, loader, self.repository, 1.0, 60.0, self.clock)
+        self.reloader = Reloader(self.served_models, loader, self.repository, 1.0, 60.0, self.clock)
 
     def _open(self, model: bytes, device: Device) -> Faulty:
         self.loads += 1
@@ -68,12 +68,12 @@ class House:
 
     def version(self, name: str = "htru2") -> int:
         """The version that serves."""
-        return self.catalog.get(name).manifest.version
+        return self.served_models.get(name).manifest.version
 
     async def answer(self, name: str = "htru2") -> float:
         """One prediction of the model that serves."""
         rows = bundles.candidates(1)
-        return float((await self.catalog.get(name).batcher.run(rows)).outputs["probability"][0, 0])
+        return float((await self.served_models.get(name).batcher.run(rows)).outputs["probability"][0, 0])
 
 
 def in_house(root: Path, work: Callable[[House], Awaitable[None]]) -> None:
@@ -92,10 +92,10 @@ def test_a_promoted_version_replaces_the_old_one(tmp_path: Path) -> None:
 
     async def work(house: House) -> None:
         with pytest.raises(ModelNotReady, match="not been read"):
-            house.catalog.get("htru2")
+            house.served_models.get("htru2")
         await house.reloader.poll()
-        assert house.catalog.ready
-        before, first = house.catalog.get("htru2"), await house.answer()
+        assert house.served_models.ready
+        before, first = house.served_models.get("htru2"), await house.answer()
         bundles.publish(tmp_path, seed=1, promote=False)
         await house.reloader.poll()
         assert house.version() == 1
@@ -107,9 +107,9 @@ def test_a_promoted_version_replaces_the_old_one(tmp_path: Path) -> None:
         await house.reloader.poll()
         assert house.version() == 1
         assert await house.answer() == first
-        assert house.catalog.get("htru2") is not before
+        assert house.served_models.get("htru2") is not before
         with pytest.raises(ModelNotFound, match="there is htru2"):
-            house.catalog.get("tox21")
+            house.served_models.get("tox21")
 
     in_house(tmp_path, work)
 
@@ -184,15 +184,15 @@ def test_a_broken_version_is_refused_and_the_old_one_serves_on(
         spoil(root / "htru2" / "2")
         await house.reloader.poll()
         assert house.version() == 1
-        error = house.catalog.state("htru2").error
+        error = house.served_models.state("htru2").error
         assert error is not None
         assert error.startswith("version 2 was refused: ")
         assert reason in error
-        assert house.catalog.ready
+        assert house.served_models.ready
         await house.answer()
         (root / "htru2" / "serving.json").write_text('{"champion": 1}')
         await house.reloader.poll()
-        assert house.catalog.state("htru2").error is None
+        assert house.served_models.state("htru2").error is None
 
     in_house(root, work)
 
@@ -206,7 +206,7 @@ def test_a_foreign_graph_with_right_hashes_fails_its_golden_rows(tmp_path: Path)
         bundles.publish(tmp_path, model=bundles.graph(scale_layer=1.1))
         await house.reloader.poll()
         assert house.version() == 1
-        assert "member 0, layer 2" in str(house.catalog.state("htru2").error)
+        assert "member 0, layer 2" in str(house.served_models.state("htru2").error)
 
     in_house(tmp_path, work)
 
@@ -247,10 +247,10 @@ def test_one_bad_model_does_not_stop_the_others(tmp_path: Path) -> None:
     async def work(house: House) -> None:
         await house.reloader.poll()
         assert house.version("good") == 1
-        assert not house.catalog.ready
+        assert not house.served_models.ready
         with pytest.raises(ModelNotReady, match="version 1 was refused"):
-            house.catalog.get("bad")
-        assert "malformed" in str(house.catalog.state("broken").error)
+            house.served_models.get("bad")
+        assert "malformed" in str(house.served_models.state("broken").error)
         bundles.publish(tmp_path, name="good", seed=1)
         await house.reloader.poll()
         assert house.version("good") == 2
@@ -268,15 +268,15 @@ def test_a_repository_that_cannot_be_read_changes_nothing(tmp_path: Path) -> Non
         await house.reloader.poll()
         root.rename(tmp_path / "away")
         await house.reloader.poll()
-        assert "not a folder" in str(house.catalog.trouble)
+        assert "not a folder" in str(house.served_models.trouble)
         assert house.version() == 1
         (tmp_path / "away").rename(root)
         await house.reloader.poll()
-        assert house.catalog.trouble is None
+        assert house.served_models.trouble is None
         (root / "htru2" / "serving.json").unlink()
         await house.reloader.poll()
         assert house.version() == 1
-        assert "no longer promoted" in str(house.catalog.state("htru2").error)
+        assert "no longer promoted" in str(house.served_models.state("htru2").error)
 
     in_house(root, work)
 
@@ -294,14 +294,14 @@ def test_golden_rows_that_fail_live_reload_the_bundle_once(tmp_path: Path) -> No
         house.clock.now += 61
         await house.reloader.poll()
         assert house.loads == 2
-        state = house.catalog.state("htru2")
+        state = house.served_models.state("htru2")
         assert state.intact
         assert state.error is None
         assert await house.answer() == before
         house.clock.now += 61
         await house.reloader.poll()
         assert house.loads == 2
-        assert house.catalog.state("htru2").intact
+        assert house.served_models.state("htru2").intact
 
     in_house(tmp_path, work)
 
@@ -318,13 +318,13 @@ def test_golden_rows_that_go_on_failing_withdraw_the_model(tmp_path: Path) -> No
         path.write_bytes(content[:-1])
         house.clock.now += 61
         await house.reloader.poll()
-        assert not house.catalog.ready
-        assert house.catalog.state("htru2").intact is False
+        assert not house.served_models.ready
+        assert house.served_models.state("htru2").intact is False
         with pytest.raises(ModelNotReady, match="golden rows failed"):
-            house.catalog.get("htru2")
+            house.served_models.get("htru2")
         path.write_bytes(content)
         await house.reloader.poll()
-        assert house.catalog.ready
+        assert house.served_models.ready
 
     in_house(tmp_path, work)
 
@@ -343,20 +343,20 @@ def test_a_champion_refused_at_the_start_is_stood_in_for(tmp_path: Path) -> None
         with structlog.testing.capture_logs() as lines:
             await house.reloader.poll()
             assert house.version() == 2
-            first = house.catalog.state("htru2").error
+            first = house.served_models.state("htru2").error
             house.clock.now += 31  # both are tried again, and nothing new is found
             await house.reloader.poll()
         logged.extend(lines)
         assert house.version() == 2
-        assert house.catalog.ready
-        assert house.catalog.state("htru2").error == first
+        assert house.served_models.ready
+        assert house.served_models.state("htru2").error == first
         assert str(first).startswith("version 4 was refused: ")
         assert "version 3 was refused: " in str(first)
         await house.answer()
         files[0].write_bytes(good)
         await house.reloader.poll()
         assert house.version() == 4
-        assert house.catalog.state("htru2").error is None
+        assert house.served_models.state("htru2").error is None
 
     in_house(tmp_path, work)
     refused = [line for line in logged if line["event"] == "model refused"]
@@ -375,7 +375,7 @@ def test_a_champion_withdrawn_while_it_served_is_not_stood_in_for(tmp_path: Path
         house.clock.now += 61
         for _ in range(2):
             await house.reloader.poll()
-            assert not house.catalog.ready
+            assert not house.served_models.ready
 
     in_house(tmp_path, work)
 
@@ -388,9 +388,9 @@ def test_no_earlier_champion_that_loads_leaves_the_model_not_ready(tmp_path: Pat
 
     async def work(house: House) -> None:
         await house.reloader.poll()
-        assert not house.catalog.ready
+        assert not house.served_models.ready
         with pytest.raises(ModelNotReady, match=r"version 2 was refused.*version 1 was refused"):
-            house.catalog.get("htru2")
+            house.served_models.get("htru2")
 
     in_house(tmp_path, work)
 
@@ -401,7 +401,7 @@ def test_a_replaced_model_closes_after_its_last_request(tmp_path: Path) -> None:
 
     async def work(house: House) -> None:
         await house.reloader.poll()
-        old = house.catalog.get("htru2")
+        old = house.served_models.get("htru2")
         with old.leased():
             bundles.publish(tmp_path, seed=1)
             await house.reloader.poll()

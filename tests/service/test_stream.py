@@ -40,9 +40,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def serving(document: Callable[[], bytes], catalog: Catalog) -> AsyncIterator[tuple[int, Stream]]:
+async def serving(
+    document: Callable[[], bytes], served_models: Catalog
+) -> AsyncIterator[tuple[int, Stream]]:
     """A real server of this route alone, in this loop; gives its port."""
-    stream = Stream(document, catalog)
+    stream = Stream(document, served_models)
     app = Edge(stream, {("GET", PATH): stream}, [], Telemetry())
     config = uvicorn.Config(app, lifespan="off", log_config=None, http=Connection, ws="none")
     server = uvicorn.Server(config)
@@ -165,10 +167,10 @@ def test_a_stopping_service_ends_its_streams() -> None:
     """Who listens is told of the end, and the answer is whole."""
 
     async def main() -> None:
-        catalog = Catalog()
-        async with serving(Counting(), catalog) as (port, _), listening(port) as [reader]:
+        served_models = Catalog()
+        async with serving(Counting(), served_models) as (port, _), listening(port) as [reader]:
             await next_data(reader)
-            catalog.draining = True
+            served_models.draining = True
             rest = await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 5)
             assert b"event: end\n" in rest
 

@@ -181,10 +181,10 @@ def test_there_is_nothing_to_take_a_baseline_of(with_app, tmp_path: Path) -> Non
 
     async def work(app: App) -> None:
         with pytest.raises(NotWatched, match="gives no taps") as refused:
-            app.group.take_baseline("plain", "operator")
+            app.coordinator.take_baseline("plain", "operator")
         assert problem_of(refused.value).status == 409
-        assert app.group.baseline("plain") == (None, None)
-        assert app.group.departing("plain") == []
+        assert app.coordinator.baseline("plain") == (None, None)
+        assert app.coordinator.departing("plain") == []
 
     plain(work, with_app, tmp_path)
 
@@ -257,15 +257,15 @@ def test_a_promotion_to_it_is_not_taken_back(tmp_path: Path) -> None:
     async def main() -> None:
         await house.reloader.poll()
         await house.traffic()
-        await house.guardian.look()
+        await house.auto_rollback.look()
         await house.promote(taps=False)
         assert await house.traffic() == 0
-        await house.guardian.look()
+        await house.auto_rollback.look()
         assert house.serves == 2
         assert house.group.verdict("htru2", 2) == "unwatched"
         await house.promote(ill=1.6)
         await house.traffic()
-        await house.guardian.look()
+        await house.auto_rollback.look()
         assert house.group.verdict("htru2", 3) == "unhealthy"
         assert house.serves == 3
 

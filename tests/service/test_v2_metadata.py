@@ -15,7 +15,7 @@ from tests.support import bundles
 def allow_control(app: App) -> None:
     """Let models be loaded and unloaded by request, as ``SNN_REPOSITORY_CONTROL`` does."""
     app.asgi = create_app(
-        app.catalog,
+        app.served_models,
         app.predictor,
         app.telemetry,
         max_rows=MAX_ROWS,
@@ -51,7 +51,7 @@ def test_the_server_and_its_health(with_app) -> None:
         assert (await get(app, "/v2/models/htru2/ready", 503))["ready"] is False
         await app.reloader.poll()
         assert await get(app, "/v2/health/ready") == {"live": True, "ready": True}
-        app.catalog.draining = True
+        app.served_models.draining = True
         assert (await get(app, "/v2/health/ready", 503))["ready"] is False
 
     with_app(work, load=False)
@@ -192,7 +192,7 @@ def test_an_unloaded_model_stays_so_until_it_is_loaded(with_app) -> None:
     """It answers 503 while the service is ready, the poll leaves it alone, and load brings it back."""
 
     async def work(app: App) -> None:
-        served = app.catalog.get("htru2")
+        served = app.served_models.get("htru2")
         await post(app, "/v2/repository/models/htru2/unload", content=b'{"parameters": {}}')
         await post(app, "/v2/repository/models/htru2/unload")  # twice is no error
         for _ in range(2):

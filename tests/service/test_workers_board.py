@@ -30,12 +30,12 @@ def test_what_is_written_is_read_as_a_whole_or_not_at_all(tmp_path: Path) -> Non
 
 def test_decisions_are_made_by_one_at_a_time(tmp_path: Path) -> None:
     """While another holds the lock nothing changes and nobody waits."""
-    board = Board(tmp_path)
-    assert board.decide(lambda held: held.update(a=Decision(1, 0.0)))
+    shared_store = Board(tmp_path)
+    assert shared_store.decide(lambda held: held.update(a=Decision(1, 0.0)))
     with (tmp_path / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert not board.decide(lambda held: held.update(a=Decision(2, 0.0)))
-    assert board.decide(lambda held: held.update(b=Decision(3, 0.0)))
+        assert not shared_store.decide(lambda held: held.update(a=Decision(2, 0.0)))
+    assert shared_store.decide(lambda held: held.update(b=Decision(3, 0.0)))
     assert Board(tmp_path).decisions() == {"a": Decision(1, 0.0), "b": Decision(3, 0.0)}
 
 
@@ -71,12 +71,12 @@ def test_the_door_shares_fairly_and_waits_for_nobody(tmp_path: Path) -> None:
         listener.setblocking(False)
         scale = Scale(tmp_path / "scale", 3)
 
-        def door(number: int) -> Door:
+        def shared_listener(number: int) -> Door:
             twin = listener.dup()
             twin.setblocking(False)
             return Door(twin, lambda: Counted(taken, number), lambda: taken[number], scale, number)
 
-        doors = [door(1), door(2)]
+        doors = [shared_listener(1), shared_listener(2)]
         for each in doors:
             each.open()
         clients = await burst(listener.getsockname(), 40)

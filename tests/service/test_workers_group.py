@@ -39,16 +39,18 @@ class Clock:
 class Worker:
     """One worker without a server: a catalog kept in step, and its sight of the others."""
 
-    def __init__(self, repository: Path, board: Path, number: int) -> None:
+    def __init__(self, repository: Path, shared_store: Path, number: int) -> None:
         self.number = number
-        self.board = Board(board)
-        self.catalog, self.telemetry, self.clock = Catalog(), Telemetry(), Clock()
-        self.group = Group(self.catalog, self.telemetry, self.board, number)
+        self.shared_store = Board(shared_store)
+        self.served_models, self.telemetry, self.clock = Catalog(), Telemetry(), Clock()
+        self.coordinator = Group(self.served_models, self.telemetry, self.shared_store, number)
         self.faulty = self.broken = False
         root = Repository(repository)
         loader = Loader(root, Device(CPU), self.telemetry, Limits(), self._open)
-        self.reloader = Reloader(self.catalog, loader, root, 1.0, 60.0, self.clock, group=self.group)
-        self.group.serving = True
+        self.reloader = Reloader(
+            self.served_models, loader, root, 1.0, 60.0, self.clock, coordinator=self.coordinator
+        )
+        self.coordinator.serving = True
 
     def _open(self, model: bytes, device: Device):
         if self.broken:
@@ -68,12 +70,12 @@ class Worker:
     @property
     def version(self) -> int | None:
         """The version that this worker serves."""
-        served = self.catalog.state("htru2").served
+        served = self.served_models.state("htru2").served
         return None if served is None else served.manifest.version
 
     async def answer(self, rows: np.ndarray) -> None:
         """Compute rows, as a request would."""
-        await self.catalog.get("htru2").batcher.run(rows)
+        await self.served_models.get("htru2").batcher.run(rows)
         self.telemetry.answered("/predict", 200, 0.1)
 
 
@@ -96,8 +98,8 @@ class House:
 
     def call(self, *alive: int) -> None:
         """Write the roster as the supervisor would."""
-        seats = {number: Seat(os.getpid(), first=True) for number in alive}
-        Board(self.folder).call(Roster(seats, 2))
+        slots = {number: Seat(os.getpid(), first=True) for number in alive}
+        Board(self.folder).call(Roster(slots, 2))
 
     async def follow(self, *workers: Worker) -> None:
         """Let workers watch one another until what was decided has come into force."""
@@ -326,7 +328,7 @@ def test_one_that_is_asked_to_unload_and_load_is_followed_by_all(in_house) -> No
         following = asyncio.create_task(follow())
         await house.one.reloader.unload("htru2")
         assert (house.one.version, house.two.version) == (None, None)
-        assert house.two.catalog.state("htru2").unloaded
+        assert house.two.served_models.state("htru2").unloaded
         await house.one.reloader.load("htru2")
         for _ in range(100):
             await asyncio.sleep(0.02)
@@ -347,8 +349,8 @@ def test_one_that_has_not_said_anything_yet_makes_the_start_not_ready(tmp_path: 
         await house.one.reloader.poll()
         whole = house.one.group.whole()
         assert (whole.ready, whole.trouble) == (False, "worker 2 is starting")
-        seats = {1: Seat(house.one.group.whole().roster.seats[1].pid, True), 2: Seat(ELSEWHERE, False)}
-        Board(house.folder).call(Roster(seats, 2, restarts=1))
+        slots = {1: Seat(house.one.group.whole().roster.slots[1].pid, True), 2: Seat(ELSEWHERE, False)}
+        Board(house.folder).call(Roster(slots, 2, restarts=1))
         assert house.one.group.whole().ready
 
     asyncio.run(work())
@@ -362,12 +364,12 @@ def test_a_check_on_demand_is_made_by_every_worker(in_house) -> None:
         asked = asyncio.create_task(house.one.reloader.examine("htru2"))
         while not asked.done():
             await house.two.reloader.follow_others()
-            house.two.faulty = house.two.catalog.state("htru2").fault is None
+            house.two.faulty = house.two.served_models.state("htru2").fault is None
             await asyncio.sleep(0.02)
         await asked
         fault = house.one.group.whole().models["htru2"].fault
         assert fault is not None
         assert (fault.part, fault.member, fault.layer) == ("layer", 0, 1)
-        assert house.one.catalog.state("htru2").fault is None
+        assert house.one.served_models.state("htru2").fault is None
 
     in_house(work)

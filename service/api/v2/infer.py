@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.features import Rejected
 from service.api.body import read_bytes
-from service.api.edge import trace_of
+from service.api.edge import context_of
 from service.api.predict import unless_disconnected
 from service.api.problems import Problem
 from service.api.v2 import answer, compression, request, tensors
@@ -45,14 +45,14 @@ class Infer:
 
     def __init__(
         self,
-        catalog: Catalog,
+        served_models: Catalog,
         predictor: Predictor,
         *,
         max_rows: int,
         max_bytes: int,
         otherwise: ASGIApp,
     ) -> None:
-        self._catalog = catalog
+        self._served_models = served_models
         self._predictor = predictor
         self._max_rows = max_rows
         self._max_bytes = max_bytes
@@ -67,28 +67,28 @@ class Infer:
             await self._otherwise(scope, receive, send)
             return
         scope["route"] = _ROUTE
-        await self._infer(scope, receive, send, find(self._catalog, found[1], found[2]))
+        await self._infer(scope, receive, send, find(self._served_models, found[1], found[2]))
 
     async def _infer(self, scope: Scope, receive: Receive, send: Send, served: ServedModel) -> None:
-        trace = trace_of(scope)
-        trace.model, trace.traffic = served.label, served.traffic
+        context = context_of(scope)
+        context.model, context.traffic = served.label, served.traffic
         started = perf_counter()
         interface = interface_of(served)
         asked, records = await self._read(scope, receive, interface)
-        trace.rows, trace.read = len(records), perf_counter() - started
+        context.rows, context.read = len(records), perf_counter() - started
         # A featurizer reads an array as it reads a list, and faster.
         rows = cast("Sequence[object]", records)
-        work = self._predictor.predict(served, rows, trace.deadline, trace.request_id)
+        work = self._predictor.predict(served, rows, context.deadline, context.request_id)
         if self._predictor.is_quick(served, rows):
             prediction = await work
         else:
             prediction = await unless_disconnected(work, receive)
         _check_outcomes(interface, prediction)
-        trace.stages = prediction.stages
+        context.stages = prediction.stages
         started = perf_counter()
         _check_finite(prediction.outputs, asked.outputs)
         await _send(scope, send, served, asked, prediction.outputs)
-        trace.encode = perf_counter() - started
+        context.encode = perf_counter() - started
 
     async def _read(
         self, scope: Scope, receive: Receive, interface: Interface

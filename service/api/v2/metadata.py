@@ -30,7 +30,7 @@ _MODEL = "/v2/models/{model}"
 _VERSION = "/v2/models/{model}/versions/{version}"
 
 
-def routes(catalog: Catalog, group: Group, max_rows: int) -> APIRouter:
+def routes(served_models: Catalog, coordinator: Group, max_rows: int) -> APIRouter:
     """The routes that tell and change nothing."""
     router = APIRouter(tags=["v2"])
 
@@ -49,13 +49,13 @@ def routes(catalog: Catalog, group: Group, max_rows: int) -> APIRouter:
         responses={503: {"model": documents.ServerReady}},
     )
     async def ready() -> Response:
-        ready = group.whole().ready
+        ready = coordinator.whole().ready
         return _json({"live": True, "ready": ready}, 200 if ready else 503)
 
     @router.get(_MODEL, summary="A model's tensors", responses=REFUSALS)
     @router.get(_VERSION, summary="The same of a version", responses=REFUSALS)
     async def metadata(model: str, version: str | None = None) -> documents.ModelMetadata:
-        return _metadata(find(catalog, model, version))
+        return _metadata(find(served_models, model, version))
 
     responses: dict[int | str, dict[str, Any]] = {
         404: REFUSALS[404],
@@ -77,8 +77,8 @@ def routes(catalog: Catalog, group: Group, max_rows: int) -> APIRouter:
     )
     async def model_ready(model: str, version: str | None = None) -> Response:
         try:
-            version = str(find(catalog, model, version).manifest.version)
-            told = group.whole().models.get(model)
+            version = str(find(served_models, model, version).manifest.version)
+            told = coordinator.whole().models.get(model)
             everywhere = told is not None and told.ready
         except ModelNotReady:
             everywhere = False
@@ -98,7 +98,7 @@ def routes(catalog: Catalog, group: Group, max_rows: int) -> APIRouter:
         response_model_exclude_none=True,
     )
     async def config(model: str, version: str | None = None) -> documents.ModelConfig:
-        return _config(find(catalog, model, version), max_rows)
+        return _config(find(served_models, model, version), max_rows)
 
     return router
 

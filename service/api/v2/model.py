@@ -48,12 +48,12 @@ def interface_of(served: ServedModel) -> Interface:
     return Interface(INPUT, len(form.names or ()), cells, outputs)
 
 
-def find(catalog: Catalog, name: str, version: str | None) -> ServedModel:
+def find(served_models: Catalog, name: str, version: str | None) -> ServedModel:
     """Return what serves under a name, if it is the version that was asked for, if any was.
 
     Raises ``ModelNotFound`` or ``ModelNotReady``. One version of a model is loaded at a time.
     """
-    served = catalog.get(name)
+    served = served_models.get(name)
     loaded = str(served.manifest.version)
     if version is not None and version != loaded:
         raise ModelNotFound(

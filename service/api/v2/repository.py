@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 
 from service.api.body import read_bytes
 from service.api.documents import ErrorAnswer
-from service.api.edge import trace_of
+from service.api.edge import context_of
 from service.api.problems import Problem
 from service.api.v2 import documents
 from service.api.v2.metadata import REFUSALS
@@ -50,7 +50,7 @@ class _Body(msgspec.Struct):
     parameters: dict[str, Any] | None = None
 
 
-def routes(group: Group, control: Control | None) -> APIRouter:
+def routes(coordinator: Group, control: Control | None) -> APIRouter:
     """The repository routes; without a control nothing can be loaded or unloaded."""
     router = APIRouter(tags=["v2"])
 
@@ -62,7 +62,7 @@ def routes(group: Group, control: Control | None) -> APIRouter:
     )
     async def index(request: Request) -> list[documents.IndexEntry]:
         only_ready = (await _read(request)).ready
-        entries = [_entry(name, model) for name, model in group.whole().models.items()]
+        entries = [_entry(name, model) for name, model in coordinator.whole().models.items()]
         return [entry for entry in entries if entry.state == "READY" or not only_ready]
 
     @router.post(
@@ -118,7 +118,7 @@ def _allowed(control: Control | None) -> Control:
 
 
 def _asker(request: Request) -> str:
-    key = trace_of(request.scope).key
+    key = context_of(request.scope).key
     return "anybody" if key is None else f"key:{key.name}"
 
 

@@ -22,13 +22,13 @@ _ERRORS = {
 
 
 def routes(
-    catalog: Catalog, group: Group, control: repository.Control | None, max_rows: int
+    served_models: Catalog, coordinator: Group, control: repository.Control | None, max_rows: int
 ) -> APIRouter:
     """The routes, the fixed ones before those with a model's name in them."""
     router = APIRouter()
-    router.include_router(statistics.routes(catalog, group))
-    router.include_router(metadata.routes(catalog, group, max_rows))
-    router.include_router(repository.routes(group, control))
+    router.include_router(statistics.routes(served_models, coordinator))
+    router.include_router(metadata.routes(served_models, coordinator, max_rows))
+    router.include_router(repository.routes(coordinator, control))
     router.include_router(_described())
     return router
 

@@ -22,14 +22,14 @@ from service.telemetry import Tally, Telemetry
 _NONE = Duration(count=0, ns=0)
 
 
-def routes(catalog: Catalog, group: Group) -> APIRouter:
+def routes(served_models: Catalog, coordinator: Group) -> APIRouter:
     """The statistics routes; ``/v2/models/stats`` comes before the routes of a model."""
     router = APIRouter(tags=["v2"])
 
     @router.get("/v2/models/stats", summary="What every loaded model has done")
     async def all_statistics() -> Statistics:
-        counted = group.whole().counted
-        served = [state.served for state in catalog.states().values() if state.served is not None]
+        counted = coordinator.whole().counted
+        served = [state.served for state in served_models.states().values() if state.served is not None]
         return Statistics(model_stats=[_statistics(each, counted) for each in served])
 
     @router.get("/v2/models/{model}/stats", summary="What a model has done", responses=REFUSALS)
@@ -39,8 +39,8 @@ def routes(catalog: Catalog, group: Group) -> APIRouter:
         responses=REFUSALS,
     )
     async def statistics(model: str, version: str | None = None) -> Statistics:
-        served = find(catalog, model, version)
-        return Statistics(model_stats=[_statistics(served, group.whole().counted)])
+        served = find(served_models, model, version)
+        return Statistics(model_stats=[_statistics(served, coordinator.whole().counted)])
 
     return router
 
