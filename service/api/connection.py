@@ -31,7 +31,7 @@ _DRAIN_SECONDS = 2.0
 
 _TOO_LONG = f"the head of the request is longer than {HEAD_BYTES} bytes; send fewer or shorter headers"
 
-_EXPRESS_URL = ROUTE.encode()
+_FAST_PATH_URL = ROUTE.encode()
 
 _log = get_logger()
 
@@ -60,7 +60,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, with head and body of an answer in one write."""
         super().connection_made(cast("asyncio.Transport", GatheringTransport(transport, self.loop)))
-        self._fast_path: Express | None = getattr(self.app, "express", None)
+        self._fast_path: Express | None = getattr(self.app, "fast_path", None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Clean up, and tell."""
@@ -96,7 +96,7 @@ class Connection(HttpToolsProtocol):
                 self._too_long = True
                 raise _HeadTooLong
         self._unread = 0
-        if self._fast_path is not None and self.url == _EXPRESS_URL and self._may_be_plain():
+        if self._fast_path is not None and self.url == _FAST_PATH_URL and self._may_be_plain():
             self._head = plain_head(self.headers)
             if self._head is not None:
                 return

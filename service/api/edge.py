@@ -62,7 +62,7 @@ class Trace:
 
 def context_of(scope: Scope) -> Trace:
     """Return the request's trace."""
-    context: Trace = scope["snn.trace"]
+    context: Trace = scope["snn.context"]
     return context
 
 
@@ -98,7 +98,7 @@ class Edge:
             return
         started = perf_counter()
         request_id, timeout = _read_head(scope)
-        context = scope["snn.trace"] = Trace(request_id)
+        context = scope["snn.context"] = Trace(request_id)
 
         async def send_and_note(message: Message) -> None:
             if message["type"] == "http.response.start":

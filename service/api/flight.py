@@ -61,8 +61,18 @@ class Flight:
     """One request on its way; to uvicorn's protocol it is the request's cycle."""
 
     __slots__ = (
-        "carrier", "disconnected", "entry", "fast_path", "keep_alive", "message_event", "more_body",
-        "outcomes", "response_complete", "served", "started", "context",
+        "carrier",
+        "context",
+        "disconnected",
+        "entry",
+        "fast_path",
+        "keep_alive",
+        "message_event",
+        "more_body",
+        "outcomes",
+        "response_complete",
+        "served",
+        "started",
     )  # fmt: skip
 
     def __init__(

@@ -163,9 +163,9 @@ def test_administrator_needs_a_key_whatever_the_table_says(with_app, key_store) 
     held, keys = key_store
     entry = held.find(keys["predict"].encode())[0]
     for key, text in ((None, "SNN_API_KEYS_FILE"), (entry, "no scope 'admin'")):
-        request = SimpleNamespace(scope={"snn.trace": SimpleNamespace(key=key)})
+        request = SimpleNamespace(scope={"snn.context": SimpleNamespace(key=key)})
         with pytest.raises(Problem, match=text) as caught:
             administrator(request)
         assert caught.value.status == 403
     admin = held.find(keys["admin"].encode())[0]
-    assert administrator(SimpleNamespace(scope={"snn.trace": SimpleNamespace(key=admin)})) is admin
+    assert administrator(SimpleNamespace(scope={"snn.context": SimpleNamespace(key=admin)})) is admin
