@@ -6,7 +6,7 @@ layers, 25 epochs .888/.790/.998; the same at half the rate with input dropout .
 of 128 at half the rate .887/.791/.997. Without knots no recipe passed .860 on the first.
 """
 
-from models.features.numbers import BETWEEN
+from models.features.tabular.numeric_encoding import BETWEEN
 from training.data import Dataset
 from training.recipes import ModelRecipe
 from training.squash import Block

@@ -21,25 +21,25 @@ __all__ = [
 
 
 def _pulsar(parameters: Mapping[str, object]) -> Featurizer:
-    from models.features.candidates import CandidateFeaturizer
+    from models.features.tabular.pulsar import CandidateFeaturizer
 
     return CandidateFeaturizer(parameters)
 
 
 def _molecules(parameters: Mapping[str, object]) -> Featurizer:
-    from models.features.molecules import MoleculeFeaturizer
+    from models.features.molecules.featurizer import MoleculeFeaturizer
 
     return MoleculeFeaturizer(parameters)
 
 
 def _tables(parameters: Mapping[str, object]) -> Featurizer:
-    from models.features.tables import TableFeaturizer
+    from models.features.tabular.featurizer import TableFeaturizer
 
     return TableFeaturizer(parameters)
 
 
 def _wider_molecules(parameters: Mapping[str, object]) -> Featurizer:
-    from models.features.molecules import WiderMoleculeFeaturizer
+    from models.features.molecules.featurizer import WiderMoleculeFeaturizer
 
     return WiderMoleculeFeaturizer(parameters)
 

@@ -18,8 +18,8 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from rdkit import Chem
 
-from models.features.complaints import complaints
-from models.features.standardise import (
+from models.features.molecules.rdkit_log import captured_rdkit_log
+from models.features.molecules.standardise import (
     MAX_CHARACTERS,
     Standardised,
     Unreadable,
@@ -123,7 +123,7 @@ def svg_of(smiles: str, *, dark: bool = False) -> str:
         written, judged = Chem.Mol(bare), standardise(bare)
     except Unreadable as fault:
         raise InvalidRequest(str(fault)) from fault
-    with complaints():
+    with captured_rdkit_log():
         molecule = _as_written(written, judged)
         drawer: Any = library.MolDraw2DSVG(WIDTH, HEIGHT)
         options = drawer.drawOptions()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from models.features import Featurizer
-from models.features.cells import category, number
+from models.features.tabular.cells import category, number
 from service.errors import InvalidRequest
 
 #: The longest record, of any kind: far above what a model takes, far below what fills memory.

@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from models.features.candidates import NAMES
+from models.features.tabular.pulsar import NAMES
 from models.release_log import ReleaseLog
 from models.store import Repository
 from tests.benchmarks import client, cores

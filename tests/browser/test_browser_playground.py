@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from models.features.candidates import NAMES
+from models.features.tabular.pulsar import NAMES
 from tests.support import bundles
 from tests.support.server import Server
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.features.candidates import NAMES
+from models.features.tabular.pulsar import NAMES
 from training.data import load_candidates, load_htru2, load_molecules, own, tox21
 from training.errors import DataError
 

@@ -9,7 +9,7 @@ from rdkit import Chem
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from models.features import Accepted
-from models.features.standardise import read_smiles, standardise
+from models.features.molecules.standardise import read_smiles, standardise
 from training.data import featurizer_for, load_tox21, load_tox21_twin, sources
 from training.data.fragments import choose_fragments
 from training.data.tox21 import TARGETS, Sample, merge

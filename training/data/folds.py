@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
-from models.features.complaints import complaints
+from models.features.molecules.rdkit_log import captured_rdkit_log
 
 FOLDS = 5
 
@@ -46,7 +46,7 @@ def folds_of_records(records: Iterable[Sequence[object]]) -> NDArray[np.int8]:
 
 def folds_of_molecules(parents: Sequence[str]) -> NDArray[np.int8]:
     """Folds, shape ``(n,)``, of parents given by canonical SMILES."""
-    with complaints():
+    with captured_rdkit_log():
         return _folds(scaffold(parent).encode() for parent in parents)
 
 

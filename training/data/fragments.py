@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 
 from rdkit import Chem
 
-from models.features.complaints import complaints
-from models.features.fragments import fragment_counts, pharmacophore_counts
-from models.features.standardise import parent
+from models.features.molecules.fingerprints import fragment_counts, pharmacophore_counts
+from models.features.molecules.rdkit_log import captured_rdkit_log
+from models.features.molecules.standardise import parent
 
 RADIUS = 3
 FRAGMENTS = 1_024
@@ -36,7 +36,7 @@ def _commonest(
     parents: Iterable[str], count: Callable[[Chem.Mol], dict[int, int]], number: int
 ) -> list[int]:
     occurrences: Counter[int] = Counter()
-    with complaints():
+    with captured_rdkit_log():
         for smiles in parents:
             occurrences.update(count(parent(smiles)).keys())
     ranked = sorted(occurrences, key=lambda fragment: (-occurrences[fragment], fragment))

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from models.features.candidates import NAMES
-from models.features.cells import number
-from models.features.complaints import complaints
-from models.features.standardise import Unreadable, read_smiles, standardise
+from models.features.molecules.rdkit_log import captured_rdkit_log
+from models.features.molecules.standardise import Unreadable, read_smiles, standardise
+from models.features.tabular.cells import number
+from models.features.tabular.pulsar import NAMES
 from training.data import htru2, tox21
 from training.data.dataset import Dataset
 from training.data.folds import folds_of_rows
@@ -80,7 +80,7 @@ def load_molecules(path: Path, *, instead: bool) -> Dataset:
     labels = np.full((len(table), len(tox21.TARGETS)), np.nan, dtype=np.float32)
     for assay in assays:
         labels[:, tox21.TARGETS.index(assay)] = _labels(table, assay)
-    with complaints():
+    with captured_rdkit_log():
         samples = [
             _sample(table, row, cell, labels[row]) for row, cell in enumerate(table.columns["smiles"])
         ]

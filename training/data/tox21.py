@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
-from models.features.complaints import complaints
-from models.features.standardise import Unreadable, standardise
+from models.features.molecules.rdkit_log import captured_rdkit_log
+from models.features.molecules.standardise import Unreadable, standardise
 from training.data.dataset import Dataset, Replicates
 from training.data.folds import folds_of_molecules
 from training.data.sources import TOX21_LEADERBOARD, TOX21_TRAINING, Source, read
@@ -95,7 +95,7 @@ def _read_archive(source: Source, records: int, published: list[tuple[int, int]]
         content = archive.read(member)
     # Not sanitised by the reader, which would drop three platinum complexes without a word.
     supplier = Chem.ForwardSDMolSupplier(io.BytesIO(content), sanitize=False, removeHs=False)
-    with complaints():  # of ambiguous stereo, which parents do not have
+    with captured_rdkit_log():  # of ambiguous stereo, which parents do not have
         samples = [_sample(molecule, source) for molecule in supplier]
     labels = np.array([sample.labels for sample in samples])
     counts = list(

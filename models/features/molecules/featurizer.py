@@ -8,15 +8,20 @@ from rdkit import Chem
 
 from models.errors import FeaturizerError
 from models.features.base import Accepted, Features, Outcome, Rejected
-from models.features.complaints import complaints
-from models.features.counts import NAMES as QUANTUM_NUMBERS
-from models.features.counts import quantum_numbers
-from models.features.descriptors import NAMES as DESCRIPTORS
-from models.features.descriptors import describe
-from models.features.fragments import RADII, FragmentCounter
-from models.features.keys import NAMES as KEYS
-from models.features.keys import mark_keys
-from models.features.standardise import Standardised, Unreadable, read_smiles, standardise
+from models.features.molecules.descriptors import NAMES as DESCRIPTORS
+from models.features.molecules.descriptors import describe
+from models.features.molecules.fingerprints import RADII, FragmentCounter
+from models.features.molecules.quantum_numbers import NAMES as QUANTUM_NUMBERS
+from models.features.molecules.quantum_numbers import quantum_numbers
+from models.features.molecules.rdkit_log import captured_rdkit_log
+from models.features.molecules.standardise import (
+    Standardised,
+    Unreadable,
+    read_smiles,
+    standardise,
+)
+from models.features.molecules.structural_keys import NAMES as KEYS
+from models.features.molecules.structural_keys import mark_keys
 
 # Molecules go through one stage after the other in groups of this size: the patterns of a stage
 # then stay in the processor's cache, which is worth a sixth of the time.
@@ -63,7 +68,7 @@ class MoleculeFeaturizer:
     def featurize(self, records: Sequence[object]) -> Features:
         """Rows of shape ``(accepted, F)``; each record costs about a millisecond."""
         groups = [records[start : start + AT_ONCE] for start in range(0, len(records), AT_ONCE)]
-        with complaints():
+        with captured_rdkit_log():
             parts = [self._featurize(group) for group in groups]
         rows = np.concatenate([np.empty((0, len(self.names)), np.float32), *(p.rows for p in parts)])
         return Features(rows, [outcome for part in parts for outcome in part.outcomes])

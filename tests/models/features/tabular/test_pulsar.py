@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.features import Accepted, FeaturizerError, Rejected, create
-from models.features.candidates import NAMES, CandidateFeaturizer
+from models.features.tabular.pulsar import NAMES, CandidateFeaturizer
 
 GOOD = [99.4, 41.6, 1.55, 4.1, 27.6, 61.7, 2.2, 3.75]
 number = st.floats(width=32, allow_nan=False, allow_infinity=False)

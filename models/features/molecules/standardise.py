@@ -19,9 +19,9 @@ from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
-from models.features.complaints import complaints
-from models.features.repair import repair
-from models.features.rings import FEW_RINGS, joins_atoms_in_more_ways, ring_count
+from models.features.molecules.rdkit_log import captured_rdkit_log
+from models.features.molecules.repair import repair
+from models.features.molecules.ring_check import FEW_RINGS, joins_atoms_in_more_ways, ring_count
 
 MAX_CHARACTERS = 2_000
 MAX_HEAVY_ATOMS = 200
@@ -92,7 +92,7 @@ def read_smiles(record: object) -> Chem.Mol:
         raise Unreadable(f"the SMILES has {len(text)} characters; at most {MAX_CHARACTERS} are read")
     if not text.isascii() or not text.isprintable():
         raise Unreadable("not a valid SMILES: it holds characters that no SMILES has")
-    with complaints() as heard:
+    with captured_rdkit_log() as heard:
         molecule = Chem.MolFromSmiles(text, _PARSING)
     if molecule is None:
         raise Unreadable(f"not a valid SMILES: {_reason(heard)}")
@@ -111,7 +111,7 @@ def standardise(molecule: Chem.Mol, written: str = "") -> Standardised:
     """
     _check_size(molecule)
     Chem.RemoveStereochemistry(molecule)
-    with complaints():
+    with captured_rdkit_log():
         molecule, repaired = _sanitised(molecule)
         care = molecule.HasSubstructMatch(_NEEDS_CARE)
         if care:

@@ -28,7 +28,7 @@ class _ToListener(logging.Filter):
 
 
 @contextmanager
-def complaints() -> Iterator[list[str]]:
+def captured_rdkit_log() -> Iterator[list[str]]:
     """The lines that RDKit writes in this thread meanwhile, innermost listener first."""
     outer = getattr(_thread, "heard", None)
     heard: list[str] = []

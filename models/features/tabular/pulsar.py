@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from models.errors import FeaturizerError
 from models.features.base import Features
-from models.features.rows import NumberRows, Records, RecordShape
+from models.features.tabular.records import NumberRows, Records, RecordShape
 
 NAMES = (
     "profile_mean",

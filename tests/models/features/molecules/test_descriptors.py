@@ -5,11 +5,11 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem import Crippen, Fragments, rdFingerprintGenerator, rdMolDescriptors
 
-from models.features.descriptors import LIMIT, describe, element_counts
-from models.features.descriptors import NAMES as DESCRIPTORS
-from models.features.fragments import FragmentCounter
-from models.features.keys import KEYS, RING, mark_keys, needs_of
-from models.features.standardise import parent, read_smiles, standardise
+from models.features.molecules.descriptors import LIMIT, describe, element_counts
+from models.features.molecules.descriptors import NAMES as DESCRIPTORS
+from models.features.molecules.fingerprints import FragmentCounter
+from models.features.molecules.standardise import parent, read_smiles, standardise
+from models.features.molecules.structural_keys import KEYS, RING, mark_keys, needs_of
 
 # Everyday drugs and dyes, cages with triangles and squares, every kind of hydrogen on oxygen,
 # elements without Gasteiger parameters, and single atoms.

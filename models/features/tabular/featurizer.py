@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from models.errors import FeaturizerError
 from models.features.base import Features, Outcome, Rejected
-from models.features.cells import category
-from models.features.numbers import Number, NumberFeatures
-from models.features.rows import (
+from models.features.tabular.cells import category
+from models.features.tabular.numeric_encoding import Number, NumberFeatures
+from models.features.tabular.records import (
     ACCEPTED,
     NumberRows,
     Records,

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rdkit import Chem
 
-from models.features.complaints import complaints
-from models.features.standardise import (
+from models.features.molecules.rdkit_log import captured_rdkit_log
+from models.features.molecules.standardise import (
     MAX_CHARACTERS,
     MAX_HEAVY_ATOMS,
     Unreadable,
@@ -130,7 +130,7 @@ def test_others_still_hear_rdkit(caplog):
     logger = logging.getLogger("rdkit")
     logger.addHandler(caplog.handler)
     try:
-        with complaints() as heard:
+        with captured_rdkit_log() as heard:
             Chem.MolFromSmiles("CC(")
         assert any("around position 3" in line for line in heard)
         assert caplog.text == ""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import FilterCatalog, Fragments, MACCSkeys
 
-from models.features.descriptors import element_counts
+from models.features.molecules.descriptors import element_counts
 
 # Left out: undefined in RDKit (1, 2, 125, 166); rings of a size, found by listing walks at twenty
 # times the price of the ring counts among the descriptors (8, 11, 16, 19, 22, 83, 96, 98, 101,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.features import Accepted, FeaturizerError, Rejected, create
-from models.features.candidates import NAMES
+from models.features.tabular.pulsar import NAMES
 
 AGE = {"name": "age", "kind": "number", "optional": True}
 HEIGHT = {"name": "height", "kind": "number", "optional": False}

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
-from models.features.crippen import logp_and_refractivity
-from models.features.topology import NAMES as TOPOLOGY
-from models.features.topology import topology
+from models.features.molecules.crippen import logp_and_refractivity
+from models.features.molecules.topology import NAMES as TOPOLOGY
+from models.features.molecules.topology import topology
 
 # What a descriptor may reach; nothing sensible lies beyond, and float32 holds it with room.
 LIMIT = 1e6

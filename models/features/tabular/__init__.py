@@ -1,0 +1,1 @@
+"""Features of tables: pulsar candidates and own columns."""
