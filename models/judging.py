@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.manifest import SQUASHED, TAPS
-from models.nodes import Nodes
+from models.networks.onnx_nodes import Nodes
 from models.reference import CROSS_LIMIT, SCORE_SHIFT, VARIANCE_OFFSET, Reference
 
 #: What the graph gives: rows' scores (n, M), as ``Ranks`` takes them, and what is kept of rows, side by

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from models.detector import Detector
 from models.effect import Effects, Sums, assess
 from models.manifest import SQUASHED
+from models.networks.selu import SATURATION
 from models.reference import Reference
-from models.selu import SATURATION
 from service.departing import Departing, Ring
 from service.gatherer import Furthest, Gatherer
 from service.judgement import UNWATCHED, VERDICTS, Alarmed, Judgement, Verdict, judge

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.manifest import FIGURE_FILE, Manifest
-from models.theory import MemberTheory
+from models.networks.theory import MemberTheory
 from training.gate import Report
 
 _BINS = 10

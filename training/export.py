@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.manifest import INNER_OUTPUTS, INPUT, OUTPUTS
-from models.weights import Layer, MemberLayers
+from models.networks.weights import Layer, MemberLayers
 from training.calibrate import Platt
 from training.ensemble import Ensemble
 from training.errors import ExportError

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from models.selu import SATURATED_BELOW
+from models.networks.selu import SATURATED_BELOW
 
 Shape = Literal["rectangular", "conic"]
 

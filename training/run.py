@@ -18,8 +18,8 @@ from scipy.special import log_softmax
 from models.features import Features, Featurizer
 from models.fitting import MemberRows, fit_reference
 from models.manifest import Member
+from models.networks.theory import MemberTheory, member_theory
 from models.reference import Reference
-from models.theory import MemberTheory, member_theory
 from training.calibrate import Calibration, ThresholdRule, calibrate
 from training.classes import calibrate_classes
 from training.data import Dataset, featurizer_for

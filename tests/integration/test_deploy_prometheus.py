@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from models.selu import SATURATION
+from models.networks.selu import SATURATION
 from tests.support import bundles
 from tests.support.prometheus import CONFIGURATION, ROOT, Prometheus, binary, scraping
 from tests.support.server import Server, running

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from models.selu import SATURATION
+from models.networks.selu import SATURATION
 from service.telemetry import ALARMS
 from tests.service.conftest import App
 from tests.support import bundles

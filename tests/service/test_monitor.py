@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from models.detector import Detector
 from models.effect import Sums
 from models.manifest import MODEL_FILE, REFERENCE_FILE, SQUASHED, Manifest
+from models.networks.selu import SATURATION
 from models.reference import Reference
-from models.selu import SATURATION
 from service.baselines import Baselines, Taken
 from service.gatherer import Gatherer
 from service.judgement import judge

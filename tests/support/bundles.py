@@ -37,8 +37,8 @@ from models.manifest import (
     Provenance,
     Target,
 )
+from models.networks.selu import SATURATED_BELOW
 from models.reference import Reference
-from models.selu import SATURATED_BELOW
 from models.store import Repository
 
 MEMBERS, WIDTHS = 2, (16, 12, 8)

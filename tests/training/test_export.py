@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.manifest import INPUT, Member
-from models.weights import MemberLayers, read_weights
+from models.networks.weights import MemberLayers, read_weights
 from training.calibrate import Platt
 from training.ensemble import Ensemble
 from training.errors import ExportError

@@ -8,7 +8,7 @@ import pytest
 
 from models.errors import Place
 from models.manifest import INPUT
-from models.weights import read_weights
+from models.networks.weights import read_weights
 from tests.training.test_export import NAMES, ensemble, raw, unlike
 from training.benchmarks.integrity import KINDS, _Model
 from training.export import export

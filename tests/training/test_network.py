@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.selu import SATURATED_BELOW
+from models.networks.selu import SATURATED_BELOW
 from training.network import SelfNormalizingNetwork, layer_widths, tap
 
 

@@ -12,8 +12,8 @@ import torch
 from models.bundle import Bundle, open_bundle
 from models.errors import BundleRefused
 from models.manifest import INPUT, OUTPUTS, parse_manifest
+from models.networks.weights import read_weights, tensor_names
 from models.store import Repository
-from models.weights import read_weights, tensor_names
 from training.card import model_card
 from training.data import Dataset
 from training.data.dataset import Replicates

@@ -11,7 +11,7 @@ pytest.importorskip("flint", reason="the extra train is not installed")
 
 from flint import arb
 
-from models import selu
+from models.networks import selu
 from training.theory.balls import ALPHA, LAMBDA, moments
 from training.theory.bound import Box, Rectangle, supremum
 from training.theory.claims import GROWING, OMEGA, SHRINKING, Domain, claims, jacobian_norm

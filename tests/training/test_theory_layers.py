@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from models.weights import Layer
+from models.networks.weights import Layer
 from training.theory.layers import theory_of
 
 

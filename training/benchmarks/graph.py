@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from models.manifest import INPUT
-from models.selu import SATURATED_BELOW
+from models.networks.selu import SATURATED_BELOW
+from models.networks.weights import Layer, MemberLayers
 from models.store import Repository
-from models.weights import Layer, MemberLayers
 from training.graph import build
 
 Array32 = NDArray[np.float32]

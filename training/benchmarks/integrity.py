@@ -19,8 +19,8 @@ from models.bundle import Bundle, open_bundle
 from models.errors import NotReproduced, Place
 from models.golden import FLOAT32
 from models.manifest import INNER_OUTPUTS, INPUT, OUTPUTS
+from models.networks.weights import Layer, MemberLayers, layer_tensors, read_weights, tensor_names
 from models.store import Repository
-from models.weights import Layer, MemberLayers, layer_tensors, read_weights, tensor_names
 from training.benchmarks.moved import Moved
 from training.data import Dataset, load_htru2, load_tox21
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from models.manifest import MEMBER_LOGIT, SQUASHED, Manifest
-from models.selu import ALPHA, LAMBDA
-from models.weights import MemberLayers
+from models.networks.selu import ALPHA, LAMBDA
+from models.networks.weights import MemberLayers
 from training.errors import TrainingError
 
 Array32 = NDArray[np.float32]

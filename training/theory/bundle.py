@@ -4,7 +4,7 @@ import numpy as np
 
 from models.bundle import Bundle
 from models.manifest import SQUASHED
-from models.weights import read_weights
+from models.networks.weights import read_weights
 from training.data import Dataset
 from training.evaluate import run_graph
 from training.run import feature_rows

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.selu import selu, selu_moments
-from models.weights import Layer
+from models.networks.selu import selu, selu_moments
+from models.networks.weights import Layer
 
 Array = NDArray[np.float64]
 

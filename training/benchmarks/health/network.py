@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from models.bundle import Bundle
 from models.manifest import INPUT, SQUASHED
-from models.selu import SATURATED_BELOW
-from models.weights import MemberLayers, read_weights
+from models.networks.selu import SATURATED_BELOW
+from models.networks.weights import MemberLayers, read_weights
 from training.benchmarks.moved import layer_output
 from training.export import reopened
 

@@ -8,7 +8,7 @@ from scipy.integrate import quad
 from scipy.special import erfc
 from scipy.stats import norm
 
-from models import selu
+from models.networks import selu
 
 
 def test_constants_are_the_closed_form_of_the_fixed_point() -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from models.errors import BundleRefused
-from models.selu import selu
-from models.theory import member_theory
-from models.weights import Layer, read_weights
+from models.networks.selu import selu
+from models.networks.theory import member_theory
+from models.networks.weights import Layer, read_weights
 from tests.support import bundles
 
 

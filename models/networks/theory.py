@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from models.selu import moment_map, selu, selu_moments
-from models.weights import Layer
+from models.networks.selu import moment_map, selu, selu_moments
+from models.networks.weights import Layer
 
 #: Where a network of standardised inputs and untrained weights stays.
 FIXED_POINT: dict[str, float | None] = {"mean": 0.0, "variance": 1.0}

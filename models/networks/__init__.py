@@ -1,0 +1,1 @@
+"""Self-normalizing networks as mathematics and as ONNX nodes."""
