@@ -13,8 +13,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.bundle.manifest import SQUASHED
 from models.conformal import Ranks
-from models.manifest import SQUASHED
 from models.reference import CROSS_LIMIT, Reference, comparable, shifted, terms_of
 
 Array = NDArray[np.float64]

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.manifest import SQUASHED, TAPS
+from models.bundle.manifest import SQUASHED, TAPS
 from models.networks.onnx_nodes import Nodes
 from models.reference import CROSS_LIMIT, SCORE_SHIFT, VARIANCE_OFFSET, Reference
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from models.bundle import read_file, read_manifest, verify_files
+from models.bundle.loading import read_file, read_manifest, verify_files
+from models.bundle.manifest import GATE_FILE, MODEL_FILE
 from models.errors import LogUnwritable, ModelError, ReadOnly, RepositoryError
-from models.manifest import GATE_FILE, MODEL_FILE
 from models.release_log import Action, ReleaseLog
 from models.store import Repository, Serving, locked, replace_file
 

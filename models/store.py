@@ -20,9 +20,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from models.bundle.files import NotPlain, read_plain
+from models.bundle.manifest import NAME_PATTERN, RESERVED_NAMES
 from models.errors import RepositoryError, UnknownModel, UnknownVersion
-from models.files import NotPlain, read_plain
-from models.manifest import NAME_PATTERN, RESERVED_NAMES
 
 SERVING_FILE = "serving.json"
 _STAGING = ".staging-"

@@ -15,9 +15,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from models.bundle.manifest import SQUASHED, TAPS
 from models.detector import Detector
 from models.judging import KEPT, SCORES, judging_graph
-from models.manifest import SQUASHED, TAPS
 from models.reference import SCORE_SHIFT
 
 Array = NDArray[np.float64]

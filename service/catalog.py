@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import Bundle
-from models.manifest import Manifest
+from models.bundle.loading import Bundle
+from models.bundle.manifest import Manifest
 from service.batcher import Batcher
 from service.errors import ModelNotFound, ModelNotReady
 from service.integrity import Fault, Integrity

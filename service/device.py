@@ -19,7 +19,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
-from models.golden import FLOAT32, TF32, Tolerance
+from models.bundle.golden import FLOAT32, TF32, Tolerance
 from service.errors import DeviceUnavailable
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"

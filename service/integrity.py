@@ -18,9 +18,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from models.bundle import Bundle, Run, verify_files
+from models.bundle.golden import SAME_SESSION, Golden, Tolerance
+from models.bundle.loading import Bundle, Run, verify_files
 from models.errors import BundleRefused, NotReproduced
-from models.golden import SAME_SESSION, Golden, Tolerance
 
 
 class Fault(msgspec.Struct, frozen=True):

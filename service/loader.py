@@ -7,8 +7,8 @@ from time import perf_counter
 
 import numpy as np
 
-from models.bundle import Bundle, check_place, open_bundle
-from models.manifest import INNER_OUTPUTS
+from models.bundle.loading import Bundle, check_place, open_bundle
+from models.bundle.manifest import INNER_OUTPUTS
 from models.store import Repository
 from service.batcher import Batcher, Compute, Limits
 from service.catalog import ServedModel

@@ -15,9 +15,9 @@ from time import monotonic
 import numpy as np
 from numpy.typing import NDArray
 
+from models.bundle.manifest import SQUASHED
 from models.detector import Detector
 from models.effect import Effects, Sums, assess
-from models.manifest import SQUASHED
 from models.networks.selu import SATURATION
 from models.reference import Reference
 from service.departing import Departing, Ring

@@ -7,8 +7,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from models.bundle.manifest import INNER_OUTPUTS, INPUT, MODEL_FILE, OUTPUTS
 from models.errors import BundleRefused
-from models.manifest import INNER_OUTPUTS, INPUT, MODEL_FILE, OUTPUTS
 from service.device import CPU, Device, brief, create_session
 from service.errors import DeviceUnavailable
 

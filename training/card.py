@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.manifest import FIGURE_FILE, Manifest
+from models.bundle.manifest import FIGURE_FILE, Manifest
 from models.networks.theory import MemberTheory
 from training.gate import Report
 

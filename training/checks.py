@@ -10,9 +10,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from models.bundle import Bundle
+from models.bundle.loading import Bundle
+from models.bundle.manifest import INPUT, OUTPUTS
 from models.errors import BundleRefused
-from models.manifest import INPUT, OUTPUTS
 from training.metrics import bootstrap, mean_auc
 
 Array = NDArray[np.floating]

@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from models.bundle import Bundle, open_bundle
+from models.bundle.loading import Bundle, open_bundle
 from models.errors import UnknownModel
 from models.release_log import command_line_user
 from models.releases import Releases

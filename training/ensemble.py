@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.manifest import Member
+from models.bundle.manifest import Member
 from training.data.dataset import Replicates
 from training.network import SelfNormalizingNetwork, tap
 from training.train import Progress, Recipe, train

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from models.bundle import Bundle
+from models.bundle.loading import Bundle
+from models.bundle.manifest import INNER_OUTPUTS, INPUT, MEMBER_LOGIT
 from models.features import Accepted
-from models.manifest import INNER_OUTPUTS, INPUT, MEMBER_LOGIT
 from training.calibrate import ThresholdRule
 from training.data import Dataset
 from training.ensemble import Watch

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.manifest import INNER_OUTPUTS, INPUT, OUTPUTS
+from models.bundle.manifest import INNER_OUTPUTS, INPUT, OUTPUTS
 from models.networks.weights import Layer, MemberLayers
 from training.calibrate import Platt
 from training.ensemble import Ensemble

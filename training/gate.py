@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import Bundle
+from models.bundle.loading import Bundle
+from models.bundle.manifest import SQUASHED, TAPS
 from models.detector import Detector
-from models.manifest import SQUASHED, TAPS
 from training import checks
 from training.calibrate import Calibration, ThresholdRule
 from training.checks import Check

@@ -1,6 +1,6 @@
 """The raw inputs of the golden rows: constructed, never taken from a data set."""
 
-from models.manifest import FeaturizerEntry
+from models.bundle.manifest import FeaturizerEntry
 from training.errors import TrainingError
 
 #: Well-known molecules, written by hand, that differ in size, elements, charge and shape: each

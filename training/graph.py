@@ -19,7 +19,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from models.manifest import INNER_OUTPUTS, INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED
+from models.bundle.manifest import INNER_OUTPUTS, INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED
 from models.networks.onnx_nodes import Nodes
 from models.networks.selu import ALPHA, LAMBDA, SATURATED_BELOW
 from models.networks.weights import Layer, MemberLayers, layer_tensors, tensor_names

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from models import features
-from models.bundle import Bundle, Run, file_entry, open_bundle
-from models.golden import Golden
-from models.manifest import (
+from models.bundle.golden import Golden
+from models.bundle.loading import Bundle, Run, file_entry, open_bundle
+from models.bundle.manifest import (
     CARD_FILE,
     FIGURE_FILE,
     GATE_FILE,

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 from scipy.special import log_softmax
 
+from models.bundle.manifest import Member
 from models.features import Features, Featurizer
 from models.fitting import MemberRows, fit_reference
-from models.manifest import Member
 from models.networks.theory import MemberTheory, member_theory
 from models.reference import Reference
 from training.calibrate import Calibration, ThresholdRule, calibrate

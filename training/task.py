@@ -1,6 +1,6 @@
 """What a model is trained on, and by which recipe: an official data set, or a file of one's own."""
 
-from models.bundle import open_bundle
+from models.bundle.loading import open_bundle
 from models.errors import UnknownModel
 from models.store import Repository
 from training.data import (

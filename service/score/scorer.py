@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import Bundle, open_bundle
+from models.bundle.loading import Bundle, open_bundle
 from models.detector import Detector
 from models.features import Outcome
 from models.stream import Stream

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from models.bundle.manifest import FeaturizerEntry
 from models.errors import ModelError
-from models.manifest import FeaturizerEntry
 from models.store import Repository
 from tests.benchmarks.report import Options, Skipped
 

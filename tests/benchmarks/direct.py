@@ -13,8 +13,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from models.bundle import Bundle, open_bundle
-from models.manifest import INPUT
+from models.bundle.loading import Bundle, open_bundle
+from models.bundle.manifest import INPUT
 from tests.benchmarks import cores
 
 P = ParamSpec("P")

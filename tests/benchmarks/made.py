@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from models import features
-from models.bundle import file_entry
-from models.fitting import MemberRows, fit_reference
-from models.golden import Golden
-from models.manifest import (
+from models.bundle.golden import Golden
+from models.bundle.loading import file_entry
+from models.bundle.manifest import (
     CARD_FILE,
     GOLDEN_FILE,
     INNER_OUTPUTS,
@@ -31,6 +30,7 @@ from models.manifest import (
     Provenance,
     Target,
 )
+from models.fitting import MemberRows, fit_reference
 from models.store import Repository
 from training.calibrate import Platt
 from training.ensemble import Ensemble

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor
 
-from models.bundle import open_bundle
+from models.bundle.loading import open_bundle
 from tests.benchmarks.bundles import CANDIDATES, MOLECULES, champion
 from tests.benchmarks.records import Molecules, candidates, source_of_molecules
 from tests.benchmarks.report import Options, Skipped, Table

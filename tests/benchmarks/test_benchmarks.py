@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from models.bundle import open_bundle
+from models.bundle.loading import open_bundle
 from models.store import Repository
 from tests.benchmarks.__main__ import BENCHMARKS
 from tests.benchmarks.client import Sample, percentile, require_answers

@@ -13,7 +13,7 @@ from onnx.utils import Extractor
 import service.loader
 import service.main
 import service.worker
-from models.manifest import INPUT
+from models.bundle.manifest import INPUT
 from service.batcher import Compute
 from service.device import Device
 from service.parts import Part

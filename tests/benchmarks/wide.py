@@ -15,7 +15,7 @@ def run(options: Options) -> list[Table]:
     """Load both with the same bodies in turn."""
     import numpy as np
 
-    from models.manifest import FeaturizerEntry
+    from models.bundle.manifest import FeaturizerEntry
 
     columns = [{"name": f"x{n}", "kind": "number", "optional": False} for n in range(_INPUTS)]
     entry = FeaturizerEntry(identifier=_tables(), parameters={"columns": columns})

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from models.bundle import verify_files
+from models.bundle.loading import verify_files
 from models.errors import UnknownModel
 from models.releases import Releases
 from models.store import Repository

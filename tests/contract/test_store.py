@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from models.bundle.manifest import RESERVED_NAMES
 from models.errors import RepositoryError, UnknownModel, UnknownVersion
-from models.manifest import RESERVED_NAMES
 from models.store import Repository, Serving, parse_serving
 
 

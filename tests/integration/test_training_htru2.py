@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models.bundle import open_bundle
+from models.bundle.loading import open_bundle
 from models.store import Repository
 from tests.support.commands import training
 from tests.support.server import ROOT

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import open_bundle
+from models.bundle.golden import FLOAT32
+from models.bundle.loading import open_bundle
 from models.errors import BundleRefused, NotReproduced, Place
-from models.golden import FLOAT32
 from service.device import CPU, Device
 from service.integrity import Integrity
 from service.session import open_session

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.bundle.manifest import MODEL_FILE, REFERENCE_FILE, SQUASHED, Manifest
 from models.detector import Detector
 from models.effect import Sums
-from models.manifest import MODEL_FILE, REFERENCE_FILE, SQUASHED, Manifest
 from models.networks.selu import SATURATION
 from models.reference import Reference
 from service.baselines import Baselines, Taken

@@ -9,9 +9,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from models.bundle import open_bundle
+from models.bundle.golden import FLOAT32, TF32
+from models.bundle.loading import open_bundle
 from models.errors import BundleRefused
-from models.golden import FLOAT32, TF32
 from models.store import Repository
 from service.device import CPU, CUDA, Device, choose_device, cuda_options, why_not_cuda
 from service.errors import DeviceUnavailable

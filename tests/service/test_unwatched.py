@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from models.bundle import Bundle, open_bundle, read_manifest
+from models.bundle.golden import FLOAT32
+from models.bundle.loading import Bundle, open_bundle, read_manifest
+from models.bundle.manifest import INPUT
 from models.errors import BundleRefused, NotReproduced, Place
-from models.golden import FLOAT32
-from models.manifest import INPUT
 from service.api.problems import problem_of
 from service.device import CPU, Device
 from service.errors import NotWatched

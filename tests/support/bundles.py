@@ -16,11 +16,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from models.bundle import file_entry
-from models.features import Featurizer, create
-from models.fitting import MemberRows, fit_reference
-from models.golden import Golden
-from models.manifest import (
+from models.bundle.golden import Golden
+from models.bundle.loading import file_entry
+from models.bundle.manifest import (
     CARD_FILE,
     GOLDEN_FILE,
     INPUT,
@@ -37,6 +35,8 @@ from models.manifest import (
     Provenance,
     Target,
 )
+from models.features import Featurizer, create
+from models.fitting import MemberRows, fit_reference
 from models.networks.selu import SATURATED_BELOW
 from models.reference import Reference
 from models.store import Repository

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.manifest import INPUT, Member
+from models.bundle.manifest import INPUT, Member
 from models.networks.weights import MemberLayers, read_weights
 from training.calibrate import Platt
 from training.ensemble import Ensemble

@@ -6,8 +6,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from models.bundle.manifest import INPUT
 from models.errors import Place
-from models.manifest import INPUT
 from models.networks.weights import read_weights
 from tests.training.test_export import NAMES, ensemble, raw, unlike
 from training.benchmarks.integrity import KINDS, _Model

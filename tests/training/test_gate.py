@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
-from models.bundle import Bundle, open_bundle
-from models.manifest import GATE_FILE
+from models.bundle.loading import Bundle, open_bundle
+from models.bundle.manifest import GATE_FILE
 from models.release_log import ReleaseLog
 from models.releases import Releases
 from models.store import Repository

@@ -9,9 +9,9 @@ import onnxruntime
 import pytest
 import torch
 
-from models.bundle import Bundle, open_bundle
+from models.bundle.loading import Bundle, open_bundle
+from models.bundle.manifest import INPUT, OUTPUTS, parse_manifest
 from models.errors import BundleRefused
-from models.manifest import INPUT, OUTPUTS, parse_manifest
 from models.networks.weights import read_weights, tensor_names
 from models.store import Repository
 from training.card import model_card

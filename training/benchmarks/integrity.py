@@ -15,10 +15,10 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from models.bundle import Bundle, open_bundle
+from models.bundle.golden import FLOAT32
+from models.bundle.loading import Bundle, open_bundle
+from models.bundle.manifest import INNER_OUTPUTS, INPUT, OUTPUTS
 from models.errors import NotReproduced, Place
-from models.golden import FLOAT32
-from models.manifest import INNER_OUTPUTS, INPUT, OUTPUTS
 from models.networks.weights import Layer, MemberLayers, layer_tensors, read_weights, tensor_names
 from models.store import Repository
 from training.benchmarks.moved import Moved

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from threadpoolctl import threadpool_limits
 
-from models.bundle import open_bundle
+from models.bundle.loading import open_bundle
 from models.store import Repository
 from training.benchmarks.results import Say
 from training.data import Dataset, load_tox21

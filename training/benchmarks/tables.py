@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from models.bundle import open_bundle
+from models.bundle.loading import open_bundle
 from models.store import Repository
 from training.data import Dataset, Reading, load_table
 from training.data.uci import read_set

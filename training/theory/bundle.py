@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from models.bundle import Bundle
-from models.manifest import SQUASHED
+from models.bundle.loading import Bundle
+from models.bundle.manifest import SQUASHED
 from models.networks.weights import read_weights
 from training.data import Dataset
 from training.evaluate import run_graph

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from models.manifest import INPUT, OUTPUTS, TAPS
+from models.bundle.manifest import INPUT, OUTPUTS, TAPS
 from service.catalog import Catalog, ServedModel
 from service.errors import ModelNotFound
 from service.records.base import Form, Reader, readers

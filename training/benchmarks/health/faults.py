@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import Bundle
+from models.bundle.loading import Bundle
 from training.benchmarks.health.network import Network
 
 Array32 = NDArray[np.float32]

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import Bundle
-from models.manifest import INPUT, SQUASHED
+from models.bundle.loading import Bundle
+from models.bundle.manifest import INPUT, SQUASHED
 from models.networks.selu import SATURATED_BELOW
 from models.networks.weights import MemberLayers, read_weights
 from training.benchmarks.moved import layer_output

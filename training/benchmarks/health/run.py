@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import features
-from models.bundle import Bundle, open_bundle
-from models.manifest import MODEL_FILE
+from models.bundle.loading import Bundle, open_bundle
+from models.bundle.manifest import MODEL_FILE
 from models.store import Repository
 from training.benchmarks.health import clean, molecules
 from training.benchmarks.health.faults import (

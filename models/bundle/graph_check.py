@@ -12,8 +12,7 @@ from itertools import pairwise
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, shape_inference
 
-from models.errors import BundleRefused
-from models.manifest import (
+from models.bundle.manifest import (
     INNER_OUTPUTS,
     INPUT,
     MEMBER_LOGIT,
@@ -23,6 +22,7 @@ from models.manifest import (
     TAPS,
     Manifest,
 )
+from models.errors import BundleRefused
 
 #: What a network, its statistics and its scaling are written with. No control flow, nothing random,
 #: nothing of a string, nothing that makes a tensor of a size read from data.

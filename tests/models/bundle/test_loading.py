@@ -12,10 +12,10 @@ import numpy as np
 import onnx
 import pytest
 
-from models.bundle import file_entry, open_bundle
+from models.bundle.golden import FLOAT32, Golden
+from models.bundle.loading import file_entry, open_bundle
+from models.bundle.manifest import GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE
 from models.errors import BundleRefused, FeaturizerError, NotReproduced, Place
-from models.golden import FLOAT32, Golden
-from models.manifest import GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE
 from tests.support import bundles
 
 Edit = Callable[[dict[str, Any]], None]

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from models.bundle import read_manifest
+from models.bundle.graph_check import check_graph
+from models.bundle.loading import read_manifest
+from models.bundle.manifest import Manifest
 from models.errors import BundleRefused
-from models.graph import check_graph
-from models.manifest import Manifest
 from tests.support import bundles
 
 Change = Callable[[onnx.ModelProto], object]

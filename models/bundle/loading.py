@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import features
-from models.errors import BundleRefused
-from models.files import NotPlain, read_plain
-from models.golden import FLOAT32, Golden, Tolerance
-from models.graph import check_graph
-from models.manifest import (
+from models.bundle.files import NotPlain, read_plain
+from models.bundle.golden import FLOAT32, Golden, Tolerance
+from models.bundle.graph_check import check_graph
+from models.bundle.manifest import (
     CARD_FILE,
     FIGURE_FILE,
     GATE_FILE,
@@ -31,6 +30,7 @@ from models.manifest import (
     Manifest,
     parse_manifest,
 )
+from models.errors import BundleRefused
 from models.reference import Reference
 
 #: No file of a bundle may be larger: a guard against filling memory, well above any real model.

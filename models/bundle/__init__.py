@@ -1,0 +1,1 @@
+"""One published version: its files, manifest, golden rows and graph."""
