@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.detector import Detector
-from models.effect import values_width
-from models.sequential import capped
-from models.stream import Judged, Stream
+from models.health.detector import Detector
+from models.health.effect_size import values_width
+from models.health.sequential import capped
+from models.health.streaming import Judged, StreamingDetector
 from service.departing import DEPARTED, KEPT
 from service.parts import Part
 from service.windows import COUNTS
@@ -61,7 +61,7 @@ class Gatherer:
         """``keep_features`` has the features of rows that departed noted, too."""
         self._keep_features = keep_features
         self._layout = detector.layout
-        self._stream = Stream(detector)
+        self._stream = StreamingDetector(detector)
         self._inputs = detector.reference.inputs
         features = 0 if self._inputs is None else len(self._inputs.centre)
         self._batches: list[Batch] = []

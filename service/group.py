@@ -14,7 +14,7 @@ from time import monotonic
 import msgspec
 import numpy as np
 
-from models.sequential import DELTA
+from models.health.sequential import DELTA
 from service.baselines import Baselines, Taken
 from service.board import (
     Alarm,

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from models.effect import (
+from models.health.effect_size import (
     DEGRADED_AT,
     EXPLAINS_AT,
     NAMED_AT,

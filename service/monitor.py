@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.manifest import SQUASHED
-from models.detector import Detector
-from models.effect import Effects, Sums, assess
+from models.health.detector import Detector
+from models.health.effect_size import Effects, Sums, assess
+from models.health.reference import Reference
 from models.networks.selu import SATURATION
-from models.reference import Reference
 from service.departing import Departing, Ring
 from service.gatherer import Furthest, Gatherer
 from service.judgement import UNWATCHED, VERDICTS, Alarmed, Judgement, Verdict, judge

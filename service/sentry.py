@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from models.detector import Detector
-from models.effect import Sums
-from models.sequential import Sequential
+from models.health.detector import Detector
+from models.health.effect_size import Sums
+from models.health.sequential import Sequential
 from service.board import Alarm, Watch
 from service.monitor import Baseline, Monitor
 from service.windows import COUNTS, History, closed, latest

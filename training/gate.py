@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.bundle.loading import Bundle
 from models.bundle.manifest import SQUASHED, TAPS
-from models.detector import Detector
+from models.health.detector import Detector
 from training import checks
 from training.calibrate import Calibration, ThresholdRule
 from training.checks import Check

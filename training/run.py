@@ -17,9 +17,9 @@ from scipy.special import log_softmax
 
 from models.bundle.manifest import Member
 from models.features import Features, Featurizer
-from models.fitting import MemberRows, fit_reference
+from models.health.fitting import MemberRows, fit_reference
+from models.health.reference import Reference
 from models.networks.theory import MemberTheory, member_theory
-from models.reference import Reference
 from training.calibrate import Calibration, ThresholdRule, calibrate
 from training.classes import calibrate_classes
 from training.data import Dataset, featurizer_for

@@ -31,7 +31,7 @@ from models.bundle.manifest import (
     parse_manifest,
 )
 from models.errors import BundleRefused
-from models.reference import Reference
+from models.health.reference import Reference
 
 #: No file of a bundle may be larger: a guard against filling memory, well above any real model.
 MAX_FILE_BYTES = 1 << 30

@@ -13,8 +13,8 @@ from pydantic import (
 )
 
 from models.errors import BundleRefused
+from models.health.reference import MemberReference
 from models.networks.theory import MemberTheory
-from models.reference import MemberReference
 
 SCHEMA_VERSION = 1
 

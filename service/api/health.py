@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from models.effect import Effects
-from models.sequential import DELTA, REQUESTS_PER_FALSE_ALARM
+from models.health.effect_size import Effects
+from models.health.sequential import DELTA, REQUESTS_PER_FALSE_ALARM
 from service.api import stream
 from service.api.access import administrator
 from service.api.documents import ErrorAnswer, ReadyAnswer

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.loading import Bundle, open_bundle
-from models.detector import Detector
 from models.features import Outcome
-from models.stream import Stream
+from models.health.detector import Detector
+from models.health.streaming import StreamingDetector
 from service.device import Device
 from service.records import Form, Layout, Parser, Raw, writer
 from service.results import results_of
@@ -48,7 +48,7 @@ class Model:
     bundle: Bundle
     session: Session
     #: None where the graph gives no taps: rows have no p-value then.
-    stream: Stream | None
+    stream: StreamingDetector | None
 
     @property
     def form(self) -> Form:
@@ -95,7 +95,9 @@ def open_model(folder: Path, device: Device) -> Model:
     session = open_session(bundle.model, device)
     bundle.check_golden(session.run)
     reference = bundle.reference
-    return Model(bundle, session, None if reference is None else Stream(Detector.of(reference)))
+    return Model(
+        bundle, session, None if reference is None else StreamingDetector(Detector.of(reference))
+    )
 
 
 class Scorer:

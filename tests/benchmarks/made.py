@@ -30,7 +30,7 @@ from models.bundle.manifest import (
     Provenance,
     Target,
 )
-from models.fitting import MemberRows, fit_reference
+from models.health.fitting import MemberRows, fit_reference
 from models.store import Repository
 from training.calibrate import Platt
 from training.ensemble import Ensemble

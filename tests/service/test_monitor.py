@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.bundle.manifest import MODEL_FILE, REFERENCE_FILE, SQUASHED, Manifest
-from models.detector import Detector
-from models.effect import Sums
+from models.health.detector import Detector
+from models.health.effect_size import Sums
+from models.health.reference import Reference
 from models.networks.selu import SATURATION
-from models.reference import Reference
 from service.baselines import Baselines, Taken
 from service.gatherer import Gatherer
 from service.judgement import judge

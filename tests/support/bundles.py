@@ -36,9 +36,9 @@ from models.bundle.manifest import (
     Target,
 )
 from models.features import Featurizer, create
-from models.fitting import MemberRows, fit_reference
+from models.health.fitting import MemberRows, fit_reference
+from models.health.reference import Reference
 from models.networks.selu import SATURATED_BELOW
-from models.reference import Reference
 from models.store import Repository
 
 MEMBERS, WIDTHS = 2, (16, 12, 8)

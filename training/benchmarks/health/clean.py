@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.effect import DEGRADED_AT, UNHEALTHY_AT
-from models.sequential import Sequential
+from models.health.effect_size import DEGRADED_AT, UNHEALTHY_AT
+from models.health.sequential import Sequential
 from training.benchmarks.health.faults import CLEAN
 from training.benchmarks.health.store import load
 from training.benchmarks.health.trial import (

@@ -10,8 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.detector import Detector
-from models.reference import Reference
+from models.health.detector import Detector
+from models.health.reference import Reference
 from training.benchmarks.health.network import Seen
 
 Array = NDArray[np.float64]

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import beta
 
-from models.effect import DEGRADED_AT, UNHEALTHY_AT
-from models.sequential import DELTA, REQUESTS_PER_FALSE_ALARM
+from models.health.effect_size import DEGRADED_AT, UNHEALTHY_AT
+from models.health.sequential import DELTA, REQUESTS_PER_FALSE_ALARM
 from training.benchmarks.health.faults import CLEAN, MILD
 from training.benchmarks.health.monitors import MONITORS, OURS, RIVALS
 from training.benchmarks.health.tally import (

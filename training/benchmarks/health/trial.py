@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.detector import Layout
-from models.effect import DEGRADED_AT, UNHEALTHY_AT, Effects, Sums, assess, origin_of
-from models.fitting import MemberRows, fit_reference
+from models.health.detector import Layout
+from models.health.effect_size import DEGRADED_AT, UNHEALTHY_AT, Effects, Sums, assess, origin_of
+from models.health.fitting import MemberRows, fit_reference
 from training.benchmarks.health.faults import CLEAN, MODEL, SHIFTED
 from training.benchmarks.health.monitors import MONITORS, Cutoffs, Monitors
 from training.benchmarks.health.network import Network, Seen

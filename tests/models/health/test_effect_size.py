@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.effect import DEGRADED_AT, Effects, Shift, origin_of
+from models.health.effect_size import DEGRADED_AT, Effects, Shift, origin_of
 
 
 def effects(inputs: float | None, *members: float) -> Effects:

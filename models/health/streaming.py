@@ -16,9 +16,9 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from models.bundle.manifest import SQUASHED, TAPS
-from models.detector import Detector
-from models.judging import KEPT, SCORES, judging_graph
-from models.reference import SCORE_SHIFT
+from models.health.detector import Detector
+from models.health.onnx_detector import KEPT, SCORES, detector_graph
+from models.health.reference import SCORE_SHIFT
 
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
@@ -43,7 +43,7 @@ class Judged:
     statistics: Array32 | None = None
 
 
-class Stream:
+class StreamingDetector:
     """Judges batches by a reference. It keeps nothing of them, so that any thread may use it."""
 
     def __init__(self, detector: Detector) -> None:
@@ -56,7 +56,7 @@ class Stream:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
-        graph = judging_graph(detector.reference)
+        graph = detector_graph(detector.reference)
         session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._run = session.run
         self._scored = self._layout.members + (inputs is not None) + self._beside

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.manifest import SQUASHED
-from models.conformal import Ranks
-from models.reference import CROSS_LIMIT, Reference, comparable, shifted, terms_of
+from models.health.conformal import Ranks
+from models.health.reference import CROSS_LIMIT, Reference, comparable, shifted, terms_of
 
 Array = NDArray[np.float64]
 

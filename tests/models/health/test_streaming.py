@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.detector import Detector
-from models.fitting import MemberRows, fit_reference
-from models.reference import MemberReference, Reference
-from models.stream import Stream
+from models.health.detector import Detector
+from models.health.fitting import MemberRows, fit_reference
+from models.health.reference import MemberReference, Reference
+from models.health.streaming import StreamingDetector
 
 _FEATURES = 12
 
@@ -48,7 +48,7 @@ _CASES = {
 def test_it_judges_as_the_detector_does(case: tuple, far: int, sizes: list[int], seed: int) -> None:
     """P-values are within a rank of each member's, statistics within rounding, however rows are cut."""
     held = _CASES[case]
-    detector, stream = Detector.of(held), Stream(Detector.of(held))
+    detector, stream = Detector.of(held), StreamingDetector(Detector.of(held))
     inputs, taps = data(seed, sum(sizes), *case[:2])
     taps[::far] *= 3.0
     squashed = None if held.inputs is None else inputs[:, : case[2]]
@@ -72,7 +72,7 @@ def test_it_judges_as_the_detector_does(case: tuple, far: int, sizes: list[int],
 def test_what_is_no_number_gets_the_floor_and_the_largest_stays_finite(case: tuple) -> None:
     """NaN and infinity end at the lowest p-value whoever has them; what is merely huge can be summed."""
     held = _CASES[case]
-    stream = Stream(Detector.of(held))
+    stream = StreamingDetector(Detector.of(held))
     inputs, taps = data(3, 6, *case[:2])
     taps[1, -1, 0, 0], taps[2, 0, -1, 1], taps[3, 0, 0, 0] = np.nan, np.inf, 1e38
     with np.errstate(invalid="ignore", over="ignore"):
@@ -93,8 +93,8 @@ def test_without_squashed_features_layers_alone_are_judged() -> None:
     _, taps = data(4, 20, 3, 2)
     expected = np.zeros((20, Detector.of(held).layout.width))
     Detector.of(held).judge(taps, np.zeros((20, 5), np.float32), expected)
-    _, judged = Stream(Detector.of(held)).judge(taps, None)
-    statistics = Stream(Detector.of(held)).statistics([judged]).T
+    _, judged = StreamingDetector(Detector.of(held)).judge(taps, None)
+    statistics = StreamingDetector(Detector.of(held)).statistics([judged]).T
     assert statistics == pytest.approx(expected, abs=1e-3)
 
 
@@ -107,4 +107,4 @@ def test_a_reference_from_before_there_were_inputs() -> None:
     detector = Detector.of(Reference.of([member]))
     _, taps = data(5, 30, 1, 1)
     wanted = detector.judge(taps, None, np.zeros((30, detector.layout.width)))
-    assert Stream(detector).judge(taps, None)[0] == pytest.approx(wanted, abs=2 / 51)
+    assert StreamingDetector(detector).judge(taps, None)[0] == pytest.approx(wanted, abs=2 / 51)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from models.moments import Moments
+from models.health.moments import Moments
 
 PARTS = st.lists(
     hnp.arrays(

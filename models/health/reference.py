@@ -2,7 +2,7 @@
 
 A row's *taps* are, per ensemble member and hidden layer, the mean, the population variance and the
 saturated share of that layer's units; its *inputs* are the features as the first layer sees them.
-The reference is fitted at training time (``models.fitting``) on out-of-fold rows. What is read by
+The reference is fitted at training time (``models.health.fitting``) on out-of-fold rows. What is read by
 people is in the manifest; the arrays by which live rows are judged are in ``reference.npz``.
 """
 

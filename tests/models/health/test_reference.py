@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from models.conformal import Ranks
-from models.detector import Detector
-from models.effect import DEGRADED_AT, Sums, assess, values_width
-from models.fitting import MemberRows, fit_reference
-from models.reference import SHARE_FLOOR, MemberReference, Reference, comparable
-from models.sequential import DELTA, REQUESTS_PER_FALSE_ALARM, Sequential, cumulants_of
+from models.health.conformal import Ranks
+from models.health.detector import Detector
+from models.health.effect_size import DEGRADED_AT, Sums, assess, values_width
+from models.health.fitting import MemberRows, fit_reference
+from models.health.reference import SHARE_FLOOR, MemberReference, Reference, comparable
+from models.health.sequential import DELTA, REQUESTS_PER_FALSE_ALARM, Sequential, cumulants_of
 
 MEMBERS, LAYERS, ROWS, FEATURES = 3, 4, 2000, 6
 

@@ -13,8 +13,8 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.detector import Layout
-from models.reference import Reference
+from models.health.detector import Layout
+from models.health.reference import Reference
 
 Array = NDArray[np.float64]
 

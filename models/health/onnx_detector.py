@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.manifest import SQUASHED, TAPS
+from models.health.reference import CROSS_LIMIT, SCORE_SHIFT, VARIANCE_OFFSET, Reference
 from models.networks.onnx_nodes import Nodes
-from models.reference import CROSS_LIMIT, SCORE_SHIFT, VARIANCE_OFFSET, Reference
 
 #: What the graph gives: rows' scores (n, M), as ``Ranks`` takes them, and what is kept of rows, side by
 #: side: standardised distances, shifted like scores, of members, of inputs, and of what lies beside
@@ -30,7 +30,7 @@ class _Nodes(Nodes):
         return self.add("Slice", value, *places)
 
 
-def judging_graph(reference: Reference) -> bytes:
+def detector_graph(reference: Reference) -> bytes:
     """Return the graph from ``taps`` (n, M, L, 3), and ``squashed`` (n, F) where inputs are known."""
     graph, inputs = _Nodes(), reference.inputs
     members, layers = len(reference.members), reference.layers

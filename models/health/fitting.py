@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.detector import Detector
-from models.moments import Moments
-from models.reference import (
+from models.health.detector import Detector
+from models.health.moments import Moments
+from models.health.reference import (
     VARIANCE_OFFSET,
     Array,
     Inputs,
@@ -25,7 +25,7 @@ from models.reference import (
     terms_of,
     whitening_of,
 )
-from models.sequential import cumulants_of
+from models.health.sequential import cumulants_of
 
 #: Floor under the spread of a layer statistic: one that hardly varies among the reference rows must
 #: not turn float32 rounding into an alarm.

@@ -1,0 +1,1 @@
+"""What activations are compared with: reference, detector, effect size, p-values."""
