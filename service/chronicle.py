@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from models.release_log import Action, ReleaseLog
+from models.registry.release_log import Action, ReleaseLog
 from service.logs import get_logger
 
 #: Who takes the steps that nobody asked for.

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from models.errors import ModelError
-from models.releases import Releases
+from models.registry.releases import Releases
 from service.catalog import Catalog
 from service.chronicle import SERVICE
 from service.errors import ServiceError

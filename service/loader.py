@@ -9,7 +9,7 @@ import numpy as np
 
 from models.bundle.loading import Bundle, check_place, open_bundle
 from models.bundle.manifest import INNER_OUTPUTS
-from models.store import Repository
+from models.registry.store import Repository
 from service.batcher import Batcher, Compute, Limits
 from service.catalog import ServedModel
 from service.device import Device

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from models.errors import ModelError
-from models.store import Repository
+from models.registry.store import Repository
 
 #: A load that failed is tried again when the bundle's files change, and after this many seconds in
 #: any case: the cause may have been outside it.

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from time import monotonic
 
 from models.errors import ModelError
-from models.releases import Releases
-from models.store import Repository, Serving
+from models.registry.releases import Releases
+from models.registry.store import Repository, ServingState
 from service.caretaker import Caretaker
 from service.catalog import Catalog
 from service.chronicle import SERVICE, Chronicle
@@ -220,9 +220,9 @@ class Reloader:
                 self._coordinator.health(name)  # judging the traffic logs a change
             await self._integrity_checker.look_after(name)
 
-    def _wanted(self) -> dict[str, Serving | ModelError]:
+    def _wanted(self) -> dict[str, ServingState | ModelError]:
         """What is promoted, or what is wrong with it, by model."""
-        wanted: dict[str, Serving | ModelError] = {}
+        wanted: dict[str, ServingState | ModelError] = {}
         for name in self._repository.models():
             try:
                 source = self._repository if self._releases is None else self._releases

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 
 from models.errors import ModelError
-from models.store import Serving
+from models.registry.store import ServingState
 from service.catalog import Catalog, ServedModel
 from service.changeover import Changeover
 from service.chronicle import Chronicle
@@ -42,7 +42,7 @@ class Succession:
         self.cutover = Changeover(coordinator, served_models, clock, self.serve, self.retire)
         self._retiring: set[asyncio.Task[None]] = set()
 
-    async def follow(self, name: str, serving: Serving | ModelError) -> None:
+    async def follow(self, name: str, serving: ServingState | ModelError) -> None:
         """Bring one model to the version that is promoted, or say why there is none."""
         if isinstance(serving, ModelError):
             self.refuse(name, None, str(serving))
@@ -67,7 +67,7 @@ class Succession:
             await self._bring(name, version, promoted=True)
         await self._stand_in(name, serving)
 
-    async def _stand_in(self, name: str, serving: Serving) -> None:
+    async def _stand_in(self, name: str, serving: ServingState) -> None:
         """Where what is promoted is refused at the start, serve the latest before it that loads.
 
         A version that served here and was withdrawn is another matter: what it answered was wrong,

@@ -18,8 +18,8 @@ import msgspec
 import uvicorn
 import uvloop
 
-from models.releases import Releases
-from models.store import Repository
+from models.registry.releases import Releases
+from models.registry.store import Repository
 from service import logs
 from service.api.admin import Administration
 from service.api.app import create_app

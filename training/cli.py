@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 
 from models.errors import LogUnwritable, ModelError, UnknownModel
-from models.release_log import command_line_user
-from models.store import Repository
+from models.registry.release_log import command_line_user
+from models.registry.store import Repository
 from training.errors import TrainingError
 from training.own import OwnData
 
@@ -201,7 +201,7 @@ def promote(
     why: Why = "asked for by command",
 ) -> None:
     """Make VERSION the champion if its files are whole; a running service takes it up by itself."""
-    from models.releases import Releases
+    from models.registry.releases import Releases
 
     serving = Releases(Repository(models), state).promote(model, version, command_line_user(), why)
     console.print(f"{model}: version {serving.champion} is the champion", highlight=False)
@@ -215,7 +215,7 @@ def rollback(
     why: Why = "asked for by command",
 ) -> None:
     """Make the champion's predecessor the champion again."""
-    from models.releases import Releases
+    from models.registry.releases import Releases
 
     serving = Releases(Repository(models), state).roll_back(model, command_line_user(), why)
     console.print(f"{model}: rolled back to version {serving.champion}", highlight=False)

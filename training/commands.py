@@ -7,9 +7,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from models.bundle.loading import Bundle, open_bundle
 from models.errors import UnknownModel
-from models.release_log import command_line_user
-from models.releases import Releases
-from models.store import Repository
+from models.registry.release_log import command_line_user
+from models.registry.releases import Releases
+from models.registry.store import Repository
 from training import display
 from training.benchmarks import BENCHMARKS
 from training.benchmarks.results import REPORTS

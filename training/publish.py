@@ -22,7 +22,7 @@ from models.bundle.manifest import (
     Provenance,
     Target,
 )
-from models.store import Repository
+from models.registry.store import Repository
 from training.calibrate import CLASS_RULE, THRESHOLD_RULES
 from training.card import model_card, reliability_svg
 from training.errors import ExportError

@@ -2,7 +2,7 @@
 
 from models.bundle.loading import open_bundle
 from models.errors import UnknownModel
-from models.store import Repository
+from models.registry.store import Repository
 from training.data import (
     Dataset,
     Reading,

@@ -14,7 +14,7 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from models.errors import BundleRefused, ModelError, RepositoryError, UnknownModel, UnknownVersion
-from models.releases import Releases
+from models.registry.releases import Releases
 from service.api.access import administrator
 from service.api.body import read_bytes
 from service.api.documents import ErrorAnswer

@@ -16,9 +16,9 @@ from typing import Annotated, Any
 import typer
 
 from models.errors import LogUnwritable, ModelError
-from models.release_log import command_line_user
-from models.releases import Releases
-from models.store import Repository
+from models.registry.release_log import command_line_user
+from models.registry.releases import Releases
+from models.registry.store import Repository
 from service.errors import ServiceError
 from service.settings import load_settings
 

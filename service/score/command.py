@@ -67,7 +67,7 @@ def _score(
     quiet: bool,
 ) -> "Progress":
     # Not at the top: the server reads this module too, for its command line's sake.
-    from models.store import Repository
+    from models.registry.store import Repository
     from service.device import choose_device
     from service.score.run import Request, score_file
     from service.settings import load_settings

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 from typing import BinaryIO
 
-from models.store import Repository
+from models.registry.store import Repository
 from service.device import Device
 from service.errors import InvalidRequest, MalformedInput, ScoreRefused
 from service.records import Layout, kind_of, open_source, writer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from models.bundle.manifest import FeaturizerEntry
 from models.errors import ModelError
-from models.store import Repository
+from models.registry.store import Repository
 from tests.benchmarks.report import Options, Skipped
 
 MOLECULES, CANDIDATES = "tox21", "htru2"

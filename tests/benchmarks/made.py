@@ -31,7 +31,7 @@ from models.bundle.manifest import (
     Target,
 )
 from models.health.fitting import MemberRows, fit_reference
-from models.store import Repository
+from models.registry.store import Repository
 from training.calibrate import Platt
 from training.ensemble import Ensemble
 from training.export import ServedEnsemble, export

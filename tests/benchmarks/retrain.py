@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from models.features.tabular.pulsar import NAMES
-from models.release_log import ReleaseLog
-from models.store import Repository
+from models.registry.release_log import ReleaseLog
+from models.registry.store import Repository
 from tests.benchmarks import client, cores
 from tests.benchmarks.bundles import CANDIDATES, champion
 from tests.benchmarks.report import Options, Skipped, Table

@@ -5,8 +5,8 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from models.releases import Releases
-from models.store import Repository
+from models.registry.releases import Releases
+from models.registry.store import Repository
 from tests.benchmarks import client, cores
 from tests.benchmarks.processes import memory
 from tests.benchmarks.report import Options, Skipped, Table

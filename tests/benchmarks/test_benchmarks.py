@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 
 from models.bundle.loading import open_bundle
-from models.store import Repository
+from models.registry.store import Repository
 from tests.benchmarks.__main__ import BENCHMARKS
 from tests.benchmarks.client import Sample, percentile, require_answers
 from tests.benchmarks.parity import evaluate

@@ -21,8 +21,8 @@ from typing import Any
 
 from models.bundle.loading import verify_files
 from models.errors import UnknownModel
-from models.releases import Releases
-from models.store import Repository
+from models.registry.releases import Releases
+from models.registry.store import Repository
 
 _CHANGES = ("chmod", "fsync", "link", "mkdir", "open", "rename", "replace", "rmdir", "unlink")
 _MODES = ("before", "after", "half")

@@ -3,8 +3,8 @@
 import time
 from pathlib import Path
 
-from models.releases import Releases
-from models.store import Repository
+from models.registry.releases import Releases
+from models.registry.store import Repository
 from tests.support import bundles
 from tests.support.server import running
 from tests.support.steady import Steady

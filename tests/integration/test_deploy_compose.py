@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from models.store import Repository
+from models.registry.store import Repository
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = Repository(ROOT / "models" / "repository")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.store import Repository
+from models.registry.store import Repository
 from service.settings import Settings
 from tests.support.server import running
 

@@ -1,4 +1,4 @@
-"""``python -m models.seed``: what brings a volume the bundles that came with an image."""
+"""``python -m models.registry.seed``: what brings a volume the bundles that came with an image."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.store import Repository, Serving
+from models.registry.store import Repository, ServingState
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def seed(*arguments: Path | str) -> subprocess.CompletedProcess[str]:
     """Run the command as compose does."""
     return subprocess.run(
-        [sys.executable, "-m", "models.seed", *map(str, arguments)],
+        [sys.executable, "-m", "models.registry.seed", *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -48,7 +48,7 @@ def test_an_empty_volume_gets_everything(source: Repository, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("copied") == 2
     assert target.versions("m") == [1, 2]
-    assert target.serving("m") == Serving(2)
+    assert target.serving("m") == ServingState(2)
 
 
 def test_a_second_start_changes_nothing(source: Repository, tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models.release_log import Entry, ReleaseLog
-from models.releases import Releases
-from models.store import Repository
+from models.registry.release_log import Entry, ReleaseLog
+from models.registry.releases import Releases
+from models.registry.store import Repository
 from tests.support import bundles
 from tests.support.server import Server, environment, running
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models.store import Repository
+from models.registry.store import Repository
 from tests.support import bundles
 from tests.support.server import Server, running
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.bundle.loading import open_bundle
-from models.store import Repository
+from models.registry.store import Repository
 from tests.support.commands import training
 from tests.support.server import ROOT
 from training.data.sources import HTRU2, read

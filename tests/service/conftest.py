@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models.store import Repository
+from models.registry.store import Repository
 from service.api.app import create_app
 from service.batcher import Limits
 from service.catalog import Catalog

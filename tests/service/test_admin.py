@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.releases import Releases
-from models.store import Repository
+from models.registry.releases import Releases
+from models.registry.store import Repository
 from service.api.admin import Administration
 from service.keyring import KeyFile, KeyRing, new_key
 from tests.service.conftest import App

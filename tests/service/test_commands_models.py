@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from models.release_log import LOG_FILE
-from models.store import Repository
+from models.registry.release_log import LOG_FILE
+from models.registry.store import Repository
 from service.main import cli
 from tests.support import bundles
 

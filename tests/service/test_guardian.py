@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from models.errors import BundleRefused
-from models.releases import Releases
-from models.store import Repository
+from models.registry.releases import Releases
+from models.registry.store import Repository
 from service.batcher import Limits
 from service.catalog import Catalog
 from service.device import CPU, Device

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import structlog
 
-from models.store import Repository
+from models.registry.store import Repository
 from service.batcher import Limits
 from service.catalog import Catalog
 from service.device import CPU, Device

@@ -12,7 +12,7 @@ import pytest
 from models.bundle.golden import FLOAT32, TF32
 from models.bundle.loading import open_bundle
 from models.errors import BundleRefused
-from models.store import Repository
+from models.registry.store import Repository
 from service.device import CPU, CUDA, Device, choose_device, cuda_options, why_not_cuda
 from service.errors import DeviceUnavailable
 from service.session import BUCKETS, BucketedSession, open_session

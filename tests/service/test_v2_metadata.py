@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models.store import Repository
+from models.registry.store import Repository
 from service.api.app import create_app
 from tests.service.conftest import MAX_BYTES, MAX_ROWS, App
 from tests.support import bundles

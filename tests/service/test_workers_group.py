@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.store import Repository
+from models.registry.store import Repository
 from service.batcher import Limits
 from service.board import Board, Roster, Seat
 from service.catalog import Catalog

@@ -39,7 +39,7 @@ from models.features import Featurizer, create
 from models.health.fitting import MemberRows, fit_reference
 from models.health.reference import Reference
 from models.networks.selu import SATURATED_BELOW
-from models.store import Repository
+from models.registry.store import Repository
 
 MEMBERS, WIDTHS = 2, (16, 12, 8)
 Rows = NDArray[np.float32]

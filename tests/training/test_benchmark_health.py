@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("torch", reason="the extra train is not installed")
 
-from models.store import Repository
+from models.registry.store import Repository
 from service.settings import COMMITTED_MODELS
 from training.benchmarks.health import run
 from training.data.sources import HTRU2, locate

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from models.release_log import ReleaseLog
-from models.store import Repository
+from models.registry.release_log import ReleaseLog
+from models.registry.store import Repository
 from tests.support import bundles
 
 ROOT = Path(__file__).parents[2]

@@ -10,9 +10,9 @@ import pytest
 
 from models.bundle.loading import Bundle, open_bundle
 from models.bundle.manifest import GATE_FILE
-from models.release_log import ReleaseLog
-from models.releases import Releases
-from models.store import Repository
+from models.registry.release_log import ReleaseLog
+from models.registry.releases import Releases
+from models.registry.store import Repository
 from tests.support import bundles
 from tests.training.test_run import RECIPE, made_up
 from training import checks

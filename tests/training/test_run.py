@@ -13,7 +13,7 @@ from models.bundle.loading import Bundle, open_bundle
 from models.bundle.manifest import INPUT, OUTPUTS, parse_manifest
 from models.errors import BundleRefused
 from models.networks.weights import read_weights, tensor_names
-from models.store import Repository
+from models.registry.store import Repository
 from training.card import model_card
 from training.data import Dataset
 from training.data.dataset import Replicates

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from models.store import Repository
+from models.registry.store import Repository
 from training.benchmarks import graph, health, htru2, integrity, served, signal, tables, tox21
 from training.benchmarks.results import Say
 

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from models.bundle.manifest import INPUT
 from models.networks.selu import SATURATED_BELOW
 from models.networks.weights import Layer, MemberLayers
-from models.store import Repository
+from models.registry.store import Repository
 from training.graph import build
 
 Array32 = NDArray[np.float32]

@@ -24,7 +24,7 @@ from sklearn.preprocessing import PowerTransformer
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from models.store import Repository
+from models.registry.store import Repository
 from training.benchmarks.results import REPORTS, Results, Say, run_missing
 from training.benchmarks.statistics import paired
 from training.calibrate import choose_threshold

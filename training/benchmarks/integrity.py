@@ -20,7 +20,7 @@ from models.bundle.loading import Bundle, open_bundle
 from models.bundle.manifest import INNER_OUTPUTS, INPUT, OUTPUTS
 from models.errors import NotReproduced, Place
 from models.networks.weights import Layer, MemberLayers, layer_tensors, read_weights, tensor_names
-from models.store import Repository
+from models.registry.store import Repository
 from training.benchmarks.moved import Moved
 from training.data import Dataset, load_htru2, load_tox21
 

@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from threadpoolctl import threadpool_limits
 
 from models.bundle.loading import open_bundle
-from models.store import Repository
+from models.registry.store import Repository
 from training.benchmarks.results import Say
 from training.data import Dataset, load_tox21
 from training.evaluate import bundle_out_of_fold

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from models.bundle.loading import open_bundle
-from models.store import Repository
+from models.registry.store import Repository
 from training.data import Dataset, Reading, load_table
 from training.data.uci import read_set
 from training.evaluate import bundle_out_of_fold

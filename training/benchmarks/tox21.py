@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.store import Repository
+from models.registry.store import Repository
 from training.benchmarks.results import REPORTS, Results, Say, run_missing
 from training.benchmarks.tox21_report import draw, report
 from training.data import Dataset, featurizer_for, load_tox21

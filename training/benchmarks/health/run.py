@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models import features
 from models.bundle.loading import Bundle, open_bundle
 from models.bundle.manifest import MODEL_FILE
-from models.store import Repository
+from models.registry.store import Repository
 from training.benchmarks.health import clean, molecules
 from training.benchmarks.health.faults import (
     CLEAN,

@@ -30,7 +30,7 @@ _MOST_SERVING_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class ServingState:
     """What ``serving.json`` says: the champion's version, and those before it, latest first."""
 
     champion: int
@@ -58,7 +58,7 @@ class Repository:
             return []
         return sorted(int(path.name) for path in folder.iterdir() if _is_version(path))
 
-    def serving(self, model: str) -> Serving:
+    def serving(self, model: str) -> ServingState:
         """What is to be served; raises ``UnknownModel`` where nothing was promoted."""
         folder = self._folder(model)
         path = folder / SERVING_FILE
@@ -105,19 +105,19 @@ class Repository:
             _sync_folder(folder)
         return version
 
-    def promote(self, model: str, version: int) -> Serving:
+    def promote(self, model: str, version: int) -> ServingState:
         """Make a published version the champion; the old champion can be rolled back to."""
         self.bundle(model, version)
         with locked(self._folder(model)):
             try:
                 now = self.serving(model)
             except UnknownModel:
-                return self._replace(model, Serving(version, (), 1))
+                return self._replace(model, ServingState(version, (), 1))
             before = (now.champion, *now.previous)
             rest = tuple(old for old in before if old != version)
-            return self._replace(model, Serving(version, rest, now.generation + 1))
+            return self._replace(model, ServingState(version, rest, now.generation + 1))
 
-    def roll_back(self, model: str, expected: int | None = None) -> Serving:
+    def roll_back(self, model: str, expected: int | None = None) -> ServingState:
         """Make the champion's predecessor the champion again, if ``expected`` is what it is now."""
         self.serving(model)  # an unknown model has no folder to lock
         with locked(self._folder(model)):
@@ -132,7 +132,7 @@ class Repository:
                 )
             self.bundle(model, now.previous[0])
             champion, *rest = now.previous
-            return self._replace(model, Serving(champion, tuple(rest), now.generation + 1))
+            return self._replace(model, ServingState(champion, tuple(rest), now.generation + 1))
 
     def seed(self, source: "Repository") -> list[tuple[str, int]]:
         """Copy the versions that ``source`` has and this repository lacks; return them.
@@ -171,7 +171,7 @@ class Repository:
             raise UnknownModel(f"{model!r} is not a model name: a route of the service is called so")
         return self.root / model
 
-    def _replace(self, model: str, serving: Serving) -> Serving:
+    def _replace(self, model: str, serving: ServingState) -> ServingState:
         document = {
             "champion": serving.champion,
             "previous": list(serving.previous),
@@ -181,7 +181,7 @@ class Repository:
         return serving
 
 
-def parse_serving(text: bytes, place: str) -> Serving:
+def parse_serving(text: bytes, place: str) -> ServingState:
     """Parse ``serving.json``; raises ``RepositoryError`` naming ``place``."""
     try:
         document = json.loads(text)
@@ -193,7 +193,7 @@ def parse_serving(text: bytes, place: str) -> Serving:
         raise RepositoryError(
             f'{place} is malformed ({error}); it should read {{"champion": 1, "previous": []}}'
         ) from error
-    return Serving(champion, tuple(previous), generation)
+    return ServingState(champion, tuple(previous), generation)
 
 
 def _is_version(path: Path) -> bool:

@@ -18,8 +18,8 @@ from pydantic import JsonValue
 from models.bundle.loading import read_file, read_manifest, verify_files
 from models.bundle.manifest import GATE_FILE, MODEL_FILE
 from models.errors import LogUnwritable, ModelError, ReadOnly, RepositoryError
-from models.release_log import Action, ReleaseLog
-from models.store import Repository, Serving, locked, replace_file
+from models.registry.release_log import Action, ReleaseLog
+from models.registry.store import Repository, ServingState, locked, replace_file
 
 EXEMPTIONS_FILE = "exemptions.json"
 
@@ -48,7 +48,7 @@ class Releases:
         """The release log."""
         return ReleaseLog(self.state)
 
-    def serving(self, model: str) -> Serving:
+    def serving(self, model: str) -> ServingState:
         """What is to be served: the champion, or the exemption from it."""
         serving = self.repository.serving(model)
         exemption = self._exemptions().get(model)
@@ -61,7 +61,7 @@ class Releases:
             rest = rest[rest.index(exemption.serve) + 1 :]
         return replace(serving, champion=exemption.serve, previous=rest)
 
-    def promote(self, model: str, version: int, by: str, why: str) -> Serving:
+    def promote(self, model: str, version: int, by: str, why: str) -> ServingState:
         """Make a version the champion once its files are found whole.
 
         Raises ``UnknownVersion``, ``BundleRefused``, or ``ReadOnly``.
@@ -85,7 +85,7 @@ class Releases:
         before = self._served(model)
         self._note(model, "hold", before, version, by, why)
 
-    def roll_back(self, model: str, by: str, why: str, expected: int | None = None) -> Serving:
+    def roll_back(self, model: str, by: str, why: str, expected: int | None = None) -> ServingState:
         """Have the champion's predecessor served; ``expected`` is the version that is to go.
 
         Raises ``RepositoryError`` where there is none, or another version is the champion by now.
@@ -189,7 +189,7 @@ class Releases:
                 f"{path} is malformed ({error}); remove it to serve what is promoted"
             ) from error
 
-    def _exempt(self, model: str, serving: Serving, serve: int, why: str) -> None:
+    def _exempt(self, model: str, serving: ServingState, serve: int, why: str) -> None:
         self.state.mkdir(parents=True, exist_ok=True)
         with locked(self.state):
             held = dict(self._exemptions())

@@ -14,7 +14,7 @@ import pytest
 
 from models.bundle.manifest import RESERVED_NAMES
 from models.errors import RepositoryError, UnknownModel, UnknownVersion
-from models.store import Repository, Serving, parse_serving
+from models.registry.store import Repository, ServingState, parse_serving
 
 
 def write(folder: Path, version: int) -> None:
@@ -41,8 +41,8 @@ def test_promotion_and_rollback_keep_the_line_of_champions(repository: Repositor
         repository.publish("m", write)
     repository.promote("m", 1)
     repository.promote("m", 3)
-    assert repository.promote("m", 3) == Serving(3, (1,))
-    assert repository.roll_back("m") == Serving(1)
+    assert repository.promote("m", 3) == ServingState(3, (1,))
+    assert repository.roll_back("m") == ServingState(1)
     with pytest.raises(RepositoryError, match="no earlier champion"):
         repository.roll_back("m")
 
@@ -183,5 +183,5 @@ def test_seeding_adds_what_is_missing_and_keeps_what_is_there(tmp_path: Path) ->
     assert volume.serving("m").champion == 2
     volume.promote("m", volume.publish("m", write))
     assert volume.seed(image) == []
-    assert volume.serving("m") == Serving(3, (2,))
+    assert volume.serving("m") == ServingState(3, (2,))
     assert json.loads((volume.root / "m" / "serving.json").read_text())["champion"] == 3

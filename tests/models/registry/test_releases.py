@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from models.errors import BundleRefused, ReadOnly, RepositoryError
-from models.release_log import LOG_FILE, ReleaseLog
-from models.releases import Releases
-from models.store import Repository
+from models.registry.release_log import LOG_FILE, ReleaseLog
+from models.registry.releases import Releases
+from models.registry.store import Repository
 from tests.support import bundles
 
 

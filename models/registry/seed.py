@@ -1,4 +1,4 @@
-"""``python -m models.seed SOURCE TARGET``: bring a repository the versions that it lacks.
+"""``python -m models.registry.seed SOURCE TARGET``: bring a repository the versions that it lacks.
 
 A volume outlives the images that use it and hides the bundles of a newer one. Run before the
 service starts, this copies them in; what is there, and which version serves, stays as it is.
@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 from models.errors import ModelError
-from models.store import Repository
+from models.registry.store import Repository
 
 
 def main(arguments: list[str]) -> int:
     """Seed TARGET from SOURCE, say what was copied, and return the exit status."""
     if len(arguments) != 2:
-        sys.stderr.write("usage: python -m models.seed SOURCE TARGET\n")
+        sys.stderr.write("usage: python -m models.registry.seed SOURCE TARGET\n")
         return 2
     source, target = (Repository(Path(argument)) for argument in arguments)
     try:
