@@ -20,7 +20,7 @@ import numpy as np
 from service.departing import Departing
 from service.errors import ServiceError
 from service.integrity import Fault
-from service.telemetry import Telemetry
+from service.observability.counters import Telemetry
 from service.windows import History
 
 T = TypeVar("T")

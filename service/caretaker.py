@@ -14,7 +14,7 @@ from service.chronicle import Chronicle
 from service.group import Group
 from service.integrity import fault_of
 from service.loader import Loader
-from service.logs import get_logger
+from service.observability.logs import get_logger
 from service.refusals import Refusals
 from service.succession import Succession
 

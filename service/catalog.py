@@ -16,9 +16,9 @@ from service.batcher import Batcher
 from service.errors import ModelNotFound, ModelNotReady
 from service.integrity import Fault, Integrity
 from service.monitor import Monitor
+from service.observability.counters import Traffic
 from service.pace import Pace
 from service.session import Session
-from service.telemetry import Traffic
 
 
 class Leases:

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from models.registry.release_log import Action, ReleaseLog
-from service.logs import get_logger
+from service.observability.logs import get_logger
 
 #: Who takes the steps that nobody asked for.
 SERVICE = "service"

@@ -33,11 +33,11 @@ from service.board import (
 from service.catalog import Catalog, ServedModel
 from service.departing import Departing, merged
 from service.errors import NotEnoughTraffic, NotWatched
-from service.logs import get_logger
 from service.monitor import NOT_WATCHED, Alarmed, Baseline, Health, Monitor
+from service.observability.counters import ALARMS, Telemetry
+from service.observability.logs import get_logger
+from service.observability.process import counters, total, usage
 from service.sentry import INPUTS, Sentry
-from service.telemetry import ALARMS, Telemetry
-from service.usage import counters, total, usage
 from service.whole import Whole, put_together
 from service.windows import History
 

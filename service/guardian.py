@@ -22,7 +22,7 @@ from service.catalog import Catalog
 from service.chronicle import SERVICE
 from service.errors import ServiceError
 from service.group import Group
-from service.logs import get_logger, place_of
+from service.observability.logs import get_logger, place_of
 from service.whole import ModelWhole, Whole
 
 #: How often it looks: a decision falls within a few of these.

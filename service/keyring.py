@@ -24,7 +24,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from service.errors import SettingsError
-from service.logs import get_logger
+from service.observability.logs import get_logger
 
 Scope = Literal["predict", "admin", "metrics"]
 SCOPES: tuple[Scope, ...] = ("predict", "admin", "metrics")

@@ -5,7 +5,7 @@ import contextlib
 import shutil
 import socket
 
-from service import logs
+from service.observability import logs
 from service.supervisor import STARTED, Place
 
 _log = logs.get_logger()

@@ -15,11 +15,11 @@ from service.catalog import ServedModel
 from service.device import Device
 from service.integrity import Integrity
 from service.monitor import Monitor
+from service.observability.counters import Telemetry, Traffic
 from service.pace import Pace
 from service.parts import Part
 from service.session import Session, open_session
 from service.submission import Outputs, Rows
-from service.telemetry import Telemetry, Traffic
 
 OpenSession = Callable[[bytes, Device], Session]
 

@@ -6,10 +6,10 @@ import sys
 
 import typer
 
-from service import logs
 from service.commands.keys import keys
 from service.commands.models import models
 from service.errors import DeviceUnavailable, SettingsError
+from service.observability import logs
 from service.score.command import score
 from service.settings import Settings, load_settings
 

@@ -23,8 +23,8 @@ from models.networks.selu import SATURATION
 from service.departing import Departing, Ring
 from service.gatherer import Furthest, Gatherer
 from service.judgement import UNWATCHED, VERDICTS, Alarmed, Judgement, Verdict, judge
+from service.observability.counters import Activations, Traffic
 from service.parts import Part
-from service.telemetry import Activations, Traffic
 from service.windows import History, Window, Windows, read
 
 __all__ = [

@@ -20,10 +20,10 @@ from service.chronicle import SERVICE, Chronicle
 from service.errors import ModelNotFound, ModelNotReady
 from service.group import Group
 from service.loader import Loader
-from service.logs import get_logger, place_of
+from service.observability.counters import Telemetry
+from service.observability.logs import get_logger, place_of
 from service.refusals import Refusals
 from service.succession import Succession
-from service.telemetry import Telemetry
 
 #: How often a worker looks at what the others have ready and what was decided.
 _WATCH_SECONDS = 0.05

@@ -14,7 +14,7 @@ from service.chronicle import Chronicle
 from service.errors import ServiceError
 from service.group import Group
 from service.loader import Loader
-from service.logs import get_logger
+from service.observability.logs import get_logger
 from service.refusals import Files, Refusals
 
 _log = get_logger()

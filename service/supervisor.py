@@ -20,7 +20,7 @@ import msgspec
 from service.board import Board, Roster, Seat, make_folder
 from service.door import Scale
 from service.errors import SettingsError
-from service.logs import flush, get_logger
+from service.observability.logs import flush, get_logger
 from service.settings import Settings
 
 #: What a worker says on its line.

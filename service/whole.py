@@ -7,8 +7,8 @@ from datetime import datetime
 from service.board import ModelNotice, Notice, Roster
 from service.errors import ModelNotFound, ModelNotReady
 from service.integrity import Fault
-from service.telemetry import Telemetry
-from service.usage import counters, total
+from service.observability.counters import Telemetry
+from service.observability.process import counters, total
 
 
 @dataclass(frozen=True, slots=True)

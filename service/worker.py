@@ -20,7 +20,6 @@ import uvloop
 
 from models.registry.releases import Releases
 from models.registry.store import Repository
-from service import logs
 from service.api.admin import Administration
 from service.api.app import create_app
 from service.api.connection import Connection
@@ -37,13 +36,14 @@ from service.guardian import Guardian
 from service.keyring import KeyRing
 from service.line import Line
 from service.loader import Loader
+from service.observability import logs
+from service.observability.counters import Telemetry
 from service.predictor import Predictor
 from service.processes import cores
 from service.reloader import Reloader
 from service.server import Server
 from service.settings import Settings, load_settings
 from service.supervisor import FAILED, SCALE, Place
-from service.telemetry import Telemetry
 
 #: How long a thread may keep the interpreter while another waits: RDKit's would otherwise hold up
 #: every step of the event loop by Python's usual 5 ms.

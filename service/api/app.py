@@ -37,8 +37,8 @@ from service.catalog import Catalog
 from service.errors import ServiceError
 from service.group import Group
 from service.keyring import KeyRing
+from service.observability.counters import Telemetry
 from service.predictor import Predictor
-from service.telemetry import Telemetry
 
 _ERRORS = {
     400: "The body is not JSON, or a table that cannot be read.",

@@ -21,7 +21,7 @@ from service.api.express import ROUTE, Express
 from service.api.flight import Flight, Head, plain_head
 from service.api.gathering import GatheringTransport
 from service.api.problems import Headers
-from service.logs import get_logger
+from service.observability.logs import get_logger
 
 #: Bytes of a request's line and headers together.
 HEAD_BYTES = 64 * 1024

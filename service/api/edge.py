@@ -15,9 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import Disconnected, Problem, problem_of, send_problem
 from service.keyring import Key
-from service.logs import get_logger, place_of, plain
+from service.observability.counters import Telemetry, Traffic
+from service.observability.logs import get_logger, place_of, plain
 from service.predictor import Stages
-from service.telemetry import Telemetry, Traffic
 
 if TYPE_CHECKING:
     from service.api.express import Express

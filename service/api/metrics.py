@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from service.catalog import Catalog, ServedModel
 from service.group import Group
 from service.monitor import VERDICTS, Health
-from service.telemetry import ALARMS, Histogram, Telemetry
+from service.observability.counters import ALARMS, Histogram, Telemetry
 from service.whole import Whole
 
 #: As ``Group.health`` gives it.

@@ -18,7 +18,7 @@ from service.api.edge import TRANSPORT
 from service.api.problems import Disconnected, Headers
 from service.catalog import Catalog
 from service.errors import Overloaded
-from service.logs import get_logger, place_of
+from service.observability.logs import get_logger, place_of
 
 PATH = "/health/activations/stream"
 

@@ -14,10 +14,10 @@ from service.catalog import Catalog
 from service.device import CPU, Device
 from service.group import Group
 from service.loader import Loader
+from service.observability.counters import Telemetry
 from service.predictor import Predictor
 from service.reloader import Reloader
 from service.session import open_session
-from service.telemetry import Telemetry
 from tests.support import bundles
 
 MAX_ROWS, MAX_BYTES = 1000, 100_000

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from service.batcher import Batcher, Limits
 from service.errors import DeadlineMissed, InferenceFailed, Overloaded
+from service.observability.counters import Traffic
 from service.pace import Pace
 from service.parts import Part
 from service.submission import Answer
-from service.telemetry import Traffic
 
 
 def rows_of(*values: float) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 
 from service.api.edge import Edge
 from service.api.problems import send_json
-from service.telemetry import Telemetry
+from service.observability.counters import Telemetry
 
 
 async def _answer(scope: dict, receive: object, send) -> None:

@@ -14,9 +14,9 @@ from service.device import CPU, Device
 from service.group import Group
 from service.guardian import Guardian
 from service.loader import Loader, _counted
+from service.observability.counters import Telemetry
 from service.predictor import Predictor
 from service.reloader import Reloader
-from service.telemetry import Telemetry
 from tests.support import bundles
 
 

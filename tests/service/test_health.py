@@ -8,7 +8,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from models.networks.selu import SATURATION
-from service.telemetry import ALARMS
+from service.observability.counters import ALARMS
 from tests.service.conftest import App
 from tests.support import bundles
 

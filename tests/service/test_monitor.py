@@ -14,9 +14,9 @@ from service.baselines import Baselines, Taken
 from service.gatherer import Gatherer
 from service.judgement import judge
 from service.monitor import Alarmed, Baseline, Monitor, layer_statistics
+from service.observability.counters import Traffic
 from service.parts import Part
 from service.sentry import Sentry
-from service.telemetry import Traffic
 from service.windows import WINDOWS, Windows, read
 from tests.support import bundles
 

@@ -16,9 +16,9 @@ from service.catalog import Catalog
 from service.device import CPU, Device
 from service.errors import ModelNotFound, ModelNotReady
 from service.loader import Loader
+from service.observability.counters import Telemetry
 from service.reloader import Reloader
 from service.session import open_session
-from service.telemetry import Telemetry
 from tests.support import bundles
 
 

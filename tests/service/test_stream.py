@@ -15,7 +15,7 @@ from service.api.edge import Edge
 from service.api.stream import PATH, Stream
 from service.catalog import Catalog
 from service.errors import Overloaded
-from service.telemetry import Telemetry
+from service.observability.counters import Telemetry
 
 
 class Counting:

@@ -16,9 +16,9 @@ from service.device import CPU, Device
 from service.errors import ModelNotReady, ServiceError
 from service.group import Group
 from service.loader import Loader
+from service.observability.counters import Telemetry
 from service.reloader import Reloader
 from service.session import open_session
-from service.telemetry import Telemetry
 from service.whole import find
 from tests.support import bundles
 

@@ -17,7 +17,7 @@ from service.api.v2.metadata import REFUSALS
 from service.api.v2.model import find
 from service.catalog import Catalog, ServedModel
 from service.group import Group
-from service.telemetry import Tally, Telemetry
+from service.observability.counters import Tally, Telemetry
 
 _NONE = Duration(count=0, ns=0)
 

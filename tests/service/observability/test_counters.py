@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.telemetry import KEPT_VERSIONS, Telemetry
+from service.observability.counters import KEPT_VERSIONS, Telemetry
 
 _STEPS = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 9), st.integers(0, 5)), max_size=60)
 

@@ -1,0 +1,1 @@
+"""Counters, logs and the use of the process."""
