@@ -29,8 +29,17 @@ from service.api.spool import Spool
 from service.catalog import ServedModel
 from service.errors import InferenceFailed, InvalidRequest, MalformedInput, Overloaded
 from service.predictor import Predictor, Stages
-from service.records import Form, Layout, Parser, Piece, Source, Writer, open_source, writer
 from service.results import results_of
+from service.tables import (
+    OutputLayout,
+    ParsedRows,
+    Parser,
+    RecordSchema,
+    Source,
+    Writer,
+    open_source,
+    writer,
+)
 
 T = TypeVar("T")
 
@@ -99,13 +108,13 @@ class Bulk:
     ) -> None:
         context, served = context_of(scope), self._predictor.model(name)
         context.model, context.traffic = served.label, served.traffic
-        form = Form.of(served.bundle.featurizer)
+        form = RecordSchema.of(served.bundle.featurizer)
 
         def open_both() -> tuple[Source, Parser, Writer]:
             source, parser = open_source(sent, body, form)
             columns = source.columns() if wanted == "csv" else ()
             version = str(served.manifest.version)
-            layout = Layout(
+            layout = OutputLayout(
                 served.manifest.name,
                 version,
                 served.targets,
@@ -182,7 +191,7 @@ class _Stream:
             (b"x-model-version", str(manifest.version).encode()),
         ]
 
-    async def _read(self, started: bool) -> Piece | None:
+    async def _read(self, started: bool) -> ParsedRows | None:
         """The next piece, or None at the end, be it only the end of what can be read."""
         began = perf_counter()
         try:
@@ -195,11 +204,11 @@ class _Stream:
         finally:
             self._context.read += perf_counter() - began
 
-    def _next(self) -> Piece | None:
+    def _next(self) -> ParsedRows | None:
         raw = self._source.take(self._piece_rows)
         return self._parser.parse(raw) if raw else None
 
-    async def _piece(self, piece: Piece, number: int) -> bytes:
+    async def _piece(self, piece: ParsedRows, number: int) -> bytes:
         """Predict a piece and write it out."""
         results = await self._predicted(piece.records, number) if piece.records else []
         began = perf_counter()

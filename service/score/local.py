@@ -6,10 +6,10 @@ from concurrent.futures.process import BrokenProcessPool
 
 from service import processes
 from service.errors import MalformedInput, ScoreRefused
-from service.records import Raw
 from service.score import scorer
 from service.score.scorer import Job, Scored
 from service.score.work import Pieces, Work
+from service.tables import Raw
 
 #: Pieces on their way for each process: one that it has, one that waits for it, one to be written.
 _AHEAD = 3

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from service import processes
 from service.device import CPU
 from service.errors import MalformedInput, ScoreRefused
-from service.records import open_source
 from service.score.scorer import Scored, Scorer
 from service.score.work import Pieces, Work
+from service.tables import open_source
 
 #: Pieces in a block of Ray Data: what is sent, and given back, at a time.
 _BLOCK = 4

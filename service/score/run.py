@@ -11,11 +11,11 @@ from typing import BinaryIO
 from models.registry.store import Repository
 from service.device import Device
 from service.errors import InvalidRequest, MalformedInput, ScoreRefused
-from service.records import Layout, kind_of, open_source, writer
 from service.score import local, on_ray
 from service.score.journal import Journal
 from service.score.scorer import Job, open_model
 from service.score.work import Engine, Work
+from service.tables import OutputLayout, kind_of, open_source, writer
 
 #: Rows in a piece: molecules take about a millisecond each, numbers next to nothing.
 _MOLECULES, _NUMBERS = 256, 4096
@@ -73,7 +73,7 @@ def score_file(request: Request, repository: Repository, device: Device, report:
         source, parser = open_source(kind, file, form)
         columns = source.columns() if to != "ndjson" else ()
         targets = tuple(manifest.target_names)
-        layout = Layout(
+        layout = OutputLayout(
             manifest.name,
             str(version),
             targets,
@@ -145,7 +145,7 @@ def _go(work: Work, engine: Engine, journal: Journal, report: Report) -> None:
 def _finish(kind: str) -> Callable[[Path, Path], None] | None:
     if kind != "parquet":
         return None
-    from service.records.parquet import to_parquet  # pyarrow is an extra
+    from service.tables.parquet import to_parquet  # pyarrow is an extra
 
     return to_parquet
 

@@ -13,9 +13,9 @@ from models.features import Outcome
 from models.health.detector import Detector
 from models.health.streaming import StreamingDetector
 from service.device import Device
-from service.records import Form, Layout, Parser, Raw, writer
 from service.results import results_of
 from service.session import Session, open_session
+from service.tables import OutputLayout, Parser, Raw, RecordSchema, writer
 
 #: Rows in one run of the network; always the same cuts, so that the same rows give the same numbers.
 _BATCH = 256
@@ -29,7 +29,7 @@ class Job:
     device: Device
     parser: Parser
     kind: str
-    layout: Layout
+    layout: OutputLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class Model:
     stream: StreamingDetector | None
 
     @property
-    def form(self) -> Form:
+    def form(self) -> RecordSchema:
         """What its records are."""
-        return Form.of(self.bundle.featurizer)
+        return RecordSchema.of(self.bundle.featurizer)
 
     def results(self, records: Sequence[Any]) -> list[dict[str, object]]:
         """One result per record, in order; a record that is there twice is computed once."""
@@ -63,7 +63,7 @@ class Model:
             return [dict(found[_key(record)]) for record in records]
         return self._results(records, form)
 
-    def _results(self, records: Sequence[Any], form: Form) -> list[dict[str, object]]:
+    def _results(self, records: Sequence[Any], form: RecordSchema) -> list[dict[str, object]]:
         features = self.bundle.featurizer.featurize(records)
         outcomes: list[Outcome] = features.outcomes
         outputs = self._run(features.rows) if len(features.rows) else {}

@@ -4,8 +4,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.records import Form, Source
 from service.score.scorer import Job, Scored
+from service.tables import RecordSchema, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Work:
 
     file: Path
     kind: str
-    form: Form
+    form: RecordSchema
     source: Source
     job: Job
     piece: int

@@ -19,8 +19,8 @@ from models.errors import BundleRefused, NotReproduced, Place
 from service.api.problems import problem_of
 from service.device import CPU, Device
 from service.errors import NotWatched
-from service.records import Layout, writer
 from service.score.scorer import open_model
+from service.tables import OutputLayout, writer
 from tests.service.conftest import App
 from tests.service.test_bulk_http import CSV, HTRU2, table
 from tests.service.test_guardian import House
@@ -141,7 +141,7 @@ def test_every_kind_of_result_can_be_written(folder: Path, kind: str) -> None:
     model = open_model(folder, Device(CPU))
     results = model.results(ROWS.tolist())
     assert [result["p_value"] for result in results] == [None] * len(ROWS)
-    to = writer(kind, Layout("plain", "1", ("pulsar",), is_smiles=False))
+    to = writer(kind, OutputLayout("plain", "1", ("pulsar",), is_smiles=False))
     content = to.head() + to.rows([{}] * len(ROWS), results, first=True) + to.tail()
     if kind == "json":
         assert json.loads(content)["results"][0]["p_value"] is None

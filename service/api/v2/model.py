@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from models.bundle.manifest import INPUT, OUTPUTS, TAPS
 from service.catalog import Catalog, ServedModel
 from service.errors import ModelNotFound
-from service.records.base import Form, Reader, readers
+from service.tables.base import Reader, RecordSchema, readers
 
 #: "Platforms" of the Open Inference Protocol: ONNX, by <project>_<format>.
 PLATFORM = "onnx_onnxv1"
@@ -43,7 +43,7 @@ def interface_of(served: ServedModel) -> Interface:
         del outputs[TAPS]
     if served.takes_smiles:
         return Interface(_SMILES, None, (), outputs)
-    form = Form.of(served.bundle.featurizer)
+    form = RecordSchema.of(served.bundle.featurizer)
     cells = readers(form) if form.texts else ()
     return Interface(INPUT, len(form.names or ()), cells, outputs)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from service.errors import InvalidRequest
-from service.records.base import MAX_RECORD_BYTES, Carried, Form, Piece, Raw
-from service.records.lines import Cutter, sdf_records
+from service.tables.base import MAX_RECORD_BYTES, Carried, ParsedRows, Raw, RecordSchema
+from service.tables.splitting import RecordSplitter, sdf_records
 
 _END = re.compile(r"^M  END[ \t]*\r?\n?", re.M)
 _PROPERTY = re.compile(r"^>[^\n<]*<([^\n>]+)>[^\n]*\n?((?:[^\n]*\S[^\n]*\n?)*)", re.M)
@@ -17,9 +17,9 @@ _NAME = re.compile(rb"^>[^\n<]*<([^\n>]+)>", re.M)
 class SdfParser:
     """Understands records of an SD file."""
 
-    def parse(self, raw: Raw) -> Piece:
+    def parse(self, raw: Raw) -> ParsedRows:
         """Read structures, each in its place."""
-        piece = Piece()
+        piece = ParsedRows()
         for record in raw:
             if len(record) > MAX_RECORD_BYTES:
                 piece.refuse({}, f"the record is longer than {MAX_RECORD_BYTES} bytes")
@@ -38,14 +38,14 @@ class SdfParser:
         return piece
 
 
-def open_sdf(file: BinaryIO, form: Form) -> tuple[Cutter, SdfParser]:
+def open_sdf(file: BinaryIO, form: RecordSchema) -> tuple[RecordSplitter, SdfParser]:
     """Raises ``InvalidRequest`` for a model that takes no molecules."""
     if not form.is_smiles:
         raise InvalidRequest("an SD file holds molecules, which this model does not take")
-    return Cutter(file, 0, sdf_records, _columns), SdfParser()
+    return RecordSplitter(file, 0, sdf_records, _columns), SdfParser()
 
 
-def _columns(source: Cutter) -> tuple[str, ...]:
+def _columns(source: RecordSplitter) -> tuple[str, ...]:
     """Read everything for the names of all properties, in the order of their coming."""
     position = source.position
     source.seek(source.start)

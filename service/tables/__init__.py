@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from service.errors import InvalidRequest
-from service.records.base import Form, Layout, Parser, Piece, Raw, Source, Writer
-from service.records.csv import CsvWriter, open_csv
-from service.records.ndjson import JsonWriter, NdjsonWriter, open_ndjson
-from service.records.sdf import open_sdf
+from service.tables.base import OutputLayout, ParsedRows, Parser, Raw, RecordSchema, Source, Writer
+from service.tables.csv import CsvWriter, open_csv
+from service.tables.ndjson import JsonWriter, NdjsonWriter, open_ndjson
+from service.tables.sdf import open_sdf
 
 __all__ = [
-    "Form",
+    "RecordSchema",
     "JsonWriter",
-    "Layout",
+    "OutputLayout",
     "Parser",
-    "Piece",
+    "ParsedRows",
     "Raw",
     "Source",
     "Writer",
@@ -36,7 +36,7 @@ __all__ = [
 
 Opened = tuple[Source, Parser]
 
-_OPENERS: dict[str, Callable[[BinaryIO, Form], Opened]] = {
+_OPENERS: dict[str, Callable[[BinaryIO, RecordSchema], Opened]] = {
     "csv": open_csv,
     "ndjson": open_ndjson,
     "sdf": open_sdf,
@@ -64,16 +64,16 @@ def kind_of(path: Path) -> str:
     return kind
 
 
-def open_source(kind: str, file: BinaryIO, form: Form) -> Opened:
+def open_source(kind: str, file: BinaryIO, form: RecordSchema) -> Opened:
     """Open a seekable binary file of one kind; raises ``InvalidRequest`` or ``MalformedInput``."""
     if kind == "parquet":
-        from service.records.parquet import open_parquet  # pyarrow is an extra
+        from service.tables.parquet import open_parquet  # pyarrow is an extra
 
         return open_parquet(file, form)
     return _OPENERS[kind](file, form)
 
 
-def writer(kind: str, layout: Layout) -> Writer:
+def writer(kind: str, layout: OutputLayout) -> Writer:
     """What writes results of this layout: ``csv``, ``ndjson``, ``json``, or ``parquet``."""
     if kind == "csv":
         return CsvWriter(layout)
@@ -82,7 +82,7 @@ def writer(kind: str, layout: Layout) -> Writer:
     if kind == "json":
         return JsonWriter(layout)
     if kind == "parquet":
-        from service.records.parquet import ArrowWriter  # pyarrow is an extra
+        from service.tables.parquet import ArrowWriter  # pyarrow is an extra
 
         return ArrowWriter(layout)
     raise InvalidRequest(f"results cannot be written as {kind}; choose csv, ndjson or parquet")

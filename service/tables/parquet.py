@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from service.errors import InvalidRequest, MalformedInput
-from service.records.base import Carried, Form, Layout, Piece, Raw, Reader, Result, readers
+from service.tables.base import (
+    Carried,
+    OutputLayout,
+    ParsedRows,
+    Raw,
+    Reader,
+    RecordSchema,
+    Result,
+    readers,
+)
 
 try:
     import pyarrow as pa
@@ -29,9 +38,9 @@ class ParquetParser:
     places: tuple[str, ...]
     readers: tuple[Reader, ...] = ()
 
-    def parse(self, raw: Raw) -> Piece:
+    def parse(self, raw: Raw) -> ParsedRows:
         """Read a batch's rows, each in its place."""
-        piece = Piece()
+        piece = ParsedRows()
         for block in raw:
             for row in pa.ipc.open_stream(block).read_all().to_pylist():
                 values = [row[name] for name in self.places]
@@ -95,7 +104,7 @@ class ParquetSource:
             start = end
 
 
-def open_parquet(file: BinaryIO, form: Form) -> tuple[ParquetSource, ParquetParser]:
+def open_parquet(file: BinaryIO, form: RecordSchema) -> tuple[ParquetSource, ParquetParser]:
     """Read the schema; raises ``InvalidRequest`` for columns that are not the model's."""
     source = ParquetSource(file)
     columns = source.columns()
@@ -117,7 +126,7 @@ class ArrowWriter:
     Columns that come from Parquet keep their kinds, all others are text.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: OutputLayout) -> None:
         """Raises ``InvalidRequest`` where columns would have the same name."""
         layout.check()
         self.layout = layout

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import BinaryIO
 
 from service.errors import MalformedInput
-from service.records.base import MAX_RECORD_BYTES, Raw
+from service.tables.base import MAX_RECORD_BYTES, Raw
 
 _BLOCK = 256 * 1024
 
@@ -103,7 +103,7 @@ def sdf_records(file: BinaryIO, position: int) -> Cut:
         yield b"".join(held), end
 
 
-class Cutter:
+class RecordSplitter:
     """A ``Source`` of raw records that one of the functions above cuts."""
 
     def __init__(
@@ -111,7 +111,7 @@ class Cutter:
         file: BinaryIO,
         start: int,
         cut: Callable[[BinaryIO, int], Cut],
-        columns: Callable[["Cutter"], tuple[str, ...]],
+        columns: Callable[["RecordSplitter"], tuple[str, ...]],
     ) -> None:
         """``columns`` finds their names when asked."""
         self._file, self._cut, self._columns = file, cut, columns

@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 from rdkit import Chem
 
 from service.errors import InvalidRequest, MalformedInput
-from service.records import Form, Layout, Piece, open_source, writer
-from service.records.base import MAX_RECORD_BYTES
+from service.tables import OutputLayout, ParsedRows, RecordSchema, open_source, writer
+from service.tables.base import MAX_RECORD_BYTES
 
-SMILES = Form()
-NUMBERS = Form(("x", "y"))
-LAYOUT = Layout("m", "1", ("a",), is_smiles=True, columns=("id", "smiles"))
+SMILES = RecordSchema()
+NUMBERS = RecordSchema(("x", "y"))
+LAYOUT = OutputLayout("m", "1", ("a",), is_smiles=True, columns=("id", "smiles"))
 
 
 def read(
-    kind: str, content: bytes, form: Form = SMILES, count: int = 3
-) -> tuple[Piece, tuple[str, ...]]:
+    kind: str, content: bytes, form: RecordSchema = SMILES, count: int = 3
+) -> tuple[ParsedRows, tuple[str, ...]]:
     """Everything in a table as one piece, read ``count`` records at a time, and its columns."""
     source, parser = open_source(kind, io.BytesIO(content), form)
-    whole = Piece()
+    whole = ParsedRows()
     while raw := source.take(count):
         piece = parser.parse(raw)
         records = iter(piece.records)
@@ -221,7 +221,7 @@ def test_results_as_csv_keep_carried_cells_as_they_came() -> None:
     for cells in csv.reader(io.StringIO(text, newline="")):
         assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells[2:])
     with pytest.raises(InvalidRequest, match="'error' has the name of a result's"):
-        writer("csv", Layout("m", "1", ("a",), is_smiles=False, columns=("error",)))
+        writer("csv", OutputLayout("m", "1", ("a",), is_smiles=False, columns=("error",)))
 
 
 def test_results_as_json_are_lines_or_one_document() -> None:

@@ -18,14 +18,14 @@ Result = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class RecordSchema:
     """What a model's record is: a SMILES, or values by these names, some of which are ``texts``."""
 
     names: tuple[str, ...] | None = None
     texts: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, featurizer: Featurizer) -> "Form":
+    def of(cls, featurizer: Featurizer) -> "RecordSchema":
         """What a featurizer reads."""
         return cls(featurizer.fields, featurizer.texts) if featurizer.fields else cls()
 
@@ -36,7 +36,7 @@ class Form:
 
 
 @dataclass(slots=True)
-class Piece:
+class ParsedRows:
     """Some rows of a table, in order.
 
     ``carried`` is what each row brought; ``records`` are those of the rows that can be read, and
@@ -94,12 +94,12 @@ class Source(Protocol):
 class Parser(Protocol):
     """Understands raw records; can be pickled."""
 
-    def parse(self, raw: Raw) -> Piece:
+    def parse(self, raw: Raw) -> ParsedRows:
         """Read records, each in its place."""
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class OutputLayout:
     """What a table of results holds: carried columns, then what the model says."""
 
     model: str
@@ -161,7 +161,7 @@ class Writer(Protocol):
     """Writes results. ``head``, then ``rows`` any number of times, then ``tail``."""
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> OutputLayout:
         """What is written."""
 
     def head(self) -> bytes:
@@ -177,6 +177,6 @@ class Writer(Protocol):
 Reader = Callable[[str], object]
 
 
-def readers(form: Form) -> tuple[Reader, ...]:
+def readers(form: RecordSchema) -> tuple[Reader, ...]:
     """How a cell of each of a form's columns is read."""
     return tuple(category if name in form.texts else number for name in form.names or ())

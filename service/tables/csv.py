@@ -18,18 +18,18 @@ from typing import BinaryIO
 import msgspec
 
 from service.errors import InvalidRequest, MalformedInput
-from service.records.base import (
+from service.tables.base import (
     MAX_RECORD_BYTES,
     Carried,
-    Form,
-    Layout,
-    Piece,
+    OutputLayout,
+    ParsedRows,
     Raw,
     Reader,
+    RecordSchema,
     Result,
     readers,
 )
-from service.records.lines import Cutter, csv_records
+from service.tables.splitting import RecordSplitter, csv_records
 
 _MARK = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -49,9 +49,9 @@ class CsvParser:
     places: tuple[int, ...]
     readers: tuple[Reader, ...] = ()
 
-    def parse(self, raw: Raw) -> Piece:
+    def parse(self, raw: Raw) -> ParsedRows:
         """Read rows, each in its place."""
-        piece = Piece()
+        piece = ParsedRows()
         for row in raw:
             if len(self.columns) > 1 and not row.strip(b"\r\n"):
                 continue
@@ -69,7 +69,7 @@ class CsvParser:
         return piece
 
 
-def open_csv(file: BinaryIO, form: Form) -> tuple[Cutter, CsvParser]:
+def open_csv(file: BinaryIO, form: RecordSchema) -> tuple[RecordSplitter, CsvParser]:
     """Read the header; raises ``InvalidRequest`` for columns that are not the model's."""
     file.seek(0)
     head = file.read(3)
@@ -86,10 +86,10 @@ def open_csv(file: BinaryIO, form: Form) -> tuple[Cutter, CsvParser]:
     if fault:
         raise MalformedInput(f"the header: {fault}")
     columns = tuple(name.strip() for name in fields)
-    return Cutter(file, end, csv_records, lambda _: columns), _parser(columns, form)
+    return RecordSplitter(file, end, csv_records, lambda _: columns), _parser(columns, form)
 
 
-def _parser(columns: tuple[str, ...], form: Form) -> CsvParser:
+def _parser(columns: tuple[str, ...], form: RecordSchema) -> CsvParser:
     if len(columns) > _MAX_COLUMNS:
         raise InvalidRequest(f"the table has {len(columns)} columns; the most is {_MAX_COLUMNS}")
     twice = next((name for name in columns if columns.count(name) > 1), None)
@@ -142,7 +142,7 @@ def _fields(row: bytes) -> tuple[list[str], str]:
 class CsvWriter:
     """Writes results as CSV."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: OutputLayout) -> None:
         """Raises ``InvalidRequest`` where columns would have the same name."""
         layout.check()
         self.layout = layout

@@ -13,8 +13,16 @@ from typing import BinaryIO
 
 import msgspec
 
-from service.records.base import MAX_RECORD_BYTES, Carried, Form, Layout, Piece, Raw, Result
-from service.records.lines import Cutter, full_lines
+from service.tables.base import (
+    MAX_RECORD_BYTES,
+    Carried,
+    OutputLayout,
+    ParsedRows,
+    Raw,
+    RecordSchema,
+    Result,
+)
+from service.tables.splitting import RecordSplitter, full_lines
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -25,11 +33,11 @@ _MARK = b"\xef\xbb\xbf"
 class NdjsonParser:
     """Understands lines of one form."""
 
-    form: Form
+    form: RecordSchema
 
-    def parse(self, raw: Raw) -> Piece:
+    def parse(self, raw: Raw) -> ParsedRows:
         """Read lines, each in its place."""
-        piece = Piece()
+        piece = ParsedRows()
         names = self.form.names
         for line in raw:
             value, fault = _value(line)
@@ -47,14 +55,14 @@ class NdjsonParser:
         return piece
 
 
-def open_ndjson(file: BinaryIO, form: Form) -> tuple[Cutter, NdjsonParser]:
+def open_ndjson(file: BinaryIO, form: RecordSchema) -> tuple[RecordSplitter, NdjsonParser]:
     """Look for a byte order mark, which is not read."""
     file.seek(0)
     start = 3 if file.read(3) == _MARK else 0
-    return Cutter(file, start, full_lines, _columns), NdjsonParser(form)
+    return RecordSplitter(file, start, full_lines, _columns), NdjsonParser(form)
 
 
-def _columns(source: Cutter) -> tuple[str, ...]:
+def _columns(source: RecordSplitter) -> tuple[str, ...]:
     """Read everything from the start on for the names of all fields, in the order of their coming."""
     position = source.position
     source.seek(source.start)
@@ -97,7 +105,7 @@ def _lenient(line: bytes, error: msgspec.DecodeError) -> tuple[object, str]:
 class NdjsonWriter:
     """Writes results as one object per line."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: OutputLayout) -> None:
         self.layout = layout
 
     def head(self) -> bytes:
@@ -119,7 +127,7 @@ class NdjsonWriter:
 class JsonWriter:
     """Writes results as one document, in the form of ``POST /predict`` for any model."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: OutputLayout) -> None:
         self.layout = layout
 
     def head(self) -> bytes:
