@@ -22,12 +22,12 @@ from typing import Protocol
 import numpy as np
 
 from service.errors import DeadlineMissed, InferenceFailed, Overloaded, ServiceError
+from service.health.row_owner import RowOwner
 from service.pace import Pace
-from service.parts import Part
 from service.submission import Answer, Batch, Done, Entry, Outputs, Rows
 
 #: Computes a batch; the parts say whose rows they are, in their order.
-Compute = Callable[[Rows, Sequence[Part]], Outputs]
+Compute = Callable[[Rows, Sequence[RowOwner]], Outputs]
 
 
 class Observer(Protocol):
@@ -173,7 +173,7 @@ class Batcher:
                     entry.started = started
                     self._observer.queued(started - entry.arrived)
             rows = shares[0][1] if len(shares) == 1 else np.concatenate([part for _, part in shares])
-            parts = [Part(entry.request, len(part)) for entry, part in shares]
+            parts = [RowOwner(entry.request, len(part)) for entry, part in shares]
             if self._lane is None or self._latency.expect(len(rows)) <= self._limits.inline_seconds:
                 self._settle(shares, self._measured(rows, parts), perf_counter() - started)
             else:
@@ -220,7 +220,7 @@ class Batcher:
                 break
         return shares
 
-    def _measured(self, rows: Rows, parts: Sequence[Part]) -> Outputs:
+    def _measured(self, rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
         """Compute, and learn how long it took."""
         started = perf_counter()
         outputs = self._compute(rows, parts)

@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-from service.departing import Departing
 from service.errors import ServiceError
+from service.health.outliers import OutlierRow
+from service.health.windows import History
 from service.integrity import Fault
 from service.observability.counters import Telemetry
-from service.windows import History
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class ModelNotice(msgspec.Struct, frozen=True):
     files_error: str | None
     waiting: int
     history: History | None
-    departing: list[Departing] = []
+    departing: list[OutlierRow] = []
 
 
 class Notice(msgspec.Struct, frozen=True):

@@ -14,8 +14,8 @@ from models.bundle.loading import Bundle
 from models.bundle.manifest import Manifest
 from service.batcher import Batcher
 from service.errors import ModelNotFound, ModelNotReady
+from service.health.monitor import Monitor
 from service.integrity import Fault, Integrity
-from service.monitor import Monitor
 from service.observability.counters import Traffic
 from service.pace import Pace
 from service.session import Session

@@ -15,7 +15,6 @@ import msgspec
 import numpy as np
 
 from models.health.sequential import DELTA
-from service.baselines import Baselines, Taken
 from service.board import (
     Alarm,
     Board,
@@ -31,15 +30,16 @@ from service.board import (
     encode_notice,
 )
 from service.catalog import Catalog, ServedModel
-from service.departing import Departing, merged
 from service.errors import NotEnoughTraffic, NotWatched
-from service.monitor import NOT_WATCHED, Alarmed, Baseline, Health, Monitor
+from service.health.baselines import Baselines, TakenBaseline
+from service.health.monitor import NOT_WATCHED, Alarmed, Baseline, Health, Monitor
+from service.health.outliers import OutlierRow, merged
+from service.health.sequential_alarm import INPUTS, SequentialAlarms
+from service.health.windows import History
 from service.observability.counters import ALARMS, Telemetry
 from service.observability.logs import get_logger
 from service.observability.process import counters, total, usage
-from service.sentry import INPUTS, Sentry
 from service.whole import Whole, put_together
-from service.windows import History
 
 #: Between a decision and the moment from which all follow it: long enough to be seen by all.
 _NOTICE_SECONDS = 0.15
@@ -66,7 +66,7 @@ class Group:
         Without ``baselines`` none can be taken.
         """
         self._baselines = baselines
-        self._sequential_alarms = Sentry()
+        self._sequential_alarms = SequentialAlarms()
         self._served_models = served_models
         self._telemetry = telemetry
         self._shared_store = shared_store
@@ -142,7 +142,7 @@ class Group:
         served = self._served_models.get(name)
         return held.watch if held is not None and held.version == served.manifest.version else None
 
-    def departing(self, name: str) -> list[Departing]:
+    def departing(self, name: str) -> list[OutlierRow]:
         """The rows that departed furthest of late, in all workers."""
         served = self._served_models.get(name)
         parts = [] if served.monitor is None else [served.monitor.departing()]
@@ -152,7 +152,7 @@ class Group:
                 parts.append(model.departing)
         return merged(parts)
 
-    def baseline(self, name: str) -> tuple[Taken | None, str | None]:
+    def baseline(self, name: str) -> tuple[TakenBaseline | None, str | None]:
         """The baseline of the version that serves, None if it has none, and what is wrong with it."""
         served = self._served_models.get(name)
         if self._baselines is None or served.monitor is None:
@@ -167,7 +167,7 @@ class Group:
             return None, f"the baseline of {name} does not fit version {taken.version} and is ignored"
         return taken, None
 
-    def take_baseline(self, name: str, by: str) -> Taken:
+    def take_baseline(self, name: str, by: str) -> TakenBaseline:
         """Declare the latest traffic healthy: it is the centre from now on, for this version.
 
         Raises ``NotEnoughTraffic``, ``NotWatched``, and ``ServiceError`` where it cannot be kept.
@@ -184,7 +184,7 @@ class Group:
                 f"a baseline needs {BASELINE_ROWS} rows; version {version} of {name} has seen {rows}"
             )
         offset, features = served.monitor.centre_of(windows[window])
-        taken = Taken(
+        taken = TakenBaseline(
             model=name,
             version=version,
             rows=windows[window].count,

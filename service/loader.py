@@ -13,11 +13,11 @@ from models.registry.store import Repository
 from service.batcher import Batcher, Compute, Limits
 from service.catalog import ServedModel
 from service.device import Device
+from service.health.monitor import Monitor
+from service.health.row_owner import RowOwner
 from service.integrity import Integrity
-from service.monitor import Monitor
 from service.observability.counters import Telemetry, Traffic
 from service.pace import Pace
-from service.parts import Part
 from service.session import Session, open_session
 from service.submission import Outputs, Rows
 
@@ -99,7 +99,7 @@ class Loader:
 def _watched(session: Session, monitor: Monitor | None) -> Compute:
     """One batch's last two stops: the session, and the monitor, if any, which adds ``p_value``."""
 
-    def compute(rows: Rows, parts: Sequence[Part]) -> Outputs:
+    def compute(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
         outputs: dict[str, np.ndarray] = {**session.run(rows)}
         if monitor is not None:
             outputs["p_value"] = monitor.observe(outputs, parts)
@@ -113,7 +113,7 @@ def _watched(session: Session, monitor: Monitor | None) -> Compute:
 def _counted(compute: Compute, traffic: Traffic) -> Compute:
     """Count whose rows were in a batch that could not be computed."""
 
-    def counted(rows: Rows, parts: Sequence[Part]) -> Outputs:
+    def counted(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
         try:
             return compute(rows, parts)
         except Exception:

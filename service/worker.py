@@ -23,7 +23,6 @@ from models.registry.store import Repository
 from service.api.admin import Administration
 from service.api.app import create_app
 from service.api.connection import Connection
-from service.baselines import Baselines
 from service.batcher import Limits
 from service.board import Board
 from service.catalog import Catalog
@@ -33,6 +32,7 @@ from service.errors import DeviceUnavailable, SettingsError
 from service.featurizing import Featurizing
 from service.group import Group
 from service.guardian import Guardian
+from service.health.baselines import Baselines
 from service.keyring import KeyRing
 from service.line import Line
 from service.loader import Loader

@@ -13,13 +13,13 @@ from service.api import stream
 from service.api.access import administrator
 from service.api.documents import ErrorAnswer, ReadyAnswer
 from service.api.integrity import integrity
-from service.baselines import Taken
 from service.catalog import Catalog, ServedModel
-from service.departing import document as departing_document
 from service.group import Group
-from service.monitor import Monitor, layer_statistics
+from service.health.baselines import TakenBaseline
+from service.health.monitor import Monitor, layer_statistics
+from service.health.outliers import document as departing_document
+from service.health.windows import WINDOWS, Window
 from service.whole import ModelWhole, Whole, find
-from service.windows import WINDOWS, Window
 
 #: What of a layer is compared with the reference.
 _COMPARED = ("mean", "log_variance", "saturated")
@@ -230,7 +230,7 @@ def _sequential(coordinator: Group, name: str) -> dict[str, Any] | None:
     }
 
 
-def _baseline(taken: Taken) -> dict[str, Any]:
+def _baseline(taken: TakenBaseline) -> dict[str, Any]:
     return {
         "version": str(taken.version),
         "rows": taken.rows,

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from service.catalog import Catalog, ServedModel
 from service.group import Group
-from service.monitor import VERDICTS, Health
+from service.health.monitor import VERDICTS, Health
 from service.observability.counters import ALARMS, Histogram, Telemetry
 from service.whole import Whole
 

@@ -68,7 +68,7 @@ def test_imports_keep_to_the_layers() -> None:
         ("models/errors.py", "import training.errors"),
         ("service/errors.py", "import training.errors"),
         ("service/batcher.py", "import service.session"),
-        ("service/settings.py", "import service.monitor"),
+        ("service/settings.py", "import service.health.monitor"),
         ("service/predictor.py", "import service.api.problems"),
     ],
 )

@@ -16,7 +16,7 @@ import service.worker
 from models.bundle.manifest import INPUT
 from service.batcher import Compute
 from service.device import Device
-from service.parts import Part
+from service.health.row_owner import RowOwner
 from service.session import Rows, Session, open_session
 
 _KEPT = ["probability", "logit"]
@@ -32,7 +32,7 @@ class _Cut:
         self.provider, self.may_block = self._whole.provider, self._whole.may_block
         self.run = self._whole.run
 
-    def compute(self, rows: Rows, _: Sequence[Part]) -> dict[str, np.ndarray]:
+    def compute(self, rows: Rows, _: Sequence[RowOwner]) -> dict[str, np.ndarray]:
         """What a batch needs, and a p-value that says nothing."""
         probability, logit = self._run(_KEPT, {INPUT: rows})
         return {"probability": probability, "logit": logit, "p_value": np.zeros(len(rows))}

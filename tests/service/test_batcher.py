@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from service.batcher import Batcher, Limits
 from service.errors import DeadlineMissed, InferenceFailed, Overloaded
+from service.health.row_owner import RowOwner
 from service.observability.counters import Traffic
 from service.pace import Pace
-from service.parts import Part
 from service.submission import Answer
 
 
@@ -33,7 +33,7 @@ class Doubling:
         self.threads: set[int] = set()
         self.seconds = seconds
 
-    def __call__(self, rows: np.ndarray, parts: Sequence[Part]) -> dict[str, np.ndarray]:
+    def __call__(self, rows: np.ndarray, parts: Sequence[RowOwner]) -> dict[str, np.ndarray]:
         """Compute one batch."""
         self.parts.append([(part.request, part.rows) for part in parts])
         self.batches.append(rows[:, 0].tolist())

@@ -15,7 +15,7 @@ from models.health.effect_size import (
     Origin,
     origin_of,
 )
-from service.windows import WINDOWS
+from service.health.windows import WINDOWS
 
 Verdict = Literal["unwatched", "warming_up", "healthy", "degraded", "unhealthy"]
 VERDICTS: tuple[Verdict, ...] = ("unwatched", "warming_up", "healthy", "degraded", "unhealthy")
@@ -28,7 +28,7 @@ NAMED_FEATURES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class HealthVerdict:
     """A verdict with its grounds; ``window`` is the one that decided, None while warming up."""
 
     verdict: Verdict
@@ -47,7 +47,7 @@ class Alarmed:
 
 
 #: Of a model without taps: no news of its traffic, good or bad.
-UNWATCHED = Judgement(
+UNWATCHED = HealthVerdict(
     "unwatched",
     "no taps: the model's graph gives no statistics of its layers, so that there is nothing to watch"
     " inside; golden rows check its outputs alone, and predictions have no p-value",
@@ -59,7 +59,7 @@ UNWATCHED = Judgement(
 
 def judge(
     effects: Mapping[str, Effects], names: Sequence[str], alarm: Alarmed | None = None
-) -> Judgement:
+) -> HealthVerdict:
     """Turn windows' effects into a verdict; ``names`` are the features'.
 
     The last minute and the last ten are looked at, whichever has moved further: a minute sees a
@@ -72,7 +72,7 @@ def judge(
     if not eligible:
         rows = effects["start"].rows
         text = f"{rows} rows so far; a verdict needs {WARM_UP_ROWS}"
-        return Judgement("warming_up", text, None, None, None)
+        return HealthVerdict("warming_up", text, None, None, None)
     name = max(eligible, key=lambda window: effects[window].largest)
     effect = effects[name]
     size = effect.largest
@@ -81,14 +81,14 @@ def judge(
             "inputs and layers are within"
             f" {max(size, 0.01):.2f} standard deviations of the reference rows ({_within(name, effect)})"
         )
-        return Judgement("healthy", text, None, None, name)
+        return HealthVerdict("healthy", text, None, None, name)
     origin = origin_of(effect)
     place = effect.first_departing
     if size < DEGRADED_AT and alarm is not None:
         # What the windows do not show yet, they cannot tell the origin of.
-        return Judgement("degraded", alarm.reason, "input" if alarm.inputs else origin, place, name)
+        return HealthVerdict("degraded", alarm.reason, "input" if alarm.inputs else origin, place, name)
     verdict: Verdict = "unhealthy" if size >= UNHEALTHY_AT else "degraded"
-    return Judgement(verdict, _sentence(name, effect, origin, place, names), origin, place, name)
+    return HealthVerdict(verdict, _sentence(name, effect, origin, place, names), origin, place, name)
 
 
 def _sentence(

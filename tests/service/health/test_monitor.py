@@ -10,14 +10,14 @@ from models.health.detector import Detector
 from models.health.effect_size import Sums
 from models.health.reference import Reference
 from models.networks.selu import SATURATION
-from service.baselines import Baselines, Taken
-from service.gatherer import Gatherer
-from service.judgement import judge
-from service.monitor import Alarmed, Baseline, Monitor, layer_statistics
+from service.health.accumulator import StatisticsAccumulator
+from service.health.baselines import Baselines, TakenBaseline
+from service.health.monitor import Alarmed, Baseline, Monitor, layer_statistics
+from service.health.row_owner import RowOwner
+from service.health.sequential_alarm import SequentialAlarms
+from service.health.verdict import judge
+from service.health.windows import WINDOWS, Windows, read
 from service.observability.counters import Traffic
-from service.parts import Part
-from service.sentry import Sentry
-from service.windows import WINDOWS, Windows, read
 from tests.support import bundles
 
 
@@ -51,9 +51,9 @@ def monitor_of(reference: Reference, clock: Clock | None = None, **options: obje
     return Monitor(reference, clock or Clock(), names=[f"f{n}" for n in range(8)], **options)
 
 
-def requests(sizes: list[int]) -> list[Part]:
+def requests(sizes: list[int]) -> list[RowOwner]:
     """Parts of so many rows, each of a request of its own."""
-    return [Part(f"r{number}".encode(), size) for number, size in enumerate(sizes)]
+    return [RowOwner(f"r{number}".encode(), size) for number, size in enumerate(sizes)]
 
 
 def test_it_warms_up_and_then_finds_ordinary_traffic_healthy(reference: Reference) -> None:
@@ -167,12 +167,12 @@ def test_requests_are_one_piece_of_evidence_however_they_are_cut(
     total = sum(size for _, size in pieces)
     reference = bundles.reference()  # not a fixture: hypothesis would print all of it
     detector = Detector.of(reference)
-    accumulator = Gatherer(detector)
+    accumulator = StatisticsAccumulator(detector)
     outputs = outputs_of(bundles.candidates(total, seed=seed))
     start = 0
     for request, size in pieces:
         rows = slice(start, start + size)
-        parts = [Part(f"r{request}".encode(), size)]
+        parts = [RowOwner(f"r{request}".encode(), size)]
         p_values, judged = accumulator.judge(outputs["taps"][rows], outputs[SQUASHED][rows])
         accumulator.add(judged, p_values, parts, 0.0)
         start += size
@@ -236,7 +236,7 @@ def test_the_furthest_rows_are_kept_by_their_requests_ids(reference: Reference) 
         rows = bundles.candidates(400)
         rows[::10] *= 4
         for number, row in enumerate(rows):
-            monitor.observe(outputs_of_one(row), [Part(f"r{number}".encode(), 1)])
+            monitor.observe(outputs_of_one(row), [RowOwner(f"r{number}".encode(), 1)])
         held = monitor.departing()
         assert len(held) == 16
         assert all(int(one.request_id[1:]) % 10 == 0 for one in held)
@@ -277,7 +277,7 @@ def test_a_baseline_is_the_centre_where_it_was_taken(reference: Reference) -> No
 
 def test_a_baseline_is_kept_and_a_corrupted_one_is_named_and_replaced(tmp_path) -> None:
     """What is written is read again; a byte that changed is noticed; the next one replaces it."""
-    taken = Taken(
+    taken = TakenBaseline(
         model="m", version=3, rows=1000, requests=10, window="10m",
         taken_at=bundles.datetime.now(bundles.UTC), by="ann", offset=[1.0, 2.5], features=None,
     )  # fmt: skip
@@ -302,7 +302,7 @@ def test_the_sentry_alarms_on_a_lasting_departure_only(reference: Reference) -> 
     """A layer that computes otherwise alarms in a few buckets; clean traffic does not; it passes."""
     for options, alarms in (({}, 0), ({"scale_layer": 1.5}, 1)):
         clock = Clock()
-        monitor, sequential_alarms = monitor_of(reference, clock), Sentry()
+        monitor, sequential_alarms = monitor_of(reference, clock), SequentialAlarms()
         watch = sequential_alarms.look("m", 1, monitor, [])
         for bucket in range(30):
             monitor.observe(outputs_of(bundles.candidates(200, seed=bucket), **options))

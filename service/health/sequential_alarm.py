@@ -14,8 +14,8 @@ from models.health.detector import Detector
 from models.health.effect_size import Sums
 from models.health.sequential import Sequential
 from service.board import Alarm, Watch
-from service.monitor import Baseline, Monitor
-from service.windows import COUNTS, History, closed, latest
+from service.health.monitor import Baseline, Monitor
+from service.health.windows import COUNTS, History, closed, latest
 
 #: For how long an alarm degrades the verdict.
 ALARM_SECONDS = 600.0
@@ -41,7 +41,7 @@ class _Running:
     alarm: Alarm | None = None
 
 
-class Sentry:
+class SequentialAlarms:
     """The detectors of one process."""
 
     def __init__(self) -> None:

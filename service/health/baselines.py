@@ -22,7 +22,7 @@ _FOLDER, _LOCK = "baselines", ".lock"
 _MOST_BYTES = 1 << 24
 
 
-class Taken(msgspec.Struct, frozen=True):
+class TakenBaseline(msgspec.Struct, frozen=True):
     """A baseline: of which version, from how much traffic, when, and the means."""
 
     model: str
@@ -46,9 +46,9 @@ class Baselines:
 
     def __init__(self, state: Path) -> None:
         self._folder = state / _FOLDER
-        self._known: dict[str, tuple[tuple[int, int, int], Taken | None, str | None]] = {}
+        self._known: dict[str, tuple[tuple[int, int, int], TakenBaseline | None, str | None]] = {}
 
-    def read(self, model: str) -> tuple[Taken | None, str | None]:
+    def read(self, model: str) -> tuple[TakenBaseline | None, str | None]:
         """Return a model's baseline, None if there is none, and what is wrong with its file."""
         path = self._folder / f"{model}.json"
         try:
@@ -65,7 +65,7 @@ class Baselines:
             return None, f"{_FOLDER}/{path.name} cannot be read: {error.strerror}"
         return known[1], known[2]
 
-    def write(self, taken: Taken) -> None:
+    def write(self, taken: TakenBaseline) -> None:
         """Keep a baseline; raises ``NotKept`` where the folder cannot be written."""
         content = msgspec.json.encode(taken)
         sealed = _Sealed(hashlib.sha256(content).hexdigest(), msgspec.Raw(content))
@@ -100,13 +100,13 @@ class Baselines:
             ) from error
 
 
-def _parsed(content: bytes, name: str) -> tuple[Taken | None, str | None]:
+def _parsed(content: bytes, name: str) -> tuple[TakenBaseline | None, str | None]:
     broken = f"{name} is corrupted and ignored; take the baseline anew"
     try:
         sealed = msgspec.json.decode(content, type=_Sealed)
         if hashlib.sha256(bytes(sealed.content)).hexdigest() != sealed.sha256:
             return None, broken
-        taken = msgspec.json.decode(sealed.content, type=Taken)
+        taken = msgspec.json.decode(sealed.content, type=TakenBaseline)
     except msgspec.MsgspecError:
         return None, broken
     numbers = [taken.offset, *(taken.features or [])]

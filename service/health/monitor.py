@@ -20,19 +20,19 @@ from models.health.detector import Detector
 from models.health.effect_size import Effects, Sums, assess
 from models.health.reference import Reference
 from models.networks.selu import SATURATION
-from service.departing import Departing, Ring
-from service.gatherer import Furthest, Gatherer
-from service.judgement import UNWATCHED, VERDICTS, Alarmed, Judgement, Verdict, judge
+from service.health.accumulator import Outlier, StatisticsAccumulator
+from service.health.outliers import OutlierLog, OutlierRow
+from service.health.row_owner import RowOwner
+from service.health.verdict import UNWATCHED, VERDICTS, Alarmed, HealthVerdict, Verdict, judge
+from service.health.windows import History, Window, Windows, read
 from service.observability.counters import Activations, Traffic
-from service.parts import Part
-from service.windows import History, Window, Windows, read
 
 __all__ = [
     "VERDICTS",
     "Alarmed",
     "Baseline",
     "Health",
-    "Judgement",
+    "HealthVerdict",
     "Monitor",
     "Verdict",
     "layer_statistics",
@@ -60,7 +60,7 @@ class Baseline:
 class Health:
     """All that the monitor knows at one moment."""
 
-    judgement: Judgement
+    judgement: HealthVerdict
     windows: dict[str, Window]
     effects: dict[str, Effects]
 
@@ -91,11 +91,11 @@ class Monitor:
         self._names = names
         self._lock = Lock()
         self.detector = Detector.of(reference)
-        self._accumulator = Gatherer(self.detector, keep_features=keep_features)
+        self._accumulator = StatisticsAccumulator(self.detector, keep_features=keep_features)
         features = 0 if reference.inputs is None else 2 * len(reference.inputs.centre)
         values = len(self._accumulator.take()[1])
         self._windows = Windows(values, features)
-        self._ring = Ring()
+        self._ring = OutlierLog()
         self._gathered_at = clock()
         #: What an operator has declared to be healthy, in the reference's place.
         self.baseline: Baseline | None = None
@@ -114,7 +114,9 @@ class Monitor:
         """The features' names."""
         return self._names
 
-    def observe(self, outputs: Mapping[str, NDArray[np.floating]], parts: Sequence[Part] = ()) -> Array:
+    def observe(
+        self, outputs: Mapping[str, NDArray[np.floating]], parts: Sequence[RowOwner] = ()
+    ) -> Array:
         """Take in a batch's outputs; return one p-value per row.
 
         Of the outputs, ``taps`` has shape (rows, members, layers, 3) and ``squashed``, where the
@@ -165,7 +167,7 @@ class Monitor:
             self._fold()
             return self._windows.history()
 
-    def departing(self) -> list[Departing]:
+    def departing(self) -> list[OutlierRow]:
         """The rows that departed furthest in the last hour."""
         with self._lock:
             self._fold()
@@ -197,7 +199,7 @@ class Monitor:
             before = self._traffic.activations
             self._traffic.activations = sums if before is None else before.plus(sums)
 
-    def _note(self, rows: Sequence[Furthest]) -> None:
+    def _note(self, rows: Sequence[Outlier]) -> None:
         """Remember rows that departed furthest, by when they came."""
         clock, now = self._clock(), datetime.now(UTC)
         for row in rows:

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Part(msgspec.Struct, frozen=True, gc=False):
+class RowOwner(msgspec.Struct, frozen=True, gc=False):
     """The next ``rows`` rows of a batch are of this request.
 
     ``request`` is the id under which the request is logged and answered, so that rows can be traced

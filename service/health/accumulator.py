@@ -17,9 +17,9 @@ from models.health.detector import Detector
 from models.health.effect_size import values_width
 from models.health.sequential import capped
 from models.health.streaming import Judged, StreamingDetector
-from service.departing import DEPARTED, KEPT
-from service.parts import Part
-from service.windows import COUNTS
+from service.health.outliers import DEPARTED, KEPT
+from service.health.row_owner import RowOwner
+from service.health.windows import COUNTS
 
 #: Rows that are gathered before they are summed up.
 ROOM = 256
@@ -40,12 +40,12 @@ class Batch:
 
     judged: Judged
     p_values: Array
-    parts: Sequence[Part]
+    parts: Sequence[RowOwner]
     at: float
 
 
 @dataclass(frozen=True, slots=True)
-class Furthest:
+class Outlier:
     """A request's furthest row; ``squashed`` are its features as the first layer saw them."""
 
     request: bytes
@@ -54,7 +54,7 @@ class Furthest:
     squashed: list[float] | None
 
 
-class Gatherer:
+class StatisticsAccumulator:
     """The latest batches, and sums of those before them."""
 
     def __init__(self, detector: Detector, *, keep_features: bool = False) -> None:
@@ -71,7 +71,7 @@ class Gatherer:
         self._features = np.zeros((2, features))
         #: Rows that were no numbers, and what departed furthest, since these were last read.
         self.not_finite = 0
-        self.furthest: list[Furthest] = []
+        self.furthest: list[Outlier] = []
 
     @property
     def empty(self) -> bool:
@@ -84,7 +84,7 @@ class Gatherer:
         """Return rows' p-values and what ``add`` wants of them. Any thread may do it at any time."""
         return self._stream.judge(taps, squashed)
 
-    def add(self, judged: Judged, p_values: Array, parts: Sequence[Part], at: float) -> None:
+    def add(self, judged: Judged, p_values: Array, parts: Sequence[RowOwner], at: float) -> None:
         """Take in a batch that came at a time."""
         self._batches.append(Batch(judged, p_values, parts, at))
         self._waiting += len(p_values)
@@ -123,7 +123,7 @@ class Gatherer:
             self._features[0] += np.add.reduce(centred, axis=0)
             self._features[1] += np.einsum("rf,rf->f", centred, centred)
 
-    def _note(self, batches: Sequence[Batch], parts: Sequence[Part]) -> None:
+    def _note(self, batches: Sequence[Batch], parts: Sequence[RowOwner]) -> None:
         """Note the furthest rows that are of requests with an id, one of each."""
         p_values = np.concatenate([batch.p_values for batch in batches])
         departed = np.flatnonzero(p_values <= DEPARTED)
@@ -142,7 +142,7 @@ class Gatherer:
             if self._keep_features and judged.squashed is not None:
                 place = row - int(batch_ends[number]) + len(judged.squashed)
                 shown = judged.squashed[place].tolist()
-            found = Furthest(request, float(p_values[row]), batches[number].at, shown)
+            found = Outlier(request, float(p_values[row]), batches[number].at, shown)
             self.furthest.append(found)
             if len(seen) == KEPT:
                 break
@@ -162,7 +162,7 @@ class Gatherer:
         return taken
 
     def _by_request(
-        self, evidence: Array32, squared: Array32, parts: list[Part]
+        self, evidence: Array32, squared: Array32, parts: list[RowOwner]
     ) -> tuple[Array, Array, Array]:
         """Return counts, squared deviations within requests, and capped sums of requests' means."""
         if len(parts) == evidence.shape[1]:  # no request has a second row here
@@ -193,18 +193,18 @@ class Gatherer:
         return counts, within, top
 
 
-def parts_of(rows: int, parts: Sequence[Part]) -> list[Part]:
+def parts_of(rows: int, parts: Sequence[RowOwner]) -> list[RowOwner]:
     """The parts of so many rows; rows of nobody's request are each their own."""
-    named: list[Part] = []
+    named: list[RowOwner] = []
     for part in parts:
-        named += [part] if part.request else [Part(b"", 1)] * part.rows
+        named += [part] if part.request else [RowOwner(b"", 1)] * part.rows
     missing = rows - sum(part.rows for part in named)
-    return named + [Part(b"", 1)] * missing
+    return named + [RowOwner(b"", 1)] * missing
 
 
-def _without(parts: Sequence[Part], kept: NDArray[np.bool_]) -> list[Part]:
+def _without(parts: Sequence[RowOwner], kept: NDArray[np.bool_]) -> list[RowOwner]:
     """The parts of the rows that are kept."""
     ends = np.cumsum([part.rows for part in parts])
     rows = np.add.reduceat(kept.astype(np.int64), np.concatenate([[0], ends[:-1]]))
     pairs = zip(parts, rows.tolist(), strict=True)
-    return [Part(part.request, left) for part, left in pairs if left]
+    return [RowOwner(part.request, left) for part, left in pairs if left]

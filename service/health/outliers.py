@@ -10,7 +10,7 @@ KEPT, _SECONDS = 16, 3600.0
 DEPARTED = 0.02
 
 
-class Departing(msgspec.Struct, frozen=True):
+class OutlierRow(msgspec.Struct, frozen=True):
     """A row that is unlike the reference rows; ``features`` only where the operator allows them."""
 
     request_id: str
@@ -19,11 +19,11 @@ class Departing(msgspec.Struct, frozen=True):
     features: list[float] | None = None
 
 
-class Ring:
+class OutlierLog:
     """The lowest p-values of the last hour, one per request; the latest where they are equal."""
 
     def __init__(self) -> None:
-        self._held: dict[str, tuple[float, float, Departing]] = {}
+        self._held: dict[str, tuple[float, float, OutlierRow]] = {}
 
     def note(
         self,
@@ -38,26 +38,26 @@ class Ring:
         before = self._held.get(name)
         if before is not None and before[0] < p_value:
             return
-        found = Departing(name, p_value, at, features)
+        found = OutlierRow(name, p_value, at, features)
         self._held[name] = p_value, now, found
         if len(self._held) > KEPT:
             last = max(self._held, key=lambda each: (self._held[each][0], -self._held[each][1]))
             del self._held[last]
 
-    def read(self, now: float) -> list[Departing]:
+    def read(self, now: float) -> list[OutlierRow]:
         """Return what is held, the lowest p-value first."""
         for name in [name for name, held in self._held.items() if now - held[1] > _SECONDS]:
             del self._held[name]
         return [held[2] for held in sorted(self._held.values(), key=lambda held: (held[0], -held[1]))]
 
 
-def merged(parts: list[list[Departing]]) -> list[Departing]:
+def merged(parts: list[list[OutlierRow]]) -> list[OutlierRow]:
     """The furthest of several workers' rows."""
     every = [one for part in parts for one in part]
     return sorted(every, key=lambda one: (one.p_value, -one.at.timestamp()))[:KEPT]
 
 
-def document(rows: list[Departing]) -> list[dict[str, Any]]:
+def document(rows: list[OutlierRow]) -> list[dict[str, Any]]:
     """As the health document has them."""
     found = []
     for row in rows:

@@ -1,0 +1,1 @@
+"""Whether the traffic looks like the training data."""
