@@ -20,7 +20,7 @@ import numpy as np
 from service.errors import ServiceError
 from service.health.outliers import OutlierRow
 from service.health.windows import History
-from service.integrity import Fault
+from service.inference.integrity import Fault
 from service.observability.counters import Telemetry
 
 T = TypeVar("T")

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from models.errors import ModelError
-from service.catalog import Catalog, ServedModel
 from service.chronicle import Chronicle
 from service.group import Group
-from service.integrity import fault_of
+from service.inference.integrity import fault_of
+from service.inference.served_models import ServedModel, ServedModels
 from service.loader import Loader
 from service.observability.logs import get_logger
 from service.refusals import Refusals
@@ -26,7 +26,7 @@ class Caretaker:
 
     def __init__(
         self,
-        served_models: Catalog,
+        served_models: ServedModels,
         loader: Loader,
         coordinator: Group,
         load_failures: Refusals,

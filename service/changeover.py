@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from service.catalog import Catalog, ServedModel
 from service.group import Group
+from service.inference.served_models import ServedModel, ServedModels
 
 #: A version that is ready here waits no longer than this for a worker that goes on loading it.
 _PATIENCE_SECONDS = 60.0
@@ -31,7 +31,7 @@ class Changeover:
     def __init__(
         self,
         coordinator: Group,
-        served_models: Catalog,
+        served_models: ServedModels,
         clock: Callable[[], float],
         serve: Callable[[str, ServedModel, float], None],
         close: Callable[[ServedModel], None],

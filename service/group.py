@@ -29,13 +29,13 @@ from service.board import (
     Watch,
     encode_notice,
 )
-from service.catalog import Catalog, ServedModel
 from service.errors import NotEnoughTraffic, NotWatched
 from service.health.baselines import Baselines, TakenBaseline
 from service.health.monitor import NOT_WATCHED, Alarmed, Baseline, Health, Monitor
 from service.health.outliers import OutlierRow, merged
 from service.health.sequential_alarm import INPUTS, SequentialAlarms
 from service.health.windows import History
+from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import ALARMS, Telemetry
 from service.observability.logs import get_logger
 from service.observability.process import counters, total, usage
@@ -55,7 +55,7 @@ class Group:
 
     def __init__(
         self,
-        served_models: Catalog,
+        served_models: ServedModels,
         telemetry: Telemetry,
         shared_store: Board | None = None,
         number: int = 1,

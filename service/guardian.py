@@ -18,10 +18,10 @@ from time import monotonic
 
 from models.errors import ModelError
 from models.registry.releases import Releases
-from service.catalog import Catalog
 from service.chronicle import SERVICE
 from service.errors import ServiceError
 from service.group import Group
+from service.inference.served_models import ServedModels
 from service.observability.logs import get_logger, place_of
 from service.whole import ModelWhole, Whole
 
@@ -64,7 +64,7 @@ class Guardian:
 
     def __init__(
         self,
-        served_models: Catalog,
+        served_models: ServedModels,
         coordinator: Group,
         releases: Releases,
         seconds: float,

@@ -10,16 +10,16 @@ import numpy as np
 from models.bundle.loading import Bundle, check_place, open_bundle
 from models.bundle.manifest import INNER_OUTPUTS
 from models.registry.store import Repository
-from service.batcher import Batcher, Compute, Limits
-from service.catalog import ServedModel
-from service.device import Device
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner
-from service.integrity import Integrity
+from service.inference.backend.device import Device
+from service.inference.backend.onnx_session import Session, open_session
+from service.inference.batcher import Batcher, Compute, Limits
+from service.inference.integrity import Integrity
+from service.inference.latency import LatencyEstimator
+from service.inference.queue import Outputs, Rows
+from service.inference.served_models import ServedModel
 from service.observability.counters import Telemetry, Traffic
-from service.pace import Pace
-from service.session import Session, open_session
-from service.submission import Outputs, Rows
 
 OpenSession = Callable[[bytes, Device], Session]
 
@@ -60,7 +60,7 @@ class Loader:
         integrity = Integrity(
             bundle, folder, session.run, self._device.tolerance, exact=not session.may_block
         )
-        batch_pace, featurize_pace = Pace(), Pace()
+        batch_pace, featurize_pace = LatencyEstimator(), LatencyEstimator()
         _warm_up(bundle, session, self._limits, batch_pace, featurize_pace)
         traffic = self._telemetry.traffic(name, version)
         monitor = None
@@ -124,7 +124,11 @@ def _counted(compute: Compute, traffic: Traffic) -> Compute:
 
 
 def _warm_up(
-    bundle: Bundle, session: Session, limits: Limits, batch_pace: Pace, featurize_pace: Pace
+    bundle: Bundle,
+    session: Session,
+    limits: Limits,
+    batch_pace: LatencyEstimator,
+    featurize_pace: LatencyEstimator,
 ) -> None:
     """Run every size of batch once or twice and learn how long it takes, and how long featurizing."""
     records = bundle.golden.records

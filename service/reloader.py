@@ -15,10 +15,10 @@ from models.errors import ModelError
 from models.registry.releases import Releases
 from models.registry.store import Repository, ServingState
 from service.caretaker import Caretaker
-from service.catalog import Catalog
 from service.chronicle import SERVICE, Chronicle
 from service.errors import ModelNotFound, ModelNotReady
 from service.group import Group
+from service.inference.served_models import ServedModels
 from service.loader import Loader
 from service.observability.counters import Telemetry
 from service.observability.logs import get_logger, place_of
@@ -38,7 +38,7 @@ class Reloader:
 
     def __init__(
         self,
-        served_models: Catalog,
+        served_models: ServedModels,
         loader: Loader,
         repository: Repository,
         poll_seconds: float,

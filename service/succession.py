@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from models.errors import ModelError
 from models.registry.store import ServingState
-from service.catalog import Catalog, ServedModel
 from service.changeover import Changeover
 from service.chronicle import Chronicle
 from service.errors import ServiceError
 from service.group import Group
+from service.inference.served_models import ServedModel, ServedModels
 from service.loader import Loader
 from service.observability.logs import get_logger
 from service.refusals import Files, Refusals
@@ -25,7 +25,7 @@ class Succession:
 
     def __init__(
         self,
-        served_models: Catalog,
+        served_models: ServedModels,
         loader: Loader,
         coordinator: Group,
         load_failures: Refusals,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from service.board import ModelNotice, Notice, Roster
 from service.errors import ModelNotFound, ModelNotReady
-from service.integrity import Fault
+from service.inference.integrity import Fault
 from service.observability.counters import Telemetry
 from service.observability.process import counters, total
 

@@ -23,23 +23,23 @@ from models.registry.store import Repository
 from service.api.admin import Administration
 from service.api.app import create_app
 from service.api.connection import Connection
-from service.batcher import Limits
 from service.board import Board
-from service.catalog import Catalog
-from service.device import Device, choose_device
 from service.door import Door, Scale, inherited
 from service.errors import DeviceUnavailable, SettingsError
-from service.featurizing import Featurizing
 from service.group import Group
 from service.guardian import Guardian
 from service.health.baselines import Baselines
+from service.inference.backend.device import Device, choose_device
+from service.inference.batcher import Limits
+from service.inference.featurization.executor import FeaturizationExecutor
+from service.inference.predictor import Predictor
+from service.inference.processes import cores
+from service.inference.served_models import ServedModels
 from service.keyring import KeyRing
 from service.line import Line
 from service.loader import Loader
 from service.observability import logs
 from service.observability.counters import Telemetry
-from service.predictor import Predictor
-from service.processes import cores
 from service.reloader import Reloader
 from service.server import Server
 from service.settings import Settings, load_settings
@@ -99,7 +99,7 @@ async def _serve(
     if device.fallback is not None and settings.device == "auto":
         _log.info("no CUDA", reason=device.fallback, provider=device.provider)
     key_store = open_key_store(settings)
-    served_models, telemetry = Catalog(), Telemetry()
+    served_models, telemetry = ServedModels(), Telemetry()
     shared_store = None if place is None else Board(Path(place.folder))
     number = 1 if place is None else place.number
     coordinator = Group(served_models, telemetry, shared_store, number, Baselines(settings.state))
@@ -112,7 +112,7 @@ async def _serve(
         Limits(queue_rows=settings.max_queue_rows),
         keep_features=settings.show_departing_features,
     )
-    executor = Featurizing(_readers(settings), settings.cache_bytes)
+    executor = FeaturizationExecutor(_readers(settings), settings.cache_bytes)
     predictor = Predictor(served_models, settings.max_rows, executor)
     reloader = Reloader(
         served_models,
@@ -236,7 +236,7 @@ async def _post(coordinator: Group) -> None:
 
 async def _drain(
     stopping: asyncio.Event,
-    served_models: Catalog,
+    served_models: ServedModels,
     coordinator: Group,
     server: uvicorn.Server,
     wait: float,

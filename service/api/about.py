@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from service.catalog import Catalog, ServedModel
+from service.inference.served_models import ServedModel, ServedModels
 
 
 class Column(BaseModel):
@@ -48,7 +48,7 @@ class AboutAnswer(BaseModel):
     models: list[About]
 
 
-def routes(served_models: Catalog) -> APIRouter:
+def routes(served_models: ServedModels) -> APIRouter:
     """The one route."""
     router = APIRouter(tags=["predict"])
 

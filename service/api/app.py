@@ -33,12 +33,12 @@ from service.api.stream import Stream
 from service.api.v2 import repository
 from service.api.v2.infer import Infer
 from service.api.v2.routes import routes as v2_routes
-from service.catalog import Catalog
 from service.errors import ServiceError
 from service.group import Group
+from service.inference.predictor import Predictor
+from service.inference.served_models import ServedModels
 from service.keyring import KeyRing
 from service.observability.counters import Telemetry
-from service.predictor import Predictor
 
 _ERRORS = {
     400: "The body is not JSON, or a table that cannot be read.",
@@ -74,7 +74,7 @@ _MODEL_PARAMETER = {
 
 
 def create_app(
-    served_models: Catalog,
+    served_models: ServedModels,
     predictor: Predictor,
     telemetry: Telemetry,
     *,
@@ -189,7 +189,7 @@ def _predict_route() -> APIRouter:
     return router
 
 
-def _metadata_route(served_models: Catalog, max_rows: int) -> APIRouter:
+def _metadata_route(served_models: ServedModels, max_rows: int) -> APIRouter:
     router = APIRouter()
 
     @router.get(

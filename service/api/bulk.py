@@ -26,10 +26,10 @@ from service.api.negotiate import ANSWERS, is_bulk, kinds, model_name
 from service.api.predict import DEFAULT_SMILES_MODEL, parse
 from service.api.problems import Disconnected, Problem
 from service.api.spool import Spool
-from service.catalog import ServedModel
 from service.errors import InferenceFailed, InvalidRequest, MalformedInput, Overloaded
-from service.predictor import Predictor, Stages
-from service.results import results_of
+from service.inference.predictor import Predictor, Stages
+from service.inference.results import results_of
+from service.inference.served_models import ServedModel
 from service.tables import (
     OutputLayout,
     ParsedRows,

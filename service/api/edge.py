@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import Disconnected, Problem, problem_of, send_problem
+from service.inference.predictor import Stages
 from service.keyring import Key
 from service.observability.counters import Telemetry, Traffic
 from service.observability.logs import get_logger, place_of, plain
-from service.predictor import Stages
 
 if TYPE_CHECKING:
     from service.api.express import Express

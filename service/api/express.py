@@ -31,12 +31,12 @@ from service.api.edge import (
 from service.api.flight import Carrier, Flight, Head
 from service.api.predict import MANY, enveloped, listed
 from service.api.problems import Headers, problem_body
-from service.catalog import ServedModel
 from service.errors import ModelNotFound, ModelNotReady, Overloaded, ServiceError
+from service.inference.predictor import Predictor, Stages
+from service.inference.queue import Answer
+from service.inference.results import is_plain, writing
+from service.inference.served_models import ServedModel
 from service.keyring import KeyRing
-from service.predictor import Predictor, Stages
-from service.results import is_plain, writing
-from service.submission import Answer
 
 ROUTE = "/predict"
 

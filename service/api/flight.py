@@ -9,9 +9,9 @@ from models.features import Outcome
 from service.api.credentials import KEY_HEADERS, key_of
 from service.api.edge import SANE_ID, TIMEOUT_HEADER, Trace, new_request_id
 from service.api.problems import Headers
-from service.catalog import ServedModel
 from service.errors import ServiceError
-from service.submission import Answer, Entry
+from service.inference.queue import Answer, QueuedRequest
+from service.inference.served_models import ServedModel
 
 if TYPE_CHECKING:
     from service.api.express import Express
@@ -89,7 +89,7 @@ class Flight:
         self.keep_alive = True
         self.more_body = self.disconnected = self.response_complete = False
         self.message_event = _unheard
-        self.entry: Entry | None = None
+        self.entry: QueuedRequest | None = None
 
     def done(self, result: Answer | ServiceError) -> None:
         """Take what the batcher has to say."""

@@ -13,12 +13,12 @@ from service.api import stream
 from service.api.access import administrator
 from service.api.documents import ErrorAnswer, ReadyAnswer
 from service.api.integrity import integrity
-from service.catalog import Catalog, ServedModel
 from service.group import Group
 from service.health.baselines import TakenBaseline
 from service.health.monitor import Monitor, layer_statistics
 from service.health.outliers import document as departing_document
 from service.health.windows import WINDOWS, Window
+from service.inference.served_models import ServedModel, ServedModels
 from service.whole import ModelWhole, Whole, find
 
 #: What of a layer is compared with the reference.
@@ -41,7 +41,7 @@ _CHANGING: dict[int | str, dict[str, Any]] = {
 _LISTED_FEATURES = 10
 
 
-def routes(served_models: Catalog, coordinator: Group) -> APIRouter:
+def routes(served_models: ServedModels, coordinator: Group) -> APIRouter:
     """The health routes; all but liveness speak for all workers."""
     router = APIRouter(tags=["health"])
 
@@ -117,7 +117,7 @@ def routes(served_models: Catalog, coordinator: Group) -> APIRouter:
     return router
 
 
-def every_model(served_models: Catalog, coordinator: Group) -> dict[str, Any]:
+def every_model(served_models: ServedModels, coordinator: Group) -> dict[str, Any]:
     """The activation health of all models that can answer."""
     whole = coordinator.whole()
     served = [name for name, state in served_models.states().items() if state.served is not None]

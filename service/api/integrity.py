@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request, Response
 
 from service.api.access import administrator
 from service.api.documents import ErrorAnswer
-from service.catalog import Catalog
 from service.errors import ModelNotFound
 from service.group import Group
+from service.inference.served_models import ServedModels
 from service.whole import ModelWhole
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -29,7 +29,7 @@ class Examiner(Protocol):
         """Check a model in all workers; raises ``ModelNotFound`` or ``ModelNotReady``."""
 
 
-def routes(served_models: Catalog, coordinator: Group, examiner: Examiner | None) -> APIRouter:
+def routes(served_models: ServedModels, coordinator: Group, examiner: Examiner | None) -> APIRouter:
     """The routes under ``/health/integrity``; without an examiner nothing is checked on demand."""
     router = APIRouter(prefix="/health/integrity", tags=["health"])
 
@@ -59,7 +59,7 @@ def integrity(model: ModelWhole) -> dict[str, Any]:
     }
 
 
-def _json(served_models: Catalog, coordinator: Group, name: str) -> Response:
+def _json(served_models: ServedModels, coordinator: Group, name: str) -> Response:
     served_models.state(name)
     model = coordinator.whole().models.get(name)
     if model is None:

@@ -15,9 +15,9 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from service.catalog import Catalog, ServedModel
 from service.group import Group
 from service.health.monitor import VERDICTS, Health
+from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import ALARMS, Histogram, Telemetry
 from service.whole import Whole
 
@@ -28,7 +28,7 @@ _VERSION = ["model", "version"]
 _LAYER = [*_VERSION, "member", "layer"]
 
 
-def routes(served_models: Catalog, coordinator: Group) -> APIRouter:
+def routes(served_models: ServedModels, coordinator: Group) -> APIRouter:
     """The metrics route over what all workers have counted."""
     platform = PlatformCollector(registry=None)
     router = APIRouter(tags=["metrics"])

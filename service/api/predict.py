@@ -18,11 +18,11 @@ from models.features import Outcome
 from service.api.body import read_json
 from service.api.edge import context_of
 from service.api.problems import Disconnected, Problem, send_json
-from service.catalog import ServedModel
 from service.errors import InvalidRequest
-from service.predictor import Prediction, Predictor
-from service.results import is_plain, results_of, writing
-from service.submission import Outputs
+from service.inference.predictor import Prediction, Predictor
+from service.inference.queue import Outputs
+from service.inference.results import is_plain, results_of, writing
+from service.inference.served_models import ServedModel
 
 T = TypeVar("T")
 

@@ -16,8 +16,8 @@ from starlette.types import Receive, Scope, Send
 
 from service.api.edge import TRANSPORT
 from service.api.problems import Disconnected, Headers
-from service.catalog import Catalog
 from service.errors import Overloaded
+from service.inference.served_models import ServedModels
 from service.observability.logs import get_logger, place_of
 
 PATH = "/health/activations/stream"
@@ -52,7 +52,7 @@ _log = get_logger()
 class Stream:
     """The route as a plain ASGI application."""
 
-    def __init__(self, document: Callable[[], bytes], served_models: Catalog) -> None:
+    def __init__(self, document: Callable[[], bytes], served_models: ServedModels) -> None:
         """``document`` returns the JSON of all models as it is now, in one line."""
         self._document = document
         self._served_models = served_models

@@ -68,7 +68,7 @@ def _score(
 ) -> "Progress":
     # Not at the top: the server reads this module too, for its command line's sake.
     from models.registry.store import Repository
-    from service.device import choose_device
+    from service.inference.backend.device import choose_device
     from service.score.run import Request, score_file
     from service.settings import load_settings
 

@@ -4,8 +4,8 @@ from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
-from service import processes
 from service.errors import MalformedInput, ScoreRefused
+from service.inference import processes
 from service.score import scorer
 from service.score.scorer import Job, Scored
 from service.score.work import Pieces, Work

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service import processes
-from service.device import CPU
 from service.errors import MalformedInput, ScoreRefused
+from service.inference import processes
+from service.inference.backend.device import CPU
 from service.score.scorer import Scored, Scorer
 from service.score.work import Pieces, Work
 from service.tables import open_source

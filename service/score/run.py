@@ -9,8 +9,8 @@ from time import monotonic
 from typing import BinaryIO
 
 from models.registry.store import Repository
-from service.device import Device
 from service.errors import InvalidRequest, MalformedInput, ScoreRefused
+from service.inference.backend.device import Device
 from service.score import local, on_ray
 from service.score.journal import Journal
 from service.score.scorer import Job, open_model

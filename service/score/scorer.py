@@ -12,9 +12,9 @@ from models.bundle.loading import Bundle, open_bundle
 from models.features import Outcome
 from models.health.detector import Detector
 from models.health.streaming import StreamingDetector
-from service.device import Device
-from service.results import results_of
-from service.session import Session, open_session
+from service.inference.backend.device import Device
+from service.inference.backend.onnx_session import Session, open_session
+from service.inference.results import results_of
 from service.tables import OutputLayout, Parser, Raw, RecordSchema, writer
 
 #: Rows in one run of the network; always the same cuts, so that the same rows give the same numbers.

@@ -67,9 +67,9 @@ def test_imports_keep_to_the_layers() -> None:
         ("models/errors.py", "import service.settings"),
         ("models/errors.py", "import training.errors"),
         ("service/errors.py", "import training.errors"),
-        ("service/batcher.py", "import service.session"),
+        ("service/inference/batcher.py", "import service.inference.backend.onnx_session"),
         ("service/settings.py", "import service.health.monitor"),
-        ("service/predictor.py", "import service.api.problems"),
+        ("service/inference/predictor.py", "import service.api.problems"),
     ],
 )
 def test_a_forbidden_import_breaks_a_contract(tmp_path: Path, module: str, line: str) -> None:

@@ -8,8 +8,8 @@ from time import perf_counter
 import numpy as np
 
 from models.bundle.loading import open_bundle
-from service.device import CPU, CUDA, Device, why_not_cuda
-from service.session import BUCKETS, Session, open_session
+from service.inference.backend.device import CPU, CUDA, Device, why_not_cuda
+from service.inference.backend.onnx_session import BUCKETS, Session, open_session
 from tests.benchmarks.bundles import CANDIDATES, MOLECULES, champion
 from tests.benchmarks.report import Options, Skipped, Table
 

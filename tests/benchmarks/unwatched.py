@@ -14,10 +14,10 @@ import service.loader
 import service.main
 import service.worker
 from models.bundle.manifest import INPUT
-from service.batcher import Compute
-from service.device import Device
 from service.health.row_owner import RowOwner
-from service.session import Rows, Session, open_session
+from service.inference.backend.device import Device
+from service.inference.backend.onnx_session import Rows, Session, open_session
+from service.inference.batcher import Compute
 
 _KEPT = ["probability", "logit"]
 

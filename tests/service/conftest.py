@@ -9,15 +9,15 @@ import pytest
 
 from models.registry.store import Repository
 from service.api.app import create_app
-from service.batcher import Limits
-from service.catalog import Catalog
-from service.device import CPU, Device
 from service.group import Group
+from service.inference.backend.device import CPU, Device
+from service.inference.backend.onnx_session import open_session
+from service.inference.batcher import Limits
+from service.inference.predictor import Predictor
+from service.inference.served_models import ServedModels
 from service.loader import Loader
 from service.observability.counters import Telemetry
-from service.predictor import Predictor
 from service.reloader import Reloader
-from service.session import open_session
 from tests.support import bundles
 
 MAX_ROWS, MAX_BYTES = 1000, 100_000
@@ -27,7 +27,7 @@ class App:
     """The application and what is behind it."""
 
     def __init__(self, root: Path, **options: object) -> None:
-        self.served_models, self.telemetry = Catalog(), Telemetry()
+        self.served_models, self.telemetry = ServedModels(), Telemetry()
         self.open_session = open_session
         repository = Repository(root)
         loader = Loader(repository, Device(CPU), self.telemetry, Limits(), self._open)

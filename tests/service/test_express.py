@@ -21,8 +21,8 @@ from models.features import Accepted
 from service.api.connection import Connection
 from service.api.express import Express
 from service.errors import Overloaded
+from service.inference.results import Writing, results_of
 from service.keyring import KeyFile, KeyRing, new_key
-from service.results import Writing, results_of
 from tests.service.conftest import App
 from tests.support import bundles
 

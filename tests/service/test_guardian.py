@@ -8,14 +8,14 @@ import pytest
 from models.errors import BundleRefused
 from models.registry.releases import Releases
 from models.registry.store import Repository
-from service.batcher import Limits
-from service.catalog import Catalog
-from service.device import CPU, Device
 from service.group import Group
 from service.guardian import Guardian
+from service.inference.backend.device import CPU, Device
+from service.inference.batcher import Limits
+from service.inference.predictor import Predictor
+from service.inference.served_models import ServedModels
 from service.loader import Loader, _counted
 from service.observability.counters import Telemetry
-from service.predictor import Predictor
 from service.reloader import Reloader
 from tests.support import bundles
 
@@ -27,7 +27,7 @@ class House:
         self.now = 1000.0
         self.root = tmp_path / "models"
         bundles.publish(self.root)
-        self.served_models, telemetry = Catalog(), Telemetry()
+        self.served_models, telemetry = ServedModels(), Telemetry()
         self.coordinator = Group(self.served_models, telemetry)
         self.repository = Repository(self.root)
         self.releases = Releases(self.repository, tmp_path / "state")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from models.features import Accepted, Features, Rejected
-from service.catalog import Leases
-from service.pace import Pace
+from service.inference.latency import LatencyEstimator
+from service.inference.served_models import Leases
 from tests.service.conftest import MAX_BYTES, MAX_ROWS, App
 from tests.support import bundles
 
@@ -269,7 +269,7 @@ def serve_words(app: App) -> None:
         }
     )
     bundle = replace(served.bundle, manifest=manifest, featurizer=Letters())
-    latency = Pace()
+    latency = LatencyEstimator()
     latency.learn(1, 0.002)
     traffic = app.telemetry.traffic("tox21", 1)
     slow = replace(served, bundle=bundle, featurize_pace=latency, traffic=traffic, leases=Leases())

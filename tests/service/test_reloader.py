@@ -11,14 +11,14 @@ import pytest
 import structlog
 
 from models.registry.store import Repository
-from service.batcher import Limits
-from service.catalog import Catalog
-from service.device import CPU, Device
 from service.errors import ModelNotFound, ModelNotReady
+from service.inference.backend.device import CPU, Device
+from service.inference.backend.onnx_session import open_session
+from service.inference.batcher import Limits
+from service.inference.served_models import ServedModels
 from service.loader import Loader
 from service.observability.counters import Telemetry
 from service.reloader import Reloader
-from service.session import open_session
 from tests.support import bundles
 
 
@@ -55,7 +55,7 @@ class House:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.repository = Repository(root)
-        self.served_models, self.clock = Catalog(), Clock()
+        self.served_models, self.clock = ServedModels(), Clock()
         self.sessions: list[Faulty] = []
         self.loads = 0
         loader = Loader(self.repository, Device(CPU), Telemetry(), Limits(), self._open)

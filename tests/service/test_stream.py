@@ -13,8 +13,8 @@ from service.api import stream as module
 from service.api.connection import Connection
 from service.api.edge import Edge
 from service.api.stream import PATH, Stream
-from service.catalog import Catalog
 from service.errors import Overloaded
+from service.inference.served_models import ServedModels
 from service.observability.counters import Telemetry
 
 
@@ -41,7 +41,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def serving(
-    document: Callable[[], bytes], served_models: Catalog
+    document: Callable[[], bytes], served_models: ServedModels
 ) -> AsyncIterator[tuple[int, Stream]]:
     """A real server of this route alone, in this loop; gives its port."""
     stream = Stream(document, served_models)
@@ -95,7 +95,7 @@ def test_everybody_is_told_what_was_computed_once() -> None:
     document = Counting()
 
     async def main() -> None:
-        async with serving(document, Catalog()) as (port, _), listening(port, 100) as readers:
+        async with serving(document, ServedModels()) as (port, _), listening(port, 100) as readers:
             heard = await asyncio.gather(*(next_data(reader) for reader in readers))
             for _ in range(5):
                 heard = await asyncio.gather(*(next_data(reader) for reader in readers))
@@ -110,7 +110,7 @@ def test_events_have_ids_that_grow_and_say_when_to_come_back() -> None:
     """The first event brings ``retry``; ids are times, one after the other."""
 
     async def main() -> None:
-        async with serving(Counting(), Catalog()) as (port, _), listening(port) as [reader]:
+        async with serving(Counting(), ServedModels()) as (port, _), listening(port) as [reader]:
             text = b""
             while text.count(b"data: ") < 3:
                 text += await reader.read(1000)
@@ -128,7 +128,7 @@ def test_nothing_is_computed_for_nobody() -> None:
     document = Counting()
 
     async def main() -> None:
-        async with serving(document, Catalog()) as (port, _):
+        async with serving(document, ServedModels()) as (port, _):
             await asyncio.sleep(0.2)
             assert document.asked == 0
             async with listening(port) as [reader]:
@@ -147,7 +147,7 @@ def test_a_client_that_never_reads_is_cut_off_and_no_other_notices(caplog) -> No
     """Its connection is reset once the buffers are full; a reader beside it hears every document."""
 
     async def main() -> None:
-        async with serving(Counting(padding=200_000), Catalog()) as (port, stream):
+        async with serving(Counting(padding=200_000), ServedModels()) as (port, stream):
             deaf = socket.create_connection(("127.0.0.1", port), timeout=5)
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             deaf.sendall(f"GET {PATH} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
@@ -167,7 +167,7 @@ def test_a_stopping_service_ends_its_streams() -> None:
     """Who listens is told of the end, and the answer is whole."""
 
     async def main() -> None:
-        served_models = Catalog()
+        served_models = ServedModels()
         async with serving(Counting(), served_models) as (port, _), listening(port) as [reader]:
             await next_data(reader)
             served_models.draining = True
@@ -188,7 +188,7 @@ def test_a_failed_computation_is_a_heartbeat_and_the_next_is_told(capsys) -> Non
         return document()
 
     async def main() -> None:
-        async with serving(sometimes, Catalog()) as (port, _), listening(port) as [reader]:
+        async with serving(sometimes, ServedModels()) as (port, _), listening(port) as [reader]:
             text = await reader.readuntil(b"data: ")
             assert b": nothing could be computed" in text
 
@@ -202,6 +202,6 @@ def test_more_listeners_than_the_most_are_told_to_come_back(monkeypatch: pytest.
 
     async def main() -> None:
         with pytest.raises(Overloaded, match="which is the most"):
-            await Stream(Counting(), Catalog())({}, None, None)
+            await Stream(Counting(), ServedModels())({}, None, None)
 
     asyncio.run(main())

@@ -17,8 +17,8 @@ from models.bundle.loading import Bundle, open_bundle, read_manifest
 from models.bundle.manifest import INPUT
 from models.errors import BundleRefused, NotReproduced, Place
 from service.api.problems import problem_of
-from service.device import CPU, Device
 from service.errors import NotWatched
+from service.inference.backend.device import CPU, Device
 from service.score.scorer import open_model
 from service.tables import OutputLayout, writer
 from tests.service.conftest import App

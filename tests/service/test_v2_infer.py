@@ -9,8 +9,8 @@ import httpx
 import numpy as np
 import pytest
 
-from service.device import Device
-from service.session import Session
+from service.inference.backend.device import Device
+from service.inference.backend.onnx_session import Session
 from tests.service.conftest import MAX_BYTES, MAX_ROWS, App
 from tests.support import bundles
 

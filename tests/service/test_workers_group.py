@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from models.registry.store import Repository
-from service.batcher import Limits
 from service.board import Board, Roster, Seat
-from service.catalog import Catalog
-from service.device import CPU, Device
 from service.errors import ModelNotReady, ServiceError
 from service.group import Group
+from service.inference.backend.device import CPU, Device
+from service.inference.backend.onnx_session import open_session
+from service.inference.batcher import Limits
+from service.inference.served_models import ServedModels
 from service.loader import Loader
 from service.observability.counters import Telemetry
 from service.reloader import Reloader
-from service.session import open_session
 from service.whole import find
 from tests.support import bundles
 
@@ -42,7 +42,7 @@ class Worker:
     def __init__(self, repository: Path, shared_store: Path, number: int) -> None:
         self.number = number
         self.shared_store = Board(shared_store)
-        self.served_models, self.telemetry, self.clock = Catalog(), Telemetry(), Clock()
+        self.served_models, self.telemetry, self.clock = ServedModels(), Telemetry(), Clock()
         self.coordinator = Group(self.served_models, self.telemetry, self.shared_store, number)
         self.faulty = self.broken = False
         root = Repository(repository)

@@ -23,9 +23,9 @@ from service.api.predict import unless_disconnected
 from service.api.problems import Problem
 from service.api.v2 import answer, compression, request, tensors
 from service.api.v2.model import Interface, find, interface_of
-from service.catalog import Catalog, ServedModel
-from service.predictor import Prediction, Predictor
-from service.submission import Outputs
+from service.inference.predictor import Prediction, Predictor
+from service.inference.queue import Outputs
+from service.inference.served_models import ServedModel, ServedModels
 
 PATH = "/v2/models/{model}/infer"
 VERSION_PATH = "/v2/models/{model}/versions/{version}/infer"
@@ -45,7 +45,7 @@ class Infer:
 
     def __init__(
         self,
-        served_models: Catalog,
+        served_models: ServedModels,
         predictor: Predictor,
         *,
         max_rows: int,

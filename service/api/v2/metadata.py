@@ -13,9 +13,9 @@ from fastapi import APIRouter, Response
 from service.api.documents import ErrorAnswer
 from service.api.v2 import documents
 from service.api.v2.model import PLATFORM, Interface, find, interface_of
-from service.catalog import Catalog, ServedModel
 from service.errors import ModelNotReady
 from service.group import Group
+from service.inference.served_models import ServedModel, ServedModels
 
 NAME = "snn-serving"
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
@@ -30,7 +30,7 @@ _MODEL = "/v2/models/{model}"
 _VERSION = "/v2/models/{model}/versions/{version}"
 
 
-def routes(served_models: Catalog, coordinator: Group, max_rows: int) -> APIRouter:
+def routes(served_models: ServedModels, coordinator: Group, max_rows: int) -> APIRouter:
     """The routes that tell and change nothing."""
     router = APIRouter(tags=["v2"])
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from models.bundle.manifest import INPUT, OUTPUTS, TAPS
-from service.catalog import Catalog, ServedModel
 from service.errors import ModelNotFound
+from service.inference.served_models import ServedModel, ServedModels
 from service.tables.base import Reader, RecordSchema, readers
 
 #: "Platforms" of the Open Inference Protocol: ONNX, by <project>_<format>.
@@ -48,7 +48,7 @@ def interface_of(served: ServedModel) -> Interface:
     return Interface(INPUT, len(form.names or ()), cells, outputs)
 
 
-def find(served_models: Catalog, name: str, version: str | None) -> ServedModel:
+def find(served_models: ServedModels, name: str, version: str | None) -> ServedModel:
     """Return what serves under a name, if it is the version that was asked for, if any was.
 
     Raises ``ModelNotFound`` or ``ModelNotReady``. One version of a model is loaded at a time.

@@ -6,8 +6,8 @@ from fastapi import APIRouter
 
 from service.api.documents import TIMEOUT_PARAMETER, ErrorAnswer
 from service.api.v2 import documents, infer, metadata, repository, statistics
-from service.catalog import Catalog
 from service.group import Group
+from service.inference.served_models import ServedModels
 
 _ERRORS = {
     400: "Malformed, or with records that cannot be read.",
@@ -22,7 +22,7 @@ _ERRORS = {
 
 
 def routes(
-    served_models: Catalog, coordinator: Group, control: repository.Control | None, max_rows: int
+    served_models: ServedModels, coordinator: Group, control: repository.Control | None, max_rows: int
 ) -> APIRouter:
     """The routes, the fixed ones before those with a model's name in them."""
     router = APIRouter()

@@ -11,23 +11,23 @@ from functools import partial
 from time import perf_counter
 
 from models.features import Features, Featurizer
-from service.cache import FeatureCache, assemble
 from service.errors import DeadlineMissed
-from service.pace import Pace
-from service.pool import Pool
-from service.turns import Turns
+from service.inference.featurization.cache import FeatureCache, assemble
+from service.inference.featurization.priority_executor import PriorityExecutor
+from service.inference.featurization.process_pool import FeaturizerPool
+from service.inference.latency import LatencyEstimator
 
 Records = Sequence[object]
 
 
-class Featurizing:
+class FeaturizationExecutor:
     """Turns records into rows. All methods belong to the event loop's thread."""
 
     def __init__(self, workers: int, cache_bytes: int) -> None:
         """``workers`` is the most processes; with 0 the thread does all."""
         # One thread: a second would only take turns with it.
-        self._thread = Turns("featurize")
-        self._pool = Pool(workers) if workers else None
+        self._thread = PriorityExecutor("featurize")
+        self._pool = FeaturizerPool(workers) if workers else None
         self._cache = FeatureCache(cache_bytes) if cache_bytes else None
 
     def close(self) -> None:
@@ -40,7 +40,7 @@ class Featurizing:
         """Whether all of these are remembered."""
         return self._cache is not None and self._cache.has(featurizer, records)
 
-    def at_once(self, featurizer: Featurizer, latency: Pace, records: Records) -> Features:
+    def at_once(self, featurizer: Featurizer, latency: LatencyEstimator, records: Records) -> Features:
         """Read records here and now."""
         smiles = self._cacheable(featurizer, records)
         if smiles is None or self._cache is None:
@@ -60,7 +60,7 @@ class Featurizing:
     async def read(
         self,
         featurizer: Featurizer,
-        latency: Pace,
+        latency: LatencyEstimator,
         records: Records,
         deadline: float | None,
         *,
@@ -87,7 +87,7 @@ class Featurizing:
     async def _computed(
         self,
         featurizer: Featurizer,
-        latency: Pace,
+        latency: LatencyEstimator,
         records: Records,
         deadline: float | None,
         *,
@@ -111,7 +111,7 @@ class Featurizing:
 
 
 def _timed(
-    featurizer: Featurizer, latency: Pace, records: Records, deadline: float | None = None
+    featurizer: Featurizer, latency: LatencyEstimator, records: Records, deadline: float | None = None
 ) -> Features:
     started = perf_counter()
     if deadline is not None and started > deadline:

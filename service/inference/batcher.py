@@ -23,8 +23,8 @@ import numpy as np
 
 from service.errors import DeadlineMissed, InferenceFailed, Overloaded, ServiceError
 from service.health.row_owner import RowOwner
-from service.pace import Pace
-from service.submission import Answer, Batch, Done, Entry, Outputs, Rows
+from service.inference.latency import LatencyEstimator
+from service.inference.queue import Answer, Batch, Done, Outputs, QueuedRequest, Rows
 
 #: Computes a batch; the parts say whose rows they are, in their order.
 Compute = Callable[[Rows, Sequence[RowOwner]], Outputs]
@@ -54,14 +54,19 @@ class Limits:
 
 
 #: One entry's part in a batch: its next rows.
-_Share = tuple[Entry, Rows]
+_Share = tuple[QueuedRequest, Rows]
 
 
 class Batcher:
     """Batches for one model. All methods belong to the event loop's thread."""
 
     def __init__(
-        self, compute: Compute, lane: Executor | None, observer: Observer, limits: Limits, latency: Pace
+        self,
+        compute: Compute,
+        lane: Executor | None,
+        observer: Observer,
+        limits: Limits,
+        latency: LatencyEstimator,
     ) -> None:
         """``lane`` runs what is too long for the loop; ``pace`` knows how long runs take.
 
@@ -72,7 +77,7 @@ class Batcher:
         self._observer = observer
         self._limits = limits
         self._latency = latency
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[QueuedRequest] = deque()
         self._waiting = 0
         self._scheduled = False
         self._hopping = False
@@ -126,7 +131,7 @@ class Batcher:
         deadline: float | None = None,
         admitted: bool = False,
         request: bytes = b"",
-    ) -> Entry:
+    ) -> QueuedRequest:
         """Do as ``run`` does, without waiting: ``done``, which must not raise, is told the end.
 
         Raises ``Overloaded`` at once.
@@ -142,14 +147,14 @@ class Batcher:
                 raise Overloaded(text, wait)
             if deadline is not None and perf_counter() + wait > deadline:
                 raise Overloaded("the rows that are waiting will take longer than the request may", wait)
-        entry = Entry(rows, done, inf if deadline is None else deadline, request)
+        entry = QueuedRequest(rows, done, inf if deadline is None else deadline, request)
         self._entries.append(entry)
         self._waiting += count
         if not self._scheduled and not self._hopping:
             self._schedule(asyncio.get_running_loop())
         return entry
 
-    def withdraw(self, entry: Entry) -> None:
+    def withdraw(self, entry: QueuedRequest) -> None:
         """Forget a submission that nobody waits for any more."""
         entry.withdraw()
         self._forget(entry)
@@ -250,7 +255,7 @@ class Batcher:
             failure.__cause__ = error
             entry.end(failure)
 
-    def _forget(self, entry: Entry) -> None:
+    def _forget(self, entry: QueuedRequest) -> None:
         """Drop what of an entry still waits."""
         if entry.taken < len(entry.rows) and entry in self._entries:
             self._entries.remove(entry)

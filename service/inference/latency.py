@@ -4,7 +4,7 @@
 _SHARE = 0.2
 
 
-class Pace:
+class LatencyEstimator:
     """Seconds that a piece of work takes, by its number of rows.
 
     Rows are told apart by their power of two, since a batch's fixed cost is spread over them.

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from models.bundle.loading import Bundle
 from models.bundle.manifest import Manifest
-from service.batcher import Batcher
 from service.errors import ModelNotFound, ModelNotReady
 from service.health.monitor import Monitor
-from service.integrity import Fault, Integrity
+from service.inference.backend.onnx_session import Session
+from service.inference.batcher import Batcher
+from service.inference.integrity import Fault, Integrity
+from service.inference.latency import LatencyEstimator
 from service.observability.counters import Traffic
-from service.pace import Pace
-from service.session import Session
 
 
 class Leases:
@@ -43,7 +43,7 @@ class ServedModel:
     #: The one thread in which runs too long for the event loop happen.
     lane: ThreadPoolExecutor
     #: How long featurizing takes, by the number of records.
-    featurize_pace: Pace
+    featurize_pace: LatencyEstimator
     traffic: Traffic
     #: The output columns' names, and the probability from which each is called positive.
     targets: tuple[str, ...]
@@ -102,7 +102,7 @@ class ModelState:
         return self.served is not None
 
 
-class Catalog:
+class ServedModels:
     """The models by name. Reading is a dictionary look-up; changing replaces one entry."""
 
     def __init__(self) -> None:

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from models.features import Accepted, Features, Rejected
-from service import pool as pool_module
-from service.cache import FeatureCache, assemble
 from service.errors import DeadlineMissed, FeaturizingFailed
-from service.featurizing import Featurizing
-from service.pace import Pace
-from service.pool import Pool
-from service.predictor import Prediction, _repeated
+from service.inference.featurization import process_pool as pool_module
+from service.inference.featurization.cache import FeatureCache, assemble
+from service.inference.featurization.executor import FeaturizationExecutor
+from service.inference.featurization.process_pool import FeaturizerPool
+from service.inference.latency import LatencyEstimator
+from service.inference.predictor import Prediction, _repeated
 from tests.service.conftest import App
 from tests.support import bundles
 
@@ -54,10 +54,10 @@ def same(one: Features, other: Features) -> None:
 @pytest.mark.parametrize("records", [["CCO", "C[", "CCO", "N"], ["C["], [7, "CCO", None]])
 def test_what_is_remembered_is_what_was_read(records: list[object]) -> None:
     """Rows, rejections and repetitions, the first time and the second; nothing is read twice."""
-    featurizer, latency = Counting(), Pace()
+    featurizer, latency = Counting(), LatencyEstimator()
     expected = featurizer.featurize(records)
     featurizer.asked.clear()
-    executor = Featurizing(workers=0, cache_bytes=10**6)
+    executor = FeaturizationExecutor(workers=0, cache_bytes=10**6)
     for _ in range(2):
         same(executor.at_once(featurizer, latency, records), expected)
     text = all(isinstance(record, str) for record in records)
@@ -135,7 +135,7 @@ def running(work) -> None:
     """Run a test's work with a pool of two that has started."""
 
     async def main() -> None:
-        pool, featurizer = Pool(2), bundles.MOLECULES.featurizer()
+        pool, featurizer = FeaturizerPool(2), bundles.MOLECULES.featurizer()
         pool.start(featurizer)
         while not pool.ready:
             await asyncio.sleep(0.02)
@@ -147,7 +147,7 @@ def running(work) -> None:
     asyncio.run(main())
 
 
-def pids(pool: Pool) -> list[int]:
+def pids(pool: FeaturizerPool) -> list[int]:
     """The processes' ids."""
     return [pid for lane in pool._lanes for pid in lane._executor._processes]
 
@@ -156,7 +156,7 @@ def test_processes_read_what_the_thread_reads_and_rest_when_idle(monkeypatch) ->
     """Side by side, in order, until nothing was asked of them for a while."""
     monkeypatch.setattr(pool_module, "_IDLE_SECONDS", 0.3)
 
-    async def work(pool: Pool, featurizer) -> None:
+    async def work(pool: FeaturizerPool, featurizer) -> None:
         pieces = [SMILES[start : start + 4] for start in range(0, 16, 4)]
         found = await asyncio.gather(*(pool.featurize(featurizer, piece) for piece in pieces))
         for piece, (features, seconds) in zip(pieces, found, strict=True):
@@ -182,7 +182,7 @@ def test_processes_read_what_the_thread_reads_and_rest_when_idle(monkeypatch) ->
 def test_a_process_that_dies_costs_nobody_an_answer() -> None:
     """At rest or at work, it is replaced and its piece is read again."""
 
-    async def work(pool: Pool, featurizer) -> None:
+    async def work(pool: FeaturizerPool, featurizer) -> None:
         for at_work in (False, True):
             many = SMILES * (100 if at_work else 1)
             jobs = [asyncio.ensure_future(pool.featurize(featurizer, many)) for _ in range(2 * at_work)]
@@ -199,7 +199,7 @@ def test_a_process_that_dies_costs_nobody_an_answer() -> None:
 def test_what_kills_every_process_is_an_error_of_its_own(monkeypatch) -> None:
     """And the pool goes on with the next piece."""
 
-    async def work(pool: Pool, featurizer) -> None:
+    async def work(pool: FeaturizerPool, featurizer) -> None:
         submit = ProcessPoolExecutor.submit
 
         def poisoned(self, function, identifier, parameters, records):
@@ -219,7 +219,7 @@ def test_what_kills_every_process_is_an_error_of_its_own(monkeypatch) -> None:
 def test_whoever_no_longer_waits_leaves_the_process_to_the_next() -> None:
     """A cancelled request does not take a lane with it."""
 
-    async def work(pool: Pool, featurizer) -> None:
+    async def work(pool: FeaturizerPool, featurizer) -> None:
         for _ in range(3):
             jobs = [asyncio.ensure_future(pool.featurize(featurizer, SMILES * 20)) for _ in range(4)]
             await asyncio.sleep(0.05)

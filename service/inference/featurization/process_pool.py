@@ -16,8 +16,8 @@ from json import dumps, loads
 from time import perf_counter
 
 from models.features import Features, Featurizer, create
-from service import processes
 from service.errors import DeadlineMissed, FeaturizingFailed
+from service.inference import processes
 
 #: Processes without work end after so many seconds.
 _IDLE_SECONDS = 60.0
@@ -54,7 +54,7 @@ class _Lane:
         return processes.pool(1, os.nice, _NICE)
 
 
-class Pool:
+class FeaturizerPool:
     """All methods belong to the event loop's thread."""
 
     def __init__(self, workers: int) -> None:

@@ -13,9 +13,16 @@ from models.bundle.golden import FLOAT32, TF32
 from models.bundle.loading import open_bundle
 from models.errors import BundleRefused
 from models.registry.store import Repository
-from service.device import CPU, CUDA, Device, choose_device, cuda_options, why_not_cuda
 from service.errors import DeviceUnavailable
-from service.session import BUCKETS, BucketedSession, open_session
+from service.inference.backend.device import (
+    CPU,
+    CUDA,
+    Device,
+    choose_device,
+    cuda_options,
+    why_not_cuda,
+)
+from service.inference.backend.onnx_session import BUCKETS, BucketedSession, open_session
 from tests.support import bundles
 from tests.support.server import ROOT, environment
 
@@ -147,7 +154,7 @@ def test_cuda_is_asked_for_memory_and_precision_as_set() -> None:
 def test_a_session_on_another_device_than_chosen_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the created session says counts, not what was asked for."""
     made = onnxruntime.InferenceSession(bundles.graph(), providers=[CPU])
-    monkeypatch.setattr("service.session.create_session", lambda *_: made)
+    monkeypatch.setattr("service.inference.backend.onnx_session.create_session", lambda *_: made)
     with pytest.raises(DeviceUnavailable, match="the session runs on CPUExecutionProvider"):
         open_session(bundles.graph(), Device(CUDA))
 

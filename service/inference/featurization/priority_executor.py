@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Turns:
+class PriorityExecutor:
     """One thread; of what waits, that with the lowest number comes first."""
 
     def __init__(self, name: str) -> None:

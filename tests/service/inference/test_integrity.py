@@ -8,9 +8,9 @@ import pytest
 from models.bundle.golden import FLOAT32
 from models.bundle.loading import open_bundle
 from models.errors import BundleRefused, NotReproduced, Place
-from service.device import CPU, Device
-from service.integrity import Integrity
-from service.session import open_session
+from service.inference.backend.device import CPU, Device
+from service.inference.backend.onnx_session import open_session
+from service.inference.integrity import Integrity
 from tests.service.conftest import App
 from tests.support import bundles
 

@@ -17,11 +17,11 @@ from time import perf_counter
 import numpy as np
 
 from models.features import Accepted, Features, Outcome
-from service.catalog import Catalog, ServedModel
 from service.errors import InvalidRequest, Overloaded, TooLarge
-from service.featurizing import Featurizing
-from service.runs import Runs, joined
-from service.submission import Outputs
+from service.inference.batch_pipeline import BatchPipeline, joined
+from service.inference.featurization.executor import FeaturizationExecutor
+from service.inference.queue import Outputs
+from service.inference.served_models import ServedModel, ServedModels
 
 #: Featurizing of no more than this many seconds stays on the event loop.
 _INLINE_SECONDS = 0.001
@@ -71,12 +71,12 @@ class Predictor:
     """Answers requests for any served model."""
 
     def __init__(
-        self, served_models: Catalog, max_rows: int, executor: Featurizing | None = None
+        self, served_models: ServedModels, max_rows: int, executor: FeaturizationExecutor | None = None
     ) -> None:
         """Without ``featurizing`` there is a thread, no process, and nothing is remembered."""
         self._served_models = served_models
         self._max_rows = max_rows
-        self._executor = executor or Featurizing(workers=0, cache_bytes=0)
+        self._executor = executor or FeaturizationExecutor(workers=0, cache_bytes=0)
         #: Seconds of featurizing that wait, in the thread and in the processes.
         self._backlog = {False: 0.0, True: 0.0}
 
@@ -154,7 +154,7 @@ class Predictor:
         self._admit(pooled, lanes, deadline)
         urgency = perf_counter() + _PATIENCE * expected * len(records)
         self._backlog[pooled] += expected * len(records)
-        stages, outcomes, runs = Stages(), list[Outcome](), Runs(served, deadline, request)
+        stages, outcomes, runs = Stages(), list[Outcome](), BatchPipeline(served, deadline, request)
         reading: deque[tuple[int, asyncio.Task[Features]]] = deque()
         loop = asyncio.get_running_loop()
         asked = done = 0

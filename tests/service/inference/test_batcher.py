@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.batcher import Batcher, Limits
 from service.errors import DeadlineMissed, InferenceFailed, Overloaded
 from service.health.row_owner import RowOwner
+from service.inference.batcher import Batcher, Limits
+from service.inference.latency import LatencyEstimator
+from service.inference.queue import Answer
 from service.observability.counters import Traffic
-from service.pace import Pace
-from service.submission import Answer
 
 
 def rows_of(*values: float) -> np.ndarray:
@@ -54,7 +54,7 @@ def with_batcher(
     queue_rows: int = 1000,
 ) -> Traffic:
     """Run ``work`` with a batcher; with a lane, everything hops to it."""
-    traffic, latency = Traffic(), Pace()
+    traffic, latency = Traffic(), LatencyEstimator()
 
     async def main() -> None:
         limits = Limits(batch_rows, queue_rows, inline_seconds=-1.0 if lane else 1.0)
@@ -266,7 +266,7 @@ def test_rows_that_do_not_fit_together_fail_and_free_the_queue() -> None:
 
 def test_a_pace_is_learned_from_runs() -> None:
     """Expectations follow measurements, by size, and err on the long side where there is none."""
-    latency = Pace()
+    latency = LatencyEstimator()
     assert latency.expect(8) == 0
     latency.learn(1, 0.001)
     assert latency.expect(100) == pytest.approx(0.1)

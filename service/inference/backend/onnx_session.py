@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from models.bundle.manifest import INNER_OUTPUTS, INPUT, MODEL_FILE, OUTPUTS
 from models.errors import BundleRefused
-from service.device import CPU, Device, brief, create_session
 from service.errors import DeviceUnavailable
+from service.inference.backend.device import CPU, Device, brief, create_session
 
 Rows = NDArray[np.float32]
 

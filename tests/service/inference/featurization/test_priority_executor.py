@@ -5,13 +5,13 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from service.turns import Turns
+from service.inference.featurization.priority_executor import PriorityExecutor
 
 
 @pytest.fixture
 def held():
     """A thread that is busy until the event is set."""
-    turns, let_go, begun = Turns("test"), threading.Event(), threading.Event()
+    turns, let_go, begun = PriorityExecutor("test"), threading.Event(), threading.Event()
     turns.submit(0.0, lambda: (begun.set(), let_go.wait(10)))
     assert begun.wait(10)
     yield turns, let_go

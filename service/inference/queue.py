@@ -57,7 +57,7 @@ def _nobody(_: Answer | ServiceError) -> None:
     """Stand for those who no longer wait."""
 
 
-class Entry:
+class QueuedRequest:
     """One submission: its rows, how far they are, and who waits for them."""
 
     __slots__ = (

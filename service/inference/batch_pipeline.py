@@ -4,15 +4,15 @@ import asyncio
 
 import numpy as np
 
-from service.catalog import ServedModel
-from service.submission import Answer, Outputs, Rows
+from service.inference.queue import Answer, Outputs, Rows
+from service.inference.served_models import ServedModel
 
 #: Rows that a request gathers before they are computed: a run of 256 takes 40 % of the time that
 #: sixteen runs of 16 take, since each run reads all of the weights.
 _RUN_ROWS = 256
 
 
-class Runs:
+class BatchPipeline:
     """The runs of one request, in their order."""
 
     def __init__(self, served: ServedModel, deadline: float | None, request: bytes) -> None:

@@ -1,0 +1,1 @@
+"""Records to answers: served models, queue, batches, predictions."""

@@ -1,0 +1,1 @@
+"""onnxruntime sessions and the devices that they run on."""

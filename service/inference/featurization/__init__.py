@@ -1,0 +1,1 @@
+"""Records to features, in threads and processes."""
