@@ -10,7 +10,7 @@ from service.commands.keys import keys
 from service.commands.models import models
 from service.errors import DeviceUnavailable, SettingsError
 from service.observability import logs
-from service.score.command import score
+from service.scoring.command import score
 from service.settings import Settings, load_settings
 
 _BACKLOG = 2048

@@ -19,7 +19,7 @@ from models.errors import BundleRefused, NotReproduced, Place
 from service.api.problems import problem_of
 from service.errors import NotWatched
 from service.inference.backend.device import CPU, Device
-from service.score.scorer import open_model
+from service.scoring.scorer import open_model
 from service.tables import OutputLayout, writer
 from tests.service.conftest import App
 from tests.service.test_bulk_http import CSV, HTRU2, table

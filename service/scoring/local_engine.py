@@ -6,9 +6,9 @@ from concurrent.futures.process import BrokenProcessPool
 
 from service.errors import MalformedInput, ScoreRefused
 from service.inference import processes
-from service.score import scorer
-from service.score.scorer import Job, Scored
-from service.score.work import Pieces, Work
+from service.scoring import scorer
+from service.scoring.scorer import Job, Scored
+from service.scoring.work import Pieces, Work
 from service.tables import Raw
 
 #: Pieces on their way for each process: one that it has, one that waits for it, one to be written.

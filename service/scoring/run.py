@@ -11,10 +11,10 @@ from typing import BinaryIO
 from models.registry.store import Repository
 from service.errors import InvalidRequest, MalformedInput, ScoreRefused
 from service.inference.backend.device import Device
-from service.score import local, on_ray
-from service.score.journal import Journal
-from service.score.scorer import Job, open_model
-from service.score.work import Engine, Work
+from service.scoring import local_engine, ray_engine
+from service.scoring.checkpoint import Checkpoint
+from service.scoring.scorer import Job, open_model
+from service.scoring.work import Engine, Work
 from service.tables import OutputLayout, kind_of, open_source, writer
 
 #: Rows in a piece: molecules take about a millisecond each, numbers next to nothing.
@@ -23,7 +23,7 @@ _MOLECULES, _NUMBERS = 256, 4096
 _MARK_SECONDS = 1.0
 _HASH_BLOCK = 1024 * 1024
 
-ENGINES: dict[str, Engine] = {"local": local.pieces, "ray": on_ray.pieces}
+ENGINES: dict[str, Engine] = {"local": local_engine.pieces, "ray": ray_engine.pieces}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def score_file(request: Request, repository: Repository, device: Device, report:
         path = request.file.resolve()
         work = Work(path, kind, form, source, job, piece, request.workers)
         begun = request.file.stat()
-        journal = Journal(request.output, run, overwrite=request.overwrite)
+        journal = Checkpoint(request.output, run, overwrite=request.overwrite)
         try:
             if not journal.is_delivered:
                 if journal.last is None:
@@ -117,7 +117,7 @@ def score_file(request: Request, repository: Repository, device: Device, report:
         return Progress(source.size, source.size, last.rows, last.errors)
 
 
-def _go(work: Work, engine: Engine, journal: Journal, report: Report) -> None:
+def _go(work: Work, engine: Engine, journal: Checkpoint, report: Report) -> None:
     """Write everything after the journal's last mark.
 
     ``MalformedInput`` comes after what could be read is safe.

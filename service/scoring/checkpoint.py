@@ -33,7 +33,7 @@ class Mark:
     done: bool = False
 
 
-class Journal:
+class Checkpoint:
     """The two files beside an output, while a run has them."""
 
     def __init__(self, output: Path, run: Run, *, overwrite: bool = False) -> None:

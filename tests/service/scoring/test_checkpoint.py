@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import ScoreRefused
-from service.score.journal import Journal, Mark
+from service.scoring.checkpoint import Checkpoint, Mark
 
 RUN = {"format": 1, "input": "abc", "model": "m", "version": 1}
 
@@ -15,7 +15,7 @@ RUN = {"format": 1, "input": "abc", "model": "m", "version": 1}
 def output(tmp_path: Path) -> Iterator[Path]:
     """An output whose run was killed after its second mark, in the midst of a write."""
     path = tmp_path / "out.csv"
-    journal = Journal(path, RUN)
+    journal = Checkpoint(path, RUN)
     journal.write(b"head\n")
     journal.mark(5, 0, 0)
     journal.write(b"one\n")
@@ -27,7 +27,7 @@ def output(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_run_goes_on_from_the_last_whole_mark(output: Path) -> None:
     """What nobody vouches for is cut off, then written again, and delivered in one step."""
-    journal = Journal(output, RUN)
+    journal = Checkpoint(output, RUN)
     assert journal.last == Mark(9, 9, 1, 0)
     assert journal.part.read_bytes() == b"head\none\n"
     journal.write(b"two\n")
@@ -44,7 +44,7 @@ def test_a_torn_last_line_is_not_believed(output: Path, torn: int) -> None:
     """Wherever the journal's last line was cut, the mark before it holds."""
     path = output.with_name("out.csv.journal")
     path.write_bytes(path.read_bytes()[:-torn])
-    journal = Journal(output, RUN)
+    journal = Checkpoint(output, RUN)
     assert journal.last == Mark(5, 5, 0, 0)
     assert journal.part.read_bytes() == b"head\n"
     journal.close()
@@ -62,20 +62,20 @@ def test_a_torn_last_line_is_not_believed(output: Path, torn: int) -> None:
 def test_another_run_is_refused_unless_it_overwrites(output: Path, change: dict, words: str) -> None:
     """The error says what differs and what to do; the first run can still go on."""
     with pytest.raises(ScoreRefused, match=words):
-        Journal(output, RUN | change)
-    journal = Journal(output, RUN)
+        Checkpoint(output, RUN | change)
+    journal = Checkpoint(output, RUN)
     assert journal.last == Mark(9, 9, 1, 0)
     journal.close()
-    journal = Journal(output, RUN | change, overwrite=True)
+    journal = Checkpoint(output, RUN | change, overwrite=True)
     assert journal.last is None
     journal.close()
 
 
 def test_two_runs_do_not_share_an_output(output: Path) -> None:
     """The second is told so."""
-    first = Journal(output, RUN)
+    first = Checkpoint(output, RUN)
     with pytest.raises(ScoreRefused, match="another run is writing"):
-        Journal(output, RUN)
+        Checkpoint(output, RUN)
     first.close()
 
 
@@ -84,9 +84,9 @@ def test_a_finished_output_is_not_written_over(tmp_path: Path) -> None:
     output = tmp_path / "out.csv"
     output.write_text("precious")
     with pytest.raises(ScoreRefused, match="is there already"):
-        Journal(output, RUN)
+        Checkpoint(output, RUN)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv"]
-    journal = Journal(output, RUN, overwrite=True)
+    journal = Checkpoint(output, RUN, overwrite=True)
     journal.write(b"new")
     journal.mark(1, 1, 0, done=True)
     assert output.read_text() == "precious"
@@ -103,7 +103,7 @@ def test_a_kill_while_the_output_is_put_in_place_is_made_good(tmp_path: Path, mo
     def finish(part: Path, target: Path) -> None:
         target.write_bytes(b"<" + part.read_bytes() + b">")
 
-    journal = Journal(output, RUN)
+    journal = Checkpoint(output, RUN)
     journal.write(b"rows")
     journal.mark(4, 1, 0, done=True)
     if moment == "made":
@@ -111,7 +111,7 @@ def test_a_kill_while_the_output_is_put_in_place_is_made_good(tmp_path: Path, mo
     if moment == "delivered":
         journal.deliver(finish)
     journal.close()
-    again = Journal(output, RUN)
+    again = Checkpoint(output, RUN)
     assert again.is_delivered == (moment == "delivered")
     if not again.is_delivered:
         assert again.last == Mark(4, 4, 1, 0, done=True)
@@ -125,10 +125,10 @@ def test_a_part_that_lost_bytes_is_not_gone_on_with(output: Path) -> None:
     """What the journal vouches for must be there."""
     output.with_name("out.csv.part").write_bytes(b"head\n")
     with pytest.raises(ScoreRefused, match="shorter than its journal says"):
-        Journal(output, RUN)
+        Checkpoint(output, RUN)
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """With the system's reason."""
     with pytest.raises(ScoreRefused, match=r"nowhere/out\.csv: cannot be written there: No such file"):
-        Journal(tmp_path / "nowhere" / "out.csv", RUN)
+        Checkpoint(tmp_path / "nowhere" / "out.csv", RUN)

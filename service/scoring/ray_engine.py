@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from service.errors import MalformedInput, ScoreRefused
 from service.inference import processes
 from service.inference.backend.device import CPU
-from service.score.scorer import Scored, Scorer
-from service.score.work import Pieces, Work
+from service.scoring.scorer import Scored, Scorer
+from service.scoring.work import Pieces, Work
 from service.tables import open_source
 
 #: Pieces in a block of Ray Data: what is sent, and given back, at a time.

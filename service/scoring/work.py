@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.score.scorer import Job, Scored
+from service.scoring.scorer import Job, Scored
 from service.tables import RecordSchema, Source
 
 

@@ -14,7 +14,7 @@ from models.errors import ModelError
 from service.errors import ServiceError
 
 if TYPE_CHECKING:
-    from service.score.run import Progress
+    from service.scoring.run import Progress
 
 _INTERRUPTED = 130
 
@@ -69,7 +69,7 @@ def _score(
     # Not at the top: the server reads this module too, for its command line's sake.
     from models.registry.store import Repository
     from service.inference.backend.device import choose_device
-    from service.score.run import Request, score_file
+    from service.scoring.run import Request, score_file
     from service.settings import load_settings
 
     settings = load_settings()
