@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from models.errors import ModelError
 from service.chronicle import Chronicle
-from service.group import Group
+from service.coordination.coordinator import WorkerCoordinator
 from service.inference.integrity import fault_of
 from service.inference.served_models import ServedModel, ServedModels
 from service.loader import Loader
@@ -28,7 +28,7 @@ class Caretaker:
         self,
         served_models: ServedModels,
         loader: Loader,
-        coordinator: Group,
+        coordinator: WorkerCoordinator,
         load_failures: Refusals,
         audit: Chronicle,
         rollout: Succession,

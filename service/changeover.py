@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from service.group import Group
+from service.coordination.coordinator import WorkerCoordinator
 from service.inference.served_models import ServedModel, ServedModels
 
 #: A version that is ready here waits no longer than this for a worker that goes on loading it.
@@ -30,7 +30,7 @@ class Changeover:
 
     def __init__(
         self,
-        coordinator: Group,
+        coordinator: WorkerCoordinator,
         served_models: ServedModels,
         clock: Callable[[], float],
         serve: Callable[[str, ServedModel, float], None],

@@ -19,11 +19,11 @@ from time import monotonic
 from models.errors import ModelError
 from models.registry.releases import Releases
 from service.chronicle import SERVICE
+from service.coordination.aggregate import ClusterStatus, ModelWhole
+from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ServiceError
-from service.group import Group
 from service.inference.served_models import ServedModels
 from service.observability.logs import get_logger, place_of
-from service.whole import ModelWhole, Whole
 
 #: How often it looks: a decision falls within a few of these.
 _LOOK_SECONDS = 1.0
@@ -65,7 +65,7 @@ class Guardian:
     def __init__(
         self,
         served_models: ServedModels,
-        coordinator: Group,
+        coordinator: WorkerCoordinator,
         releases: Releases,
         seconds: float,
         clock: Callable[[], float] = monotonic,
@@ -107,7 +107,7 @@ class Guardian:
                 if reason is not None:
                     await self._take_back(name, probation, reason)
 
-    def _record(self, name: str, model: ModelWhole, whole: Whole) -> Record | None:
+    def _record(self, name: str, model: ModelWhole, whole: ClusterStatus) -> Record | None:
         """How the version that serves does; None where none does."""
         if model.version is None:
             return None
@@ -129,7 +129,7 @@ class Guardian:
             traffic.inferences_failed + traffic.succeeded.count,
         )
 
-    async def _note(self, name: str, record: Record, whole: Whole) -> None:
+    async def _note(self, name: str, record: Record, whole: ClusterStatus) -> None:
         """Begin a probation where another version serves than at the last look, by a promotion."""
         before = self._records.get(name)
         self._records[name] = record

@@ -16,8 +16,8 @@ from models.registry.releases import Releases
 from models.registry.store import Repository, ServingState
 from service.caretaker import Caretaker
 from service.chronicle import SERVICE, Chronicle
+from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ModelNotFound, ModelNotReady
-from service.group import Group
 from service.inference.served_models import ServedModels
 from service.loader import Loader
 from service.observability.counters import Telemetry
@@ -44,7 +44,7 @@ class Reloader:
         poll_seconds: float,
         golden_seconds: float,
         clock: Callable[[], float] = monotonic,
-        coordinator: Group | None = None,
+        coordinator: WorkerCoordinator | None = None,
         releases: Releases | None = None,
     ) -> None:
         """``group`` is the workers to agree with; there are none by default.
@@ -53,7 +53,9 @@ class Reloader:
         """
         self._releases = releases
         self._audit = Chronicle(None if releases is None else releases.log)
-        self._coordinator = Group(served_models, Telemetry()) if coordinator is None else coordinator
+        self._coordinator = (
+            WorkerCoordinator(served_models, Telemetry()) if coordinator is None else coordinator
+        )
         self._served_models = served_models
         self._repository = repository
         self._poll_seconds = poll_seconds

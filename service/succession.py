@@ -10,8 +10,8 @@ from models.errors import ModelError
 from models.registry.store import ServingState
 from service.changeover import Changeover
 from service.chronicle import Chronicle
+from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ServiceError
-from service.group import Group
 from service.inference.served_models import ServedModel, ServedModels
 from service.loader import Loader
 from service.observability.logs import get_logger
@@ -27,7 +27,7 @@ class Succession:
         self,
         served_models: ServedModels,
         loader: Loader,
-        coordinator: Group,
+        coordinator: WorkerCoordinator,
         load_failures: Refusals,
         audit: Chronicle,
         clock: Callable[[], float],

@@ -17,7 +17,7 @@ from time import monotonic
 
 import msgspec
 
-from service.board import Board, Roster, Seat, make_folder
+from service.coordination.shared_store import Roster, SharedStore, WorkerSlot, make_folder
 from service.door import Scale
 from service.errors import SettingsError
 from service.observability.logs import flush, get_logger
@@ -85,7 +85,7 @@ class Supervisor:
                 f"SNN_WORKERS={settings.workers}: several workers need a folder in memory or for"
                 f" temporary files: {error}"
             ) from error
-        self._shared_store = Board(self._folder)
+        self._shared_store = SharedStore(self._folder)
         self._scale = Scale(self._folder / SCALE, settings.workers)
         self._workers: dict[int, _Worker] = {}
         self._vacancies = {number: _Vacancy() for number in range(1, settings.workers + 1)}
@@ -228,7 +228,8 @@ class Supervisor:
 
     def _call(self) -> None:
         slots = {
-            number: Seat(worker.process.pid, worker.first) for number, worker in self._workers.items()
+            number: WorkerSlot(worker.process.pid, worker.first)
+            for number, worker in self._workers.items()
         }
         draining = self._ends_at is not None
         self._shared_store.call(Roster(slots, self._settings.workers, self._restarts, draining))

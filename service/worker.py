@@ -23,10 +23,10 @@ from models.registry.store import Repository
 from service.api.admin import Administration
 from service.api.app import create_app
 from service.api.connection import Connection
-from service.board import Board
+from service.coordination.coordinator import WorkerCoordinator
+from service.coordination.shared_store import SharedStore
 from service.door import Door, Scale, inherited
 from service.errors import DeviceUnavailable, SettingsError
-from service.group import Group
 from service.guardian import Guardian
 from service.health.baselines import Baselines
 from service.inference.backend.device import Device, choose_device
@@ -100,9 +100,11 @@ async def _serve(
         _log.info("no CUDA", reason=device.fallback, provider=device.provider)
     key_store = open_key_store(settings)
     served_models, telemetry = ServedModels(), Telemetry()
-    shared_store = None if place is None else Board(Path(place.folder))
+    shared_store = None if place is None else SharedStore(Path(place.folder))
     number = 1 if place is None else place.number
-    coordinator = Group(served_models, telemetry, shared_store, number, Baselines(settings.state))
+    coordinator = WorkerCoordinator(
+        served_models, telemetry, shared_store, number, Baselines(settings.state)
+    )
     repository = Repository(settings.models)
     releases = Releases(repository, settings.state)
     loader = Loader(
@@ -213,7 +215,9 @@ def _shared_listener(place: Place, listener: socket.socket, server: Server) -> D
     return shared_listener
 
 
-async def _admit(place: Place, reloader: Reloader, coordinator: Group, shared_listener: Door) -> None:
+async def _admit(
+    place: Place, reloader: Reloader, coordinator: WorkerCoordinator, shared_listener: Door
+) -> None:
     """Open the door; a successor first has its models, so that nobody meets one without."""
     if not place.first:
         await reloader.looked.wait()
@@ -227,7 +231,7 @@ async def _admit(place: Place, reloader: Reloader, coordinator: Group, shared_li
     logs.flush()
 
 
-async def _post(coordinator: Group) -> None:
+async def _post(coordinator: WorkerCoordinator) -> None:
     while True:
         await asyncio.sleep(_POST_SECONDS)
         if coordinator.serving:  # until then its predecessor's last word stands
@@ -237,7 +241,7 @@ async def _post(coordinator: Group) -> None:
 async def _drain(
     stopping: asyncio.Event,
     served_models: ServedModels,
-    coordinator: Group,
+    coordinator: WorkerCoordinator,
     server: uvicorn.Server,
     wait: float,
     shared_listener: Door | None = None,

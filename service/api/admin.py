@@ -19,7 +19,7 @@ from service.api.access import administrator
 from service.api.body import read_bytes
 from service.api.documents import ErrorAnswer
 from service.api.problems import Problem
-from service.group import Group
+from service.coordination.coordinator import WorkerCoordinator
 from service.keyring import KeyRing
 
 T = TypeVar("T")
@@ -63,7 +63,9 @@ class _Step(msgspec.Struct, forbid_unknown_fields=True):
     why: Annotated[str, msgspec.Meta(max_length=1000)] = ""
 
 
-def routes(coordinator: Group, administration: Administration, key_store: KeyRing | None) -> APIRouter:
+def routes(
+    coordinator: WorkerCoordinator, administration: Administration, key_store: KeyRing | None
+) -> APIRouter:
     """The routes under ``/admin``."""
     releases, control = administration
     router = APIRouter(prefix="/admin", tags=["admin"])

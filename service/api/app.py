@@ -33,8 +33,8 @@ from service.api.stream import Stream
 from service.api.v2 import repository
 from service.api.v2.infer import Infer
 from service.api.v2.routes import routes as v2_routes
+from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ServiceError
-from service.group import Group
 from service.inference.predictor import Predictor
 from service.inference.served_models import ServedModels
 from service.keyring import KeyRing
@@ -83,7 +83,7 @@ def create_app(
     max_stream_bytes: int = 256 * 1024 * 1024,
     spool: Path | None = None,
     control: repository.Control | None = None,
-    coordinator: Group | None = None,
+    coordinator: WorkerCoordinator | None = None,
     deadline_seconds: float | None = None,
     key_store: KeyRing | None = None,
     origins: Sequence[str] = (),
@@ -96,7 +96,7 @@ def create_app(
     long a request may wait that does not say; ``ring`` holds the API keys, where they are asked for;
     ``origins`` are those whose pages may ask from a browser; ``administration`` is behind ``/admin``.
     """
-    coordinator = Group(served_models, telemetry) if coordinator is None else coordinator
+    coordinator = WorkerCoordinator(served_models, telemetry) if coordinator is None else coordinator
     app = FastAPI(
         title="SNN serving",
         description="Self-normalizing networks for toxicity and pulsars, and how healthy they are.",

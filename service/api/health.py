@@ -13,13 +13,13 @@ from service.api import stream
 from service.api.access import administrator
 from service.api.documents import ErrorAnswer, ReadyAnswer
 from service.api.integrity import integrity
-from service.group import Group
+from service.coordination.aggregate import ClusterStatus, ModelWhole, find
+from service.coordination.coordinator import WorkerCoordinator
 from service.health.baselines import TakenBaseline
 from service.health.monitor import Monitor, layer_statistics
 from service.health.outliers import document as departing_document
 from service.health.windows import WINDOWS, Window
 from service.inference.served_models import ServedModel, ServedModels
-from service.whole import ModelWhole, Whole, find
 
 #: What of a layer is compared with the reference.
 _COMPARED = ("mean", "log_variance", "saturated")
@@ -41,7 +41,7 @@ _CHANGING: dict[int | str, dict[str, Any]] = {
 _LISTED_FEATURES = 10
 
 
-def routes(served_models: ServedModels, coordinator: Group) -> APIRouter:
+def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRouter:
     """The health routes; all but liveness speak for all workers."""
     router = APIRouter(tags=["health"])
 
@@ -117,7 +117,7 @@ def routes(served_models: ServedModels, coordinator: Group) -> APIRouter:
     return router
 
 
-def every_model(served_models: ServedModels, coordinator: Group) -> dict[str, Any]:
+def every_model(served_models: ServedModels, coordinator: WorkerCoordinator) -> dict[str, Any]:
     """The activation health of all models that can answer."""
     whole = coordinator.whole()
     served = [name for name, state in served_models.states().items() if state.served is not None]
@@ -140,7 +140,7 @@ def _readiness(model: ModelWhole) -> dict[str, Any]:
     }
 
 
-def _activations(coordinator: Group, whole: Whole, name: str) -> dict[str, Any]:
+def _activations(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str) -> dict[str, Any]:
     """The document of DESIGN's shape. Members count from 0, as in the manifest; layers from 1."""
     served, health, since = coordinator.health(name)
     version = served.manifest.version
@@ -212,7 +212,7 @@ def _inputs(monitor: Monitor, effects: Effects) -> dict[str, Any] | None:
     }
 
 
-def _sequential(coordinator: Group, name: str) -> dict[str, Any] | None:
+def _sequential(coordinator: WorkerCoordinator, name: str) -> dict[str, Any] | None:
     """The sequential detector; None where the bundle has no bounds for it."""
     watch = coordinator.watch(name)
     if watch is None:

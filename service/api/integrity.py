@@ -8,10 +8,10 @@ from fastapi import APIRouter, Request, Response
 
 from service.api.access import administrator
 from service.api.documents import ErrorAnswer
+from service.coordination.aggregate import ModelWhole
+from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ModelNotFound
-from service.group import Group
 from service.inference.served_models import ServedModels
-from service.whole import ModelWhole
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorAnswer, "description": "No such model."},
@@ -29,7 +29,9 @@ class Examiner(Protocol):
         """Check a model in all workers; raises ``ModelNotFound`` or ``ModelNotReady``."""
 
 
-def routes(served_models: ServedModels, coordinator: Group, examiner: Examiner | None) -> APIRouter:
+def routes(
+    served_models: ServedModels, coordinator: WorkerCoordinator, examiner: Examiner | None
+) -> APIRouter:
     """The routes under ``/health/integrity``; without an examiner nothing is checked on demand."""
     router = APIRouter(prefix="/health/integrity", tags=["health"])
 
@@ -59,7 +61,7 @@ def integrity(model: ModelWhole) -> dict[str, Any]:
     }
 
 
-def _json(served_models: ServedModels, coordinator: Group, name: str) -> Response:
+def _json(served_models: ServedModels, coordinator: WorkerCoordinator, name: str) -> Response:
     served_models.state(name)
     model = coordinator.whole().models.get(name)
     if model is None:

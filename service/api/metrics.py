@@ -15,20 +15,20 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from service.group import Group
+from service.coordination.aggregate import ClusterStatus
+from service.coordination.coordinator import WorkerCoordinator
 from service.health.monitor import VERDICTS, Health
 from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import ALARMS, Histogram, Telemetry
-from service.whole import Whole
 
-#: As ``Group.health`` gives it.
+#: As ``WorkerCoordinator.health`` gives it.
 Judged = tuple[ServedModel, Health, datetime]
 
 _VERSION = ["model", "version"]
 _LAYER = [*_VERSION, "member", "layer"]
 
 
-def routes(served_models: ServedModels, coordinator: Group) -> APIRouter:
+def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRouter:
     """The metrics route over what all workers have counted."""
     platform = PlatformCollector(registry=None)
     router = APIRouter(tags=["metrics"])
@@ -55,7 +55,7 @@ def routes(served_models: ServedModels, coordinator: Group) -> APIRouter:
 class _Process(Collector):
     """What all workers together use of the machine, and how many they are."""
 
-    def __init__(self, whole: Whole) -> None:
+    def __init__(self, whole: ClusterStatus) -> None:
         self._whole = whole
 
     def collect(self) -> Iterable[Metric]:
@@ -148,7 +148,7 @@ class _Counted(Collector):
 class _Served(Collector):
     """The models as they are now, and their activations."""
 
-    def __init__(self, judged: dict[str, Judged], whole: Whole) -> None:
+    def __init__(self, judged: dict[str, Judged], whole: ClusterStatus) -> None:
         self._judged = judged
         self._whole = whole
 

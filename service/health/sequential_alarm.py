@@ -13,7 +13,7 @@ import numpy as np
 from models.health.detector import Detector
 from models.health.effect_size import Sums
 from models.health.sequential import Sequential
-from service.board import Alarm, Watch
+from service.coordination.shared_store import Alarm, Watch
 from service.health.monitor import Baseline, Monitor
 from service.health.windows import COUNTS, History, closed, latest
 

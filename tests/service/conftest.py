@@ -9,7 +9,7 @@ import pytest
 
 from models.registry.store import Repository
 from service.api.app import create_app
-from service.group import Group
+from service.coordination.coordinator import WorkerCoordinator
 from service.inference.backend.device import CPU, Device
 from service.inference.backend.onnx_session import open_session
 from service.inference.batcher import Limits
@@ -31,7 +31,7 @@ class App:
         self.open_session = open_session
         repository = Repository(root)
         loader = Loader(repository, Device(CPU), self.telemetry, Limits(), self._open)
-        coordinator = Group(self.served_models, self.telemetry)
+        coordinator = WorkerCoordinator(self.served_models, self.telemetry)
         self.reloader = Reloader(
             self.served_models, loader, repository, 1.0, 60.0, coordinator=coordinator
         )

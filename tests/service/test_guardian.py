@@ -8,7 +8,7 @@ import pytest
 from models.errors import BundleRefused
 from models.registry.releases import Releases
 from models.registry.store import Repository
-from service.group import Group
+from service.coordination.coordinator import WorkerCoordinator
 from service.guardian import Guardian
 from service.inference.backend.device import CPU, Device
 from service.inference.batcher import Limits
@@ -28,7 +28,7 @@ class House:
         self.root = tmp_path / "models"
         bundles.publish(self.root)
         self.served_models, telemetry = ServedModels(), Telemetry()
-        self.coordinator = Group(self.served_models, telemetry)
+        self.coordinator = WorkerCoordinator(self.served_models, telemetry)
         self.repository = Repository(self.root)
         self.releases = Releases(self.repository, tmp_path / "state")
         self.loader = Loader(self.repository, Device(CPU), telemetry, Limits())

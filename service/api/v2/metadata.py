@@ -13,8 +13,8 @@ from fastapi import APIRouter, Response
 from service.api.documents import ErrorAnswer
 from service.api.v2 import documents
 from service.api.v2.model import PLATFORM, Interface, find, interface_of
+from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ModelNotReady
-from service.group import Group
 from service.inference.served_models import ServedModel, ServedModels
 
 NAME = "snn-serving"
@@ -30,7 +30,7 @@ _MODEL = "/v2/models/{model}"
 _VERSION = "/v2/models/{model}/versions/{version}"
 
 
-def routes(served_models: ServedModels, coordinator: Group, max_rows: int) -> APIRouter:
+def routes(served_models: ServedModels, coordinator: WorkerCoordinator, max_rows: int) -> APIRouter:
     """The routes that tell and change nothing."""
     router = APIRouter(tags=["v2"])
 

@@ -16,8 +16,8 @@ from service.api.edge import context_of
 from service.api.problems import Problem
 from service.api.v2 import documents
 from service.api.v2.metadata import REFUSALS
-from service.group import Group
-from service.whole import ModelWhole
+from service.coordination.aggregate import ModelWhole
+from service.coordination.coordinator import WorkerCoordinator
 
 _MAX_BYTES = 65_536
 _BODY: dict[str, Any] = {
@@ -50,7 +50,7 @@ class _Body(msgspec.Struct):
     parameters: dict[str, Any] | None = None
 
 
-def routes(coordinator: Group, control: Control | None) -> APIRouter:
+def routes(coordinator: WorkerCoordinator, control: Control | None) -> APIRouter:
     """The repository routes; without a control nothing can be loaded or unloaded."""
     router = APIRouter(tags=["v2"])
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from service.api.documents import TIMEOUT_PARAMETER, ErrorAnswer
 from service.api.v2 import documents, infer, metadata, repository, statistics
-from service.group import Group
+from service.coordination.coordinator import WorkerCoordinator
 from service.inference.served_models import ServedModels
 
 _ERRORS = {
@@ -22,7 +22,10 @@ _ERRORS = {
 
 
 def routes(
-    served_models: ServedModels, coordinator: Group, control: repository.Control | None, max_rows: int
+    served_models: ServedModels,
+    coordinator: WorkerCoordinator,
+    control: repository.Control | None,
+    max_rows: int,
 ) -> APIRouter:
     """The routes, the fixed ones before those with a model's name in them."""
     router = APIRouter()

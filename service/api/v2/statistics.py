@@ -15,14 +15,14 @@ from service.api.v2.documents import (
 )
 from service.api.v2.metadata import REFUSALS
 from service.api.v2.model import find
-from service.group import Group
+from service.coordination.coordinator import WorkerCoordinator
 from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import Tally, Telemetry
 
 _NONE = Duration(count=0, ns=0)
 
 
-def routes(served_models: ServedModels, coordinator: Group) -> APIRouter:
+def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRouter:
     """The statistics routes; ``/v2/models/stats`` comes before the routes of a model."""
     router = APIRouter(tags=["v2"])
 

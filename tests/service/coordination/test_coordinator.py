@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from models.registry.store import Repository
-from service.board import Board, Roster, Seat
+from service.coordination.aggregate import find
+from service.coordination.coordinator import WorkerCoordinator
+from service.coordination.shared_store import Roster, SharedStore, WorkerSlot
 from service.errors import ModelNotReady, ServiceError
-from service.group import Group
 from service.inference.backend.device import CPU, Device
 from service.inference.backend.onnx_session import open_session
 from service.inference.batcher import Limits
@@ -19,7 +20,6 @@ from service.inference.served_models import ServedModels
 from service.loader import Loader
 from service.observability.counters import Telemetry
 from service.reloader import Reloader
-from service.whole import find
 from tests.support import bundles
 
 #: All workers of these tests are this process; a dead one is one with another.
@@ -41,9 +41,11 @@ class Worker:
 
     def __init__(self, repository: Path, shared_store: Path, number: int) -> None:
         self.number = number
-        self.shared_store = Board(shared_store)
+        self.shared_store = SharedStore(shared_store)
         self.served_models, self.telemetry, self.clock = ServedModels(), Telemetry(), Clock()
-        self.coordinator = Group(self.served_models, self.telemetry, self.shared_store, number)
+        self.coordinator = WorkerCoordinator(
+            self.served_models, self.telemetry, self.shared_store, number
+        )
         self.faulty = self.broken = False
         root = Repository(repository)
         loader = Loader(root, Device(CPU), self.telemetry, Limits(), self._open)
@@ -98,8 +100,8 @@ class House:
 
     def call(self, *alive: int) -> None:
         """Write the roster as the supervisor would."""
-        slots = {number: Seat(os.getpid(), first=True) for number in alive}
-        Board(self.folder).call(Roster(slots, 2))
+        slots = {number: WorkerSlot(os.getpid(), first=True) for number in alive}
+        SharedStore(self.folder).call(Roster(slots, 2))
 
     async def follow(self, *workers: Worker) -> None:
         """Let workers watch one another until what was decided has come into force."""
@@ -349,8 +351,11 @@ def test_one_that_has_not_said_anything_yet_makes_the_start_not_ready(tmp_path: 
         await house.one.reloader.poll()
         whole = house.one.group.whole()
         assert (whole.ready, whole.trouble) == (False, "worker 2 is starting")
-        slots = {1: Seat(house.one.group.whole().roster.slots[1].pid, True), 2: Seat(ELSEWHERE, False)}
-        Board(house.folder).call(Roster(slots, 2, restarts=1))
+        slots = {
+            1: WorkerSlot(house.one.group.whole().roster.slots[1].pid, True),
+            2: WorkerSlot(ELSEWHERE, False),
+        }
+        SharedStore(house.folder).call(Roster(slots, 2, restarts=1))
         assert house.one.group.whole().ready
 
     asyncio.run(work())

@@ -29,7 +29,7 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
 _ROSTER, _DECISIONS, _VERDICTS, _LOCK = "roster", "decisions", "verdicts", "lock"
 
 
-class Seat(msgspec.Struct, frozen=True):
+class WorkerSlot(msgspec.Struct, frozen=True):
     """A worker that runs. ``first`` is one of those that the service began with."""
 
     pid: int
@@ -39,14 +39,14 @@ class Seat(msgspec.Struct, frozen=True):
 class Roster(msgspec.Struct, frozen=True):
     """Who runs, by number from 1, as the supervisor sees it."""
 
-    slots: dict[int, Seat] = {}
+    slots: dict[int, WorkerSlot] = {}
     #: How many there should be.
     wanted: int = 1
     restarts: int = 0
     draining: bool = False
 
 
-class ModelNotice(msgspec.Struct, frozen=True):
+class ModelStatus(msgspec.Struct, frozen=True):
     """What one worker knows of one model."""
 
     version: int | None
@@ -62,14 +62,14 @@ class ModelNotice(msgspec.Struct, frozen=True):
     departing: list[OutlierRow] = []
 
 
-class Notice(msgspec.Struct, frozen=True):
+class WorkerStatus(msgspec.Struct, frozen=True):
     """What one worker says of itself."""
 
     pid: int
     #: Whether it takes connections.
     serving: bool
     trouble: str | None
-    models: dict[str, ModelNotice]
+    models: dict[str, ModelStatus]
     #: Versions that it could serve at once, and those that it could not load.
     prepared: dict[str, int]
     refused: dict[str, int]
@@ -78,7 +78,7 @@ class Notice(msgspec.Struct, frozen=True):
     process: dict[str, float]
 
 
-class Decision(msgspec.Struct, frozen=True):
+class CutoverDecision(msgspec.Struct, frozen=True):
     """Which version all serve from ``at``, a time of the monotonic clock, or that none is served."""
 
     version: int
@@ -106,7 +106,7 @@ class Watch(msgspec.Struct, frozen=True):
     alarm: Alarm | None
 
 
-class Standing(msgspec.Struct, frozen=True):
+class VerdictRecord(msgspec.Struct, frozen=True):
     """The verdict of one version, and since when; ``watch`` is the keeper's."""
 
     version: int
@@ -115,8 +115,8 @@ class Standing(msgspec.Struct, frozen=True):
     watch: Watch | None = None
 
 
-Decisions = dict[str, Decision]
-Standings = dict[str, Standing]
+CutoverDecisions = dict[str, CutoverDecision]
+VerdictRecords = dict[str, VerdictRecord]
 
 
 def make_folder() -> Path:
@@ -125,7 +125,7 @@ def make_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="snn-", dir=_MEMORY if usable else None))
 
 
-class Board:
+class SharedStore:
     """The files. Reading one that has not changed costs a look at its inode."""
 
     def __init__(self, folder: Path) -> None:
@@ -140,29 +140,29 @@ class Board:
         """Write who runs."""
         self._write(_ROSTER, _encode(roster))
 
-    def notice(self, number: int) -> Notice | None:
+    def notice(self, number: int) -> WorkerStatus | None:
         """What worker ``number``, or the one that had this number before, said last."""
-        return self._read(f"worker-{number}", Notice)
+        return self._read(f"worker-{number}", WorkerStatus)
 
     def post(self, number: int, content: bytes) -> None:
-        """Write a notice that ``encode_notice`` made."""
+        """Write a notice that ``encode_status`` made."""
         self._write(f"worker-{number}", content)
 
-    def decisions(self) -> Decisions:
+    def decisions(self) -> CutoverDecisions:
         """Which versions are agreed upon, by model."""
-        return self._read(_DECISIONS, Decisions) or {}
+        return self._read(_DECISIONS, CutoverDecisions) or {}
 
-    def decide(self, change: Callable[[Decisions], None]) -> bool:
+    def decide(self, change: Callable[[CutoverDecisions], None]) -> bool:
         """Change the decisions, or return False because another worker is at it."""
-        return self._change(_DECISIONS, Decisions, change)
+        return self._change(_DECISIONS, CutoverDecisions, change)
 
-    def verdicts(self) -> Standings:
+    def verdicts(self) -> VerdictRecords:
         """The verdicts, by model."""
-        return self._read(_VERDICTS, Standings) or {}
+        return self._read(_VERDICTS, VerdictRecords) or {}
 
-    def stand(self, change: Callable[[Standings], None]) -> bool:
+    def stand(self, change: Callable[[VerdictRecords], None]) -> bool:
         """Change the verdicts, or return False because another worker is at it."""
-        return self._change(_VERDICTS, Standings, change)
+        return self._change(_VERDICTS, VerdictRecords, change)
 
     def _change(
         self, name: str, kind: type[dict[str, T]], change: Callable[[dict[str, T]], None]
@@ -221,8 +221,8 @@ _encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
 _decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
 
 
-def encode_notice(notice: Notice) -> bytes:
-    """Write a notice as ``Board.post`` takes it."""
+def encode_status(notice: WorkerStatus) -> bytes:
+    """Write a notice as ``SharedStore.post`` takes it."""
     return _encode(notice)
 
 

@@ -15,19 +15,20 @@ import msgspec
 import numpy as np
 
 from models.health.sequential import DELTA
-from service.board import (
+from service.coordination.aggregate import ClusterStatus, aggregate
+from service.coordination.shared_store import (
     Alarm,
-    Board,
-    Decision,
-    Decisions,
-    ModelNotice,
-    Notice,
+    CutoverDecision,
+    CutoverDecisions,
+    ModelStatus,
     Roster,
-    Seat,
-    Standing,
-    Standings,
+    SharedStore,
+    VerdictRecord,
+    VerdictRecords,
     Watch,
-    encode_notice,
+    WorkerSlot,
+    WorkerStatus,
+    encode_status,
 )
 from service.errors import NotEnoughTraffic, NotWatched
 from service.health.baselines import Baselines, TakenBaseline
@@ -39,7 +40,6 @@ from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import ALARMS, Telemetry
 from service.observability.logs import get_logger
 from service.observability.process import counters, total, usage
-from service.whole import Whole, put_together
 
 #: Between a decision and the moment from which all follow it: long enough to be seen by all.
 _NOTICE_SECONDS = 0.15
@@ -50,14 +50,14 @@ BASELINE_ROWS = 1000
 _log = get_logger()
 
 
-class Group:
+class WorkerCoordinator:
     """One worker's sight of them all."""
 
     def __init__(
         self,
         served_models: ServedModels,
         telemetry: Telemetry,
-        shared_store: Board | None = None,
+        shared_store: SharedStore | None = None,
         number: int = 1,
         baselines: Baselines | None = None,
     ) -> None:
@@ -72,7 +72,7 @@ class Group:
         self._shared_store = shared_store
         self._number = number
         self._posted = b""
-        self._verdicts: Standings = {}
+        self._verdicts: VerdictRecords = {}
         self._past = None if shared_store is None else shared_store.notice(number)
         self._past_process: dict[str, float] = {}
         if self._past is not None:
@@ -96,24 +96,24 @@ class Group:
             self._shared_store.roster().slots, default=0
         )
 
-    def post(self, *, force: bool = True) -> Notice:
+    def post(self, *, force: bool = True) -> WorkerStatus:
         """Say how this worker is; without ``force`` only if that has changed since."""
         notice = self._notice()
-        content = encode_notice(notice)
+        content = encode_status(notice)
         if self._shared_store is not None and (force or content != self._posted):
             self._posted = content
             notice = msgspec.structs.replace(notice, process=total([self._past_process, usage()]))
-            self._shared_store.post(self._number, encode_notice(notice))
+            self._shared_store.post(self._number, encode_status(notice))
         return notice
 
-    def whole(self) -> Whole:
+    def whole(self) -> ClusterStatus:
         """Everything, over all workers."""
         if self._shared_store is None:
             own = msgspec.structs.replace(self._notice(), process=usage())
-            roster = Roster({1: Seat(own.pid, first=True)})
-            return put_together({1: own}, roster, draining=self._served_models.draining)
+            roster = Roster({1: WorkerSlot(own.pid, first=True)})
+            return aggregate({1: own}, roster, draining=self._served_models.draining)
         notices = {self._number: self.post(), **self._others()}
-        return put_together(notices, self._shared_store.roster(), draining=self._served_models.draining)
+        return aggregate(notices, self._shared_store.roster(), draining=self._served_models.draining)
 
     def health(self, name: str) -> tuple[ServedModel, Health, datetime]:
         """Judge what went through a model in all workers; also return since when it is judged so.
@@ -232,7 +232,7 @@ class Group:
         models = sum(other is not None and other.monitor is not None for other in others)
         return self._sequential_alarms.look(name, version, monitor, histories, models)
 
-    def _held(self) -> Standings:
+    def _held(self) -> VerdictRecords:
         return self._verdicts if self._shared_store is None else self._shared_store.verdicts()
 
     def verdict(self, name: str, version: int) -> str:
@@ -254,7 +254,7 @@ class Group:
         if past.version == served.manifest.version:
             monitor.take_over(past.history)
 
-    def decision(self, name: str) -> Decision | None:
+    def decision(self, name: str) -> CutoverDecision | None:
         """What all have agreed to serve."""
         return None if self._shared_store is None else self._shared_store.decisions().get(name)
 
@@ -263,11 +263,11 @@ class Group:
         if self._shared_store is None:
             return True
 
-        def change(decisions: Decisions) -> None:
+        def change(decisions: CutoverDecisions) -> None:
             held = decisions.get(name)
             if held is None or (held.version, held.unloaded) != (version, unloaded):
                 at = monotonic() + (0.0 if at_once else _NOTICE_SECONDS)
-                decisions[name] = Decision(version, at, unloaded)
+                decisions[name] = CutoverDecision(version, at, unloaded)
 
         return self._shared_store.decide(change)
 
@@ -277,7 +277,7 @@ class Group:
             return True
         now = monotonic()
 
-        def change(decisions: Decisions) -> None:
+        def change(decisions: CutoverDecisions) -> None:
             if name in decisions:
                 decisions[name] = msgspec.structs.replace(decisions[name], check=now)
 
@@ -307,7 +307,7 @@ class Group:
             notice is not None and notice.refused.get(name) == version for notice in self._running()
         )
 
-    def _running(self) -> Iterable[Notice | None]:
+    def _running(self) -> Iterable[WorkerStatus | None]:
         """What every other worker says that takes part in a decision; None if it said nothing yet.
 
         A successor that takes no connections yet has no part: it will follow what is decided.
@@ -323,7 +323,7 @@ class Group:
                     running.append(notice if current else None)
         return running
 
-    def _others(self) -> dict[int, Notice]:
+    def _others(self) -> dict[int, WorkerStatus]:
         """The latest notice under every other number, of the living and the dead."""
         if self._shared_store is None:
             return {}
@@ -333,12 +333,12 @@ class Group:
         }
         return {number: notice for number, notice in found.items() if notice is not None}
 
-    def _notice(self) -> Notice:
+    def _notice(self) -> WorkerStatus:
         models = {}
         for name, state in self._served_models.states().items():
             served = state.served
             monitor = None if served is None else served.monitor
-            models[name] = ModelNotice(
+            models[name] = ModelStatus(
                 version=None if served is None else served.manifest.version,
                 provider=None if served is None else served.session.provider,
                 error=state.error,
@@ -352,7 +352,7 @@ class Group:
                 departing=[] if monitor is None else monitor.departing(),
             )
         # After the histories: reading those brings the latest rows into the sums.
-        return Notice(
+        return WorkerStatus(
             pid=os.getpid(),
             serving=self.serving,
             trouble=self._served_models.trouble,
@@ -368,12 +368,12 @@ class Group:
         name, version = served.manifest.name, served.manifest.version
         judgement, changed = health.judgement, []
 
-        def change(verdicts: Standings) -> None:
+        def change(verdicts: VerdictRecords) -> None:
             held = verdicts.get(name)
             if held is not None and (held.version, held.verdict) == (version, judgement.verdict):
                 verdicts[name] = msgspec.structs.replace(held, watch=watch)
             else:
-                verdicts[name] = Standing(version, judgement.verdict, datetime.now(UTC), watch)
+                verdicts[name] = VerdictRecord(version, judgement.verdict, datetime.now(UTC), watch)
                 if judgement.verdict != "warming_up":
                     changed.append(name)
 

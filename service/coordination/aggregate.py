@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.board import ModelNotice, Notice, Roster
+from service.coordination.shared_store import ModelStatus, Roster, WorkerStatus
 from service.errors import ModelNotFound, ModelNotReady
 from service.inference.integrity import Fault
 from service.observability.counters import Telemetry
@@ -28,7 +28,7 @@ class ModelWhole:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class ClusterStatus:
     """All workers at one moment."""
 
     ready: bool
@@ -40,7 +40,7 @@ class Whole:
     roster: Roster
 
 
-def find(whole: Whole, name: str) -> ModelWhole:
+def find(whole: ClusterStatus, name: str) -> ModelWhole:
     """Return a model that all workers can answer for; raises ``ModelNotFound`` or ``ModelNotReady``."""
     model = whole.models.get(name)
     if model is None:
@@ -50,7 +50,7 @@ def find(whole: Whole, name: str) -> ModelWhole:
     return model
 
 
-def put_together(notices: dict[int, Notice], roster: Roster, *, draining: bool) -> Whole:
+def aggregate(notices: dict[int, WorkerStatus], roster: Roster, *, draining: bool) -> ClusterStatus:
     """Put notices together: states of those that take part, counters of all that ever did."""
     counted, processes = Telemetry(), []
     # Always in the same order: a sum of floats that depended on who adds them up could fall.
@@ -80,10 +80,10 @@ def put_together(notices: dict[int, Notice], roster: Roster, *, draining: bool) 
         trouble = f"worker {silent[0]} is starting"
     ready = not (draining or silent) and bool(models)
     ready = ready and all(model.ready or model.unloaded for model in models.values())
-    return Whole(ready, draining, trouble, models, counted, total(processes), roster)
+    return ClusterStatus(ready, draining, trouble, models, counted, total(processes), roster)
 
 
-def _model(parts: dict[int, ModelNotice | None]) -> ModelWhole:
+def _model(parts: dict[int, ModelStatus | None]) -> ModelWhole:
     known = [part for part in parts.values() if part is not None]
     serving = [part for part in known if part.version is not None]
     errors = {
@@ -117,6 +117,6 @@ def _agreed(texts: dict[int, str | None]) -> str | None:
     return "; ".join(said) or None
 
 
-def _is_current(roster: Roster, number: int, notice: Notice) -> bool:
+def _is_current(roster: Roster, number: int, notice: WorkerStatus) -> bool:
     slot = roster.slots.get(number)
     return slot is not None and slot.pid == notice.pid

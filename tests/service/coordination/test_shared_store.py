@@ -8,16 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from service.board import Board, Decision, Roster, Seat, make_folder
+from service.coordination.shared_store import (
+    CutoverDecision,
+    Roster,
+    SharedStore,
+    WorkerSlot,
+    make_folder,
+)
 from service.door import Door, Scale
 from service.errors import ServiceError
 
 
 def test_what_is_written_is_read_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     """A half-written file is another file; a foreign one is an error that names it."""
-    one, other = Board(tmp_path), Board(tmp_path)
+    one, other = SharedStore(tmp_path), SharedStore(tmp_path)
     assert other.roster() == Roster()
-    roster = Roster({1: Seat(7, first=True)}, 2, 3)
+    roster = Roster({1: WorkerSlot(7, first=True)}, 2, 3)
     one.call(roster)
     (tmp_path / ".roster.99").write_bytes(b"\x84")
     assert other.roster() == roster
@@ -30,13 +36,16 @@ def test_what_is_written_is_read_as_a_whole_or_not_at_all(tmp_path: Path) -> Non
 
 def test_decisions_are_made_by_one_at_a_time(tmp_path: Path) -> None:
     """While another holds the lock nothing changes and nobody waits."""
-    shared_store = Board(tmp_path)
-    assert shared_store.decide(lambda held: held.update(a=Decision(1, 0.0)))
+    shared_store = SharedStore(tmp_path)
+    assert shared_store.decide(lambda held: held.update(a=CutoverDecision(1, 0.0)))
     with (tmp_path / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert not shared_store.decide(lambda held: held.update(a=Decision(2, 0.0)))
-    assert shared_store.decide(lambda held: held.update(b=Decision(3, 0.0)))
-    assert Board(tmp_path).decisions() == {"a": Decision(1, 0.0), "b": Decision(3, 0.0)}
+        assert not shared_store.decide(lambda held: held.update(a=CutoverDecision(2, 0.0)))
+    assert shared_store.decide(lambda held: held.update(b=CutoverDecision(3, 0.0)))
+    assert SharedStore(tmp_path).decisions() == {
+        "a": CutoverDecision(1, 0.0),
+        "b": CutoverDecision(3, 0.0),
+    }
 
 
 def test_the_folder_is_private() -> None:

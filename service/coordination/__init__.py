@@ -1,0 +1,1 @@
+"""Several workers as one: what they share, agree on and report together."""
