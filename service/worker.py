@@ -27,7 +27,6 @@ from service.coordination.coordinator import WorkerCoordinator
 from service.coordination.shared_store import SharedStore
 from service.door import Door, Scale, inherited
 from service.errors import DeviceUnavailable, SettingsError
-from service.guardian import Guardian
 from service.health.baselines import Baselines
 from service.inference.backend.device import Device, choose_device
 from service.inference.batcher import Limits
@@ -36,11 +35,12 @@ from service.inference.predictor import Predictor
 from service.inference.processes import cores
 from service.inference.served_models import ServedModels
 from service.keyring import KeyRing
+from service.lifecycle.auto_rollback import AutoRollback
+from service.lifecycle.loader import Loader
+from service.lifecycle.reloader import Reloader
 from service.line import Line
-from service.loader import Loader
 from service.observability import logs
 from service.observability.counters import Telemetry
-from service.reloader import Reloader
 from service.server import Server
 from service.settings import Settings, load_settings
 from service.supervisor import FAILED, SCALE, Place
@@ -161,7 +161,7 @@ async def _serve(
     background = [reloader.run(), _flush_logs()]
     if settings.probation_seconds:
         background.append(
-            Guardian(served_models, coordinator, releases, settings.probation_seconds).run()
+            AutoRollback(served_models, coordinator, releases, settings.probation_seconds).run()
         )
     if place is None:
         background.append(

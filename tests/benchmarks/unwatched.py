@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx.utils import Extractor
 
-import service.loader
+import service.lifecycle.loader
 import service.main
 import service.worker
 from models.bundle.manifest import INPUT
@@ -38,7 +38,7 @@ class _Cut:
         return {"probability": probability, "logit": logit, "p_value": np.zeros(len(rows))}
 
 
-class _Loader(service.loader.Loader):
+class _Loader(service.lifecycle.loader.Loader):
     def __init__(self, *arguments, **named) -> None:
         super().__init__(*arguments, **named)
         self._open_session = _Cut
@@ -51,5 +51,5 @@ def _watched(session: Session, _: object) -> Compute:
 
 if __name__ == "__main__":
     service.worker.Loader = _Loader
-    service.loader._watched = _watched
+    service.lifecycle.loader._watched = _watched
     service.main.cli()

@@ -16,9 +16,9 @@ from service.inference.backend.device import CPU, Device
 from service.inference.backend.onnx_session import open_session
 from service.inference.batcher import Limits
 from service.inference.served_models import ServedModels
-from service.loader import Loader
+from service.lifecycle.loader import Loader
+from service.lifecycle.reloader import Reloader
 from service.observability.counters import Telemetry
-from service.reloader import Reloader
 from tests.support import bundles
 
 

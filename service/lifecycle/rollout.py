@@ -8,19 +8,19 @@ from collections.abc import Callable
 
 from models.errors import ModelError
 from models.registry.store import ServingState
-from service.changeover import Changeover
-from service.chronicle import Chronicle
 from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ServiceError
 from service.inference.served_models import ServedModel, ServedModels
-from service.loader import Loader
+from service.lifecycle.audit_log import ReleaseAudit
+from service.lifecycle.cutover import CoordinatedCutover
+from service.lifecycle.load_failures import Files, LoadFailures
+from service.lifecycle.loader import Loader
 from service.observability.logs import get_logger
-from service.refusals import Files, Refusals
 
 _log = get_logger()
 
 
-class Succession:
+class Rollout:
     """The successions of all models of one worker; whoever calls sees to it that no two overlap."""
 
     def __init__(
@@ -28,8 +28,8 @@ class Succession:
         served_models: ServedModels,
         loader: Loader,
         coordinator: WorkerCoordinator,
-        load_failures: Refusals,
-        audit: Chronicle,
+        load_failures: LoadFailures,
+        audit: ReleaseAudit,
         clock: Callable[[], float],
     ) -> None:
         self._served_models = served_models
@@ -39,7 +39,7 @@ class Succession:
         self._audit = audit
         self._clock = clock
         #: The versions that are loaded and wait for the other workers.
-        self.cutover = Changeover(coordinator, served_models, clock, self.serve, self.retire)
+        self.cutover = CoordinatedCutover(coordinator, served_models, clock, self.serve, self.retire)
         self._retiring: set[asyncio.Task[None]] = set()
 
     async def follow(self, name: str, serving: ServingState | ModelError) -> None:

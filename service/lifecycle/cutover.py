@@ -25,7 +25,7 @@ class _Prepared:
         return self.served.manifest.version
 
 
-class Changeover:
+class CoordinatedCutover:
     """One worker's part in it: the versions that it has ready and does not serve yet."""
 
     def __init__(

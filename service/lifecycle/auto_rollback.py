@@ -18,11 +18,11 @@ from time import monotonic
 
 from models.errors import ModelError
 from models.registry.releases import Releases
-from service.chronicle import SERVICE
 from service.coordination.aggregate import ClusterStatus, ModelWhole
 from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ServiceError
 from service.inference.served_models import ServedModels
+from service.lifecycle.audit_log import SERVICE
 from service.observability.logs import get_logger, place_of
 
 #: How often it looks: a decision falls within a few of these.
@@ -34,7 +34,7 @@ _log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class VersionHealth:
     """How a version does: its verdict, and the requests that it failed of those it was asked."""
 
     version: int
@@ -53,13 +53,13 @@ class Probation:
     """A version that was just promoted, what was known of its predecessor, and how it began."""
 
     version: int
-    predecessor: Record
+    predecessor: VersionHealth
     began: float
     failed_before: int
     asked_before: int
 
 
-class Guardian:
+class AutoRollback:
     """Watches the promotions of one service; ``seconds`` is how long a probation lasts."""
 
     def __init__(
@@ -75,7 +75,7 @@ class Guardian:
         self._releases = releases
         self._seconds = seconds
         self._clock = clock
-        self._records: dict[str, Record] = {}
+        self._records: dict[str, VersionHealth] = {}
         self._probations: dict[str, Probation] = {}
         #: Where a rollback was refused, so that it is said once.
         self._given_up: set[tuple[str, int]] = set()
@@ -107,7 +107,7 @@ class Guardian:
                 if reason is not None:
                     await self._take_back(name, probation, reason)
 
-    def _record(self, name: str, model: ModelWhole, whole: ClusterStatus) -> Record | None:
+    def _record(self, name: str, model: ModelWhole, whole: ClusterStatus) -> VersionHealth | None:
         """How the version that serves does; None where none does."""
         if model.version is None:
             return None
@@ -122,14 +122,14 @@ class Guardian:
         else:
             verdict = self._coordinator.verdict(name, model.version)
         traffic = whole.counted.traffic(name, model.version)
-        return Record(
+        return VersionHealth(
             model.version,
             verdict,
             traffic.inferences_failed,
             traffic.inferences_failed + traffic.succeeded.count,
         )
 
-    async def _note(self, name: str, record: Record, whole: ClusterStatus) -> None:
+    async def _note(self, name: str, record: VersionHealth, whole: ClusterStatus) -> None:
         """Begin a probation where another version serves than at the last look, by a promotion."""
         before = self._records.get(name)
         self._records[name] = record
@@ -148,7 +148,9 @@ class Guardian:
                 record.version, before, self._clock(), failed, failed + traffic.succeeded.count
             )
 
-    def _fault(self, probation: Probation, record: Record | None, model: ModelWhole) -> str | None:
+    def _fault(
+        self, probation: Probation, record: VersionHealth | None, model: ModelWhole
+    ) -> str | None:
         """Why the new version has to go, None if it may stay."""
         before = probation.predecessor
         if not model.ready and model.intact is False:

@@ -21,7 +21,7 @@ class _Failure:
     reason: str
 
 
-class Refusals:
+class LoadFailures:
     """The latest failure of each version. ``files`` reads the disk and belongs in a thread."""
 
     def __init__(self, repository: Repository, clock: Callable[[], float]) -> None:

@@ -14,16 +14,16 @@ from time import monotonic
 from models.errors import ModelError
 from models.registry.releases import Releases
 from models.registry.store import Repository, ServingState
-from service.caretaker import Caretaker
-from service.chronicle import SERVICE, Chronicle
 from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ModelNotFound, ModelNotReady
 from service.inference.served_models import ServedModels
-from service.loader import Loader
+from service.lifecycle.audit_log import SERVICE, ReleaseAudit
+from service.lifecycle.integrity_checks import IntegrityChecker
+from service.lifecycle.load_failures import LoadFailures
+from service.lifecycle.loader import Loader
+from service.lifecycle.rollout import Rollout
 from service.observability.counters import Telemetry
 from service.observability.logs import get_logger, place_of
-from service.refusals import Refusals
-from service.succession import Succession
 
 #: How often a worker looks at what the others have ready and what was decided.
 _WATCH_SECONDS = 0.05
@@ -52,15 +52,15 @@ class Reloader:
         ``releases`` knows of exemptions from what is promoted, and has the log of what was served.
         """
         self._releases = releases
-        self._audit = Chronicle(None if releases is None else releases.log)
+        self._audit = ReleaseAudit(None if releases is None else releases.log)
         self._coordinator = (
             WorkerCoordinator(served_models, Telemetry()) if coordinator is None else coordinator
         )
         self._served_models = served_models
         self._repository = repository
         self._poll_seconds = poll_seconds
-        self._load_failures = Refusals(repository, clock)
-        self._rollout = Succession(
+        self._load_failures = LoadFailures(repository, clock)
+        self._rollout = Rollout(
             served_models, loader, self._coordinator, self._load_failures, self._audit, clock
         )
         self._obeyed: dict[str, float] = {}
@@ -68,7 +68,7 @@ class Reloader:
         self.looked = asyncio.Event()
         #: Held by whoever changes what serves: the poll, or a request to load or unload.
         self._turn = asyncio.Lock()
-        self._integrity_checker = Caretaker(
+        self._integrity_checker = IntegrityChecker(
             served_models,
             loader,
             self._coordinator,

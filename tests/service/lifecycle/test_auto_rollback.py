@@ -9,14 +9,14 @@ from models.errors import BundleRefused
 from models.registry.releases import Releases
 from models.registry.store import Repository
 from service.coordination.coordinator import WorkerCoordinator
-from service.guardian import Guardian
 from service.inference.backend.device import CPU, Device
 from service.inference.batcher import Limits
 from service.inference.predictor import Predictor
 from service.inference.served_models import ServedModels
-from service.loader import Loader, _counted
+from service.lifecycle.auto_rollback import AutoRollback
+from service.lifecycle.loader import Loader, _counted
+from service.lifecycle.reloader import Reloader
 from service.observability.counters import Telemetry
-from service.reloader import Reloader
 from tests.support import bundles
 
 
@@ -42,7 +42,7 @@ class House:
             releases=self.releases,
         )
         self.predictor = Predictor(self.served_models, 10_000)
-        self.auto_rollback = Guardian(
+        self.auto_rollback = AutoRollback(
             self.served_models, self.coordinator, self.releases, seconds, lambda: self.now
         )
 

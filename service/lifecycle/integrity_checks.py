@@ -9,19 +9,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from models.errors import ModelError
-from service.chronicle import Chronicle
 from service.coordination.coordinator import WorkerCoordinator
 from service.inference.integrity import fault_of
 from service.inference.served_models import ServedModel, ServedModels
-from service.loader import Loader
+from service.lifecycle.audit_log import ReleaseAudit
+from service.lifecycle.load_failures import LoadFailures
+from service.lifecycle.loader import Loader
+from service.lifecycle.rollout import Rollout
 from service.observability.logs import get_logger
-from service.refusals import Refusals
-from service.succession import Succession
 
 _log = get_logger()
 
 
-class Caretaker:
+class IntegrityChecker:
     """One worker's care for what it serves."""
 
     def __init__(
@@ -29,9 +29,9 @@ class Caretaker:
         served_models: ServedModels,
         loader: Loader,
         coordinator: WorkerCoordinator,
-        load_failures: Refusals,
-        audit: Chronicle,
-        rollout: Succession,
+        load_failures: LoadFailures,
+        audit: ReleaseAudit,
+        rollout: Rollout,
         golden_seconds: float,
         clock: Callable[[], float],
         turn: asyncio.Lock,

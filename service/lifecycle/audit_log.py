@@ -11,7 +11,7 @@ SERVICE = "service"
 _log = get_logger()
 
 
-class Chronicle:
+class ReleaseAudit:
     """A release log that is written to from the event loop; without one nothing is written."""
 
     def __init__(self, log: ReleaseLog | None = None) -> None:
