@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from service.api.connection import Connection
+from service.api.transport.protocol import HttpProtocol
 
 
 class Server(uvicorn.Server):
@@ -19,6 +19,6 @@ class Server(uvicorn.Server):
 
     def protocol(self, ended: Callable[[], None]) -> asyncio.Protocol:
         """Make the protocol of one connection that a door has taken."""
-        protocol = Connection(self.config, self.server_state, app_state={})
+        protocol = HttpProtocol(self.config, self.server_state, app_state={})
         protocol.ended = ended
         return protocol

@@ -20,9 +20,10 @@ import uvloop
 
 from models.registry.releases import Releases
 from models.registry.store import Repository
-from service.api.admin import Administration
 from service.api.app import create_app
-from service.api.connection import Connection
+from service.api.auth.keys import KeyStore
+from service.api.routes.admin import Administration
+from service.api.transport.protocol import HttpProtocol
 from service.coordination.coordinator import WorkerCoordinator
 from service.coordination.shared_store import SharedStore
 from service.door import Door, Scale, inherited
@@ -34,7 +35,6 @@ from service.inference.featurization.executor import FeaturizationExecutor
 from service.inference.predictor import Predictor
 from service.inference.processes import cores
 from service.inference.served_models import ServedModels
-from service.keyring import KeyRing
 from service.lifecycle.auto_rollback import AutoRollback
 from service.lifecycle.loader import Loader
 from service.lifecycle.reloader import Reloader
@@ -76,12 +76,12 @@ def work(settings: Settings, listener: socket.socket, place: Place | None = None
     logs.flush()
 
 
-def open_key_store(settings: Settings) -> KeyRing | None:
+def open_key_store(settings: Settings) -> KeyStore | None:
     """The API keys, where they are asked for; raises ``SettingsError``."""
     if settings.api_keys_file is None:
         return None
     try:
-        return KeyRing(settings.api_keys_file, settings.workers)
+        return KeyStore(settings.api_keys_file, settings.workers)
     except SettingsError as error:
         raise SettingsError(f"SNN_API_KEYS_FILE: {error}") from error
 
@@ -149,7 +149,7 @@ async def _serve(
             server_header=False,
             proxy_headers=False,  # nothing here asks who or where the client is
             ws="none",
-            http=Connection,
+            http=HttpProtocol,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(settings.drain_seconds) or 1,
         )

@@ -11,10 +11,17 @@ from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api import about, admin, drawing, health, integrity, metrics, pages
-from service.api.access import Access
-from service.api.bulk import Bulk
-from service.api.documents import (
+from service.api.access_control import AccessControl
+from service.api.auth.keys import KeyStore
+from service.api.middleware import RequestMiddleware, context_of
+from service.api.problems import Problem, problem_of, send_problem
+from service.api.routes import admin, health, integrity, metrics, models, molecule_svg, pages
+from service.api.routes.health_stream import PATH as STREAM
+from service.api.routes.health_stream import Stream
+from service.api.routes.molecule_svg import MoleculeDrawer
+from service.api.routes.predict import DEFAULT_SMILES_MODEL, Predict
+from service.api.routes.tables import TableEndpoint
+from service.api.schemas import (
     TIMEOUT_PARAMETER,
     ErrorAnswer,
     InputsAnswer,
@@ -23,13 +30,7 @@ from service.api.documents import (
     SmilesAnswer,
     SmilesRequest,
 )
-from service.api.drawing import Drawing
-from service.api.edge import Edge, context_of
-from service.api.express import Express
-from service.api.predict import DEFAULT_SMILES_MODEL, Predict
-from service.api.problems import Problem, problem_of, send_problem
-from service.api.stream import PATH as STREAM
-from service.api.stream import Stream
+from service.api.transport.fast_path import FastPath
 from service.api.v2 import repository
 from service.api.v2.infer import Infer
 from service.api.v2.routes import routes as v2_routes
@@ -37,7 +38,6 @@ from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ServiceError
 from service.inference.predictor import Predictor
 from service.inference.served_models import ServedModels
-from service.keyring import KeyRing
 from service.observability.counters import Telemetry
 
 _ERRORS = {
@@ -85,7 +85,7 @@ def create_app(
     control: repository.Control | None = None,
     coordinator: WorkerCoordinator | None = None,
     deadline_seconds: float | None = None,
-    key_store: KeyRing | None = None,
+    key_store: KeyStore | None = None,
     origins: Sequence[str] = (),
     administration: admin.Administration | None = None,
 ) -> ASGIApp:
@@ -115,8 +115,8 @@ def create_app(
     if administration is not None:
         app.include_router(admin.routes(coordinator, administration, key_store))
     app.include_router(_metadata_route(served_models, max_rows))
-    app.include_router(about.routes(served_models))
-    app.include_router(drawing.routes(Drawing()))
+    app.include_router(models.routes(served_models))
+    app.include_router(molecule_svg.routes(MoleculeDrawer()))
     app.include_router(pages.routes())
     app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]))
     app.add_exception_handler(ServiceError, _answer_error)
@@ -124,7 +124,7 @@ def create_app(
     app.add_exception_handler(Problem, _answer_error)
     known = [route.path for route in app.routes if isinstance(route, Route) and "{" not in route.path]
     infer = Infer(served_models, predictor, max_rows=max_rows, max_bytes=max_bytes, otherwise=app)
-    bulk = Bulk(
+    bulk = TableEndpoint(
         predict,
         predictor,
         max_rows=max_rows,
@@ -138,10 +138,10 @@ def create_app(
     inner: ASGIApp = infer
     direct: dict[tuple[str, str], ASGIApp] = {("POST", "/predict"): bulk, ("GET", STREAM): stream}
     if key_store is not None:
-        inner = Access(infer, key_store)
-        direct = {place: Access(app, key_store) for place, app in direct.items()}
-    middleware = Edge(inner, direct, known, telemetry, deadline_seconds)
-    middleware.fast_path = Express(
+        inner = AccessControl(infer, key_store)
+        direct = {place: AccessControl(app, key_store) for place, app in direct.items()}
+    middleware = RequestMiddleware(inner, direct, known, telemetry, deadline_seconds)
+    middleware.fast_path = FastPath(
         middleware,
         predictor,
         max_rows=max_rows,

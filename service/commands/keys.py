@@ -12,8 +12,8 @@ from typing import Annotated
 import msgspec
 import typer
 
+from service.api.auth.keys import SCOPES, Key, KeyFile, new_key, read_keys
 from service.errors import SettingsError
-from service.keyring import SCOPES, Key, KeyFile, new_key, read_keys
 
 keys = typer.Typer(
     no_args_is_help=True, help="API keys: their hashes are kept in the file SNN_API_KEYS_FILE."

@@ -21,9 +21,9 @@ from service.errors import NotWatched
 from service.inference.backend.device import CPU, Device
 from service.scoring.scorer import open_model
 from service.tables import OutputLayout, writer
+from tests.service.api.routes.test_tables import CSV, HTRU2, table
 from tests.service.conftest import App
 from tests.service.lifecycle.test_auto_rollback import House
-from tests.service.test_bulk_http import CSV, HTRU2, table
 from tests.support import bundles
 
 ROWS = bundles.candidates(5)

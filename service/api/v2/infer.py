@@ -17,12 +17,12 @@ import numpy as np
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.features import Rejected
-from service.api.body import read_bytes
-from service.api.edge import context_of
-from service.api.predict import unless_disconnected
+from service.api.body.reading import read_bytes
+from service.api.middleware import context_of
 from service.api.problems import Problem
-from service.api.v2 import answer, compression, request, tensors
-from service.api.v2.model import Interface, find, interface_of
+from service.api.routes.predict import unless_disconnected
+from service.api.v2 import compression, request, response, tensors
+from service.api.v2.interface import Interface, find, interface_of
 from service.inference.predictor import Prediction, Predictor
 from service.inference.queue import Outputs
 from service.inference.served_models import ServedModel, ServedModels
@@ -179,7 +179,7 @@ def _write(
     served: ServedModel, asked: request.InferRequest, outputs: Outputs, accepted: bytes
 ) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     manifest = served.manifest
-    content, json_length = answer.encode(
+    content, json_length = response.encode(
         manifest.name, str(manifest.version), asked.id, outputs, asked.outputs
     )
     headers = [(b"vary", b"accept-encoding")]

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Response
 
-from service.api.documents import ErrorAnswer
-from service.api.v2 import documents
-from service.api.v2.model import PLATFORM, Interface, find, interface_of
+from service.api.schemas import ErrorAnswer
+from service.api.v2 import schemas
+from service.api.v2.interface import PLATFORM, Interface, find, interface_of
 from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ModelNotReady
 from service.inference.served_models import ServedModel, ServedModels
@@ -35,18 +35,18 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator, max_rows
     router = APIRouter(tags=["v2"])
 
     @router.get("/v2", summary="The server and its extensions")
-    async def server() -> documents.Server:
-        return documents.Server(name=NAME, version=_release(), extensions=EXTENSIONS)
+    async def server() -> schemas.Server:
+        return schemas.Server(name=NAME, version=_release(), extensions=EXTENSIONS)
 
     @router.get("/v2/health/live", summary="Whether the process answers at all")
-    async def live() -> documents.ServerLive:
-        return documents.ServerLive(live=True)
+    async def live() -> schemas.ServerLive:
+        return schemas.ServerLive(live=True)
 
     @router.get(
         "/v2/health/ready",
         summary="Whether every promoted model can answer",
-        response_model=documents.ServerReady,
-        responses={503: {"model": documents.ServerReady}},
+        response_model=schemas.ServerReady,
+        responses={503: {"model": schemas.ServerReady}},
     )
     async def ready() -> Response:
         ready = coordinator.whole().ready
@@ -54,14 +54,14 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator, max_rows
 
     @router.get(_MODEL, summary="A model's tensors", responses=REFUSALS)
     @router.get(_VERSION, summary="The same of a version", responses=REFUSALS)
-    async def metadata(model: str, version: str | None = None) -> documents.ModelMetadata:
+    async def metadata(model: str, version: str | None = None) -> schemas.ModelMetadata:
         return _metadata(find(served_models, model, version))
 
     responses: dict[int | str, dict[str, Any]] = {
         404: REFUSALS[404],
-        503: {"model": documents.ModelReady},
+        503: {"model": schemas.ModelReady},
     }
-    response_model = documents.ModelReady
+    response_model = schemas.ModelReady
 
     @router.get(
         f"{_MODEL}/ready",
@@ -97,7 +97,7 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator, max_rows
         responses=REFUSALS,
         response_model_exclude_none=True,
     )
-    async def config(model: str, version: str | None = None) -> documents.ModelConfig:
+    async def config(model: str, version: str | None = None) -> schemas.ModelConfig:
         return _config(find(served_models, model, version), max_rows)
 
     return router
@@ -115,28 +115,26 @@ def _release() -> str:
         return "0"
 
 
-def _metadata(served: ServedModel) -> documents.ModelMetadata:
+def _metadata(served: ServedModel) -> schemas.ModelMetadata:
     interface = interface_of(served)
     shape = [-1] if interface.columns is None else [-1, interface.columns]
-    return documents.ModelMetadata(
+    return schemas.ModelMetadata(
         name=served.manifest.name,
         versions=[str(served.manifest.version)],
         platform=PLATFORM,
         inputs=[
-            documents.TensorMetadata(
-                name=interface.input_name, datatype=interface.datatype, shape=shape
-            ),
+            schemas.TensorMetadata(name=interface.input_name, datatype=interface.datatype, shape=shape),
         ],
         outputs=[
-            documents.TensorMetadata(name=name, datatype="FP32", shape=[-1, *sizes])
+            schemas.TensorMetadata(name=name, datatype="FP32", shape=[-1, *sizes])
             for name, sizes in interface.outputs.items()
         ],
     )
 
 
-def _config(served: ServedModel, max_rows: int) -> documents.ModelConfig:
+def _config(served: ServedModel, max_rows: int) -> schemas.ModelConfig:
     interface, manifest = interface_of(served), served.manifest
-    return documents.ModelConfig(
+    return schemas.ModelConfig(
         name=manifest.name,
         platform=PLATFORM,
         backend="onnxruntime",
@@ -144,7 +142,7 @@ def _config(served: ServedModel, max_rows: int) -> documents.ModelConfig:
         version_policy={"specific": {"versions": [manifest.version]}},
         input=[_config_input(interface)],
         output=[
-            documents.ConfigTensor(name=name, data_type="TYPE_FP32", dims=sizes)
+            schemas.ConfigTensor(name=name, data_type="TYPE_FP32", dims=sizes)
             for name, sizes in interface.outputs.items()
         ],
         dynamic_batching={},
@@ -158,15 +156,13 @@ def _config(served: ServedModel, max_rows: int) -> documents.ModelConfig:
     )
 
 
-def _config_input(interface: Interface) -> documents.ConfigTensor:
+def _config_input(interface: Interface) -> schemas.ConfigTensor:
     name = interface.input_name
     if interface.columns is None:
         # Triton knows no empty dims: a string of a row is one element, reshaped to none.
-        return documents.ConfigTensor(
-            name=name, data_type="TYPE_STRING", dims=[1], reshape={"shape": []}
-        )
+        return schemas.ConfigTensor(name=name, data_type="TYPE_STRING", dims=[1], reshape={"shape": []})
     kind = "TYPE_STRING" if interface.readers else "TYPE_FP32"
-    return documents.ConfigTensor(name=name, data_type=kind, dims=[interface.columns])
+    return schemas.ConfigTensor(name=name, data_type=kind, dims=[interface.columns])
 
 
 def _watching(served: ServedModel) -> str:

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from service.api.body import read_bytes
-from service.api.documents import ErrorAnswer
-from service.api.edge import context_of
+from service.api.body.reading import read_bytes
+from service.api.middleware import context_of
 from service.api.problems import Problem
-from service.api.v2 import documents
+from service.api.schemas import ErrorAnswer
+from service.api.v2 import schemas
 from service.api.v2.metadata import REFUSALS
 from service.coordination.aggregate import ModelWhole
 from service.coordination.coordinator import WorkerCoordinator
@@ -60,7 +60,7 @@ def routes(coordinator: WorkerCoordinator, control: Control | None) -> APIRouter
         responses=_MALFORMED,
         openapi_extra=_BODY,
     )
-    async def index(request: Request) -> list[documents.IndexEntry]:
+    async def index(request: Request) -> list[schemas.IndexEntry]:
         only_ready = (await _read(request)).ready
         entries = [_entry(name, model) for name, model in coordinator.whole().models.items()]
         return [entry for entry in entries if entry.state == "READY" or not only_ready]
@@ -122,8 +122,8 @@ def _asker(request: Request) -> str:
     return "anybody" if key is None else f"key:{key.name}"
 
 
-def _entry(name: str, model: ModelWhole) -> documents.IndexEntry:
-    return documents.IndexEntry(
+def _entry(name: str, model: ModelWhole) -> schemas.IndexEntry:
+    return schemas.IndexEntry(
         name=name,
         version="" if model.version is None else str(model.version),
         state="READY" if model.ready else "UNAVAILABLE",

@@ -4,8 +4,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from service.api.documents import TIMEOUT_PARAMETER, ErrorAnswer
-from service.api.v2 import documents, infer, metadata, repository, statistics
+from service.api.schemas import TIMEOUT_PARAMETER, ErrorAnswer
+from service.api.v2 import infer, metadata, repository, schemas, statistics
 from service.coordination.coordinator import WorkerCoordinator
 from service.inference.served_models import ServedModels
 
@@ -51,8 +51,8 @@ def _described() -> APIRouter:
     @router.post(infer.PATH, summary="Predict a tensor of records", **common)
     @router.post(infer.VERSION_PATH, summary="The same by a version", **common)
     async def predict(
-        model: str, request: documents.InferenceRequest, version: str | None = None
-    ) -> documents.InferenceResponse:
+        model: str, request: schemas.InferenceRequest, version: str | None = None
+    ) -> schemas.InferenceResponse:
         raise NotImplementedError((model, version, request))
 
     return router

@@ -6,15 +6,15 @@ and of all workers.
 
 from fastapi import APIRouter
 
-from service.api.v2.documents import (
+from service.api.v2.interface import find
+from service.api.v2.metadata import REFUSALS
+from service.api.v2.schemas import (
     BatchStatistics,
     Duration,
     InferStatistics,
     ModelStatistics,
     Statistics,
 )
-from service.api.v2.metadata import REFUSALS
-from service.api.v2.model import find
 from service.coordination.coordinator import WorkerCoordinator
 from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import Tally, Telemetry

@@ -1,0 +1,150 @@
+"""Who may do what: API keys and their scopes, one table of paths.
+
+Wrapped around the applications inside ``RequestMiddleware``, so that a refusal has a request id, is counted and
+logged like any answer; the log names a key's name, never the key. Without ``SNN_API_KEYS_FILE``
+there is no such layer: everything is open but what administrates, which nobody may do.
+"""
+
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+from math import ceil
+from typing import NamedTuple
+
+from fastapi import Request
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Connection
+
+from service.api.auth.headers import KEY_HEADERS, key_of
+from service.api.auth.keys import Key, KeyStore, Scope
+from service.api.middleware import context_of
+from service.api.problems import Problem
+
+
+class Rule(NamedTuple):
+    """Which scope it takes to read (GET, HEAD) and to send to the paths of a pattern; None for none."""
+
+    path: str
+    read: Scope | None
+    send: Scope | None
+
+
+#: The first rule that fits holds. A path without one takes ``admin``: what somebody forgot to put
+#: here is closed, not open. Pages hold no data; what they show they ask for with a key.
+RULES = (
+    Rule(r"/health/(live|ready)|/healthz|/v2/health/(live|ready)", None, None),
+    Rule(r"/|/docs|/openapi\.json|/swagger/.*|/web/.*|/favicon\.(ico|svg)", None, None),
+    Rule(r"/predict|/metadata|/models|/molecule\.svg", "predict", "predict"),
+    Rule(r"/v2/models/[^/]+(/versions/[^/]+)?/stats|/v2/models/stats", "metrics", "metrics"),
+    Rule(r"/v2/repository/index", "metrics", "metrics"),
+    Rule(r"/v2/repository/models/[^/]+/(load|unload)", "admin", "admin"),
+    Rule(r"/v2|/v2/models(/.*)?", "predict", "predict"),
+    Rule(r"/metrics|/health/(activations|integrity)(/.*)?|/admin(/.*)?", "metrics", "admin"),
+)
+_COMPILED = [(re.compile(rule.path), rule) for rule in RULES]
+
+_CHALLENGE = (b"www-authenticate", b'Bearer realm="snn-serving"')
+_NO_KEY = "this takes an API key: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
+_WITHOUT_KEYS = (
+    "this changes the service, which takes an API key of scope 'admin', and the service runs without"
+    " keys; make one by 'python -m service keys new NAME --scope admin' and start it with"
+    " SNN_API_KEYS_FILE set to that file"
+)
+
+
+@lru_cache(maxsize=1024)
+def scope_of(method: str, path: str) -> Scope | None:
+    """The scope that a request takes, None where it takes none."""
+    for pattern, rule in _COMPILED:
+        if pattern.fullmatch(path):
+            return rule.read if method in ("GET", "HEAD") else rule.send
+    return "admin"
+
+
+class AccessControl:
+    """Lets a request through to an application, or refuses it."""
+
+    def __init__(self, app: ASGIApp, key_store: KeyStore) -> None:
+        self._app = app
+        self._key_store = key_store
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Check the key, then its scope, then its rates."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        needed = scope_of(scope["method"], scope["path"])
+        if needed is None:
+            await self._app(scope, receive, send)
+            return
+        context = context_of(scope)
+        found = self._key_store.find(_presented(scope))
+        if found is None:
+            raise _unauthorized("this API key is not known here, or was revoked")
+        key, meter = found
+        context.key = key
+        if _expired(key):
+            raise _unauthorized(f"the API key {key.name!r} expired at {key.expires}")
+        if not key.may(needed):
+            raise Problem(
+                403,
+                f"the API key {key.name!r} has no scope {needed!r}, only {', '.join(key.scopes)};"
+                " ask whoever runs the service for another",
+            )
+        if meter is None:
+            await self._app(scope, receive, send)
+            return
+        wait = meter.enter()
+        if wait > 0:
+            after = str(max(1, ceil(wait))).encode()
+            raise Problem(
+                429,
+                f"the API key {key.name!r} is over its rate; come back in {wait:.3g} s",
+                [(b"retry-after", after)],
+            )
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            meter.charge(context.rows)
+
+
+def unlimited(key_store: KeyStore, presented: bytes | None, scope: Scope) -> Key | None:
+    """The key of a request that may go ahead and need not be metered, None for any other."""
+    found = None if presented is None else key_store.find(presented)
+    if found is None:
+        return None
+    key, meter = found
+    if meter is not None or not key.may(scope) or _expired(key):
+        return None
+    return key
+
+
+def _expired(key: Key) -> bool:
+    return key.expires is not None and key.expires <= datetime.now(UTC)
+
+
+def administrator(request: Request) -> Key:
+    """The key of whoever asks for a change; raises a ``Problem`` (403) where there is none.
+
+    Every route that changes something calls it, whatever the table says of its path.
+    """
+    key = context_of(request.scope).key
+    if key is None:
+        raise Problem(403, _WITHOUT_KEYS)
+    if not key.may("admin"):
+        raise Problem(403, f"the API key {key.name!r} has no scope 'admin'")
+    return key
+
+
+def _presented(scope: Connection) -> bytes:
+    for name, value in scope["headers"]:
+        if name in KEY_HEADERS:
+            key = key_of(name, value)
+            if key:
+                return key
+            break
+    raise _unauthorized(_NO_KEY)
+
+
+def _unauthorized(message: str) -> Problem:
+    return Problem(401, message, [_CHALLENGE])

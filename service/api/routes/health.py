@@ -1,0 +1,295 @@
+"""Liveness, readiness, and what the models' activations look like."""
+
+import math
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from models.health.effect_size import Effects
+from models.health.sequential import DELTA, REQUESTS_PER_FALSE_ALARM
+from service.api.access_control import administrator
+from service.api.routes import health_stream
+from service.api.routes.integrity import integrity
+from service.api.schemas import ErrorAnswer, ReadyAnswer
+from service.coordination.aggregate import ClusterStatus, ModelWhole, find
+from service.coordination.coordinator import WorkerCoordinator
+from service.health.baselines import TakenBaseline
+from service.health.monitor import Monitor, layer_statistics
+from service.health.outliers import document as departing_document
+from service.health.windows import WINDOWS, Window
+from service.inference.served_models import ServedModel, ServedModels
+
+#: What of a layer is compared with the reference.
+_COMPARED = ("mean", "log_variance", "saturated")
+
+_STREAM = (
+    "Once a second the document of `GET /health/activations`, as the data of an event whose id is when"
+    " it was computed, in milliseconds since 1970. A client that reads nothing for a while is cut off;"
+    " an event `end` says that the service is stopping."
+)
+
+
+_CHANGING: dict[int | str, dict[str, Any]] = {
+    403: {"model": ErrorAnswer, "description": "It takes an API key of scope 'admin'."},
+    404: {"model": ErrorAnswer},
+    503: {"model": ErrorAnswer},
+}
+
+#: Features whose shifts the document lists.
+_LISTED_FEATURES = 10
+
+
+def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRouter:
+    """The health routes; all but liveness speak for all workers."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/health/live", summary="Whether the process answers at all")
+    async def live() -> dict[str, bool]:
+        return {"live": True}
+
+    @router.get("/healthz", summary="The same, as the Tox21 leaderboard asks")
+    async def healthz() -> dict[str, bool]:
+        return {"ok": True}
+
+    @router.get(
+        "/health/ready",
+        summary="Whether every promoted model can answer",
+        response_model=ReadyAnswer,
+        responses={503: {"model": ReadyAnswer}},
+    )
+    async def ready() -> Response:
+        whole = coordinator.whole()
+        document = {
+            "ready": whole.ready,
+            "draining": whole.draining,
+            "error": whole.trouble or (None if whole.models else "no model is promoted"),
+            "models": {name: _readiness(model) for name, model in whole.models.items()},
+        }
+        return _json(document, 200 if whole.ready else 503)
+
+    @router.get("/health/activations", summary="The activation health of every model")
+    async def activations() -> Response:
+        return _json(every_model(served_models, coordinator))
+
+    @router.get(
+        health_stream.PATH,
+        summary="The same as server-sent events",
+        description=_STREAM,
+        response_class=Response,
+        responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    )
+    async def activations_stream() -> Response:
+        raise NotImplementedError  # the edge answers it before the router is asked
+
+    @router.get(
+        "/health/activations/{model}",
+        summary="Live per-layer statistics beside the reference, and a verdict",
+        responses={404: {"model": ErrorAnswer}, 503: {"model": ErrorAnswer}},
+    )
+    async def activations_of(model: str) -> Response:
+        served_models.get(model)
+        whole = coordinator.whole()
+        find(whole, model)
+        return _json(_activations(coordinator, whole, model))
+
+    @router.post(
+        "/health/activations/{model}/baseline",
+        summary="Declare the latest traffic healthy: it becomes the centre for this version",
+        status_code=201,
+        responses=_CHANGING | {409: {"model": ErrorAnswer, "description": "Too little traffic."}},
+    )
+    async def take_baseline(model: str, request: Request) -> Response:
+        key = administrator(request)
+        taken = coordinator.take_baseline(model, key.name)
+        return _json({"baseline": _baseline(taken)}, 201)
+
+    @router.delete(
+        "/health/activations/{model}/baseline",
+        summary="Return to the training reference",
+        responses=_CHANGING,
+    )
+    async def drop_baseline(model: str, request: Request) -> Response:
+        key = administrator(request)
+        return _json({"dropped": coordinator.drop_baseline(model, key.name), "baseline": None})
+
+    return router
+
+
+def every_model(served_models: ServedModels, coordinator: WorkerCoordinator) -> dict[str, Any]:
+    """The activation health of all models that can answer."""
+    whole = coordinator.whole()
+    served = [name for name, state in served_models.states().items() if state.served is not None]
+    ready = [name for name in served if name in whole.models and whole.models[name].ready]
+    return {"models": {name: _activations(coordinator, whole, name) for name in ready}}
+
+
+def _json(document: dict[str, Any], status: int = 200) -> Response:
+    headers = {"cache-control": "no-store"}
+    content = msgspec.json.encode(document)
+    return Response(content, status, headers, media_type="application/json")
+
+
+def _readiness(model: ModelWhole) -> dict[str, Any]:
+    return {
+        "version": None if model.version is None else str(model.version),
+        "provider": model.provider,
+        "ready": model.ready,
+        "error": model.error,
+    }
+
+
+def _activations(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str) -> dict[str, Any]:
+    """The document of DESIGN's shape. Members count from 0, as in the manifest; layers from 1."""
+    served, health, since = coordinator.health(name)
+    version = served.manifest.version
+    judgement, first = health.judgement, health.judgement.first_departing
+    shown = judgement.window or "start"
+    taken, wrong = coordinator.baseline(name)
+    traffic = whole.counted.traffic(name, version)
+    monitor, reason = served.monitor, judgement.reason
+    if judgement.verdict in ("degraded", "unhealthy"):
+        reason += f", since {since.isoformat('T', 'seconds')}"
+    return {
+        "model": served.manifest.name,
+        "version": str(version),
+        "verdict": judgement.verdict,
+        "reason": reason,
+        "since": _time(since),
+        "origin": judgement.origin,
+        "first_departing": None if first is None else {"member": first[0], "layer": first[1] + 1},
+        "integrity": integrity(whole.models[name]),
+        "window": judgement.window,
+        "windows": _unwatched(traffic.rows)
+        if monitor is None
+        else {each: _window(effects) for each, effects in health.effects.items()},
+        "inputs": None if monitor is None else _inputs(monitor, health.effects[shown]),
+        "sequential": _sequential(coordinator, name),
+        "departing": departing_document(coordinator.departing(name)),
+        "baseline": None if taken is None else _baseline(taken),
+        "baseline_error": wrong,
+        "rows_not_finite": traffic.not_finite,
+        "members": []
+        if monitor is None
+        else _members(served, monitor, health.windows[shown], health.effects[shown]),
+    }
+
+
+def _unwatched(rows: int) -> dict[str, Any]:
+    """Windows of a model that nobody looks into: rows are counted since the start, and no more."""
+    unknown = dict.fromkeys(("rows", "requests", "effect", "estimate", "margin"))
+    return {name: unknown | {"rows": rows if span is None else None} for name, span in WINDOWS.items()}
+
+
+def _window(effects: Effects) -> dict[str, Any]:
+    """``effect`` is what chance cannot explain of the largest shift, ``estimate`` the shift itself."""
+    shift, seen = effects.shift, effects.rows > 0
+    return {
+        "rows": effects.rows,
+        "requests": effects.requests,
+        "effect": _number(shift.sure) if seen else None,
+        "estimate": _number(shift.effect) if seen else None,
+        "margin": _number(shift.margin) if seen else None,
+    }
+
+
+def _inputs(monitor: Monitor, effects: Effects) -> dict[str, Any] | None:
+    """How the inputs have moved; None where the bundle has no reference for them."""
+    if effects.inputs is None:
+        return None
+    features: list[dict[str, Any]] = []
+    if effects.features is not None and effects.rows:
+        order = effects.features.argsort()[::-1][:_LISTED_FEATURES]
+        names = monitor.names
+        features = [{"name": names[at], "effect": _number(float(effects.features[at]))} for at in order]
+    seen = effects.rows > 0
+    return {
+        "effect": _number(effects.inputs.sure) if seen else None,
+        "estimate": _number(effects.inputs.effect) if seen else None,
+        "margin": _number(effects.inputs.margin) if seen else None,
+        "features": features,
+    }
+
+
+def _sequential(coordinator: WorkerCoordinator, name: str) -> dict[str, Any] | None:
+    """The sequential detector; None where the bundle has no bounds for it."""
+    watch = coordinator.watch(name)
+    if watch is None:
+        return None
+    return {
+        "delta": DELTA,
+        "requests_per_false_alarm": REQUESTS_PER_FALSE_ALARM,
+        "requests": watch.requests,
+        "level": _number(watch.level),
+        "threshold": _number(watch.threshold),
+        "alarms": watch.alarms,
+        "alarm": None
+        if watch.alarm is None
+        else {"at": _time(watch.alarm.at), "where": watch.alarm.where},
+    }
+
+
+def _baseline(taken: TakenBaseline) -> dict[str, Any]:
+    return {
+        "version": str(taken.version),
+        "rows": taken.rows,
+        "requests": taken.requests,
+        "window": taken.window,
+        "taken_at": _time(taken.taken_at),
+        "by": taken.by,
+    }
+
+
+def _members(
+    served: ServedModel, monitor: Monitor, window: Window, effects: Effects
+) -> list[dict[str, Any]]:
+    """Every member's layers in one window, beside the reference."""
+    reference = monitor.reference
+    live = layer_statistics(monitor.detector, window)
+    shape = (len(reference.members), reference.layers, len(_COMPARED))
+    spreads = reference.spread.reshape(shape).round(6)
+    seen = window.count > 0
+    theories, members = served.manifest.theory, []
+    for number, expected in enumerate(reference.members):
+        layers = []
+        for layer in range(reference.layers):
+            mean, variance, saturated = (
+                _number(values[number, layer]) if seen else None for values in live
+            )
+            departure = effects.departures[number, layer] - effects.departure_margins[number, layer]
+            layers.append(
+                {
+                    "layer": layer + 1,
+                    "mean": mean,
+                    "variance": variance,
+                    "saturated": saturated,
+                    "reference": {
+                        "mean": expected.mean[layer],
+                        "variance": expected.variance[layer],
+                        "saturated": expected.saturated[layer],
+                    },
+                    # Standard deviations of the reference rows, in which effects are counted.
+                    "spread": dict(zip(_COMPARED, spreads[number, layer].tolist(), strict=True)),
+                    "effect": _number(effects.by_layer[number, layer]) if seen else None,
+                    "error": _number(effects.error) if seen else None,
+                    "departure": _number(max(departure, 0.0)) if seen else None,
+                    "theory": theories[number].layers[layer].lines() if theories else None,
+                }
+            )
+        members.append(
+            {
+                "departure": _number(effects.members[number].sure) if seen else None,
+                "layers": layers,
+            }
+        )
+    return members
+
+
+def _number(value: float) -> float | None:
+    """A number that JSON has, to six significant digits."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="milliseconds")

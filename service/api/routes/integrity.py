@@ -1,0 +1,76 @@
+"""Whether a model is intact, in all workers: what was found last, and a check on demand."""
+
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from service.api.access_control import administrator
+from service.api.schemas import ErrorAnswer
+from service.coordination.aggregate import ModelWhole
+from service.coordination.coordinator import WorkerCoordinator
+from service.errors import ModelNotFound
+from service.inference.served_models import ServedModels
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    404: {"model": ErrorAnswer, "description": "No such model."},
+    503: {"model": ErrorAnswer, "description": "It does not serve, for a reason of its own."},
+}
+_CHECKING = _REFUSALS | {
+    403: {"model": ErrorAnswer, "description": "It takes an API key of scope 'admin'."},
+}
+
+
+class Examiner(Protocol):
+    """Who can check a model."""
+
+    async def examine(self, name: str) -> None:
+        """Check a model in all workers; raises ``ModelNotFound`` or ``ModelNotReady``."""
+
+
+def routes(
+    served_models: ServedModels, coordinator: WorkerCoordinator, examiner: Examiner | None
+) -> APIRouter:
+    """The routes under ``/health/integrity``; without an examiner nothing is checked on demand."""
+    router = APIRouter(prefix="/health/integrity", tags=["health"])
+
+    @router.get("/{model}", summary="What the last check of a model found", responses=_REFUSALS)
+    async def last(model: str) -> Response:
+        return _json(served_models, coordinator, model)
+
+    if examiner is not None:
+
+        @router.post("/{model}", summary="Check a model now, in all workers", responses=_CHECKING)
+        async def check(request: Request, model: str) -> Response:
+            administrator(request)
+            await examiner.examine(model)
+            return _json(served_models, coordinator, model)
+
+    return router
+
+
+def integrity(model: ModelWhole) -> dict[str, Any]:
+    """The part of a health document about question 1, whether the model is what was published."""
+    fault = model.fault
+    return {
+        "ok": model.intact,
+        "checked_at": _time(model.checked_at),
+        "fault": None if fault is None else msgspec.to_builtins(fault) | {"at": _time(fault.at)},
+        "files": {"ok": model.files_error is None, "error": model.files_error},
+    }
+
+
+def _json(served_models: ServedModels, coordinator: WorkerCoordinator, name: str) -> Response:
+    served_models.state(name)
+    model = coordinator.whole().models.get(name)
+    if model is None:
+        raise ModelNotFound(f"no model named {name[:80]!r} is served here")
+    version = None if model.version is None else str(model.version)
+    document = {"model": name, "version": version, **integrity(model), "error": model.error}
+    content = msgspec.json.encode(document)
+    return Response(content, headers={"cache-control": "no-store"}, media_type="application/json")
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="milliseconds")

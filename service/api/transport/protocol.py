@@ -1,0 +1,239 @@
+"""One connection: uvicorn's protocol, with an end to how long a request's head may be.
+
+httptools sets none, and would gather a header of any size. What is refused here never becomes a
+request, so that the answer is written by hand.
+"""
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import cast
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+from service.api.middleware import TRANSPORT, is_gone, new_request_id
+from service.api.problems import Headers
+from service.api.transport.fast_path import ROUTE, FastPath
+from service.api.transport.fast_request import FastRequest, RequestHead, plain_head
+from service.api.transport.write_coalescing import CoalescingTransport
+from service.observability.logs import get_logger
+
+#: Bytes of a request's line and headers together.
+HEAD_BYTES = 64 * 1024
+#: A client that is refused is heard out for so long, or else it would see a reset connection in
+#: place of the answer that says why. Nothing of it is kept.
+_DRAIN_SECONDS = 2.0
+
+_TOO_LONG = f"the head of the request is longer than {HEAD_BYTES} bytes; send fewer or shorter headers"
+
+_FAST_PATH_URL = ROUTE.encode()
+
+_log = get_logger()
+
+
+class _HeadTooLong(Exception):
+    """Ends the parsing of a read that has a whole head which is too long."""
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """A connection, which also tells when it ended.
+
+    ``_unread`` is how many bytes came since the parser last got anywhere: amid a head, or amid the
+    trailers of a chunked body, it is what the parser holds. ``_head`` is that of a plain request
+    whose body is still being read, ``_flight`` one that waits for its answer, ``_idle_since`` when the
+    connection's last answer was given.
+    """
+
+    ended: Callable[[], None] | None = None
+    _unread = 0
+    _too_long = _refused = False
+    _head: RequestHead | None = None
+    _body = b""
+    _request: FastRequest | None = None
+    _idle_since: float | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, with head and body of an answer in one write."""
+        super().connection_made(cast("asyncio.Transport", CoalescingTransport(transport, self.loop)))
+        self._fast_path: FastPath | None = getattr(self.app, "fast_path", None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Clean up, and tell."""
+        if self._request is not None:
+            self._request.abandon()
+        super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+        if self.ended is not None:
+            self.ended()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, unless that would be too much."""
+        if self._refused:
+            return
+        self._unread += len(data)
+        super().data_received(data)
+        if self._head is not None and not self._refused:
+            self._take_usual_way()  # its body is not all here
+        if self._unread > HEAD_BYTES and not self._refused:
+            self._refuse(431, _TOO_LONG)
+
+    def on_message_begin(self) -> None:
+        """Begin to read a request, which can find the connection that it came by."""
+        super().on_message_begin()
+        self.scope[TRANSPORT] = self.transport  # type: ignore[literal-required]
+
+    def on_headers_complete(self) -> None:
+        """Begin with the request, unless its head was too long within a single read."""
+        if self._unread > HEAD_BYTES:
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > HEAD_BYTES:
+                self._too_long = True
+                raise _HeadTooLong
+        self._unread = 0
+        if self._fast_path is not None and self.url == _FAST_PATH_URL and self._may_be_plain():
+            self._head = plain_head(self.headers)
+            if self._head is not None:
+                return
+        super().on_headers_complete()
+
+    def _may_be_plain(self) -> bool:
+        """Whether the request is a POST that nothing is in front of, on a connection that stays."""
+        parser = self.parser
+        return (
+            (self.cycle is None or self.cycle.response_complete)
+            and parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and not self.pipeline
+            and not self.flow.write_paused
+        )
+
+    def on_body(self, body: bytes) -> None:
+        """Hand on a piece of the body, which has limits of its own."""
+        self._unread = 0
+        if self._head is None:
+            super().on_body(body)
+        else:
+            self._body += body
+
+    def on_message_complete(self) -> None:
+        """Answer a plain request the short way, if that will have it."""
+        if self._head is not None:
+            assert self._fast_path is not None
+            request = self._fast_path.begin(self, self._head, self._body)
+            if request is not None:
+                self._head, self._body = None, b""
+                self.cycle = cast("RequestResponseCycle", request)
+                if request.response_complete:  # refused at once
+                    self.on_response_complete()
+                else:
+                    self._request = request
+                return
+            self._take_usual_way()
+        super().on_message_complete()
+
+    def _take_usual_way(self) -> None:
+        """Make an ASGI request of a plain one after all."""
+        body, self._head, self._body = self._body, None, b""
+        super().on_headers_complete()
+        if body:
+            super().on_body(body)
+
+    def deliver(self, request: FastRequest, status: int, headers: Headers, content: bytes) -> bool:
+        """Send the answer to a plain request; return whether somebody was there to take it."""
+        request.response_complete = True
+        at_once, self._request = self._request is None, None
+        transport = self.transport
+        if transport.is_closing():
+            return False
+        head = [STATUS_LINE[status]]
+        for name, value in (*self.server_state.default_headers, *headers):
+            head += (name, b": ", value, b"\r\n")
+        if not request.keep_alive:
+            head.append(b"connection: close\r\n")
+        head.append(
+            b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\n\r\n"
+            % (len(content), request.context.request_id)
+        )
+        head.append(content)
+        try:
+            cast("CoalescingTransport", transport).write_now(b"".join(head))
+        except (OSError, RuntimeError) as error:
+            if not is_gone(error):
+                raise
+            return False
+        if not request.keep_alive:
+            transport.close()
+        if not at_once:
+            self.on_response_complete()
+        return True
+
+    def on_response_complete(self) -> None:
+        """Go on with what is waiting, or wait for more, though not for ever.
+
+        One timer serves all of a connection's answers: setting one for each and taking it back
+        costs as much as counting the request.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._watch(self.timeout_keep_alive)
+
+    def _watch(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Note that the connection is in use; the timer finds it so."""
+        self._idle_since = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that has been idle for too long; look again later at any other."""
+        self.timeout_keep_alive_task = None
+        if self.transport.is_closing() or self._idle_since is None:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._watch(left)
+        else:
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what could not be parsed, in the service's own shape."""
+        if self._too_long:
+            self._refuse(431, _TOO_LONG)
+        else:
+            self._refuse(400, msg.removesuffix(".").replace("Invalid", "invalid"))
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer by an error and hang up, once answers that are still owed have been given."""
+        self._refused = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            if self.cycle.more_body:  # what is refused is this request's own rest
+                self.transport.close()
+            self.cycle.keep_alive = False
+            return
+        request_id = new_request_id()
+        _log.info("refused", request_id=request_id.decode(), status=status)
+        content = msgspec.json.encode({"error": message, "request_id": request_id.decode()})
+        head = (
+            b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+            b"x-request-id: %s\r\nconnection: close\r\n\r\n"
+        )
+        phrase = HTTPStatus(status).phrase.encode()
+        self.transport.write(head % (status, phrase, len(content), request_id) + content)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(_DRAIN_SECONDS, self.transport.close)

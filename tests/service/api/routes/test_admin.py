@@ -1,0 +1,154 @@
+"""Administration over HTTP: the same steps as on the command line, by the same rules."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from models.registry.releases import Releases
+from models.registry.store import Repository
+from service.api.auth.keys import KeyFile, KeyStore, new_key
+from service.api.routes.admin import Administration
+from tests.service.conftest import App
+from tests.support import bundles
+
+
+@pytest.fixture
+def admin(with_app, tmp_path: Path, tmp_path_factory):
+    """Return a function that runs a test's work on an application with keys and three versions."""
+    for seed in (1, 2):
+        bundles.publish(tmp_path, seed=seed, promote=False)
+    folder = tmp_path_factory.mktemp("state")
+    made = [new_key(name, (name,)) for name in ("admin", "metrics", "predict")]
+    (folder / "keys.json").write_bytes(msgspec.json.encode(KeyFile(tuple(entry for _, entry in made))))
+    key_store = KeyStore(folder / "keys.json")
+    releases = Releases(Repository(tmp_path), folder)
+
+    def run(work) -> None:
+        async def with_keys(app: App) -> None:
+            async def ask(method: str, path: str, name: str = "admin", **options: object):
+                key = next(key for key, entry in made if entry.name == name)
+                return await app.client.request(method, path, headers={"x-api-key": key}, **options)
+
+            await work(app, ask, releases)
+
+        def prepare(app: App) -> None:
+            app.rebuild(key_store=key_store, administration=Administration(releases, app.reloader))
+
+        with_app(with_keys, prepare=prepare)
+
+    return run
+
+
+def test_list_promote_compare_roll_back_and_log(admin) -> None:
+    """Each step is answered, taken up by the next poll, and in the log under the key's name."""
+
+    async def work(app: App, ask, releases: Releases) -> None:
+        done = await ask("POST", "/admin/models/htru2/promote", json={"version": 3, "why": "newer"})
+        assert (done.status_code, done.json()["champion"]) == (200, 3)
+        await app.reloader.poll()
+        listed = (await ask("GET", "/admin/models", "metrics")).json()["models"]["htru2"]
+        assert (listed["champion"], listed["serving"], listed["previous"]) == (3, 3, [1])
+        assert [version["version"] for version in listed["versions"]] == [1, 2, 3]
+        compared = await ask("GET", "/admin/models/htru2/compare?first=1&second=3", "metrics")
+        assert compared.json()["versions"][1]["version"] == 3
+        done = await ask("POST", "/admin/models/htru2/rollback")
+        assert done.json()["champion"] == 1
+        again = await ask("POST", "/admin/models/htru2/rollback")
+        assert again.status_code == 409
+        assert "no earlier champion" in again.json()["error"]
+        log = (await ask("GET", "/admin/log?model=htru2", "metrics")).json()["entries"]
+        assert [(step["action"], step["by"]) for step in log] == [
+            ("promote", "key:admin"),
+            ("rollback", "key:admin"),
+        ]
+        assert log[0]["why"] == "newer"
+
+    admin(work)
+
+
+def test_loading_and_unloading_are_steps_too(admin) -> None:
+    """A model is taken out of service and back by request."""
+
+    async def work(app: App, ask, releases: Releases) -> None:
+        assert (await ask("POST", "/admin/models/htru2/unload")).status_code == 200
+        assert app.served_models.state("htru2").unloaded
+        assert (await ask("POST", "/admin/models/htru2/load")).status_code == 200
+        assert app.served_models.get("htru2").manifest.version == 1
+        assert (await ask("POST", "/admin/models/nothing/load")).status_code == 404
+
+    admin(work)
+
+
+def test_only_an_admin_key_changes_anything(admin) -> None:
+    """Other keys read at most; mistakes are named, each with its own status."""
+
+    async def work(app: App, ask, releases: Releases) -> None:
+        for name in ("metrics", "predict"):
+            refused = await ask("POST", "/admin/models/htru2/promote", name, json={"version": 2})
+            assert refused.status_code == 403
+        assert (await ask("GET", "/admin/log", "predict")).status_code == 403
+        assert (await app.client.get("/admin/models")).status_code == 401
+        for content, status in (
+            (b"", 400),
+            (b"{", 400),
+            (b'{"version": "2"}', 400),
+            (b'{"version": 2, "force": true}', 400),
+            (b'{"version": 9}', 404),
+        ):
+            answer = await ask("POST", "/admin/models/htru2/promote", content=content)
+            assert answer.status_code == status, content
+        assert (await ask("POST", "/admin/models/..%2Fhtru2/promote", json={"version": 2})).is_error
+        path = releases.repository.bundle("htru2", 2) / "model.onnx"
+        path.write_bytes(path.read_bytes()[:-1])
+        cut = await ask("POST", "/admin/models/htru2/promote", json={"version": 2})
+        assert (cut.status_code, releases.serving("htru2").champion) == (409, 1)
+        assert "truncated" in cut.json()["error"]
+        assert (await ask("GET", "/admin/models/htru2/versions/1/gate")).status_code == 404
+
+    admin(work)
+
+
+def test_keys_are_listed_without_their_hashes(admin) -> None:
+    """Names, scopes and rates; nothing that could be tried."""
+
+    async def work(app: App, ask, releases: Releases) -> None:
+        answer = await ask("GET", "/admin/keys", "metrics")
+        assert {key["name"] for key in answer.json()["keys"]} == {"admin", "metrics", "predict"}
+        assert "sha256" not in answer.text
+        assert not any(set(key) & {"id", "sha256"} for key in answer.json()["keys"])
+
+    admin(work)
+
+
+def test_a_model_is_checked_on_demand(admin) -> None:
+    """Administrators have it checked at once; a fault is named and mended; others see what was found."""
+
+    async def work(app: App, ask, releases: Releases) -> None:
+        path = "/health/integrity/htru2"
+        assert (await ask("POST", path, "metrics")).status_code == 403
+        before = (await ask("GET", path, "metrics")).json()
+        assert before["ok"]
+        assert before["fault"] is None
+        after = (await ask("POST", path)).json()
+        assert after["ok"]
+        assert after["checked_at"] > before["checked_at"]
+        served = app.served_models.get("htru2")
+        run = served.session.run
+
+        def wrong(rows: np.ndarray) -> dict[str, np.ndarray]:
+            outputs = run(rows)
+            outputs["taps"][:, 1, 2] *= 1.001
+            return outputs
+
+        served.session.run = wrong
+        found = (await ask("POST", path)).json()
+        assert found["ok"]  # loaded anew
+        fault = found["fault"]
+        assert (fault["part"], fault["member"], fault["layer"]) == ("layer", 1, 3)
+        assert "member 1, layer 3" in fault["message"]
+        assert app.served_models.get("htru2") is not served
+        assert (await ask("POST", "/health/integrity/none")).status_code == 404
+
+    admin(work)

@@ -1,0 +1,444 @@
+"""The short way of plain requests, over sockets, beside the usual way of the same requests."""
+
+import asyncio
+import gc
+import json
+import time
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+import pytest
+import uvicorn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from uvicorn.server import ServerState
+
+from models.features import Accepted
+from service.api.auth.keys import KeyFile, KeyStore, new_key
+from service.api.transport.fast_path import FastPath
+from service.api.transport.protocol import HttpProtocol
+from service.errors import Overloaded
+from service.inference.results import Writing, results_of
+from tests.service.conftest import App
+from tests.support import bundles
+
+GOOD = bundles.candidates(3).tolist()
+
+
+class Client:
+    """One connection, whose answers are read one after the other."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of the next answer."""
+        head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)).decode()
+        status, *lines = head.strip().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in lines)
+        body = await self.reader.readexactly(int(headers["content-length"]))
+        return int(status.split()[1]), headers, body
+
+    async def ask(self, body: bytes, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        """Send a request and read its answer."""
+        self.writer.write(request(body, **headers))
+        return await self.answer()
+
+
+def request(body: bytes, **headers: str) -> bytes:
+    """A ``POST /predict`` as it goes over the wire."""
+    named = {"host": "x", "content-type": "application/json", "content-length": str(len(body))}
+    named |= {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+    return f"POST /predict HTTP/1.1\r\n{lines}\r\n".encode() + body
+
+
+def body_of(*rows: object, **more: object) -> bytes:
+    """A body for the small model."""
+    return json.dumps({"model": "htru2", "inputs": rows} | more).encode()
+
+
+class Server:
+    """The application on a socket, and how many requests took the short way."""
+
+    def __init__(self, port: int, state: ServerState) -> None:
+        self.port, self.state, self.taken = port, state, 0
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Client]:
+        """A connection to it."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            yield Client(reader, writer)
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+def with_server(with_app, monkeypatch) -> Callable[[Callable[[App, Server], Awaitable[None]]], None]:
+    """Return a function that runs a test's work with the application on a socket."""
+
+    def run(
+        work: Callable[[App, Server], Awaitable[None]], keep_alive: float = 75, **options: object
+    ) -> None:
+        async def main(app: App) -> None:
+            config = uvicorn.Config(
+                app.asgi,
+                lifespan="off",
+                ws="none",
+                log_config=None,
+                proxy_headers=False,
+                timeout_keep_alive=keep_alive,
+            )
+            config.load()
+            state, loop = ServerState(), asyncio.get_running_loop()
+            listener = await loop.create_server(lambda: HttpProtocol(config, state, {}), "127.0.0.1", 0)
+            server = Server(listener.sockets[0].getsockname()[1], state)
+            begin = FastPath.begin
+
+            def counted(*arguments):
+                request = begin(*arguments)
+                server.taken += request is not None
+                return request
+
+            monkeypatch.setattr(FastPath, "begin", counted)
+            await work(app, server)
+            listener.close()
+            while state.connections:
+                await asyncio.sleep(0.01)
+            assert app.served_models.get("htru2").leases.count == 0
+            assert app.served_models.get("htru2").batcher.idle
+
+        with_app(main, **options)
+
+    return run
+
+
+def test_keys_are_asked_for_on_the_short_way_too(with_server, tmp_path) -> None:
+    """A good key without a rate goes the short way; whatever else is refused, or metered, the usual."""
+    made = {
+        "good": new_key("good", ("predict",)),
+        "metered": new_key("metered", ("predict",), requests_per_second=1000),
+        "metrics": new_key("metrics", ("metrics",)),
+        "expired": new_key("expired", ("predict",), datetime(2026, 1, 1, tzinfo=UTC)),
+    }
+    keys = {name: key for name, (key, _) in made.items()}
+    file = tmp_path / "keys.json"
+    file.write_bytes(msgspec.json.encode(KeyFile(tuple(entry for _, entry in made.values()))))
+    cases = [
+        ({"authorization": f"Bearer {keys['good']}"}, 200, True),
+        ({"x_api_key": keys["good"]}, 200, True),
+        ({"x_api_key": keys["good"], "authorization": "Bearer no"}, 200, True),
+        ({"authorization": "Bearer no", "x_api_key": keys["good"]}, 401, False),
+        ({"x_api_key": keys["metered"]}, 200, False),
+        ({"x_api_key": keys["metrics"]}, 403, False),
+        ({"x_api_key": keys["expired"]}, 401, False),
+        ({"authorization": f"Basic {keys['good']}"}, 401, False),
+        ({"x_api_key": keys["good"][:-1]}, 401, False),
+        ({}, 401, False),
+    ]
+
+    async def work(app: App, server: Server) -> None:
+        async with server.client() as client:
+            for headers, status, short in cases:
+                before = server.taken
+                assert (await client.ask(body_of(GOOD[0]), **headers))[0] == status, headers
+                assert server.taken == before + short, headers
+
+    with_server(work, key_store=KeyStore(file))
+
+
+_SHORT = [
+    body_of(GOOD[0]),
+    body_of(*GOOD),
+    body_of([1, 2, 3, 4, 5, 6, 7, 8]),
+    body_of(GOOD[0], unknown=[1, {"a": 2}]),
+    json.dumps({"inputs": GOOD, "model": "htru2"}, indent=2).encode(),
+    body_of([2**70] + [0] * 7),
+]
+_USUAL = [
+    body_of([1e300] + [0] * 7, GOOD[0]),
+    body_of(dict(zip(range(8), GOOD[0], strict=True))),
+    body_of(GOOD[0], [1, 2]),
+    body_of(GOOD[0], [True, *GOOD[0][1:]], "C"),
+    body_of(GOOD[0], [None, *GOOD[0][1:]]),
+    body_of([float("nan"), *GOOD[0][1:]]),
+    body_of([10**400, *GOOD[0][1:]], GOOD[1]),
+    body_of(),
+    body_of(GOOD[0], smiles=["C"]),
+    body_of(GOOD[0], model="nope"),
+    body_of(GOOD[0], model=""),
+    body_of(GOOD[0], model=7),
+    b'{"inputs": [[1]]}',
+    b'{"model": "htru2", "inputs": ' + b"[" * 2000,
+    b"\xff\xfe",
+    b"",
+    b"{",
+]
+
+
+def test_both_ways_answer_the_same(with_server) -> None:
+    """Whatever is sent, the short way answers as the usual one does, or leaves it to that one."""
+
+    async def work(app: App, server: Server) -> None:
+        async with server.client() as client:
+            for sent in [*_SHORT, *_USUAL]:
+                status, headers, body = await client.ask(sent)
+                content = {"content-type": "application/json"}
+                usual = await app.client.post("/predict", content=sent, headers=content)
+                assert status == usual.status_code, sent
+                shown, expected = json.loads(body), usual.json()
+                assert shown.pop("request_id", None) != "" != expected.pop("request_id", None)
+                assert shown == expected, sent
+                assert headers["content-type"] == usual.headers["content-type"]
+        assert server.taken == len(_SHORT)
+        counted = {status: n for (route, status), n in app.telemetry.requests.items() if n}
+        assert sum(counted.values()) == 2 * len([*_SHORT, *_USUAL])
+
+    with_server(work)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"content_type": "application/json; charset=utf-8"},
+        {"content_type": "text/csv"},
+        {"content_encoding": "gzip"},
+        {"accept": "text/csv"},
+        {"x_request_timeout_ms": "soon"},
+        {"connection": "close"},
+        {"expect": "100-continue"},
+    ],
+)
+def test_heads_out_of_the_ordinary_go_the_usual_way(with_server, head: dict[str, str]) -> None:
+    """Nothing is taken whose head asks for more than a plain answer."""
+
+    async def work(app: App, server: Server) -> None:
+        async with server.client() as client:
+            client.writer.write(request(body_of(GOOD[0]), **head))
+            first = await asyncio.wait_for(client.reader.readline(), 10)
+            assert first.startswith(b"HTTP/1.1 ")
+        assert server.taken == 0
+
+    with_server(work)
+
+
+def test_a_request_keeps_its_id_and_is_counted(with_server) -> None:
+    """A sane id comes back, another is replaced; model and route have the request in their counts."""
+
+    async def work(app: App, server: Server) -> None:
+        async with server.client() as client:
+            _, headers, _ = await client.ask(body_of(GOOD[0]), x_request_id="mine-1")
+            assert headers["x-request-id"] == "mine-1"
+            _, headers, _ = await client.ask(body_of(GOOD[0]), x_request_id="two words")
+            assert len(headers["x-request-id"]) == 21
+        traffic = app.served_models.get("htru2").traffic
+        assert (server.taken, traffic.succeeded.count, traffic.rows) == (2, 2, 2)
+        assert app.telemetry.requests == {("/predict", 200): 2}
+        assert sum(traffic.featurize.counts) == 2
+
+    with_server(work)
+
+
+def test_pieces_and_pipelines_are_answered_in_order(with_server) -> None:
+    """A body in two reads and requests that don't wait for answers get theirs, in their order."""
+
+    async def work(app: App, server: Server) -> None:
+        async with server.client() as client:
+            whole = request(body_of(GOOD[0]))
+            for cut in (20, len(whole) - 30):
+                client.writer.write(whole[:cut])
+                await asyncio.sleep(0.05)
+                client.writer.write(whole[cut:])
+                assert (await client.answer())[0] == 200
+            bodies = [body_of(*GOOD[: 1 + number % 3]) for number in range(9)]
+            client.writer.write(b"".join(map(request, bodies)))
+            sizes = [len(json.loads((await client.answer())[2])["results"]) for _ in bodies]
+            assert sizes == [1 + number % 3 for number in range(9)]
+
+    with_server(work)
+
+
+def slow(app: App, seconds: float, outputs: object = None) -> None:
+    """Let every run take so long, in its thread, and give these outputs, or raise them."""
+    batcher = app.served_models.get("htru2").batcher
+    compute = batcher._compute
+
+    def sluggish(rows, parts):
+        time.sleep(seconds)
+        if isinstance(outputs, Exception):
+            raise outputs
+        return compute(rows, parts) | (outputs or {})
+
+    batcher._compute = sluggish
+    batcher._latency._per_row = [1.0] * 40
+
+
+def test_deadlines_hold(with_server) -> None:
+    """Rows that waited for longer than their request allows are answered by 504, the others served."""
+
+    async def work(app: App, server: Server) -> None:
+        async with server.client() as one, server.client() as two:
+            slow(app, 0.2)
+            one.writer.write(request(body_of(GOOD[0])))
+            await asyncio.sleep(0.05)
+            status, _, body = await two.ask(body_of(GOOD[0]), x_request_timeout_ms="50")
+            assert status == 504
+            assert set(json.loads(body)) == {"error", "request_id"}
+            assert (await one.answer())[0] == 200
+        assert server.taken == 2
+
+    with_server(work)
+
+
+def test_a_full_queue_is_said_at_once(with_server, monkeypatch) -> None:
+    """429 with Retry-After, and the connection goes on."""
+
+    async def work(app: App, server: Server) -> None:
+        batcher = app.served_models.get("htru2").batcher
+        with monkeypatch.context() as patch:
+
+            def full(*_: object, **__: object) -> None:
+                raise Overloaded("rows are waiting", 2.5)
+
+            patch.setattr(batcher, "submit", full)
+            async with server.client() as client:
+                client.writer.write(2 * request(body_of(GOOD[0])))
+                for _ in range(2):
+                    status, headers, _ = await client.answer()
+                    assert (status, headers["retry-after"]) == (429, "3")
+                patch.undo()
+                assert (await client.ask(body_of(GOOD[0])))[0] == 200
+        assert app.telemetry.requests == {("/predict", 429): 2, ("/predict", 200): 1}
+
+    with_server(work)
+
+
+def test_a_client_that_leaves_is_not_computed_for(with_server) -> None:
+    """What waits for a client that hung up is withdrawn, and counted as its leaving."""
+
+    async def work(app: App, server: Server) -> None:
+        async with server.client() as one:
+            slow(app, 0.2)
+            one.writer.write(request(body_of(GOOD[0])))
+            async with server.client() as two:
+                await asyncio.sleep(0.05)
+                two.writer.write(request(body_of(GOOD[0], GOOD[1])))
+                await asyncio.sleep(0.05)
+            assert (await one.answer())[0] == 200
+            assert app.served_models.get("htru2").traffic.rows == 1
+        assert app.telemetry.requests == {("/predict", 499): 1, ("/predict", 200): 1}
+
+    with_server(work)
+
+
+@pytest.mark.parametrize("outputs", [RuntimeError("SECRET"), {"probability": np.full((1, 1), np.nan)}])
+def test_a_network_at_fault_tells_as_it_does_elsewhere(with_server, outputs: object) -> None:
+    """A run that raises is a 500 without its text, a row that is no number an error in its place."""
+
+    async def work(app: App, server: Server) -> None:
+        slow(app, 0.0, outputs)
+        async with server.client() as client:
+            status, _, body = await client.ask(body_of(GOOD[0]))
+        usual = await app.predict(model="htru2", inputs=GOOD[:1])
+        assert (status, server.taken) == (usual.status_code, 1)
+        shown, expected = json.loads(body), usual.json()
+        assert b"SECRET" not in body
+        shown.pop("request_id", None), expected.pop("request_id", None)
+        assert shown == expected
+
+    with_server(work)
+
+
+def test_idle_connections_are_closed_and_busy_ones_are_not(with_server) -> None:
+    """One timer for a connection closes it when it has been idle for so long, and not before."""
+
+    async def work(app: App, server: Server) -> None:
+        async with server.client() as client:
+            started = time.monotonic()
+            for _ in range(6):
+                assert (await client.ask(body_of(GOOD[0])))[0] == 200
+                await asyncio.sleep(0.25)
+            assert time.monotonic() - started > 1.0
+            assert await asyncio.wait_for(client.reader.read(), 10) == b""
+
+    with_server(work, keep_alive=1)
+
+
+def test_a_stopping_server_answers_what_it_has_and_hangs_up(with_server) -> None:
+    """A connection with a request under way is closed after its answer, which says so."""
+
+    async def work(app: App, server: Server) -> None:
+        slow(app, 0.2)
+        async with server.client() as client:
+            client.writer.write(request(body_of(GOOD[0])))
+            await asyncio.sleep(0.05)
+            (connection,) = server.state.connections
+            connection.shutdown()
+            status, headers, _ = await client.answer()
+            assert (status, headers["connection"]) == (200, "close")
+            assert await asyncio.wait_for(client.reader.read(), 10) == b""
+
+    with_server(work)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    targets=st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=4, unique=True),
+    rows=st.integers(1, 20),
+    seed=st.integers(0, 2**32 - 1),
+    cut=st.tuples(st.integers(0, 19), st.integers(0, 19)),
+    exclusive=st.booleans(),
+)
+def test_written_results_are_those_of_objects(
+    targets: list[str], rows: int, seed: int, cut: tuple[int, int], exclusive: bool
+) -> None:
+    """The pieces of any rows, joined, are what the results of the same rows are as JSON."""
+    random = np.random.default_rng(seed)
+    outputs = {
+        "probability": random.random((rows, len(targets)), np.float32) ** 8,
+        "p_value": random.random(rows).round(6),
+    }
+    thresholds = random.random(len(targets))
+    accepted = [Accepted({})] * rows
+    results = results_of(
+        [None] * rows, accepted, outputs, targets, thresholds, echo=False, exclusive=exclusive
+    )
+    to = Writing(targets, exclusive)
+    pieces = to.pieces(outputs, thresholds)
+    start = min(cut[0], rows - 1)
+    stop = min(start + 1 + cut[1], rows)
+    assert json.loads(to.joined(pieces, start, stop)) == results[start:stop]
+
+
+def test_what_was_answered_is_let_go_without_the_collector(with_server) -> None:
+    """A batch's outputs are freed when its answers are written: cycles would pile up megabytes."""
+
+    async def work(app: App, server: Server) -> None:
+        made: list[weakref.ref] = []
+        batcher = app.served_models.get("htru2").batcher
+        compute = batcher._compute
+
+        def watched(rows, parts):
+            outputs = compute(rows, parts)
+            made.append(weakref.ref(outputs["probability"]))
+            return outputs
+
+        batcher._compute = watched
+        gc.disable()
+        try:
+            async with server.client() as client:
+                for _ in range(3):
+                    assert (await client.ask(body_of(*GOOD)))[0] == 200
+                await app.predict(model="htru2", inputs=GOOD)
+                await asyncio.sleep(0)
+                assert [reference() for reference in made] == [None] * 4
+        finally:
+            gc.enable()
+        assert server.taken == 3
+
+    with_server(work)
