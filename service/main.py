@@ -40,11 +40,11 @@ def serve(context: typer.Context) -> None:
 def _run(settings: Settings, listener: socket.socket) -> int:
     # Each imports no more than it needs: a supervisor has no use for a network's runtime.
     if settings.workers == 1:
-        from service.worker import work
+        from service.server.worker import work
 
         work(settings, listener)
         return 0
-    from service.supervisor import Supervisor
+    from service.server.supervisor import Supervisor
 
     logs.configure(settings.log_level)
     return Supervisor(settings, listener).run()

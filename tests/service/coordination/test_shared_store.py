@@ -15,8 +15,8 @@ from service.coordination.shared_store import (
     WorkerSlot,
     make_folder,
 )
-from service.door import Door, Scale
 from service.errors import ServiceError
+from service.server.listener import ConnectionCounts, SharedListener
 
 
 def test_what_is_written_is_read_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ class Counted(asyncio.Protocol):
 
 def test_the_door_shares_fairly_and_waits_for_nobody(tmp_path: Path) -> None:
     """Two doors on one socket share a burst; when one is closed or asleep the other takes all."""
-    Scale.make(tmp_path / "scale", 3)
+    ConnectionCounts.make(tmp_path / "scale", 3)
     taken: Counter[int] = Counter()
 
     async def burst(address: tuple, number: int) -> list[socket.socket]:
@@ -78,12 +78,14 @@ def test_the_door_shares_fairly_and_waits_for_nobody(tmp_path: Path) -> None:
     async def work() -> None:
         listener = socket.create_server(("127.0.0.1", 0), backlog=200)
         listener.setblocking(False)
-        scale = Scale(tmp_path / "scale", 3)
+        scale = ConnectionCounts(tmp_path / "scale", 3)
 
-        def shared_listener(number: int) -> Door:
+        def shared_listener(number: int) -> SharedListener:
             twin = listener.dup()
             twin.setblocking(False)
-            return Door(twin, lambda: Counted(taken, number), lambda: taken[number], scale, number)
+            return SharedListener(
+                twin, lambda: Counted(taken, number), lambda: taken[number], scale, number
+            )
 
         doors = [shared_listener(1), shared_listener(2)]
         for each in doors:

@@ -6,15 +6,15 @@ import shutil
 import socket
 
 from service.observability import logs
-from service.supervisor import STARTED, Place
+from service.server.supervisor import STARTED, WorkerConfig
 
 _log = logs.get_logger()
 
 
-class Line:
+class SupervisorLink:
     """The line to the supervisor, whose end means that there is nobody to work for."""
 
-    def __init__(self, place: Place, stopping: asyncio.Event) -> None:
+    def __init__(self, place: WorkerConfig, stopping: asyncio.Event) -> None:
         self._socket = socket.socket(fileno=place.control)
         self._socket.setblocking(False)
         self._stopping = stopping

@@ -25,7 +25,7 @@ _FULL_SECONDS = 0.5
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-class Scale:
+class ConnectionCounts:
     """How many connections each worker has, in memory that all of them see."""
 
     _WIDTH = 8
@@ -54,7 +54,7 @@ class Scale:
         return own > least + least // _SLACK
 
 
-class Door:
+class SharedListener:
     """One worker's share in the listening socket."""
 
     def __init__(
@@ -62,7 +62,7 @@ class Door:
         listener: socket.socket,
         factory: Callable[[], asyncio.Protocol],
         connections: Callable[[], int],
-        scale: Scale,
+        scale: ConnectionCounts,
         number: int,
     ) -> None:
         """``factory`` makes a protocol per connection; ``connections`` tells how many there are."""

@@ -1,6 +1,6 @@
 """One worker: everything that answers requests, wired together and run until a signal ends it.
 
-It is the whole service where there is one. Where there are several, ``python -m service.worker`` is
+It is the whole service where there is one. Where there are several, ``python -m service.server.worker`` is
 what the supervisor starts: it shares the listening socket and the board, and ends when its line to
 the supervisor does.
 """
@@ -26,7 +26,6 @@ from service.api.routes.admin import Administration
 from service.api.transport.protocol import HttpProtocol
 from service.coordination.coordinator import WorkerCoordinator
 from service.coordination.shared_store import SharedStore
-from service.door import Door, Scale, inherited
 from service.errors import DeviceUnavailable, SettingsError
 from service.health.baselines import Baselines
 from service.inference.backend.device import Device, choose_device
@@ -38,12 +37,13 @@ from service.inference.served_models import ServedModels
 from service.lifecycle.auto_rollback import AutoRollback
 from service.lifecycle.loader import Loader
 from service.lifecycle.reloader import Reloader
-from service.line import Line
 from service.observability import logs
 from service.observability.counters import Telemetry
-from service.server import Server
+from service.server.listener import ConnectionCounts, SharedListener, inherited
+from service.server.supervisor import FAILED, SCALE, WorkerConfig
+from service.server.supervisor_link import SupervisorLink
+from service.server.uvicorn_server import Server
 from service.settings import Settings, load_settings
-from service.supervisor import FAILED, SCALE, Place
 
 #: How long a thread may keep the interpreter while another waits: RDKit's would otherwise hold up
 #: every step of the event loop by Python's usual 5 ms.
@@ -62,7 +62,7 @@ _MOST_READERS = 8
 _log = logs.get_logger()
 
 
-def work(settings: Settings, listener: socket.socket, place: Place | None = None) -> None:
+def work(settings: Settings, listener: socket.socket, place: WorkerConfig | None = None) -> None:
     """Serve until told to stop; ``place`` is among which others. Raises ``DeviceUnavailable``."""
     device = choose_device(
         settings.device, memory_bytes=settings.cuda_memory_bytes, tf32=settings.cuda_tf32
@@ -94,7 +94,7 @@ def _readers(settings: Settings) -> int:
 
 
 async def _serve(
-    settings: Settings, device: Device, listener: socket.socket, place: Place | None
+    settings: Settings, device: Device, listener: socket.socket, place: WorkerConfig | None
 ) -> None:
     if device.fallback is not None and settings.device == "auto":
         _log.info("no CUDA", reason=device.fallback, provider=device.provider)
@@ -172,7 +172,7 @@ async def _serve(
         sockets = [listener]
     else:
         shared_listener = _shared_listener(place, listener, server)
-        line = Line(place, stopping)
+        line = SupervisorLink(place, stopping)
         background += [
             reloader.watch(),
             _post(coordinator),
@@ -203,9 +203,9 @@ async def _serve(
             line.close()
 
 
-def _shared_listener(place: Place, listener: socket.socket, server: Server) -> Door:
-    scale = Scale(Path(place.folder) / SCALE, place.workers)
-    shared_listener = Door(
+def _shared_listener(place: WorkerConfig, listener: socket.socket, server: Server) -> SharedListener:
+    scale = ConnectionCounts(Path(place.folder) / SCALE, place.workers)
+    shared_listener = SharedListener(
         listener,
         lambda: server.protocol(shared_listener.settle),
         lambda: len(server.server_state.connections),
@@ -216,7 +216,10 @@ def _shared_listener(place: Place, listener: socket.socket, server: Server) -> D
 
 
 async def _admit(
-    place: Place, reloader: Reloader, coordinator: WorkerCoordinator, shared_listener: Door
+    place: WorkerConfig,
+    reloader: Reloader,
+    coordinator: WorkerCoordinator,
+    shared_listener: SharedListener,
 ) -> None:
     """Open the door; a successor first has its models, so that nobody meets one without."""
     if not place.first:
@@ -244,7 +247,7 @@ async def _drain(
     coordinator: WorkerCoordinator,
     server: uvicorn.Server,
     wait: float,
-    shared_listener: Door | None = None,
+    shared_listener: SharedListener | None = None,
 ) -> None:
     """On a signal: say "not ready", go on answering for a moment, then finish what is in flight."""
     await stopping.wait()
@@ -265,7 +268,7 @@ async def _flush_logs() -> None:
 
 def main(argument: str) -> int:
     """Take the place that the supervisor has made; return the exit status."""
-    place = msgspec.json.decode(argument, type=Place)
+    place = msgspec.json.decode(argument, type=WorkerConfig)
     try:
         work(load_settings(), inherited(place.listener), place)
     except (SettingsError, DeviceUnavailable) as error:

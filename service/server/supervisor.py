@@ -18,9 +18,9 @@ from time import monotonic
 import msgspec
 
 from service.coordination.shared_store import Roster, SharedStore, WorkerSlot, make_folder
-from service.door import Scale
 from service.errors import SettingsError
 from service.observability.logs import flush, get_logger
+from service.server.listener import ConnectionCounts
 from service.settings import Settings
 
 #: What a worker says on its line.
@@ -39,7 +39,7 @@ _TICK_SECONDS = 0.2
 _log = get_logger()
 
 
-class Place(msgspec.Struct, frozen=True):
+class WorkerConfig(msgspec.Struct, frozen=True):
     """What a worker is told: its number from 1, among how many, and what it shares with them."""
 
     number: int
@@ -79,14 +79,14 @@ class Supervisor:
         self._listener = listener
         try:
             self._folder = make_folder()
-            Scale.make(self._folder / SCALE, settings.workers)
+            ConnectionCounts.make(self._folder / SCALE, settings.workers)
         except OSError as error:
             raise SettingsError(
                 f"SNN_WORKERS={settings.workers}: several workers need a folder in memory or for"
                 f" temporary files: {error}"
             ) from error
         self._shared_store = SharedStore(self._folder)
-        self._scale = Scale(self._folder / SCALE, settings.workers)
+        self._scale = ConnectionCounts(self._folder / SCALE, settings.workers)
         self._workers: dict[int, _Worker] = {}
         self._vacancies = {number: _Vacancy() for number in range(1, settings.workers + 1)}
         self._restarts = 0
@@ -153,7 +153,7 @@ class Supervisor:
     def _hire(self, number: int) -> None:
         ours, theirs = socket.socketpair()
         first = self._restarts == 0 and self._vacancies[number].deaths == 0
-        place = Place(
+        place = WorkerConfig(
             number,
             self._settings.workers,
             str(self._folder),
@@ -162,7 +162,7 @@ class Supervisor:
             first,
         )
         process = subprocess.Popen(  # noqa: S603 - this interpreter, with arguments of our own making
-            [sys.executable, "-m", "service.worker", msgspec.json.encode(place).decode()],
+            [sys.executable, "-m", "service.server.worker", msgspec.json.encode(place).decode()],
             stdin=subprocess.DEVNULL,
             pass_fds=(self._listener.fileno(), theirs.fileno()),
             # A terminal's Ctrl-C is for the supervisor, which tells the workers in its turn.

@@ -1,0 +1,1 @@
+"""Processes: the supervisor, its workers, the listening socket that they share, uvicorn."""
