@@ -6,7 +6,7 @@ import os
 # takes a core from another worker. Read by OpenBLAS when numpy is loaded, so it comes first.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from service.main import cli
+from service.cli.main import cli
 
 if __name__ == "__main__":
     cli()

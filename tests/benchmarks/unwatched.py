@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx.utils import Extractor
 
+import service.cli.main
 import service.lifecycle.loader
-import service.main
 import service.server.worker
 from models.bundle.manifest import INPUT
 from service.health.row_owner import RowOwner
@@ -52,4 +52,4 @@ def _watched(session: Session, _: object) -> Compute:
 if __name__ == "__main__":
     service.server.worker.Loader = _Loader
     service.lifecycle.loader._watched = _watched
-    service.main.cli()
+    service.cli.main.cli()

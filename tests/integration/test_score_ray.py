@@ -144,7 +144,7 @@ def test_without_ray_it_says_what_to_install(repository: Path, tmp_path: Path) -
     source.write_text("smiles\nCCO\n")
     code = (
         "import sys; sys.modules['ray'] = sys.modules['ray.data'] = None\n"
-        "from service.main import cli\n"
+        "from service.cli.main import cli\n"
         f"cli(['score', {str(source)!r}, '--engine', 'ray'])\n"
     )
     done = subprocess.run(

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from service.api.auth.keys import KeyStore, RateLimiter, new_key, read_keys
+from service.cli.main import cli
 from service.errors import SettingsError
-from service.main import cli
 
 
 class Clock:

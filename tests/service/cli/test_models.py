@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from models.registry.release_log import LOG_FILE
 from models.registry.store import Repository
-from service.main import cli
+from service.cli.main import cli
 from tests.support import bundles
 
 

@@ -6,8 +6,8 @@ import sys
 
 import typer
 
-from service.commands.keys import keys
-from service.commands.models import models
+from service.cli.keys import keys
+from service.cli.models import models
 from service.errors import DeviceUnavailable, SettingsError
 from service.observability import logs
 from service.scoring.command import score
