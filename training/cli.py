@@ -10,8 +10,8 @@ from rich.console import Console
 from models.errors import LogUnwritable, ModelError, UnknownModel
 from models.registry.release_log import command_line_user
 from models.registry.store import Repository
+from training.data.user_file import UserFile
 from training.errors import TrainingError
-from training.own import OwnData
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -139,7 +139,9 @@ def evaluate(
     """Print the metrics of a published version, computed anew from its graph."""
     from training.commands import evaluate_version
 
-    evaluate_version(console, model, version, Repository(models), split, OwnData(data) if data else None)
+    evaluate_version(
+        console, model, version, Repository(models), split, UserFile(data) if data else None
+    )
 
 
 @app.command()
@@ -228,9 +230,9 @@ def _own(
     positive: str | None,
     ignore: list[str] | None,
     category: list[str] | None,
-) -> OwnData | None:
+) -> UserFile | None:
     if data is not None:
-        return OwnData(data, target, positive, tuple(ignore or ()), tuple(category or ()), instead)
+        return UserFile(data, target, positive, tuple(ignore or ()), tuple(category or ()), instead)
     if instead is not None or target or positive or ignore or category:
         raise TrainingError("--data FILE is missing: the other options say how it is to be read")
     return None

@@ -14,11 +14,12 @@ from training import display
 from training.benchmarks import BENCHMARKS
 from training.benchmarks.results import REPORTS
 from training.chosen import recipe_of_file
-from training.data import final_evaluation, load_tox21_twin
+from training.data import load_tox21_twin
+from training.data.official import tox21_final
+from training.data.user_file import UserFile
 from training.errors import TrainingError
 from training.evaluate import evaluate_on, evaluate_out_of_fold, evaluate_twin
 from training.gate import PROMOTE, Report, examine
-from training.own import OwnData
 from training.publish import publish
 from training.recipes import RECIPES
 from training.run import train_model
@@ -32,7 +33,7 @@ def train_and_publish(
     state: Path,
     seed: int,
     promote: str,
-    own: OwnData | None,
+    own: UserFile | None,
     recipe_file: Path | None = None,
     study: Path | None = None,
 ) -> None:
@@ -76,7 +77,7 @@ def search_recipe(
     trials: int,
     timeout: float | None,
     seed: int,
-    own: OwnData | None,
+    own: UserFile | None,
 ) -> None:
     """Search, or go on searching, and say how to train the winner."""
     from training import search  # Optuna is wanted by a search alone
@@ -130,7 +131,7 @@ def evaluate_version(
     version: int | None,
     repository: Repository,
     split: str,
-    own: OwnData | None,
+    own: UserFile | None,
 ) -> None:
     """Compute a published version's metrics from its graph and print them."""
     if split not in ("out-of-fold", "leaderboard", "final"):
@@ -144,7 +145,7 @@ def evaluate_version(
         dataset, recipe = load_task(model, own, repository)
         document = evaluate_out_of_fold(bundle, dataset, recipe.threshold_rule)
     elif split == "final":
-        final = final_evaluation.load()
+        final = tox21_final.load()
         document = evaluate_on(bundle, final.smiles, final.labels)
     else:
         recipe = RECIPES[model]

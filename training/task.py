@@ -12,8 +12,8 @@ from training.data import (
     load_table,
     load_tox21,
 )
+from training.data.user_file import UserFile
 from training.errors import DataError
-from training.own import OwnData
 from training.recipes import RECIPES, ModelRecipe
 from training.table_recipe import table_recipe
 
@@ -21,7 +21,7 @@ LOADERS = {"htru2": load_htru2, "tox21": load_tox21}
 OWN_LOADERS = {"htru2": load_candidates, "tox21": load_molecules}
 
 
-def load_task(model: str, own: OwnData | None, repository: Repository) -> tuple[Dataset, ModelRecipe]:
+def load_task(model: str, own: UserFile | None, repository: Repository) -> tuple[Dataset, ModelRecipe]:
     """Load what ``model`` learns from, with its default recipe; raises ``DataError``.
 
     A table that is there again, for a model that is served already, is read as the last one was.
@@ -44,7 +44,7 @@ def load_task(model: str, own: OwnData | None, repository: Repository) -> tuple[
     return dataset, table_recipe(dataset)
 
 
-def _reading(model: str, own: OwnData, repository: Repository) -> Reading:
+def _reading(model: str, own: UserFile, repository: Repository) -> Reading:
     if own.target is not None:
         return Reading(
             target=own.target, positive=own.positive, ignore=own.ignore, category=own.category

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
-from training.data import htru2
-from training.data.sources import TOX21_TRAINING, locate, read
+from training.data.official import htru2
+from training.data.official.sources import TOX21_TRAINING, locate, read
 from training.golden_records import MOLECULES
 
 #: Each of these, and each pair and so on, before a SMILES makes another molecule: they end in an atom

@@ -9,7 +9,7 @@ from models.bundle.loading import open_bundle
 from models.registry.store import Repository
 from tests.support.commands import training
 from tests.support.server import ROOT
-from training.data.sources import HTRU2, read
+from training.data.official.sources import HTRU2, read
 from training.errors import DataError
 
 

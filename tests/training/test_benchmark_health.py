@@ -7,7 +7,7 @@ pytest.importorskip("torch", reason="the extra train is not installed")
 from models.registry.store import Repository
 from service.settings import COMMITTED_MODELS
 from training.benchmarks.health import run
-from training.data.sources import HTRU2, locate
+from training.data.official.sources import HTRU2, locate
 
 # Twenty seconds of processor time; a machine may be busy.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

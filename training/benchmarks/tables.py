@@ -17,7 +17,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from models.bundle.loading import open_bundle
 from models.registry.store import Repository
 from training.data import Dataset, Reading, load_table
-from training.data.uci import read_set
+from training.data.official.uci import read_set
 from training.evaluate import bundle_out_of_fold
 from training.metrics import auc, bootstrap
 from training.publish import publish

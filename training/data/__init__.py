@@ -2,18 +2,18 @@
 
 from models.features import Featurizer, create
 from training.data.dataset import Dataset
-from training.data.fragments import (
+from training.data.fragment_choice import (
     PHARMACOPHORE_RADIUS,
     RADIUS,
     choose_fragments,
     choose_pharmacophores,
 )
-from training.data.htru2 import load as load_htru2
-from training.data.own import load_candidates, load_molecules
-from training.data.tables import Reading
-from training.data.tables import load as load_table
-from training.data.tox21 import load as load_tox21
-from training.data.tox21 import load_twin as load_tox21_twin
+from training.data.official.htru2 import load as load_htru2
+from training.data.official.tox21 import load as load_tox21
+from training.data.official.tox21 import load_twin as load_tox21_twin
+from training.data.tables.load import Reading
+from training.data.tables.load import load as load_table
+from training.data.tables.own_rows import load_candidates, load_molecules
 
 __all__ = [
     "Dataset",

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.features.tabular.cells import category, number
 from models.features.tabular.featurizer import as_category
-from training.data.reading import Table, Unreadable
+from training.data.tables.reading import Table, Unreadable
 from training.errors import DataError
 
 #: Words for no and yes: of such a target the column's name says what is positive.

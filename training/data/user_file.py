@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class OwnData:
+class UserFile:
     """A file and how it is to be read; ``instead`` of the official set, or added to it."""
 
     path: Path

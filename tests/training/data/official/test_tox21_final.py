@@ -5,9 +5,9 @@ import gzip
 import numpy as np
 import pytest
 
-from training.data import final_evaluation
-from training.data.final_evaluation import parse
-from training.data.tox21 import TARGETS
+from training.data.official import tox21_final
+from training.data.official.tox21 import TARGETS
+from training.data.official.tox21_final import parse
 from training.errors import DataError
 
 COMPOUNDS = b"#SMILES\tSample ID\nCCO\tNCGC1-01\nCCN\tNCGC2-01\n"
@@ -68,6 +68,6 @@ def test_a_file_of_another_form_is_refused(compounds, labels, words):
 def test_counts_that_are_not_the_published_ones_are_refused(monkeypatch):
     """A file that slipped past its hash would still have to add up."""
     files = iter([COMPOUNDS, labels_file(GOOD)])
-    monkeypatch.setattr(final_evaluation, "read", lambda _: next(files))
+    monkeypatch.setattr(tox21_final, "read", lambda _: next(files))
     with pytest.raises(DataError, match="published are"):
-        final_evaluation.load()
+        tox21_final.load()

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from models.features.tabular.pulsar import NAMES
-from training.data import load_candidates, load_htru2, load_molecules, own, tox21
+from training.data import load_candidates, load_htru2, load_molecules
+from training.data.official import tox21
+from training.data.tables import own_rows
 from training.errors import DataError
 
 
@@ -114,8 +116,8 @@ def test_molecules_are_added_to_the_official_ones(
     labels = np.full(12, np.nan, dtype=np.float32)
     labels[0] = 0
     official = [tox21.Sample("x", "CCO", labels, is_mixture=False, repaired="")] * 2
-    monkeypatch.setattr(own.tox21, "read_training", lambda: official)
-    monkeypatch.setattr(own.tox21, "read_leaderboard", list)
+    monkeypatch.setattr(own_rows.tox21, "read_training", lambda: official)
+    monkeypatch.setattr(own_rows.tox21, "read_leaderboard", list)
     path = write(tmp_path / "a.csv", ("smiles", "NR-AR"), [["CCO", 1], ["CCN", 1]])
     dataset = load_molecules(path, instead=False)
     assert dataset.targets == tox21.TARGETS

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from training.data.classes import read_targets
-from training.data.columns import read_column
 from training.data.dataset import Dataset
 from training.data.folds import FOLDS, folds_of_records
-from training.data.reading import read_table
+from training.data.tables.columns import read_column
+from training.data.tables.reading import read_table
+from training.data.tables.targets import read_targets
 from training.errors import DataError
 
 _GOLDEN_ROWS = 48

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from models.features import Accepted, create
 from training.data import Reading, featurizer_for, load_table
 from training.data.folds import folds_of_records
-from training.data.tables import Dataset
+from training.data.tables.load import Dataset
 from training.errors import DataError
 
 TARGET = Reading(target="ill")

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from models.features import Accepted
-from training.data import featurizer_for, htru2, load_htru2
-from training.data.sources import HTRU2, locate
+from training.data import featurizer_for, load_htru2
+from training.data.official import htru2
+from training.data.official.sources import HTRU2, locate
 from training.errors import DataError
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.sources import TOX21_FINAL, TOX21_FINAL_LABELS, read
-from training.data.tox21 import TARGETS
+from training.data.official.sources import TOX21_FINAL, TOX21_FINAL_LABELS, read
+from training.data.official.tox21 import TARGETS
 from training.errors import DataError
 
 # Measured and positive, as published.

@@ -9,7 +9,7 @@ import numpy as np
 
 from training.data.dataset import Dataset
 from training.data.folds import folds_of_rows
-from training.data.sources import HTRU2, read
+from training.data.official.sources import HTRU2, read
 from training.errors import DataError
 
 TARGETS = ("pulsar",)

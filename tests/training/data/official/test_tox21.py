@@ -10,9 +10,10 @@ from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from models.features import Accepted
 from models.features.molecules.standardise import read_smiles, standardise
-from training.data import featurizer_for, load_tox21, load_tox21_twin, sources
-from training.data.fragments import choose_fragments
-from training.data.tox21 import TARGETS, Sample, merge
+from training.data import featurizer_for, load_tox21, load_tox21_twin
+from training.data.fragment_choice import choose_fragments
+from training.data.official import sources
+from training.data.official.tox21 import TARGETS, Sample, merge
 
 OFFICIAL = (sources.TOX21_TRAINING, sources.TOX21_LEADERBOARD)
 

@@ -19,10 +19,10 @@ from models.features.molecules.rdkit_log import captured_rdkit_log
 from models.features.molecules.standardise import Unreadable, read_smiles, standardise
 from models.features.tabular.cells import number
 from models.features.tabular.pulsar import NAMES
-from training.data import htru2, tox21
 from training.data.dataset import Dataset
 from training.data.folds import folds_of_rows
-from training.data.reading import Table, read_table
+from training.data.official import htru2, tox21
+from training.data.tables.reading import Table, read_table
 from training.errors import DataError
 
 _CLASS = "class"

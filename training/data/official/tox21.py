@@ -20,7 +20,7 @@ from models.features.molecules.rdkit_log import captured_rdkit_log
 from models.features.molecules.standardise import Unreadable, standardise
 from training.data.dataset import Dataset, Replicates
 from training.data.folds import folds_of_molecules
-from training.data.sources import TOX21_LEADERBOARD, TOX21_TRAINING, Source, read
+from training.data.official.sources import TOX21_LEADERBOARD, TOX21_TRAINING, Source, read
 from training.errors import DataError
 
 # Counts as published, in the order of the Tox21 leaderboard: measured and positive in the

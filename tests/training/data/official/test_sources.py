@@ -10,8 +10,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pooch
 import pytest
 
-from training.data import sources
-from training.data.sources import Source, locate, read
+from training.data.official import sources
+from training.data.official.sources import Source, locate, read
 from training.errors import DataError, TrainingError
 
 CONTENT = b"1.0,2.0\r3.0,4.0"

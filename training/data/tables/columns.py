@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.features.tabular.cells import number
 from models.features.tabular.featurizer import as_category
-from training.data.reading import Table, Unreadable
+from training.data.tables.reading import Table, Unreadable
 from training.errors import DataError
 
 #: A category of fewer rows is lumped together with others; so are all beyond the commonest.

@@ -1,0 +1,1 @@
+"""The official data sets, by address and hash."""
