@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from models.bundle.loading import Bundle
 from models.bundle.manifest import INPUT, OUTPUTS
 from models.errors import BundleRefused
-from training.metrics import bootstrap, mean_auc
+from training.evaluation.metrics import bootstrap, mean_auc
 
 Array = NDArray[np.floating]
 

@@ -10,13 +10,13 @@ from pydantic import JsonValue
 from models.bundle.loading import Bundle
 from models.bundle.manifest import INNER_OUTPUTS, INPUT, MEMBER_LOGIT
 from models.features import Accepted
-from training.calibrate import ThresholdRule
 from training.data import Dataset
 from training.ensemble import Watch
 from training.errors import DataError
+from training.evaluation.calibration import ThresholdRule
+from training.evaluation.report import metrics
 from training.export import reopened
 from training.recipes import ModelRecipe
-from training.report import metrics
 from training.run import calibrated, feature_rows, featurized, fit, held_out_logits
 
 _CHUNK = 1024

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from models.bundle.manifest import INNER_OUTPUTS, INPUT, OUTPUTS
 from models.networks.weights import Layer, MemberLayers
-from training.calibrate import Platt
 from training.ensemble import Ensemble
 from training.errors import ExportError
+from training.evaluation.calibration import Platt
 from training.graph import build
 from training.network import tap
 from training.squash import Squash

@@ -17,11 +17,11 @@ from models.bundle.loading import Bundle
 from models.bundle.manifest import SQUASHED, TAPS
 from models.health.detector import Detector
 from training import checks
-from training.calibrate import Calibration, ThresholdRule
 from training.checks import Check
 from training.data import Dataset
 from training.errors import TrainingError
 from training.evaluate import bundle_out_of_fold
+from training.evaluation.calibration import Calibration, ThresholdRule
 from training.run import calibrated
 
 #: The values of ``--promote``.

@@ -23,9 +23,9 @@ from models.bundle.manifest import (
     Target,
 )
 from models.registry.store import Repository
-from training.calibrate import CLASS_RULE, THRESHOLD_RULES
 from training.card import model_card, reliability_svg
 from training.errors import ExportError
+from training.evaluation.calibration import CLASS_RULE, THRESHOLD_RULES
 from training.export import reopened, sign
 from training.gate import Judge, Report
 from training.golden_records import golden_records

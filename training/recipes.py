@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 
 from pydantic import JsonValue
 
-from training.calibrate import ThresholdRule
 from training.errors import TrainingError
+from training.evaluation.calibration import ThresholdRule
 from training.squash import Block
 from training.train import Recipe
 

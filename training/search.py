@@ -25,7 +25,7 @@ from pydantic import JsonValue
 from training.chosen import chosen
 from training.data import Dataset, featurizer_for
 from training.errors import TrainingError
-from training.metrics import mean_auc
+from training.evaluation.metrics import mean_auc
 from training.recipes import ModelRecipe
 from training.run import feature_rows
 from training.squash import fit_squash

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from training.metrics import mean_auc
+from training.evaluation.metrics import mean_auc
 from training.network import Network, SelfNormalizingNetwork, Shape, layer_widths
 
 Array32 = NDArray[np.float32]

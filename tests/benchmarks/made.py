@@ -32,8 +32,8 @@ from models.bundle.manifest import (
 )
 from models.health.fitting import MemberRows, fit_reference
 from models.registry.store import Repository
-from training.calibrate import Platt
 from training.ensemble import Ensemble
+from training.evaluation.calibration import Platt
 from training.export import ServedEnsemble, export
 from training.network import SelfNormalizingNetwork
 from training.squash import Block, fit_squash

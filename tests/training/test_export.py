@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from models.bundle.manifest import INPUT, Member
 from models.networks.weights import MemberLayers, read_weights
-from training.calibrate import Platt
 from training.ensemble import Ensemble
 from training.errors import ExportError
+from training.evaluation.calibration import Platt
 from training.export import ServedEnsemble, export
 from training.network import SelfNormalizingNetwork
 from training.squash import Squash

@@ -16,9 +16,9 @@ from models.registry.store import Repository
 from tests.support import bundles
 from tests.training.test_run import RECIPE, made_up
 from training import checks
-from training.calibrate import Calibration
 from training.data import Dataset, load_htru2
 from training.errors import TrainingError
+from training.evaluation.calibration import Calibration
 from training.gate import Report, examine, golden_p_values
 from training.publish import publish
 from training.recipes import HTRU2

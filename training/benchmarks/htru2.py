@@ -27,9 +27,9 @@ from sklearn.tree import DecisionTreeClassifier
 from models.registry.store import Repository
 from training.benchmarks.results import REPORTS, Results, Say, run_missing
 from training.benchmarks.statistics import paired
-from training.calibrate import choose_threshold
 from training.data import featurizer_for, load_htru2
-from training.metrics import auc, average_precision, confusion
+from training.evaluation.calibration import choose_threshold
+from training.evaluation.metrics import auc, average_precision, confusion
 from training.recipes import HTRU2
 from training.rivals import METHODS, build
 from training.run import feature_rows

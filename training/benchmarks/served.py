@@ -17,7 +17,7 @@ from models.registry.store import Repository
 from training.benchmarks.results import Say
 from training.data import Dataset, load_tox21
 from training.evaluate import bundle_out_of_fold
-from training.metrics import bootstrap, mean_auc, target_aucs
+from training.evaluation.metrics import bootstrap, mean_auc, target_aucs
 from training.run import feature_rows
 
 Array = NDArray[np.floating]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.registry.store import Repository
 from training.benchmarks.results import REPORTS, Results, Say, run_missing
 from training.data import featurizer_for, load_htru2
-from training.metrics import auc
+from training.evaluation.metrics import auc
 from training.network import Network
 from training.recipes import HTRU2
 from training.rivals import METHODS, build

@@ -19,7 +19,7 @@ from models.registry.store import Repository
 from training.data import Dataset, Reading, load_table
 from training.data.official.uci import read_set
 from training.evaluate import bundle_out_of_fold
-from training.metrics import auc, bootstrap
+from training.evaluation.metrics import auc, bootstrap
 from training.publish import publish
 from training.run import train_model
 from training.table_recipe import table_recipe

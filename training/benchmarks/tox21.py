@@ -21,7 +21,7 @@ from models.registry.store import Repository
 from training.benchmarks.results import REPORTS, Results, Say, run_missing
 from training.benchmarks.tox21_report import draw, report
 from training.data import Dataset, featurizer_for, load_tox21
-from training.metrics import mean_auc, target_aucs
+from training.evaluation.metrics import mean_auc, target_aucs
 from training.recipes import TOX21
 from training.rivals import METHODS, build
 from training.run import feature_rows

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from training.calibrate import calibration_slope
-from training.classes import class_metrics
-from training.metrics import (
+from training.evaluation.calibration import calibration_slope
+from training.evaluation.class_calibration import class_metrics
+from training.evaluation.metrics import (
     average_precision,
     bootstrap,
     brier,

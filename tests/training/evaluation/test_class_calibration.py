@@ -7,9 +7,9 @@ from scipy.special import log_softmax, softmax
 from sklearn import metrics as oracle
 from sklearn.linear_model import LogisticRegression
 
-from training.classes import calibrate_classes, class_metrics, fit_classes
 from training.data.folds import folds_of_rows
 from training.errors import TrainingError
+from training.evaluation.class_calibration import calibrate_classes, class_metrics, fit_classes
 from training.train import Recipe, train
 
 

@@ -6,8 +6,8 @@ from pydantic import JsonValue
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from training.calibrate import Calibration, Platt
 from training.errors import TrainingError
+from training.evaluation.calibration import Calibration, Platt
 
 Array = NDArray[np.floating]
 

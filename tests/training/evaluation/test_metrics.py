@@ -6,16 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from training.calibrate import (
+from training.checks import discrimination
+from training.errors import TrainingError
+from training.evaluation.calibration import (
     Platt,
     calibration_slope,
     choose_threshold,
     cross_fitted,
     fit_platt,
 )
-from training.checks import discrimination
-from training.errors import TrainingError
-from training.metrics import (
+from training.evaluation.metrics import (
     auc,
     average_precision,
     bootstrap,

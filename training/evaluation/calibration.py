@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from training.errors import TrainingError
-from training.metrics import sigmoid
+from training.evaluation.metrics import sigmoid
 
 Array = NDArray[np.floating]
 ThresholdRule = Literal["youden", "f1"]

@@ -1,0 +1,1 @@
+"""Metrics, calibration and the report of a run."""
