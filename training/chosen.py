@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from training.errors import TrainingError
+from training.networks.training_loop import Recipe
 from training.recipes import ModelRecipe
-from training.train import Recipe
 
 #: What may be chosen; whether targets exclude each other is the data's to say.
 CHOOSABLE = tuple(field.name for field in fields(Recipe) if field.name != "exclusive")

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from training import train as trainer
+from training.networks import training_loop as trainer
 
 
 def bars(console: Console) -> Progress:

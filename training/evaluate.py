@@ -11,11 +11,11 @@ from models.bundle.loading import Bundle
 from models.bundle.manifest import INNER_OUTPUTS, INPUT, MEMBER_LOGIT
 from models.features import Accepted
 from training.data import Dataset
-from training.ensemble import Watch
 from training.errors import DataError
 from training.evaluation.calibration import ThresholdRule
 from training.evaluation.report import metrics
-from training.export import reopened
+from training.networks.ensemble import Watch
+from training.networks.export import reopened
 from training.recipes import ModelRecipe
 from training.run import calibrated, feature_rows, featurized, fit, held_out_logits
 

@@ -26,9 +26,9 @@ from models.registry.store import Repository
 from training.card import model_card, reliability_svg
 from training.errors import ExportError
 from training.evaluation.calibration import CLASS_RULE, THRESHOLD_RULES
-from training.export import reopened, sign
 from training.gate import Judge, Report
 from training.golden_records import golden_records
+from training.networks.export import reopened, sign
 from training.run import Trained
 
 

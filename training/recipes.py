@@ -10,8 +10,8 @@ from pydantic import JsonValue
 
 from training.errors import TrainingError
 from training.evaluation.calibration import ThresholdRule
-from training.squash import Block
-from training.train import Recipe
+from training.networks.preprocessing import Block
+from training.networks.training_loop import Recipe
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,15 +21,15 @@ from models.health.fitting import MemberRows, fit_reference
 from models.health.reference import Reference
 from models.networks.theory import MemberTheory, member_theory
 from training.data import Dataset, featurizer_for
-from training.ensemble import Ensemble, Watch, fit_ensemble, out_of_fold
 from training.errors import DataError
 from training.evaluation.calibration import Calibration, ThresholdRule, calibrate
 from training.evaluation.class_calibration import calibrate_classes
 from training.evaluation.metrics import mean_auc
 from training.evaluation.report import metrics
-from training.export import ServedEnsemble, export
+from training.networks.ensemble import Ensemble, Watch, fit_ensemble, out_of_fold
+from training.networks.export import ServedEnsemble, export
+from training.networks.preprocessing import Squash, fit_squash
 from training.recipes import ModelRecipe
-from training.squash import Squash, fit_squash
 
 _LIBRARIES = ("torch", "onnx", "numpy", "scipy", "rdkit")
 

@@ -26,10 +26,10 @@ from training.chosen import chosen
 from training.data import Dataset, featurizer_for
 from training.errors import TrainingError
 from training.evaluation.metrics import mean_auc
+from training.networks.preprocessing import fit_squash
+from training.networks.training_loop import Recipe, train
 from training.recipes import ModelRecipe
 from training.run import feature_rows
-from training.squash import fit_squash
-from training.train import Recipe, train
 
 Array32 = NDArray[np.float32]
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)

@@ -8,9 +8,9 @@ of 128 at half the rate .887/.791/.997. Without knots no recipe passed .860 on t
 
 from models.features.tabular.numeric_encoding import BETWEEN
 from training.data import Dataset
+from training.networks.preprocessing import Block
+from training.networks.training_loop import Recipe
 from training.recipes import ModelRecipe
-from training.squash import Block
-from training.train import Recipe
 
 #: About so many steps of the optimizer are enough for each of the sets tried; few rows would be
 #: learned by heart in as many.

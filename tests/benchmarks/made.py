@@ -32,11 +32,11 @@ from models.bundle.manifest import (
 )
 from models.health.fitting import MemberRows, fit_reference
 from models.registry.store import Repository
-from training.ensemble import Ensemble
 from training.evaluation.calibration import Platt
-from training.export import ServedEnsemble, export
-from training.network import SelfNormalizingNetwork
-from training.squash import Block, fit_squash
+from training.networks.ensemble import Ensemble
+from training.networks.export import ServedEnsemble, export
+from training.networks.network import SelfNormalizingNetwork
+from training.networks.preprocessing import Block, fit_squash
 
 Rows = NDArray[np.float32]
 

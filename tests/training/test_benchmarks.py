@@ -14,7 +14,7 @@ from training.benchmarks.statistics import paired
 from training.benchmarks.tox21 import KEYS
 from training.benchmarks.tox21_report import report as tox21_report
 from training.errors import TrainingError
-from training.train import Recipe
+from training.networks.training_loop import Recipe
 
 
 def test_results_survive_a_new_start(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 from models.bundle.manifest import INPUT
 from models.errors import Place
 from models.networks.weights import read_weights
-from tests.training.test_export import NAMES, ensemble, raw, unlike
+from tests.training.networks.test_export import NAMES, ensemble, raw, unlike
 from training.benchmarks.integrity import KINDS, _Model
-from training.export import export
+from training.networks.export import export
 
 #: Kept stacked by layer, and apart by member.
 MODELS = {

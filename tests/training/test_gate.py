@@ -20,10 +20,10 @@ from training.data import Dataset, load_htru2
 from training.errors import TrainingError
 from training.evaluation.calibration import Calibration
 from training.gate import Report, examine, golden_p_values
+from training.networks.training_loop import Recipe
 from training.publish import publish
 from training.recipes import HTRU2
 from training.run import Trained, calibrated, train_model
-from training.train import Recipe
 
 
 def learn(dataset: Dataset, recipe=RECIPE) -> Trained:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.training.test_export import raw
+from tests.training.networks.test_export import raw
 from tests.training.test_faults import MODELS
 from training.benchmarks.integrity import KINDS, _Model
 from training.benchmarks.moved import Moved

@@ -11,9 +11,9 @@ from training.chosen import recipe_of_file
 from training.data import Dataset
 from training.data.folds import folds_of_rows
 from training.errors import TrainingError
+from training.networks.training_loop import Recipe
 from training.recipes import HTRU2
 from training.search import Progress, search, winner
-from training.train import Recipe
 
 POOR = replace(HTRU2, networks=(Recipe(units=8, layers=2, epochs=1, learning_rate=1e-4),))
 

@@ -19,7 +19,7 @@ from models.bundle.manifest import INPUT
 from models.networks.selu import SATURATED_BELOW
 from models.networks.weights import Layer, MemberLayers
 from models.registry.store import Repository
-from training.graph import build
+from training.networks.onnx_graph import build
 
 Array32 = NDArray[np.float32]
 

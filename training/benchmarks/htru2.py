@@ -30,11 +30,11 @@ from training.benchmarks.statistics import paired
 from training.data import featurizer_for, load_htru2
 from training.evaluation.calibration import choose_threshold
 from training.evaluation.metrics import auc, average_precision, confusion
+from training.networks.preprocessing import fit_squash
+from training.networks.rivals import METHODS, build
+from training.networks.training_loop import Recipe, train_network
 from training.recipes import HTRU2
-from training.rivals import METHODS, build
 from training.run import feature_rows
-from training.squash import fit_squash
-from training.train import Recipe, train_network
 
 Array = NDArray[np.floating]
 Rows = NDArray[np.intp]

@@ -18,12 +18,12 @@ from models.registry.store import Repository
 from training.benchmarks.results import REPORTS, Results, Say, run_missing
 from training.data import featurizer_for, load_htru2
 from training.evaluation.metrics import auc
-from training.network import Network
+from training.networks.network import Network
+from training.networks.preprocessing import fit_squash
+from training.networks.rivals import METHODS, build
+from training.networks.training_loop import Recipe, train_network
 from training.recipes import HTRU2
-from training.rivals import METHODS, build
 from training.run import feature_rows
-from training.squash import fit_squash
-from training.train import Recipe, train_network
 
 LAYERS = 32
 RECIPE = Recipe(units=128, layers=LAYERS, batch_size=512, epochs=1, learning_rate=1e-3)

@@ -22,11 +22,11 @@ from training.benchmarks.results import REPORTS, Results, Say, run_missing
 from training.benchmarks.tox21_report import draw, report
 from training.data import Dataset, featurizer_for, load_tox21
 from training.evaluation.metrics import mean_auc, target_aucs
+from training.networks.preprocessing import fit_squash
+from training.networks.rivals import METHODS, build
+from training.networks.training_loop import Recipe, train_network
 from training.recipes import TOX21
-from training.rivals import METHODS, build
 from training.run import feature_rows
-from training.squash import fit_squash
-from training.train import Recipe, train_network
 
 DEPTHS = (2, 4, 8, 16, 32)
 RATES = (1e-3, 3e-3)

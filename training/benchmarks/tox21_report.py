@@ -9,8 +9,8 @@ from scipy.stats import spearmanr
 
 from training.benchmarks.results import Results
 from training.benchmarks.statistics import paired
-from training.rivals import METHODS
-from training.train import Recipe
+from training.networks.rivals import METHODS
+from training.networks.training_loop import Recipe
 
 Job = Mapping[str, Any]
 

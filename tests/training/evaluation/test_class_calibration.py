@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from training.data.folds import folds_of_rows
 from training.errors import TrainingError
 from training.evaluation.class_calibration import calibrate_classes, class_metrics, fit_classes
-from training.train import Recipe, train
+from training.networks.training_loop import Recipe, train
 
 
 def drawn(n: int, slope: float, bias: list[float], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from models.bundle.manifest import INPUT, SQUASHED
 from models.networks.selu import SATURATED_BELOW
 from models.networks.weights import MemberLayers, read_weights
 from training.benchmarks.moved import layer_output
-from training.export import reopened
+from training.networks.export import reopened
 
 Array32 = NDArray[np.float32]
 _CHUNK = 1024

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from models.bundle.manifest import INPUT, Member
 from models.networks.weights import MemberLayers, read_weights
-from training.ensemble import Ensemble
 from training.errors import ExportError
 from training.evaluation.calibration import Platt
-from training.export import ServedEnsemble, export
-from training.network import SelfNormalizingNetwork
-from training.squash import Squash
+from training.networks.ensemble import Ensemble
+from training.networks.export import ServedEnsemble, export
+from training.networks.network import SelfNormalizingNetwork
+from training.networks.preprocessing import Squash
 
 NAMES = ["probability", "logit", "taps", "squashed", "member_logit"]
 

@@ -6,8 +6,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra train is not installed")
 torch.set_num_threads(1)
 
-from training.rivals import METHODS, Highway, Residual, build  # noqa: E402
-from training.train import Recipe, train_network  # noqa: E402
+from training.networks.rivals import METHODS, Highway, Residual, build  # noqa: E402
+from training.networks.training_loop import Recipe, train_network  # noqa: E402
 
 RECIPE = Recipe(units=16, layers=4, epochs=30, batch_size=64, learning_rate=5e-3)
 

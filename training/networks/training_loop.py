@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.evaluation.metrics import mean_auc
-from training.network import Network, SelfNormalizingNetwork, Shape, layer_widths
+from training.networks.network import Network, SelfNormalizingNetwork, Shape, layer_widths
 
 Array32 = NDArray[np.float32]
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from training.network import Network
-from training.train import Recipe
+from training.networks.network import Network
+from training.networks.training_loop import Recipe
 
 Method = Literal["SNN", "batch norm", "layer norm", "weight norm", "highway", "residual", "He ReLU"]
 METHODS: tuple[Method, ...] = get_args(Method)

@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra train is not installed")
 torch.set_num_threads(1)
 
-from training.train import entry_weights, masked_loss  # noqa: E402
+from training.networks.training_loop import entry_weights, masked_loss  # noqa: E402
 
 NAN = torch.nan
 

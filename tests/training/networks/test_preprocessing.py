@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import yeojohnson
 
-from training.squash import Block, Squash, fit_squash
+from training.networks.preprocessing import Block, Squash, fit_squash
 
 NAMES = ("count:a", "skewed", "binary", "constant", "holes")
 

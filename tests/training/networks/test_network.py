@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.networks.selu import SATURATED_BELOW
-from training.network import SelfNormalizingNetwork, layer_widths, tap
+from training.networks.network import SelfNormalizingNetwork, layer_widths, tap
 
 
 def test_a_deep_network_stays_at_the_fixed_point() -> None:

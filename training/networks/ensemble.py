@@ -19,8 +19,8 @@ from torch import Tensor
 
 from models.bundle.manifest import Member
 from training.data.dataset import Replicates
-from training.network import SelfNormalizingNetwork, tap
-from training.train import Progress, Recipe, train
+from training.networks.network import SelfNormalizingNetwork, tap
+from training.networks.training_loop import Progress, Recipe, train
 
 Array32 = NDArray[np.float32]
 Watch = Callable[[int, Progress], None]

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from models.bundle.manifest import INNER_OUTPUTS, INPUT, OUTPUTS
 from models.networks.weights import Layer, MemberLayers
-from training.ensemble import Ensemble
 from training.errors import ExportError
 from training.evaluation.calibration import Platt
-from training.graph import build
-from training.network import tap
-from training.squash import Squash
+from training.networks.ensemble import Ensemble
+from training.networks.network import tap
+from training.networks.onnx_graph import build
+from training.networks.preprocessing import Squash
 
 Array32 = NDArray[np.float32]
 
