@@ -13,7 +13,6 @@ from models.registry.store import Repository
 from training import display
 from training.benchmarks import BENCHMARKS
 from training.benchmarks.results import REPORTS
-from training.chosen import recipe_of_file
 from training.data import load_tox21_twin
 from training.data.official import tox21_final
 from training.data.user_file import UserFile
@@ -21,7 +20,8 @@ from training.errors import TrainingError
 from training.evaluate import evaluate_on, evaluate_out_of_fold, evaluate_twin
 from training.gate import PROMOTE, Report, examine
 from training.publish import publish
-from training.recipes import RECIPES
+from training.recipes.official import RECIPES
+from training.recipes.overrides import recipe_of_file
 from training.run import train_model
 from training.task import load_task
 

@@ -29,7 +29,7 @@ from training.evaluation.report import metrics
 from training.networks.ensemble import Ensemble, Watch, fit_ensemble, out_of_fold
 from training.networks.export import ServedEnsemble, export
 from training.networks.preprocessing import Squash, fit_squash
-from training.recipes import ModelRecipe
+from training.recipes.official import ModelRecipe
 
 _LIBRARIES = ("torch", "onnx", "numpy", "scipy", "rdkit")
 

@@ -22,13 +22,13 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from pydantic import JsonValue
 
-from training.chosen import chosen
 from training.data import Dataset, featurizer_for
 from training.errors import TrainingError
 from training.evaluation.metrics import mean_auc
 from training.networks.preprocessing import fit_squash
 from training.networks.training_loop import Recipe, train
-from training.recipes import ModelRecipe
+from training.recipes.official import ModelRecipe
+from training.recipes.overrides import override
 from training.run import feature_rows
 
 Array32 = NDArray[np.float32]
@@ -104,7 +104,7 @@ def winner(recipe: ModelRecipe, dataset: Dataset, path: Path) -> ModelRecipe:
         " above are of the same folds, which flatters them by what such a choice gains by chance."
     )
     network = _Space(recipe.networks[0]).read(study.best_trial.params)
-    return chosen(recipe, network, selection, document)
+    return override(recipe, network, selection, document)
 
 
 def _open(path: Path, dataset: Dataset, seed: int) -> optuna.Study:

@@ -14,8 +14,8 @@ from training.data import (
 )
 from training.data.user_file import UserFile
 from training.errors import DataError
-from training.recipes import RECIPES, ModelRecipe
-from training.table_recipe import table_recipe
+from training.recipes.official import RECIPES, ModelRecipe
+from training.recipes.table import table_recipe
 
 LOADERS = {"htru2": load_htru2, "tox21": load_tox21}
 OWN_LOADERS = {"htru2": load_candidates, "tox21": load_molecules}

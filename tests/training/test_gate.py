@@ -22,7 +22,7 @@ from training.evaluation.calibration import Calibration
 from training.gate import Report, examine, golden_p_values
 from training.networks.training_loop import Recipe
 from training.publish import publish
-from training.recipes import HTRU2
+from training.recipes.official import HTRU2
 from training.run import Trained, calibrated, train_model
 
 

@@ -33,7 +33,7 @@ from training.evaluation.metrics import auc, average_precision, confusion
 from training.networks.preprocessing import fit_squash
 from training.networks.rivals import METHODS, build
 from training.networks.training_loop import Recipe, train_network
-from training.recipes import HTRU2
+from training.recipes.official import HTRU2
 from training.run import feature_rows
 
 Array = NDArray[np.floating]

@@ -21,8 +21,8 @@ from training.data.official.uci import read_set
 from training.evaluate import bundle_out_of_fold
 from training.evaluation.metrics import auc, bootstrap
 from training.publish import publish
+from training.recipes.table import table_recipe
 from training.run import train_model
-from training.table_recipe import table_recipe
 
 Array = NDArray[np.floating]
 

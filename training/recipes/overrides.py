@@ -9,7 +9,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from training.errors import TrainingError
 from training.networks.training_loop import Recipe
-from training.recipes import ModelRecipe
+from training.recipes.official import ModelRecipe
 
 #: What may be chosen; whether targets exclude each other is the data's to say.
 CHOOSABLE = tuple(field.name for field in fields(Recipe) if field.name != "exclusive")
@@ -30,13 +30,13 @@ def recipe_of_file(recipe: ModelRecipe, path: Path) -> ModelRecipe:
         raise TrainingError(f'--recipe {path} is no object of hyperparameters, as in {{"units": 128}}')
     networks = document.get("networks", [document.get("network")])
     if not isinstance(networks, list) or not all(isinstance(one, dict) for one in networks):
-        return chosen(recipe, document, selection)
+        return override(recipe, document, selection)
     known = [{name: one[name] for name in CHOOSABLE if name in one} for one in networks]
     made = tuple(_with(Recipe(), one) for one in known)
     return replace(recipe, networks=made, selection=selection)
 
 
-def chosen(
+def override(
     recipe: ModelRecipe,
     network: dict[str, Any],
     selection: str,

@@ -10,7 +10,7 @@ from models.features.tabular.numeric_encoding import BETWEEN
 from training.data import Dataset
 from training.networks.preprocessing import Block
 from training.networks.training_loop import Recipe
-from training.recipes import ModelRecipe
+from training.recipes.official import ModelRecipe
 
 #: About so many steps of the optimizer are enough for each of the sets tried; few rows would be
 #: learned by heart in as many.
