@@ -17,13 +17,13 @@ from training.data import load_tox21_twin
 from training.data.official import tox21_final
 from training.data.user_file import UserFile
 from training.errors import TrainingError
-from training.evaluate import evaluate_on, evaluate_out_of_fold, evaluate_twin
 from training.gate import PROMOTE, Report, examine
+from training.pipeline.evaluate import evaluate_on, evaluate_out_of_fold, evaluate_twin
+from training.pipeline.run import train_model
+from training.pipeline.task import load_task
 from training.publish import publish
 from training.recipes.official import RECIPES
 from training.recipes.overrides import recipe_of_file
-from training.run import train_model
-from training.task import load_task
 
 
 def train_and_publish(
@@ -46,7 +46,7 @@ def train_and_publish(
     if recipe_file is not None:
         recipe = recipe_of_file(recipe, recipe_file)
     if study is not None:
-        from training.search import winner  # Optuna is wanted by a search alone
+        from training.pipeline.search import winner  # Optuna is wanted by a search alone
 
         recipe = winner(recipe, dataset, study)
     champion = _champion(repository, model)
@@ -80,7 +80,7 @@ def search_recipe(
     own: UserFile | None,
 ) -> None:
     """Search, or go on searching, and say how to train the winner."""
-    from training import search  # Optuna is wanted by a search alone
+    from training.pipeline import search  # Optuna is wanted by a search alone
 
     dataset, recipe = load_task(model, own, repository)
     columns = (

@@ -20,9 +20,9 @@ from training import checks
 from training.checks import Check
 from training.data import Dataset
 from training.errors import TrainingError
-from training.evaluate import bundle_out_of_fold
 from training.evaluation.calibration import Calibration, ThresholdRule
-from training.run import calibrated
+from training.pipeline.evaluate import bundle_out_of_fold
+from training.pipeline.run import calibrated
 
 #: The values of ``--promote``.
 PROMOTE = ("auto", "always", "never")

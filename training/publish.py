@@ -29,7 +29,7 @@ from training.evaluation.calibration import CLASS_RULE, THRESHOLD_RULES
 from training.gate import Judge, Report
 from training.golden_records import golden_records
 from training.networks.export import reopened, sign
-from training.run import Trained
+from training.pipeline.run import Trained
 
 
 def publish(trained: Trained, repository: Repository, judge: Judge | None = None) -> int:

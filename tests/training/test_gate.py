@@ -14,16 +14,16 @@ from models.registry.release_log import ReleaseLog
 from models.registry.releases import Releases
 from models.registry.store import Repository
 from tests.support import bundles
-from tests.training.test_run import RECIPE, made_up
+from tests.training.pipeline.test_run import RECIPE, made_up
 from training import checks
 from training.data import Dataset, load_htru2
 from training.errors import TrainingError
 from training.evaluation.calibration import Calibration
 from training.gate import Report, examine, golden_p_values
 from training.networks.training_loop import Recipe
+from training.pipeline.run import Trained, calibrated, train_model
 from training.publish import publish
 from training.recipes.official import HTRU2
-from training.run import Trained, calibrated, train_model
 
 
 def learn(dataset: Dataset, recipe=RECIPE) -> Trained:

@@ -33,8 +33,8 @@ from training.evaluation.metrics import auc, average_precision, confusion
 from training.networks.preprocessing import fit_squash
 from training.networks.rivals import METHODS, build
 from training.networks.training_loop import Recipe, train_network
+from training.pipeline.run import feature_rows
 from training.recipes.official import HTRU2
-from training.run import feature_rows
 
 Array = NDArray[np.floating]
 Rows = NDArray[np.intp]

@@ -16,9 +16,9 @@ from models.bundle.loading import open_bundle
 from models.registry.store import Repository
 from training.benchmarks.results import Say
 from training.data import Dataset, load_tox21
-from training.evaluate import bundle_out_of_fold
 from training.evaluation.metrics import bootstrap, mean_auc, target_aucs
-from training.run import feature_rows
+from training.pipeline.evaluate import bundle_out_of_fold
+from training.pipeline.run import feature_rows
 
 Array = NDArray[np.floating]
 

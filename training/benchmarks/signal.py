@@ -22,8 +22,8 @@ from training.networks.network import Network
 from training.networks.preprocessing import fit_squash
 from training.networks.rivals import METHODS, build
 from training.networks.training_loop import Recipe, train_network
+from training.pipeline.run import feature_rows
 from training.recipes.official import HTRU2
-from training.run import feature_rows
 
 LAYERS = 32
 RECIPE = Recipe(units=128, layers=LAYERS, batch_size=512, epochs=1, learning_rate=1e-3)

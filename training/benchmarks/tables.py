@@ -18,11 +18,11 @@ from models.bundle.loading import open_bundle
 from models.registry.store import Repository
 from training.data import Dataset, Reading, load_table
 from training.data.official.uci import read_set
-from training.evaluate import bundle_out_of_fold
 from training.evaluation.metrics import auc, bootstrap
+from training.pipeline.evaluate import bundle_out_of_fold
+from training.pipeline.run import train_model
 from training.publish import publish
 from training.recipes.table import table_recipe
-from training.run import train_model
 
 Array = NDArray[np.floating]
 

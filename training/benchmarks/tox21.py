@@ -25,8 +25,8 @@ from training.evaluation.metrics import mean_auc, target_aucs
 from training.networks.preprocessing import fit_squash
 from training.networks.rivals import METHODS, build
 from training.networks.training_loop import Recipe, train_network
+from training.pipeline.run import feature_rows
 from training.recipes.official import TOX21
-from training.run import feature_rows
 
 DEPTHS = (2, 4, 8, 16, 32)
 RATES = (1e-3, 3e-3)

@@ -6,8 +6,8 @@ from models.bundle.loading import Bundle
 from models.bundle.manifest import SQUASHED
 from models.networks.weights import read_weights
 from training.data import Dataset
-from training.evaluate import run_graph
-from training.run import feature_rows
+from training.pipeline.evaluate import run_graph
+from training.pipeline.run import feature_rows
 from training.theory.layers import LayerTheory, theory_of
 
 #: Held-out rows of each member that are looked at: enough for statistics, soon computed.

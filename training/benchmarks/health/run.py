@@ -34,7 +34,7 @@ from training.benchmarks.health.trial import HALVES, Effort, Material, figures, 
 from training.benchmarks.results import REPORTS, Results, Say, run_missing
 from training.data import Dataset, load_htru2, load_tox21
 from training.data.official.sources import TOX21_FINAL, read
-from training.run import feature_rows
+from training.pipeline.run import feature_rows
 
 Array32 = NDArray[np.float32]
 

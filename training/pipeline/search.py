@@ -27,9 +27,9 @@ from training.errors import TrainingError
 from training.evaluation.metrics import mean_auc
 from training.networks.preprocessing import fit_squash
 from training.networks.training_loop import Recipe, train
+from training.pipeline.run import feature_rows
 from training.recipes.official import ModelRecipe
 from training.recipes.overrides import override
-from training.run import feature_rows
 
 Array32 = NDArray[np.float32]
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)

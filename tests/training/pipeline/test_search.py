@@ -11,9 +11,9 @@ from training.data import Dataset
 from training.data.folds import folds_of_rows
 from training.errors import TrainingError
 from training.networks.training_loop import Recipe
+from training.pipeline.search import Progress, search, winner
 from training.recipes.official import HTRU2
 from training.recipes.overrides import recipe_of_file
-from training.search import Progress, search, winner
 
 POOR = replace(HTRU2, networks=(Recipe(units=8, layers=2, epochs=1, learning_rate=1e-4),))
 

@@ -16,8 +16,8 @@ from training.evaluation.calibration import ThresholdRule
 from training.evaluation.report import metrics
 from training.networks.ensemble import Watch
 from training.networks.export import reopened
+from training.pipeline.run import calibrated, feature_rows, featurized, fit, held_out_logits
 from training.recipes.official import ModelRecipe
-from training.run import calibrated, feature_rows, featurized, fit, held_out_logits
 
 _CHUNK = 1024
 

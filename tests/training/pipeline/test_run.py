@@ -19,12 +19,12 @@ from training.data import Dataset
 from training.data.dataset import Replicates
 from training.data.folds import folds_of_rows
 from training.errors import TrainingError
-from training.evaluate import bundle_out_of_fold, evaluate_on
 from training.networks.ensemble import fit_ensemble
 from training.networks.training_loop import Recipe, train
+from training.pipeline.evaluate import bundle_out_of_fold, evaluate_on
+from training.pipeline.run import Trained, train_model
 from training.publish import publish
 from training.recipes.official import HTRU2
-from training.run import Trained, train_model
 
 RECIPE = replace(HTRU2, networks=(Recipe(units=16, layers=3, epochs=8),), rounds=2, served=1)
 
