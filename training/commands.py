@@ -17,13 +17,13 @@ from training.data import load_tox21_twin
 from training.data.official import tox21_final
 from training.data.user_file import UserFile
 from training.errors import TrainingError
-from training.gate import PROMOTE, Report, examine
 from training.pipeline.evaluate import evaluate_on, evaluate_out_of_fold, evaluate_twin
 from training.pipeline.run import train_model
 from training.pipeline.task import load_task
-from training.publish import publish
 from training.recipes.official import RECIPES
 from training.recipes.overrides import recipe_of_file
+from training.release.gate import PROMOTE, Report, examine
+from training.release.publish import publish
 
 
 def train_and_publish(

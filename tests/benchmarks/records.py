@@ -13,7 +13,7 @@ from rdkit import Chem, rdBase
 
 from training.data.official import htru2
 from training.data.official.sources import TOX21_TRAINING, locate, read
-from training.golden_records import MOLECULES
+from training.release.golden_records import MOLECULES
 
 #: Each of these, and each pair and so on, before a SMILES makes another molecule: they end in an atom
 #: that binds the next one.

@@ -21,8 +21,8 @@ from training.data.official.uci import read_set
 from training.evaluation.metrics import auc, bootstrap
 from training.pipeline.evaluate import bundle_out_of_fold
 from training.pipeline.run import train_model
-from training.publish import publish
 from training.recipes.table import table_recipe
+from training.release.publish import publish
 
 Array = NDArray[np.floating]
 

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from training.checks import discrimination
 from training.errors import TrainingError
 from training.evaluation.calibration import (
     Platt,
@@ -26,6 +25,7 @@ from training.evaluation.metrics import (
     sigmoid,
     target_aucs,
 )
+from training.release.gate_checks import discrimination
 
 PREDICTIONS = st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=2, max_size=60).filter(
     lambda pairs: 0 < sum(label for label, _ in pairs) < len(pairs)

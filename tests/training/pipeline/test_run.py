@@ -14,7 +14,6 @@ from models.bundle.manifest import INPUT, OUTPUTS, parse_manifest
 from models.errors import BundleRefused
 from models.networks.weights import read_weights, tensor_names
 from models.registry.store import Repository
-from training.card import model_card
 from training.data import Dataset
 from training.data.dataset import Replicates
 from training.data.folds import folds_of_rows
@@ -23,8 +22,9 @@ from training.networks.ensemble import fit_ensemble
 from training.networks.training_loop import Recipe, train
 from training.pipeline.evaluate import bundle_out_of_fold, evaluate_on
 from training.pipeline.run import Trained, train_model
-from training.publish import publish
 from training.recipes.official import HTRU2
+from training.release.model_card import model_card
+from training.release.publish import publish
 
 RECIPE = replace(HTRU2, networks=(Recipe(units=16, layers=3, epochs=8),), rounds=2, served=1)
 

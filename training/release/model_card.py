@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.bundle.manifest import FIGURE_FILE, Manifest
 from models.networks.theory import MemberTheory
-from training.gate import Report
+from training.release.gate import Report
 
 _BINS = 10
 

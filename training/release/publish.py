@@ -23,13 +23,13 @@ from models.bundle.manifest import (
     Target,
 )
 from models.registry.store import Repository
-from training.card import model_card, reliability_svg
 from training.errors import ExportError
 from training.evaluation.calibration import CLASS_RULE, THRESHOLD_RULES
-from training.gate import Judge, Report
-from training.golden_records import golden_records
 from training.networks.export import reopened, sign
 from training.pipeline.run import Trained
+from training.release.gate import Judge, Report
+from training.release.golden_records import golden_records
+from training.release.model_card import model_card, reliability_svg
 
 
 def publish(trained: Trained, repository: Repository, judge: Judge | None = None) -> int:

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from models.bundle.loading import Bundle
 from models.bundle.manifest import SQUASHED, TAPS
 from models.health.detector import Detector
-from training import checks
-from training.checks import Check
 from training.data import Dataset
 from training.errors import TrainingError
 from training.evaluation.calibration import Calibration, ThresholdRule
 from training.pipeline.evaluate import bundle_out_of_fold
 from training.pipeline.run import calibrated
+from training.release import gate_checks
+from training.release.gate_checks import Check
 
 #: The values of ``--promote``.
 PROMOTE = ("auto", "always", "never")
@@ -40,7 +40,7 @@ class Report:
     passed: bool
     promote: bool
     reason: str
-    checks: tuple[Check, ...]
+    gate_checks: tuple[Check, ...]
 
     def to_bytes(self) -> bytes:
         """The file ``gate.json``."""
@@ -62,19 +62,19 @@ def examine(
     taught; ``rule`` is how thresholds are chosen.
     """
     found = [
-        checks.golden(challenger),
-        checks.activations(challenger, golden_p_values),
-        checks.size(challenger, champion),
-        checks.speed(challenger, champion),
-        checks.learned(dataset.labels, out_of_fold),
+        gate_checks.golden(challenger),
+        gate_checks.activations(challenger, golden_p_values),
+        gate_checks.size(challenger, champion),
+        gate_checks.speed(challenger, champion),
+        gate_checks.learned(dataset.labels, out_of_fold),
     ]
     beside, fault = _beside(dataset, champion, rule)
     if fault is not None:
         found.append(Check("comparable", False, fault, {}))
     if beside is not None:
-        found.append(checks.discrimination(dataset.labels, out_of_fold, beside[0]))
+        found.append(gate_checks.discrimination(dataset.labels, out_of_fold, beside[0]))
     probability = None if beside is None else beside[1]
-    found.append(checks.calibration(dataset.labels, calibration.probability, probability))
+    found.append(gate_checks.calibration(dataset.labels, calibration.probability, probability))
     failed = [check for check in found if not check.passed]
     passed = not failed
     return Report(
@@ -84,7 +84,7 @@ def examine(
         passed=passed,
         promote={"always": True, "never": False}.get(promote, passed),
         reason=_reason(promote, found, failed, champion),
-        checks=tuple(found),
+        gate_checks=tuple(found),
     )
 
 
