@@ -12,7 +12,7 @@ from models.registry.releases import Releases
 from models.registry.store import Repository
 from training import display
 from training.benchmarks import BENCHMARKS
-from training.benchmarks.results import REPORTS
+from training.benchmarks.harness import REPORTS
 from training.data import load_tox21_twin
 from training.data.official import tox21_final
 from training.data.user_file import UserFile
@@ -193,7 +193,7 @@ def prove_theorems(console: Console) -> None:
 
 def predict_layers(console: Console, model: str, repository: Repository) -> None:
     """Print the champion's layers as measured and as the theory predicts them."""
-    from training.theory.bundle import bundle_theory
+    from training.theory.layer_table import bundle_theory
 
     bundle = open_bundle(repository.bundle(model, repository.serving(model).champion))
     dataset, _ = load_task(model, None, repository)

@@ -3,18 +3,20 @@
 from collections.abc import Callable
 
 from models.registry.store import Repository
-from training.benchmarks import graph, health, htru2, integrity, served, signal, tables, tox21
-from training.benchmarks.results import Say
+from training.benchmarks import health
+from training.benchmarks.accuracy import htru2, tables, tox21, tox21_served
+from training.benchmarks.harness import Say
+from training.benchmarks.internals import onnx_speed, signal_propagation, weight_faults
 
 #: Name to benchmark: takes the model repository, the numbers of seeds and of processes, and a function
 #: that is told progress; returns a report in Markdown.
 BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
-    "graph": graph.run,
+    "graph": onnx_speed.run,
     "health": health.run,
     "htru2": htru2.run,
-    "integrity": integrity.run,
-    "signal": signal.run,
+    "integrity": weight_faults.run,
+    "signal": signal_propagation.run,
     "tables": tables.run,
     "tox21": tox21.run,
-    "tox21-served": served.run,
+    "tox21-served": tox21_served.run,
 }

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from training.theory.claims import Claim, Verdict, claims
+from training.theory.theorems import Claim, Verdict, claims
 
 
 def prove(say: Callable[[str], None], chosen: Sequence[Claim] | None = None) -> tuple[str, bool]:

@@ -10,7 +10,7 @@ from models.bundle.loading import Bundle
 from models.bundle.manifest import INPUT, SQUASHED
 from models.networks.selu import SATURATED_BELOW
 from models.networks.weights import MemberLayers, read_weights
-from training.benchmarks.moved import layer_output
+from training.benchmarks.internals.perturbation import layer_output
 from training.networks.export import reopened
 
 Array32 = NDArray[np.float32]

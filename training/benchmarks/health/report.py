@@ -7,6 +7,7 @@ from scipy.stats import beta
 
 from models.health.effect_size import DEGRADED_AT, UNHEALTHY_AT
 from models.health.sequential import DELTA, REQUESTS_PER_FALSE_ALARM
+from training.benchmarks.harness import Results
 from training.benchmarks.health.faults import CLEAN, MILD
 from training.benchmarks.health.monitors import MONITORS, OURS, RIVALS
 from training.benchmarks.health.tally import (
@@ -23,7 +24,6 @@ from training.benchmarks.health.tally import (
     streamed,
 )
 from training.benchmarks.health.trial import SIZES, VERDICT_SIZE, Effort
-from training.benchmarks.results import Results
 
 
 def report(trials: Results, streams: Results, figure: Path, effort: Effort) -> str:

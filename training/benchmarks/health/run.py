@@ -16,6 +16,7 @@ from models import features
 from models.bundle.loading import Bundle, open_bundle
 from models.bundle.manifest import MODEL_FILE
 from models.registry.store import Repository
+from training.benchmarks.harness import REPORTS, Results, Say, run_missing
 from training.benchmarks.health import clean, molecules
 from training.benchmarks.health.faults import (
     CLEAN,
@@ -31,7 +32,6 @@ from training.benchmarks.health.network import Network, squash
 from training.benchmarks.health.report import report
 from training.benchmarks.health.store import keep
 from training.benchmarks.health.trial import HALVES, Effort, Material, figures, fit, trial
-from training.benchmarks.results import REPORTS, Results, Say, run_missing
 from training.data import Dataset, load_htru2, load_tox21
 from training.data.official.sources import TOX21_FINAL, read
 from training.pipeline.run import feature_rows

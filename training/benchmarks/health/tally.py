@@ -3,10 +3,10 @@
 import numpy as np
 from scipy.stats import norm
 
+from training.benchmarks.harness import Results
 from training.benchmarks.health.faults import CLEAN, DATA, MILD, MODEL, POPULATION, SHIFTED
 from training.benchmarks.health.monitors import OURS, RIVALS
 from training.benchmarks.health.trial import SIZES
-from training.benchmarks.results import Results
 
 GROUPS = (DATA, POPULATION, MODEL)
 ORDER = (CLEAN, MILD, *GROUPS, SHIFTED)

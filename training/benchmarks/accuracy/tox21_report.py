@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from training.benchmarks.results import Results
+from training.benchmarks.harness import Results
 from training.benchmarks.statistics import paired
 from training.networks.rivals import METHODS
 from training.networks.training_loop import Recipe

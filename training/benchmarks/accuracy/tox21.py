@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from models.registry.store import Repository
-from training.benchmarks.results import REPORTS, Results, Say, run_missing
-from training.benchmarks.tox21_report import draw, report
+from training.benchmarks.accuracy.tox21_report import draw, report
+from training.benchmarks.harness import REPORTS, Results, Say, run_missing
 from training.data import Dataset, featurizer_for, load_tox21
 from training.evaluation.metrics import mean_auc, target_aucs
 from training.networks.preprocessing import fit_squash

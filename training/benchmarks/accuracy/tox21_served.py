@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from models.bundle.loading import open_bundle
 from models.registry.store import Repository
-from training.benchmarks.results import Say
+from training.benchmarks.harness import Say
 from training.data import Dataset, load_tox21
 from training.evaluation.metrics import bootstrap, mean_auc, target_aucs
 from training.pipeline.evaluate import bundle_out_of_fold

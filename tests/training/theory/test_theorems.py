@@ -12,10 +12,10 @@ pytest.importorskip("flint", reason="the extra train is not installed")
 from flint import arb
 
 from models.networks import selu
-from training.theory.balls import ALPHA, LAMBDA, moments
-from training.theory.bound import Box, Rectangle, supremum
-from training.theory.claims import GROWING, OMEGA, SHRINKING, Domain, claims, jacobian_norm
+from training.theory.ball_moments import ALPHA, LAMBDA, moments
+from training.theory.branch_and_bound import Box, Rectangle, supremum
 from training.theory.report import prove
+from training.theory.theorems import GROWING, OMEGA, SHRINKING, Domain, claims, jacobian_norm
 
 # The oracle computes with floats; its own rounding is let off.
 _ROUNDING = 1e-9

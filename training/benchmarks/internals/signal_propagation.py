@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.registry.store import Repository
-from training.benchmarks.results import REPORTS, Results, Say, run_missing
+from training.benchmarks.harness import REPORTS, Results, Say, run_missing
 from training.data import featurizer_for, load_htru2
 from training.evaluation.metrics import auc
 from training.networks.network import Network

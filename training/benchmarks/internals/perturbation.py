@@ -24,7 +24,7 @@ _FIRST = 16
 _ALIKE = 1e-3
 
 
-class Moved:
+class PerturbationProbe:
     """What published members make of some rows at every layer, to compare altered ones with."""
 
     def __init__(self, manifest: Manifest, members: Sequence[MemberLayers], squashed: Array32) -> None:

@@ -10,8 +10,8 @@ from fractions import Fraction
 
 from flint import arb
 
-from training.theory.balls import moments
-from training.theory.bound import Bound, Box, Objective, Rectangle, supremum
+from training.theory.ball_moments import moments
+from training.theory.branch_and_bound import Bound, Box, Objective, Rectangle, supremum
 
 Ends = tuple[str, str]
 

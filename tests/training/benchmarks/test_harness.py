@@ -9,10 +9,10 @@ pytest.importorskip("torch", reason="the extra train is not installed")
 
 from scipy.stats import ttest_1samp
 
-from training.benchmarks.results import Results, run_missing
+from training.benchmarks.accuracy.tox21 import KEYS
+from training.benchmarks.accuracy.tox21_report import report as tox21_report
+from training.benchmarks.harness import Results, run_missing
 from training.benchmarks.statistics import paired
-from training.benchmarks.tox21 import KEYS
-from training.benchmarks.tox21_report import report as tox21_report
 from training.errors import TrainingError
 from training.networks.training_loop import Recipe
 

@@ -21,7 +21,7 @@ from models.bundle.manifest import INNER_OUTPUTS, INPUT, OUTPUTS
 from models.errors import NotReproduced, Place
 from models.networks.weights import Layer, MemberLayers, layer_tensors, read_weights, tensor_names
 from models.registry.store import Repository
-from training.benchmarks.moved import Moved
+from training.benchmarks.internals.perturbation import PerturbationProbe
 from training.data import Dataset, load_htru2, load_tox21
 
 Array32 = NDArray[np.float32]
@@ -97,7 +97,7 @@ def run(repository: Repository, seeds: int, _processes: int, say: Callable[[str]
         rows = _sample(load(), bundle)
         model = _Model(bundle)
         _found(model, model.members)  # the sound model must pass, or nothing below means anything
-        sound = Moved.of(bundle.manifest, model.members, model.run(rows, model.members))
+        sound = PerturbationProbe.of(bundle.manifest, model.members, model.run(rows, model.members))
         for kind, make in KINDS.items():
             say(f"{name}: {kind}")
             label = f"{name} {bundle.manifest.version}"
@@ -120,7 +120,7 @@ def run(repository: Repository, seeds: int, _processes: int, say: Callable[[str]
 def _row(
     model: _Model,
     make: Kind,
-    sound: Moved,
+    sound: PerturbationProbe,
     seeds: int,
 ) -> tuple[str, str, str, str]:
     matter = found = right = rest = rest_found = 0

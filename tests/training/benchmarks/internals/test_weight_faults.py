@@ -10,7 +10,7 @@ from models.bundle.manifest import INPUT
 from models.errors import Place
 from models.networks.weights import read_weights
 from tests.training.networks.test_export import NAMES, ensemble, raw, unlike
-from training.benchmarks.integrity import KINDS, _Model
+from training.benchmarks.internals.weight_faults import KINDS, _Model
 from training.networks.export import export
 
 #: Kept stacked by layer, and apart by member.

@@ -25,7 +25,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from models.registry.store import Repository
-from training.benchmarks.results import REPORTS, Results, Say, run_missing
+from training.benchmarks.harness import REPORTS, Results, Say, run_missing
 from training.benchmarks.statistics import paired
 from training.data import featurizer_for, load_htru2
 from training.evaluation.calibration import choose_threshold
