@@ -88,7 +88,7 @@ def train(
 
     htru2 and tox21 have official data; any other name is a task of your own, from --data and --target.
     """
-    from training.commands import train_and_publish
+    from training.cli.commands import train_and_publish
 
     own = _own(data, instead, target, positive, ignore, category)
     train_and_publish(console, model, Repository(models), state, seed, promote, own, recipe, search)
@@ -116,7 +116,7 @@ def search(
     state: State = _DEFAULT_STATE,
 ) -> None:
     """Search hyperparameters of MODEL on its folds; the same command goes on with what was begun."""
-    from training.commands import search_recipe
+    from training.cli.commands import search_recipe
 
     own = _own(data, instead, target, positive, ignore, category)
     path = study or state / f"{model}.study"
@@ -137,7 +137,7 @@ def evaluate(
     data: Data = None,
 ) -> None:
     """Print the metrics of a published version, computed anew from its graph."""
-    from training.commands import evaluate_version
+    from training.cli.commands import evaluate_version
 
     evaluate_version(
         console, model, version, Repository(models), split, UserFile(data) if data else None
@@ -157,7 +157,7 @@ def benchmark(
     processes: Annotated[int, typer.Option(min=1, help="Fits at a time, each on one thread.")] = 2,
 ) -> None:
     """Compare the SNN with other methods; results are kept and a run goes on where it was."""
-    from training.commands import run_benchmark
+    from training.cli.commands import run_benchmark
 
     run_benchmark(console, name, Repository(models), seeds, processes)
 
@@ -171,7 +171,7 @@ def theory(
     models: Models = _DEFAULT_MODELS,
 ) -> None:
     """Prove theorems 1 to 3 by ball arithmetic, or predict the layers of MODEL beside measurement."""
-    from training.commands import predict_layers, prove_theorems
+    from training.cli.commands import predict_layers, prove_theorems
 
     if model is None:
         prove_theorems(console)

@@ -10,9 +10,9 @@ from models.errors import UnknownModel
 from models.registry.release_log import command_line_user
 from models.registry.releases import Releases
 from models.registry.store import Repository
-from training import display
 from training.benchmarks import BENCHMARKS
 from training.benchmarks.harness import REPORTS
+from training.cli import display
 from training.data import load_tox21_twin
 from training.data.official import tox21_final
 from training.data.user_file import UserFile
