@@ -1,8 +1,8 @@
 """Who may do what: API keys and their scopes, one table of paths.
 
-Wrapped around the applications inside ``RequestMiddleware``, so that a refusal has a request id, is counted and
-logged like any answer; the log names a key's name, never the key. Without ``SNN_API_KEYS_FILE``
-there is no such layer: everything is open but what administrates, which nobody may do.
+Wrapped around the applications inside ``RequestMiddleware``, so that a refusal has a request id, is
+counted and logged like any answer. The log names a key's name, never the key. Without
+``SNN_API_KEYS_FILE`` there is no such layer: everything is open but administration, which nobody may do.
 """
 
 import re

@@ -1,7 +1,9 @@
-"""What the service counts. Plain numbers, cheap to add to; ``service.api.routes.metrics`` writes them out.
+"""What the service counts: plain numbers, cheap to add to.
+
+``service.api.routes.metrics`` writes them out.
 
 prometheus-client's own counters take a lock and a dictionary look-up per sample, which the path of
-a single row would feel; these are added to from the event loop alone. Everything here can be added
+a single row would feel. These are added to from the event loop alone. Everything here can be added
 up over the workers of a service, and travels between them as it is.
 """
 

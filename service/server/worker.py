@@ -1,8 +1,8 @@
 """One worker: everything that answers requests, wired together and run until a signal ends it.
 
-It is the whole service where there is one. Where there are several, ``python -m service.server.worker`` is
-what the supervisor starts: it shares the listening socket and the board, and ends when its line to
-the supervisor does.
+It is the whole service where there is one. Where there are several, the supervisor starts
+``python -m service.server.worker`` for each. They share the listening socket and the shared store, and
+a worker ends when its link to the supervisor does.
 """
 
 import asyncio

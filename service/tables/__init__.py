@@ -21,12 +21,12 @@ from service.tables.ndjson import JsonWriter, NdjsonWriter, open_ndjson
 from service.tables.sdf import open_sdf
 
 __all__ = [
-    "RecordSchema",
     "JsonWriter",
     "OutputLayout",
-    "Parser",
     "ParsedRows",
+    "Parser",
     "Raw",
+    "RecordSchema",
     "Source",
     "Writer",
     "kind_of",

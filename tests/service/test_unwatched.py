@@ -262,11 +262,11 @@ def test_a_promotion_to_it_is_not_taken_back(tmp_path: Path) -> None:
         assert await house.traffic() == 0
         await house.auto_rollback.look()
         assert house.serves == 2
-        assert house.group.verdict("htru2", 2) == "unwatched"
+        assert house.coordinator.verdict("htru2", 2) == "unwatched"
         await house.promote(ill=1.6)
         await house.traffic()
         await house.auto_rollback.look()
-        assert house.group.verdict("htru2", 3) == "unhealthy"
+        assert house.coordinator.verdict("htru2", 3) == "unhealthy"
         assert house.serves == 3
 
     asyncio.run(main())

@@ -22,7 +22,7 @@ app = typer.Typer(
 # A pipe has no width of its own; tables need more than the 80 columns assumed then.
 console = Console(width=None if sys.stdout.isatty() else 140)
 
-_DEFAULT_MODELS = Path(__file__).resolve().parent.parent / "models" / "repository"
+_DEFAULT_MODELS = Path(__file__).resolve().parents[2] / "models" / "repository"
 
 Model = Annotated[
     str, typer.Argument(help="Name of the model: htru2, tox21, or a task of your own, as in my-task.")

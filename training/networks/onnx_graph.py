@@ -45,8 +45,9 @@ def build(
 ) -> onnx.ModelProto:
     """Return the graph from raw features to the manifest's outputs.
 
-    ``squash`` is the table of ``training.networks.preprocessing.Squash`` (6, F); ``members`` have equally many layers,
-    of widths that may differ from member to member; ``platt`` is slope and intercept per target, (T, 2).
+    ``squash`` is the table of ``training.networks.preprocessing.Squash`` (6, F). ``members`` have equally
+    many layers, of widths that may differ from member to member. ``platt`` is slope and intercept per
+    target, (T, 2).
     With ``exclusive`` probabilities are a softmax over targets.
     """
     graph = Nodes()
@@ -76,7 +77,7 @@ def _alike(members: Sequence[MemberLayers]) -> bool:
 
 
 def _squash(graph: Nodes, table: NDArray[np.float32]) -> str:
-    """Impute, Yeo-Johnson, standardise, tanh: ``training.networks.preprocessing.Squash`` with fewer nodes.
+    """Impute, Yeo-Johnson, standardise, tanh: ``preprocessing.Squash`` with fewer nodes.
 
     Both branches of Yeo-Johnson are one: of sign s and magnitude |x|, with power q = 1 + s (p - 1),
     it is s ((1 + |x|)^q - 1) / q, or s log(1 + |x|) where q is 0. (Fitted

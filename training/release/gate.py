@@ -40,7 +40,7 @@ class Report:
     passed: bool
     promote: bool
     reason: str
-    gate_checks: tuple[Check, ...]
+    checks: tuple[Check, ...]
 
     def to_bytes(self) -> bytes:
         """The file ``gate.json``."""
@@ -84,7 +84,7 @@ def examine(
         passed=passed,
         promote={"always": True, "never": False}.get(promote, passed),
         reason=_reason(promote, found, failed, champion),
-        gate_checks=tuple(found),
+        checks=tuple(found),
     )
 
 

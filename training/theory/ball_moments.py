@@ -2,8 +2,8 @@
 
 Arb (F. Johansson, IEEE Trans. Comput. 66 (2017) 1281) encloses exp, erf and erfc rigorously, whatever
 the rounding. ``m`` and ``v`` are mean and variance of the pre-activation, mu * omega and nu * tau of
-the paper. The formulas are those of ``models.networks.selu``, written anew: a proof shares no code with what
-it vouches for.
+the paper. The formulas are those of ``models.networks.selu``, written anew: a proof shares no code with
+what it vouches for.
 """
 
 from dataclasses import dataclass

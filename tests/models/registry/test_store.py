@@ -128,7 +128,7 @@ CRASH = textwrap.dedent(
     """
     import os, signal, sys
     from pathlib import Path
-    from models.store import Repository
+    from models.registry.store import Repository
 
     step, last = 0, int(sys.argv[2])
 
@@ -154,7 +154,7 @@ def test_a_kill_between_any_two_steps_leaves_a_servable_repository(tmp_path: Pat
     """Killed before each of its steps in turn, publishing never breaks what is there."""
     repository = Repository(tmp_path)
     repository.promote("m", repository.publish("m", lambda folder, version: (folder / "a").touch()))
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     for step in range(1, 60):
         process = subprocess.run(
             [sys.executable, "-c", CRASH, str(tmp_path), str(step)], env=environment, check=False

@@ -92,7 +92,7 @@ class House:
         self.call(1, 2)
         self.one, self.two = self.worker(1), self.worker(2)
         for each in (self.one, self.two):
-            each.group.post()
+            each.coordinator.post()
 
     def worker(self, number: int) -> Worker:
         """Another worker under this number."""
@@ -108,7 +108,7 @@ class House:
         for _ in range(8):
             for worker in workers or (self.one, self.two):
                 await worker.reloader.follow_others()
-                worker.group.post()
+                worker.coordinator.post()
             await asyncio.sleep(0.04)
 
 
@@ -121,7 +121,7 @@ def in_house(tmp_path: Path) -> Callable[[Callable[[House], Awaitable[None]]], N
             house = House(tmp_path)
             for worker in (house.one, house.two):
                 await worker.reloader.poll()
-                worker.group.post()
+                worker.coordinator.post()
             assert (house.one.version, house.two.version) == (1, 1)
             await work(house)
             await asyncio.sleep(0.05)  # retired models close
@@ -142,7 +142,7 @@ def test_all_change_over_when_the_last_is_ready(in_house) -> None:
         await house.two.reloader.poll()
         await house.follow()
         assert (house.one.version, house.two.version) == (2, 2)
-        assert house.one.group.prepared == house.two.group.prepared == {}
+        assert house.one.coordinator.prepared == house.two.coordinator.prepared == {}
 
     in_house(work)
 
@@ -158,20 +158,20 @@ def test_one_that_refuses_keeps_all_on_the_old_version(in_house) -> None:
         await house.follow()
         assert (house.one.version, house.two.version) == (1, 1)
         for worker in (house.one, house.two):
-            model = find(worker.group.whole(), "htru2")
+            model = find(worker.coordinator.whole(), "htru2")
             assert model.error is not None
             assert model.error.startswith("worker 2: version 2 was refused: onnx") or (
                 "no memory is left" in model.error and model.error.startswith("worker 2: ")
             )
-            assert worker.group.whole().ready
-        assert house.one.group.prepared == {}
+            assert worker.coordinator.whole().ready
+        assert house.one.coordinator.prepared == {}
         house.two.broken = False
         house.two.clock.now += 31
         await house.two.reloader.poll()
         await house.one.reloader.poll()
         await house.follow()
         assert (house.one.version, house.two.version) == (2, 2)
-        assert find(house.one.group.whole(), "htru2").error is None
+        assert find(house.one.coordinator.whole(), "htru2").error is None
 
     in_house(work)
 
@@ -186,11 +186,11 @@ def test_workers_stand_in_for_a_champion_that_is_refused_at_the_start(tmp_path: 
     async def work() -> None:
         for worker in (house.one, house.two):
             await worker.reloader.poll()
-            worker.group.post()
+            worker.coordinator.post()
         await house.follow()
         assert (house.one.version, house.two.version) == (1, 1)
         for worker in (house.one, house.two):
-            model = find(worker.group.whole(), "htru2")
+            model = find(worker.coordinator.whole(), "htru2")
             assert model.ready
             assert "version 2 was refused" in str(model.error)
         await asyncio.sleep(0.05)
@@ -232,13 +232,13 @@ def test_a_rollback_before_all_are_ready_leaves_everything_as_it_was(in_house) -
     async def work(house: House) -> None:
         bundles.publish(house.repository, seed=1)
         await house.one.reloader.poll()
-        assert house.one.group.prepared == {"htru2": 2}
+        assert house.one.coordinator.prepared == {"htru2": 2}
         Repository(house.repository).roll_back("htru2")
         for worker in (house.one, house.two):
             await worker.reloader.poll()
         await house.follow()
         assert (house.one.version, house.two.version) == (1, 1)
-        assert house.one.group.prepared == {}
+        assert house.one.coordinator.prepared == {}
 
     in_house(work)
 
@@ -250,7 +250,7 @@ def test_golden_rows_that_fail_in_one_show_in_all(in_house) -> None:
         house.two.faulty = True
         house.two.clock.now += 61
         await house.two.reloader.poll()
-        whole = house.one.group.whole()
+        whole = house.one.coordinator.whole()
         assert not whole.ready
         assert whole.models["htru2"].intact is False
         assert str(whole.models["htru2"].error).startswith("worker 2: its golden rows failed")
@@ -266,12 +266,12 @@ def test_counters_and_windows_are_those_of_both_and_outlive_a_worker(in_house) -
     async def work(house: House) -> None:
         await house.one.answer(bundles.candidates(100, 1))
         await house.two.answer(bundles.candidates(200, 2))
-        house.two.group.post()
+        house.two.coordinator.post()
 
         def seen(worker: Worker) -> tuple:
-            whole = worker.group.whole()
+            whole = worker.coordinator.whole()
             traffic = whole.counted.traffic("htru2", 1)
-            health, since = worker.group.health("htru2")[1:]
+            health, since = worker.coordinator.health("htru2")[1:]
             assert traffic.activations is not None
             return (
                 whole.counted.requests["/predict", 200],
@@ -293,7 +293,7 @@ def test_counters_and_windows_are_those_of_both_and_outlive_a_worker(in_house) -
         house.call(1, 2)
         successor = house.worker(2)
         await successor.reloader.poll()
-        successor.group.post()
+        successor.coordinator.post()
         assert seen(house.one) == first
         assert seen(successor) == first
         await successor.answer(bundles.candidates(5))
@@ -324,7 +324,7 @@ def test_one_that_is_asked_to_unload_and_load_is_followed_by_all(in_house) -> No
         async def follow() -> None:
             while True:
                 await house.two.reloader.follow_others()
-                house.two.group.post()
+                house.two.coordinator.post()
                 await asyncio.sleep(0.01)
 
         following = asyncio.create_task(follow())
@@ -349,14 +349,14 @@ def test_one_that_has_not_said_anything_yet_makes_the_start_not_ready(tmp_path: 
         house = House(tmp_path)
         (tmp_path / "board" / "worker-2").unlink()
         await house.one.reloader.poll()
-        whole = house.one.group.whole()
+        whole = house.one.coordinator.whole()
         assert (whole.ready, whole.trouble) == (False, "worker 2 is starting")
         slots = {
-            1: WorkerSlot(house.one.group.whole().roster.slots[1].pid, True),
+            1: WorkerSlot(house.one.coordinator.whole().roster.slots[1].pid, True),
             2: WorkerSlot(ELSEWHERE, False),
         }
         SharedStore(house.folder).call(Roster(slots, 2, restarts=1))
-        assert house.one.group.whole().ready
+        assert house.one.coordinator.whole().ready
 
     asyncio.run(work())
 
@@ -372,7 +372,7 @@ def test_a_check_on_demand_is_made_by_every_worker(in_house) -> None:
             house.two.faulty = house.two.served_models.state("htru2").fault is None
             await asyncio.sleep(0.02)
         await asked
-        fault = house.one.group.whole().models["htru2"].fault
+        fault = house.one.coordinator.whole().models["htru2"].fault
         assert fault is not None
         assert (fault.part, fault.member, fault.layer) == ("layer", 0, 1)
         assert house.one.served_models.state("htru2").fault is None

@@ -90,7 +90,7 @@ def run(work, house: House) -> None:
         await house.reloader.poll()
         await house.traffic()
         await house.auto_rollback.look()
-        assert house.group.verdict("htru2", 1) == "healthy"
+        assert house.coordinator.verdict("htru2", 1) == "healthy"
         await work()
         house.predictor.close()
         await asyncio.to_thread(house.reloader.close)

@@ -12,7 +12,7 @@ from models.registry.release_log import ReleaseLog
 from models.registry.store import Repository
 from tests.support import bundles
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

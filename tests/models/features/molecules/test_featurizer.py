@@ -13,7 +13,7 @@ from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
 
 from models.features import Accepted, FeaturizerError, Rejected, create
-from models.features.molecules import featurizer
+from models.features.molecules import featurizer as module
 from models.features.molecules.descriptors import describe
 from models.features.molecules.fingerprints import fragment_counts, pharmacophore_counts
 from models.features.molecules.standardise import parent, read_smiles, standardise
@@ -129,7 +129,7 @@ def test_bad_records_take_no_row_and_leave_their_neighbours_alone(featurizer):
 
 def test_many_records_are_answered_as_few_are(featurizer):
     """Working in groups shows in neither the order nor the values."""
-    records = [*DRUGS, "CC[Na"] * (2 * featurizer.AT_ONCE // len(DRUGS))
+    records = [*DRUGS, "CC[Na"] * (2 * module.AT_ONCE // len(DRUGS))
     answer = featurizer.featurize(records)
     alone = featurizer.featurize([*DRUGS, "CC[Na"])
     repeats = len(records) // (len(DRUGS) + 1)
@@ -145,7 +145,7 @@ def test_a_molecule_that_rdkit_stumbles_over_is_refused(featurizer, monkeypatch)
             raise RuntimeError("Pre-condition Violation")
         return describe(molecule)
 
-    monkeypatch.setattr(featurizer, "describe", stumble)
+    monkeypatch.setattr(module, "describe", stumble)
     answer = featurizer.featurize(["CCO", "CCCN", "CCCCl", "CCCCC"])
     assert [type(outcome) for outcome in answer.outcomes] == [Accepted, Rejected, Rejected, Accepted]
     assert answer.outcomes[1].message.startswith("the molecule cannot be described by RDKit")
