@@ -13,15 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle.manifest import (
-    GOLDEN_FILE,
-    INNER_OUTPUTS,
-    MEMBER_LOGIT,
-    OUTPUTS,
-    SQUASHED,
-    TAPS,
-)
+from models.bundle.manifest import GOLDEN_FILE
 from models.errors import BundleRefused, NotReproduced, Place
+from models.networks.outputs import INNER_OUTPUTS, MEMBER_LOGIT, OUTPUTS, SQUASHED, TAPS
 
 Array32 = NDArray[np.float32]
 

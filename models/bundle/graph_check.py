@@ -12,17 +12,9 @@ from itertools import pairwise
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, shape_inference
 
-from models.bundle.manifest import (
-    INNER_OUTPUTS,
-    INPUT,
-    MEMBER_LOGIT,
-    MODEL_FILE,
-    OUTPUTS,
-    SQUASHED,
-    TAPS,
-    Manifest,
-)
+from models.bundle.manifest import MODEL_FILE, Manifest
 from models.errors import BundleRefused
+from models.networks.outputs import INNER_OUTPUTS, INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED, TAPS
 
 #: What a network, its statistics and its scaling are written with. No control flow, nothing random,
 #: nothing of a string, nothing that makes a tensor of a size read from data.

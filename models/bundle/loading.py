@@ -24,14 +24,13 @@ from models.bundle.manifest import (
     MANIFEST_FILE,
     MODEL_FILE,
     REFERENCE_FILE,
-    SQUASHED,
-    TAPS,
     FileEntry,
     Manifest,
     parse_manifest,
 )
 from models.errors import BundleRefused
 from models.health.reference import Reference
+from models.networks.outputs import SQUASHED, TAPS
 
 #: No file of a bundle may be larger: a guard against filling memory, well above any real model.
 MAX_FILE_BYTES = 1 << 30

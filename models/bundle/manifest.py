@@ -26,18 +26,6 @@ GATE_FILE = "gate.json"  # optional: what the promotion gate found
 REFERENCE_FILE = "reference.npz"  # older bundles have none
 FIGURE_FILE = "reliability.svg"  # optional: the card's reliability diagram
 
-#: The graph's input, ``[batch, F]``, and the outputs that clients see: ``[batch, T]`` twice,
-#: ``[batch, members, layers, 3]``. A graph that was made elsewhere may lack taps: it is served, and
-#: nothing inside it is watched.
-INPUT = "features"
-TAPS = "taps"
-OUTPUTS = ("probability", "logit", TAPS)
-#: Outputs for the service's own use, which older bundles lack: the features after the squash,
-#: ``[batch, F]``, and each member's uncalibrated logits, ``[batch, members, T]``.
-MEMBER_LOGIT = "member_logit"
-SQUASHED = "squashed"
-INNER_OUTPUTS = (SQUASHED, MEMBER_LOGIT)
-
 #: A model's name: it is a folder, a URL segment and a metric label.
 NAME_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
 #: Where routes name a model, these are routes of their own, which would hide a model so called.

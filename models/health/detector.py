@@ -13,9 +13,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle.manifest import SQUASHED
 from models.health.conformal import Ranks
 from models.health.reference import CROSS_LIMIT, Reference, comparable, shifted, terms_of
+from models.networks.outputs import SQUASHED
 
 Array = NDArray[np.float64]
 

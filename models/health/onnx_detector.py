@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle.manifest import SQUASHED, TAPS
 from models.health.reference import CROSS_LIMIT, SCORE_SHIFT, VARIANCE_OFFSET, Reference
 from models.networks.onnx_nodes import Nodes
+from models.networks.outputs import SQUASHED, TAPS
 
 #: What the graph gives: rows' scores (n, M), as ``Ranks`` takes them, and what is kept of rows, side by
 #: side: standardised distances, shifted like scores, of members, of inputs, and of what lies beside

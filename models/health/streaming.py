@@ -15,10 +15,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from models.bundle.manifest import SQUASHED, TAPS
 from models.health.detector import Detector
 from models.health.onnx_detector import KEPT, SCORES, detector_graph
 from models.health.reference import SCORE_SHIFT
+from models.networks.outputs import SQUASHED, TAPS
 
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]

@@ -17,7 +17,6 @@ import numpy as np
 from models.health.sequential import DELTA
 from service.coordination.aggregate import ClusterStatus, aggregate
 from service.coordination.shared_store import (
-    Alarm,
     CutoverDecision,
     CutoverDecisions,
     ModelStatus,
@@ -25,7 +24,6 @@ from service.coordination.shared_store import (
     SharedStore,
     VerdictRecord,
     VerdictRecords,
-    Watch,
     WorkerSlot,
     WorkerStatus,
     encode_status,
@@ -35,6 +33,7 @@ from service.health.baselines import Baselines, TakenBaseline
 from service.health.monitor import NOT_WATCHED, Alarmed, Baseline, Health, Monitor
 from service.health.outliers import OutlierRow, merged
 from service.health.sequential_alarm import INPUTS, SequentialAlarms
+from service.health.sequential_state import Alarm, Watch
 from service.health.windows import History
 from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import ALARMS, Telemetry

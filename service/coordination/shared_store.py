@@ -19,6 +19,7 @@ import numpy as np
 
 from service.errors import ServiceError
 from service.health.outliers import OutlierRow
+from service.health.sequential_state import Watch
 from service.health.windows import History
 from service.inference.integrity import Fault
 from service.observability.counters import Telemetry
@@ -86,24 +87,6 @@ class CutoverDecision(msgspec.Struct, frozen=True):
     unloaded: bool = False
     #: When all were last asked to check their model, by the monotonic clock.
     check: float = 0.0
-
-
-class Alarm(msgspec.Struct, frozen=True):
-    """What the sequential detector found; ``at_clock`` is a time of the monotonic clock."""
-
-    at: datetime
-    at_clock: float
-    where: str
-
-
-class Watch(msgspec.Struct, frozen=True):
-    """How a version's sequential detector stands; ``level`` and ``threshold`` are logs of wealth."""
-
-    requests: int
-    level: float
-    threshold: float
-    alarms: int
-    alarm: Alarm | None
 
 
 class VerdictRecord(msgspec.Struct, frozen=True):

@@ -15,10 +15,10 @@ from time import monotonic
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle.manifest import SQUASHED
 from models.health.detector import Detector
 from models.health.effect_size import Effects, Sums, assess
 from models.health.reference import Reference
+from models.networks.outputs import SQUASHED
 from models.networks.selu import SATURATION
 from service.health.accumulator import Outlier, StatisticsAccumulator
 from service.health.outliers import OutlierLog, OutlierRow

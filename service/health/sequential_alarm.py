@@ -13,8 +13,8 @@ import numpy as np
 from models.health.detector import Detector
 from models.health.effect_size import Sums
 from models.health.sequential import Sequential
-from service.coordination.shared_store import Alarm, Watch
 from service.health.monitor import Baseline, Monitor
+from service.health.sequential_state import Alarm, Watch
 from service.health.windows import COUNTS, History, closed, latest
 
 #: For how long an alarm degrades the verdict.

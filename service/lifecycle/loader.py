@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from models.bundle.loading import Bundle, check_place, open_bundle
-from models.bundle.manifest import INNER_OUTPUTS
+from models.networks.outputs import INNER_OUTPUTS
 from models.registry.store import Repository
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner

@@ -14,7 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from models.bundle.loading import Bundle, open_bundle
-from models.bundle.manifest import INPUT
+from models.networks.outputs import INPUT
 from tests.benchmarks import cores
 
 P = ParamSpec("P")

@@ -17,13 +17,9 @@ from models.bundle.loading import file_entry
 from models.bundle.manifest import (
     CARD_FILE,
     GOLDEN_FILE,
-    INNER_OUTPUTS,
-    INPUT,
     MANIFEST_FILE,
     MODEL_FILE,
-    OUTPUTS,
     REFERENCE_FILE,
-    SQUASHED,
     FeaturizerEntry,
     Manifest,
     Member,
@@ -31,6 +27,7 @@ from models.bundle.manifest import (
     Target,
 )
 from models.health.fitting import MemberRows, fit_reference
+from models.networks.outputs import INNER_OUTPUTS, INPUT, OUTPUTS, SQUASHED
 from models.registry.store import Repository
 from training.evaluation.calibration import Platt
 from training.networks.ensemble import Ensemble

@@ -8,7 +8,7 @@ from statistics import median
 import msgspec
 import numpy as np
 
-from models.bundle.manifest import INPUT
+from models.networks.outputs import INPUT
 from tests.benchmarks import cores, direct
 from tests.benchmarks.bundles import CANDIDATES, MADE, Made, eight_by_256
 from tests.benchmarks.load import Load, closed_loop, generator, request

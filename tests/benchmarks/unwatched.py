@@ -13,7 +13,7 @@ from onnx.utils import Extractor
 import service.cli.main
 import service.lifecycle.loader
 import service.server.worker
-from models.bundle.manifest import INPUT
+from models.networks.outputs import INPUT
 from service.health.row_owner import RowOwner
 from service.inference.backend.device import Device
 from service.inference.backend.onnx_session import Rows, Session, open_session

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from models.bundle.manifest import INPUT
+from models.networks.outputs import INPUT
 from tests.chaos import wire
 from tests.support import bundles
 from tests.support.server import running

@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from models.bundle.golden import FLOAT32
 from models.bundle.loading import Bundle, open_bundle, read_manifest
-from models.bundle.manifest import INPUT
 from models.errors import BundleRefused, NotReproduced, Place
+from models.networks.outputs import INPUT
 from service.api.problems import problem_of
 from service.errors import NotWatched
 from service.inference.backend.device import CPU, Device

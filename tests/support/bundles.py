@@ -21,14 +21,9 @@ from models.bundle.loading import file_entry
 from models.bundle.manifest import (
     CARD_FILE,
     GOLDEN_FILE,
-    INPUT,
     MANIFEST_FILE,
-    MEMBER_LOGIT,
     MODEL_FILE,
-    OUTPUTS,
     REFERENCE_FILE,
-    SQUASHED,
-    TAPS,
     FeaturizerEntry,
     Manifest,
     Member,
@@ -38,6 +33,7 @@ from models.bundle.manifest import (
 from models.features import Featurizer, create
 from models.health.fitting import MemberRows, fit_reference
 from models.health.reference import Reference
+from models.networks.outputs import INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED, TAPS
 from models.networks.selu import SATURATED_BELOW
 from models.registry.store import Repository
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.bundle.manifest import INNER_OUTPUTS, INPUT, OUTPUTS
+from models.networks.outputs import INNER_OUTPUTS, INPUT, OUTPUTS
 from models.networks.weights import Layer, MemberLayers
 from training.errors import ExportError
 from training.evaluation.calibration import Platt

@@ -19,8 +19,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from models.bundle.manifest import INNER_OUTPUTS, INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED
 from models.networks.onnx_nodes import Nodes
+from models.networks.outputs import INNER_OUTPUTS, INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED
 from models.networks.selu import ALPHA, LAMBDA, SATURATED_BELOW
 from models.networks.weights import Layer, MemberLayers, layer_tensors, tensor_names
 
@@ -45,7 +45,7 @@ def build(
 ) -> onnx.ModelProto:
     """Return the graph from raw features to the manifest's outputs.
 
-    ``squash`` is the table of ``training.networks.preprocessing.Squash`` (6, F). ``members`` have equally
+    ``squash`` is the table of ``preprocessing.Squash`` (6, F). ``members`` have equally
     many layers, of widths that may differ from member to member. ``platt`` is slope and intercept per
     target, (T, 2).
     With ``exclusive`` probabilities are a softmax over targets.

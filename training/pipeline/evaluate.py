@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from models.bundle.loading import Bundle
-from models.bundle.manifest import INNER_OUTPUTS, INPUT, MEMBER_LOGIT
 from models.features import Accepted
+from models.networks.outputs import INNER_OUTPUTS, INPUT, MEMBER_LOGIT
 from training.data import Dataset
 from training.errors import DataError
 from training.evaluation.calibration import ThresholdRule

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.loading import Bundle
-from models.bundle.manifest import SQUASHED, TAPS
 from models.health.detector import Detector
+from models.networks.outputs import SQUASHED, TAPS
 from training.data import Dataset
 from training.errors import TrainingError
 from training.evaluation.calibration import Calibration, ThresholdRule

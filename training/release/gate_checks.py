@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from models.bundle.loading import Bundle
-from models.bundle.manifest import INPUT, OUTPUTS
 from models.errors import BundleRefused
+from models.networks.outputs import INPUT, OUTPUTS
 from training.evaluation.metrics import bootstrap, mean_auc
 
 Array = NDArray[np.floating]

@@ -11,17 +11,15 @@ from models.bundle.manifest import (
     FIGURE_FILE,
     GATE_FILE,
     GOLDEN_FILE,
-    INNER_OUTPUTS,
-    INPUT,
     MANIFEST_FILE,
     MODEL_FILE,
-    OUTPUTS,
     REFERENCE_FILE,
     FeaturizerEntry,
     Manifest,
     Provenance,
     Target,
 )
+from models.networks.outputs import INNER_OUTPUTS, INPUT, OUTPUTS
 from models.registry.store import Repository
 from training.errors import ExportError
 from training.evaluation.calibration import CLASS_RULE, THRESHOLD_RULES

@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.bundle.loading import Bundle
-from models.bundle.manifest import SQUASHED
+from models.networks.outputs import SQUASHED
 from models.networks.weights import read_weights
 from training.data import Dataset
 from training.pipeline.evaluate import run_graph

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from models.bundle.manifest import INPUT, OUTPUTS, TAPS
+from models.networks.outputs import INPUT, OUTPUTS, TAPS
 from service.errors import ModelNotFound
 from service.inference.served_models import ServedModel, ServedModels
 from service.tables.base import Reader, RecordSchema, readers

@@ -7,8 +7,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from models.bundle.manifest import INNER_OUTPUTS, INPUT, MODEL_FILE, OUTPUTS
+from models.bundle.manifest import MODEL_FILE
 from models.errors import BundleRefused
+from models.networks.outputs import INNER_OUTPUTS, INPUT, OUTPUTS
 from service.errors import DeviceUnavailable
 from service.inference.backend.device import CPU, Device, brief, create_session
 

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.bundle.manifest import MODEL_FILE, REFERENCE_FILE, SQUASHED, Manifest
+from models.bundle.manifest import MODEL_FILE, REFERENCE_FILE, Manifest
 from models.health.detector import Detector
 from models.health.effect_size import Sums
 from models.health.reference import Reference
+from models.networks.outputs import SQUASHED
 from models.networks.selu import SATURATION
 from service.health.accumulator import StatisticsAccumulator
 from service.health.baselines import Baselines, TakenBaseline

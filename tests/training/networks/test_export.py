@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.bundle.manifest import INPUT, Member
+from models.bundle.manifest import Member
+from models.networks.outputs import INPUT
 from models.networks.weights import MemberLayers, read_weights
 from training.errors import ExportError
 from training.evaluation.calibration import Platt

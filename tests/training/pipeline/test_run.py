@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from models.bundle.loading import Bundle, open_bundle
-from models.bundle.manifest import INPUT, OUTPUTS, parse_manifest
+from models.bundle.manifest import parse_manifest
 from models.errors import BundleRefused
+from models.networks.outputs import INPUT, OUTPUTS
 from models.networks.weights import read_weights, tensor_names
 from models.registry.store import Repository
 from training.data import Dataset

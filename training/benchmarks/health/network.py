@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.loading import Bundle
-from models.bundle.manifest import INPUT, SQUASHED
+from models.networks.outputs import INPUT, SQUASHED
 from models.networks.selu import SATURATED_BELOW
 from models.networks.weights import MemberLayers, read_weights
 from training.benchmarks.internals.perturbation import layer_output

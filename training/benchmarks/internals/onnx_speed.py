@@ -15,7 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from models.bundle.manifest import INPUT
+from models.networks.outputs import INPUT
 from models.networks.selu import SATURATED_BELOW
 from models.networks.weights import Layer, MemberLayers
 from models.registry.store import Repository

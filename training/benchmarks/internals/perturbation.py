@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from models.bundle.manifest import MEMBER_LOGIT, SQUASHED, Manifest
+from models.bundle.manifest import Manifest
+from models.networks.outputs import MEMBER_LOGIT, SQUASHED
 from models.networks.selu import ALPHA, LAMBDA
 from models.networks.weights import MemberLayers
 from training.errors import TrainingError

@@ -17,8 +17,8 @@ from onnx import TensorProto, helper
 
 from models.bundle.golden import FLOAT32
 from models.bundle.loading import Bundle, open_bundle
-from models.bundle.manifest import INNER_OUTPUTS, INPUT, OUTPUTS
 from models.errors import NotReproduced, Place
+from models.networks.outputs import INNER_OUTPUTS, INPUT, OUTPUTS
 from models.networks.weights import Layer, MemberLayers, layer_tensors, read_weights, tensor_names
 from models.registry.store import Repository
 from training.benchmarks.internals.perturbation import PerturbationProbe

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.bundle.manifest import OUTPUTS
+from models.networks.outputs import OUTPUTS
 from service.api.problems import Problem
 from service.api.v2 import compression, datatypes, request, response, tensors
 

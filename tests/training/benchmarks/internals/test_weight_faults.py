@@ -6,8 +6,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from models.bundle.manifest import INPUT
 from models.errors import Place
+from models.networks.outputs import INPUT
 from models.networks.weights import read_weights
 from tests.training.networks.test_export import NAMES, ensemble, raw, unlike
 from training.benchmarks.internals.weight_faults import KINDS, _Model

@@ -1,0 +1,13 @@
+"""Names of the graph's input and outputs, which training writes and the service reads."""
+
+#: The graph's input, ``[batch, F]``, and the outputs that clients see: ``[batch, T]`` twice,
+#: ``[batch, members, layers, 3]``. A graph that was made elsewhere may lack taps: it is served, and
+#: nothing inside it is watched.
+INPUT = "features"
+TAPS = "taps"
+OUTPUTS = ("probability", "logit", TAPS)
+#: Outputs for the service's own use, which older bundles lack: the features after the squash,
+#: ``[batch, F]``, and each member's uncalibrated logits, ``[batch, members, T]``.
+MEMBER_LOGIT = "member_logit"
+SQUASHED = "squashed"
+INNER_OUTPUTS = (SQUASHED, MEMBER_LOGIT)
