@@ -17,7 +17,7 @@ from starlette.types import Scope as Connection
 
 from service.api.auth.headers import KEY_HEADERS, key_of
 from service.api.auth.keys import Key, KeyStore, Scope
-from service.api.middleware import context_of
+from service.api.context import context_of
 from service.api.problems import Problem
 
 

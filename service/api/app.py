@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.access_control import AccessControl
 from service.api.auth.keys import KeyStore
-from service.api.middleware import RequestMiddleware, context_of
+from service.api.context import context_of
+from service.api.middleware import RequestMiddleware
 from service.api.problems import Problem, problem_of, send_problem
 from service.api.routes import admin, health, integrity, metrics, models, molecule_svg, pages
 from service.api.routes.health_stream import PATH as STREAM
@@ -142,7 +143,7 @@ def create_app(
         direct = {place: AccessControl(app, key_store) for place, app in direct.items()}
     middleware = RequestMiddleware(inner, direct, known, telemetry, deadline_seconds)
     middleware.fast_path = FastPath(
-        middleware,
+        telemetry,
         predictor,
         max_rows=max_rows,
         max_bytes=max_bytes,

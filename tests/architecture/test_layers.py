@@ -1,10 +1,13 @@
-"""The arrows between the rooms and the floors, and what the service must not load."""
+"""The floors of the packages, their sizes, and what the service must not load."""
 
+import graphlib
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,9 +70,12 @@ def test_imports_keep_to_the_layers() -> None:
         ("models/errors.py", "import service.settings"),
         ("models/errors.py", "import training.errors"),
         ("service/errors.py", "import training.errors"),
-        ("service/inference/batcher.py", "import service.inference.backend.onnx_session"),
+        ("service/health/monitor.py", "import service.inference.predictor"),
         ("service/settings.py", "import service.health.monitor"),
         ("service/inference/predictor.py", "import service.api.problems"),
+        ("service/lifecycle/loader.py", "import service.api.problems"),
+        ("models/health/detector.py", "import models.bundle.manifest"),
+        ("training/recipes/official.py", "import training.pipeline.run"),
     ],
 )
 def test_a_forbidden_import_breaks_a_contract(tmp_path: Path, module: str, line: str) -> None:
@@ -87,9 +93,44 @@ def test_a_forbidden_import_breaks_a_contract(tmp_path: Path, module: str, line:
     assert "BROKEN" in done.stdout
 
 
-def test_every_module_of_the_service_has_a_floor() -> None:
-    """The layers are exhaustive, so that a new module must be given a place."""
+def test_every_wing_has_a_floor() -> None:
+    """The layers are exhaustive, so that a new wing must be given a place."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    layers = [contract for contract in contracts if contract.get("containers") == ["service"]]
-    assert len(layers) == 1
-    assert layers[0]["exhaustive"] is True
+    floors = {
+        tuple(each["containers"]): each["exhaustive"] for each in contracts if "containers" in each
+    }
+    assert floors == {("service",): True, ("models",): True, ("training",): True}
+
+
+def circle_among(imports: dict[str, set[str]]) -> list[str] | None:
+    """Return modules that import one another in a circle, None where there are none."""
+    try:
+        graphlib.TopologicalSorter(imports).prepare()
+    except graphlib.CycleError as error:
+        circle: list[str] = error.args[1]
+        return circle
+    return None
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    """Every module can be read after those that it imports; imports for types alone count too."""
+    graph = grimp.build_graph("models", "service", "training", cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert sum(map(len, imports.values())) > 500
+    assert circle_among(imports) is None
+
+
+def test_a_circle_is_found() -> None:
+    """The search for circles finds one of three modules."""
+    assert set(circle_among({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) or []) == {"a", "b", "c"}
+
+
+def test_folders_and_modules_stay_small() -> None:
+    """A folder holds at most twelve modules beside ``__init__``, and a module at most 260 lines."""
+    sources = [
+        file for package in ("models", "service", "training") for file in (ROOT / package).rglob("*.py")
+    ]
+    crowded = Counter(file.parent for file in sources if not file.name.startswith("__"))
+    assert {folder: count for folder, count in crowded.items() if count > 12} == {}
+    lengths = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in sources}
+    assert {file: length for file, length in lengths.items() if length > 260} == {}

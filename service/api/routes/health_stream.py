@@ -14,7 +14,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from service.api.middleware import TRANSPORT
+from service.api.context import TRANSPORT
 from service.api.problems import Disconnected, Headers
 from service.errors import Overloaded
 from service.inference.served_models import ServedModels

@@ -14,23 +14,17 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.types import Receive, Scope, Send
 
-from models.features import Outcome
+from service.api import encoding
 from service.api.body.reading import read_json
-from service.api.middleware import context_of
+from service.api.context import context_of
 from service.api.problems import Disconnected, Problem, send_json
 from service.errors import InvalidRequest
 from service.inference.predictor import Prediction, Predictor
-from service.inference.queue import Outputs
-from service.inference.results import is_plain, results_of, writing
-from service.inference.served_models import ServedModel
 
 T = TypeVar("T")
 
 #: What answers a request for SMILES that names no model.
 DEFAULT_SMILES_MODEL = "tox21"
-
-#: From so many records on, the answer is written in a thread, for the loop's other requests.
-MANY = 512
 
 
 class _Body(msgspec.Struct):
@@ -40,7 +34,6 @@ class _Body(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(_Body)
-_encode = msgspec.json.Encoder().encode
 
 
 class Predict:
@@ -71,8 +64,8 @@ class Predict:
             prediction = await unless_disconnected(work, receive)
         context.stages = prediction.stages
         started = perf_counter()
-        write = _keyed if keyed else _listed
-        if len(records) <= MANY:
+        write = encoding.keyed if keyed else _listed
+        if len(records) <= encoding.MANY:
             content = write(prediction, records)
         else:
             content = await asyncio.to_thread(write, prediction, records)
@@ -132,56 +125,5 @@ async def unless_disconnected(work: Coroutine[Any, Any, T], receive: Receive) ->
             await asyncio.wait({task})
 
 
-def _keyed(prediction: Prediction, records: list[Any]) -> bytes:
-    """The Tox21 leaderboard's form, and beside it every record in its own place."""
-    manifest = prediction.served.manifest
-    results = _results(prediction.served, records, prediction.outcomes, prediction.outputs)
-    pairs = zip(records, results, strict=True)
-    return _encode(
-        {
-            "predictions": {
-                record: result.get("probability") for record, result in pairs if isinstance(record, str)
-            },
-            "model_info": {"name": manifest.name, "version": str(manifest.version)},
-            "results": results,
-        }
-    )
-
-
-def _listed(prediction: Prediction, records: list[Any]) -> bytes:
-    return listed(prediction.served, records, prediction.outcomes, prediction.outputs)
-
-
-def listed(
-    served: ServedModel, records: Sequence[object], outcomes: Sequence[Outcome], outputs: Outputs
-) -> bytes:
-    """Every record in its own place, as JSON, with the model that says so."""
-    if not served.takes_smiles and is_plain(outcomes):
-        to = writing(served.targets, served.manifest.exclusive)
-        pieces = to.pieces(outputs, served.thresholds)
-        if pieces is not None:
-            return enveloped(served, to.joined(pieces, 0, len(outcomes)))
-    return enveloped(served, _encode(_results(served, records, outcomes, outputs)))
-
-
-def enveloped(served: ServedModel, results: bytes) -> bytes:
-    """Results, a JSON array, with the model that says so."""
-    manifest = served.manifest  # a name and a version have nothing that JSON would escape
-    return b'{"model":"%s","version":"%d","results":%s}' % (
-        manifest.name.encode(), manifest.version, results,
-    )  # fmt: skip
-
-
-def _results(
-    served: ServedModel, records: Sequence[object], outcomes: Sequence[Outcome], outputs: Outputs
-) -> list[dict[str, object]]:
-    """One result per record, in order."""
-    return results_of(
-        records,
-        outcomes,
-        outputs,
-        served.targets,
-        served.thresholds,
-        echo=served.takes_smiles,
-        exclusive=served.manifest.exclusive,
-    )
+def _listed(prediction: Prediction, records: Sequence[object]) -> bytes:
+    return encoding.listed(prediction.served, records, prediction.outcomes, prediction.outputs)

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.api.body.negotiation import ANSWERS, is_bulk, kinds, model_name
 from service.api.body.reading import read_json
 from service.api.body.spooling import Spool
-from service.api.middleware import RequestContext, context_of
+from service.api.context import RequestContext, context_of
 from service.api.problems import Disconnected, Problem
 from service.api.routes.predict import DEFAULT_SMILES_MODEL, parse
 from service.errors import InferenceFailed, InvalidRequest, MalformedInput, Overloaded

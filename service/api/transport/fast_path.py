@@ -23,15 +23,16 @@ from numpy.typing import NDArray
 from models.features import Outcome
 from service.api.access_control import unlimited
 from service.api.auth.keys import KeyStore
-from service.api.middleware import CLOSED_BY_CLIENT, RequestContext, RequestMiddleware, failure_of
+from service.api.context import CLOSED_BY_CLIENT, RequestContext, failure_of, finish
+from service.api.encoding import MANY, enveloped, listed
 from service.api.problems import Headers, problem_body
-from service.api.routes.predict import MANY, enveloped, listed
 from service.api.transport.fast_request import Carrier, FastRequest, RequestHead
 from service.errors import ModelNotFound, ModelNotReady, Overloaded, ServiceError
 from service.inference.predictor import Predictor, Stages
 from service.inference.queue import Answer
 from service.inference.results import is_plain, writing
 from service.inference.served_models import ServedModel
+from service.observability.counters import Telemetry
 
 ROUTE = "/predict"
 
@@ -50,7 +51,7 @@ class FastPath:
 
     def __init__(
         self,
-        middleware: RequestMiddleware,
+        telemetry: Telemetry,
         predictor: Predictor,
         *,
         max_rows: int,
@@ -58,12 +59,12 @@ class FastPath:
         deadline_seconds: float | None,
         key_store: KeyStore | None = None,
     ) -> None:
-        """``edge`` counts and logs; ``deadline_seconds`` is for requests that do not say.
+        """``telemetry`` counts what is answered; ``deadline_seconds`` is for requests that do not say.
 
         ``ring`` holds the API keys, where they are asked for.
         """
         self._key_store = key_store
-        self._middleware, self._predictor = middleware, predictor
+        self._telemetry, self._predictor = telemetry, predictor
         self._max_rows, self._max_bytes = min(max_rows, MANY), max_bytes
         self._deadline_seconds = deadline_seconds
 
@@ -158,7 +159,7 @@ class FastPath:
             content = problem_body(problem, context.request_id.decode())
         if not request.carrier.deliver(request, context.status, headers, content):
             context.status = CLOSED_BY_CLIENT
-        self._middleware.finish("POST", ROUTE, context, perf_counter() - request.started, failure)
+        finish(self._telemetry, "POST", ROUTE, context, perf_counter() - request.started, failure)
 
     def abandon(self, request: FastRequest) -> None:
         """Forget a request whose client is gone."""
@@ -169,7 +170,7 @@ class FastPath:
             request.entry = None
         served.leases.count -= 1
         context.status, context.stages = CLOSED_BY_CLIENT, None
-        self._middleware.finish("POST", ROUTE, context, perf_counter() - request.started, {})
+        finish(self._telemetry, "POST", ROUTE, context, perf_counter() - request.started, {})
 
 
 def _written(served: ServedModel, answer: Answer, outcomes: Sequence[Outcome]) -> bytes:

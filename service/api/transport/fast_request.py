@@ -1,20 +1,17 @@
 """A plain request on its way from its connection to the batcher and back; see ``express``."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 
 from models.features import Outcome
 from service.api.auth.headers import KEY_HEADERS, key_of
-from service.api.middleware import SANE_ID, TIMEOUT_HEADER, RequestContext, new_request_id
+from service.api.context import SANE_ID, TIMEOUT_HEADER, RequestContext, new_request_id
 from service.api.problems import Headers
 from service.errors import ServiceError
 from service.inference.queue import Answer, QueuedRequest
 from service.inference.served_models import ServedModel
-
-if TYPE_CHECKING:
-    from service.api.transport.fast_path import FastPath
 
 #: The headers that matter here; the others don't.
 _TELLING = frozenset(
@@ -38,6 +35,16 @@ class RequestHead(msgspec.Struct):
     timeout: bytes | None = None
     #: The API key that came with it, which is not looked at yet.
     key: bytes | None = None
+
+
+class RequestHandler(Protocol):
+    """What a fast request comes from, and reports to."""
+
+    def answer(self, request: "FastRequest", result: Answer | ServiceError) -> None:
+        """Answer a request that the batcher is done with."""
+
+    def abandon(self, request: "FastRequest") -> None:
+        """Forget a request whose client is gone."""
 
 
 class Carrier(Protocol):
@@ -77,7 +84,7 @@ class FastRequest:
 
     def __init__(
         self,
-        fast_path: "FastPath",
+        fast_path: RequestHandler,
         carrier: Carrier,
         context: RequestContext,
         started: float,

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from service.api.middleware import TRANSPORT, is_gone, new_request_id
+from service.api.context import TRANSPORT, is_gone, new_request_id
 from service.api.problems import Headers
 from service.api.transport.fast_path import ROUTE, FastPath
 from service.api.transport.fast_request import FastRequest, RequestHead, plain_head

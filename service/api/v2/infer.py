@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.features import Rejected
 from service.api.body.reading import read_bytes
-from service.api.middleware import context_of
+from service.api.context import context_of
 from service.api.problems import Problem
 from service.api.routes.predict import unless_disconnected
 from service.api.v2 import compression, request, response, tensors

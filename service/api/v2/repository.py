@@ -11,7 +11,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from service.api.body.reading import read_bytes
-from service.api.middleware import context_of
+from service.api.context import context_of
 from service.api.problems import Problem
 from service.api.schemas import ErrorAnswer
 from service.api.v2 import schemas
