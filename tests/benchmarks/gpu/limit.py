@@ -10,7 +10,8 @@ import onnx
 import torch
 
 from tests.benchmarks.gpu.half import PRODUCTS, folded
-from tests.benchmarks.gpu.place import FP16, FP32, MODELS, TF32, Place
+from tests.benchmarks.gpu.place import FP16, FP32, MODELS, TF32, VARIANTS, Place, named, told
+from tests.benchmarks.gpu.resident import DeviceSession
 from tests.benchmarks.report import Cell, Table
 
 _BYTES = {FP32: 4, TF32: 4, FP16: 2}
@@ -30,30 +31,33 @@ def run(place: Place) -> list[Table]:
     """Measure the device, count the work of each network, and time it without copies."""
     machine = _measured("cuda" if place.memory == "cuda" else "cpu", quick=place.memory != "cuda")
     rows: list[list[Cell]] = []
-    for model in MODELS:
-        bundle = place.bundle(model)
-        weights, launches = _weights(bundle.model)
-        for precision in (FP32, TF32, FP16):
-            place.options.say(f"gpu: limit of {model}, {precision}")
-            session = place.open(bundle.model, precision, captured=True)
-            for size in place.sizes:
-                session.run(np.resize(bundle.golden.features, (size, bundle.manifest.features)))
-                buffers = session._buffers[size]
-                middle = float(np.median(place.took(lambda b=buffers, s=session: b.compute(s._session))))
-                reading = weights * _BYTES[precision] / machine.bandwidth
-                computing = 2 * weights * size / machine.peak[precision]
-                copying = (
-                    4
-                    * size
-                    * (
-                        bundle.manifest.features / machine.to_device
-                        + sum(prod(shape) for shape in session._shapes.values()) / machine.from_device
-                    )
+    notes = [
+        "The limit is the larger of reading every weight once and of multiplying by it."
+        " Reached: rows and results stay on the device. Copies are from and to pageable memory."
+    ]
+    for precision, captured in VARIANTS:
+        for model in MODELS:
+            bundle, label = place.bundle(model), named(precision, captured)
+            weights, nodes = count_work(bundle.model)
+            with told(notes, f"{model}, {label}"):
+                session = DeviceSession(
+                    place.created(bundle.model, precision, captured=captured), place.memory, place.sizes
                 )
-                rows.append([
-                    model, precision, size, launches, 1e6 * reading, 1e6 * computing, 1e6 * copying,
-                    1e6 * middle, f"{max(reading, computing) / middle:.1%}",
-                ])  # fmt: skip
+                for size in place.sizes[::2]:
+                    session.run(np.resize(bundle.golden.features, (size, bundle.manifest.features)))
+                    reached = float(np.median(place.took(lambda s=session, n=size: s.compute(n))))
+                    reading = weights * _BYTES[precision] / machine.bandwidth
+                    computing = 2 * weights * size / machine.peak[precision]
+                    copying = size * (
+                        4 * bundle.manifest.features / machine.to_device
+                        + session.bytes_back / machine.from_device
+                    )
+                    rows.append([
+                        model, label, size, nodes, 1e6 * reading, 1e6 * computing, 1e6 * copying,
+                        1e6 * reached, f"{max(reading, computing) / reached:.1%}",
+                    ])  # fmt: skip
+                    place.tell(rows[-1])
+    rows.sort(key=lambda row: MODELS.index(row[0]))
     device: list[list[Cell]] = [
         ["memory bandwidth, GB/s, read and written", machine.bandwidth / 1e9],
         ["copies to the device, GB/s", machine.to_device / 1e9],
@@ -66,20 +70,11 @@ def run(place: Place) -> list[Table]:
     ]  # fmt: skip
     return [
         Table("What the device can do", ["what", "measured"], device, ["By torch: the best of ten."]),
-        Table(
-            "The limit, and what is reached",
-            columns,
-            rows,
-            [
-                "The limit is the larger of reading every weight once and of multiplying by it."
-                " Reached: a CUDA graph replayed on rows that lie on the device."
-                " Copies are from and to pageable memory."
-            ],
-        ),
+        Table("The limit, and what is reached", columns, rows, notes),
     ]
 
 
-def _weights(model: bytes) -> tuple[int, int]:
+def count_work(model: bytes) -> tuple[int, int]:
     """Weights that products are made with, and nodes of the graph once constants are computed."""
     graph: onnx.GraphProto = folded(model).graph
     sizes = {tensor.name: prod(tensor.dims) for tensor in graph.initializer}

@@ -59,13 +59,9 @@ def run(place: Place) -> list[Table]:
 
 
 def _facts(place: Place) -> list[list[str]]:
-    facts = []
+    facts: list[list[str]] = []
     if place.provider != CPU:
-        found = subprocess.run(
-            ["nvidia-smi", f"--query-gpu={_QUERY}", "--format=csv,noheader"],
-            capture_output=True, text=True, timeout=30, check=True,
-        ).stdout.strip()  # fmt: skip
-        facts += [list(pair) for pair in zip(_QUERY.split(","), found.split(", "), strict=True)]
+        facts.append(["nvidia-smi", _asked_driver()])
     made = place.created(place.bundle(MODELS[0]).model)
     facts.append(["onnxruntime", f"{onnxruntime.__version__}, CUDA {onnxruntime.cuda_version or '–'}"])
     facts.append(["build", onnxruntime.get_build_info()])
@@ -84,6 +80,16 @@ def _facts(place: Place) -> list[list[str]]:
     ]
     facts.append(["processor", f"{os.cpu_count()} × {cores[0].split(':')[1].strip() if cores else '?'}"])
     return facts
+
+
+def _asked_driver() -> str:
+    """What the driver says of itself, or why it does not."""
+    command = ["nvidia-smi", f"--query-gpu={_QUERY}", "--format=csv"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except OSError as error:
+        return str(error)
+    return "; ".join((done.stdout + done.stderr).splitlines())
 
 
 class _Placement:

@@ -2,78 +2,83 @@
 
 import ctypes
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+import onnxruntime
 
 from service.session import BUCKETS, BucketedSession, Session
-from tests.benchmarks.gpu.place import MODELS, Place, rows_like
+from tests.benchmarks.bundles import CANDIDATES, MOLECULES
+from tests.benchmarks.gpu.place import Place, rows_like, told
 from tests.benchmarks.report import Cell, Table
 
 _MIB = 1 << 20
+_LARGEST = 2000
 _SUCCESS = 0
 #: At these numbers of batches the memory is looked at, and at the end.
 _MARKS = (10, 100, 1000, 10_000, 100_000)
 
 
+#: Which networks, run how, for which share of the time: what is small reaches the number of batches.
+_TURNS = (
+    (CANDIDATES, "buckets", 1.0),
+    (MOLECULES, "buckets", 0.4),
+    (CANDIDATES, "plain runs", 0.15),
+    (MOLECULES, "plain runs", 0.15),
+)
+
+
 def run(place: Place) -> list[Table]:
-    """Run batches of 1 to 2,000 rows, all sizes alike, in buckets and by plain runs."""
+    """Run batches of 1 to 2,000 rows, small ones as often as large ones, in buckets and plainly."""
     rows: list[list[Cell]] = []
-    for model in MODELS:
-        bundle = place.bundle(model)
-        batch = rows_like(bundle.golden.features, 2000)
-        for label, share in (("buckets", 1.0), ("plain runs", 0.4)):
-            place.options.say(f"gpu: memory of {model} in {label}")
-            before = _used(place)
-            made = place.created(bundle.model)
-            session = (
-                Session(made) if label == "plain runs" else BucketedSession(made, place.memory, BUCKETS)
-            )
-            rows += [
-                [model, label, when, count, _mib(used, before), host / _MIB]
-                for when, count, used, host in _watched(
-                    place, session, batch, share * place.memory_seconds
-                )
-            ]
-            del session, made
-    columns = [
-        "model",
-        "by",
-        "when",
-        "batches",
-        "device memory since before the session, MiB",
-        "this process, MiB",
+    notes = [
+        f"Up to {place.batches:,} batches of 1 to {_LARGEST:,} rows, their logarithm uniform, in up to"
+        f" {place.memory_seconds:.0f} s. The device's free memory by cudaMemGetInfo: what others do"
+        " there would be in it."
     ]
-    note = (
-        f"Up to {place.batches:,} batches of 1 to {len(batch):,} rows in {place.memory_seconds:.0f} s of"
-        f" buckets and {0.4 * place.memory_seconds:.0f} s of plain runs."
-        " The device's free memory by cudaMemGetInfo: what other processes do there would be in it."
-    )
-    return [Table("Memory over random batch sizes", columns, rows, [note])]
+    for model, label, share in _TURNS:
+        place.options.say(f"gpu: memory of {model} in {label}")
+        with told(notes, f"{model}, {label}"):
+            for when, count, there, host in _watched(place, model, label, share * place.memory_seconds):
+                rows.append([model, label, when, count, there, host])
+                place.tell(rows[-1])
+    columns = [
+        "model", "by", "when", "batches", "device memory since before the session, MiB",
+        "this process, MiB",
+    ]  # fmt: skip
+    return [Table("Memory over random batch sizes", columns, rows, notes)]
 
 
 def _watched(
-    place: Place, session: Session, batch: np.ndarray, seconds: float
-) -> list[tuple[str, int, int | None, int]]:
-    seen = [("created", 0, _used(place), _resident())]
-    for size in BUCKETS:
+    place: Place, model: str, label: str, seconds: float
+) -> Iterator[tuple[str, int, float | None, float]]:
+    bundle, before = place.bundle(model), used(place.memory)
+
+    def looked() -> tuple[float | None, float]:
+        there = used(place.memory)
+        return None if there is None or before is None else (there - before) / _MIB, _resident() / _MIB
+
+    batch = rows_like(bundle.golden.features, _LARGEST)
+    made = place.created(bundle.model)
+    session = BucketedSession(made, place.memory) if label == "buckets" else Session(made)
+    yield "created", 0, *looked()
+    for size in (*BUCKETS, _LARGEST):
         session.run(batch[:size])
-    session.run(batch)
-    seen.append(("each bucket once", 0, _used(place), _resident()))
+    yield "each bucket once", 0, *looked()
     generator, end, done = np.random.default_rng(1), perf_counter() + seconds, 0
     while done < place.batches and perf_counter() < end:
-        session.run(batch[: generator.integers(1, len(batch) + 1)])
+        session.run(batch[: int(_LARGEST ** generator.random())])
         done += 1
         if done in _MARKS and done < place.batches:
-            seen.append(("during", done, _used(place), _resident()))
-    seen.append(("after", done, _used(place), _resident()))
-    return seen
+            yield "during", done, *looked()
+    yield "after", done, *looked()
 
 
-def _used(place: Place) -> int | None:
-    """Bytes in use on the device; None where the place is no device of CUDA's."""
-    if place.memory != "cuda":
+def used(memory: str = "cuda") -> int | None:
+    """Bytes in use on the device, by everybody; None where the memory is not CUDA's."""
+    if memory != "cuda":
         return None
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
     # The library is loaded: CUDA works here.
@@ -85,13 +90,7 @@ def _used(place: Place) -> int | None:
 
 
 def _cuda_major() -> str:
-    import onnxruntime
-
     return str(onnxruntime.cuda_version).split(".")[0]
-
-
-def _mib(used: int | None, before: int | None) -> float | None:
-    return None if used is None or before is None else (used - before) / _MIB
 
 
 def _resident() -> int:

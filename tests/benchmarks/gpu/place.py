@@ -14,9 +14,9 @@ from models.bundle import Bundle, open_bundle
 from service.device import CPU, CUDA, Device, create_session, cuda_options, session_options
 from service.session import BucketedSession, Session, open_session
 from tests.benchmarks.bundles import CANDIDATES, MOLECULES, champion
-from tests.benchmarks.gpu.captured import CapturedSession
 from tests.benchmarks.gpu.half import halved
-from tests.benchmarks.report import Options
+from tests.benchmarks.gpu.resident import DeviceSession
+from tests.benchmarks.report import Cell, Options, shown
 
 Rows = NDArray[np.float32]
 FP32, TF32, FP16 = "FP32", "TF32", "FP16"
@@ -36,12 +36,16 @@ class Place:
     largest_on_core: int = 1024
     #: Runs of one measurement: at most so many, in at most so many seconds.
     runs: int = 500
-    seconds: float = 0.6
+    seconds: float = 0.4
     #: Rows whose outputs are compared.
     rows: int = 10_000
-    #: Batches of random size, and the seconds that each model's may take.
+    #: Batches of random size, and the seconds that they may take.
     batches: int = 100_000
-    memory_seconds: float = 25.0
+    memory_seconds: float = 40.0
+
+    def tell(self, row: Sequence[Cell]) -> None:
+        """Give a row of a table to the log, for runs that end before the table is whole."""
+        self.options.say("  " + " | ".join(shown(cell) for cell in row))
 
     def bundle(self, model: str) -> Bundle:
         """A committed bundle."""
@@ -52,15 +56,14 @@ class Place:
 
         ``captured`` replays a CUDA graph for each of them.
         """
-        if precision == FP16:
-            model = halved(model)
-        kind = CapturedSession if captured else BucketedSession
+        kind = DeviceSession if captured else BucketedSession
         return kind(self.created(model, precision, captured=captured), self.memory, self.sizes)
 
     def created(
         self, model: bytes, precision: str = FP32, *, captured: bool = False
     ) -> onnxruntime.InferenceSession:
         """Create onnxruntime's session, as the service does, or with CUDA graphs switched on."""
+        model = halved(model) if precision == FP16 else model
         device = Device(self.provider, tf32=precision == TF32)
         if self.provider == CPU or not captured:
             return create_session(model, device)
@@ -88,6 +91,25 @@ class Place:
 def on_core(model: bytes) -> Session:
     """The service's session on the CPU: one thread."""
     return open_session(model, Device(CPU))
+
+
+#: Precisions, and whether CUDA graphs are replayed. Graphs come last: a device that a broken one has
+#: left in error runs nothing more in this process.
+VARIANTS = tuple((precision, captured) for captured in (False, True) for precision in (FP32, TF32, FP16))
+
+
+def named(precision: str, captured: bool) -> str:
+    """A variant's name in tables."""
+    return f"{precision}, CUDA graph" if captured else precision
+
+
+@contextmanager
+def told(notes: list[str], what: str) -> Iterator[None]:
+    """Note what fails here below the table, so that the rest of the table comes all the same."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is, the note says it
+        notes.append(f"{what}: {type(error).__name__}: {error}")
 
 
 @contextmanager

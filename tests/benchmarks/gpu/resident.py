@@ -1,5 +1,6 @@
-"""A session that replays CUDA graphs: one is captured for each bucket, over buffers that never move."""
+"""A session whose results stay on the device until they are asked for, as CUDA graphs need it."""
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -9,17 +10,26 @@ from models.manifest import INPUT
 from service.session import BucketedSession, Buffers, Rows
 
 
-class CapturedSession(BucketedSession):
-    """As ``BucketedSession``, of a session made with ``enable_cuda_graph``.
+class DeviceSession(BucketedSession):
+    """As ``BucketedSession``; made with ``enable_cuda_graph``, it captures and replays one per bucket.
 
     onnxruntime keeps captured graphs for the thread that captured them: all runs belong to one thread.
     """
 
-    def _make_buffers(self, bucket: int) -> "CapturedBuffers":
-        return CapturedBuffers(self._session, self._memory, bucket, self._features, self._shapes)
+    def compute(self, bucket: int) -> None:
+        """Run on the rows that were last copied to a bucket, and copy nothing back."""
+        self._buffers[bucket].compute(self._session)
+
+    @property
+    def bytes_back(self) -> int:
+        """Bytes of the outputs of one row."""
+        return 4 * sum(prod(shape) for shape in self._shapes.values())
+
+    def _make_buffers(self, bucket: int) -> "DeviceBuffers":
+        return DeviceBuffers(self._session, self._memory, bucket, self._features, self._shapes)
 
 
-class CapturedBuffers(Buffers):
+class DeviceBuffers(Buffers):
     """Memory of one bucket: inputs and outputs lie on the device, where the graph finds them again.
 
     Outputs bound to this side's memory would be copied when the graph is captured, and never again.
