@@ -31,7 +31,7 @@ BENCHMARKS = {
     "overload": "three times the capacity for a minute",
     "scoring": "files: 100,000 distinct molecules, kills, memory, Ray",
     "peers": "other servers around the same network, each in an environment of its own",
-    "gpu": "the committed networks on a GPU beside one core",
+    "gpu": "the committed networks on a GPU beside one core, in parts (--parts, --folder)",
     "soak": "20 minutes of mixed load (--minutes)",
 }
 

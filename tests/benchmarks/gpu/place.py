@@ -36,12 +36,12 @@ class Place:
     largest_on_core: int = 1024
     #: Runs of one measurement: at most so many, in at most so many seconds.
     runs: int = 500
-    seconds: float = 0.4
+    seconds: float = 0.3
     #: Rows whose outputs are compared.
     rows: int = 10_000
     #: Batches of random size, and the seconds that they may take.
     batches: int = 100_000
-    memory_seconds: float = 40.0
+    memory_seconds: float = 30.0
 
     def tell(self, row: Sequence[Cell]) -> None:
         """Give a row of a table to the log, for runs that end before the table is whole."""

@@ -29,7 +29,7 @@ def run(place: Place) -> list[Table]:
                 rows.append([model, label, *_compared(made, expected, thresholds)])
                 place.tell(rows[-1])
     columns = [
-        "model", "in", "largest |Δp|", "mean |Δp|", "calls that change", "largest |Δ logit|",
+        "model", "in", "largest Δp", "mean Δp", "calls that change", "largest Δ of a logit",
         "largest Δ of a layer's mean or variance, of its scale", "largest Δ of a saturated share",
     ]  # fmt: skip
     return [Table("What precision costs", columns, rows, notes)]
