@@ -19,7 +19,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
-from models.golden import FLOAT32, TF32, Tolerance
+from models.golden import CUDA_FLOAT32, FLOAT32, TF32, Tolerance
 from service.errors import DeviceUnavailable
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -42,7 +42,9 @@ class Device:
     @property
     def tolerance(self) -> Tolerance:
         """How closely golden rows must be reproduced there, in its precision."""
-        return TF32 if self.provider == CUDA and self.tf32 else FLOAT32
+        if self.provider != CUDA:
+            return FLOAT32
+        return TF32 if self.tf32 else CUDA_FLOAT32
 
 
 def choose_device(

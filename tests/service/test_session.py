@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 
 from models.errors import BundleRefused
-from models.golden import FLOAT32, TF32
+from models.golden import CUDA_FLOAT32, FLOAT32, TF32
 from service.device import CPU, CUDA, Device, choose_device, cuda_options, why_not_cuda
 from service.errors import DeviceUnavailable
 from service.session import BUCKETS, BucketedSession, open_session
@@ -136,7 +136,8 @@ def test_cuda_is_asked_for_memory_and_precision_as_set() -> None:
     assert cuda_options(plain) == {"arena_extend_strategy": "kSameAsRequested", "use_tf32": "0"}
     assert cuda_options(set_up)["gpu_mem_limit"] == "1073741824"
     assert cuda_options(set_up)["use_tf32"] == "1"
-    assert plain.tolerance == Device(CPU).tolerance == FLOAT32
+    assert Device(CPU, tf32=True).tolerance == FLOAT32
+    assert plain.tolerance == CUDA_FLOAT32
     assert set_up.tolerance == TF32
     assert choose_device("auto", lambda: None, memory_bytes=7, tf32=True) == Device(CUDA, None, 7, True)
 

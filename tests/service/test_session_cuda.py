@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 from models.bundle import Bundle, open_bundle
-from models.golden import FLOAT32, TF32, Golden
+from models.golden import CUDA_FLOAT32, TF32, Golden
 from models.store import Repository
 from service.device import CPU, CUDA, Device, create_session, cuda_options, session_options, why_not_cuda
 from service.session import BUCKETS, BucketedSession, Rows, Session, open_session
@@ -54,10 +54,10 @@ def core(bundle: Bundle) -> Session:
 
 
 def compare(bundle: Bundle, rows: Rows, outputs: dict[str, Rows], expected: dict[str, Rows]) -> None:
-    """All outputs, taps among them, within float32's tolerance for golden rows."""
+    """All outputs, taps among them, within the device's tolerance for golden rows."""
     assert set(outputs) == set(expected)
     oracle = Golden((None,) * len(rows), rows, **expected)
-    oracle.check_outputs(outputs, bundle.featurizer.names, FLOAT32)
+    oracle.check_outputs(outputs, bundle.featurizer.names, CUDA_FLOAT32)
 
 
 def test_the_session_says_that_it_runs_on_cuda(session: BucketedSession) -> None:
@@ -89,7 +89,7 @@ def test_every_node_runs_on_cuda_even_where_the_cpu_might_help(bundle: Bundle, t
 def test_golden_rows_are_reproduced_in_either_precision(bundle: Bundle, tf32: bool) -> None:
     """Layer by layer, within that precision's tolerance."""
     device = Device(CUDA, tf32=tf32)
-    assert device.tolerance == (TF32 if tf32 else FLOAT32)
+    assert device.tolerance == (TF32 if tf32 else CUDA_FLOAT32)
     bundle.check_golden(open_session(bundle.model, device).run, device.tolerance)
 
 
@@ -125,14 +125,21 @@ def test_random_sizes_take_no_more_memory_than_each_bucket_once(
 
 
 def test_captured_graphs_reproduce_golden_rows_after_all_buckets_were_captured(bundle: Bundle) -> None:
-    """A replay finds its own rows, whatever was captured and replayed in between."""
+    """A replay finds its own rows, whatever was captured and replayed in between.
+
+    Where members are joined by a Concat of more than 32 inputs, onnxruntime captures no graph.
+    """
     made = Place(Options(REPOSITORY), sizes=BUCKETS).open(bundle.model, captured=True)
     rows = rows_like(bundle.golden.features, BUCKETS[-1])
-    bundle.check_golden(made.run)
+    if bundle.manifest.name == "tox21":
+        with pytest.raises(RuntimeError, match="at most 32 inputs during CUDA Graph capture"):
+            made.run(rows[:1])
+        return
+    bundle.check_golden(made.run, CUDA_FLOAT32)
     for size in BUCKETS:
         made.run(rows[:size])
     for _ in range(3):
-        bundle.check_golden(made.run)
+        bundle.check_golden(made.run, CUDA_FLOAT32)
 
 
 def test_a_session_that_was_told_cuda_leaves_nothing_to_the_cpu(bundle: Bundle) -> None:
@@ -153,7 +160,7 @@ def test_the_service_says_cuda_and_answers_from_there(bundle: Bundle, tmp_path: 
         body = {"model": name, "inputs": list(bundle.golden.records)}
         results = server.client.post("/predict", json=body).json()["results"]
         made = [[result["probability"][target] for target in targets] for result in results]
-        np.testing.assert_allclose(made, bundle.golden.probability, atol=FLOAT32.probability)
+        np.testing.assert_allclose(made, bundle.golden.probability, atol=CUDA_FLOAT32.probability)
         assert server.stop() == 0
 
 

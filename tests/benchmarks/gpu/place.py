@@ -41,7 +41,7 @@ class Place:
     rows: int = 10_000
     #: Batches of random size, and the seconds that they may take.
     batches: int = 100_000
-    memory_seconds: float = 30.0
+    memory_seconds: float = 75.0
 
     def tell(self, row: Sequence[Cell]) -> None:
         """Give a row of a table to the log, for runs that end before the table is whole."""
