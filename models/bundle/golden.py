@@ -7,7 +7,7 @@ published, on this machine, with this provider; no statistics are involved.
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,8 +41,12 @@ class Tolerance:
 #: float32 on any processor: the order of summation and the exponential function are all that differ.
 #: Ten times what was seen between the builds and formulations compared in training/TAPS.md.
 FLOAT32 = Tolerance(features=1e-5, squashed=2e-5, taps=1e-4, share=0.02, logits=2e-4, probability=5e-5)
+#: float32 on a CUDA device, whose power function differs from the processor's by some units in the last
+#: place, and Yeo-Johnson magnifies that: 2.1e-5 was seen in a squashed feature (an H200), and all behind
+#: it as close as between processors.
+CUDA_FLOAT32 = replace(FLOAT32, squashed=1e-4)
 #: TF32 rounds factors to 10 bits of mantissa: 5e-4 relative in each product.
-TF32 = Tolerance(features=1e-5, squashed=2e-5, taps=2e-2, share=0.03, logits=2e-2, probability=5e-3)
+TF32 = Tolerance(features=1e-5, squashed=1e-4, taps=2e-2, share=0.03, logits=2e-2, probability=5e-3)
 #: The same session again: what it said when it was made, to the last bits.
 SAME_SESSION = Tolerance(
     features=1e-7, squashed=1e-6, taps=2e-6, share=1e-6, logits=2e-6, probability=1e-6

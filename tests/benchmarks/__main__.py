@@ -31,7 +31,7 @@ BENCHMARKS = {
     "overload": "three times the capacity for a minute",
     "scoring": "files: 100,000 distinct molecules, kills, memory, Ray",
     "peers": "other servers around the same network, each in an environment of its own",
-    "gpu": "the committed networks on a GPU beside one core",
+    "gpu": "the committed networks on a GPU beside one core, in parts (--parts, --folder)",
     "soak": "20 minutes of mixed load (--minutes)",
 }
 
@@ -45,6 +45,8 @@ def main() -> int:
         repetitions=arguments.repetitions,
         seconds=arguments.seconds,
         minutes=arguments.minutes,
+        parts=tuple(arguments.parts),
+        folder=arguments.folder,
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     print(_machine(options), flush=True)
@@ -86,6 +88,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--models", type=Path, default=ROOT / "models" / "repository", help="a model repository"
     )
+    parser.add_argument("--parts", nargs="+", default=[], help="of gpu: these alone")
+    parser.add_argument("--folder", type=Path, help="of gpu: for each part's tables, as they come")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     arguments = parser.parse_args()
     for name in arguments.names:

@@ -20,6 +20,10 @@ class Options:
     seconds: float = 5.0
     #: Length of the soak.
     minutes: float = 20.0
+    #: Of a benchmark of several parts: those that are run, all of them if empty.
+    parts: tuple[str, ...] = ()
+    #: Where such a benchmark writes each part's tables as soon as it has them.
+    folder: Path | None = None
     #: Called with a line of progress.
     say: Callable[[str], None] = lambda line: None
 

@@ -19,7 +19,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
-from models.bundle.golden import FLOAT32, TF32, Tolerance
+from models.bundle.golden import CUDA_FLOAT32, FLOAT32, TF32, Tolerance
 from service.errors import DeviceUnavailable
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -42,7 +42,9 @@ class Device:
     @property
     def tolerance(self) -> Tolerance:
         """How closely golden rows must be reproduced there, in its precision."""
-        return TF32 if self.provider == CUDA and self.tf32 else FLOAT32
+        if self.provider != CUDA:
+            return FLOAT32
+        return TF32 if self.tf32 else CUDA_FLOAT32
 
 
 def choose_device(
@@ -96,13 +98,7 @@ def create_session(model: bytes, device: Device, *, alone: bool = True) -> onnxr
 
     Without ``alone`` the CPU may take over; only then does the library say why CUDA does not load.
     """
-    options = onnxruntime.SessionOptions()
-    # Batches are small: a second thread costs more in hand-over than it computes, and the cores
-    # are the workers' to share.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # Nodes in the file's order: a layer's statistics while the processor's cache still has its units.
-    options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
-    options.log_severity_level = _FATAL
+    options = session_options()
     providers: list[Any] = [CPU] if device.provider == CPU else [(CUDA, cuda_options(device))]
     if not alone:
         providers.append(CPU)
@@ -114,10 +110,31 @@ def create_session(model: bytes, device: Device, *, alone: bool = True) -> onnxr
     return onnxruntime.InferenceSession(model, options, providers=providers, enable_fallback=0)
 
 
+def session_options() -> onnxruntime.SessionOptions:
+    """The options of every session, on either device."""
+    options = onnxruntime.SessionOptions()
+    # Batches are small: a second thread costs more in hand-over than it computes, and the cores
+    # are the workers' to share.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    # Nodes in the file's order: a layer's statistics while the processor's cache still has its units.
+    options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
+    options.log_severity_level = _FATAL
+    return options
+
+
 def cuda_options(device: Device) -> dict[str, str]:
-    """The CUDA provider's options: memory grows by what is asked for, not by doubling."""
+    """The CUDA provider's options that differ from its own defaults.
+
+    Nothing is said of convolutions, of which these networks have none, and copies stay on the stream
+    of the kernels, as onnxruntime advises: apart from it they race. ``enable_cuda_graph`` stays off:
+    onnxruntime keeps captured graphs per thread, and a capture is broken by whatever another thread
+    of the process does on the device meanwhile, such as loading the next version.
+    """
     options = {
+        # Grow by what is asked for, not by doubling: the buckets ask for all they need at once.
         "arena_extend_strategy": "kSameAsRequested",
+        # On by default; off, a product is float32's, and golden rows are compared as closely as
+        # on the CPU.
         "use_tf32": "1" if device.tf32 else "0",
     }
     if device.memory_bytes is not None:

@@ -1,5 +1,6 @@
 """A loaded graph that computes rows: on the CPU straight from memory, on CUDA in buckets."""
 
+from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
@@ -49,23 +50,30 @@ class BucketedSession(Session):
     Rows are copied to the device, results back, and nothing is allocated between. One run at a time.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, memory: str = "cuda") -> None:
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        memory: str = "cuda",
+        buckets: Sequence[int] = BUCKETS,
+    ) -> None:
         """``memory`` is the device that holds the buffers, as onnxruntime calls it."""
         super().__init__(session)
         self._session = session
         self._memory = memory
+        self._buckets = buckets
         self._features: int = session.get_inputs()[0].shape[1]
         shapes = {output.name: output.shape[1:] for output in session.get_outputs()}
         self._shapes: dict[str, list[int]] = {name: shapes[name] for name in self._outputs}
-        self._buffers: dict[int, _Buffers] = {}
+        self._buffers: dict[int, Buffers] = {}
         self._lock = Lock()
 
     def run(self, rows: Rows) -> dict[str, Rows]:
         """The same outputs; rows that fill a bucket up are computed and left out."""
+        largest = self._buckets[-1]
         with self._lock:
             pieces = [
-                self._piece(rows[first : first + BUCKETS[-1]])
-                for first in range(0, max(len(rows), 1), BUCKETS[-1])
+                self._piece(rows[first : first + largest])
+                for first in range(0, max(len(rows), 1), largest)
             ]
         if len(pieces) == 1:
             return pieces[0]
@@ -73,15 +81,16 @@ class BucketedSession(Session):
 
     def _piece(self, rows: Rows) -> dict[str, Rows]:
         count = len(rows)
-        bucket = next(size for size in BUCKETS if size >= count)
+        bucket = next(size for size in self._buckets if size >= count)
         if bucket not in self._buffers:
-            self._buffers[bucket] = _Buffers(
-                self._session, self._memory, bucket, self._features, self._shapes
-            )
+            self._buffers[bucket] = self._make_buffers(bucket)
         return self._buffers[bucket].run(self._session, rows)
 
+    def _make_buffers(self, bucket: int) -> "Buffers":
+        return Buffers(self._session, self._memory, bucket, self._features, self._shapes)
 
-class _Buffers:
+
+class Buffers:
     """Memory of one bucket: rows in, on both sides, and outputs here."""
 
     def __init__(
@@ -101,13 +110,19 @@ class _Buffers:
             self._binding.bind_output(name, "cpu", 0, np.float32, list(array.shape), array.ctypes.data)
 
     def run(self, session: onnxruntime.InferenceSession, rows: Rows) -> dict[str, Rows]:
+        """Compute no more rows than the bucket holds; what is returned is a copy."""
+        count = len(rows)
+        self.fill(rows)
+        session.run_with_iobinding(self._binding)
+        return {name: array[:count].copy() for name, array in self._outputs.items()}
+
+    def fill(self, rows: Rows) -> None:
+        """Copy rows to the device, and one of them to the places that are left."""
         count = len(rows)
         self._rows[:count] = rows
         # Filled up with a real row: one of zeros might be slower, or be no number further on.
         self._rows[count:] = rows[:1] if count else 0
         self._there.update_inplace(self._rows)
-        session.run_with_iobinding(self._binding)
-        return {name: array[:count].copy() for name, array in self._outputs.items()}
 
 
 def open_session(model: bytes, device: Device) -> Session:

@@ -3,16 +3,13 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from models.bundle.golden import FLOAT32, TF32
-from models.bundle.loading import open_bundle
+from models.bundle.golden import CUDA_FLOAT32, FLOAT32, TF32
 from models.errors import BundleRefused
-from models.registry.store import Repository
 from service.errors import DeviceUnavailable
 from service.inference.backend.device import (
     CPU,
@@ -146,7 +143,8 @@ def test_cuda_is_asked_for_memory_and_precision_as_set() -> None:
     assert cuda_options(plain) == {"arena_extend_strategy": "kSameAsRequested", "use_tf32": "0"}
     assert cuda_options(set_up)["gpu_mem_limit"] == "1073741824"
     assert cuda_options(set_up)["use_tf32"] == "1"
-    assert plain.tolerance == Device(CPU).tolerance == FLOAT32
+    assert Device(CPU, tf32=True).tolerance == FLOAT32
+    assert plain.tolerance == CUDA_FLOAT32
     assert set_up.tolerance == TF32
     assert choose_device("auto", lambda: None, memory_bytes=7, tf32=True) == Device(CUDA, None, 7, True)
 
@@ -157,36 +155,3 @@ def test_a_session_on_another_device_than_chosen_is_refused(monkeypatch: pytest.
     monkeypatch.setattr("service.inference.backend.onnx_session.create_session", lambda *_: made)
     with pytest.raises(DeviceUnavailable, match="the session runs on CPUExecutionProvider"):
         open_session(bundles.graph(), Device(CUDA))
-
-
-@pytest.fixture
-def cuda() -> None:
-    """Skip, with the library's reason, where CUDA does not work."""
-    if (reason := why_not_cuda()) is not None:
-        pytest.skip(reason)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("tf32", [False, True])
-def test_cuda_reproduces_golden_rows_in_its_precision(cuda, tmp_path: Path, tf32: bool) -> None:
-    """The session says CUDA, and the numbers are the CPU's, within the precision's tolerance."""
-    bundles.publish(tmp_path)
-    bundle, device = open_bundle(tmp_path / "htru2" / "1"), Device(CUDA, tf32=tf32)
-    session = open_session(bundle.model, device)
-    assert session.provider == CUDA
-    assert session.may_block
-    bundle.check_golden(session.run, device.tolerance)
-    for count in (1, 50, 300, 2000):
-        rows = bundles.candidates(count)
-        expected = bundles.run(bundles.graph(), rows)["probability"]
-        np.testing.assert_allclose(session.run(rows)["probability"], expected, atol=5e-3)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("model", ["htru2", "tox21"])
-def test_the_committed_bundles_run_on_cuda(cuda, model: str) -> None:
-    """No node of theirs is left to the CPU, and their golden rows are reproduced there."""
-    repository = Repository(ROOT / "models" / "repository")
-    bundle = open_bundle(repository.bundle(model, repository.serving(model).champion))
-    device = Device(CUDA)
-    bundle.check_golden(open_session(bundle.model, device).run, device.tolerance)
