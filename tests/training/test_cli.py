@@ -62,7 +62,7 @@ def test_every_command_explains_itself() -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == dict.fromkeys(commands, [0, True, False])
+    assert json.loads(done.stdout) == {command: [0, True, False] for command in commands}
 
 
 def test_versions_promote_and_rollback(repository: Repository, tmp_path: Path) -> None:
