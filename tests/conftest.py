@@ -29,6 +29,7 @@ class _Files(LoadFileScheduling):
         return _CHAOS if file.startswith(_CHAOS) else file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
     """Schedule ``--dist loadfile`` as above."""
     return _Files(config, log) if config.getvalue("dist") == "loadfile" else None
