@@ -9,6 +9,7 @@ import pytest
 from models.store import Repository, Serving
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
 
 
 def seed(*arguments: Path | str) -> subprocess.CompletedProcess[str]:

@@ -40,6 +40,7 @@ print(json.dumps(ended))
 """
 
 
+@pytest.mark.slow
 def test_every_command_explains_itself() -> None:
     """``--help`` works on each, without loading torch."""
     commands = [
@@ -96,6 +97,7 @@ def test_an_altered_version_is_not_promoted(repository: Repository, tmp_path: Pa
     assert (step.action, step.after) == ("refuse", 2)
 
 
+@pytest.mark.slow
 def test_the_repository_is_also_named_by_the_environment(repository: Repository) -> None:
     """``SNN_MODELS`` says where it is, to the command in a process of its own, as for the service."""
     done = subprocess.run(
