@@ -5,10 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
+# Whole files of tests go to as many workers as there are usable cores, in the order of collection.
+PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test check lint types imports bench test-gpu container-test audit sbom clean
+.PHONY: help serve test test-quick check lint types imports bench test-gpu container-test audit sbom clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
@@ -16,8 +18,11 @@ help: ## list these targets
 serve: $(VENV)/.serve ## start the service on port 8000 with the committed models (installs no torch)
 	exec $(BIN)/python -m service
 
-test: $(VENV)/.dev ## run the whole test suite; ARGS='-k store' for a part of it
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev ## run the whole test suite on all cores; ARGS='-k store' for a part of it
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+test-quick: $(VENV)/.dev ## run the tests that start no server, browser or training, in under a minute
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow and not gpu' $(ARGS)
 
 check: lint types imports test ## lint, types, import rules, then the tests
 

@@ -23,6 +23,9 @@ PLAIN = [
     if document["kind"] != "Kustomization"
 ]
 
+# Reading the schemas takes seconds.
+pytestmark = pytest.mark.slow
+
 Document = dict[str, Any]
 
 

@@ -9,6 +9,7 @@ import pytest
 from models.registry.store import Repository, ServingState
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
 
 
 def seed(*arguments: Path | str) -> subprocess.CompletedProcess[str]:

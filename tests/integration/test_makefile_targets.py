@@ -81,8 +81,13 @@ def test_a_second_serve_installs_nothing(clone: Clone) -> None:
 def test_the_tests_install_everything(clone: Clone) -> None:
     """`make test` brings the extras, on top of a served environment too, and spares `serve` its own."""
     clone.calls("serve")
-    assert clone.calls("test") == ["install --editable .[dev]", "-m pytest"]
-    assert clone.calls("test", "ARGS=-k store") == ["-m pytest -k store"]
+    install, whole = clone.calls("test")
+    assert install == "install --editable .[dev]"
+    assert whole.startswith("-m pytest -n auto ")
+    assert clone.calls("test", "ARGS=-k store") == [f"{whole.rstrip()} -k store"]
+    assert clone.calls("test-quick", "ARGS=-k store") == [
+        f"{whole.rstrip()} -m not slow and not gpu -k store"
+    ]
     assert clone.calls("serve") == ["-m service"]
 
 
@@ -112,7 +117,7 @@ def test_check_lints_and_types_before_the_tests(clone: Clone) -> None:
 def test_help_names_the_doors(clone: Clone) -> None:
     """`make` alone lists the targets with a line each."""
     text = clone.make().stdout
-    for target in ("serve", "test", "check", "bench", "test-gpu", "container-test"):
+    for target in ("serve", "test", "test-quick", "check", "bench", "test-gpu", "container-test"):
         assert f"make {target} " in text
 
 

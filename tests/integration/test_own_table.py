@@ -11,7 +11,7 @@ import tritonclient.http as triton
 from tests.support.commands import training
 from tests.support.server import running
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_process")]
 
 
 def people(n: int = 500) -> list[dict[str, object]]:
@@ -41,7 +41,7 @@ def write(path: Path, table: list[dict[str, object]]) -> None:
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def models(one_process: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with a model of the people's sports, trained by the command line."""
     folder = tmp_path_factory.mktemp("own")
     write(folder / "people.csv", people())

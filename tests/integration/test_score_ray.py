@@ -138,6 +138,7 @@ def test_what_makes_the_rest_unreadable_is_told_after_what_could_be_read(
     assert len(part.splitlines()) == 301
 
 
+@pytest.mark.slow
 def test_without_ray_it_says_what_to_install(repository: Path, tmp_path: Path) -> None:
     """One sentence and status 2, and nothing is left behind that could not be gone on with."""
     source = tmp_path / "a.csv"

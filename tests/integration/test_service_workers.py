@@ -79,7 +79,7 @@ class Client(threading.Thread):
         while not self.stopping.is_set():
             versions: list[int] = []
             self.seen.append(versions)
-            with httpx.Client(base_url=self.server.address, timeout=20) as client:
+            with httpx.Client(verify=False, base_url=self.server.address, timeout=20) as client:
                 try:
                     while not self.stopping.is_set():
                         answer = client.post("/predict", json=BODY)
@@ -159,7 +159,7 @@ def test_connections_spread_over_the_workers(server: Server) -> None:
     for connections in (2, 8, 40):
         with ExitStack() as stack:
             clients = [
-                stack.enter_context(httpx.Client(base_url=server.address, timeout=20))
+                stack.enter_context(httpx.Client(verify=False, base_url=server.address, timeout=20))
                 for _ in range(connections - 1)
             ]
             # The connection that asked for readiness is one of them.
@@ -183,7 +183,7 @@ def test_connections_spread_over_the_workers(server: Server) -> None:
 
 def test_metrics_and_health_are_the_same_whoever_answers_and_never_fall(server: Server) -> None:
     """Under load, scraped by connections to both workers in turn; afterwards all agree exactly."""
-    scrapers = [httpx.Client(base_url=server.address, timeout=20) for _ in range(6)]
+    scrapers = [httpx.Client(verify=False, base_url=server.address, timeout=20) for _ in range(6)]
     before: dict[str, float] = {}
     with loaded(server, 4) as load:
         for turn in range(40):
@@ -214,11 +214,11 @@ def test_metrics_and_health_are_the_same_whoever_answers_and_never_fall(server: 
 
 def test_unhealthy_traffic_shows_whoever_answers(server: Server) -> None:
     """Scaled inputs that one worker met turn the verdict of all, since the same moment."""
-    with httpx.Client(base_url=server.address) as one:
+    with httpx.Client(verify=False, base_url=server.address) as one:
         rows = (3 * bundles.candidates(300)).tolist()
         assert one.post("/predict", json={"model": "htru2", "inputs": rows}).status_code == 200
         time.sleep(0.6)
-        others = [httpx.Client(base_url=server.address) for _ in range(4)]
+        others = [httpx.Client(verify=False, base_url=server.address) for _ in range(4)]
         documents = [other.get("/health/activations/htru2").json() for other in (one, *others)]
         for other in others:
             other.close()
@@ -241,7 +241,7 @@ def test_a_killed_worker_costs_its_own_requests_and_is_replaced(server: Server) 
         os.kill(before_death[2], signal.SIGKILL)
         scrapes, end = 0, time.monotonic() + 20
         while time.monotonic() < end:
-            with httpx.Client(base_url=server.address, timeout=20) as scraper:
+            with httpx.Client(verify=False, base_url=server.address, timeout=20) as scraper:
                 try:
                     now = counters(scraper.get("/metrics").text)
                 except httpx.TransportError:
@@ -302,7 +302,7 @@ def test_a_successor_serves_what_the_others_do_while_the_promoted_version_is_ref
     wait_until(lambda: [line["event"] for line in server.lines()].count("worker serving") == 3)
     with ExitStack() as stack:
         for _ in range(6):
-            client = stack.enter_context(httpx.Client(base_url=server.address))
+            client = stack.enter_context(httpx.Client(verify=False, base_url=server.address))
             ready = client.get("/health/ready")
             assert ready.status_code == 200
             state = ready.json()["models"]["htru2"]
@@ -317,7 +317,7 @@ def test_it_drains_and_stops_with_status_0(repository: Path, tmp_path: Path) -> 
     """After SIGTERM all say that they are not ready and answer until the end; nothing is left."""
     with running(tmp_path, models=repository, workers=2, drain_wait_seconds=1) as server:
         server.wait_until_ready()
-        others = [httpx.Client(base_url=server.address) for _ in range(4)]
+        others = [httpx.Client(verify=False, base_url=server.address) for _ in range(4)]
         for other in others:
             assert other.get("/health/ready").status_code == 200
         with loaded(server, 4) as load:

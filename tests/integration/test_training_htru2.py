@@ -1,6 +1,7 @@
 """The real HTRU2 data through the command line: trained, published, gated, evaluated."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,17 @@ from tests.support.commands import training
 from tests.support.server import ROOT
 from training.data.official.sources import HTRU2, read
 from training.errors import DataError
+from training.recipes import RECIPES
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_retrained_model_meets_its_figures_and_passes_the_gate(tmp_path: Path) -> None:
+def test_a_retrained_model_meets_its_figures_and_passes_the_gate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A run on the official data reaches .978, is small, and passes the gate."""
+    # The first round alone is served; the others only show what another seed changes.
+    monkeypatch.setitem(RECIPES, "htru2", replace(RECIPES["htru2"], rounds=1))
     try:
         read(HTRU2)
     except DataError as error:

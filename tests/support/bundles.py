@@ -7,7 +7,7 @@ Two members of three hidden layers, for candidates (eight features, one target) 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -201,9 +201,17 @@ def run(model: bytes, rows: Rows) -> dict[str, Rows]:
     return {name: made[name] for name in OUTPUTS if name in made}
 
 
+@lru_cache(maxsize=16)
+def _session(model: bytes) -> onnxruntime.InferenceSession:
+    """A session costs far more than a run, and is asked for the same few graphs."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
 def run_all(model: bytes, rows: Rows) -> dict[str, Rows]:
     """Every output of the graph, those for the service's own use too."""
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    session = _session(model)
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, {INPUT: rows}), strict=True))
 

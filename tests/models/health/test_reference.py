@@ -232,6 +232,7 @@ def test_the_sequential_detector_finds_a_departure_and_no_harmless_shift() -> No
     assert harmful.level == pytest.approx(0.0)
 
 
+@pytest.mark.slow
 def test_the_declared_number_of_requests_between_false_alarms_holds() -> None:
     """With a threshold of 200, the mean time to a false alarm at the edge of the null is over 200."""
     rng = np.random.default_rng(1)

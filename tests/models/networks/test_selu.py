@@ -83,6 +83,7 @@ def test_an_impossible_fixed_point_is_refused(point: tuple[float, float]) -> Non
         selu.constants_for(*point)
 
 
+@pytest.mark.slow
 @given(st.floats(-0.1, 0.1), st.floats(0.8, 1.5))
 def test_iteration_ends_at_the_fixed_point(mean: float, variance: float) -> None:
     """From anywhere in Omega, 200 layers of normalised weights lead to (0, 1)."""
@@ -92,6 +93,7 @@ def test_iteration_ends_at_the_fixed_point(mean: float, variance: float) -> None
     assert path[-1] == pytest.approx([0, 1], abs=1e-9)
 
 
+@pytest.mark.slow
 @given(st.floats(-6, 6), st.floats(0.01, 30))
 def test_moments_agree_with_quadrature(mean: float, variance: float) -> None:
     """Mean and variance of SELU of a Gaussian equal their integrals."""

@@ -134,6 +134,7 @@ def _write(state: Path, number: int) -> None:
         ReleaseLog(state).add("m", "promote", number, step, "cli:me", "x" * 500)
 
 
+@pytest.mark.slow
 def test_writers_do_not_tear_each_others_lines(tmp_path: Path) -> None:
     """Four processes at once: every line is there, and whole."""
     context = multiprocessing.get_context("spawn")

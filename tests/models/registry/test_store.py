@@ -150,6 +150,7 @@ CRASH = textwrap.dedent(
 )
 
 
+@pytest.mark.slow
 def test_a_kill_between_any_two_steps_leaves_a_servable_repository(tmp_path: Path) -> None:
     """Killed before each of its steps in turn, publishing never breaks what is there."""
     repository = Repository(tmp_path)

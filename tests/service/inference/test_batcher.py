@@ -87,7 +87,6 @@ def test_every_submission_gets_its_own_rows_in_order(
         rows = rows_of(*range(first, first + size))
         answer = await batcher.run(rows)
         assert answer.outputs["twice"].tolist() == (2 * rows).tolist()
-        assert answer.queue_seconds >= 0 and answer.compute_seconds >= 0
 
     async def work(batcher: Batcher) -> None:
         await asyncio.gather(
@@ -231,11 +230,12 @@ def test_a_full_queue_turns_rows_away_with_a_measured_wait() -> None:
     compute = Doubling(seconds=0.02)
 
     async def work(batcher: Batcher) -> None:
+        await batcher.run(rows_of(*range(4)))  # a row takes 5 ms or more, which is what is measured
         tasks = [asyncio.ensure_future(batcher.run(rows_of(*range(4)))) for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded) as refused:
             await batcher.run(rows_of(1))
-        assert refused.value.retry_after >= 0
+        assert 12 * 0.005 <= refused.value.retry_after < 5
         await batcher.run(rows_of(1), admitted=True)
         await asyncio.gather(*tasks)
 

@@ -38,6 +38,7 @@ def _work(job: dict[str, object]) -> dict[str, float]:
     return {"auc": float(str(job["seed"])) / 10}
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_is_run(tmp_path: Path) -> None:
     """Jobs that the file has are left alone; the others run in processes and are appended."""
     results = Results(tmp_path / "r.csv", ("seed",), ("auc",))

@@ -71,6 +71,7 @@ def test_metrics_agree_with_scikit_learn() -> None:
     assert len(found["accuracy_by_fold"]) == 5
 
 
+@pytest.mark.slow
 def test_a_network_learns_classes_that_no_single_sigmoid_could_tell() -> None:
     """Three sectors of a plane are told apart, with the softmax loss."""
     rows = np.random.default_rng(0).standard_normal((600, 2)).astype(np.float32)

@@ -131,6 +131,7 @@ def test_the_bootstrap_gives_the_standard_error_of_a_mean() -> None:
     assert low < values.mean() < high
 
 
+@pytest.mark.slow
 def test_the_gate_stops_a_challenger_of_shuffled_labels() -> None:
     """Scores that know nothing are worse than the champion's; equal scores are not."""
     labels, logits, _ = made_up(2000)

@@ -18,6 +18,7 @@ def _rows(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return rows, (rows[:, :1] * rows[:, 1:2] + rows[:, :1] > 0).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_learns(method: str) -> None:
     """After training in the common loop the held-out AUC is far above chance."""

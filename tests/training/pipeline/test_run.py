@@ -27,6 +27,8 @@ from training.recipes.official import HTRU2
 from training.release.model_card import model_card
 from training.release.publish import publish
 
+pytestmark = pytest.mark.slow
+
 RECIPE = replace(HTRU2, networks=(Recipe(units=16, layers=3, epochs=8),), rounds=2, served=1)
 
 
@@ -50,7 +52,7 @@ def made_up(n: int = 1500, seed: int = 0) -> Dataset:
 
 @pytest.fixture(scope="module")
 def trained() -> Trained:
-    """One small run, shared by the tests."""
+    """One small run in processes, shared by the tests."""
     return train_model(made_up(), RECIPE, 0, lambda _: None, lambda _member, _progress: None)
 
 
@@ -100,7 +102,7 @@ def test_altered_weights_are_refused(repository: Repository, tmp_path: Path) -> 
 
 
 @pytest.fixture(scope="module")
-def unlike(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, Bundle]:
+def unlike(one_process: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, Bundle]:
     """A run whose two rounds have recipes of their own, both served, and its bundle."""
     narrow, wide = (Recipe(units=units, layers=2, epochs=2) for units in (8, 24))
     networks = (narrow, replace(wide, shares=False, input_dropout=0.2, without=("dm_", "profile_k")))
@@ -159,7 +161,7 @@ def test_widths_that_contradict_are_refused(
         parse_manifest(document.encode())
 
 
-def test_a_recipe_says_what_is_learned_of_several_samples() -> None:
+def test_a_recipe_says_what_is_learned_of_several_samples(one_process: None) -> None:
     """With ``shares`` a round learns the samples' shares, without it the labels."""
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((400, 4)).astype(np.float32)

@@ -36,8 +36,10 @@ def made_up(n: int = 300, seed: int = 0) -> Dataset:
     )
 
 
-@pytest.mark.timeout(600)
-def test_a_search_goes_on_where_it_was_and_its_winner_is_trained(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_search_goes_on_where_it_was_and_its_winner_is_trained(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """Two calls make one study; the recipe itself is its first trial; other data are refused."""
     path, told = tmp_path / "studies" / "htru2.study", []
     dataset = made_up()
@@ -47,6 +49,7 @@ def test_a_search_goes_on_where_it_was_and_its_winner_is_trained(tmp_path: Path)
 
     first = call(2)
     assert (first.trials, first.pruned) == (2, 0)
+    request.getfixturevalue("one_process")  # the first two trials went through processes
     second = call(4)
     assert second.trials == 4
     assert call(4) == second  # nothing is left to do

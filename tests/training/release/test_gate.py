@@ -25,6 +25,8 @@ from training.release import gate_checks
 from training.release.gate import Report, examine, golden_p_values
 from training.release.publish import publish
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_process")]
+
 
 def learn(dataset: Dataset, recipe=RECIPE) -> Trained:
     """Train without a word."""
@@ -45,7 +47,7 @@ def judge(trained: Trained, champion: Bundle | None, challenger: Bundle, promote
 
 
 @pytest.fixture(scope="module")
-def trained() -> Trained:
+def trained(one_process: None) -> Trained:
     """One small run, shared by the tests."""
     return learn(made_up())
 

@@ -77,6 +77,7 @@ def _draw(domain: Domain, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     )
 
 
+@pytest.mark.slow
 def test_theorems_are_certified_and_no_sample_of_the_paper_s_domain_contradicts() -> None:
     """Every bound is proved, and 20,000 points of the four-dimensional domain lie within it."""
     verdicts = [claim.prove() for claim in claims()]
@@ -121,6 +122,7 @@ def test_a_wrong_claim_is_refuted_and_the_report_says_so() -> None:
     assert "| refuted |" in table
 
 
+@pytest.mark.slow
 def test_contraction_is_not_certified_beyond_the_domain() -> None:
     """With small variances and tau up to 2 the map does not contract, and no proof of it is found."""
     beyond = Domain(mu="0.1", omega="0.1", nu=("0.1", "1.5"), tau=("0.95", "2"))
@@ -130,6 +132,7 @@ def test_contraction_is_not_certified_beyond_the_domain() -> None:
     assert not wrong.prove().certified
 
 
+@pytest.mark.slow
 def test_too_few_boxes_leave_a_bound_wide_but_rigorous() -> None:
     """A search that is cut short certifies less, never something false."""
     claim = claims()[5]

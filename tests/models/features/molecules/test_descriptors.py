@@ -1,5 +1,7 @@
 """Descriptors, keys and fragments against RDKit called directly."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from rdkit import Chem
@@ -69,7 +71,13 @@ MOLECULES = [
 
 def molecules():
     """Each molecule anew: RDKit keeps some descriptors on the object that it computed them for."""
-    return [standardise(read_smiles(smiles)).parent for smiles in MOLECULES]
+    return [Chem.Mol(parent) for parent in _parents()]
+
+
+@cache
+def _parents():
+    """The standardised molecules as RDKit's binary form, before anything was computed of them."""
+    return [standardise(read_smiles(smiles)).parent.ToBinary() for smiles in MOLECULES]
 
 
 @pytest.fixture(scope="module")

@@ -191,6 +191,7 @@ def test_a_hostile_molecule_costs_little(featurizer, smiles):
     assert time.process_time() - start < 2.0
 
 
+@pytest.mark.slow
 def test_threads_get_what_one_thread_gets(featurizer):
     """Many threads with bad records at once: the same answers, each with its own reason."""
     records = [*DRUGS, "CC[Na", "c1cccc1", "C1CC", "CCO>>C", "C1=CC=C(C=C1)c1nc2ccccc2n1"] * 4

@@ -152,6 +152,7 @@ def pids(pool: FeaturizerPool) -> list[int]:
     return [pid for lane in pool._lanes for pid in lane._executor._processes]
 
 
+@pytest.mark.slow
 def test_processes_read_what_the_thread_reads_and_rest_when_idle(monkeypatch) -> None:
     """Side by side, in order, until nothing was asked of them for a while."""
     monkeypatch.setattr(pool_module, "_IDLE_SECONDS", 0.3)
@@ -179,6 +180,7 @@ def test_processes_read_what_the_thread_reads_and_rest_when_idle(monkeypatch) ->
     running(work)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_costs_nobody_an_answer() -> None:
     """At rest or at work, it is replaced and its piece is read again."""
 
@@ -196,6 +198,7 @@ def test_a_process_that_dies_costs_nobody_an_answer() -> None:
     running(work)
 
 
+@pytest.mark.slow
 def test_what_kills_every_process_is_an_error_of_its_own(monkeypatch) -> None:
     """And the pool goes on with the next piece."""
 
@@ -216,6 +219,7 @@ def test_what_kills_every_process_is_an_error_of_its_own(monkeypatch) -> None:
     running(work)
 
 
+@pytest.mark.slow
 def test_whoever_no_longer_waits_leaves_the_process_to_the_next() -> None:
     """A cancelled request does not take a lane with it."""
 

@@ -17,7 +17,7 @@ VERDICT, EFFECT, ORIGIN = 4, 5, 6
 
 
 @pytest.fixture(scope="module")
-def text() -> str:
+def text(one_process: None) -> str:
     """The report of a run that tries little of everything."""
     if locate(HTRU2) is None:
         pytest.skip(f"{HTRU2.name} is not at hand: set SNN_DATA_DIR to a folder that holds it")

@@ -89,6 +89,7 @@ def test_fragments_are_the_commonest_whatever_the_order():
     assert methyl in chosen[:3]
 
 
+@pytest.mark.slow
 def test_the_published_records_become_parents(dataset):
     """12,060 records, none lost, and the counts that the model card will tell."""
     assert dataset.summary["records"] == 12_060
@@ -106,6 +107,7 @@ def test_the_published_records_become_parents(dataset):
     assert set(dataset.sources) == {source.name for source in OFFICIAL}
 
 
+@pytest.mark.slow
 def test_the_twin_never_saw_the_leaderboard(official, capfd):
     """No parent is in both parts; and RDKit's remarks do not bury the progress bar."""
     learned, judged = load_tox21_twin()
@@ -140,6 +142,7 @@ def published_smiles():
     return sorted(seen)
 
 
+@pytest.mark.slow
 def test_the_short_cut_gives_what_the_whole_way_gives(official):
     """On every published molecule, but for those where the whole way errs or keeps deuterium."""
     differing = {}
@@ -155,6 +158,7 @@ def test_the_short_cut_gives_what_the_whole_way_gives(official):
     }
 
 
+@pytest.mark.slow
 def test_parents_are_served_as_they_were_trained_on(dataset):
     """A parent's parent is itself, and no parent is refused."""
     records = dataset.records[::8]
@@ -165,6 +169,7 @@ def test_parents_are_served_as_they_were_trained_on(dataset):
     assert np.isnan(answer.rows).mean() < 0.001
 
 
+@pytest.mark.slow
 def test_the_final_compounds_are_all_read(dataset):
     """Both SMILES that lack a hydrogen are mended; their labels play no part here."""
     if sources.locate(sources.TOX21_FINAL) is None:

@@ -18,7 +18,7 @@ NAMES = sorted(target.replace("-", ".") for target in TARGETS)
 def labels_file(rows, first=('""',)):
     """A gzipped csv as R writes it."""
     header = ",".join([*first, *(f'"{name}"' for name in NAMES)])
-    return gzip.compress("\n".join([header, *rows, ""]).encode())
+    return gzip.compress("\n".join([header, *rows, ""]).encode(), mtime=0)
 
 
 def row(sample, **values):
@@ -54,7 +54,7 @@ GOOD = [row("NCGC1-01"), row("NCGC2-01")]
         (COMPOUNDS, labels_file([*GOOD, row("NCGC3-01", NR_AR="2")]), "0, 1 or NA"),
         (COMPOUNDS, labels_file([*GOOD, '"NCGC3-01",1']), "0, 1 or NA"),
         (COMPOUNDS, b"plain", "not a gzipped csv"),
-        (COMPOUNDS, gzip.compress(b'"","a","b"\n'), "not the twelve targets"),
+        (COMPOUNDS, gzip.compress(b'"","a","b"\n', mtime=0), "not the twelve targets"),
         (b"smiles,id\nCCO,1\n", labels_file(GOOD), "not a table of #SMILES and Sample ID"),
         (b"#SMILES\tSample ID\nCCO\n", labels_file(GOOD), "not a table of #SMILES and Sample ID"),
     ],
