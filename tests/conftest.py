@@ -58,6 +58,10 @@ def one_process() -> Iterator[None]:
     from tests.support.executor import ThisProcess
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("training.ensemble", "training.search", "training.benchmarks.health.run"):
+        for module in (
+            "training.networks.ensemble",
+            "training.pipeline.search",
+            "training.benchmarks.health.run",
+        ):
             patch.setattr(import_module(module), "ProcessPoolExecutor", ThisProcess)
         yield

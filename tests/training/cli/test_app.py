@@ -12,7 +12,7 @@ from models.registry.release_log import ReleaseLog
 from models.registry.store import Repository
 from tests.support import bundles
 from tests.support.commands import call
-from training.data.sources import HTRU2, locate
+from training.data.official.sources import HTRU2, locate
 
 ROOT = Path(__file__).parents[3]
 
