@@ -1,0 +1,129 @@
+"""Replaces what two runs of the same code must differ in, and nothing else.
+
+Request ids, times of this run, durations, process ids, ports, memory, folders. Each rule says where it
+holds, so that the same words elsewhere are still compared.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+_ID = re.compile(rb"\b[0-9a-f]{12}-[0-9a-f]{8}\b")
+_TIME = re.compile(
+    rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:\\u002b|Z|[+-]\d\d:?\d\d)?"
+)
+_SECONDS = re.compile(rb"\b\d+\.\d s\b")
+#: A run's own times lie this near to its start; times in models are older.
+_RUN = timedelta(hours=3)
+
+#: Paths, and what is replaced in their bodies.
+_BY_PATH: tuple[tuple[re.Pattern[str], tuple[tuple[re.Pattern[bytes], bytes], ...]], ...] = (
+    (
+        re.compile(r"/v2/models/.*stats"),
+        ((re.compile(rb'"(ns|last_inference)":[1-9]\d*'), rb'"\1":<time>'),),
+    ),
+    (
+        re.compile(r"/health/activations.*"),
+        (
+            # Buckets of five seconds are closed by the clock, not by requests.
+            (
+                re.compile(rb'("requests_per_false_alarm":[^,]+,"requests":)\d+(,"level":)[^,]+'),
+                rb"\1<closed>\2<closed>",
+            ),
+            (re.compile(rb"^id: \d+$", re.MULTILINE), b"id: <time>"),
+        ),
+    ),
+    (re.compile(r".*"), ((re.compile(rb"come back in [0-9.e+]+ s"), b"come back in <time> s"),)),
+)
+
+#: Series whose values are times, sizes or counts of what the machine did.
+_MEASURED = re.compile(
+    rb"(?:process_|python_|snn_\w*seconds_(?:sum|bucket)|snn_\w*timestamp_seconds|snn_\w+_created)\b?[^ ]*"
+)
+_SERIES = re.compile(rb"^((?:process_|python_|snn_)\w*(?:\{[^}]*\})?) (\S+)( .*)?$")
+#: The route that is asked until the service is ready, however often that takes.
+_POLLED = b'route="/v2/models/{model}/ready"'
+
+_HEADERS: Mapping[bytes, re.Pattern[bytes]] = {
+    b"date": re.compile(rb".+"),
+    b"retry-after": re.compile(rb"\d+"),
+}
+#: Files of an installed package: their tags are made from when they were installed.
+_INSTALLED = ("/swagger/",)
+_INSTALLED_HEADERS = (b"etag", b"last-modified")
+
+
+@dataclass(frozen=True)
+class Volatile:
+    """What one side of a run has of its own: the texts that stand for its folders and its port."""
+
+    places: tuple[tuple[bytes, bytes], ...]
+    started: datetime
+
+    @classmethod
+    def of(cls, **places: object) -> "Volatile":
+        """Take places by name; the longer are replaced first, as one may lie in another."""
+        named = [(str(place).encode(), f"<{name}>".encode()) for name, place in places.items()]
+        return cls(tuple(sorted(named, key=lambda pair: -len(pair[0]))), datetime.now(UTC))
+
+    def text(self, content: bytes) -> bytes:
+        """Replace what may stand in any text."""
+        for place, name in self.places:
+            content = content.replace(place, name)
+        return _TIME.sub(self._time, _ID.sub(b"<id>", content))
+
+    def output(self, content: bytes) -> bytes:
+        """Replace what a command's output may have."""
+        return _SECONDS.sub(b"<seconds> s", self.text(content))
+
+    def body(self, path: str, content: bytes) -> bytes:
+        """Replace what the body of an answer may have."""
+        if path.startswith("/metrics"):
+            return _metrics(content)
+        content = self.text(content)
+        for pattern, rules in _BY_PATH:
+            if pattern.fullmatch(path.partition("?")[0]):
+                for rule, new in rules:
+                    content = rule.sub(new, content)
+        return content
+
+    def headers(
+        self, path: str, headers: Iterable[tuple[bytes, bytes]], size: int
+    ) -> list[tuple[bytes, bytes]]:
+        """Replace what headers may have; a right ``content-length`` says no more than the body does."""
+        kept = []
+        for name, value in headers:
+            key = name.lower()
+            if key in _HEADERS and _HEADERS[key].fullmatch(value):
+                value = b"<any>"
+            elif key == b"content-length" and value == b"%d" % size:
+                value = b"<right>"
+            elif key in _INSTALLED_HEADERS and path.startswith(_INSTALLED):
+                value = b"<any>"
+            kept.append((name, self.text(value)))
+        return kept
+
+    def _time(self, found: re.Match[bytes]) -> bytes:
+        text = found[0].decode().replace(" ", "T").replace("\\u002b", "+")
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return found[0]
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        shape = re.sub(r"\d", "0", found[0].decode())  # how it is written is part of an answer
+        return f"<time {shape}>".encode() if abs(moment - self.started) < _RUN else found[0]
+
+
+def _metrics(content: bytes) -> bytes:
+    """Keep names, labels, helps and order; keep the values that requests alone decide."""
+    lines = []
+    for line in content.split(b"\n"):
+        found = _SERIES.match(line)
+        if found is None:
+            lines.append(line)
+        elif _POLLED not in found[1]:
+            measured = _MEASURED.match(found[1])
+            lines.append(found[1] + (b" <measured>" if measured else b" " + found[2]))
+    return b"\n".join(lines)
