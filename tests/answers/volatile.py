@@ -39,7 +39,7 @@ _BY_PATH: tuple[tuple[re.Pattern[str], tuple[tuple[re.Pattern[bytes], bytes], ..
 
 #: Series whose values are times, sizes or counts of what the machine did.
 _MEASURED = re.compile(
-    rb"(?:process_|python_|snn_\w*seconds_(?:sum|bucket)|snn_\w*timestamp_seconds|snn_\w+_created)\b?[^ ]*"
+    rb"(?:process_|python_|snn_\w*seconds_(?:sum|bucket)|snn_\w*timestamp_seconds|snn_\w+_created)"
 )
 _SERIES = re.compile(rb"^((?:process_|python_|snn_)\w*(?:\{[^}]*\})?) (\S+)( .*)?$")
 #: The route that is asked until the service is ready, however often that takes.

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from tests.answers.request import Request
 
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 20.0
 #: Between the pieces of a request that is sent in pieces.
 _PAUSE_SECONDS = 0.05
 #: What stands for an answer that never came.
 NONE = b"<connection closed without an answer>"
+#: What stands for one that did not end in time.
+ENDLESS = b"<no end of the answer in time>"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Line:
         self._port = port
         self._socket: socket.socket | None = None
         self._held = b""
+        self._end = 0.0
 
     def close(self) -> None:
         """Hang up."""
@@ -66,6 +69,7 @@ class Line:
             self._socket = socket.create_connection(("127.0.0.1", self._port), _PATIENCE_SECONDS)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         answers: list[Answer] = []
+        self._end = time.monotonic() + _PATIENCE_SECONDS
         with contextlib.suppress(ConnectionError):  # refused early: the answer may lie there already
             for number, piece in enumerate(request.bytes_with(keys)):
                 time.sleep(_PAUSE_SECONDS if number else 0)
@@ -75,6 +79,10 @@ class Line:
                 answers.append(self._answer(request))
         except (_Closed, ConnectionError):
             answers.append(Answer(NONE))
+            self.close()
+            return answers
+        except TimeoutError:
+            answers.append(Answer(ENDLESS))
             self.close()
             return answers
         closing = answers[-1].header(b"connection") == b"close"
@@ -140,6 +148,8 @@ class Line:
 
     def _more(self) -> None:
         assert self._socket is not None
+        if time.monotonic() > self._end:
+            raise TimeoutError
         more = self._socket.recv(1 << 20)
         if not more:
             raise _Closed

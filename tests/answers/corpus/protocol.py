@@ -56,7 +56,7 @@ _ODD: dict[str, bytes] = {
     "escapes": _get(b"/health%2Flive"),
     "not utf-8": _get(b"/h\xffalth"),
     "websocket": _get(
-        b"/health/activations/stream",
+        b"/health/live",
         b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAA\r\n",
     ),
 }  # fmt: skip
