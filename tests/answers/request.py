@@ -16,7 +16,8 @@ class Request:
 
     ``pieces`` are sent one after the other; ``answers`` says how many are read. ``keyed`` requests get
     the configuration's API key; ``fresh`` ones have a connection of their own. ``settle`` is how many
-    seconds to wait first, for workers to tell each other. ``events`` says how many server-sent events
+    seconds to wait first, for several workers to tell each other. ``exact`` answers are compared to the last
+    digit of what the clock's buckets decide; an ``aligned`` one waits for the next of them. ``events`` says how many server-sent events
     are read of an answer without an end. ``only`` names the one configuration that it is for.
     """
 
@@ -28,6 +29,8 @@ class Request:
     keyed: bool = True
     fresh: bool = False
     settle: float = 0.0
+    exact: bool = False
+    aligned: bool = False
     events: int = 0
     only: str | None = None
 

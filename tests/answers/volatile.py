@@ -29,7 +29,7 @@ _BY_PATH: tuple[tuple[re.Pattern[str], tuple[tuple[re.Pattern[bytes], bytes], ..
             # Buckets of five seconds are closed by the clock, not by requests.
             (
                 re.compile(rb'("requests_per_false_alarm":[^,]+,"requests":)\d+(,"level":)[^,]+'),
-                rb"\1<closed>\2<closed>",
+                rb"\1<clock>\2<clock>",
             ),
             (re.compile(rb"^id: \d+$", re.MULTILINE), b"id: <time>"),
         ),
@@ -37,11 +37,25 @@ _BY_PATH: tuple[tuple[re.Pattern[str], tuple[tuple[re.Pattern[bytes], bytes], ..
     (re.compile(r".*"), ((re.compile(rb"come back in [0-9.e+]+ s"), b"come back in <time> s"),)),
 )
 
+#: What of activations depends on where the clock's buckets cut the traffic, unless one holds all of it.
+_BY_CLOCK: tuple[tuple[re.Pattern[bytes], bytes], ...] = (
+    (re.compile(rb'"(1m|10m|1h)":\{"rows":[^}]*\}'), rb'"\1":{<clock>}'),
+    (re.compile(rb'"inputs":\{.*?\},"sequential":'), b'"inputs":{<clock>},"sequential":'),
+    (re.compile(rb'"alarms":\d+,"alarm":(?:null|\{[^}]*\})'), b'"alarms":<clock>'),
+    (re.compile(rb'"reason":"[^"]*"'), b'"reason":<clock>'),
+    (re.compile(rb'"(first_departing|window)":(?:null|"[^"]*"|\{[^}]*\})'), rb'"\1":<clock>'),
+    (
+        re.compile(rb'"(mean|variance|saturated|effect|error|departure)":(?:null|[0-9.e+-]+)'),
+        rb'"\1":<clock>',
+    ),
+)
+_SERIES_BY_CLOCK = re.compile(rb"snn_activation_(?:effect|layer_effect|shifted\w*)\b|snn_alarms_total\b")
+
 #: Series whose values are times, sizes or counts of what the machine did.
 _MEASURED = re.compile(
     rb"(?:process_|python_|snn_\w*seconds_(?:sum|bucket)|snn_\w*timestamp_seconds|snn_\w+_created)"
 )
-_SERIES = re.compile(rb"^((?:process_|python_|snn_)\w*(?:\{[^}]*\})?) (\S+)( .*)?$")
+_SERIES = re.compile(rb"^((?:process_|python_|snn_)\w*(?:\{.*\})?) ([^ {}]+)( [^{}]*)?$")
 #: The route that is asked until the service is ready, however often that takes.
 _POLLED = b'route="/v2/models/{model}/ready"'
 
@@ -77,11 +91,17 @@ class Volatile:
         """Replace what a command's output may have."""
         return _SECONDS.sub(b"<seconds> s", self.text(content))
 
-    def body(self, path: str, content: bytes) -> bytes:
-        """Replace what the body of an answer may have."""
+    def body(self, path: str, content: bytes, *, exact: bool = False) -> bytes:
+        """Replace what the body of an answer may have.
+
+        ``exact`` says that all traffic so far lay within one bucket of the clock, or that there was none.
+        """
         if path.startswith("/metrics"):
-            return _metrics(content)
+            return _metrics(content, exact=exact)
         content = self.text(content)
+        if path.startswith("/health/activations") and not exact:
+            for rule, new in _BY_CLOCK:
+                content = rule.sub(new, content)
         for pattern, rules in _BY_PATH:
             if pattern.fullmatch(path.partition("?")[0]):
                 for rule, new in rules:
@@ -116,7 +136,7 @@ class Volatile:
         return f"<time {shape}>".encode() if abs(moment - self.started) < _RUN else found[0]
 
 
-def _metrics(content: bytes) -> bytes:
+def _metrics(content: bytes, *, exact: bool) -> bytes:
     """Keep names, labels, helps and order; keep the values that requests alone decide."""
     lines = []
     for line in content.split(b"\n"):
@@ -124,6 +144,6 @@ def _metrics(content: bytes) -> bytes:
         if found is None:
             lines.append(line)
         elif _POLLED not in found[1]:
-            measured = _MEASURED.match(found[1])
+            measured = _MEASURED.match(found[1]) or (not exact and _SERIES_BY_CLOCK.match(found[1]))
             lines.append(found[1] + (b" <measured>" if measured else b" " + found[2]))
     return b"\n".join(lines)

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from tests.answers.request import Request, get, request
+from tests.answers.corpus.predict import PULSAR
+from tests.answers.request import Request, get, post_json, request
 
 _MODELS = ("htru2", "tox21", "broken", "nosuch", "a%20b")
 #: What workers tell each other arrives within this many seconds.
@@ -11,6 +12,9 @@ _METRICS = (
     "", "application/openmetrics-text", "application/openmetrics-text; version=1.0.0", "text/plain",
     "text/html", "text/plain; version=0.0.4; escaping=underscores", "text/plain;version=1.0.0",
 )  # fmt: skip
+
+
+_MIXED = ["CCO", "CC[Na", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "C" * 60, 5, "[U]", "CCO.Cl"]
 
 
 def _look(when: str) -> Iterator[Request]:
@@ -31,9 +35,23 @@ def _look(when: str) -> Iterator[Request]:
         yield get(f"metrics:{accept} {when}", "/metrics", ("accept", accept))
 
 
+def _burst() -> Iterator[Request]:
+    """Traffic within one bucket, all by one connection and so by one worker."""
+    for number in range(20):
+        rows = [[value * (1 + number / 100 + row / 10) for value in PULSAR] for row in range(8)]
+        asked = post_json(f"activations:burst {number:02}", "/predict", {"model": "htru2", "inputs": rows})
+        yield asked.but(aligned=number == 0)
+    for number in range(5):
+        yield post_json(f"activations:burst of molecules {number}", "/predict", {"smiles": _MIXED[number:]})
+
+
 def before() -> Iterator[Request]:
-    """The first that is asked."""
-    yield from _look("before")
+    """The first that is asked, then a little traffic, and the same again."""
+    for each in _look("before"):
+        yield each.but(exact=True)
+    yield from _burst()
+    for each in _look("after a burst"):
+        yield each.but(exact=True)
     for model in _MODELS:
         path = f"/health/activations/{model}/baseline"
         yield request(f"baseline:take {model} before", "POST", path)
