@@ -40,7 +40,12 @@ _LIMITS = {
 }  # fmt: skip
 CONFIGURATIONS = {
     "open": Configuration({"SNN_WORKERS": "1"}),
-    "keys": Configuration({"SNN_WORKERS": "2", "SNN_API_KEYS_FILE": "{folder}/keys.json"}, keys=True, broken=True),
+    # No cache of features: what one worker remembers, by chance, decides how rows are put together.
+    "keys": Configuration(
+        {"SNN_WORKERS": "2", "SNN_API_KEYS_FILE": "{folder}/keys.json", "SNN_CACHE_BYTES": "0"},
+        keys=True,
+        broken=True,
+    ),
     "browser": Configuration(
         {
             "SNN_WORKERS": "1", "SNN_CORS_ORIGINS": "https://lab.example", "SNN_REPOSITORY_CONTROL": "true",
@@ -110,8 +115,11 @@ def _side(root: Path, python: Path | None, folder: Path) -> Checkout:
     return Checkout(root, (python or root / ".venv" / "bin" / "python").absolute(), folder)
 
 
-def _volatile(checkout: Checkout, **more: object) -> Volatile:
-    return Volatile.of(folder=checkout.folder, checkout=checkout.root, **more)
+def _volatile(checkout: Checkout, port: int | None = None, *, several: bool = False) -> Volatile:
+    places = {"folder": checkout.folder, "checkout": checkout.root}
+    if port is not None:
+        places |= {"address": f"127.0.0.1:{port}"}
+    return Volatile.of(several=several, **places)
 
 
 def _both(sides: dict[str, Checkout], work: Callable[[str, Checkout], T]) -> dict[str, T]:
@@ -133,7 +141,7 @@ def _served(
 
     def ask(_: str, checkout: Checkout) -> list[bytes]:
         with checkout.serving(settings, held) as port:
-            volatile, line, told = _volatile(checkout, port=f"127.0.0.1:{port}"), Line(port, patience), []
+            volatile, line, told = _volatile(checkout, port=port, several=configuration.keys), Line(port, patience), []
             for request in asked:
                 detail(request.name)
                 answers = line.exchange(request, held)

@@ -31,7 +31,8 @@ class Checkout:
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         """Return the same environment for every checkout; ``{folder}`` is its own folder."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("SNN_")}
-        fixed = {"COLUMNS": "160", "NO_COLOR": "1", "TERM": "dumb", "LOGNAME": "tester", "USER": "tester"}
+        # Sets of words are written in the order of their hashes.
+        fixed = {"PYTHONHASHSEED": "0", "COLUMNS": "160", "NO_COLOR": "1", "TERM": "dumb", "LOGNAME": "tester", "USER": "tester"}
         named = {name: value.format(folder=self.folder) for name, value in settings.items()}
         return own | fixed | {"PYTHONPATH": str(self.root), "SNN_DEVICE": "cpu"} | named
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 #: A line of every request; a key goes behind it where a configuration asks for one.
 HOST_LINE = b"host: answers\r\n"
 
+#: What workers tell each other arrives within this many seconds.
+SETTLE = 2.5
+
 Headers = Sequence[tuple[str, str]]
 
 

@@ -40,6 +40,8 @@ _BY_PATH: tuple[tuple[re.Pattern[str], tuple[tuple[re.Pattern[bytes], bytes], ..
 #: What of activations depends on where the clock's buckets cut the traffic, unless one holds all of it.
 _BY_CLOCK: tuple[tuple[re.Pattern[bytes], bytes], ...] = (
     (re.compile(rb'"(1m|10m|1h)":\{"rows":[^}]*\}'), rb'"\1":{<clock>}'),
+    (re.compile(rb'("start":\{"rows":\d+,"requests":\d+),[^}]*\}'), rb"\1,<clock>}"),
+    (re.compile(rb'"departing":\[.*?\],"baseline":'), b'"departing":[<clock>],"baseline":'),
     (re.compile(rb'"inputs":\{.*?\},"sequential":'), b'"inputs":{<clock>},"sequential":'),
     (re.compile(rb'"alarms":\d+,"alarm":(?:null|\{[^}]*\})'), b'"alarms":<clock>'),
     (re.compile(rb'"reason":"[^"]*"'), b'"reason":<clock>'),
@@ -74,12 +76,16 @@ class Volatile:
 
     places: tuple[tuple[bytes, bytes], ...]
     started: datetime
+    several: bool = False
 
     @classmethod
-    def of(cls, **places: object) -> "Volatile":
-        """Take places by name; the longer are replaced first, as one may lie in another."""
+    def of(cls, *, several: bool = False, **places: object) -> "Volatile":
+        """Take places by name; the longer are replaced first, as one may lie in another.
+
+        ``several`` says that workers share the traffic by chance, and so decide the order of series.
+        """
         named = [(str(place).encode(), f"<{name}>".encode()) for name, place in places.items()]
-        return cls(tuple(sorted(named, key=lambda pair: -len(pair[0]))), datetime.now(UTC))
+        return cls(tuple(sorted(named, key=lambda pair: -len(pair[0]))), datetime.now(UTC), several)
 
     def text(self, content: bytes) -> bytes:
         """Replace what may stand in any text."""
@@ -96,9 +102,9 @@ class Volatile:
 
         ``exact`` says that all traffic so far lay within one bucket of the clock, or that there was none.
         """
-        if path.startswith("/metrics"):
-            return _metrics(content, exact=exact)
         content = self.text(content)
+        if path.startswith("/metrics"):
+            return _metrics(content, exact=exact, several=self.several)
         if path.startswith("/health/activations") and not exact:
             for rule, new in _BY_CLOCK:
                 content = rule.sub(new, content)
@@ -136,14 +142,16 @@ class Volatile:
         return f"<time {shape}>".encode() if abs(moment - self.started) < _RUN else found[0]
 
 
-def _metrics(content: bytes, *, exact: bool) -> bytes:
+def _metrics(content: bytes, *, exact: bool, several: bool) -> bytes:
     """Keep names, labels, helps and order; keep the values that requests alone decide."""
-    lines = []
+    lines: list[bytes] = []
+    family: list[bytes] = []
     for line in content.split(b"\n"):
         found = _SERIES.match(line)
         if found is None:
-            lines.append(line)
+            lines += [*(sorted(family) if several else family), line]
+            family = []
         elif _POLLED not in found[1]:
             measured = _MEASURED.match(found[1]) or (not exact and _SERIES_BY_CLOCK.match(found[1]))
-            lines.append(found[1] + (b" <measured>" if measured else b" " + found[2]))
-    return b"\n".join(lines)
+            family.append(found[1] + (b" <measured>" if measured else b" " + found[2]))
+    return b"\n".join([*lines, *family])

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.answers.request import Request, get, post_json, request
+from tests.answers.request import SETTLE, Request, get, post_json, request
 
 #: Names of the keys that the fixtures make, as ``{NAME}`` in a header.
 KEYS = ("operator", "reader", "watcher", "expired", "slow", "rows")
@@ -16,6 +16,8 @@ _PLACES = (
     ("POST", "/admin/models/nosuch/unload"), ("POST", "/health/integrity/nosuch"),
     ("POST", "/health/activations/nosuch/baseline"), ("DELETE", "/health/activations/nosuch/baseline"),
 )  # fmt: skip
+#: What all workers' traffic is in.
+_SHARED = ("/metrics", "/health/activations", "/v2/models/stats")
 _BODY = {"model": "htru2", "inputs": [[99.4, 41.6, 1.55, 4.1, 27.6, 61.7, 2.2, 3.7]]}
 _TEXTS = (
     "Bearer", "Bearer ", "Basic dXNlcjpw", "bearer {reader}", "Bearer  {reader}", "{reader}", "Bearer {reader}x",
@@ -29,7 +31,9 @@ def all_() -> Iterator[Request]:
         value = "Bearer snn_0123456789abcdef_no" if key == "unknown" else f"Bearer {{{key}}}"
         headers = [] if key == "none" else [("authorization", value)]
         for method, path in _PLACES:
-            yield request(f"access {key}:{method} {path}", method, path, None, headers).but(keyed=False)
+            asked = request(f"access {key}:{method} {path}", method, path, None, headers)
+            shared = key in ("operator", "watcher") and path in _SHARED
+            yield asked.but(keyed=False, settle=SETTLE if shared else 0.0)
         for header in ("", "x-other"):
             more = [(header, "1")] if header else []
             asked = post_json(f"access {key}:predict {header}", "/predict", _BODY, *headers, *more)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.answers.request import Request, request
+from tests.answers.request import SETTLE, Request, request
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW")
 
@@ -31,7 +31,9 @@ def all_() -> Iterator[Request]:
     """One request for each; a stream has no end and is asked elsewhere."""
     for path in _ROUTES:
         for method in _METHODS:
-            yield request(f"routes {path}:{method}", method, path)
+            shared = method == "GET" and path.endswith(("/metrics", "/stats", "/activations"))
+            asked = request(f"routes {path}:{method}", method, path)
+            yield asked.but(settle=SETTLE if shared else 0.0)
     for method in _METHODS[1:]:
         path = "/health/activations/stream"
         yield request(f"routes {path}:{method}", method, path).but(fresh=True)
