@@ -1,4 +1,4 @@
-"""``python -m tests.answers OLD [NEW]``: compare what two checkouts answer; exit status 1 if they differ."""
+"""``python -m tests.answers OLD [NEW]``: compare what two checkouts answer; status 1 if they differ."""
 
 import argparse
 import sys
@@ -34,7 +34,8 @@ class Configuration:
 
 #: Limits are small, so that what is beyond them is quickly sent.
 _LIMITS = {
-    "SNN_MAX_ROWS": "200", "SNN_MAX_BYTES": "65536", "SNN_MAX_STREAM_BYTES": "262144", "SNN_GOLDEN_SECONDS": "3600",
+    "SNN_MAX_ROWS": "200", "SNN_MAX_BYTES": "65536", "SNN_MAX_STREAM_BYTES": "262144",
+    "SNN_GOLDEN_SECONDS": "3600",
     "SNN_PROBATION_SECONDS": "0", "SNN_DRAIN_WAIT_SECONDS": "0", "SNN_POLL_SECONDS": "0.2",
     "SNN_MODELS": "{folder}/repository", "SNN_FEATURIZE_PROCESSES": "0",
 }  # fmt: skip
@@ -48,7 +49,8 @@ CONFIGURATIONS = {
     ),
     "browser": Configuration(
         {
-            "SNN_WORKERS": "1", "SNN_CORS_ORIGINS": "https://lab.example", "SNN_REPOSITORY_CONTROL": "true",
+            "SNN_WORKERS": "1", "SNN_CORS_ORIGINS": "https://lab.example",
+            "SNN_REPOSITORY_CONTROL": "true",
             "SNN_SHOW_DEPARTING_FEATURES": "true",
         },
     ),
@@ -72,15 +74,15 @@ def main() -> int:
         for name in arguments.only or [*CONFIGURATIONS, "commands"]:
             say(f"{name} …")
             if name == "commands":
-                volatile = {side: _volatile(checkout) for side, checkout in sides.items()}
-                found = _both(
-                    sides, lambda side, at: commands.run_all(at, committed, volatile[side], detail)
+                pairs += commands.pairs(
+                    _both(sides, lambda at: commands.run_all(at, committed, _volatile(at), detail))
                 )
-                pairs += commands.pairs(found)
             else:
                 for side in sides.values():
                     (side.folder / "keys.json").write_bytes((Path(place) / "keys.json").read_bytes())
-                    make_repository(committed, side.folder / "repository", broken=CONFIGURATIONS[name].broken)
+                    make_repository(
+                        committed, side.folder / "repository", broken=CONFIGURATIONS[name].broken
+                    )
                 pairs += _served(name, sides, keys, detail)
     verdict = Verdict(pairs, read_expected(arguments.expected))
     print(verdict.table())
@@ -104,7 +106,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--models", type=Path, help="bundles for both; OLD/models/repository")
     parser.add_argument("--expected", type=Path, help="a file of names whose difference is meant")
     parser.add_argument("--only", action="append", choices=[*CONFIGURATIONS, "commands"], help="a part")
-    parser.add_argument("--verbose", action="store_true", help="tell each request, and expected differences")
+    parser.add_argument(
+        "--verbose", action="store_true", help="tell each request, and expected differences"
+    )
     return parser.parse_args()
 
 
@@ -122,10 +126,10 @@ def _volatile(checkout: Checkout, port: int | None = None, *, several: bool = Fa
     return Volatile.of(several=several, **places)
 
 
-def _both(sides: dict[str, Checkout], work: Callable[[str, Checkout], T]) -> dict[str, T]:
+def _both(sides: dict[str, Checkout], work: Callable[[Checkout], T]) -> dict[str, T]:
     """Do the same for both sides at once."""
     with ThreadPoolExecutor(len(sides)) as pool:
-        begun = {side: pool.submit(work, side, checkout) for side, checkout in sides.items()}
+        begun = {side: pool.submit(work, checkout) for side, checkout in sides.items()}
         return {side: future.result() for side, future in begun.items()}
 
 
@@ -133,15 +137,19 @@ def _served(
     name: str, sides: dict[str, Checkout], keys: dict[str, str], detail: Callable[[str], None]
 ) -> list[Pair]:
     """Ask both sides everything in one configuration."""
-    configuration, asked = CONFIGURATIONS[name], corpus(name)
+    configuration, asked = CONFIGURATIONS[name], corpus()
     settings = _LIMITS | configuration.settings | {"SNN_STATE": "{folder}/state-" + name}
     held = keys | ({"": keys["operator"]} if configuration.keys else {})
 
     patience = 1.0 if configuration.keys else 0.1  # a single worker has nobody to tell
 
-    def ask(_: str, checkout: Checkout) -> list[bytes]:
+    def ask(checkout: Checkout) -> list[bytes]:
         with checkout.serving(settings, held) as port:
-            volatile, line, told = _volatile(checkout, port=port, several=configuration.keys), Line(port, patience), []
+            volatile, line, told = (
+                _volatile(checkout, port=port, several=configuration.keys),
+                Line(port, patience),
+                [],
+            )
             for request in asked:
                 detail(request.name)
                 answers = line.exchange(request, held)
@@ -151,7 +159,9 @@ def _served(
 
     found = _both(sides, ask)
     rows = zip(asked, found["old"], found["new"], strict=True)
-    return [Pair(f"{name} {each.name}", f"{name} {_group(each.route)}", old, new) for each, old, new in rows]
+    return [
+        Pair(f"{name} {each.name}", f"{name} {_group(each.route)}", old, new) for each, old, new in rows
+    ]
 
 
 def _group(route: str) -> str:

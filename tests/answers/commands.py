@@ -32,43 +32,57 @@ class Command:
 
 _REPOSITORY = {"SNN_MODELS": "{folder}/repository", "SNN_STATE": "{folder}/command-state"}
 _KEYS = {"SNN_API_KEYS_FILE": "{folder}/command-keys.json"}
-_SERVICE = ("", "score", "keys", "keys new", "keys list", "keys revoke", "models", "models list", "models promote",
-            "models rollback", "models compare", "models log", "models load", "models unload")  # fmt: skip
+_SERVICE = ("", "score", "keys", "keys new", "keys list", "keys revoke", "models", "models list",
+"models promote",
+            "models rollback", "models compare", "models log", "models load",
+            "models unload")  # fmt: skip
 _TRAINING = ("", "train", "search", "evaluate", "benchmark", "theory", "versions", "promote", "rollback")
 
 #: Words after ``python -m``, in order: later ones see what earlier ones did.
 _RELEASES = (
-    "models", "models nosuch", "models list", "models list htru2", "models list nosuch", "models list a/b",
+    "models", "models nosuch", "models list", "models list htru2", "models list nosuch",
+    "models list a/b",
     "models promote", "models promote htru2", "models promote htru2 x", "models promote htru2 0",
-    "models promote htru2 9", "models promote nosuch 1", "models promote broken 7", "models promote broken 9",
-    "models rollback htru2", "models rollback nosuch", "models compare htru2 1 2", "models compare htru2 2 9",
+    "models promote htru2 9", "models promote nosuch 1", "models promote broken 7",
+    "models promote broken 9",
+    "models rollback htru2", "models rollback nosuch", "models compare htru2 1 2",
+    "models compare htru2 2 9",
     "models compare htru2 1", "models log", "models log nosuch", "models log --limit 0",
-    "models promote htru2 1 --why tested", "models list", "models log", "models rollback htru2 --why enough",
+    "models promote htru2 1 --why tested", "models list", "models log",
+    "models rollback htru2 --why enough",
     "models log", "models log htru2 --limit 1", "models log tox21",
     "models load htru2 --url ftp://x", "models load htru2 --url http://127.0.0.1:1", "models unload",
 )  # fmt: skip
 _OF_KEYS = (
-    "keys", "keys list", "keys new", "keys new bob", "keys new bob --scope fly", "keys new b!b --scope predict",
+    "keys", "keys list", "keys new", "keys new bob", "keys new bob --scope fly",
+    "keys new b!b --scope predict",
     "keys new bob --scope predict --days -1", "keys new bob --scope predict --days x",
     "keys new bob --scope predict --rows-per-second 0", "keys revoke", "keys revoke bob", "keys nosuch",
 )  # fmt: skip
 _SETTINGS: tuple[tuple[str, str], ...] = (
-    ("SNN_PORT", "x"), ("SNN_PORT", "70000"), ("SNN_HOST", "no.such.host.invalid"), ("SNN_HOST", "192.0.2.1"),
+    ("SNN_PORT", "x"), ("SNN_PORT", "70000"), ("SNN_HOST", "no.such.host.invalid"), ("SNN_HOST",
+    "192.0.2.1"),
     ("SNN_MODELS", "/nonexistent"), ("SNN_WORKERS", "0"), ("SNN_WORKERS", "1.5"), ("SNN_MAX_ROWS", "0"),
     ("SNN_MAX_BYTES", "many"), ("SNN_DEVICE", "tpu"), ("SNN_DEVICE", "cuda"), ("SNN_LOG_LEVEL", "loud"),
     ("SNN_POLL_SECONDS", "nan"), ("SNN_DRAIN_SECONDS", "0"), ("SNN_API_KEYS_FILE", "/nonexistent.json"),
     ("SNN_API_KEYS_FILE", "{folder}/molecules.csv"), ("SNN_REPOSITORY_CONTROL", "perhaps"),
-    ("SNN_STATE", "/proc/nowhere"), ("SNN_CACHE_BYTES", "-1"), ("SNN_FEATURIZE_PROCESSES", "300"),
+    ("SNN_CACHE_BYTES", "-1"), ("SNN_FEATURIZE_PROCESSES", "300"),
 )  # fmt: skip
 _WRONG_TRAINING = (
-    "nosuch", "train", "train a/b", "train htru2 --seed x", "train htru2 --promote perhaps", "train htru2 --target x",
+    "nosuch", "train", "train a/b", "train htru2 --seed x", "train htru2 --promote perhaps",
+    "train htru2 --target x",
     "train mine", "train htru2 --recipe /nonexistent.json --search /nonexistent.study",
-    "train mine --data /nonexistent.csv --target x", "train mine --data {folder}/molecules.csv --target id",
-    "train mine --data {folder}/molecules.txt --target id", "train mine --data {folder}/molecules.csv --target no",
+    "train mine --data /nonexistent.csv --target x",
+    "train mine --data {folder}/molecules.csv --target id",
+    "train mine --data {folder}/molecules.txt --target id",
+    "train mine --data {folder}/molecules.csv --target no",
     "search mine", "search htru2 --trials 0", "evaluate nosuch", "evaluate htru2 --split odd",
-    "evaluate htru2 --split final", "evaluate htru2 9", "evaluate htru2 x", "benchmark nosuch", "benchmark",
-    "theory nosuch", "versions", "versions nosuch", "versions htru2", "versions tox21", "versions broken",
-    "promote htru2 9", "promote nosuch 1", "promote htru2 1 --why tried", "versions htru2", "rollback htru2",
+    "evaluate htru2 --split final", "evaluate htru2 9", "evaluate htru2 x", "benchmark nosuch",
+    "benchmark",
+    "theory nosuch", "versions", "versions nosuch", "versions htru2", "versions tox21",
+    "versions broken",
+    "promote htru2 9", "promote nosuch 1", "promote htru2 1 --why tried", "versions htru2",
+    "rollback htru2",
     "rollback htru2", "rollback nosuch", "versions htru2 --models /nonexistent",
 )  # fmt: skip
 
@@ -99,15 +113,19 @@ def _scores() -> Iterator[Command]:
             yield Command([*words, "--workers", "1"], _REPOSITORY, output)
     csv = "{folder}/molecules.csv"
     for words in (
-        "", "{folder}/nosuch.csv", f"{csv} --model nosuch", f"{csv} --model htru2", f"{csv} --model broken",
-        f"{csv} --version 9", f"{csv} --version 0", f"{csv} --output {{folder}}/x.sdf", f"{csv} --engine spark",
+        "", "{folder}/nosuch.csv", f"{csv} --model nosuch", f"{csv} --model htru2",
+        f"{csv} --model broken",
+        f"{csv} --version 9", f"{csv} --version 0", f"{csv} --output {{folder}}/x.sdf",
+        f"{csv} --engine spark",
         f"{csv} --workers 0", f"{csv} --quiet", csv, f"{csv} --overwrite", f"{csv} --output {csv}",
         "{folder}/structures.sdf --model htru2", f"{csv} --output /nonexistent/x.csv",
     ):  # fmt: skip
         yield Command(["service", "score", *words.split()], _REPOSITORY, "{folder}/molecules.scored.csv")
 
 
-def run_all(checkout: Checkout, committed: Path, volatile: Volatile, say: Callable[[str], None]) -> list[bytes]:
+def run_all(
+    checkout: Checkout, committed: Path, volatile: Volatile, say: Callable[[str], None]
+) -> list[bytes]:
     """Run every command, and return what each wrote and how it ended."""
     make_repository(committed, checkout.folder / "repository", broken=True)
     for name, content in files_to_score().items():
@@ -116,7 +134,11 @@ def run_all(checkout: Checkout, committed: Path, volatile: Volatile, say: Callab
     for command in commands():
         say(command.name)
         done = checkout.run(command.arguments, command.settings)
-        parts = [b"exit status %d" % done.returncode, volatile.output(done.stdout), volatile.output(done.stderr)]
+        parts = [
+            b"exit status %d" % done.returncode,
+            volatile.output(done.stdout),
+            volatile.output(done.stderr),
+        ]
         if command.output is not None:
             file = Path(command.output.format(folder=checkout.folder))
             parts.append(file.read_bytes() if file.exists() else b"<no file>")

@@ -100,9 +100,13 @@ def _lines(content: bytes) -> list[str]:
 
 def _cut(old: str | None, new: str | None) -> Iterable[str]:
     if old is None or new is None:
-        yield from (f"  {sign} {text[:_LONG]}" for sign, text in (("-", old), ("+", new)) if text is not None)
+        yield from (
+            f"  {sign} {text[:_LONG]}" for sign, text in (("-", old), ("+", new)) if text is not None
+        )
         return
-    at = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    at = next(
+        (n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new))
+    )
     start = max(0, at - _AROUND) if max(len(old), len(new)) > _LONG else 0
     for sign, text in (("-", old), ("+", new)):
         end = max(start + _LONG, at + _AROUND)

@@ -19,9 +19,9 @@ class Request:
 
     ``pieces`` are sent one after the other; ``answers`` says how many are read. ``keyed`` requests get
     the configuration's API key; ``fresh`` ones have a connection of their own. ``settle`` is how many
-    seconds to wait first, for several workers to tell each other. ``exact`` answers are compared to the last
-    digit of what the clock's buckets decide; an ``aligned`` one waits for the next of them. ``events`` says how many server-sent events
-    are read of an answer without an end. ``only`` names the one configuration that it is for.
+    seconds to wait first, for several workers to tell each other. ``exact`` answers are compared to the
+    last digit of what the clock's buckets decide; an ``aligned`` one waits for the next of them.
+    ``events`` says how many server-sent events are read of an answer without an end.
     """
 
     name: str
@@ -35,7 +35,6 @@ class Request:
     exact: bool = False
     aligned: bool = False
     events: int = 0
-    only: str | None = None
 
     @property
     def route(self) -> str:
@@ -52,7 +51,7 @@ class Request:
             line = HOST_LINE + b"authorization: Bearer " + keys[""].encode() + b"\r\n"
             pieces = tuple(piece.replace(HOST_LINE, line) for piece in pieces)
         if not self.keyed:
-            for name, key in keys.items():
+            for name, key in ((name, key) for name, key in keys.items() if name):
                 pieces = tuple(piece.replace(f"{{{name}}}".encode(), key.encode()) for piece in pieces)
         return pieces
 

@@ -80,7 +80,7 @@ class Line:
                 time.sleep(_PAUSE_SECONDS if number else 0)
                 self._socket.sendall(piece)
         try:
-            for _ in range(request.answers):
+            while len(answers) < request.answers:
                 answers.append(self._answer(request))
         except (_Closed, ConnectionError):
             answers.append(Answer(NONE))

@@ -16,14 +16,15 @@ from tests.answers.corpus import (
 from tests.answers.request import Request
 
 _PARTS = (
-    health.before, routes.all_, pages.all_, predict.all_, records.all_, tables.all_, tensors.all_, v2.all_,
+    health.before, routes.all_, pages.all_, predict.all_, records.all_, tables.all_, tensors.all_,
+    v2.all_,
     protocol.all_, access.all_, health.after, changes.all_,
 )  # fmt: skip
 
 
-def corpus(configuration: str) -> list[Request]:
-    """Return the requests of a configuration; raises ``ValueError`` where two have one name."""
-    asked = [each for part in _PARTS for each in part() if each.only in (None, configuration)]
+def corpus() -> list[Request]:
+    """Return all requests, in order; raises ``ValueError`` where two have one name."""
+    asked = [each for part in _PARTS for each in part()]
     names = [each.name for each in asked]
     twice = {name for name in names if names.count(name) > 1}
     if twice:

@@ -7,10 +7,14 @@ from tests.answers.request import SETTLE, Request, get, post_json, request
 #: Names of the keys that the fixtures make, as ``{NAME}`` in a header.
 KEYS = ("operator", "reader", "watcher", "expired", "slow", "rows")
 _PLACES = (
-    ("GET", "/"), ("GET", "/openapi.json"), ("GET", "/health/live"), ("GET", "/v2/health/ready"), ("GET", "/models"),
-    ("GET", "/metadata"), ("GET", "/metrics"), ("GET", "/health/activations"), ("GET", "/health/integrity/htru2"),
-    ("GET", "/health/activations/stream/x"), ("GET", "/v2"), ("GET", "/v2/models/htru2"), ("GET", "/v2/models/stats"),
-    ("GET", "/v2/models/htru2/stats"), ("GET", "/admin/models"), ("GET", "/admin/keys"), ("GET", "/admin/log"),
+    ("GET", "/"), ("GET", "/openapi.json"), ("GET", "/health/live"), ("GET", "/v2/health/ready"),
+    ("GET", "/models"),
+    ("GET", "/metadata"), ("GET", "/metrics"), ("GET", "/health/activations"), ("GET",
+    "/health/integrity/htru2"),
+    ("GET", "/health/activations/stream/x"), ("GET", "/v2"), ("GET", "/v2/models/htru2"), ("GET",
+    "/v2/models/stats"),
+    ("GET", "/v2/models/htru2/stats"), ("GET", "/admin/models"), ("GET", "/admin/keys"), ("GET",
+    "/admin/log"),
     ("GET", "/nosuch"), ("HEAD", "/metrics"), ("DELETE", "/metrics"), ("OPTIONS", "/predict"),
     ("POST", "/v2/repository/index"), ("POST", "/v2/repository/models/nosuch/load"),
     ("POST", "/admin/models/nosuch/unload"), ("POST", "/health/integrity/nosuch"),
@@ -20,8 +24,10 @@ _PLACES = (
 _SHARED = ("/metrics", "/health/activations", "/v2/models/stats")
 _BODY = {"model": "htru2", "inputs": [[99.4, 41.6, 1.55, 4.1, 27.6, 61.7, 2.2, 3.7]]}
 _TEXTS = (
-    "Bearer", "Bearer ", "Basic dXNlcjpw", "bearer {reader}", "Bearer  {reader}", "{reader}", "Bearer {reader}x",
-    "Bearer snn_0123456789abcdef_x", "Bearer nonsense", "Bearer \u00e4", "Bearer " + "k" * 300, "Token {reader}",
+    "Bearer", "Bearer ", "Basic dXNlcjpw", "bearer {reader}", "Bearer  {reader}", "{reader}",
+    "Bearer {reader}x",
+    "Bearer snn_0123456789abcdef_x", "Bearer nonsense", "Bearer \u00e4", "Bearer " + "k" * 300,
+    "Token {reader}",
 )  # fmt: skip
 
 
@@ -39,7 +45,9 @@ def all_() -> Iterator[Request]:
             asked = post_json(f"access {key}:predict {header}", "/predict", _BODY, *headers, *more)
             yield asked.but(keyed=False)
         table = [("content-type", "text/csv"), *headers]
-        yield request(f"access {key}:table", "POST", "/predict", b"smiles\nCCO\n", table).but(keyed=False)
+        yield request(f"access {key}:table", "POST", "/predict", b"smiles\nCCO\n", table).but(
+            keyed=False
+        )
     for number, text in enumerate(_TEXTS):
         asked = post_json(f"access text:{number:02}", "/predict", _BODY, ("authorization", text))
         yield asked.but(keyed=False)

@@ -38,7 +38,14 @@ def _reads(when: str) -> Iterator[Request]:
 
 
 def _refused() -> Iterator[Request]:
-    for query in ("", "?first=1", "?first=1&second=x", "?first=0&second=1", "?first=1&second=99", "?first=1&second=1"):
+    for query in (
+        "",
+        "?first=1",
+        "?first=1&second=x",
+        "?first=0&second=1",
+        "?first=1&second=99",
+        "?first=1&second=1",
+    ):
         yield get(f"admin compare:{query}", f"/admin/models/htru2/compare{query}")
     for query in ("?limit=0", "?limit=x", "?limit=10001", "?model=nosuch", "?model=" + "m" * 65, "?x=1"):
         yield get(f"admin log:{query}", f"/admin/log{query}")

@@ -31,7 +31,9 @@ def _look(when: str) -> Iterator[Request]:
     yield get(f"statistics:all {when}", "/v2/models/stats")
     for accept in _METRICS:
         asked = get(f"metrics:{accept} {when}", "/metrics", ("accept", accept))
-        yield asked.but(settle=0.0 if accept else SETTLE)  # the streams before have been given up by then
+        yield asked.but(
+            settle=0.0 if accept else SETTLE
+        )  # the streams before have been given up by then
 
 
 def _once() -> Iterator[Request]:

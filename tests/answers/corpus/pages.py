@@ -5,12 +5,21 @@ from collections.abc import Iterator
 from tests.answers.request import Request, get, post_json, request
 
 _FILES = (
-    "activations.js", "api.js", "app.js", "charts.js", "csv.js", "departing.js", "dropping.js", "events.js",
+    "activations.js", "api.js", "app.js", "charts.js", "csv.js", "departing.js", "dropping.js",
+    "events.js",
     "history.js", "icon.svg", "index.html", "inputs.js", "models.js", "molecules.js", "page.js",
     "playground.js", "releases.js", "style.css", "tables.js", "theme.js", "README.md",
 )  # fmt: skip
-_VENDOR = tuple(f"vendor/uplot-1.6.32/{name}" for name in ("uPlot.iife.min.js", "uPlot.min.css", "LICENSE.txt"))
-_SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png", "favicon-16x16.png", "index.html")
+_VENDOR = tuple(
+    f"vendor/uplot-1.6.32/{name}" for name in ("uPlot.iife.min.js", "uPlot.min.css", "LICENSE.txt")
+)
+_SWAGGER = (
+    "swagger-ui-bundle.js",
+    "swagger-ui.css",
+    "favicon-32x32.png",
+    "favicon-16x16.png",
+    "index.html",
+)
 _GZIP = ("accept-encoding", "gzip")
 
 _DRAWINGS: dict[str, bytes] = {

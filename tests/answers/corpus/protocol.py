@@ -57,7 +57,8 @@ _ODD: dict[str, bytes] = {
     "not utf-8": _get(b"/h\xffalth"),
     "websocket": _get(
         b"/health/live",
-        b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAA\r\n",
+        b"connection: upgrade\r\nupgrade: websocket\r\n"
+        b"sec-websocket-version: 13\r\nsec-websocket-key: AAAA\r\n",
     ),
 }  # fmt: skip
 
@@ -73,17 +74,25 @@ def all_() -> Iterator[Request]:
     yield raw("http pipeline:wrong in the middle", predict + _post(body=b"{") + predict, answers=3)
     yield raw("http pipeline:nonsense at the end", live + b"nonsense\r\n\r\n", answers=2)
     yield raw("http pipeline:nonsense after predict", predict + b"nonsense\r\n\r\n", answers=2)
-    yield raw("http pipeline:after close", _get(b"/health/live", b"connection: close\r\n") + live, answers=2)
+    yield raw(
+        "http pipeline:after close", _get(b"/health/live", b"connection: close\r\n") + live, answers=2
+    )
     kept = _get(b"/health/live", b"connection: keep-alive\r\n")
     yield raw("http pipeline:kept", kept + kept, answers=2)
     yield raw("http pieces:head", live[:20], live[20:])
     yield raw("http pieces:body", predict[:-10], predict[-10:])
     yield raw("http pieces:bytes", *(predict[at : at + 25] for at in range(0, len(predict), 25)))
-    for name, parts in (("one", (_BODY,)), ("two", (_BODY[:9], _BODY[9:])), ("many", tuple(bytes([b]) for b in _BODY))):
+    for name, parts in (
+        ("one", (_BODY,)),
+        ("two", (_BODY[:9], _BODY[9:])),
+        ("many", tuple(bytes([b]) for b in _BODY)),
+    ):
         yield raw(f"http chunks:{name}", _chunks(b"/predict", *parts, more=_JSON))
     yield raw("http chunks:none", _chunks(b"/predict", more=_JSON))
     yield raw("http chunks:too large", _chunks(b"/predict", *[b" " * 20_000] * 4, more=_JSON))
-    yield raw("http chunks:extension", _chunks(b"/predict", more=_JSON, tail=b"2;a=b\r\n{}\r\n0\r\n\r\n"))
+    yield raw(
+        "http chunks:extension", _chunks(b"/predict", more=_JSON, tail=b"2;a=b\r\n{}\r\n0\r\n\r\n")
+    )
     yield raw("http chunks:trailer", _chunks(b"/predict", _BODY, more=_JSON, tail=b"0\r\nx: 1\r\n\r\n"))
     csv = _chunks(b"/predict", b"smiles\nCC", b"O\nCCN", b"\n", more=b"content-type: text/csv\r\n")
     yield raw("http chunks:table", csv)

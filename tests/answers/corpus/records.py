@@ -1,4 +1,4 @@
-"""Molecules and candidates from small grammars with a fixed seed, as plain requests of several records."""
+"""Molecules and candidates from small grammars with a fixed seed, several records in a request."""
 
 import random
 from collections.abc import Iterator
@@ -11,9 +11,11 @@ _REQUESTS, _RECORDS = 40, 6
 _ATOMS = ("C", "N", "O", "S", "F", "Cl", "Br", "[Na+]", "[nH]", "[13CH4]", "[O-]", "c", "n", "P", "[Fe]")
 _BONDS = ("", "", "", "=", "#", "/", "\\", ":", "~")
 _WHOLE = (
-    "CCO", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "CN1C=NC2=C1C(=O)N(C(=O)N2C)C", "C1CCCCC1", "[Na+].[Cl-]",
+    "CCO", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "CN1C=NC2=C1C(=O)N(C(=O)N2C)C", "C1CCCCC1",
+    "[Na+].[Cl-]",
     "CCO.Cl", "O", "", " ", "CC[Na", "C1CC", "c1cccc1", "C(C)(C)(C)(C)C", "[Xx]", "C%12CC%12", "CCO CCN",
-    "*C", "[H][H]", "C" * 120, "[2H]OC", "N[C@@H](C)C(=O)O", "N[C@H](C)C(=O)O", "OC(=O)C(O)=O.[K+]", "\tC",
+    "*C", "[H][H]", "C" * 120, "[2H]OC", "N[C@@H](C)C(=O)O", "N[C@H](C)C(=O)O", "OC(=O)C(O)=O.[K+]",
+    "\tC",
     "F/C=C/F", "F/C=C\\F", "[U]", "C[N+](C)(C)C.[Br-]", "CCO>>CC=O", "Ω", "C" * 2001,
 )  # fmt: skip
 
@@ -40,7 +42,9 @@ def _candidate(chance: random.Random) -> object:
     elif fault < 0.2:
         values.pop()
     elif fault < 0.3:
-        values = [value * chance.choice([1e-6, 1e3, 1e9]) for value in values if isinstance(value, float)]
+        values = [
+            value * chance.choice([1e-6, 1e3, 1e9]) for value in values if isinstance(value, float)
+        ]
     return values
 
 

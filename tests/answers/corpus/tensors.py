@@ -104,8 +104,31 @@ _OF_STRINGS: dict[str, Document] = {
     "binary": _strings() | {"parameters": {"binary_data_output": True}},
 }
 
-_TYPES = ("FP16", "FP64", "BF16", "INT8", "INT32", "INT64", "UINT8", "UINT64", "BOOL", "BYTES", "FP128", "fp32")
-_BODIES = (b"", b"null", b"[]", b"{", b"\xff", b'{"inputs": 5}', b"[" * 3000, b'{"inputs": [{}]}', b'{"inputs": [5]}')
+_TYPES = (
+    "FP16",
+    "FP64",
+    "BF16",
+    "INT8",
+    "INT32",
+    "INT64",
+    "UINT8",
+    "UINT64",
+    "BOOL",
+    "BYTES",
+    "FP128",
+    "fp32",
+)
+_BODIES = (
+    b"",
+    b"null",
+    b"[]",
+    b"{",
+    b"\xff",
+    b'{"inputs": 5}',
+    b"[" * 3000,
+    b'{"inputs": [{}]}',
+    b'{"inputs": [5]}',
+)
 
 
 def _compressed() -> Iterator[Request]:
@@ -128,7 +151,9 @@ def _compressed() -> Iterator[Request]:
         "bomb": ("gzip", gzip.compress(b" " * 1_000_000, mtime=0)),
     }
     for name, (coding, body) in damaged.items():
-        yield request(f"tensors coding:damaged {name}", "POST", HTRU2, body, [("content-encoding", coding)])
+        yield request(
+            f"tensors coding:damaged {name}", "POST", HTRU2, body, [("content-encoding", coding)]
+        )
     twice = [("content-encoding", "gzip"), ("content-encoding", "gzip")]
     yield request("tensors coding:twice", "POST", HTRU2, text, twice)
     for accepted in ("gzip", "deflate", "gzip;q=0, deflate", "br", "deflate, gzip", "*"):
@@ -156,20 +181,33 @@ def all_() -> Iterator[Request]:
         sized = _numbers(data=None, parameters={"binary_data_size": size})
         yield _binary(f"tensors binary:size {size!r}", HTRU2, sized, _FP32)
     sized = _numbers(data=None, parameters={"binary_data_size": 32})
-    yield _binary("tensors binary:output too", HTRU2, sized | {"parameters": {"binary_data_output": True}}, _FP32)
+    yield _binary(
+        "tensors binary:output too", HTRU2, sized | {"parameters": {"binary_data_output": True}}, _FP32
+    )
     yield _binary("tensors binary:nan", HTRU2, sized, struct.pack("<8f", float("nan"), *PULSAR[1:]))
     both = _numbers(parameters={"binary_data_size": 32})
     yield _binary("tensors binary:and data", HTRU2, both, _FP32)
     for length in ("0", "-1", "x", "999999", "1" * 30, ""):
         text = json.dumps(sized).encode() + _FP32
         yield request(f"tensors binary:length {length}", "POST", HTRU2, text, [(_LENGTH, length)])
-    texts = {"good": _TEXTS, "cut": _TEXTS[:-1], "more": _TEXTS + b"\0\0\0\0", "not-utf8": b"\1\0\0\0\xff" * 2}
+    texts = {
+        "good": _TEXTS,
+        "cut": _TEXTS[:-1],
+        "more": _TEXTS + b"\0\0\0\0",
+        "not-utf8": b"\1\0\0\0\xff" * 2,
+    }
     for name, tail in texts.items():
         strings = _strings(data=None, parameters={"binary_data_size": len(tail)})
         yield _binary(f"tensors binary:strings {name}", TOX21, strings, tail)
     yield from _compressed()
-    for path in ("/v2/models/nosuch/infer", "/v2/models/broken/infer", "/v2/models/htru2/versions/2/infer",
-                 "/v2/models/htru2/versions/9/infer", "/v2/models/htru2/versions/x/infer", f"{HTRU2}/"):  # fmt: skip
+    for path in ("/v2/models/nosuch/infer", "/v2/models/broken/infer",
+    "/v2/models/htru2/versions/2/infer",
+                 "/v2/models/htru2/versions/9/infer", "/v2/models/htru2/versions/x/infer",
+                 f"{HTRU2}/"):  # fmt: skip
         yield post_json(f"tensors path:{path}", path, _numbers())
-    for name, value in (("x-request-timeout-ms", "0"), ("x-request-id", "v2"), ("content-type", "text/plain")):
+    for name, value in (
+        ("x-request-timeout-ms", "0"),
+        ("x-request-id", "v2"),
+        ("content-type", "text/plain"),
+    ):
         yield post_json(f"tensors header:{name}", HTRU2, _numbers(), (name, value))

@@ -5,7 +5,17 @@ from collections.abc import Iterator
 from tests.answers.request import Request, get, post_json, request
 
 _MODELS = ("htru2", "tox21", "broken", "nosuch", "a%20b", "..", "m" * 100)
-_BODIES = (b"", b"{}", b'{"ready": true}', b'{"ready": false}', b'{"ready": 1}', b"[]", b"x", b"\xff", b'{"more": 1}')
+_BODIES = (
+    b"",
+    b"{}",
+    b'{"ready": true}',
+    b'{"ready": false}',
+    b'{"ready": 1}',
+    b"[]",
+    b"x",
+    b"\xff",
+    b'{"more": 1}',
+)
 
 
 def all_() -> Iterator[Request]:
