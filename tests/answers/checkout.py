@@ -28,6 +28,12 @@ class Checkout:
     python: Path
     folder: Path
 
+    def within(self, part: str) -> "Checkout":
+        """Return the same with a folder of its own for a part of the run."""
+        folder = self.folder / part
+        folder.mkdir()
+        return Checkout(self.root, self.python, folder)
+
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         """Return the same environment for every checkout; ``{folder}`` is its own folder."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("SNN_")}

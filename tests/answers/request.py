@@ -20,8 +20,8 @@ class Request:
     ``pieces`` are sent one after the other; ``answers`` says how many are read. ``keyed`` requests get
     the configuration's API key; ``fresh`` ones have a connection of their own. ``settle`` is how many
     seconds to wait first, for several workers to tell each other. ``exact`` answers are compared to the
-    last digit of what the clock's buckets decide; an ``aligned`` one waits for the next of them.
-    ``events`` says how many server-sent events are read of an answer without an end.
+    last digit of sums that are otherwise rounded by how they were gathered in time. ``events`` says how
+    many server-sent events are read of an answer without an end.
     """
 
     name: str
@@ -33,7 +33,6 @@ class Request:
     fresh: bool = False
     settle: float = 0.0
     exact: bool = False
-    aligned: bool = False
     events: int = 0
 
     @property

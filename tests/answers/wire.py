@@ -11,8 +11,6 @@ from tests.answers.request import Request
 _PATIENCE_SECONDS = 20.0
 #: Between the pieces of a request that is sent in pieces.
 _PAUSE_SECONDS = 0.05
-#: Activations are summed in buckets of so many seconds of the machine's clock, or of several times that.
-_BUCKET_SECONDS = 5.0
 #: What stands for an answer that never came.
 NONE = b"<connection closed without an answer>"
 #: What stands for one that did not end in time.
@@ -55,8 +53,6 @@ class Line:
     def exchange(self, request: Request, keys: Mapping[str, str]) -> list[Answer]:
         """Send one request and read its answers."""
         time.sleep(request.settle * self._patience)
-        if request.aligned:
-            time.sleep(_BUCKET_SECONDS - time.monotonic() % _BUCKET_SECONDS + _PAUSE_SECONDS)
         if request.fresh:
             own = Line(self._port)
             try:

@@ -39,8 +39,7 @@ def _look(when: str) -> Iterator[Request]:
 def _once() -> Iterator[Request]:
     """One request for each model: sums of several are rounded by how they were gathered in time."""
     rows = [[value * (1 + row / 80) for value in PULSAR] for row in range(160)]
-    asked = post_json("activations:candidates", "/predict", {"model": "htru2", "inputs": rows})
-    yield asked.but(aligned=True)
+    yield post_json("activations:candidates", "/predict", {"model": "htru2", "inputs": rows})
     yield post_json("activations:molecules", "/predict", {"smiles": _MOLECULES})
 
 
