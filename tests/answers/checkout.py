@@ -75,7 +75,6 @@ class Checkout:
                 env=self.environment(settings | {"SNN_PORT": str(port)}),
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
             )
         try:
             _wait(process, port, keys, log)
@@ -85,7 +84,7 @@ class Checkout:
             try:
                 process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+                process.kill()
                 process.wait()
 
 
