@@ -86,7 +86,7 @@ def main() -> int:
         parts = arguments.only or ["commands", *CONFIGURATIONS]
         pairs = [pair for found in pool.map(compare, parts) for pair in found]
     verdict = Verdict(pairs, read_expected(arguments.expected))
-    print(verdict.table())
+    print(f"{verdict.table()}\n\nfirst answers by status: {verdict.statuses()}")
     for pair in verdict.different:
         print(f"\n{explain(pair)}")
     if arguments.verbose:

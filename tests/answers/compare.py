@@ -67,6 +67,12 @@ class Verdict:
             lines.append(f"{name:{width}}  {number:8}  {same:5}  {known:8}  {number - same - known:9}")
         return "\n".join(lines)
 
+    def statuses(self) -> str:
+        """Return how often the old answered by each status, as a line."""
+        first = (pair.old.split(b" ", 2) for pair in self.pairs if pair.old.startswith(b"HTTP/"))
+        counted = Counter(words[1].decode() for words in first)
+        return ", ".join(f"{status}: {number}" for status, number in sorted(counted.items()))
+
 
 def read_expected(file: Path | None) -> frozenset[str]:
     """Read the names of differences that are meant, one a line; ``#`` begins a comment line."""

@@ -117,6 +117,18 @@ def test_exit_status_and_expected_differences(tmp_path: Path) -> None:
     assert verdict.table().splitlines()[-1].split() == ["all", "2", "1", "1", "0"]
 
 
+def test_statuses_are_counted() -> None:
+    """Answers are counted by their status; a command has none."""
+    contents = (
+        b"HTTP/1.1 200 OK\n\n",
+        b"HTTP/1.1 404 Not Found\n\n",
+        b"HTTP/1.1 200 OK\n\n",
+        b"exit status 0",
+    )
+    pairs = [Pair(str(number), "r", content, content) for number, content in enumerate(contents)]
+    assert Verdict(pairs, frozenset()).statuses() == "200: 2, 404: 1"
+
+
 def test_explanation_shows_where_a_long_line_differs() -> None:
     """The first difference of a long line is within what is shown, on both sides."""
     old, new = b"x" * 5000 + b"old" + b"y" * 5000, b"x" * 5000 + b"new" + b"y" * 5000
