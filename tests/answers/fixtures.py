@@ -37,19 +37,21 @@ $$$$
 
 
 def make_repository(committed: Path, target: Path, *, broken: bool) -> None:
-    """Copy the committed models, with a second version of ``htru2``; ``broken`` adds a model that fails.
+    """Copy the committed models, with more versions of ``htru2``; ``broken`` adds a model that fails.
 
-    The second version is the first under another number, and went through no gate.
+    Versions 1 and 4 are the champion under other numbers; 4 went through no gate.
     """
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(committed, target)
     serving = json.loads((target / "htru2" / "serving.json").read_text())
-    bundle, twin = target / "htru2" / str(serving["champion"]), target / "htru2" / "1"
-    shutil.copytree(bundle, twin)
+    champion = serving["champion"]
+    for number in (1, 4):
+        twin = target / "htru2" / str(number)
+        shutil.copytree(target / "htru2" / str(champion), twin)
+        for file in (twin / "manifest.json", twin / "gate.json"):
+            text = file.read_text()
+            file.write_text(text.replace(f'"version": {champion},', f'"version": {number},', 1))
     (twin / "gate.json").unlink()
-    manifest = twin / "manifest.json"
-    text = manifest.read_text()
-    manifest.write_text(text.replace(f'"version": {serving["champion"]},', '"version": 1,', 1))
     if broken:
         folder = target / "broken" / "7"
         folder.mkdir(parents=True)

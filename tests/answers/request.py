@@ -22,6 +22,7 @@ class Request:
     seconds to wait first, for several workers to tell each other. ``exact`` answers are compared to the
     last digit of sums that are otherwise rounded by how they were gathered in time. ``events`` says how
     many server-sent events are read of an answer without an end.
+    After a ``change`` that was granted, a request is repeated until its answer has ``until`` in it.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Request:
     settle: float = 0.0
     exact: bool = False
     events: int = 0
+    change: bool = False
+    until: bytes = b""
 
     @property
     def route(self) -> str:

@@ -1,17 +1,24 @@
 """Releases over HTTP, refused and granted: the last that is asked, as it changes what is served."""
 
+import json
 from collections.abc import Iterator
 
-from tests.answers.request import Request, get, post_json, request
+from tests.answers.request import SETTLE, Request, get, post_json, request
 
-#: A promotion is served everywhere by then.
-_TAKEN_UP = 6.0
+#: What readiness says once all workers have taken a change up.
+_TAKEN_UP = {
+    "unload": b'"tox21":{"version":null',
+    "load": b'"tox21":{"version":"3","provider":"CPUExecutionProvider","ready":true,"error":null',
+    "promote": b'"htru2":{"version":"1","provider":"CPUExecutionProvider","ready":true,"error":null',
+    "rollback": b'"htru2":{"version":"2","provider":"CPUExecutionProvider","ready":true,"error":null',
+}
 _CANDIDATE = {"model": "htru2", "inputs": [[99.4, 41.6, 1.55, 4.1, 27.6, 61.7, 2.2, 3.7]]}
 _STEPS = ("promote", "rollback", "load", "unload")
 _BODIES: dict[str, bytes] = {
     "nothing": b"",
     "no version": b"{}",
     "unknown version": b'{"version": 99}',
+    "version without a gate": b'{"version": 4}',
     "version text": b'{"version": "1"}',
     "version zero": b'{"version": 0}',
     "version large": b'{"version": 1000000001}',
@@ -33,7 +40,8 @@ def _reads(when: str) -> Iterator[Request]:
         "/v2/repository/index", "/health/ready", "/v2/models/htru2", "/models",
     ):  # fmt: skip
         method = "POST" if path.endswith("index") else "GET"
-        yield request(f"admin:{path} {when}", method, path)
+        asked = request(f"admin:{path} {when}", method, path)
+        yield asked.but(settle=SETTLE if path == "/admin/models" else 0.0)
     yield post_json(f"admin:predict {when}", "/predict", _CANDIDATE)
 
 
@@ -71,23 +79,26 @@ def _refused() -> Iterator[Request]:
 
 
 def _granted() -> Iterator[Request]:
+    body = json.dumps({"version": 1, "why": "to be compared"}).encode()
     for step in ("unload", "load"):
-        yield post_json(f"admin {step}:tox21", f"/admin/models/tox21/{step}", b"")
-        after = post_json(f"admin {step}:tox21 after", "/predict", {"smiles": ["CCO"]})
-        yield after.but(settle=_TAKEN_UP)
-        yield get(f"admin {step}:ready after", "/health/ready")
-        yield get(f"admin {step}:activations after", "/health/activations/tox21")
-        yield get(f"admin {step}:metadata after", "/metadata")
-        path = f"/v2/repository/models/tox21/{step}"
-        yield request(f"admin {step}:tox21 by v2", "POST", path, b"")
-        yield get(f"admin {step}:after v2", "/v2/models/tox21/ready").but(settle=_TAKEN_UP)
-    body = {"version": 1, "why": "to be compared"}
-    yield post_json("admin promote:htru2", "/admin/models/htru2/promote", body)
-    yield get("admin promote:log after", "/admin/log").but(settle=_TAKEN_UP)
+        for how in ("/admin/models/tox21", "/v2/repository/models/tox21"):
+            yield post_json(f"admin {step}:{how}", f"{how}/{step}", b"").but(change=True)
+            yield get(f"admin {step}:ready by {how}", "/health/ready").but(until=_TAKEN_UP[step])
+            yield post_json(f"admin {step}:predict by {how}", "/predict", {"smiles": ["CCO"]})
+            for path in (
+                "/health/activations/tox21",
+                "/health/activations",
+                "/metadata",
+                "/v2/models/tox21/ready",
+            ):
+                yield get(f"admin {step}:{path} by {how}", path)
+    yield post_json("admin promote:htru2", "/admin/models/htru2/promote", body).but(change=True)
+    yield get("admin promote:ready", "/health/ready").but(until=_TAKEN_UP["promote"])
     yield from _reads("after the promotion")
     yield post_json("admin rollback:htru2 from 9", "/admin/models/htru2/rollback", {"version": 9})
-    yield post_json("admin rollback:htru2", "/admin/models/htru2/rollback", {"why": "enough"})
-    yield get("admin rollback:log after", "/admin/log").but(settle=_TAKEN_UP)
+    enough = {"why": "enough"}
+    yield post_json("admin rollback:htru2", "/admin/models/htru2/rollback", enough).but(change=True)
+    yield get("admin rollback:ready", "/health/ready").but(until=_TAKEN_UP["rollback"])
     yield from _reads("after the rollback")
     yield post_json("admin rollback:htru2 again", "/admin/models/htru2/rollback", b"")
 
