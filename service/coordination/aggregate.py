@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.coordination.shared_store import ModelStatus, Roster, WorkerStatus
+from service.coordination.statuses import ModelStatus, Roster, WorkerStatus
 from service.errors import ModelNotFound, ModelNotReady
 from service.inference.integrity import Fault
 from service.observability.counters import Telemetry

@@ -17,7 +17,8 @@ from time import monotonic
 
 import msgspec
 
-from service.coordination.shared_store import Roster, SharedStore, WorkerSlot, make_folder
+from service.coordination.shared_store import SharedStore, make_folder
+from service.coordination.statuses import Roster, WorkerSlot
 from service.errors import SettingsError
 from service.observability.logs import flush, get_logger
 from service.server.listener import ConnectionCounts
@@ -232,4 +233,4 @@ class Supervisor:
             for number, worker in self._workers.items()
         }
         draining = self._ends_at is not None
-        self._shared_store.call(Roster(slots, self._settings.workers, self._restarts, draining))
+        self._shared_store.write_roster(Roster(slots, self._settings.workers, self._restarts, draining))

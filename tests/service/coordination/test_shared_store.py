@@ -8,13 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from service.coordination.shared_store import (
-    CutoverDecision,
-    Roster,
-    SharedStore,
-    WorkerSlot,
-    make_folder,
-)
+from service.coordination.shared_store import SharedStore, make_folder
+from service.coordination.statuses import CutoverDecision, Roster, WorkerSlot
 from service.errors import ServiceError
 from service.server.listener import ConnectionCounts, SharedListener
 
@@ -24,10 +19,10 @@ def test_what_is_written_is_read_as_a_whole_or_not_at_all(tmp_path: Path) -> Non
     one, other = SharedStore(tmp_path), SharedStore(tmp_path)
     assert other.roster() == Roster()
     roster = Roster({1: WorkerSlot(7, first=True)}, 2, 3)
-    one.call(roster)
+    one.write_roster(roster)
     (tmp_path / ".roster.99").write_bytes(b"\x84")
     assert other.roster() == roster
-    one.call(Roster({}, 2))
+    one.write_roster(Roster({}, 2))
     assert other.roster() == Roster({}, 2)
     (tmp_path / "roster").write_bytes(b"\x84")
     with pytest.raises(ServiceError, match=str(tmp_path / "roster")):
@@ -37,11 +32,11 @@ def test_what_is_written_is_read_as_a_whole_or_not_at_all(tmp_path: Path) -> Non
 def test_decisions_are_made_by_one_at_a_time(tmp_path: Path) -> None:
     """While another holds the lock nothing changes and nobody waits."""
     shared_store = SharedStore(tmp_path)
-    assert shared_store.decide(lambda held: held.update(a=CutoverDecision(1, 0.0)))
+    assert shared_store.change_decisions(lambda held: held.update(a=CutoverDecision(1, 0.0)))
     with (tmp_path / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert not shared_store.decide(lambda held: held.update(a=CutoverDecision(2, 0.0)))
-    assert shared_store.decide(lambda held: held.update(b=CutoverDecision(3, 0.0)))
+        assert not shared_store.change_decisions(lambda held: held.update(a=CutoverDecision(2, 0.0)))
+    assert shared_store.change_decisions(lambda held: held.update(b=CutoverDecision(3, 0.0)))
     assert SharedStore(tmp_path).decisions() == {
         "a": CutoverDecision(1, 0.0),
         "b": CutoverDecision(3, 0.0),
