@@ -379,7 +379,7 @@ def test_a_shared_folder_that_is_wiped_or_unusable_stops_nothing(server: Server)
             assert client.get("/health/ready").status_code == 200
             assert client.get("/metrics").status_code == 200
     folder.unlink()
-    wait_until(lambda: (folder / "roster").exists())
+    wait_until((folder / "roster").exists)
     check()
     lines = [(line["event"], line.get("worker")) for line in server.lines()]
     assert all(lines.count((failing, worker)) <= 1 for worker in (None, 1, 2))
