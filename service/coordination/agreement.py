@@ -209,6 +209,6 @@ class WorkerAgreement:
             models=models,
             prepared=dict(self.prepared),
             refused=dict(self.refused),
-            counted=self._telemetry,
+            counted=self._telemetry.snapshot(),
             process={},
         )
