@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
+from models.cores import cores
 from models.registry.releases import Releases
 from models.registry.store import Repository
 from service.api.app import create_app
@@ -17,7 +18,6 @@ from service.inference.backend.device import Device
 from service.inference.batcher import Limits
 from service.inference.featurization.executor import FeaturizationExecutor
 from service.inference.predictor import Predictor
-from service.inference.processes import cores
 from service.inference.served_models import ServedModels
 from service.lifecycle.auto_rollback import AutoRollback
 from service.lifecycle.loader import Loader
