@@ -21,6 +21,7 @@ from service.coordination.statuses import (
     encode,
 )
 from service.coordination.window_sums import WindowSums
+from service.health.monitor import Monitor
 from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import Telemetry
 from service.observability.process import counters, total, usage
@@ -84,7 +85,7 @@ class WorkerAgreement:
         self._past_sums.pop(name, None)
         if past is None or past.sums is None or served.monitor is None or past.version != version:
             return
-        if past.sums.fits(served.monitor):
+        if past.sums.fits(self._sums(name, served.monitor)):
             self._past_sums[name] = past.sums
 
     def post(self, *, force: bool = True) -> WorkerStatus:
@@ -198,7 +199,7 @@ class WorkerAgreement:
                 fault=state.fault,
                 files_error=state.files_error,
                 waiting=0 if served is None else served.batcher.waiting,
-                sums=None if monitor is None else WindowSums.of(monitor, self._past_sums.get(name)),
+                sums=None if monitor is None else self._sums(name, monitor),
                 departing=[] if monitor is None else monitor.departing(),
             )
         # After the windows: reading them brings the latest rows into the counters.
@@ -212,3 +213,7 @@ class WorkerAgreement:
             counted=self._telemetry.snapshot(),
             process={},
         )
+
+    def _sums(self, name: str, monitor: Monitor) -> WindowSums:
+        """Sum up what this worker and its predecessor saw of a model's traffic."""
+        return WindowSums.of(monitor, monotonic(), self._past_sums.get(name))

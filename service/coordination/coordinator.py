@@ -1,6 +1,7 @@
 """How the traffic of all workers together is judged, and the baselines that operators took of it."""
 
 from datetime import UTC, datetime
+from time import monotonic
 
 import numpy as np
 
@@ -16,7 +17,6 @@ from service.health.outliers import OutlierRow, merged
 from service.health.sequential_alarm import INPUTS, SequentialAlarms
 from service.health.sequential_state import Alarm, Watch
 from service.health.verdict import judge
-from service.health.windows import Window
 from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import ALARMS, Telemetry
 from service.observability.logs import get_logger
@@ -52,12 +52,12 @@ class WorkerCoordinator(WorkerAgreement):
         monitor = served.monitor
         if monitor is None:
             return served, NOT_WATCHED, self._since(served, NOT_WATCHED, None)
-        others = self._sums_of_others(served, monitor)
+        sums, now = self._sums_of_all(served, monitor), monotonic()
         self._apply_baseline(name, monitor)
-        watch = self._watch(served, monitor, others)
+        watch = self._watch(served, monitor, sums[1:])
         alarm = None if watch is None or watch.alarm is None else _alarmed(watch, watch.alarm)
-        windows = self._windows(name, monitor, others)
-        effects = {window: monitor.effects(sums) for window, sums in windows.items()}
+        windows = add_windows(part.windows_at(now) for part in sums)
+        effects = {span: monitor.effects(window) for span, window in windows.items()}
         health = Health(judge(effects, monitor.names, alarm), windows, effects)
         return served, health, self._since(served, health, watch)
 
@@ -122,7 +122,8 @@ class WorkerCoordinator(WorkerAgreement):
         version, monitor = served.manifest.version, served.monitor
         if monitor is None:
             raise NotWatched(f"version {version} of {name} gives no taps: there is nothing to watch")
-        windows = self._windows(name, monitor, self._sums_of_others(served, monitor))
+        sums, now = self._sums_of_all(served, monitor), monotonic()
+        windows = add_windows(part.windows_at(now) for part in sums)
         longest = next((span for span in ("10m", "start") if windows[span].count >= BASELINE_ROWS), None)
         if longest is None or self._baselines is None:
             rows = windows["start"].count
@@ -158,20 +159,16 @@ class WorkerCoordinator(WorkerAgreement):
             _log.info("baseline dropped", model=served.label, by=by)
         return dropped
 
-    def _sums_of_others(self, served: ServedModel, monitor: Monitor) -> list[WindowSums]:
-        """Return the window sums of the same version in all other workers."""
+    def _sums_of_all(self, served: ServedModel, monitor: Monitor) -> list[WindowSums]:
+        """Return the window sums of the version that serves: this worker's, then the others'."""
+        own = self._sums(served.manifest.name, monitor)
         models = [status.models.get(served.manifest.name) for status in self._others().values()]
-        return [
+        return [own] + [
             model.sums
             for model in models
             if model is not None and model.version == served.manifest.version
-            if model.sums is not None and model.sums.fits(monitor)
+            if model.sums is not None and model.sums.fits(own)
         ]
-
-    def _windows(self, name: str, monitor: Monitor, others: list[WindowSums]) -> dict[str, Window]:
-        """Return each window's sums over all workers, as of now."""
-        own = WindowSums.of(monitor, self._past_sums.get(name))
-        return add_windows([own.windows, *(sums.windows_at(monitor.now()) for sums in others)])
 
     def _apply_baseline(self, name: str, monitor: Monitor) -> None:
         taken, _ = self.baseline(name)

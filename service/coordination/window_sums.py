@@ -11,7 +11,6 @@ from typing import Self
 import msgspec
 import numpy as np
 
-from models.health.effect_size import values_width
 from service.health.monitor import Monitor
 from service.health.windows import COUNTS, WINDOWS, Buckets, History, Window, read
 
@@ -36,9 +35,12 @@ class WindowSums(msgspec.Struct, frozen=True):
     evidence: Buckets
 
     @classmethod
-    def of(cls, monitor: Monitor, past: Self | None = None) -> Self:
-        """Sum up what a monitor's windows hold now, and add what its predecessor ``past`` left."""
-        history, now = monitor.history(), monitor.now()
+    def of(cls, monitor: Monitor, now: float, past: Self | None = None) -> Self:
+        """Sum up what a monitor's windows hold now, and add what its predecessor ``past`` left.
+
+        ``now`` is the time of the monotonic clock in seconds.
+        """
+        history = monitor.history()
         columns = monitor.detector.layout.evidence
         evidence = history.fine.values[:, columns.start - columns.stop :]
         buckets = [Buckets(history.fine.ticks, history.fine.counts, evidence)]
@@ -48,11 +50,9 @@ class WindowSums(msgspec.Struct, frozen=True):
             buckets.append(past.evidence)
         return cls(now // _STEP_SECONDS * _STEP_SECONDS, windows, _latest(buckets))
 
-    def fits(self, monitor: Monitor) -> bool:
-        """Return whether the sums are of the same shapes as a monitor's."""
-        inputs = monitor.reference.inputs
-        features = 0 if inputs is None else 2 * len(inputs.centre)
-        return self._widths == (values_width(monitor.detector.layout), features)
+    def fits(self, other: Self) -> bool:
+        """Return whether both can be added up: their shapes are the same."""
+        return self._widths == other._widths
 
     @property
     def _widths(self) -> tuple[int, int]:
@@ -70,12 +70,13 @@ class WindowSums(msgspec.Struct, frozen=True):
         }
 
     def evidence_history(self) -> History:
-        """Return a history that holds the evidence in its finest buckets, and zeros beside it."""
+        """Return a history that holds the evidence in its finest buckets, and no other."""
         width, features = self._widths
         values = np.zeros((len(self.evidence.ticks), width), np.float32)
         values[:, width - self.evidence.values.shape[1] :] = self.evidence.values
         fine = Buckets(self.evidence.ticks, self.evidence.counts, values)
-        return History(fine, _empty(width), _zeros(width), _empty(features), _zeros(features))
+        others = [_empty(size) for size in (width, width, features, features)]
+        return History(fine, *others)
 
     def _last(self, seconds: float) -> Window:
         """Interpolate the sums over the last ``seconds`` before ``at``."""
@@ -124,7 +125,3 @@ def _latest(parts: list[Buckets]) -> Buckets:
 
 def _empty(width: int) -> Buckets:
     return Buckets(np.zeros(0, np.int64), np.zeros((0, COUNTS)), np.zeros((0, width), np.float32))
-
-
-def _zeros(width: int) -> Buckets:
-    return Buckets(np.zeros(1, np.int64), np.zeros((1, COUNTS)), np.zeros((1, width)))

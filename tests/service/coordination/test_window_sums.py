@@ -54,8 +54,8 @@ def test_sums_of_two_workers_are_those_of_one_that_saw_everything(monitors) -> N
         for monitor in (first, second, both):
             monitor.history()  # brings the rows into the windows
         clock.now += 5.0
-    posted = decode(encode(WindowSums.of(second)), WindowSums)
-    total = add_windows([WindowSums.of(first).windows, posted.windows_at(clock.now)])
+    posted = decode(encode(WindowSums.of(second, clock.now)), WindowSums)
+    total = add_windows([WindowSums.of(first, clock.now).windows, posted.windows_at(clock.now)])
     expected = read([both.history()], clock.now)
     assert expected["1m"].count == 88
     for name in WINDOWS:
@@ -72,7 +72,7 @@ def test_windows_of_a_worker_that_died_go_on_sliding(monitors) -> None:
     for step in range(800):
         dead.observe(outputs(2, step % 7))
         clock.now += 5.0
-    posted = WindowSums.of(dead)
+    posted = WindowSums.of(dead, clock.now)
     largest = np.abs(posted.windows["start"].values).max() / 1600  # of a row, on average
     assert posted.windows_at(clock.now + 5) is posted.windows
     for age in (20.0, 45.0, 300.0, 1000.0, 3000.0, 5000.0):
@@ -100,7 +100,9 @@ def test_a_successor_adds_what_its_predecessor_left_and_hands_it_on(monitors) ->
     second.observe(outputs(20))
     clock.now += 2.0
     third.observe(outputs(10))
-    posted = WindowSums.of(third, WindowSums.of(second, WindowSums.of(first)))
+    posted = WindowSums.of(
+        third, clock.now, WindowSums.of(second, clock.now, WindowSums.of(first, clock.now))
+    )
     assert [posted.windows[name].count for name in WINDOWS] == [60] * 4
     assert posted.evidence.counts[:, 0].sum() == 60
 
@@ -122,7 +124,7 @@ def test_the_sequential_detector_reads_posted_evidence_as_it_reads_buckets(monit
         other.observe(outputs(3, step + 100))
         clock.now += 5.0
         if step % 5 == 0:
-            sums = decode(encode(WindowSums.of(other)), WindowSums)
+            sums = decode(encode(WindowSums.of(other, clock.now)), WindowSums)
             both = level(whole, [other.history()]), level(posted, [sums.evidence_history()])
             levels.append(both)
     assert len({both[0] for both in levels}) > 5
@@ -131,10 +133,11 @@ def test_the_sequential_detector_reads_posted_evidence_as_it_reads_buckets(monit
 
 def test_sums_of_another_shape_are_not_added(monitors) -> None:
     """A worker that serves other files under the same version is left out."""
-    [small] = monitors(Clock(), 1)
-    reference = bundles.reference(kind=bundles.MOLECULES)
-    assert WindowSums.of(small).fits(small)
-    assert not WindowSums.of(Monitor(reference)).fits(small)
+    clock = Clock()
+    small, same = (WindowSums.of(monitor, clock.now) for monitor in monitors(clock, 2))
+    other = WindowSums.of(Monitor(bundles.reference(kind=bundles.MOLECULES), clock), clock.now)
+    assert small.fits(same)
+    assert not small.fits(other)
 
 
 def test_a_status_of_the_largest_model_is_small() -> None:
@@ -152,5 +155,7 @@ def test_a_status_of_the_largest_model_is_small() -> None:
         monitor.observe({"taps": taps, SQUASHED: squashed})
         clock.now += 5.0
     state = dict.fromkeys(ModelStatus.__struct_fields__[:-1])
-    status = ModelStatus(**(state | {"sums": WindowSums.of(monitor)}), departing=monitor.departing())
+    status = ModelStatus(
+        **(state | {"sums": WindowSums.of(monitor, clock.now)}), departing=monitor.departing()
+    )
     assert len(encode(status)) <= 300 * 1024
