@@ -1,67 +1,68 @@
-"""Everything that can go wrong while serving, as the core sees it.
+"""The errors of the service's core.
 
     ServiceError
-    ├── SettingsError       a setting that cannot be honoured; the service does not start
-    ├── DeviceUnavailable   the device that was asked for does not work; the service does not start
-    ├── ScoreRefused        a file cannot be scored, or not gone on with
-    ├── MalformedInput      a body or a file that cannot be read on, whatever is asked of it
-    ├── InvalidRequest      understood, but not something that a model can be asked
-    ├── TooLarge            more rows or bytes than the service takes at once
-    ├── ModelNotFound       no such model here
-    ├── ModelNotReady       the model is there but cannot answer now
-    ├── Overloaded          the queue is full; knows when to try again
-    ├── NotEnoughTraffic    too few rows were seen for a baseline
-    ├── NotWatched          the model has no taps, so that there is nothing to take a baseline of
-    ├── NotKept             what was to be remembered could not be written
-    ├── DeadlineMissed      the answer would have come too late, so it was not computed
-    ├── FeaturizingFailed   a process died over these records; nothing that the client meant
-    └── InferenceFailed     the network raised; nothing that the client did
+    ├── SettingsError       a setting is not usable; the service does not start
+    ├── DeviceUnavailable   the requested device does not work; the service does not start
+    ├── ScoreRefused        a file cannot be scored, or its scoring cannot be resumed
+    ├── MalformedInput      a body or a file cannot be parsed
+    ├── InvalidRequest      the request is well-formed, but no model can answer it
+    ├── TooLarge            more rows or bytes than the service accepts at once
+    ├── ModelNotFound       no model of that name is served
+    ├── ModelNotReady       the model cannot answer now
+    ├── Overloaded          the queue is full; the error says when to try again
+    ├── NotEnoughTraffic    too few rows for a baseline
+    ├── NotWatched          the model has no taps, so no statistics for a baseline
+    ├── DrawingUnavailable  molecules cannot be drawn on this machine
+    ├── NotKept             state could not be written
+    ├── DeadlineMissed      the deadline passed before the request was computed
+    ├── FeaturizingFailed   the processes that featurized these records died
+    └── InferenceFailed     the network raised an error
 
-A bad *record* is none of these: it is answered in its own place and its neighbours are served.
-The core raises these and knows no HTTP; ``service.api.problems`` translates them.
+A bad *record* raises none of these: it gets an error in its own place, and the other records are
+answered. The core knows no HTTP; ``service.api.problems`` translates these errors.
 """
 
 
 class ServiceError(Exception):
-    """The root of this package's errors; its text says what is wrong, where, and what to do."""
+    """The base of this package's errors; the text says what is wrong, where, and what to do."""
 
 
 class SettingsError(ServiceError):
-    """A setting that cannot be honoured; the text names the environment variable."""
+    """A setting is not usable; the text names the environment variable."""
 
 
 class DeviceUnavailable(ServiceError):
-    """The device that was asked for does not work; the text is the library's own reason."""
+    """The requested device does not work; the text is the library's reason."""
 
 
 class ScoreRefused(ServiceError):
-    """Scoring a file cannot begin, or cannot go on from where it was."""
+    """A file cannot be scored, or its scoring cannot be resumed."""
 
 
 class MalformedInput(ServiceError):
-    """A body or a file that cannot be read, or not beyond some place."""
+    """A body or a file cannot be parsed, or not beyond the place that the text names."""
 
 
 class InvalidRequest(ServiceError):
-    """A request that is well-formed but asks for something that makes no sense."""
+    """The request is well-formed, but no model can answer it."""
 
 
 class TooLarge(ServiceError):
-    """A request of more rows or bytes than the service takes at once."""
+    """The request has more rows or bytes than the service accepts at once."""
 
 
 class ModelNotFound(ServiceError):
-    """No model of that name is published here."""
+    """No model of that name is served."""
 
 
 class ModelNotReady(ServiceError):
-    """The model is published but cannot answer now: still loading, or refused."""
+    """The model cannot answer now: it is loading, was refused, or is unloaded."""
 
 
 class Overloaded(ServiceError):
-    """More work is waiting than the queue holds.
+    """The queue is full.
 
-    ``retry_after`` is how many seconds the waiting work will take, as measured.
+    ``retry_after`` is how long the waiting work is expected to take, in seconds.
     """
 
     def __init__(self, message: str, retry_after: float) -> None:
@@ -70,11 +71,11 @@ class Overloaded(ServiceError):
 
 
 class NotEnoughTraffic(ServiceError):
-    """Too few rows were seen for what was asked."""
+    """The model has seen too few rows for a baseline."""
 
 
 class NotWatched(ServiceError):
-    """The model gives no taps, and what was asked for is of the statistics of layers."""
+    """The model has no taps, and the request is about statistics of its layers."""
 
 
 class DrawingUnavailable(ServiceError):
@@ -82,16 +83,16 @@ class DrawingUnavailable(ServiceError):
 
 
 class NotKept(ServiceError):
-    """What the service was to remember could not be written to ``SNN_STATE``."""
+    """State could not be written to ``SNN_STATE``."""
 
 
 class DeadlineMissed(ServiceError):
-    """The request waited longer than its deadline allows and was dropped before it was computed."""
+    """The request waited beyond its deadline and was not computed."""
 
 
 class FeaturizingFailed(ServiceError):
-    """Processes that read these records died, more than once."""
+    """The processes that featurized these records died, more than once."""
 
 
 class InferenceFailed(ServiceError):
-    """The network raised while computing a batch."""
+    """The network raised an error while it computed a batch."""

@@ -1,4 +1,4 @@
-"""Configuration: environment variables with the prefix ``SNN_``, each with a working default."""
+"""Settings: environment variables with the prefix ``SNN_``, each with a default that works."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,7 +21,7 @@ def _is_folder(path: Path) -> Path:
 
 
 def _split(value: object) -> object:
-    """A list as it is written in a variable: by commas."""
+    """Split a list at its commas."""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
@@ -32,7 +32,7 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
-    """The service's settings; the environment variable of a field is ``SNN_`` and its name."""
+    """The service's settings; a field's environment variable is ``SNN_`` and its name in capitals."""
 
     model_config = SettingsConfigDict(
         env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True
@@ -40,50 +40,50 @@ class Settings(BaseSettings):
 
     #: The model repository.
     models: Annotated[Path, AfterValidator(_is_folder)] = COMMITTED_MODELS
-    #: The one folder that the service may write to: what it must remember across restarts.
+    #: The only folder that the service writes to, for what must outlast a restart.
     state: Path = Path("state")
-    #: ``auto`` takes CUDA where it really works, ``cuda`` refuses to start where it does not.
+    #: ``auto`` uses CUDA where it works; with ``cuda`` the service does not start where it does not.
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    #: Bytes of the GPU's memory that each model may take; no limit if not set.
+    #: Bytes of the GPU's memory that each model may use; no limit if not set.
     cuda_memory_bytes: Count | None = None
-    #: Whether a GPU may round factors to 10 bits of mantissa, which is quicker and less exact.
+    #: Whether a GPU may round factors to 10 bits of mantissa (TF32), which is faster and less exact.
     cuda_tf32: bool = False
-    #: Loopback unless told otherwise; a container sets 0.0.0.0.
+    #: The address to listen on; a container sets 0.0.0.0.
     host: str = "127.0.0.1"
-    #: 0 takes any free port and says which in the log.
+    #: 0 takes any free port; the log tells which.
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    #: Processes that answer requests; each has the models in its own memory.
+    #: Processes that answer requests; each holds the models in its own memory.
     workers: Annotated[int, Field(ge=1, le=256)] = 1
-    #: Records in one request.
+    #: The most records in one request.
     max_rows: Count = 16_384
-    #: Bytes in one request's body.
+    #: The most bytes in a request's body.
     max_bytes: Count = 16 * 1024 * 1024
-    #: Bytes in one request's table of CSV or NDJSON, which is answered in pieces.
+    #: The most bytes in a request's CSV or NDJSON table, which is answered in pieces.
     max_stream_bytes: Count = 256 * 1024 * 1024
-    #: Processes of a worker that featurize large requests; its share of the cores if not set. 0: none.
+    #: Processes per worker that featurize large requests; 0 for none, if not set a share of the cores.
     featurize_processes: Annotated[int, Field(ge=0, le=256)] | None = None
-    #: Bytes of feature rows that a worker remembers, by SMILES; 0 for none.
+    #: Bytes of a worker's cache of feature rows by SMILES; 0 for no cache.
     cache_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
-    #: Rows that may wait for a model before more are turned away.
+    #: Rows that may wait for a model; requests beyond are refused.
     max_queue_rows: Count = 32_768
-    #: How long after its arrival a request is still begun, unless it says so itself.
+    #: The deadline of a request that sets none, counted from its arrival.
     deadline_seconds: Seconds = 120.0
-    #: How often the repository is looked at for a newly promoted version.
+    #: How often the repository is polled for a newly promoted version.
     poll_seconds: Seconds = 1.0
-    #: How often every model re-runs its golden rows.
+    #: How often every model's golden rows are run.
     golden_seconds: Seconds = 60.0
-    #: How long after a promotion a version that does worse than its predecessor is taken back; 0: never.
+    #: How long after a promotion a version that is worse than the last is rolled back; 0 for never.
     probation_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 600.0
-    #: The hashes of the API keys; without it everything is open but what administrates.
+    #: The file of the API keys' hashes; without it all routes are open except administration.
     api_keys_file: Path | None = None
-    #: Origins whose pages may ask this service from a browser; none by default.
+    #: Origins whose pages may send requests from a browser (CORS).
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
-    #: Whether requests of the v2 protocol may load and unload models without an API key.
+    #: Whether the v2 protocol may load and unload models without an API key.
     repository_control: bool = False
-    #: Whether the health document shows the features of rows that departed; they are somebody's data.
+    #: Whether the health document shows the features of outlying rows, which are clients' data.
     show_departing_features: bool = False
-    #: How long a stopping service still answers while its readiness already says no, so that
-    #: whoever balances the load has seen it.
+    #: How long a stopping service still answers although it is not ready any more, so that load
+    #: balancers have noticed.
     drain_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     #: How long a stopping service waits for requests in flight.
     drain_seconds: Seconds = 20.0
@@ -91,7 +91,7 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the environment; raises ``SettingsError`` with one line that names the variable."""
+    """Read the environment; raises ``SettingsError``, one line that names the variable."""
     try:
         return Settings()
     except ValidationError as error:

@@ -1,1 +1,1 @@
-"""Subcommands of ``python -m service`` that administrate it."""
+"""The commands of ``python -m service``."""

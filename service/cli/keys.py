@@ -1,4 +1,4 @@
-"""``python -m service keys``: give out, list and revoke API keys."""
+"""``python -m service keys``: make, list and revoke API keys."""
 
 import fcntl
 import os
@@ -23,7 +23,8 @@ _File = Annotated[Path, typer.Option(envvar="SNN_API_KEYS_FILE", help="The file 
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _errors_reported() -> Iterator[None]:
+    """Turn a known error into one sentence on standard error and exit status 1."""
     try:
         yield
     except (SettingsError, OSError) as error:
@@ -41,19 +42,19 @@ def new(
     rows_per_second: Annotated[float | None, typer.Option(min=0.001)] = None,
 ) -> None:
     """Make a key and print it, once; a running service knows it within a second."""
-    with _told():
-        scopes = tuple(known for known in SCOPES if known in scope)
+    with _errors_reported():
+        scopes = tuple(allowed for allowed in SCOPES if allowed in scope)
         if len(scopes) < len(set(scope)):
             raise SettingsError(f"--scope takes {', '.join(SCOPES)}, not {', '.join(scope)}")
         expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
         secret, entry = new_key(name, scopes, expires, requests_per_second, rows_per_second)
 
-        def add(held: tuple[Key, ...]) -> tuple[Key, ...]:
-            if any(key.name == name for key in held):
+        def add(keys: tuple[Key, ...]) -> tuple[Key, ...]:
+            if any(key.name == name for key in keys):
                 raise SettingsError(
                     f"there is a key named {name!r}; revoke it first, or give the new one another name"
                 )
-            return (*held, entry)
+            return (*keys, entry)
 
         _change(file, add)
     sys.stdout.write(f"{secret}\n")
@@ -62,7 +63,7 @@ def new(
 @keys.command("list")
 def list_(file: _File) -> None:
     """List the keys: name, scopes, expiry and rates."""
-    with _told():
+    with _errors_reported():
         for key in read_keys(file).keys:
             parts = [key.name, ",".join(key.scopes)]
             parts.append("never expires" if key.expires is None else f"until {key.expires.isoformat()}")
@@ -77,27 +78,30 @@ def list_(file: _File) -> None:
 def revoke(name: str, file: _File) -> None:
     """Revoke the key of that name; a running service refuses it within a second."""
 
-    def remove(held: tuple[Key, ...]) -> tuple[Key, ...]:
-        kept = tuple(key for key in held if key.name != name)
-        if len(kept) == len(held):
+    def remove(keys: tuple[Key, ...]) -> tuple[Key, ...]:
+        others = tuple(key for key in keys if key.name != name)
+        if len(others) == len(keys):
             raise SettingsError(f"there is no key named {name!r} in {file}")
-        return kept
+        return others
 
-    with _told():
+    with _errors_reported():
         _change(file, remove)
 
 
 def _change(path: Path, change: Callable[[tuple[Key, ...]], tuple[Key, ...]]) -> None:
-    """Replace the file as a whole, one writer at a time."""
+    """Replace the file in one step, one writer at a time.
+
+    Raises ``SettingsError`` for keys that the file's format does not allow, and ``OSError``.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        held, mode = KeyFile(), 0o600
+        current, mode = KeyFile(), 0o600
         if path.exists():
-            held, mode = read_keys(path), path.stat().st_mode & 0o777
+            current, mode = read_keys(path), path.stat().st_mode & 0o777
         try:
-            # Through the reader's own rules: what is written can be read.
-            document = msgspec.to_builtins(KeyFile(change(held.keys)))
+            # Checked by the reader's rules, so that what is written can be read.
+            document = msgspec.to_builtins(KeyFile(change(current.keys)))
             content = msgspec.json.format(msgspec.json.encode(msgspec.convert(document, KeyFile)))
         except msgspec.ValidationError as error:
             raise SettingsError(f"that would not be a key: {error}") from error

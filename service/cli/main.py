@@ -1,4 +1,4 @@
-"""The command: reads the settings, opens the door, and starts one worker or a supervisor of several."""
+"""``python -m service``: reads the settings, opens the socket, starts one worker or a supervisor."""
 
 import contextlib
 import socket
@@ -38,7 +38,7 @@ def serve(context: typer.Context) -> None:
 
 
 def _run(settings: Settings, listener: socket.socket) -> int:
-    # Each imports no more than it needs: a supervisor has no use for a network's runtime.
+    # Imported here because a supervisor does not need onnxruntime.
     if settings.workers == 1:
         from service.server.worker import work
 

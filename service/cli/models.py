@@ -1,7 +1,7 @@
-"""``python -m service models``: the models' versions, as the routes under ``/admin`` see them.
+"""``python -m service models``: the models' versions, as the routes under ``/admin`` show them.
 
-All but ``load`` and ``unload`` work on the repository and the state folder, with the service running
-or not; those two ask a running service.
+``load`` and ``unload`` ask a running service. All other commands work on the repository and the state
+folder, whether the service runs or not.
 """
 
 import json
@@ -36,18 +36,18 @@ _ADDRESS = "http://127.0.0.1:8000"
 
 @contextmanager
 def _releases() -> Iterator[Releases]:
-    """What the settings name; a known error is one sentence and exit status 1."""
+    """Open the repository of the settings; a known error is one sentence and exit status 1."""
     try:
         settings = load_settings()
         yield Releases(Repository(settings.models), settings.state)
-    except LogUnwritable as warning:  # it was done, and done it stays
+    except LogUnwritable as warning:  # the step itself was taken
         sys.stderr.write(f"warning: {warning}\n")
     except (ModelError, ServiceError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         raise typer.Exit(1) from None
 
 
-def _say(*words: object) -> None:
+def _print(*words: object) -> None:
     sys.stdout.write("  ".join(str(word) for word in words) + "\n")
 
 
@@ -58,10 +58,11 @@ def list_(model: Annotated[str | None, typer.Argument(help="One model; all of th
         for name in [model] if model else releases.repository.models():
             document: dict[str, Any] = releases.describe(name)
             for version in document["versions"]:
-                _say(name, *_marks(document, version))
+                _print(name, *_columns(document, version))
 
 
-def _marks(document: dict[str, Any], version: dict[str, Any]) -> Iterator[object]:
+def _columns(document: dict[str, Any], version: dict[str, Any]) -> Iterator[object]:
+    """Yield what is printed of one version."""
     number = version["version"]
     yield number
     if "error" in version:
@@ -83,7 +84,7 @@ def promote(model: _Model, version: _Version, why: _Why = "asked for by command"
     """Make VERSION the champion; a running service takes it up by itself."""
     with _releases() as releases:
         releases.promote(model, version, command_line_user(), why)
-        _say(f"{model}: version {version} is the champion")
+        _print(f"{model}: version {version} is the champion")
 
 
 @models.command("rollback")
@@ -91,7 +92,7 @@ def rollback(model: _Model, why: _Why = "asked for by command") -> None:
     """Have the champion's predecessor served again."""
     with _releases() as releases:
         serving = releases.roll_back(model, command_line_user(), why)
-        _say(f"{model}: rolled back to version {serving.champion}")
+        _print(f"{model}: rolled back to version {serving.champion}")
 
 
 @models.command("compare")
@@ -99,10 +100,10 @@ def compare(model: _Model, first: _Version, second: _Version) -> None:
     """Two versions' figures side by side."""
     with _releases() as releases:
         document: dict[str, Any] = releases.compare(model, first, second)
-        _say("figure", first, second)
-        _say("bytes", *document["bytes"])
+        _print("figure", first, second)
+        _print("bytes", *document["bytes"])
         for name, values in document["metrics"].items():
-            _say(name, *("–" if value is None else f"{value:.6g}" for value in values))
+            _print(name, *("–" if value is None else f"{value:.6g}" for value in values))
 
 
 @models.command("log")
@@ -114,7 +115,7 @@ def log(
     with _releases() as releases:
         for entry in releases.log.entries(model, limit):
             change = f"{entry.before or '–'} → {entry.after or '–'}"
-            _say(entry.at, entry.model, entry.action, change, entry.by, entry.why)
+            _print(entry.at, entry.model, entry.action, change, entry.by, entry.why)
 
 
 @models.command("load")
@@ -130,6 +131,7 @@ def unload(model: _Model, url: _Url = _ADDRESS) -> None:
 
 
 def _ask(url: str, model: str, step: str) -> None:
+    """Post to ``/admin``; an error is one sentence on standard error and exit status 1."""
     if not url.startswith(("http://", "https://")):
         sys.stderr.write(f"error: --url {url}: it begins with http:// or https://\n")
         raise typer.Exit(1)
@@ -138,7 +140,7 @@ def _ask(url: str, model: str, step: str) -> None:
         f"{url}/admin/models/{model}/{step}", b"{}", {"authorization": f"Bearer {key}"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 - checked above
             answer.read()
     except urllib.error.HTTPError as error:
         try:
@@ -150,4 +152,4 @@ def _ask(url: str, model: str, step: str) -> None:
     except OSError as error:
         sys.stderr.write(f"error: {url} does not answer: {error}\n")
         raise typer.Exit(1) from None
-    _say(f"{model}: {step}ed")
+    _print(f"{model}: {step}ed")

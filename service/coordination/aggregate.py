@@ -1,10 +1,10 @@
-"""What several workers say, put together: states of those that run, counters of all that ever did."""
+"""The statuses of all workers added up: states of those that run, counters of all that ever ran."""
 
 import os
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.coordination.shared_store import ModelStatus, Roster, WorkerStatus
+from service.coordination.statuses import ModelStatus, Roster, WorkerStatus
 from service.errors import ModelNotFound, ModelNotReady
 from service.inference.integrity import Fault
 from service.observability.counters import Telemetry
@@ -13,7 +13,7 @@ from service.observability.process import counters, total
 
 @dataclass(frozen=True, slots=True)
 class ModelWhole:
-    """One model over all workers; ``error`` names the worker where not all say the same."""
+    """One model over all workers; ``error`` names the worker where their errors differ."""
 
     version: int | None
     provider: str | None
@@ -29,7 +29,7 @@ class ModelWhole:
 
 @dataclass(frozen=True, slots=True)
 class ClusterStatus:
-    """All workers at one moment."""
+    """All workers at one moment; ``trouble`` is why none of the models can be read."""
 
     ready: bool
     draining: bool
@@ -41,7 +41,7 @@ class ClusterStatus:
 
 
 def find(whole: ClusterStatus, name: str) -> ModelWhole:
-    """Return a model that all workers can answer for; raises ``ModelNotFound`` or ``ModelNotReady``."""
+    """Return a model that every worker can answer for; raises ``ModelNotFound`` or ``ModelNotReady``."""
     model = whole.models.get(name)
     if model is None:
         raise ModelNotFound(f"no model named {name[:80]!r} is served here")
@@ -50,73 +50,66 @@ def find(whole: ClusterStatus, name: str) -> ModelWhole:
     return model
 
 
-def aggregate(notices: dict[int, WorkerStatus], roster: Roster, *, draining: bool) -> ClusterStatus:
-    """Put notices together: states of those that take part, counters of all that ever did."""
+def aggregate(statuses: dict[int, WorkerStatus], roster: Roster, *, draining: bool) -> ClusterStatus:
+    """Add up the last statuses by worker number; ``draining`` tells that this worker stops."""
     counted, processes = Telemetry(), []
-    # Always in the same order: a sum of floats that depended on who adds them up could fall.
-    for number, notice in sorted(notices.items()):
-        counted.merge(notice.counted)
-        alive = notice.pid == os.getpid() or _is_current(roster, number, notice)
-        processes.append(notice.process if alive else counters(notice.process))
-    present = {
-        number: notice
-        for number, notice in sorted(notices.items())
-        if notice.pid == os.getpid() or _is_current(roster, number, notice)
+    running: dict[int, WorkerStatus] = {}
+    # Always in the same order: a sum of floats in another order could be smaller than before.
+    for number, status in sorted(statuses.items()):
+        slot = roster.slots.get(number)
+        if status.pid == os.getpid() or (slot is not None and slot.pid == status.pid):
+            running[number] = status
+        counted.merge(status.counted)
+        processes.append(status.process if number in running else counters(status.process))
+    starting = {number for number, slot in roster.slots.items() if slot.first}
+    # A successor counts once it accepts connections, a worker of the service's start at once.
+    counting = {
+        number: status for number, status in running.items() if status.serving or number in starting
     }
-    speaking = {
-        number: notice
-        for number, notice in present.items()
-        if notice.serving or (number in roster.slots and roster.slots[number].first)
-    }
-    silent = [number for number, slot in roster.slots.items() if slot.first and number not in present]
-    names = sorted({name for notice in speaking.values() for name in notice.models})
+    names = sorted({name for status in counting.values() for name in status.models})
     models = {
-        name: _model({number: notice.models.get(name) for number, notice in speaking.items()})
+        name: _model({number: status.models.get(name) for number, status in counting.items()})
         for name in names
     }
     draining = draining or roster.draining
-    trouble = _agreed({number: notice.trouble for number, notice in speaking.items()})
-    if trouble is None and silent:
-        trouble = f"worker {silent[0]} is starting"
-    ready = not (draining or silent) and bool(models)
+    missing = sorted(starting - running.keys())
+    trouble = _joined({number: status.trouble for number, status in counting.items()})
+    if trouble is None and missing:
+        trouble = f"worker {missing[0]} is starting"
+    ready = not (draining or missing) and bool(models)
     ready = ready and all(model.ready or model.unloaded for model in models.values())
     return ClusterStatus(ready, draining, trouble, models, counted, total(processes), roster)
 
 
-def _model(parts: dict[int, ModelStatus | None]) -> ModelWhole:
-    known = [part for part in parts.values() if part is not None]
-    serving = [part for part in known if part.version is not None]
+def _model(by_worker: dict[int, ModelStatus | None]) -> ModelWhole:
+    statuses = [status for status in by_worker.values() if status is not None]
+    serving = [status for status in statuses if status.version is not None]
     errors = {
         number: "it is loading"
-        if part is None or (part.version is None and part.error is None)
-        else part.error
-        for number, part in parts.items()
+        if status is None or (status.version is None and status.error is None)
+        else status.error
+        for number, status in by_worker.items()
     }
-    intact = [part.intact for part in known if part.intact is not None]
-    faults = [part.fault for part in known if part.fault is not None]
-    checked = [part.checked_at for part in known if part.checked_at is not None]
+    intact = [status.intact for status in statuses if status.intact is not None]
+    faults = [status.fault for status in statuses if status.fault is not None]
+    checked = [status.checked_at for status in statuses if status.checked_at is not None]
     return ModelWhole(
-        version=max((part.version for part in serving if part.version is not None), default=None),
+        version=max((status.version for status in serving if status.version is not None), default=None),
         provider=serving[0].provider if serving else None,
-        ready=len(serving) == len(parts),
-        error=_agreed(errors),
-        unloaded=all(part.unloaded for part in known),
+        ready=len(serving) == len(by_worker),
+        error=_joined(errors),
+        unloaded=all(status.unloaded for status in statuses),
         intact=all(intact) if intact else None,
         checked_at=min(checked, default=None),
         fault=max(faults, key=lambda fault: fault.at, default=None),
-        files_error=next((part.files_error for part in known if part.files_error is not None), None),
-        waiting=sum(part.waiting for part in known),
+        files_error=next((status.files_error for status in statuses if status.files_error), None),
+        waiting=sum(status.waiting for status in statuses),
     )
 
 
-def _agreed(texts: dict[int, str | None]) -> str | None:
-    """What all say, or what each of them says."""
+def _joined(texts: dict[int, str | None]) -> str | None:
+    """Return the text that all workers have, or each worker's own behind its number."""
     if len(set(texts.values())) == 1:
         return next(iter(texts.values()))
-    said = [f"worker {number}: {text}" for number, text in texts.items() if text is not None]
-    return "; ".join(said) or None
-
-
-def _is_current(roster: Roster, number: int, notice: WorkerStatus) -> bool:
-    slot = roster.slots.get(number)
-    return slot is not None and slot.pid == notice.pid
+    named = [f"worker {number}: {text}" for number, text in texts.items() if text is not None]
+    return "; ".join(named) or None

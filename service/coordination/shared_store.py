@@ -1,216 +1,229 @@
-"""Where the workers of one service tell each other how they are: files in a private folder.
+"""The files in a private folder through which the workers of one service exchange their statuses.
 
-Every file is replaced as a whole by a rename, so that no reader meets half of one, and lives in
-memory where the machine has a place for that. A worker writes its own notice; the supervisor writes
-the roster; decisions and verdicts are everybody's, changed by one at a time under a lock that the
-operating system frees if its holder dies.
+Every file is replaced by a rename, so that no reader sees half of one, and lies in shared memory where
+the machine has it. A worker writes its own status and the supervisor writes the roster; decisions and
+verdicts are changed by all workers, under a lock that the operating system frees if its holder dies.
+
+A file that cannot be read or written is no error. The process then goes on with what it knows, says so
+once in the log, and writes what is missing as soon as it can: ``restore`` is called again and again.
 """
 
+import contextlib
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import msgspec
-import numpy as np
 
+from service.coordination.statuses import (
+    CutoverDecisions,
+    Roster,
+    VerdictRecords,
+    WorkerSlot,
+    WorkerStatus,
+    decode,
+    encode,
+)
 from service.errors import ServiceError
-from service.health.outliers import OutlierRow
-from service.health.sequential_state import Watch
-from service.health.windows import History
-from service.inference.integrity import Fault
-from service.observability.counters import Telemetry
+from service.observability.logs import get_logger
 
 T = TypeVar("T")
 
-_MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
 _ROSTER, _DECISIONS, _VERDICTS, _LOCK = "roster", "decisions", "verdicts", "lock"
 
-
-class WorkerSlot(msgspec.Struct, frozen=True):
-    """A worker that runs. ``first`` is one of those that the service began with."""
-
-    pid: int
-    first: bool
-
-
-class Roster(msgspec.Struct, frozen=True):
-    """Who runs, by number from 1, as the supervisor sees it."""
-
-    slots: dict[int, WorkerSlot] = {}
-    #: How many there should be.
-    wanted: int = 1
-    restarts: int = 0
-    draining: bool = False
-
-
-class ModelStatus(msgspec.Struct, frozen=True):
-    """What one worker knows of one model."""
-
-    version: int | None
-    provider: str | None
-    error: str | None
-    unloaded: bool
-    intact: bool | None
-    checked_at: datetime | None
-    fault: Fault | None
-    files_error: str | None
-    waiting: int
-    history: History | None
-    departing: list[OutlierRow] = []
-
-
-class WorkerStatus(msgspec.Struct, frozen=True):
-    """What one worker says of itself."""
-
-    pid: int
-    #: Whether it takes connections.
-    serving: bool
-    trouble: str | None
-    models: dict[str, ModelStatus]
-    #: Versions that it could serve at once, and those that it could not load.
-    prepared: dict[str, int]
-    refused: dict[str, int]
-    counted: Telemetry
-    #: Of the process: seconds of processor, bytes of memory and the like.
-    process: dict[str, float]
-
-
-class CutoverDecision(msgspec.Struct, frozen=True):
-    """Which version all serve from ``at``, a time of the monotonic clock, or that none is served."""
-
-    version: int
-    at: float
-    unloaded: bool = False
-    #: When all were last asked to check their model, by the monotonic clock.
-    check: float = 0.0
-
-
-class VerdictRecord(msgspec.Struct, frozen=True):
-    """The verdict of one version, and since when; ``watch`` is the keeper's."""
-
-    version: int
-    verdict: str
-    since: datetime
-    watch: Watch | None = None
-
-
-CutoverDecisions = dict[str, CutoverDecision]
-VerdictRecords = dict[str, VerdictRecord]
+_log = get_logger()
 
 
 def make_folder() -> Path:
-    """Make a private folder, in memory where possible; raises ``OSError``."""
-    usable = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK | os.X_OK)
-    return Path(tempfile.mkdtemp(prefix="snn-", dir=_MEMORY if usable else None))
+    """Make a private folder, in shared memory where possible; raises ``OSError``."""
+    usable = _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK | os.X_OK)
+    return Path(tempfile.mkdtemp(prefix="snn-", dir=_SHARED_MEMORY if usable else None))
 
 
 class SharedStore:
-    """The files. Reading one that has not changed costs a look at its inode."""
+    """The files, or, without a folder, the memory of a worker that is alone.
 
-    def __init__(self, folder: Path) -> None:
+    Reading a file that has not changed costs a look at its inode.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self._known: dict[str, tuple[tuple[int, int, int], Any]] = {}
+        #: What was read last, by file: the file's identity and its content.
+        self._read_last: dict[str, tuple[tuple[int, int, int], Any]] = {}
+        #: What this process alone writes, by file.
+        self._own: dict[str, bytes] = {}
+        #: Entries of decisions and verdicts that could not be written yet, by file.
+        self._unwritten: dict[str, dict[str, Any]] = {}
+        #: The files that could not be written the last time.
+        self._failing: set[str] = set()
+
+    @property
+    def alone(self) -> bool:
+        """Whether there are no other workers, and no folder."""
+        return self._folder is None
 
     def roster(self) -> Roster:
-        """Who runs."""
+        """Return which workers run; raises ``ServiceError`` for a file that no worker wrote."""
+        if self._folder is None:
+            return Roster({1: WorkerSlot(os.getpid(), first=True)})
         return self._read(_ROSTER, Roster) or Roster()
 
-    def call(self, roster: Roster) -> None:
-        """Write who runs."""
-        self._write(_ROSTER, _encode(roster))
+    def write_roster(self, roster: Roster) -> None:
+        """Tell which workers run."""
+        self._write_own(_ROSTER, encode(roster))
 
-    def notice(self, number: int) -> WorkerStatus | None:
-        """What worker ``number``, or the one that had this number before, said last."""
-        return self._read(f"worker-{number}", WorkerStatus)
+    def status(self, number: int) -> WorkerStatus | None:
+        """Return the last status of worker ``number``, or of the one that had this number before.
 
-    def post(self, number: int, content: bytes) -> None:
-        """Write a notice that ``encode_status`` made."""
-        self._write(f"worker-{number}", content)
+        Raises ``ServiceError`` for a file that no worker wrote.
+        """
+        return self._read(_status_file(number), WorkerStatus)
+
+    def post(self, number: int, status: bytes) -> None:
+        """Write the encoded status of worker ``number``."""
+        self._write_own(_status_file(number), status)
 
     def decisions(self) -> CutoverDecisions:
-        """Which versions are agreed upon, by model."""
-        return self._read(_DECISIONS, CutoverDecisions) or {}
+        """Return which version is agreed upon, by model."""
+        return self._read_shared(_DECISIONS, CutoverDecisions)
 
-    def decide(self, change: Callable[[CutoverDecisions], None]) -> bool:
-        """Change the decisions, or return False because another worker is at it."""
+    def change_decisions(self, change: Callable[[CutoverDecisions], None]) -> bool:
+        """Change the decisions; return False if another worker changes something at this moment."""
         return self._change(_DECISIONS, CutoverDecisions, change)
 
     def verdicts(self) -> VerdictRecords:
-        """The verdicts, by model."""
-        return self._read(_VERDICTS, VerdictRecords) or {}
+        """Return the verdict on each model's version, by model."""
+        return self._read_shared(_VERDICTS, VerdictRecords)
 
-    def stand(self, change: Callable[[VerdictRecords], None]) -> bool:
-        """Change the verdicts, or return False because another worker is at it."""
+    def change_verdicts(self, change: Callable[[VerdictRecords], None]) -> bool:
+        """Change the verdicts; return False if another worker changes something at this moment."""
         return self._change(_VERDICTS, VerdictRecords, change)
+
+    def restore(self) -> None:
+        """Write what this process wrote before and what is missing in the folder, if it can."""
+        for name, content in self._own.items():
+            if name in self._failing or self._is_missing(name):
+                self._write(name, content)
+        for name, change in (
+            (_DECISIONS, self.change_decisions),
+            (_VERDICTS, self.change_verdicts),
+        ):
+            if name in self._unwritten or (name in self._read_last and self._is_missing(name)):
+                change(_nothing)
+
+    def _is_missing(self, name: str) -> bool:
+        try:
+            return self._folder is not None and not (self._folder / name).exists()
+        except OSError:
+            return True
+
+    def _read_shared(self, name: str, kind: type[dict[str, T]]) -> dict[str, T]:
+        return (self._read(name, kind) or {}) | self._unwritten.get(name, {})
 
     def _change(
         self, name: str, kind: type[dict[str, T]], change: Callable[[dict[str, T]], None]
     ) -> bool:
-        with (self._folder / _LOCK).open("a") as lock:
+        """Change the entries of a file under the lock, or in memory where that cannot be had."""
+        with contextlib.ExitStack() as stack:
+            locked = False
             try:
-                # Never waited for: this is the event loop's thread, and the holder may be asleep.
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self._folder is not None:
+                    lock = stack.enter_context(self._open(_LOCK, "a"))
+                    # Never waited for: this is the event loop's thread, and the holder may be stopped.
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    locked = True
             except BlockingIOError:
                 return False
-            held = dict(self._read(name, kind) or {})
-            before = dict(held)
-            change(held)
-            if held != before:
-                self._write(name, _encode(held))
+            except OSError as error:
+                self._note_failure(name, error)
+            before = self._read_shared(name, kind)
+            entries = dict(before)
+            change(entries)
+            changed = {key: value for key, value in entries.items() if before.get(key) != value}
+            unwritten = self._unwritten.pop(name, {}) | changed
+            if locked and not unwritten and not (before and self._is_missing(name)):
+                return True
+            if not (locked and self._write(name, encode(entries))) and unwritten:
+                self._unwritten[name] = unwritten
         return True
 
     def _read(self, name: str, kind: type[T]) -> T | None:
-        path = self._folder / name
-        try:
-            with path.open("rb") as file:
-                status = os.fstat(file.fileno())
-                key = (status.st_ino, status.st_mtime_ns, status.st_size)
-                known = self._known.get(name)
-                if known is not None and known[0] == key:
-                    return known[1]  # type: ignore[no-any-return]
-                content = file.read()
-        except FileNotFoundError:
+        """Return what a file holds, or held when it could last be read; None if it never could."""
+        if self._folder is None:
             return None
+        last = self._read_last.get(name)
         try:
-            value = _decoder(kind).decode(content)
+            with (self._folder / name).open("rb") as file:
+                status = os.fstat(file.fileno())
+                identity = (status.st_ino, status.st_mtime_ns, status.st_size)
+                if last is not None and last[0] == identity:
+                    return last[1]  # type: ignore[no-any-return]
+                content = file.read()
+        except OSError:
+            return None if last is None else last[1]
+        try:
+            value = decode(content, kind)
         except msgspec.MsgspecError as error:
-            raise ServiceError(f"{path} is not what a worker writes: {error}") from error
-        self._known[name] = (key, value)
+            raise ServiceError(f"{self._folder / name} is not what a worker writes: {error}") from error
+        self._read_last[name] = (identity, value)
         return value
 
-    def _write(self, name: str, content: bytes) -> None:
-        staging = self._folder / f".{name}.{os.getpid()}"
-        staging.write_bytes(content)
-        staging.replace(self._folder / name)
+    def _write_own(self, name: str, content: bytes) -> None:
+        self._own[name] = content
+        self._write(name, content)
+
+    def _write(self, name: str, content: bytes) -> bool:
+        """Replace a file as a whole; return whether that worked."""
+        if self._folder is None:
+            return False
+        staging = f".{name}.{os.getpid()}"
+        try:
+            with self._open(staging, "wb") as file:
+                file.write(content)
+            (self._folder / staging).replace(self._folder / name)
+        except OSError as error:
+            with contextlib.suppress(OSError):  # half a file takes room that is needed
+                (self._folder / staging).unlink()
+            self._note_failure(name, error)
+            return False
+        if self._failing:
+            self._failing.discard(name)
+            if not self._failing:
+                _log.info("shared store writable again", folder=str(self._folder))
+        return True
+
+    def _open(self, name: str, mode: str) -> IO[Any]:
+        """Open a file of the folder to write it; make the folder if it is gone."""
+        assert self._folder is not None
+        try:
+            return (self._folder / name).open(mode)
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):
+                self._folder.mkdir(mode=0o700)
+                _log.error("shared store was gone and is made anew", folder=str(self._folder))
+            status = self._folder.lstat()
+            if status.st_uid != os.geteuid() or not stat.S_ISDIR(status.st_mode):
+                raise
+            return (self._folder / name).open(mode)
+
+    def _note_failure(self, name: str, error: OSError) -> None:
+        if not self._failing:
+            _log.error(
+                "shared store cannot be written; going on from memory",
+                folder=str(self._folder),
+                reason=error.strerror,
+            )
+        self._failing.add(name)
 
 
-def _plain(value: object) -> object:
-    """A numpy array as its kind, its shape and its bytes."""
-    if isinstance(value, np.ndarray):
-        return value.dtype.str, value.shape, value.tobytes()
-    raise TypeError(type(value))
+def _nothing(entries: object) -> None:
+    """Leave the entries of a file as they are; what is not written yet is written."""
 
 
-def _array(_: type, value: tuple[str, list[int], bytes]) -> object:
-    kind, shape, content = value
-    return np.frombuffer(content, kind).reshape(shape)
-
-
-_encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
-_decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
-
-
-def encode_status(notice: WorkerStatus) -> bytes:
-    """Write a notice as ``SharedStore.post`` takes it."""
-    return _encode(notice)
-
-
-def _decoder(kind: type[T]) -> msgspec.msgpack.Decoder[T]:
-    # Made once each: building one costs a thousand times what it then does.
-    if kind not in _decoders:
-        _decoders[kind] = msgspec.msgpack.Decoder(kind, dec_hook=_array)
-    return _decoders[kind]
+def _status_file(number: int) -> str:
+    return f"worker-{number}"

@@ -1,1 +1,1 @@
-"""Counters, logs and the use of the process."""
+"""Counters, logs, and what the process uses of the machine."""

@@ -1,7 +1,7 @@
 """Logs: one JSON object per line on standard output, through structlog.
 
-No SMILES and no features ever get here: nothing logs a request's content, and of an unforeseen
-exception only its kind and place are logged, since its text may quote the input.
+SMILES and features are never logged: no line holds a request's content, and of an unforeseen exception
+only the type and the place are logged, since its text may quote the input.
 """
 
 import contextlib
@@ -13,17 +13,16 @@ from time import gmtime, strftime, time
 import msgspec
 import structlog
 
-#: POSIX lets a pipe take so many bytes of one writer without another's in between (PIPE_BUF).
-_PIECE = 4096
+#: So many bytes are written to a pipe without another writer's in between (POSIX's PIPE_BUF).
+_ATOMIC_BYTES = 4096
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 class Lines:
-    """Writes lines to a file descriptor; warnings and worse at once, the rest when flushed.
+    """Writes lines to a file descriptor: warnings and errors at once, others with the next flush.
 
-    A system call for every request would cost the path of each. Several workers write to one
-    stream, so that only whole lines are written, and to a pipe no more at once than it takes in one
-    piece.
+    A system call per request would make every request slower. Several workers write to one stream, so
+    that only complete lines are written, and no more at once than a pipe takes in one piece.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -32,8 +31,8 @@ class Lines:
         self._size = 0
 
     def info(self, line: bytes) -> None:
-        """Write one line; it leaves the process with the next flush."""
-        if self._size + len(line) >= _PIECE:
+        """Write one line with the next flush."""
+        if self._size + len(line) >= _ATOMIC_BYTES:
             self.flush()
         self._waiting.append(line)
         self._size += len(line) + 1
@@ -47,10 +46,10 @@ class Lines:
     error = critical = exception = warning
 
     def flush(self) -> None:
-        """Write what is waiting."""
+        """Write the waiting lines; those that cannot be written are lost."""
         waiting, self._waiting, self._size = self._waiting, [], 0
         content = b"".join(line + b"\n" for line in waiting)
-        # A full disk or a reader that went away is no reason to leave a request unanswered.
+        # Requests are answered although the disk is full or the reader has gone.
         with contextlib.suppress(OSError):
             while content:
                 content = content[os.write(self._descriptor, content) :]
@@ -60,23 +59,23 @@ _lines = Lines(1)
 
 
 class Plain:
-    """Writes lines of level ``info`` as the logger does, at a tenth of its cost, for every request."""
+    """Writes one line of level ``info`` per request, as the logger does, at a tenth of its cost."""
 
     def __init__(self) -> None:
-        #: Nothing is written before ``configure``.
+        #: False until ``configure`` is called.
         self.enabled = False
         self.extra: dict[str, object] = {}
-        self._second, self._shown = 0, ""
+        self._second, self._formatted = 0, ""
 
     def info(self, event: str, details: dict[str, object]) -> None:
-        """Write one line of these details, to which the event, the level and the time are added."""
+        """Write one line of these details, the event, the level and the time."""
         if not self.enabled:
             return
         now = time()
         second = int(now)
         if second != self._second:
-            self._second, self._shown = second, strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
-        stamp = f"{self._shown}.{int((now - second) * 1e6):06d}Z"
+            self._second, self._formatted = second, strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
+        stamp = f"{self._formatted}.{int((now - second) * 1e6):06d}Z"
         details |= {"event": event, "level": "info", "timestamp": stamp, **self.extra}
         _lines.info(_encode(details))
 
@@ -91,14 +90,15 @@ def get_logger() -> structlog.typing.FilteringBoundLogger:
 
 
 def flush() -> None:
-    """Write out the lines that are waiting."""
+    """Write the waiting lines."""
     _lines.flush()
 
 
 def configure(level: str, worker: int | None = None) -> None:
-    """Set up structlog, and let the standard library's warnings come out the same way.
+    """Set up structlog, and send the standard library's warnings through it.
 
-    ``worker`` is put in every line where there are several.
+    ``level`` is ``debug``, ``info``, ``warning`` or ``error``; ``worker`` is the number that every line
+    shows where there are several workers.
     """
 
     def number(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -124,7 +124,7 @@ def configure(level: str, worker: int | None = None) -> None:
 
 
 def place_of(error: BaseException) -> list[str]:
-    """Where an exception was raised, innermost last, without its text or any value."""
+    """Return where an exception was raised, innermost frame last, without its text or any value."""
     frames = traceback.extract_tb(error.__traceback__)[-6:]
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
 
@@ -137,14 +137,14 @@ def _render(_: object, __: str, event: structlog.typing.EventDict) -> bytes:
 
 
 class _Bridge(logging.Handler):
-    """Hands a standard library record, from uvicorn or asyncio, to structlog."""
+    """Passes a record of the standard library's logging, from uvicorn or asyncio, to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
         details: dict[str, object] = {"logger": record.name}
         if record.exc_info and record.exc_info[1] is not None:
             details |= {"kind": record.exc_info[0].__name__ if record.exc_info[0] else ""}
             details |= {"place": place_of(record.exc_info[1])}
-            # The message may quote the exception; its format, written by a programmer, does not.
+            # The formatted message may quote the exception; the format itself does not.
             get_logger().error(str(record.msg).partition("\n")[0], **details)
         else:
             get_logger().warning(record.getMessage(), **details)

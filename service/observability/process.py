@@ -11,29 +11,29 @@ _started = time()
 
 
 def usage() -> dict[str, float]:
-    """Seconds of processor, bytes of memory, file descriptors and garbage collections."""
+    """Return seconds of processor, bytes of memory, open files and garbage collections, by name."""
     times = os.times()
-    found = {
+    values = {
         "process_cpu_seconds_total": times.user + times.system,
         "process_start_time_seconds": _started,
         "process_max_fds": float(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
     }
     for generation, stats in enumerate(gc.get_stats()):
-        found[f"python_gc_collections_total/{generation}"] = stats["collections"]
-        found[f"python_gc_objects_collected_total/{generation}"] = stats["collected"]
+        values[f"python_gc_collections_total/{generation}"] = stats["collections"]
+        values[f"python_gc_objects_collected_total/{generation}"] = stats["collected"]
     try:
         virtual, resident = map(int, (_PROC / "statm").read_bytes().split()[:2])
         page = resource.getpagesize()
-        found["process_virtual_memory_bytes"] = virtual * page
-        found["process_resident_memory_bytes"] = resident * page
-        found["process_open_fds"] = float(sum(1 for _ in (_PROC / "fd").iterdir()))
-    except OSError:  # a system without /proc: these are left out
+        values["process_virtual_memory_bytes"] = virtual * page
+        values["process_resident_memory_bytes"] = resident * page
+        values["process_open_fds"] = float(sum(1 for _ in (_PROC / "fd").iterdir()))
+    except OSError:  # a system without /proc
         pass
-    return found
+    return values
 
 
 def total(parts: list[dict[str, float]]) -> dict[str, float]:
-    """Add up several processes'; they began when the first did, and each has its own limit."""
+    """Add up the values of several processes; of start times and limits, take the smallest."""
     result: dict[str, float] = {}
     for part in parts:
         for name, value in part.items():
@@ -44,6 +44,6 @@ def total(parts: list[dict[str, float]]) -> dict[str, float]:
     return result
 
 
-def counters(found: dict[str, float]) -> dict[str, float]:
-    """The part that counts since the start, and so outlives a process."""
-    return {name: value for name, value in found.items() if "_total" in name}
+def counters(values: dict[str, float]) -> dict[str, float]:
+    """Return the values that only grow; they count on when the process has ended."""
+    return {name: value for name, value in values.items() if "_total" in name}

@@ -1,9 +1,9 @@
-"""Takes connections from a listening socket that several workers share.
+"""Accepts connections from a listening socket that several workers share.
 
-The kernel wakes whoever waits, and without more ado the first to run would take all that is there:
-of eight lasting connections one worker of two would get six as often as not. So each takes one
-connection per turn of its loop, and one that has more than another leaves the next to that one for
-some milliseconds. What is still there then, it takes: nobody waits for a worker that is busy.
+The kernel wakes every worker that waits, and the first to run could accept all connections: of eight
+lasting ones, one worker of two would often get six. So each accepts one connection per turn of its
+event loop, and a worker that has more than another leaves the next one to it for some milliseconds.
+What still waits then it accepts: no connection waits for a worker that is busy.
 """
 
 import asyncio
@@ -11,14 +11,15 @@ import errno
 import mmap
 import os
 import socket
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-#: How long a worker that is ahead leaves a connection to the others.
-_COURTESY_SECONDS = 0.02
-#: With many connections, one in so many more than another has is no reason to wait.
+#: How long a worker that has more connections than another leaves one to it.
+_YIELD_SECONDS = 0.02
+#: A worker yields only if it has more than another by over one in so many.
 _SLACK = 8
-#: Taken at once when the others go on taking none.
+#: Connections accepted at once while the other workers accept none.
 _MOST_AT_ONCE = 64
 #: How long not to try again when the process or the machine has no room for a connection.
 _FULL_SECONDS = 0.5
@@ -26,96 +27,103 @@ _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class ConnectionCounts:
-    """How many connections each worker has, in memory that all of them see."""
+    """The number of connections of each worker, in memory that all of them share."""
 
-    _WIDTH = 8
+    _BYTES = 8
 
-    def __init__(self, path: Path, workers: int) -> None:
-        """Open the file that ``make`` made."""
-        self._workers = workers
-        with path.open("r+b") as file:
-            self._memory = mmap.mmap(file.fileno(), workers * self._WIDTH)
+    def __init__(self, descriptor: int, workers: int) -> None:
+        """Map a file that ``make`` made, and close its descriptor."""
+        with open(descriptor, "r+b") as file:
+            self._memory = mmap.mmap(file.fileno(), workers * self._BYTES)
         self._counts = memoryview(self._memory).cast("q")
 
     @classmethod
-    def make(cls, path: Path, workers: int) -> None:
-        """Make the file; -1 stands for a worker that takes no connections."""
-        path.write_bytes((-1).to_bytes(cls._WIDTH, "little", signed=True) * workers)
+    def make(cls, folder: Path, workers: int) -> int:
+        """Make the file without a name, so that it cannot be removed; return its descriptor.
+
+        Raises ``OSError``. A count of -1 stands for a worker that accepts no connections.
+        """
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write((-1).to_bytes(cls._BYTES, "little", signed=True) * workers)
+            file.flush()
+            return os.dup(file.fileno())
 
     def put(self, number: int, connections: int) -> None:
-        """Say how many connections worker ``number``, from 1, has; -1 if it takes none."""
+        """Set the connections of worker ``number``, from 1; -1 if it accepts none."""
         self._counts[number - 1] = connections
 
     def ahead(self, number: int) -> bool:
-        """Whether a worker has so many more than another that it should leave the next to it."""
+        """Return whether a worker has so many more than another that it should yield the next."""
         own = self._counts[number - 1]
-        others = [count for count in self._counts if count >= 0]
-        least = min(others, default=own)
+        least = min((count for count in self._counts if count >= 0), default=own)
         return own > least + least // _SLACK
 
 
 class SharedListener:
-    """One worker's share in the listening socket."""
+    """One worker's access to the shared listening socket."""
 
     def __init__(
         self,
         listener: socket.socket,
         factory: Callable[[], asyncio.Protocol],
         connections: Callable[[], int],
-        scale: ConnectionCounts,
+        counts: ConnectionCounts,
         number: int,
     ) -> None:
-        """``factory`` makes a protocol per connection; ``connections`` tells how many there are."""
+        """``factory`` makes a protocol per connection; ``connections`` returns how many are open.
+
+        ``number`` is the worker's own, from 1.
+        """
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._factory = factory
         self._connections = connections
-        self._scale = scale
+        self._counts = counts
         self._number = number
-        self._open = False
+        self._accepting = False
         self._at_once = 1
         self._opening: set[asyncio.Task[None]] = set()
 
     def open(self) -> None:
-        """Begin to take connections."""
-        self._open = True
-        self.settle()
+        """Begin to accept connections."""
+        self._accepting = True
+        self.update_count()
         self._listen()
 
     def close(self) -> None:
-        """Take no more; those that are there stay."""
-        self._open = False
+        """Accept no more connections; open ones stay open."""
+        self._accepting = False
         self._loop.remove_reader(self._listener)
-        self._scale.put(self._number, -1)
+        self._counts.put(self._number, -1)
 
-    def settle(self) -> None:
-        """Say how many connections there are now."""
-        if self._open:
-            self._scale.put(self._number, self._connections() + len(self._opening))
+    def update_count(self) -> None:
+        """Tell the other workers how many connections are open now."""
+        if self._accepting:
+            self._counts.put(self._number, self._connections() + len(self._opening))
 
     def _listen(self) -> None:
-        if self._open:
-            self._loop.add_reader(self._listener, self._knock)
+        if self._accepting:
+            self._loop.add_reader(self._listener, self._accept_or_yield)
 
-    def _knock(self) -> None:
-        if self._scale.ahead(self._number):
+    def _accept_or_yield(self) -> None:
+        if self._counts.ahead(self._number):
             self._loop.remove_reader(self._listener)
-            self._loop.call_later(_COURTESY_SECONDS, self._take_what_is_left)
+            self._loop.call_later(_YIELD_SECONDS, self._accept_what_waits)
         else:
             self._at_once = 1
-            self._take()
+            self._accept()
 
-    def _take_what_is_left(self) -> None:
-        """Take one, or more each time that this happens in a row: the others are not taking any."""
-        if not self._open:
+    def _accept_what_waits(self) -> None:
+        """Accept one, or twice as many each time in a row: the other workers accept none."""
+        if not self._accepting:
             return
-        taken = 0
-        while taken < self._at_once and self._take():
-            taken += 1
-        self._at_once = min(2 * self._at_once, _MOST_AT_ONCE) if taken == self._at_once else 1
+        accepted = 0
+        while accepted < self._at_once and self._accept():
+            accepted += 1
+        self._at_once = min(2 * self._at_once, _MOST_AT_ONCE) if accepted == self._at_once else 1
         self._listen()
 
-    def _take(self) -> bool:
+    def _accept(self) -> bool:
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -127,21 +135,21 @@ class SharedListener:
             self._loop.call_later(_FULL_SECONDS, self._listen)
             return False
         connection.setblocking(False)
-        task = self._loop.create_task(self._welcome(connection))
+        task = self._loop.create_task(self._connect(connection))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
-        self.settle()
+        self.update_count()
         return True
 
-    async def _welcome(self, connection: socket.socket) -> None:
+    async def _connect(self, connection: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(self._factory, connection)
-        except OSError:  # the client has gone already
+        except OSError:  # the client has closed it already
             connection.close()
 
 
 def inherited(descriptor: int) -> socket.socket:
-    """Take over a listening socket that the parent process opened."""
+    """Return a listening socket that the parent process opened."""
     listener = socket.socket(fileno=descriptor)
     os.set_inheritable(descriptor, False)
     listener.setblocking(False)

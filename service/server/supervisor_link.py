@@ -1,4 +1,4 @@
-"""A worker's line to its supervisor, over which either hears of the other's end."""
+"""A worker's connection to its supervisor, through which each learns that the other has ended."""
 
 import asyncio
 import contextlib
@@ -12,33 +12,34 @@ _log = logs.get_logger()
 
 
 class SupervisorLink:
-    """The line to the supervisor, whose end means that there is nobody to work for."""
+    """The worker's end; when the supervisor's end closes, the worker stops."""
 
-    def __init__(self, place: WorkerConfig, stopping: asyncio.Event) -> None:
-        self._socket = socket.socket(fileno=place.control)
+    def __init__(self, config: WorkerConfig, stopping: asyncio.Event) -> None:
+        """Report that the worker runs; ``stopping`` is set once the supervisor is gone."""
+        self._socket = socket.socket(fileno=config.control)
         self._socket.setblocking(False)
         self._stopping = stopping
-        self._folder = place.folder
-        self._cut = False
-        asyncio.get_running_loop().add_reader(self._socket, self._heard)
+        self._folder = config.folder
+        self._orphaned = False
+        asyncio.get_running_loop().add_reader(self._socket, self._read)
         with contextlib.suppress(OSError):
             self._socket.send(STARTED)
 
-    def _heard(self) -> None:
+    def _read(self) -> None:
         with contextlib.suppress(BlockingIOError):
             try:
-                heard = self._socket.recv(64)
+                received = self._socket.recv(64)
             except ConnectionResetError:
-                heard = b""
-            if not heard:
-                self._cut = True
+                received = b""
+            if not received:
+                self._orphaned = True
                 asyncio.get_running_loop().remove_reader(self._socket)
                 _log.warning("the supervisor is gone")
                 self._stopping.set()
 
     def close(self) -> None:
-        """Hang up; what the supervisor would have removed is removed in its place."""
+        """Close the connection; remove the shared folder if the supervisor cannot do it any more."""
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
-        if self._cut:
+        if self._orphaned:
             shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""uvicorn, as a worker has it: told when to stop by the worker, its connections made by the door."""
+"""uvicorn for one worker, which handles signals and accepts connections itself."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from service.api.transport.protocol import HttpProtocol
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, whose signals are ours: it would end the process by the signal, not with 0."""
+    """uvicorn's server without its signal handlers, which end the process by the signal, not by 0."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -18,7 +18,7 @@ class Server(uvicorn.Server):
         yield
 
     def protocol(self, ended: Callable[[], None]) -> asyncio.Protocol:
-        """Make the protocol of one connection that a door has taken."""
+        """Return the protocol of an accepted connection; ``ended`` is called when it closes."""
         protocol = HttpProtocol(self.config, self.server_state, app_state={})
         protocol.ended = ended
         return protocol

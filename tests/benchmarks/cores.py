@@ -3,7 +3,9 @@
 import os
 from collections.abc import Callable
 
-_AVAILABLE = sorted(os.sched_getaffinity(0))
+from models.cores import cores
+
+_AVAILABLE = sorted(os.sched_getaffinity(0))[: cores()]
 
 #: The server's core.
 SERVER: frozenset[int] = frozenset(_AVAILABLE[-1:])

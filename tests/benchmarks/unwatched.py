@@ -12,7 +12,7 @@ from onnx.utils import Extractor
 
 import service.cli.main
 import service.lifecycle.loader
-import service.server.worker
+import service.server.assembly
 from models.networks.outputs import INPUT
 from service.health.row_owner import RowOwner
 from service.inference.backend.device import Device
@@ -50,6 +50,6 @@ def _watched(session: Session, _: object) -> Compute:
 
 
 if __name__ == "__main__":
-    service.server.worker.Loader = _Loader
+    service.server.assembly.Loader = _Loader
     service.lifecycle.loader._watched = _watched
     service.cli.main.cli()

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import threading
 import time
@@ -44,6 +45,14 @@ def workers(server: Server) -> dict[int, int]:
     return {
         line["worker"]: line["process"] for line in server.lines() if line["event"] == "worker begins"
     }
+
+
+def shared_folder(server: Server) -> Path:
+    """The folder through which the workers exchange their statuses."""
+    arguments = Path(f"/proc/{next(iter(workers(server).values()))}/cmdline").read_text()
+    folder = re.search(r'"folder":"([^"]+)"', arguments)
+    assert folder is not None
+    return Path(folder[1])
 
 
 def gone(process: int) -> bool:
@@ -337,16 +346,55 @@ def test_it_drains_and_stops_with_status_0(repository: Path, tmp_path: Path) -> 
         assert [line["event"] for line in server.lines()].count("stopped") == 3
 
 
+def test_a_shared_folder_that_is_wiped_or_unusable_stops_nothing(server: Server) -> None:
+    """Readiness, metrics, verdicts and deaths of workers do not need it; it comes back by itself."""
+    folder = shared_folder(server)
+
+    def check() -> None:
+        for _ in range(6):
+            with httpx.Client(base_url=server.address, timeout=20) as client:
+                assert client.get("/health/ready").status_code == 200
+                assert client.get("/health/activations/htru2").status_code == 200
+                text = client.get("/metrics").text
+                assert counters(text)["snn_worker_restarts_total"] == restarts
+                assert client.post("/predict", json=BODY).status_code == 200
+
+    restarts = 0
+    shutil.rmtree(folder)
+    check()
+    wait_until(lambda: {file.name for file in folder.iterdir()} >= {"roster", "worker-1", "worker-2"})
+    shutil.rmtree(folder)
+    os.kill(workers(server)[1], signal.SIGKILL)
+    restarts = 1
+    wait_until(lambda: [line["event"] for line in server.lines()].count("worker serving") == 3)
+    check()
+    shutil.rmtree(folder)
+    folder.write_text("no folder can be made here")
+    failing = "shared store cannot be written; going on from memory"
+    for worker in (1, 2):
+        server.wait_for_line(failing, worker=worker)
+    time.sleep(1)
+    for _ in range(6):
+        with httpx.Client(base_url=server.address, timeout=20) as client:
+            assert client.get("/health/ready").status_code == 200
+            assert client.get("/metrics").status_code == 200
+    folder.unlink()
+    wait_until((folder / "roster").exists)
+    check()
+    lines = [(line["event"], line.get("worker")) for line in server.lines()]
+    assert all(lines.count((failing, worker)) <= 1 for worker in (None, 1, 2))
+    assert server.stop() == 0
+    assert server.errors() == ""
+    assert not folder.exists()
+
+
 def test_workers_end_when_the_supervisor_is_killed(server: Server) -> None:
     """Without it they finish what they have, remove what it would have removed, and end."""
-    processes = workers(server).values()
-    arguments = Path(f"/proc/{next(iter(processes))}/cmdline").read_text()
-    folder = re.search(r'"folder":"([^"]+)"', arguments)
-    assert folder is not None
-    assert Path(folder[1]).is_dir()
+    processes, folder = workers(server).values(), shared_folder(server)
+    assert folder.is_dir()
     server.process.kill()
     wait_until(lambda: all(gone(process) for process in processes))
-    wait_until(lambda: not Path(folder[1]).exists())
+    wait_until(lambda: not folder.exists())
 
 
 def test_workers_that_cannot_start_end_the_service_with_their_reason(

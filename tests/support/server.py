@@ -27,8 +27,9 @@ class Server:
         self.client = httpx.Client(verify=False, base_url=self.address, timeout=30)
 
     def lines(self) -> list[dict]:
-        """Everything that was logged so far."""
-        return [json.loads(line) for line in self._log.read_text().splitlines()]
+        """Everything that was logged so far; a line that is still being written is left out."""
+        complete = self._log.read_bytes().rpartition(b"\n")[0]
+        return [json.loads(line) for line in complete.splitlines()]
 
     def wait_for_line(self, event: str, seconds: float = 30, **fields: object) -> dict:
         """Wait for a log line with these fields."""

@@ -5,7 +5,6 @@ whose held-out fold the row belongs to.
 """
 
 import multiprocessing
-import os
 import queue
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.bundle.manifest import Member
+from models.cores import cores
 from training.data.dataset import Replicates
 from training.networks.network import SelfNormalizingNetwork, tap
 from training.networks.training_loop import Progress, Recipe, train
@@ -93,7 +93,7 @@ def fit_ensemble(
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:
         reports: queue.Queue[tuple[int, Progress]] = manager.Queue()
-        with ProcessPoolExecutor(min(len(members), os.cpu_count() or 1), context) as pool:
+        with ProcessPoolExecutor(min(len(members), cores()), context) as pool:
             waiting = [
                 pool.submit(
                     _fit_member,

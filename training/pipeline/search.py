@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing import cpu_count, get_context
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from pydantic import JsonValue
 
+from models.cores import cores
 from training.data import Dataset, featurizer_for
 from training.errors import TrainingError
 from training.evaluation.metrics import mean_auc
@@ -187,7 +188,7 @@ def _judging(dataset: Dataset, recipe: ModelRecipe) -> Iterator[Judge]:
     folds = np.unique(dataset.folds).tolist()
     shared = (rows, dataset.labels, dataset.folds, asdict(recipe.networks[0]), dataset.exclusive)
     context = get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(min(len(folds), cpu_count()), context, _share, shared) as pool:
+    with ProcessPoolExecutor(min(len(folds), cores()), context, _share, shared) as pool:
 
         def judge(params: dict[str, Any], seed: int, trial: optuna.Trial) -> float:
             waiting: list[Future[float]] = [

@@ -11,7 +11,8 @@ import pytest
 from models.registry.store import Repository
 from service.coordination.aggregate import find
 from service.coordination.coordinator import WorkerCoordinator
-from service.coordination.shared_store import Roster, SharedStore, WorkerSlot
+from service.coordination.shared_store import SharedStore
+from service.coordination.statuses import Roster, WorkerSlot
 from service.errors import ModelNotReady, ServiceError
 from service.inference.backend.device import CPU, Device
 from service.inference.backend.onnx_session import open_session
@@ -101,7 +102,7 @@ class House:
     def call(self, *alive: int) -> None:
         """Write the roster as the supervisor would."""
         slots = {number: WorkerSlot(os.getpid(), first=True) for number in alive}
-        SharedStore(self.folder).call(Roster(slots, 2))
+        SharedStore(self.folder).write_roster(Roster(slots, 2))
 
     async def follow(self, *workers: Worker) -> None:
         """Let workers watch one another until what was decided has come into force."""
@@ -355,7 +356,7 @@ def test_one_that_has_not_said_anything_yet_makes_the_start_not_ready(tmp_path: 
             1: WorkerSlot(house.one.coordinator.whole().roster.slots[1].pid, True),
             2: WorkerSlot(ELSEWHERE, False),
         }
-        SharedStore(house.folder).call(Roster(slots, 2, restarts=1))
+        SharedStore(house.folder).write_roster(Roster(slots, 2, restarts=1))
         assert house.one.coordinator.whole().ready
 
     asyncio.run(work())

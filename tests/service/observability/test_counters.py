@@ -1,4 +1,7 @@
-"""What is counted by version: kept for the last few that served, and never falling while it is shown."""
+"""Counters by version: kept for the last few that served, never falling, read while they change."""
+
+import sys
+import threading
 
 import msgspec
 import pytest
@@ -97,3 +100,35 @@ def test_a_successor_goes_on_where_the_last_holder_ended(versions: int) -> None:
     assert successor.by_version["htru2", versions].rows == 3
     assert set(successor.by_version) == set(past.by_version)
     assert successor.forgotten == past.forgotten
+
+
+def test_counters_can_be_merged_while_other_threads_count() -> None:
+    """A batch of a new size, a new route or a version that is loaded meanwhile does no harm."""
+    counted, stopping = Telemetry(), threading.Event()
+
+    def count() -> None:
+        number = 0
+        while not stopping.is_set():
+            number += 1
+            traffic = counted.traffic("htru2", number % 50)
+            traffic.computed(number % 4096, 0.001)
+            traffic.rejected[str(number % 1000)] += 1
+            counted.answered(str(number % 1000), number % 7, 0.001)
+            if number % 5000 == 0:
+                counted.by_version.clear()
+                counted.requests.clear()
+                counted.latency.clear()
+
+    thread = threading.Thread(target=count)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    thread.start()
+    try:
+        for _ in range(300):
+            total = whole(counted)
+            assert len(list(total.all_traffic())) <= 50
+            assert len(list(counted.all_traffic())) <= 50
+    finally:
+        stopping.set()
+        thread.join()
+        sys.setswitchinterval(interval)
