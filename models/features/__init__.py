@@ -11,15 +11,7 @@ from typing import cast
 from models.errors import FeaturizerError
 from models.features.base import Accepted, Features, Featurizer, Outcome, Rejected
 
-__all__ = [
-    "Accepted",
-    "Features",
-    "Featurizer",
-    "FeaturizerError",
-    "Outcome",
-    "Rejected",
-    "create",
-]
+__all__ = ["Accepted", "Features", "Featurizer", "FeaturizerError", "Outcome", "Rejected", "create"]
 
 # Classes are imported on first use: a service that serves pulsars alone does not load RDKit.
 _CLASSES = {

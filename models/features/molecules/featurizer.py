@@ -13,12 +13,7 @@ from models.features.molecules.descriptors import NAMES as DESCRIPTORS
 from models.features.molecules.descriptors import QUANTUM_NUMBERS, describe, quantum_numbers
 from models.features.molecules.fingerprints import RADII, FragmentCounter
 from models.features.molecules.rdkit_log import captured_rdkit_log
-from models.features.molecules.standardise import (
-    Standardised,
-    Unreadable,
-    read_smiles,
-    standardise,
-)
+from models.features.molecules.standardise import Standardised, Unreadable, read_smiles, standardise
 from models.features.molecules.structural_keys import NAMES as KEYS
 from models.features.molecules.structural_keys import structural_keys
 
@@ -108,10 +103,7 @@ class WiderMoleculeFeaturizer(MoleculeFeaturizer):
     _blocks = (
         (DESCRIPTORS, describe), (QUANTUM_NUMBERS, quantum_numbers), (KEYS, structural_keys),
     )  # fmt: skip
-    _fingerprints = (
-        *MoleculeFeaturizer._fingerprints,
-        ("pharmacophore_radius", "pharmacophores", True),
-    )
+    _fingerprints = (*MoleculeFeaturizer._fingerprints, ("pharmacophore_radius", "pharmacophores", True))
 
 
 def _details(standardised: Standardised) -> dict[str, object]:

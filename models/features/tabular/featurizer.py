@@ -27,6 +27,7 @@ from models.features.tabular.cells import category
 from models.features.tabular.numeric_encoding import Number, NumberFeatures
 from models.features.tabular.records import (
     ACCEPTED,
+    NUMBERS_OR_NONE,
     NumberRows,
     Records,
     RecordShape,
@@ -36,6 +37,7 @@ from models.features.tabular.records import (
     read_each,
     shown,
     to_float32,
+    to_float64,
 )
 
 #: Limits that keep a schema from filling memory.
@@ -137,12 +139,10 @@ class TableFeaturizer:
                 except (KeyError, TypeError):  # unknown, or not hashable
                     return None
             else:
-                if not set(map(type, values)) <= {float, int, type(None)}:
+                exact = to_float64(values, NUMBERS_OR_NONE)
+                if exact is None:
                     return None
-                try:
-                    block = to_float32(np.fromiter(values, np.float64, len(values)))
-                except OverflowError:  # an int of hundreds of digits
-                    return None
+                block = to_float32(exact)
                 sound = ~np.isinf(block) if column.optional else np.isfinite(block)
                 if not sound.all():
                     return None

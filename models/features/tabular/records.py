@@ -4,7 +4,7 @@ A record is a list in column order or a mapping by name. ``RecordShape`` extract
 record; ``NumberRows`` reads records that hold only numbers.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from itertools import chain
 from math import isfinite, isnan
 from numbers import Real
@@ -23,6 +23,9 @@ T = TypeVar("T")
 _FLOAT32_LIMIT = 2.0**128 - 2.0**103
 #: The outcome that all accepted records share: there are no details to tell.
 ACCEPTED = Accepted({})
+#: The types of values that need no closer look; booleans are none of them.
+NUMBERS: frozenset[type] = frozenset((float, int))
+NUMBERS_OR_NONE = NUMBERS | {type(None)}
 #: Limits of what a message repeats: the number of names, and the characters of each.
 _MOST_NAMES, _MOST_CHARACTERS = 24, 40
 
@@ -96,7 +99,7 @@ class NumberRows:
         self._width = len(shape.names)
         self._optional = tuple(optional)
         self._may_miss = np.array(self._optional) if any(self._optional) else None
-        self._kinds = {float, int} if self._may_miss is None else {float, int, type(None)}
+        self._kinds = NUMBERS if self._may_miss is None else NUMBERS_OR_NONE
 
     def read(self, records: Records) -> Features:
         """Rows of shape ``(accepted, width)``, read without a loop where the types allow it.
@@ -124,22 +127,13 @@ class NumberRows:
         return Features(np.ascontiguousarray(rows[accepted]), outcomes)
 
     def _block(self, records: Records) -> NDArray[np.number] | None:
-        """All records as an array ``(n, width)``, or None if any record must be read by itself.
-
-        Types are checked first because numpy would silently read True as 1 and "1.5" as 1.5.
-        """
+        """All records as an array ``(n, width)``, or None if any record must be read by itself."""
         if isinstance(records, np.ndarray):
             numeric = records.dtype.kind in "fiu"
             return records if numeric and records.shape[1:] == (self._width,) else None
         lists = self._shape.all_values(records)
-        if lists is None or not set(map(type, chain.from_iterable(lists))) <= self._kinds:
-            return None
-        numbers: Iterable[float] = chain.from_iterable(lists)
-        try:  # None becomes NaN
-            flat = np.fromiter(numbers, np.float64, len(lists) * self._width)
-        except OverflowError:  # an int of hundreds of digits
-            return None
-        return flat.reshape(-1, self._width)
+        flat = None if lists is None else to_float64(list(chain.from_iterable(lists)), self._kinds)
+        return None if flat is None else flat.reshape(-1, self._width)
 
     def _checked(self, record: object) -> Sequence[object] | str:
         """The record's values in order, or a message about the first that cannot be used."""
@@ -183,6 +177,19 @@ def number_fault(value: object, *, optional: bool) -> str:
     if abs(number) >= _FLOAT32_LIMIT:
         return "beyond a 32-bit float, which ends at 3.4e38"
     return ""
+
+
+def to_float64(values: Collection[Any], kinds: Set[type]) -> NDArray[np.float64] | None:
+    """Numbers as float64, with NaN for None; None if one is not of ``kinds`` or is beyond float64.
+
+    Types are checked because numpy would silently read True as 1 and "1.5" as 1.5.
+    """
+    if not set(map(type, values)) <= kinds:
+        return None
+    try:
+        return np.fromiter(values, np.float64, len(values))
+    except OverflowError:  # an int of hundreds of digits
+        return None
 
 
 def to_float32(block: NDArray[np.number]) -> NDArray[np.float32]:
