@@ -22,31 +22,22 @@ from models.features.molecules.descriptors import element_counts
 # Left out, in this order: keys that RDKit does not define; rings of a given size, which take twenty
 # times as long as the ring counts among the descriptors; chains of methylene groups, which take as
 # long; and single elements, which are counted among the descriptors (last two groups).
-_MACCS_LEFT_OUT = frozenset(
-    (
-        *(1, 2, 125, 166),
-        *(8, 11, 16, 19, 22, 83, 96, 98, 101, 145, 163),
-        *(90, 91, 116, 118, 128, 129, 147),
-        *(3, 4, 5, 6, 7, 9, 10, 12, 18, 20, 27, 29, 35, 42, 44, 46, 88, 103, 134),
-        *(140, 142, 146, 159, 161, 164),
-    )
-)
+_MACCS_LEFT_OUT = {
+    *(1, 2, 125, 166),
+    *(8, 11, 16, 19, 22, 83, 96, 98, 101, 145, 163),
+    *(90, 91, 116, 118, 128, 129, 147),
+    *(3, 4, 5, 6, 7, 9, 10, 12, 18, 20, 27, 29, 35, 42, 44, 46, 88, 103, 134),
+    *(140, 142, 146, 159, 161, 164),
+}
 RING = "ring"
 
 # Needs of patterns inside recursive SMARTS, which ``needs_of`` does not read.
 _MORE_NEEDS: dict[str, tuple[str, ...]] = {
-    "fr_ArN": ("N", RING),
-    "fr_HOCCN": ("C", "N", "O"),
-    "fr_Ndealkylation1": ("C", "N"),
-    "fr_Ndealkylation2": ("C", "N", RING),
-    "fr_aryl_methyl": ("C", RING),
-    "fr_azide": ("N",),
-    "fr_dihydropyridine": ("C", "N", RING),
-    "fr_nitro": ("N", "O"),
-    "fr_phos_acid": ("O", "P"),
-    "fr_phos_ester": ("C", "O", "P"),
-    "fr_quatN": ("N",),
-}
+    "fr_ArN": ("N", RING), "fr_HOCCN": ("C", "N", "O"), "fr_Ndealkylation1": ("C", "N"),
+    "fr_Ndealkylation2": ("C", "N", RING), "fr_aryl_methyl": ("C", RING), "fr_azide": ("N",),
+    "fr_dihydropyridine": ("C", "N", RING), "fr_nitro": ("N", "O"), "fr_phos_acid": ("O", "P"),
+    "fr_phos_ester": ("C", "O", "P"), "fr_quatN": ("N",),
+}  # fmt: skip
 # A wider pattern and its special cases, which are tried only on molecules that match the wider one.
 _CASES = {
     "MACCS_139": ("fr_Al_OH", "fr_Al_OH_noTert"),

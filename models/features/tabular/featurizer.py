@@ -139,7 +139,7 @@ class TableFeaturizer:
                 except (KeyError, TypeError):  # unknown, or not hashable
                     return None
             else:
-                exact = to_float64(values, NUMBERS_OR_NONE)
+                exact = to_float64([values], len(values), NUMBERS_OR_NONE)
                 if exact is None:
                     return None
                 block = to_float32(exact)

@@ -4,7 +4,7 @@ A record is a list in column order or a mapping by name. ``RecordShape`` extract
 record; ``NumberRows`` reads records that hold only numbers.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from itertools import chain
 from math import isfinite, isnan
 from numbers import Real
@@ -132,7 +132,7 @@ class NumberRows:
             numeric = records.dtype.kind in "fiu"
             return records if numeric and records.shape[1:] == (self._width,) else None
         lists = self._shape.all_values(records)
-        flat = None if lists is None else to_float64(list(chain.from_iterable(lists)), self._kinds)
+        flat = None if lists is None else to_float64(lists, self._width, self._kinds)
         return None if flat is None else flat.reshape(-1, self._width)
 
     def _checked(self, record: object) -> Sequence[object] | str:
@@ -179,15 +179,18 @@ def number_fault(value: object, *, optional: bool) -> str:
     return ""
 
 
-def to_float64(values: Collection[Any], kinds: Set[type]) -> NDArray[np.float64] | None:
-    """Numbers as float64, with NaN for None; None if one is not of ``kinds`` or is beyond float64.
+def to_float64(
+    lists: Sequence[Sequence[Any]], width: int, kinds: Set[type]
+) -> NDArray[np.float64] | None:
+    """The values of lists of length ``width``, one after the other, as float64 with NaN for None.
 
-    Types are checked because numpy would silently read True as 1 and "1.5" as 1.5.
+    Returns None if a value is not of ``kinds`` or is beyond float64. Types are checked because numpy
+    would silently read True as 1 and "1.5" as 1.5.
     """
-    if not set(map(type, values)) <= kinds:
+    if not set(map(type, chain.from_iterable(lists))) <= kinds:
         return None
     try:
-        return np.fromiter(values, np.float64, len(values))
+        return np.fromiter(chain.from_iterable(lists), np.float64, len(lists) * width)
     except OverflowError:  # an int of hundreds of digits
         return None
 

@@ -76,7 +76,7 @@ def molecules():
 
 @cache
 def _parents():
-    """The standardised molecules as RDKit's binary form, before anything was computed of them."""
+    """The standardised molecules as RDKit's binary form, before any descriptor is computed."""
     return [standardise(read_smiles(smiles)).parent.ToBinary() for smiles in MOLECULES]
 
 

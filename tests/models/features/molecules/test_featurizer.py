@@ -110,7 +110,7 @@ def test_a_manifest_rebuilds_the_same_featurizer(kind, request):
 
 
 def test_bad_records_take_no_row_and_leave_their_neighbours_alone(featurizer):
-    """Every outcome stands at its record's place; the rows are those of the good ones."""
+    """Every record has its outcome in order; rows are those of the accepted ones."""
     records = ["CCO", "CC[Na", None, "CCO.Cl", "", "C1=CC=C(C=C1)c1nc2ccccc2n1", "C" * 300]
     answer = featurizer.featurize(records)
     kinds = [type(outcome) for outcome in answer.outcomes]
@@ -137,16 +137,16 @@ def test_many_records_are_answered_as_few_are(featurizer):
     assert answer.outcomes == alone.outcomes * repeats
 
 
-def test_a_molecule_that_rdkit_stumbles_over_is_refused(featurizer, monkeypatch):
+def test_a_molecule_on_which_rdkit_fails_is_refused(featurizer, monkeypatch):
     """An invariant that fails inside RDKit costs that record alone."""
 
-    def stumble(molecule):
+    def fail(molecule):
         if molecule.GetNumAtoms() == 4:
             raise RuntimeError("Pre-condition Violation")
         return element_counts(molecule)
 
     element_counts = descriptors.element_counts
-    monkeypatch.setattr(descriptors, "element_counts", stumble)
+    monkeypatch.setattr(descriptors, "element_counts", fail)
     answer = featurizer.featurize(["CCO", "CCCN", "CCCCl", "CCCCC"])
     assert [type(outcome) for outcome in answer.outcomes] == [Accepted, Rejected, Rejected, Accepted]
     assert answer.outcomes[1].message.startswith("the molecule cannot be described by RDKit")
@@ -186,7 +186,7 @@ def test_no_text_raises(featurizer, text):
 
 @pytest.mark.parametrize("smiles", HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_hostile_molecule_costs_little(featurizer, smiles):
-    """Refused or judged within a bound that is generous for a slow machine."""
+    """It is refused or featurized within two seconds of processor time."""
     start = time.process_time()
     featurizer.featurize([smiles])
     assert time.process_time() - start < 2.0
