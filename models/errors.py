@@ -1,17 +1,17 @@
-"""Everything that can be wrong with a model, as the contract between training and service sees it.
+"""Errors of models, featurizers, bundles and the model repository.
 
     ModelError
-    ├── FeaturizerError     a featurizer that cannot be built from its manifest entry
-    ├── BundleRefused       a bundle that must not be served: altered, truncated, foreign
-    │   └── NotReproduced   its golden rows do not come out as they were published; it knows where
-    ├── LogUnwritable       a step that was taken, but could not be written into the release log
+    ├── FeaturizerError     the featurizer cannot be built from its manifest entry
+    ├── BundleRefused       the bundle must not be served: altered, truncated, foreign
+    │   └── NotReproduced   a golden row differs from the published one; says in which part
+    ├── LogUnwritable       a step was taken but could not be written to the release log
     └── RepositoryError     the model repository cannot do what was asked
-        ├── ReadOnly        it cannot be written to from here
-        ├── UnknownModel    no such model, or nothing promoted yet
-        └── UnknownVersion  no such version of that model
+        ├── ReadOnly        the repository cannot be written to
+        ├── UnknownModel    no such model, or no version of it was promoted
+        └── UnknownVersion  no such version of the model
 
-A bad *record* is none of these: featurizers answer it with ``Rejected`` and go on.
-The core raises these and knows no HTTP; the service's edge translates them.
+A bad *record* raises none of these: featurizers return ``Rejected`` for it. These errors know nothing of
+HTTP; the service's API translates them.
 """
 
 from dataclasses import dataclass
@@ -19,23 +19,24 @@ from typing import Literal
 
 
 class ModelError(Exception):
-    """The root of this package's errors; its text says what was wrong, where, and what to do."""
+    """The base class; the text says what is wrong, where, and what to do."""
 
 
 class FeaturizerError(ModelError):
-    """A featurizer identifier or its parameters are not ones that this build can honour."""
+    """The featurizer's identifier or parameters are not supported by this build."""
 
 
 class BundleRefused(ModelError):
-    """A bundle failed a check on the way to being served; the text names the file and the check."""
+    """A bundle failed a check before serving; the text names the file and the check."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A part of a model, in the order of computing; members from 0, hidden layers from 1.
+    """A part of a model; ``part`` lists them in the order of computation.
 
-    A ``layer`` and an ``output`` (a member's last, linear map) have a member, a layer its number.
-    ``network`` is all after the inputs, of a model without taps to tell more.
+    ``member``, counted from 0: given for a ``layer`` and for an ``output``, a member's last linear map.
+    ``layer``, counted from 1: given for a hidden ``layer``. ``network`` is everything after the inputs,
+    for a model without taps, where no more is known.
     """
 
     part: Literal["featurizer", "squash", "layer", "output", "calibration", "network"]
@@ -44,7 +45,7 @@ class Place:
 
 
 class NotReproduced(BundleRefused):
-    """The golden rows came out otherwise; ``place`` is the first part of the model that differs."""
+    """A golden row differs from the published one; ``place`` is the first part that differs."""
 
     def __init__(self, message: str, place: Place) -> None:
         super().__init__(message)
@@ -52,20 +53,20 @@ class NotReproduced(BundleRefused):
 
 
 class LogUnwritable(ModelError):
-    """A step was taken that could not be written into the release log."""
+    """A step was taken but could not be written to the release log."""
 
 
 class RepositoryError(ModelError):
-    """The model repository could not carry out a publish, a promotion or a look-up."""
+    """The model repository could not publish, promote or look up a version."""
 
 
 class ReadOnly(RepositoryError):
-    """The repository cannot be written to from here."""
+    """The repository cannot be written to."""
 
 
 class UnknownModel(RepositoryError):
-    """The repository holds no such model, or no version of it has been promoted."""
+    """The repository has no such model, or no version of it was promoted."""
 
 
 class UnknownVersion(RepositoryError):
-    """The repository holds the model but not that version of it."""
+    """The repository has the model but not this version of it."""

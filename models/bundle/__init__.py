@@ -1,1 +1,1 @@
-"""One published version: its files, manifest, golden rows and graph."""
+"""Bundles, the published versions of a model: files, manifest, golden rows and graph."""

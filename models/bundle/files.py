@@ -1,35 +1,31 @@
-"""Read a file of the model repository, which may hold anything: only plain files, of bounded size."""
+"""Read a file of the model repository, which may hold anything: only regular files of limited size."""
 
 import os
 import stat
 from pathlib import Path
 
-
-class NotPlain(Exception):
-    """What stands there is not a plain file of acceptable size; the text says what it is."""
+from models.errors import BundleRefused
 
 
 def read_plain(path: Path, most: int) -> bytes:
     """Read a regular file of at most ``most`` bytes.
 
-    Raises ``NotPlain`` for a link, a device or a file that is larger, and ``OSError`` for what
-    cannot be opened.
+    Raises ``BundleRefused`` if the path is a link or not a regular file, or if the file is larger, and
+    ``OSError`` if it cannot be opened.
     """
     try:
-        # O_NONBLOCK: a pipe put in a file's place must not hang the opening.
+        # O_NONBLOCK: opening a pipe must not block.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if path.is_symlink():
-            raise NotPlain(f"{path.name} is a link; a bundle holds plain files") from error
+            raise BundleRefused(f"{path.name} is a link; a bundle holds plain files") from error
         raise
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
-        raise NotPlain(f"{path.name} is not a plain file")
+        raise BundleRefused(f"{path.name} is not a plain file")
     with open(descriptor, "rb") as file:
-        if status.st_size > most:
-            raise NotPlain(f"{path.name} is larger than {most} bytes")
-        content = file.read(most + 1)
-    if len(content) > most:  # it grew
-        raise NotPlain(f"{path.name} is larger than {most} bytes")
-    return content
+        # The file may have grown since: one byte more than allowed shows it.
+        if status.st_size <= most and len(content := file.read(most + 1)) <= most:
+            return content
+    raise BundleRefused(f"{path.name} is larger than {most} bytes")

@@ -1,8 +1,8 @@
-"""What a bundle's ONNX file may hold, checked before a runtime sees it.
+"""Check what a bundle's ONNX file contains before a runtime loads it.
 
-A graph is a program: it can name files of the machine as its weights, ask for libraries of operators,
-loop, or take more memory than there is. This one has none of that. Its operators are on a list, its
-weights inside it and of a size that follows from the manifest, its inputs and outputs the contract's.
+An ONNX graph is a program: it can use files of the machine as weights, load operator libraries, loop,
+or take more memory than there is. This check allows none of that. All operators are on a list, weights
+are inside the file and of a size that follows from the manifest, inputs and outputs are the contract's.
 """
 
 import math
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import onnx
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, shape_inference
+from onnx import AttributeProto, GraphProto, ModelProto, TensorProto, helper, shape_inference
 
 from models.bundle.manifest import MODEL_FILE, Manifest
 from models.errors import BundleRefused
 from models.networks.outputs import INNER_OUTPUTS, INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED, TAPS
 
-#: What a network, its statistics and its scaling are written with. No control flow, nothing random,
-#: nothing of a string, nothing that makes a tensor of a size read from data.
+#: The operators of networks, their statistics and their scaling. None has control flow, random numbers
+#: or strings, or makes a tensor whose size is read from data.
 OPERATORS = frozenset((
     "Abs", "Add", "Cast", "Clip", "Concat", "Div", "Equal", "Exp", "Flatten", "Gather", "Gemm",
     "Greater", "GreaterOrEqual", "HardSigmoid", "Identity", "IsInf", "IsNaN", "LayerNormalization",
@@ -27,37 +27,34 @@ OPERATORS = frozenset((
     "Transpose", "Unsqueeze", "Where",
 ))  # fmt: skip
 
-#: Bytes of each kind of number that a tensor may hold.
-_KINDS: dict[int, int] = {
-    TensorProto.FLOAT: 4,
-    TensorProto.FLOAT16: 2,
-    TensorProto.BOOL: 1,
-    TensorProto.INT64: 8,
-}
+#: Bytes per value of each data type that a tensor may have.
+_BYTES: dict[int, int] = {
+    TensorProto.FLOAT: 4, TensorProto.FLOAT16: 2, TensorProto.BOOL: 1, TensorProto.INT64: 8,
+}  # fmt: skip
 
-#: Constants that a graph may hold beside its weights: shapes and axes, and some per feature and target.
+#: Limit of constants beside the weights: shapes and axes, and some per feature and target.
 _SPARE_VALUES, _PER_FEATURE, _PER_TARGET = 65_536, 32, 32
-#: Nodes per member and layer, and beside them.
+#: Limit of nodes: per member and layer, and beside them.
 _NODES_PER_LAYER, _SPARE_NODES = 32, 512
 
-#: Values that one tensor may hold for each row of a batch, by member and unit of the widest layer, and
-#: beside them: a product of two small tensors can be as large as memory.
+#: Limit of the values of one tensor per row of a batch: per member and unit of the widest layer, and
+#: beside them. The product of two small tensors can fill the memory.
 _PER_UNIT, _SPARE_PER_ROW = 4, 4_096
-#: Constants of more values say no shape or axis to anybody, and their sizes are enough.
+#: A constant with more values is no shape or axis, so that only its size is needed to infer shapes.
 _SHAPE_VALUES = 64
 
-#: Operator sets that this build knows.
+#: Operator set versions that this build supports.
 _OPSETS = range(17, 24)
 
 
 def check_graph(model: bytes, manifest: Manifest) -> tuple[str, ...]:
-    """Check that an ONNX file is of the contract and nothing else; return its outputs' names.
+    """Check that a serialised ONNX graph meets the contract and does nothing else.
 
-    Raises ``BundleRefused``: why not.
+    Returns the names of its outputs. Raises ``BundleRefused`` with the reason.
     """
     try:
         proto = onnx.load_model_from_string(model)
-    except Exception as error:  # protobuf raises its own kinds for a file that is no model
+    except Exception as error:  # protobuf raises types of its own for other files
         raise BundleRefused(f"{MODEL_FILE} is not an ONNX model: {error}") from error
     _check_language(proto)
     _check_nodes(proto.graph, manifest)
@@ -101,18 +98,18 @@ def _check_nodes(graph: GraphProto, manifest: Manifest) -> None:
 def _check_tensors(graph: GraphProto, manifest: Manifest) -> None:
     if graph.sparse_initializer:
         raise BundleRefused(f"{MODEL_FILE} holds sparse tensors; weights are plain ones")
-    most, held = _most_constants(manifest), 0
+    most, total = _most_constants(manifest), 0
     for tensor in _tensors(graph):
         _check_tensor(tensor)
-        held += math.prod(tensor.dims)
-        if held > most:
+        total += math.prod(tensor.dims)
+        if total > most:
             raise BundleRefused(
                 f"{MODEL_FILE} holds more than {most} values, which its manifest's layers do not need"
             )
 
 
 def _most_constants(manifest: Manifest) -> int:
-    """How many constant values a manifest's layers need at most."""
+    """The largest number of constant values that the manifest's layers need."""
     weights = 0
     for member in range(len(manifest.members)):
         sizes = [manifest.features, *manifest.widths_of(member), len(manifest.targets)]
@@ -122,38 +119,33 @@ def _most_constants(manifest: Manifest) -> int:
 
 
 def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
-    """Every tensor of a graph without subgraphs, those inside of nodes too."""
+    """All tensors of a graph without subgraphs, those in the attributes of nodes included."""
     yield from graph.initializer
     for node in graph.node:
         for attribute in node.attribute:
-            yield from _inside(node, attribute)
-
-
-def _inside(node: NodeProto, attribute: AttributeProto) -> Iterator[TensorProto]:
-    if attribute.type in (AttributeProto.SPARSE_TENSOR, AttributeProto.SPARSE_TENSORS):
-        raise BundleRefused(f"{MODEL_FILE}: a node {node.op_type} holds a sparse tensor")
-    # Whatever type an attribute says it is of: what it holds is what counts.
-    if attribute.HasField("t"):
-        yield attribute.t
-    yield from attribute.tensors
+            if attribute.type in (AttributeProto.SPARSE_TENSOR, AttributeProto.SPARSE_TENSORS):
+                raise BundleRefused(f"{MODEL_FILE}: a node {node.op_type} holds a sparse tensor")
+            # An attribute's type may be false: what it holds counts.
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
 
 
 def _check_tensor(tensor: TensorProto) -> None:
-    """A tensor's values are inside it, of a known kind, and as many as its shape says."""
+    """Check that a tensor's values are inside, of an allowed type, and as many as its shape says."""
     name = tensor.name[:80]
     if tensor.external_data or tensor.data_location == TensorProto.EXTERNAL:
         raise BundleRefused(f"{MODEL_FILE} keeps {name!r} outside itself; a bundle must be whole")
-    if tensor.data_type not in _KINDS:
+    if tensor.data_type not in _BYTES:
         raise BundleRefused(f"{MODEL_FILE}: {name!r} is of a kind of number that no network needs")
     if any(size < 0 for size in tensor.dims):
         raise BundleRefused(f"{MODEL_FILE}: {name!r} has a negative size")
     count = math.prod(tensor.dims)
     if tensor.HasField("raw_data"):
-        given, needed = len(tensor.raw_data), count * _KINDS[tensor.data_type]
+        complete = len(tensor.raw_data) == count * _BYTES[tensor.data_type]
     else:
-        given = len(tensor.float_data) + len(tensor.int32_data) + len(tensor.int64_data)
-        needed = count
-    if given != needed:
+        complete = len(tensor.float_data) + len(tensor.int32_data) + len(tensor.int64_data) == count
+    if not complete:
         raise BundleRefused(f"{MODEL_FILE}: {name!r} does not hold the values that its shape says")
 
 
@@ -170,12 +162,11 @@ def _check_interface(graph: GraphProto, manifest: Manifest) -> None:
     if [value.name for value in graph.input] != [INPUT]:
         raise BundleRefused(f"{MODEL_FILE} is foreign: its inputs are not just {INPUT!r}")
     outputs = tuple(value.name for value in graph.output)
-    optional = (TAPS, *INNER_OUTPUTS)
-    known = [name for name in (*OUTPUTS, *INNER_OUTPUTS) if name not in optional or name in outputs]
-    if outputs != tuple(known):
-        needed = ", ".join(name for name in OUTPUTS if name not in optional)
+    required, optional = tuple(name for name in OUTPUTS if name != TAPS), (TAPS, *INNER_OUTPUTS)
+    if outputs != (*required, *(name for name in optional if name in outputs)):
         raise BundleRefused(
-            f"{MODEL_FILE} is foreign: its outputs are not {needed}, and maybe {', '.join(optional)}"
+            f"{MODEL_FILE} is foreign: its outputs are not {', '.join(required)}, and maybe"
+            f" {', '.join(optional)}"
         )
     for value in [*graph.input, *graph.output]:
         shape = [dimension.dim_value for dimension in value.type.tensor_type.shape.dim][1:]
@@ -187,9 +178,10 @@ def _check_interface(graph: GraphProto, manifest: Manifest) -> None:
 
 
 def _check_sizes(model: ModelProto, manifest: Manifest) -> None:
-    """What is computed on the way is no larger than networks of these widths need.
+    """Check that no intermediate tensor is larger than networks of the manifest's widths need.
 
-    Sizes are inferred for one row and for two: what grows is a row's, the rest is made of constants.
+    Sizes are inferred for one row and for two: a tensor that grows is one of rows, any other is one of
+    constants.
     """
     one, two = _inferred_sizes(model, 1), _inferred_sizes(model, 2)
     widest = max(manifest.features, *manifest.widths, len(manifest.targets))
@@ -206,11 +198,11 @@ def _check_sizes(model: ModelProto, manifest: Manifest) -> None:
 
 
 def _inferred_sizes(model: ModelProto, rows: int) -> dict[str, int]:
-    """How many values each computed tensor holds for so many rows, where ONNX can tell."""
+    """The number of values of each intermediate tensor, by name, where ONNX can infer it."""
     graph = GraphProto(name="sizes", node=model.graph.node)
-    given = graph.input.add()
-    given.CopyFrom(model.graph.input[0])
-    given.type.tensor_type.shape.dim[0].dim_value = rows
+    features = graph.input.add()
+    features.CopyFrom(model.graph.input[0])
+    features.type.tensor_type.shape.dim[0].dim_value = rows
     for tensor in model.graph.initializer:
         if math.prod(tensor.dims) <= _SHAPE_VALUES:
             graph.initializer.add().CopyFrom(tensor)
@@ -219,7 +211,7 @@ def _inferred_sizes(model: ModelProto, rows: int) -> dict[str, int]:
     skeleton = ModelProto(ir_version=model.ir_version, graph=graph, opset_import=model.opset_import)
     try:
         inferred = shape_inference.infer_shapes(skeleton, data_prop=True).graph
-    except Exception as error:  # onnx raises kinds of its own for shapes that contradict each other
+    except Exception as error:  # onnx raises types of its own for contradictory shapes
         raise BundleRefused(f"{MODEL_FILE}: the shapes of its tensors contradict: {error}") from error
     return {
         value.name: math.prod(dimension.dim_value for dimension in shape.dim)

@@ -1,7 +1,7 @@
-"""Open a bundle and verify it, before anything of it is run.
+"""Open a bundle and verify it before any of it is executed.
 
-The folder is trusted no further than its hashes: files are read once, the bytes that were hashed
-are the bytes that are used, nothing is unpickled, no link is followed.
+Nothing in the folder is trusted that its hashes do not confirm: each file is read once, the bytes that
+were hashed are the bytes that are used, nothing is unpickled, no link is followed.
 """
 
 import hashlib
@@ -13,17 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import features
-from models.bundle.files import NotPlain, read_plain
+from models.bundle.files import read_plain
 from models.bundle.golden import FLOAT32, Golden, Tolerance
 from models.bundle.graph_check import check_graph
 from models.bundle.manifest import (
-    CARD_FILE,
-    FIGURE_FILE,
-    GATE_FILE,
     GOLDEN_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
+    OPTIONAL_FILES,
     REFERENCE_FILE,
+    REQUIRED_FILES,
     FileEntry,
     Manifest,
     parse_manifest,
@@ -32,7 +31,7 @@ from models.errors import BundleRefused
 from models.health.reference import Reference
 from models.networks.outputs import SQUASHED, TAPS
 
-#: No file of a bundle may be larger: a guard against filling memory, well above any real model.
+#: The largest file of a bundle, well above any real model: a larger one could fill the memory.
 MAX_FILE_BYTES = 1 << 30
 
 Run = Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]]
@@ -40,10 +39,10 @@ Run = Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]]
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A verified bundle, all of it in memory: ``model`` is the ONNX graph as bytes.
+    """A verified bundle, held in memory.
 
-    ``reference`` is None for a graph without taps, whatever else was published: nothing can be
-    compared with it.
+    ``model`` is the serialised ONNX graph. ``reference`` is None if the graph has no taps: there are
+    then no live statistics to compare with it.
     """
 
     manifest: Manifest
@@ -55,19 +54,24 @@ class Bundle:
     def check_golden(
         self, run: Run, tolerance: Tolerance = FLOAT32
     ) -> Mapping[str, NDArray[np.float32]]:
-        """Run the golden rows from raw records on; raise ``BundleRefused`` at the first difference.
+        """Featurize the golden records, run the golden rows, and compare with what was published.
 
-        Returns what ``run`` gave.
+        ``run`` computes the graph's outputs, by name, for rows of shape ``(n, F)``; they are returned.
+        Raises ``NotReproduced`` at the first difference, and ``BundleRefused`` if a shape differs.
         """
-        made = self.featurizer.featurize(self.golden.records)
-        self.golden.check_features(made.rows, self.featurizer.names, tolerance)
+        result = self.featurizer.featurize(self.golden.records)
+        self.golden.check_features(result.rows, self.featurizer.names, tolerance)
         outputs = run(self.golden.features)
         self.golden.check_outputs(outputs, self.featurizer.names, tolerance)
         return outputs
 
 
 def open_bundle(folder: Path) -> Bundle:
-    """Read and verify the bundle in ``folder``; raises ``BundleRefused``: which file, and why."""
+    """Read and verify the bundle in ``folder``.
+
+    Raises ``BundleRefused`` with the file and the reason, and ``FeaturizerError`` if this build cannot
+    make the manifest's features.
+    """
     manifest = read_manifest(folder)
     content = _contents(folder, manifest)
     outputs = check_graph(content[MODEL_FILE], manifest)
@@ -88,25 +92,28 @@ def open_bundle(folder: Path) -> Bundle:
 
 
 def file_entry(content: bytes) -> FileEntry:
-    """Return the manifest's entry for a file of this content."""
+    """The manifest's entry for a file with this content."""
     return FileEntry(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read a bundle's manifest alone; raises ``BundleRefused``."""
+    """Read the manifest of the bundle in ``folder``, without its files; raises ``BundleRefused``."""
     return parse_manifest(_read(folder / MANIFEST_FILE))
 
 
 def read_file(folder: Path, name: str) -> bytes | None:
-    """Read and verify one file that the manifest lists, None if it lists none of that name."""
+    """Read and verify one file of a bundle, None if the manifest does not list it.
+
+    Raises ``BundleRefused`` if the manifest or the file cannot be read, or the file was altered.
+    """
     entry = read_manifest(folder).files.get(name)
     return None if entry is None else _verified(folder / name, entry)
 
 
 def verify_files(folder: Path, model: str, version: int) -> None:
-    """Check that a bundle's files are whole and its name and version those of its place.
+    """Check a bundle's files against its manifest, and the manifest against ``model`` and ``version``.
 
-    Raises ``BundleRefused``.
+    Raises ``BundleRefused`` if a file is missing or altered, or the bundle is another's.
     """
     manifest = read_manifest(folder)
     check_place(manifest, model, version)
@@ -114,7 +121,7 @@ def verify_files(folder: Path, model: str, version: int) -> None:
 
 
 def check_place(manifest: Manifest, model: str, version: int) -> None:
-    """Raise ``BundleRefused`` where a bundle stands under another name or number than its own."""
+    """Raise ``BundleRefused`` if the manifest is that of another model or version."""
     if (manifest.name, manifest.version) != (model, version):
         raise BundleRefused(
             f"the bundle in {model}/{version} says that it is version {manifest.version}"
@@ -123,11 +130,10 @@ def check_place(manifest: Manifest, model: str, version: int) -> None:
 
 
 def _contents(folder: Path, manifest: Manifest) -> dict[str, bytes]:
-    """Every file of the bundle, each verified; no name but those that a bundle has is looked at."""
-    required = {MODEL_FILE, GOLDEN_FILE, CARD_FILE}
-    if not required <= set(manifest.files) <= required | {FIGURE_FILE, GATE_FILE, REFERENCE_FILE}:
+    """The content of all files of the bundle, by name, verified; other names are never opened."""
+    if not REQUIRED_FILES <= set(manifest.files) <= REQUIRED_FILES | OPTIONAL_FILES:
         raise BundleRefused(
-            f"{MANIFEST_FILE}: it lists the files {sorted(manifest.files)}, not {sorted(required)}"
+            f"{MANIFEST_FILE}: it lists the files {sorted(manifest.files)}, not {sorted(REQUIRED_FILES)}"
         )
     return {name: _verified(folder / name, entry) for name, entry in manifest.files.items()}
 
@@ -135,8 +141,6 @@ def _contents(folder: Path, manifest: Manifest) -> dict[str, bytes]:
 def _read(path: Path) -> bytes:
     try:
         return read_plain(path, MAX_FILE_BYTES)
-    except NotPlain as error:
-        raise BundleRefused(str(error)) from error
     except OSError as error:
         raise BundleRefused(f"{path.name} cannot be read: {error.strerror}") from error
 
@@ -159,10 +163,10 @@ def _reference(manifest: Manifest, content: Mapping[str, bytes], outputs: Collec
         raise BundleRefused(f"{MANIFEST_FILE}: one reference per member is needed")
     arrays = content.get(REFERENCE_FILE)
     for number, member in enumerate(manifest.reference):
-        sizes = {len(each) for each in (member.mean, member.variance, member.saturated)}
-        square = [len(row) for row in member.covariance]
-        whole = arrays is not None or (square == [size] * size and bool(member.scores))
-        if len(member.centre) != size or sizes != {manifest.layers} or not whole:
+        sizes = {len(values) for values in (member.mean, member.variance, member.saturated)}
+        widths = [len(row) for row in member.covariance]
+        complete = arrays is not None or (widths == [size] * size and bool(member.scores))
+        if len(member.centre) != size or sizes != {manifest.layers} or not complete:
             raise BundleRefused(f"{MANIFEST_FILE}: the reference of member {number} is malformed")
     try:
         if arrays is None:

@@ -22,13 +22,17 @@ MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
 GOLDEN_FILE = "golden.npz"
 CARD_FILE = "MODEL_CARD.md"
-GATE_FILE = "gate.json"  # optional: what the promotion gate found
+GATE_FILE = "gate.json"  # the report of the promotion gate
 REFERENCE_FILE = "reference.npz"  # older bundles have none
-FIGURE_FILE = "reliability.svg"  # optional: the card's reliability diagram
+FIGURE_FILE = "reliability.svg"  # the card's reliability diagram
 
-#: A model's name: it is a folder, a URL segment and a metric label.
+#: Files that the manifest must list, and those that it may list.
+REQUIRED_FILES = frozenset((MODEL_FILE, GOLDEN_FILE, CARD_FILE))
+OPTIONAL_FILES = frozenset((GATE_FILE, REFERENCE_FILE, FIGURE_FILE))
+
+#: A model's name, which is a folder, a URL segment and a metric label.
 NAME_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
-#: Where routes name a model, these are routes of their own, which would hide a model so called.
+#: Names of routes that have the same path as a model's route; a model of such a name is unreachable.
 RESERVED_NAMES = frozenset(("stats", "stream"))
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -39,14 +43,14 @@ class _Strict(BaseModel):
 
 
 class FeaturizerEntry(_Strict):
-    """Which featurizer made the rows: ``models.features.create(identifier, parameters)``."""
+    """The featurizer: ``models.features.create(identifier, parameters)`` builds it."""
 
     identifier: str
     parameters: dict[str, JsonValue]
 
 
 class Member(_Strict):
-    """One network of the ensemble: the fold it was trained without, and its seed."""
+    """One network of the ensemble: the fold that its training left out, and its seed."""
 
     fold: int
     seed: int
@@ -55,8 +59,8 @@ class Member(_Strict):
 class Target(_Strict):
     """One output column: its name, decision threshold and Platt calibration.
 
-    logit = ``slope`` * mean of the members' logits + ``intercept``; a call is positive from
-    probability ``threshold``.
+    The calibrated logit is ``slope`` × the mean of the members' logits + ``intercept``. The target is
+    called if its probability is at least ``threshold``.
     """
 
     name: str
@@ -73,7 +77,11 @@ class FileEntry(_Strict):
 
 
 class Provenance(_Strict):
-    """How the bundle came to be; ``training_hash`` is the sha256 of all of it but itself and time."""
+    """How the bundle was trained.
+
+    ``training_hash``: the sha256 (hexadecimal) of the model's name, the seeds and all other entries
+    but ``seconds``, the training time.
+    """
 
     training_hash: str
     configuration: dict[str, JsonValue]
@@ -84,7 +92,10 @@ class Provenance(_Strict):
 
 
 class Manifest(_Strict):
-    """A bundle's manifest. Metrics map a name to its value and spread, as the model card shows them."""
+    """A bundle's manifest.
+
+    ``metrics`` maps names to values and their spread, as the model card shows them.
+    """
 
     schema_version: Literal[1]
     name: Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
@@ -95,18 +106,18 @@ class Manifest(_Strict):
     featurizer: FeaturizerEntry
     features: Annotated[int, Field(ge=1)]
     targets: Annotated[list[Target], Field(min_length=1)]
-    #: Whether the targets are classes of which every record has one: their probabilities sum to 1,
-    #: and what is called is the most probable.
+    #: Whether every record belongs to exactly one target: the probabilities then sum to 1, and the most
+    #: probable target is called.
     exclusive: bool = False
     threshold_rule: str
     members: Annotated[list[Member], Field(min_length=1)]
-    #: Units of each hidden layer; of the widest member where they are not alike.
+    #: Units of each hidden layer, of the widest member if members differ.
     widths: Annotated[list[int], Field(min_length=1)]
-    #: Units of each hidden layer by member; empty where all members are of ``widths``.
+    #: Units of each hidden layer by member; empty if all members have ``widths``.
     member_widths: list[list[int]] = []
-    #: What healthy layers look like, per member; empty where the graph gives no taps.
+    #: Reference statistics of the layers' activations, per member; empty if the graph has no taps.
     reference: list[MemberReference] = []
-    #: Activations beside what theory says of them, per member; empty in older bundles.
+    #: Measured activations beside those that theory predicts, per member; empty in older bundles.
     theory: list[MemberTheory] = []
     metrics: dict[str, JsonValue]
     provenance: Provenance
@@ -114,7 +125,7 @@ class Manifest(_Strict):
 
     @model_validator(mode="after")
     def _widest(self) -> Self:
-        """Widths by member are of all members, and ``widths`` the widest of them."""
+        """Check that ``member_widths`` has all members and layers and that ``widths`` are its maxima."""
         if self.member_widths and (
             len(self.member_widths) != len(self.members)
             or {len(widths) for widths in self.member_widths} != {self.layers}
@@ -124,7 +135,7 @@ class Manifest(_Strict):
         return self
 
     def widths_of(self, member: int) -> list[int]:
-        """Units of each hidden layer of one member."""
+        """Units of each hidden layer of one member, counted from 0."""
         return self.member_widths[member] if self.member_widths else self.widths
 
     @property
@@ -134,12 +145,12 @@ class Manifest(_Strict):
 
     @property
     def target_names(self) -> list[str]:
-        """The output columns' names, in the graph's order."""
+        """The names of the output columns, in the graph's order."""
         return [target.name for target in self.targets]
 
 
 def parse_manifest(text: bytes) -> Manifest:
-    """Parse and validate a manifest; raises ``BundleRefused`` with the first thing wrong."""
+    """Parse and validate a manifest (JSON); raises ``BundleRefused`` with its first fault."""
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:

@@ -1,69 +1,36 @@
 """Raw records to feature rows, one module per kind of record.
 
-Training and service call the same featurizer, rebuilt from the manifest by ``create``; scaling
-and imputation are inside the graph, so what leaves here is raw.
+Training and service call the same featurizer, rebuilt from the manifest by ``create``. Scaling and
+imputation are in the ONNX graph, so features are raw values.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from pkgutil import resolve_name
+from typing import cast
 
 from models.errors import FeaturizerError
 from models.features.base import Accepted, Features, Featurizer, Outcome, Rejected
 
-__all__ = [
-    "Accepted",
-    "Features",
-    "Featurizer",
-    "FeaturizerError",
-    "Outcome",
-    "Rejected",
-    "create",
-]
+__all__ = ["Accepted", "Features", "Featurizer", "FeaturizerError", "Outcome", "Rejected", "create"]
 
-
-def _pulsar(parameters: Mapping[str, object]) -> Featurizer:
-    from models.features.tabular.pulsar import CandidateFeaturizer
-
-    return CandidateFeaturizer(parameters)
-
-
-def _molecules(parameters: Mapping[str, object]) -> Featurizer:
-    from models.features.molecules.featurizer import MoleculeFeaturizer
-
-    return MoleculeFeaturizer(parameters)
-
-
-def _tables(parameters: Mapping[str, object]) -> Featurizer:
-    from models.features.tabular.featurizer import TableFeaturizer
-
-    return TableFeaturizer(parameters)
-
-
-def _wider_molecules(parameters: Mapping[str, object]) -> Featurizer:
-    from models.features.molecules.featurizer import WiderMoleculeFeaturizer
-
-    return WiderMoleculeFeaturizer(parameters)
-
-
-# Each kind is imported when asked for: a service of pulsars alone need not load RDKit.
-_BUILDERS: dict[str, Callable[[Mapping[str, object]], Featurizer]] = {
-    "molecules-1": _molecules,
-    "molecules-2": _wider_molecules,
-    "pulsar-1": _pulsar,
-    "tables-1": _tables,
+# Classes are imported on first use: a service that serves pulsars alone does not load RDKit.
+_CLASSES = {
+    "molecules-1": "molecules.featurizer:MoleculeFeaturizer",
+    "molecules-2": "molecules.featurizer:WiderMoleculeFeaturizer",
+    "pulsar-1": "tabular.pulsar:CandidateFeaturizer",
+    "tables-1": "tabular.featurizer:TableFeaturizer",
 }
 
 
 def create(identifier: str, parameters: Mapping[str, object]) -> Featurizer:
-    """Rebuild the featurizer that a manifest names.
+    """Build the featurizer that a manifest names.
 
-    Raises ``FeaturizerError`` for an identifier this build does not know and for parameters
-    that are not the ones of that kind.
+    Raises ``FeaturizerError`` if this build does not have the identifier, or if the parameters are
+    not valid for it.
     """
-    builder = _BUILDERS.get(identifier)
-    if builder is None:
-        known = ", ".join(sorted(_BUILDERS))
+    if identifier not in _CLASSES:
         raise FeaturizerError(
-            f"unknown featurizer {identifier!r}: this build knows {known}; "
+            f"unknown featurizer {identifier!r}: this build knows {', '.join(sorted(_CLASSES))}; "
             "serve the bundle with the release that made it, or retrain"
         )
-    return builder(parameters)
+    return cast(Featurizer, resolve_name(f"{__name__}.{_CLASSES[identifier]}")(parameters))

@@ -1,7 +1,7 @@
-"""What every featurizer answers: a block of feature rows and one outcome per record.
+"""The interface of all featurizers: a block of feature rows and one outcome per record.
 
-A featurizer never raises for a bad record and never lets one touch its neighbours: what it
-cannot read comes back as ``Rejected`` with a sentence for the client, and takes no row.
+A featurizer never raises for a bad record, and a bad record never changes the result of another. A
+record that it cannot read is ``Rejected`` with a message for the client, and has no row.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A record that became a row; ``details`` is what the client is told about the reading."""
+    """A record that has a row; ``details`` tells the client how the record was interpreted."""
 
     details: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record that could not be read; ``message`` is one sentence: what is wrong, what to do."""
+    """A record that cannot be read; ``message`` says in one sentence what is wrong and what to do."""
 
     message: str
 
@@ -31,11 +31,11 @@ Outcome = Accepted | Rejected
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """The answer to one call.
+    """The result of one ``featurize`` call.
 
-    ``rows`` has shape ``(accepted, F)``, C-contiguous float32, in the records' order. It may
-    hold NaN (a descriptor that is undefined here; the graph imputes it) but never an infinity.
-    ``outcomes`` has one entry per record, in order.
+    ``rows``: shape ``(accepted, F)``, C-contiguous float32, in the order of the records. A value may
+    be NaN (missing or undefined; the graph imputes it) but never infinite.
+    ``outcomes``: one per record, in order.
     """
 
     rows: NDArray[np.float32]
@@ -43,33 +43,19 @@ class Features:
 
 
 class Featurizer(Protocol):
-    """Raw records in, feature rows out; safe to call from several threads or processes.
+    """Turns raw records into feature rows; safe to call from several threads and processes."""
 
-    ``identifier`` names the rule: where the same record would be answered otherwise, the number
-    at its end grows. ``parameters`` is JSON-able, and ``create(identifier, parameters)`` builds
-    the same featurizer again. ``names`` are the F feature names, in column order;
-    ``fields`` are the names of what a record holds, which need not be the same.
-    """
-
-    @property
-    def identifier(self) -> str:
-        """The rule that turns records into rows, such as ``molecules-1``."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The F feature names, in column order."""
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """The names of a record's values, in order; none where a record is one text, a SMILES."""
-
-    @property
-    def texts(self) -> frozenset[str]:
-        """Those of the fields whose values are text; all others are numbers."""
-
-    @property
-    def parameters(self) -> dict[str, object]:
-        """What ``create`` needs beside the identifier, JSON-able."""
+    #: Names the rule that turns records into rows, such as ``molecules-1``. A rule that gives the same
+    #: record another row has a higher number at the end.
+    identifier: str
+    #: JSON-able; ``create(identifier, parameters)`` builds the same featurizer again.
+    parameters: dict[str, object]
+    #: The F feature names, in column order.
+    names: tuple[str, ...]
+    #: The names of a record's values, in order; empty if a record is a single text, a SMILES.
+    fields: tuple[str, ...]
+    #: Those of the fields whose values are text; all others are numbers.
+    texts: frozenset[str]
 
     def featurize(self, records: Sequence[object]) -> Features:
-        """Read ``records``; never raises for a bad one."""
+        """Turn ``records`` into rows; never raises for a bad record."""

@@ -1,1 +1,1 @@
-"""The model repository on disk: publish, resolve, promote, roll back."""
+"""The model repository on disk: publish, look up, promote, roll back."""

@@ -1,8 +1,8 @@
-"""The release log: who had which version served, when, and why. Lines are only ever added.
+"""The release log: which version was served when, by whose decision, and why; append-only.
 
-One JSON object per line in ``releases.jsonl`` of the state folder. Writers take turns by a lock and
-sync each line to the disk. A line that was torn by a crash is left where it is, alone on its line,
-and passed over by readers.
+One JSON object per line in ``releases.jsonl`` of the state folder. Writers exclude each other by a lock
+and sync each line to the disk. A line that a crash left incomplete stays on a line of its own, which
+readers skip.
 """
 
 import fcntl
@@ -18,17 +18,18 @@ LOG_FILE = "releases.jsonl"
 
 Action = Literal["promote", "hold", "rollback", "serve", "refuse", "unload", "load"]
 
-#: A reader looks at so much of the end; a line takes some 200 bytes.
+#: Readers read at most this much of the end; a line takes about 200 bytes.
 _TAIL_BYTES = 4 * 1024 * 1024
 _LONGEST_WHY = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One step. ``hold`` is a version that the gate kept back, ``refuse`` one that cannot be loaded.
+    """One step.
 
-    ``before`` and ``after`` are versions, None for none; ``by`` is ``key:NAME``, ``cli:USER`` or
-    ``service``.
+    ``at``: the time in UTC, ISO 8601. ``action``: among others ``hold``, a version that the gate did
+    not pass, and ``refuse``, one that cannot be loaded. ``before`` and ``after``: versions, None for
+    none. ``by``: ``key:NAME``, ``cli:USER`` or ``service``.
     """
 
     at: str
@@ -49,9 +50,9 @@ class ReleaseLog:
     def add(
         self, model: str, action: Action, before: int | None, after: int | None, by: str, why: str
     ) -> Entry:
-        """Add a step that was just taken; raises ``OSError`` where it cannot be written down.
+        """Log a step that was just taken; raises ``OSError`` if it cannot be written.
 
-        A refusal that repeats the model's last step is not written again, and that step returned.
+        A refusal that repeats the model's last step is not logged again; that step is returned.
         """
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         entry = Entry(at, model, action, before, after, by, why[:_LONGEST_WHY])
@@ -61,19 +62,22 @@ class ReleaseLog:
         with open(descriptor, "rb+", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             if action == "refuse":
-                # Each worker finds it out by itself; for the service it is one step.
+                # Every worker reports the refusal; for the service it is one step.
                 for last in self.entries(model, 1):
                     if (last.action, last.before, last.after, last.by) == (action, before, after, by):
                         return last
             size = os.fstat(descriptor).st_size
             if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                line = b"\n" + line  # the one before was torn; it must not take this one with it
+                line = b"\n" + line  # the line before is incomplete; this one must not continue it
             file.write(line)
             os.fsync(descriptor)
         return entry
 
     def entries(self, model: str | None = None, limit: int = 200) -> list[Entry]:
-        """The latest steps, oldest first; of one model, if it is named."""
+        """The latest steps, at most ``limit``, oldest first; those of ``model``, if it is given.
+
+        Raises ``OSError`` if the log exists and cannot be read.
+        """
         try:
             with self._path.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
@@ -81,8 +85,8 @@ class ReleaseLog:
                 lines = file.read(_TAIL_BYTES).splitlines()
         except FileNotFoundError:
             return []
-        found = [entry for entry in map(_entry, lines) if entry is not None]
-        return [entry for entry in found if model in (None, entry.model)][-limit:]
+        entries = [entry for line in lines if (entry := _entry(line))]
+        return [entry for entry in entries if model in (None, entry.model)][-limit:]
 
 
 def _entry(line: bytes) -> Entry | None:
@@ -93,7 +97,7 @@ def _entry(line: bytes) -> Entry | None:
 
 
 def command_line_user() -> str:
-    """Who types a command, as the log names it."""
+    """The user of a command, as the log names them: ``cli:USER``."""
     try:
         return f"cli:{getpass.getuser()}"
     except (KeyError, OSError):  # a container's user need not have a name

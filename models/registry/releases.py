@@ -1,15 +1,13 @@
-"""Releasing: what the command lines and the service do to have a version served, or another one.
+"""Releases: promotion, rollback and their log, for the command lines and the service.
 
-All of them come here, so that a step means the same by whatever way it is asked for, and is in the
-release log. A bundle is verified before it is promoted. Where the repository is read-only to the
-service, a rollback is kept in the state folder instead, as an exemption from one promotion: the
-next promotion ends it.
+All of them use ``Releases``, so that a step has the same meaning and is in the release log whoever takes
+it. A bundle is verified before it is promoted. If the repository is read-only, a rollback is kept in the
+state folder instead, as an exemption from one promotion: the next promotion ends it.
 """
 
 import errno
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -28,7 +26,10 @@ _NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
-    """Serve another version than the champion, as long as this promotion lasts."""
+    """Serve version ``serve`` instead of the champion until the next promotion.
+
+    It is in force as long as the repository has this ``champion`` and ``generation``.
+    """
 
     champion: int
     generation: int
@@ -38,7 +39,7 @@ class Exemption:
 
 @dataclass(frozen=True, slots=True)
 class Releases:
-    """A repository, and the state folder in which its releases are logged."""
+    """A repository, and the state folder with its release log and exemptions."""
 
     repository: Repository
     state: Path
@@ -49,22 +50,25 @@ class Releases:
         return ReleaseLog(self.state)
 
     def serving(self, model: str) -> ServingState:
-        """What is to be served: the champion, or the exemption from it."""
+        """The version to serve and its predecessors: those promoted, or an exemption.
+
+        Raises ``UnknownModel`` if no version was promoted, and ``RepositoryError`` if a file is
+        malformed.
+        """
         serving = self.repository.serving(model)
-        exemption = self._exemptions().get(model)
+        exemption = self._exemption(model, serving)
         if exemption is None:
             return serving
-        if (exemption.champion, exemption.generation) != (serving.champion, serving.generation):
-            return serving
-        rest = serving.previous
-        if exemption.serve in rest:
-            rest = rest[rest.index(exemption.serve) + 1 :]
-        return replace(serving, champion=exemption.serve, previous=rest)
+        earlier = serving.previous
+        if exemption.serve in earlier:
+            earlier = earlier[earlier.index(exemption.serve) + 1 :]
+        return replace(serving, champion=exemption.serve, previous=earlier)
 
     def promote(self, model: str, version: int, by: str, why: str) -> ServingState:
-        """Make a version the champion once its files are found whole.
+        """Make a version the champion after its files are verified.
 
-        Raises ``UnknownVersion``, ``BundleRefused``, or ``ReadOnly``.
+        Raises ``UnknownVersion``, ``BundleRefused``, ``ReadOnly`` if the repository cannot be written,
+        and ``LogUnwritable`` if the step was taken but not logged.
         """
         before = self._served(model)
         folder = self.repository.bundle(model, version)
@@ -76,74 +80,84 @@ class Releases:
         try:
             serving = self.repository.promote(model, version)
         except OSError as error:
-            raise _read_only(error, self.repository) from error
+            if error.errno not in _NOT_WRITABLE:
+                raise
+            raise ReadOnly(
+                f"the model repository {self.repository.root} is read-only from here"
+                f" ({os.strerror(error.errno)}); promote where it can be written:"
+                " python -m training promote MODEL VERSION"
+            ) from error
         self._note(model, "promote", before, version, by, why)
         return serving
 
     def hold(self, model: str, version: int, by: str, why: str) -> None:
-        """Write down that a version was published and is not promoted."""
-        before = self._served(model)
-        self._note(model, "hold", before, version, by, why)
+        """Log that a version was published and not promoted; raises ``LogUnwritable``."""
+        self._note(model, "hold", self._served(model), version, by, why)
 
     def roll_back(self, model: str, by: str, why: str, expected: int | None = None) -> ServingState:
-        """Have the champion's predecessor served; ``expected`` is the version that is to go.
+        """Have the predecessor of the served version served; ``expected`` is the version to replace.
 
-        Raises ``RepositoryError`` where there is none, or another version is the champion by now.
+        Raises ``RepositoryError`` if there is no predecessor, or if another version than ``expected``
+        is served by now, and ``LogUnwritable`` if the step was taken but not logged.
         """
         now = self.serving(model)
         if expected is not None and now.champion != expected:
             raise RepositoryError(f"version {expected} of {model!r} is not what is served any more")
-        if not now.previous:
-            raise RepositoryError(f"model {model!r} has no earlier champion than version {now.champion}")
-        real = self.repository.serving(model)
-        if now.champion != real.champion:  # an exemption holds; the next one takes its place
-            self._exempt(model, real, now.previous[0], why)
+        target = now.rolled_back(model).champion
+        promoted = self.repository.serving(model)
+        if now.champion != promoted.champion:  # an exemption is in force; a new one replaces it
+            self._exempt(model, promoted, target, why)
         else:
             try:
                 self.repository.roll_back(model, now.champion)
             except OSError as error:
                 if error.errno not in _NOT_WRITABLE:
                     raise
-                self._exempt(model, real, now.previous[0], why)
-        self._note(model, "rollback", now.champion, now.previous[0], by, why)
+                self._exempt(model, promoted, target, why)
+        self._note(model, "rollback", now.champion, target, by, why)
         return self.serving(model)
 
     def describe(self, model: str) -> dict[str, JsonValue]:
-        """Champion, exemption and every version of a model, with what its gate said."""
-        serving, wanted = self.repository.serving(model), self.serving(model)
-        exemption = self._exemptions()[model].why if wanted.champion != serving.champion else None
+        """Champion, exemption and all versions of a model, with what their gates decided.
+
+        Raises as ``serving``; a version that cannot be read has an ``error`` instead.
+        """
+        serving = self.repository.serving(model)
+        exemption = self._exemption(model, serving)
         return {
             "model": model,
             "champion": serving.champion,
             "previous": list(serving.previous),
-            "wanted": wanted.champion,
-            "exemption": exemption,
+            "wanted": exemption.serve if exemption else serving.champion,
+            "exemption": exemption.why if exemption else None,
             "versions": [self._version(model, number) for number in self.repository.versions(model)],
         }
 
     def compare(self, model: str, first: int, second: int) -> dict[str, JsonValue]:
-        """Two versions' figures side by side: each ``[first, second]``, None where one has none."""
+        """The metrics and sizes of two versions, each as ``[first, second]``, None where one has none.
+
+        Raises ``UnknownVersion`` or ``BundleRefused``.
+        """
         manifests = [
             read_manifest(self.repository.bundle(model, version)) for version in (first, second)
         ]
-        flat = [_figures(manifest.metrics) for manifest in manifests]
-        sizes: list[JsonValue] = [manifest.files[MODEL_FILE].bytes for manifest in manifests]
-        names = [name for name in flat[0] if name in flat[1]]
-        names += [name for each in flat for name in each if name not in names]
-        figures: dict[str, JsonValue] = {name: [each.get(name) for each in flat] for name in names}
+        old, new = (_figures(manifest.metrics) for manifest in manifests)
+        names = dict.fromkeys([*(name for name in old if name in new), *old, *new])
         return {
             "model": model,
             "versions": [self._version(model, version) for version in (first, second)],
-            "bytes": sizes,
-            "metrics": figures,
+            "bytes": [manifest.files[MODEL_FILE].bytes for manifest in manifests],
+            "metrics": {name: [old.get(name), new.get(name)] for name in names},
         }
 
     def gate(self, model: str, version: int) -> JsonValue:
-        """The gate's report of a version, None where it has none; raises ``BundleRefused``."""
-        folder = self.repository.bundle(model, version)
-        content = read_file(folder, GATE_FILE)
-        document: JsonValue = None if content is None else json.loads(content)
-        return document
+        """The report of a version's promotion gate, None if it has none.
+
+        Raises ``UnknownVersion`` or ``BundleRefused``.
+        """
+        content = read_file(self.repository.bundle(model, version), GATE_FILE)
+        report: JsonValue = None if content is None else json.loads(content)
+        return report
 
     def _version(self, model: str, version: int) -> dict[str, JsonValue]:
         try:
@@ -168,7 +182,7 @@ class Releases:
     def _note(
         self, model: str, action: Action, before: int | None, after: int, by: str, why: str
     ) -> None:
-        """Write a step down. It was taken: a log that cannot be written must not undo it unsaid."""
+        """Log a step that was taken; raises ``LogUnwritable``, which says that it was."""
         try:
             self.log.add(model, action, before, after, by, why)
         except OSError as error:
@@ -177,7 +191,15 @@ class Releases:
                 f" {self.state} cannot be written: {error.strerror}"
             ) from error
 
-    def _exemptions(self) -> Mapping[str, Exemption]:
+    def _exemption(self, model: str, serving: ServingState) -> Exemption | None:
+        """The exemption that is in force for a model, if any."""
+        exemption = self._exemptions().get(model)
+        promotion = (serving.champion, serving.generation)
+        if exemption is None or (exemption.champion, exemption.generation) != promotion:
+            return None
+        return exemption
+
+    def _exemptions(self) -> dict[str, Exemption]:
         path = self.state / EXEMPTIONS_FILE
         try:
             document = json.loads(path.read_bytes())
@@ -192,26 +214,17 @@ class Releases:
     def _exempt(self, model: str, serving: ServingState, serve: int, why: str) -> None:
         self.state.mkdir(parents=True, exist_ok=True)
         with locked(self.state):
-            held = dict(self._exemptions())
-            held[model] = Exemption(serving.champion, serving.generation, serve, why)
-            text = json.dumps({name: asdict(entry) for name, entry in held.items()}, indent=1)
+            exemptions = self._exemptions()
+            exemptions[model] = Exemption(serving.champion, serving.generation, serve, why)
+            text = json.dumps({name: asdict(entry) for name, entry in exemptions.items()}, indent=1)
             replace_file(self.state / EXEMPTIONS_FILE, text)
 
 
-def _read_only(error: OSError, repository: Repository) -> Exception:
-    if error.errno not in _NOT_WRITABLE:
-        return error
-    return ReadOnly(
-        f"the model repository {repository.root} is read-only from here ({os.strerror(error.errno)});"
-        " promote where it can be written: python -m training promote MODEL VERSION"
-    )
-
-
 def _figures(value: JsonValue, name: str = "") -> dict[str, float]:
-    """Every number of nested metrics, by its path."""
+    """The numbers in nested metrics by their dotted paths."""
     if isinstance(value, dict):
-        found: dict[str, float] = {}
+        figures: dict[str, float] = {}
         for key, inner in value.items():
-            found |= _figures(inner, f"{name}.{key}" if name else key)
-        return found
+            figures |= _figures(inner, f"{name}.{key}" if name else key)
+        return figures
     return {name: value} if isinstance(value, (int, float)) and not isinstance(value, bool) else {}

@@ -1,7 +1,8 @@
-"""``python -m models.registry.seed SOURCE TARGET``: bring a repository the versions that it lacks.
+"""``python -m models.registry.seed SOURCE TARGET``: copy the versions that a repository lacks.
 
-A volume outlives the images that use it and hides the bundles of a newer one. Run before the
-service starts, this copies them in; what is there, and which version serves, stays as it is.
+A volume outlives the images that use it, and hides the bundles of a newer image. This command, run
+before the service starts, copies them into the volume. Existing versions and champions stay as they
+are.
 """
 
 import sys
@@ -12,7 +13,10 @@ from models.registry.store import Repository
 
 
 def main(arguments: list[str]) -> int:
-    """Seed TARGET from SOURCE, say what was copied, and return the exit status."""
+    """Seed TARGET from SOURCE and print what was copied.
+
+    Returns the exit status: 0, 1 if a repository cannot be read or written, 2 for wrong arguments.
+    """
     if len(arguments) != 2:
         sys.stderr.write("usage: python -m models.registry.seed SOURCE TARGET\n")
         return 2

@@ -1,12 +1,12 @@
-"""The model repository on disk: publish, resolve, promote, roll back.
+"""The model repository on disk: publish, look up, promote, roll back.
 
-    <root>/<model>/<version>/    a bundle; versions are whole numbers, never overwritten
+    <root>/<model>/<version>/    a bundle; versions are integers and never overwritten
     <root>/<model>/serving.json  {"champion": 2, "previous": [1], "generation": 2}
 
-Crash safety: a bundle is written to a hidden staging folder, synced, and renamed to its version in
-one step; ``serving.json`` is replaced in one step. A process that dies in between leaves a staging
-folder that nobody reads and the next publisher removes. Two publishers take turns by a file lock;
-readers need no lock and may see the repository read-only.
+Crash safety: a bundle is written to a hidden staging folder, synced to the disk, and renamed to its
+version in one step; ``serving.json`` is replaced in one step. A process that dies in between leaves a
+staging folder that is never read and that the next publisher removes. Writers of a model exclude each
+other by a file lock. Readers need no lock, and may have read-only access.
 """
 
 import fcntl
@@ -17,12 +17,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
-from models.bundle.files import NotPlain, read_plain
+from models.bundle.files import read_plain
 from models.bundle.manifest import NAME_PATTERN, RESERVED_NAMES
-from models.errors import RepositoryError, UnknownModel, UnknownVersion
+from models.errors import BundleRefused, RepositoryError, UnknownModel, UnknownVersion
 
 SERVING_FILE = "serving.json"
 _STAGING = ".staging-"
@@ -31,12 +32,23 @@ _MOST_SERVING_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ServingState:
-    """What ``serving.json`` says: the champion's version, and those before it, latest first."""
+    """The content of ``serving.json``: the champion's version, and earlier champions, latest first."""
 
     champion: int
     previous: tuple[int, ...] = ()
-    #: How often this was changed: tells a promotion from the one before, even of the same version.
+    #: The number of changes so far, which differs even between two promotions of the same version.
     generation: int = field(default=0, compare=False)
+
+    def rolled_back(self, model: str) -> "ServingState":
+        """The state with the champion's predecessor as champion.
+
+        Raises ``RepositoryError``, naming ``model``, if there is no predecessor.
+        """
+        if not self.previous:
+            raise RepositoryError(
+                f"model {model!r} has no earlier champion than version {self.champion}"
+            )
+        return ServingState(self.previous[0], self.previous[1:], self.generation + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +58,47 @@ class Repository:
     root: Path
 
     def models(self) -> list[str]:
-        """Names of the models that have a champion, sorted."""
+        """Names of the models that have a champion, sorted.
+
+        Raises ``RepositoryError`` if the repository is not a folder.
+        """
         if not self.root.is_dir():
             raise RepositoryError(f"the model repository {self.root} is not a folder")
         return sorted(path.parent.name for path in self.root.glob(f"*/{SERVING_FILE}"))
 
     def versions(self, model: str) -> list[int]:
-        """Published versions of a model, ascending; empty for a model that nobody has published."""
+        """Published versions of a model, ascending; empty if there are none.
+
+        Raises ``UnknownModel`` if ``model`` is not a valid name, as all methods do.
+        """
         folder = self._folder(model)
         if not folder.is_dir():
             return []
         return sorted(int(path.name) for path in folder.iterdir() if _is_version(path))
 
     def serving(self, model: str) -> ServingState:
-        """What is to be served; raises ``UnknownModel`` where nothing was promoted."""
+        """The promoted champion and its predecessors.
+
+        Raises ``UnknownModel`` if no version was promoted, and ``RepositoryError`` if ``serving.json``
+        is malformed, or it or the folder is a link.
+        """
         folder = self._folder(model)
         path = folder / SERVING_FILE
         try:
             if folder.is_symlink():
-                raise NotPlain(f"{folder} is a link; the repository holds plain folders")
+                raise BundleRefused(f"{folder} is a link; the repository holds plain folders")
             text = read_plain(path, _MOST_SERVING_BYTES)
         except FileNotFoundError as error:
             raise UnknownModel(f"no model named {model!r} is promoted in {self.root}") from error
-        except NotPlain as error:
+        except BundleRefused as error:
             raise RepositoryError(f"what is promoted of {model!r} is not read: {error}") from error
         return parse_serving(text, str(path))
 
     def bundle(self, model: str, version: int) -> Path:
-        """The folder of one published version; raises ``UnknownVersion``, or refuses a link."""
+        """The folder of one published version.
+
+        Raises ``UnknownVersion`` if there is none, and ``RepositoryError`` if it is a link.
+        """
         path = self._folder(model) / str(version)
         if path.is_symlink() or path.parent.is_symlink():
             raise RepositoryError(f"{path} is a link; the repository holds plain folders")
@@ -82,43 +107,33 @@ class Repository:
         return path
 
     def publish(self, model: str, write: Callable[[Path, int], None]) -> int:
-        """Publish a bundle and return its version.
+        """Publish a bundle and return its version, one above the highest.
 
-        ``write(folder, version)`` fills an empty folder; whatever it raises (a full disk, say)
-        leaves the repository as it was.
+        ``write(folder, version)`` fills an empty folder. If it raises (the disk is full, say), the
+        error is passed on and the repository is unchanged.
         """
-        folder = self._folder(model)
-        folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder):
-            for stale in folder.glob(f"{_STAGING}*"):
-                shutil.rmtree(stale)
-            version = max(self.versions(model), default=0) + 1
-            staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=folder))
-            try:
-                write(staging, version)
-                staging.chmod(0o755)  # mkdtemp's folder is private; the service may be another user
-                _sync(staging)
-                staging.rename(folder / str(version))
-            except BaseException:
-                shutil.rmtree(staging, ignore_errors=True)
-                raise
-            _sync_folder(folder)
-        return version
+        return self._add(model, None, write)
 
     def promote(self, model: str, version: int) -> ServingState:
-        """Make a published version the champion; the old champion can be rolled back to."""
+        """Make a published version the champion; a rollback returns to the old champion.
+
+        Raises ``UnknownVersion`` if the version is not published.
+        """
         self.bundle(model, version)
         with locked(self._folder(model)):
             try:
                 now = self.serving(model)
             except UnknownModel:
                 return self._replace(model, ServingState(version, (), 1))
-            before = (now.champion, *now.previous)
-            rest = tuple(old for old in before if old != version)
-            return self._replace(model, ServingState(version, rest, now.generation + 1))
+            earlier = tuple(old for old in (now.champion, *now.previous) if old != version)
+            return self._replace(model, ServingState(version, earlier, now.generation + 1))
 
     def roll_back(self, model: str, expected: int | None = None) -> ServingState:
-        """Make the champion's predecessor the champion again, if ``expected`` is what it is now."""
+        """Make the champion's predecessor the champion again.
+
+        Raises ``RepositoryError`` if there is none, or if ``expected`` is given and is not the
+        champion; ``UnknownModel`` and ``UnknownVersion`` as ``serving`` and ``bundle``.
+        """
         self.serving(model)  # an unknown model has no folder to lock
         with locked(self._folder(model)):
             now = self.serving(model)
@@ -126,41 +141,45 @@ class Repository:
                 raise RepositoryError(
                     f"version {expected} of {model!r} is not the champion any more, {now.champion} is"
                 )
-            if not now.previous:
-                raise RepositoryError(
-                    f"model {model!r} has no earlier champion than version {now.champion}"
-                )
-            self.bundle(model, now.previous[0])
-            champion, *rest = now.previous
-            return self._replace(model, ServingState(champion, tuple(rest), now.generation + 1))
+            earlier = now.rolled_back(model)
+            self.bundle(model, earlier.champion)
+            return self._replace(model, earlier)
 
     def seed(self, source: "Repository") -> list[tuple[str, int]]:
-        """Copy the versions that ``source`` has and this repository lacks; return them.
+        """Copy the versions that ``source`` has and this repository lacks; return models and versions.
 
-        For a volume that outlives the image whose bundles it hid. A version that is here stays as
-        it is, and so does a champion; a model that has none gets the source's.
+        For a volume that is older than the image that is mounted with it. Existing versions and
+        champions stay as they are; a model without a champion gets that of ``source``.
         """
         copied = []
         for model in source.models():
             for version in source.versions(model):
-                if version in self.versions(model):
-                    continue
-                copied.append((model, self._adopt(source.bundle(model, version), model, version)))
-            folder = self._folder(model)
-            if not (folder / SERVING_FILE).exists():
+                if version not in self.versions(model):
+                    self._add(model, version, partial(_copy, source.bundle(model, version)))
+                    copied.append((model, version))
+            if not (self._folder(model) / SERVING_FILE).exists():
                 self.promote(model, source.serving(model).champion)
         return copied
 
-    def _adopt(self, bundle: Path, model: str, version: int) -> int:
+    def _add(self, model: str, version: int | None, write: Callable[[Path, int], None]) -> int:
+        """Add a version, the next one if it is None, in one step; return it."""
         folder = self._folder(model)
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder), tempfile.TemporaryDirectory(prefix=_STAGING, dir=folder) as staging:
-            copy = Path(staging) / "bundle"
-            shutil.copytree(bundle, copy, symlinks=True)
-            _sync(copy)
-            copy.rename(folder / str(version))
-        _sync_folder(folder)
-        return version
+        with locked(folder):
+            for stale in folder.glob(f"{_STAGING}*"):
+                shutil.rmtree(stale)
+            number = version or max(self.versions(model), default=0) + 1
+            staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=folder))
+            try:
+                write(staging, number)
+                staging.chmod(0o755)  # mkdtemp makes it private; the service may be another user
+                _sync(staging)
+                staging.rename(folder / str(number))
+            except BaseException:
+                shutil.rmtree(staging, ignore_errors=True)
+                raise
+            _sync_folder(folder)
+        return number
 
     def _folder(self, model: str) -> Path:
         if not re.fullmatch(NAME_PATTERN, model):
@@ -172,17 +191,12 @@ class Repository:
         return self.root / model
 
     def _replace(self, model: str, serving: ServingState) -> ServingState:
-        document = {
-            "champion": serving.champion,
-            "previous": list(serving.previous),
-            "generation": serving.generation,
-        }
-        replace_file(self._folder(model) / SERVING_FILE, json.dumps(document))
+        replace_file(self._folder(model) / SERVING_FILE, json.dumps(asdict(serving)))
         return serving
 
 
 def parse_serving(text: bytes, place: str) -> ServingState:
-    """Parse ``serving.json``; raises ``RepositoryError`` naming ``place``."""
+    """Parse the content of ``serving.json``; raises ``RepositoryError`` that begins with ``place``."""
     try:
         document = json.loads(text)
         champion, previous = document["champion"], document.get("previous", [])
@@ -196,20 +210,27 @@ def parse_serving(text: bytes, place: str) -> ServingState:
     return ServingState(champion, tuple(previous), generation)
 
 
+def _copy(bundle: Path, folder: Path, _: int) -> None:
+    shutil.copytree(bundle, folder, symlinks=True, dirs_exist_ok=True)
+
+
 def _is_version(path: Path) -> bool:
     return re.fullmatch(r"[1-9][0-9]{0,8}", path.name) is not None and path.is_dir()
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock; the operating system frees it if the process dies."""
+    """Hold a folder's lock; the operating system releases it if the process dies."""
     with (folder / ".lock").open("a", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Replace a file as a whole and bring it to the disk; the caller holds the folder's lock."""
+    """Replace a file's content by ``text`` in one step, synced to the disk.
+
+    The caller holds the folder's lock. Raises ``OSError`` if it cannot be written.
+    """
     staging = path.with_name(f".{path.name}.new")
     with staging.open("w", encoding="utf-8") as file:
         file.write(text + "\n")
@@ -220,7 +241,7 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Bring a folder's files to the disk, so that the rename never outruns them."""
+    """Sync a folder's files to the disk, so that they are there before the rename is."""
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())

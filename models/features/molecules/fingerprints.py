@@ -1,37 +1,49 @@
-"""Counts of chosen circular fragments (Morgan, ECFP) in a molecule.
+"""Counts of chosen circular fragments (Morgan fingerprints) in a molecule: ECFP and FCFP.
 
-D. Rogers, M. Hahn, *Extended-Connectivity Fingerprints*, J. Chem. Inf. Model. 50 (2010) 742. The
-ids are RDKit's unfolded 32-bit ones, so that two fragments never share a column.
+D. Rogers, M. Hahn, *Extended-Connectivity Fingerprints*, J. Chem. Inf. Model. 50 (2010) 742. The ids
+are RDKit's 32-bit ones, not folded to fewer bits, so that two fragments do not share a column.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 
+RADII = (1, 2, 3)
+
+
+def _generators(**options: Any) -> dict[int, Any]:
+    return {
+        radius: rdFingerprintGenerator.GetMorganGenerator(radius=radius, **options) for radius in RADII
+    }
+
+
+_ECFP = _generators()
+_FCFP = _generators(atomInvariantsGenerator=rdFingerprintGenerator.GetMorganFeatureAtomInvGen())
+
 
 def fragment_counts(molecule: Chem.Mol, radius: int) -> dict[int, int]:
-    """How often each fragment id of up to ``radius`` bonds occurs in ``molecule``."""
-    counts: dict[int, int] = _GENERATORS[radius].GetSparseCountFingerprint(molecule).GetNonzeroElements()
+    """How often each fragment of up to ``radius`` bonds (1, 2 or 3) occurs, by its id (ECFP)."""
+    counts: dict[int, int] = _ECFP[radius].GetSparseCountFingerprint(molecule).GetNonzeroElements()
     return counts
 
 
 def pharmacophore_counts(molecule: Chem.Mol, radius: int) -> dict[int, int]:
-    """As ``fragment_counts``, atoms told apart by what they do and not by element (FCFP).
+    """As ``fragment_counts``, with atoms typed by function instead of element (FCFP).
 
-    An atom is a donor, acceptor, aromatic, halogen, basic or acidic, or several of them.
+    The functions are donor, acceptor, aromatic, halogen, basic and acidic; an atom may have several.
     """
-    fingerprint = _PHARMACOPHORES[radius].GetSparseCountFingerprint(molecule)
-    counts: dict[int, int] = fingerprint.GetNonzeroElements()
+    counts: dict[int, int] = _FCFP[radius].GetSparseCountFingerprint(molecule).GetNonzeroElements()
     return counts
 
 
 class FragmentCounter:
-    """Counts of the fragments with the given ids, one column each, in the given order.
+    """Counts the fragments with the given ids, one column each, in the given order.
 
-    ``functional`` counts pharmacophores, which have ids of their own.
+    ``functional``: the ids are those of ``pharmacophore_counts``.
     """
 
     def __init__(self, radius: int, fragments: Sequence[int], *, functional: bool = False) -> None:
@@ -42,20 +54,12 @@ class FragmentCounter:
         self._count = pharmacophore_counts if functional else fragment_counts
         self._columns = {fragment: column for column, fragment in enumerate(fragments)}
 
-    def count(self, molecule: Chem.Mol, row: NDArray[np.float32]) -> None:
-        """Add the raw counts to ``row``, one entry per fragment, zero where it is absent."""
+    def count(self, molecule: Chem.Mol) -> NDArray[np.float32]:
+        """Raw counts, shape ``(len(fragments),)``, 0 where a fragment does not occur."""
+        row = np.zeros(len(self.fragments), np.float32)
         columns = self._columns
         for fragment, number in self._count(molecule, self.radius).items():
             column = columns.get(fragment)
             if column is not None:
                 row[column] = number
-
-
-RADII = (1, 2, 3)
-_GENERATORS = {radius: rdFingerprintGenerator.GetMorganGenerator(radius=radius) for radius in RADII}
-_PHARMACOPHORES = {
-    radius: rdFingerprintGenerator.GetMorganGenerator(
-        radius=radius, atomInvariantsGenerator=rdFingerprintGenerator.GetMorganFeatureAtomInvGen()
-    )
-    for radius in RADII
-}
+        return row

@@ -1,9 +1,9 @@
-"""RDKit's complaints, given to the call that caused them and kept from the log.
+"""RDKit's log messages, given to the call that caused them and kept out of the log.
 
-RDKit tells why a SMILES does not parse in its log alone. Its own means of capturing that swaps a
-stream under other threads' feet, which now and then ends the process; so the log goes through
-Python's logger ``rdkit``, where a filter hands each message to the thread that listens. Other
-users of RDKit in the same process see their messages as before.
+RDKit says only in its log why a SMILES does not parse. Its own means of capturing the log swaps a
+stream that other threads use, which can end the process. So the log goes through Python's logger
+``rdkit``, where a filter hands each message to the thread that captures. Other users of RDKit in the
+same process see their messages as before.
 """
 
 import logging
@@ -16,28 +16,25 @@ from rdkit import rdBase
 _thread = threading.local()
 
 
-class _ToListener(logging.Filter):
-    """Takes a message out of the log where its thread listens."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the message goes on to the log."""
-        heard: list[str] | None = getattr(_thread, "heard", None)
-        if heard is not None:
-            heard.append(record.getMessage())
-        return heard is None
+def _goes_on(record: logging.LogRecord) -> bool:
+    """Whether a message goes on to the log, which it does unless its thread captures."""
+    captured: list[str] | None = getattr(_thread, "captured", None)
+    if captured is not None:
+        captured.append(record.getMessage())
+    return captured is None
 
 
 @contextmanager
 def captured_rdkit_log() -> Iterator[list[str]]:
-    """The lines that RDKit writes in this thread meanwhile, innermost listener first."""
-    outer = getattr(_thread, "heard", None)
-    heard: list[str] = []
-    _thread.heard = heard
+    """The list to which RDKit's messages in this thread are added; the innermost capture gets them."""
+    outer = getattr(_thread, "captured", None)
+    messages: list[str] = []
+    _thread.captured = messages
     try:
-        yield heard
+        yield messages
     finally:
-        _thread.heard = outer
+        _thread.captured = outer
 
 
 rdBase.LogToPythonLogger()
-logging.getLogger("rdkit").addFilter(_ToListener())
+logging.getLogger("rdkit").addFilter(_goes_on)

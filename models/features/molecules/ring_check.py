@@ -1,47 +1,45 @@
-"""A cheap look at a ring system before RDKit perceives it.
+"""A cheap check of a ring system before RDKit perceives its rings.
 
-Ring perception lists all shortest rings. A macrocycle of n para-linked rings has 2ⁿ of them, one
-for each choice of sides: with 16 phenylenes RDKit takes half a minute, with 20 gigabytes. What
-makes it so, the number of shortest paths between two atoms, is counted here beforehand.
+Ring perception lists all shortest rings. A macrocycle of n para-linked rings has 2ⁿ of them, one for
+each choice of sides: 16 phenylenes take RDKit half a minute, 20 take gigabytes of memory. The cause is
+the number of shortest paths between two atoms, which is counted here first.
 """
 
 from rdkit import Chem
 
-# Fewer rings than this cannot have many alternatives, and are not looked at.
+# Fewer rings than this cannot have many shortest paths and need no check.
 FEW_RINGS = 9
 
 
 def ring_count(molecule: Chem.Mol) -> int:
-    """The number of independent rings, without perceiving any; short by one per extra fragment."""
+    """The number of independent rings without ring perception; one too few per extra fragment."""
     count: int = molecule.GetNumBonds() - molecule.GetNumAtoms() + 1
     return count
 
 
-def joins_atoms_in_more_ways(molecule: Chem.Mol, most: int) -> bool:
-    """Whether more than ``most`` equally short paths of ring bonds join some two atoms."""
+def has_more_shortest_paths(molecule: Chem.Mol, most: int) -> bool:
+    """Whether some two atoms are joined by more than ``most`` shortest paths of ring bonds."""
     neighbours = _ring_neighbours(molecule)
-    return any(_most_ways_from(start, neighbours) > most for start in neighbours)
+    return any(_most_paths_from(start, neighbours) > most for start in neighbours)
 
 
-def _most_ways_from(start: int, neighbours: dict[int, list[int]]) -> int:
-    """The largest number of shortest paths from ``start`` to any atom, breadth first."""
-    ways = {start: 1}
-    front = ways
-    most = 1
+def _most_paths_from(start: int, neighbours: dict[int, list[int]]) -> int:
+    """The largest number of shortest paths from ``start`` to any atom, by breadth-first search."""
+    paths = {start: 1}
+    front = paths
     while front:
-        further: dict[int, int] = {}
+        next_front: dict[int, int] = {}
         for atom, number in front.items():
             for neighbour in neighbours[atom]:
-                if neighbour not in ways:
-                    further[neighbour] = further.get(neighbour, 0) + number
-        ways |= further
-        front = further
-        most = max(most, *further.values(), 1)
-    return most
+                if neighbour not in paths:
+                    next_front[neighbour] = next_front.get(neighbour, 0) + number
+        paths |= next_front
+        front = next_front
+    return max(paths.values())
 
 
 def _ring_neighbours(molecule: Chem.Mol) -> dict[int, list[int]]:
-    """For each atom in a ring those that it is joined to by a bond in a ring."""
+    """For each atom in a ring the atoms to which a ring bond joins it."""
     copy = Chem.Mol(molecule)
     Chem.FastFindRings(copy)  # a depth-first search: quick for any graph
     neighbours: dict[int, list[int]] = {}

@@ -1,1 +1,1 @@
-"""Features of tables: pulsar candidates and own columns."""
+"""Features of records of named values: pulsar candidates and tables of any columns."""

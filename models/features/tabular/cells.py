@@ -1,16 +1,15 @@
-"""Cells of a text table: numbers, categories, and the marks of a missing value.
+"""Cells of a text table: numbers, categories and missing values.
 
-Training reads a table by these rules, and so does the service, or a value would mean one thing to the
-one and another to the other.
+Training and the service read tables by these rules, so that a cell means the same to both.
 """
 
-#: What stands for a missing value, beside nothing at all and white space.
+#: Texts that stand for a missing value.
 MISSING = frozenset(("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?"))
 
 
 def number(text: str) -> object:
-    """A cell as a number; None where the value is missing, and the text itself where it is none."""
-    if "_" in text:  # Python reads 1_000, nobody else does
+    """A cell as a float, None if the value is missing, or the text itself if it is not a number."""
+    if "_" in text:  # Python reads 1_000 as a number; other programs do not
         return text
     try:
         return float(text)
@@ -19,6 +18,6 @@ def number(text: str) -> object:
 
 
 def category(text: str) -> str | None:
-    """A cell as a category; None where the value is missing."""
+    """A cell as a category, without white space around it; None if the value is missing."""
     text = text.strip()
     return None if text in MISSING else text

@@ -1,17 +1,17 @@
-"""Plain tables: columns of numbers and of categories, some of which may be missing.
+"""Plain tables: numeric and categorical columns, some of which may have missing values.
 
-The parameters are the table's schema, which training reads off its data:
+The parameters are the table's schema, which training derives from its data:
 
     {"columns": [{"name": "age", "kind": "number", "optional": true, "knots": [18, 40, 65],
                   "centre": 41, "scale": 13},
                  {"name": "job", "kind": "category", "optional": false, "other": true,
                   "values": ["clerk", "driver"]}]}
 
-The features of all numbers come first (``numbers`` says which), then those of all categories: one per
-known value, 1 at its own. Where a column is ``optional`` one more is 1 where the value is missing, and
-where a column of categories has ``other`` so is one for any value that is not known (training lumps
-the rare ones together there). Elsewhere a missing or unknown value is refused, for the network has
-seen no such thing.
+The features of all numeric columns come first (see ``numeric_encoding``), then the one-hot encoding of
+all categorical ones. An ``optional`` column has one more feature, which is 1 if the value is missing. A
+categorical column with ``other`` has one more, which is 1 for any unknown value; training merges rare
+values into it. In other columns a missing or unknown value is rejected, because the network was not
+trained on any.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,66 +22,70 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import FeaturizerError
-from models.features.base import Features, Outcome, Rejected
+from models.features.base import Features
 from models.features.tabular.cells import category
 from models.features.tabular.numeric_encoding import Number, NumberFeatures
 from models.features.tabular.records import (
     ACCEPTED,
+    NUMBERS_OR_NONE,
     NumberRows,
     Records,
     RecordShape,
     kind,
     listed,
     number_fault,
+    read_each,
     shown,
     to_float32,
+    to_float64,
 )
 
-#: Guards against a schema that would fill memory.
+#: Limits that keep a schema from filling memory.
 _MOST_COLUMNS, _MOST_FEATURES, _MOST_KNOTS = 4096, 65_536, 256
 _LONGEST = 200
 _LARGEST, _SMALLEST = 3.4e38, 1e-30
-_PLAIN = (("centre", 0.0), ("scale", 1.0))
-_REFUSED = -1
-#: Whole numbers below this are told apart by a float, and have few digits.
-_WHOLE = 2**53
+#: Below this a float represents every integer exactly.
+_EXACT = 2**53
 
 
 class Category:
-    """A column of categories; ``places`` maps each value that is taken to its feature's place."""
+    """A categorical column; ``indices`` maps each accepted value to the index of its feature."""
 
     def __init__(self, name: str, values: Sequence[str], *, optional: bool, other: bool) -> None:
         self.name, self.optional = name, optional
         self._values = tuple(values)
-        self.places: dict[object, int] = {value: place for place, value in enumerate(values)}
+        self.indices: dict[object, int] = {value: index for index, value in enumerate(values)}
         features = [f"{name}={value}" for value in values]
         if optional:
-            self.places[None] = len(features)
+            self.indices[None] = len(features)
             features.append(f"{name} (missing)")
-        self._other = len(features) if other else _REFUSED
+        self._other = len(features) if other else None
         if other:
             features.append(f"{name} (other)")
         self.features = tuple(features)
 
-    def place(self, value: object) -> int | str:
-        """The place of the feature that is 1, or what is wrong with the value and what to do."""
+    def index(self, value: object) -> int | str:
+        """The index of the feature that is 1, or a message: what is wrong with the value, what to do."""
         text = as_category(value)
         if text is None and value is not None and not isinstance(value, str):
             return f"{kind(value)}; give one of {listed(self._values)}"
-        found = self.places.get(text, self._other if text is not None else _REFUSED)
-        if found != _REFUSED:
-            return found
+        index = self.indices.get(text, None if text is None else self._other)
+        if index is not None:
+            return index
         what = "missing" if text is None else f"{shown(text)}, which is not known"
         return f"{what}; give one of {listed(self._values)}"
 
 
 def as_category(value: object) -> str | None:
-    """A category as training wrote it: numbers by their digits, booleans in JSON's words."""
+    """A value as the text of a category: integers in digits, booleans as in JSON.
+
+    None for a missing value and for a value of any other type.
+    """
     if isinstance(value, str):
         return category(value)
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
-    if isinstance(value, (int, float)) and abs(value) < _WHOLE and value == int(value):
+    if isinstance(value, (int, float)) and abs(value) < _EXACT and value == int(value):
         return str(int(value))
     return None
 
@@ -89,22 +93,23 @@ def as_category(value: object) -> str | None:
 class TableFeaturizer:
     """``tables-1``: a record is a list of values in column order, or a mapping by name.
 
-    ``parameters`` is the schema of the module's head.
+    ``parameters``: the schema that the module's docstring describes.
     """
 
     identifier = "tables-1"
 
     def __init__(self, parameters: Mapping[str, object]) -> None:
-        """Raises ``FeaturizerError`` for parameters that are no schema."""
+        """Raises ``FeaturizerError`` if ``parameters`` are not a valid schema."""
         self._columns = _read_columns(parameters)
         self.parameters: dict[str, object] = {"columns": parameters["columns"]}
         self.fields = tuple(column.name for column in self._columns)
-        self.texts = frozenset(c.name for c in self._columns if isinstance(c, Category))
+        self._categories = [column for column in self._columns if isinstance(column, Category)]
+        self.texts = frozenset(column.name for column in self._categories)
         numbers = [column for column in self._columns if isinstance(column, Number)]
         self._features = NumberFeatures(numbers)
-        others = [name for c in self._columns if isinstance(c, Category) for name in c.features]
-        self.names = (*self._features.names, *others)
-        mixed = bool(self.texts)
+        one_hot = [name for column in self._categories for name in column.features]
+        self.names = (*self._features.names, *one_hot)
+        mixed = bool(self._categories)
         self._shape = RecordShape(self.fields, "a record", "column", "values" if mixed else "numbers")
         self._numbers = None if mixed else NumberRows(self._shape, [c.optional for c in numbers])
 
@@ -113,80 +118,69 @@ class TableFeaturizer:
         if self._numbers is not None:
             read = self._numbers.read(records)
             return Features(self._features.rows(read.rows), read.outcomes)
-        lists = None if isinstance(records, np.ndarray) else self._shape.together(records)
-        rows = None if lists is None else self._together(lists)
+        lists = None if isinstance(records, np.ndarray) else self._shape.all_values(records)
+        rows = None if lists is None else self._by_column(lists)
         if rows is not None:
             return Features(rows, [ACCEPTED] * len(rows))
-        return self._singly(records)
+        accepted, outcomes = read_each(records, self._read)
+        numbers = [
+            to_float32(np.array(column)) for column in zip(*(n for n, _ in accepted), strict=True)
+        ]
+        indices = list(zip(*(i for _, i in accepted), strict=True))
+        return Features(self._assembled(len(accepted), numbers, indices), outcomes)
 
-    def _together(self, lists: Sequence[Any]) -> NDArray[np.float32] | None:
-        """Column by column; None where any value needs a closer look."""
-        numbers, places = [], []
+    def _by_column(self, lists: Sequence[Any]) -> NDArray[np.float32] | None:
+        """Rows, read column by column; None if any record must be read by itself."""
+        numbers, indices = [], []
         for column, values in zip(self._columns, zip(*lists, strict=True), strict=False):
             if isinstance(column, Category):
                 try:
-                    places.append([column.places[value] for value in values])
-                except (KeyError, TypeError):  # not known, or nothing that could be
+                    indices.append([column.indices[value] for value in values])
+                except (KeyError, TypeError):  # unknown, or not hashable
                     return None
             else:
-                if not set(map(type, values)) <= {float, int, type(None)}:
+                exact = to_float64([values], len(values), NUMBERS_OR_NONE)
+                if exact is None:
                     return None
-                try:
-                    block = to_float32(np.fromiter(values, np.float64, len(values)))
-                except OverflowError:  # an int of hundreds of digits
-                    return None
+                block = to_float32(exact)
                 sound = ~np.isinf(block) if column.optional else np.isfinite(block)
                 if not sound.all():
                     return None
                 numbers.append(block)
-        return self._assembled(len(lists), numbers, places)
+        return self._assembled(len(lists), numbers, indices)
 
-    def _singly(self, records: Records) -> Features:
-        """The careful path: one record after the other, each with its own verdict."""
-        accepted: list[tuple[list[float], list[int]]] = []
-        outcomes: list[Outcome] = []
-        for record in records:
-            values = self._shape.values(record)
-            read = values if isinstance(values, str) else self._read(values)
-            if isinstance(read, str):
-                outcomes.append(Rejected(read))
-            else:
-                accepted.append(read)
-                outcomes.append(ACCEPTED)
-        numbers = [to_float32(np.array(c)) for c in zip(*(n for n, _ in accepted), strict=True)]
-        places = [list(column) for column in zip(*(p for _, p in accepted), strict=True)]
-        return Features(self._assembled(len(accepted), numbers, places), outcomes)
-
-    def _read(self, values: Sequence[object]) -> tuple[list[float], list[int]] | str:
-        """A record's numbers and its categories' places, or what is wrong with the first value."""
+    def _read(self, record: object) -> tuple[list[float], list[int]] | str:
+        """A record's numbers and its categories' indices, or a message about the first bad value."""
+        values = self._shape.values(record)
+        if isinstance(values, str):
+            return values
         numbers: list[float] = []
-        places: list[int] = []
+        indices: list[int] = []
         for position, (column, value) in enumerate(zip(self._columns, values, strict=True)):
             if isinstance(column, Category):
-                found = column.place(value)
-                if isinstance(found, str):
-                    return f"{self._shape.place(position)} is {found}"
-                places.append(found)
+                index = column.index(value)
+                if isinstance(index, str):
+                    return f"{self._shape.describe(position)} is {index}"
+                indices.append(index)
             else:
                 fault = number_fault(value, optional=column.optional)
                 if fault:
-                    return f"{self._shape.place(position)} is {fault}"
+                    return f"{self._shape.describe(position)} is {fault}"
                 number: Any = np.nan if value is None else value
                 numbers.append(float(number))
-        return numbers, places
+        return numbers, indices
 
     def _assembled(
-        self, count: int, numbers: list[NDArray[np.float32]], places: list[list[int]]
+        self, count: int, numbers: list[NDArray[np.float32]], indices: Sequence[Sequence[int]]
     ) -> NDArray[np.float32]:
-        """Feature rows of columns of numbers, and of each category column's places."""
+        """Feature rows from the numeric columns and the indices of each categorical column."""
         rows = np.zeros((count, len(self.names)), np.float32)
         if not count:
             return rows
         start = len(self._features.names)
         if numbers:
             rows[:, :start] = self._features.rows(np.stack(numbers, axis=1))
-        categories = [column for column in self._columns if isinstance(column, Category)]
-        for column, chosen in zip(categories, places, strict=True):
+        for column, chosen in zip(self._categories, indices, strict=True):
             rows[np.arange(count), start + np.array(chosen, np.intp)] = 1
             start += len(column.features)
         return rows
@@ -209,16 +203,17 @@ def _read_columns(parameters: Mapping[str, object]) -> tuple[Number | Category, 
 
 
 def _read_column(number: int, entry: object) -> Number | Category:
-    """One column of a schema; raises ``FeaturizerError`` naming it."""
+    """One column of a schema; raises ``FeaturizerError`` with its number."""
     where = f"featurizer tables-1, column {number}"
     if not isinstance(entry, Mapping):
         raise FeaturizerError(f"{where} is {kind(entry)}, not an object")
     name, optional, what = entry.get("name"), entry.get("optional"), entry.get("kind")
-    if not _is_word(name) or not isinstance(optional, bool):
+    if not _is_cell(name) or not isinstance(optional, bool):
         raise FeaturizerError(f"{where}: name must be a text of 1 to {_LONGEST} and optional a boolean")
     if what == "number" and set(entry) <= {"name", "kind", "optional", "knots", "centre", "scale"}:
         knots = _read_knots(where, entry.get("knots", []))
-        centre, scale = (_number(where, entry.get(name, plain)) for name, plain in _PLAIN)
+        centre = _number(where, entry.get("centre", 0.0))
+        scale = _number(where, entry.get("scale", 1.0))
         if not scale > _SMALLEST:
             raise FeaturizerError(f"{where}: its scale must be above 0")
         return Number(str(name), optional, knots, centre, scale)
@@ -230,16 +225,16 @@ def _read_column(number: int, entry: object) -> Number | Category:
         )
     if not isinstance(values, list) or not values or not isinstance(other, bool):
         raise FeaturizerError(f"{where}: values must be a list of texts and other a boolean")
-    if not all(map(_is_word, values)) or len(set(values)) < len(values):
+    if not all(map(_is_cell, values)) or len(set(values)) < len(values):
         raise FeaturizerError(f"{where}: its values must be different texts of 1 to {_LONGEST}")
     return Category(str(name), values, optional=optional, other=other)
 
 
 def _read_knots(where: str, knots: object) -> tuple[float, ...]:
     if isinstance(knots, list) and len(knots) != 1 and len(knots) <= _MOST_KNOTS:
-        read = tuple(_number(where, knot) for knot in knots)
-        if all(low < high for low, high in pairwise(read)):
-            return read
+        numbers = tuple(_number(where, knot) for knot in knots)
+        if all(low < high for low, high in pairwise(numbers)):
+            return numbers
     raise FeaturizerError(f"{where}: knots must be 2 to {_MOST_KNOTS} numbers that rise")
 
 
@@ -249,6 +244,6 @@ def _number(where: str, value: object) -> float:
     raise FeaturizerError(f"{where}: its knots, centre and scale must be numbers of a 32-bit float")
 
 
-def _is_word(value: object) -> bool:
-    """Whether a name or a category is one that a cell of a table can hold."""
+def _is_cell(value: object) -> bool:
+    """Whether a cell of a table can hold a name or a category."""
     return isinstance(value, str) and 0 < len(value) <= _LONGEST and category(value) == value

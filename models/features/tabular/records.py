@@ -1,15 +1,15 @@
-"""Rows of named values: what records of numbers and of tables have in common.
+"""Records of named values: what the readers of numbers and of mixed tables share.
 
-A record is a list in column order or a mapping by name. ``NumberRows`` reads those that are numbers
-alone; ``RecordShape`` finds the values of a record whatever they are.
+A record is a list in column order or a mapping by name. ``RecordShape`` extracts the values of a
+record; ``NumberRows`` reads records that hold only numbers.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from itertools import chain
 from math import isfinite, isnan
 from numbers import Real
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,36 +17,38 @@ from numpy.typing import NDArray
 from models.features.base import Accepted, Features, Outcome, Rejected
 
 Records = Sequence[object] | NDArray[np.number]
+T = TypeVar("T")
 
-# The least number that float32 rounds to infinity: half a step above its largest.
+# The smallest number that float32 rounds to infinity: half a step above its largest.
 _FLOAT32_LIMIT = 2.0**128 - 2.0**103
-#: A row that is read has nothing to tell, so all of them share one outcome.
+#: The outcome that all accepted records share: there are no details to tell.
 ACCEPTED = Accepted({})
-#: The most names and characters of one that a message repeats.
-_NAMED, _SHOWN = 24, 40
+#: The types of values that need no closer look; booleans are none of them.
+NUMBERS: frozenset[type] = frozenset((float, int))
+NUMBERS_OR_NONE = NUMBERS | {type(None)}
+#: Limits of what a message repeats: the number of names, and the characters of each.
+_MOST_NAMES, _MOST_CHARACTERS = 24, 40
 
 
 class RecordShape:
-    """The names of a record's values, in order, and the words for them.
+    """The names of a record's values, in order, and the words for them in messages.
 
-    ``record`` is what one record is called, ``value`` what one of its values is, and ``values`` what
-    they all are: a candidate, a feature, numbers.
+    ``record``: the word for one record, such as "a candidate"; ``value``: for one of its values, such
+    as "feature"; ``values``: for all of them, such as "numbers".
     """
 
     def __init__(self, names: Sequence[str], record: str, value: str, values: str) -> None:
-        """Take at least one name."""
+        """``names``: at least one."""
         self.names = tuple(names)
         self._known = frozenset(self.names)
         self._record, self._value, self._values = record, value, values
         get: Any = itemgetter(*self.names)
         self._by_name = get if len(self.names) > 1 else lambda record: (get(record),)
 
-    def together(self, records: Sequence[Any]) -> Sequence[Any] | None:
-        """Each record's values in order, or None where one record needs a closer look."""
+    def all_values(self, records: Sequence[Any]) -> Sequence[Any] | None:
+        """Each record's values in order, or None if any record must be read by ``values``."""
         kinds = set(map(type, records))
-        if not kinds <= {list, tuple, dict}:
-            return None
-        if not set(map(len, records)) <= {len(self.names)}:
+        if not kinds <= {list, tuple, dict} or not set(map(len, records)) <= {len(self.names)}:
             return None
         if dict not in kinds:
             return records
@@ -57,14 +59,14 @@ class RecordShape:
             return None
 
     def values(self, record: object) -> Sequence[object] | str:
-        """The record's values in order, or what is wrong with its shape."""
+        """The record's values in order, or a message that says what is wrong with its shape."""
         if isinstance(record, Mapping):
             unknown = [str(name) for name in record if name not in self._known]
             if unknown:
-                return f"unknown {self._value} {shown(unknown[0])}; the names are {self._all()}"
+                return f"unknown {self._value} {shown(unknown[0])}; the names are {self._all_names()}"
             missing = [name for name in self.names if name not in record]
             if missing:
-                return f"{self._value} {missing[0]} is missing; give all of {self._all()}"
+                return f"{self._value} {missing[0]} is missing; give all of {self._all_names()}"
             return [record[name] for name in self.names]
         if isinstance(record, np.ndarray) and record.ndim == 1:
             record = record.tolist()
@@ -77,92 +79,88 @@ class RecordShape:
             return f"{len(self.names)} {self._value}s expected, {len(record)} given"
         return record
 
-    def place(self, position: int) -> str:
-        """What a message calls the value at a position, from 0."""
+    def describe(self, position: int) -> str:
+        """How a message names the value at a position, counted from 0."""
         return f"{self._value} {self.names[position]} (position {position + 1})"
 
-    def _all(self) -> str:
-        rest = len(self.names) - _NAMED
+    def _all_names(self) -> str:
+        rest = len(self.names) - _MOST_NAMES
         return listed(self.names) if rest <= 0 else f"{listed(self.names)}, … ({rest:,} more)"
 
 
 class NumberRows:
-    """Reads records of numbers alone; where ``optional`` says so, null or NaN is a missing value."""
+    """Reads records that hold only numbers.
+
+    ``optional``: one entry per value; null and NaN are a missing value where it is true, else a fault.
+    """
 
     def __init__(self, shape: RecordShape, optional: Sequence[bool]) -> None:
-        """``optional`` has one entry per value."""
         self._shape = shape
         self._width = len(shape.names)
         self._optional = tuple(optional)
-        self._gaps = np.array(self._optional) if any(self._optional) else None
-        self._kinds = {float, int} if self._gaps is None else {float, int, type(None)}
+        self._may_miss = np.array(self._optional) if any(self._optional) else None
+        self._kinds = NUMBERS if self._may_miss is None else NUMBERS_OR_NONE
 
     def read(self, records: Records) -> Features:
-        """Rows of shape ``(accepted, width)``; an array ``(n, width)`` is read without a loop."""
-        block = self._together(records)
+        """Rows of shape ``(accepted, width)``, read without a loop where the types allow it.
+
+        ``records`` may be an array of shape ``(n, width)``. A missing value is NaN.
+        """
+        block = self._block(records)
         if block is None:
-            return self._singly(records)
+            values, outcomes = read_each(records, self._checked)
+            table = np.array(values, dtype=np.float64).reshape(-1, self._width)
+            return Features(to_float32(table), outcomes)
         rows = to_float32(block)
-        if self._gaps is None:
-            sound: NDArray[np.bool_] = np.asarray(np.isfinite(rows).all(axis=1))
-        else:
-            # What float32 cannot hold is an infinity by now, and no missing value.
-            sound = np.asarray((np.isfinite(rows) | (np.isnan(rows) & self._gaps)).all(axis=1))
-        if sound.all():
-            return Features(rows, [ACCEPTED] * len(rows))
-        outcomes: list[Outcome] = [ACCEPTED] * len(rows)
-        for index in np.flatnonzero(~sound).tolist():
-            fault = self._examined(records[index])
+        sound = np.isfinite(rows)
+        if self._may_miss is not None:
+            # A number beyond float32 is an infinity by now, not a missing value.
+            sound |= np.isnan(rows) & self._may_miss
+        accepted = sound.all(axis=1)
+        outcomes = [ACCEPTED] * len(rows)
+        if accepted.all():
+            return Features(rows, outcomes)
+        for index in np.flatnonzero(~accepted).tolist():
+            fault = self._checked(records[index])
             assert isinstance(fault, str)
             outcomes[index] = Rejected(fault)
-        return Features(np.ascontiguousarray(rows[sound]), outcomes)
+        return Features(np.ascontiguousarray(rows[accepted]), outcomes)
 
-    def _together(self, records: Records) -> NDArray[np.number] | None:
-        """All records as one ``(n, width)`` array, or None where one of them needs a closer look.
-
-        Types are checked first because numpy would read True as 1 and "1.5" as 1.5 in silence.
-        """
+    def _block(self, records: Records) -> NDArray[np.number] | None:
+        """All records as an array ``(n, width)``, or None if any record must be read by itself."""
         if isinstance(records, np.ndarray):
             numeric = records.dtype.kind in "fiu"
             return records if numeric and records.shape[1:] == (self._width,) else None
-        lists = self._shape.together(records)
-        if lists is None or not set(map(type, chain.from_iterable(lists))) <= self._kinds:
-            return None
-        numbers: Iterable[float] = chain.from_iterable(lists)
-        try:  # None becomes NaN
-            flat = np.fromiter(numbers, np.float64, len(lists) * self._width)
-        except OverflowError:  # an int of hundreds of digits
-            return None
-        return flat.reshape(-1, self._width)
+        lists = self._shape.all_values(records)
+        flat = None if lists is None else to_float64(lists, self._width, self._kinds)
+        return None if flat is None else flat.reshape(-1, self._width)
 
-    def _singly(self, records: Records) -> Features:
-        """The careful path: one record after the other, each with its own verdict."""
-        rows: list[Sequence[object]] = []
-        outcomes: list[Outcome] = []
-        for record in records:
-            values = self._examined(record)
-            if isinstance(values, str):
-                outcomes.append(Rejected(values))
-            else:
-                rows.append(values)
-                outcomes.append(ACCEPTED)
-        block = np.array(rows, dtype=np.float64).reshape(-1, self._width)
-        return Features(to_float32(block), outcomes)
-
-    def _examined(self, record: object) -> Sequence[object] | str:
-        """The record's values in order, or what is wrong with the first that cannot be used."""
+    def _checked(self, record: object) -> Sequence[object] | str:
+        """The record's values in order, or a message about the first that cannot be used."""
         values = self._shape.values(record)
         if isinstance(values, str):
             return values
         for position, (value, optional) in enumerate(zip(values, self._optional, strict=True)):
             fault = number_fault(value, optional=optional)
             if fault:
-                return f"{self._shape.place(position)} is {fault}"
+                return f"{self._shape.describe(position)} is {fault}"
         return values
 
 
+def read_each(
+    records: Iterable[object], read: Callable[[object], T | str]
+) -> tuple[list[T], list[Outcome]]:
+    """Read records one by one: what ``read`` returns for the accepted ones, and all outcomes.
+
+    ``read`` returns a message (a text) for a record that is rejected.
+    """
+    results = [read(record) for record in records]
+    accepted = [result for result in results if not isinstance(result, str)]
+    return accepted, [Rejected(result) if isinstance(result, str) else ACCEPTED for result in results]
+
+
 def number_fault(value: object, *, optional: bool) -> str:
-    """What is wrong with a value that should be a number, and what to do; empty where nothing is."""
+    """What is wrong with a value that should be a number, and what to do; empty if nothing is."""
     if value is None and optional:
         return ""
     wanted = "give a finite number" + (" or null" if optional else "")
@@ -181,34 +179,53 @@ def number_fault(value: object, *, optional: bool) -> str:
     return ""
 
 
+def to_float64(
+    lists: Sequence[Sequence[Any]], width: int, kinds: Set[type]
+) -> NDArray[np.float64] | None:
+    """The values of lists of length ``width``, one after the other, as float64 with NaN for None.
+
+    Returns None if a value is not of ``kinds`` or is beyond float64. Types are checked because numpy
+    would silently read True as 1 and "1.5" as 1.5.
+    """
+    if not set(map(type, chain.from_iterable(lists))) <= kinds:
+        return None
+    try:
+        return np.fromiter(chain.from_iterable(lists), np.float64, len(lists) * width)
+    except OverflowError:  # an int of hundreds of digits
+        return None
+
+
 def to_float32(block: NDArray[np.number]) -> NDArray[np.float32]:
-    """The cast, with what float32 cannot hold left as an infinity for the caller to reject."""
+    """``block`` as C-contiguous float32 of the same shape; a number beyond float32 is an infinity."""
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(block, dtype=np.float32)
 
 
 def kind(value: object) -> str:
-    """A client's word for a value of the wrong type."""
+    """The word for a value's type in a message, in JSON's terms."""
     if value is None:
         return "null"
-    if isinstance(value, (bool, np.bool_)):
-        return "a boolean"
-    if isinstance(value, str):
-        return "a string"
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return "a list"
-    if isinstance(value, Mapping):
-        return "an object"
-    if isinstance(value, Real):
-        return "a number"
+    for types, word in _KINDS:
+        if isinstance(value, types):
+            return word
     return f"a {type(value).__name__}"
 
 
+_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    ((bool, np.bool_), "a boolean"), (str, "a string"), ((list, tuple, np.ndarray), "a list"),
+    (Mapping, "an object"), (Real, "a number"),
+)  # fmt: skip
+
+
 def shown(text: str) -> str:
-    """A client's own word, short enough to repeat."""
-    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+    """A text of the client in quotes, cut to a length that a message can repeat."""
+    return repr(_cut(text))
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first names, each short enough to repeat."""
-    return ", ".join(n if len(n) <= _SHOWN else n[:_SHOWN] + "…" for n in names[:_NAMED])
+    """The first names, each cut to a length that a message can repeat."""
+    return ", ".join(map(_cut, names[:_MOST_NAMES]))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "…"

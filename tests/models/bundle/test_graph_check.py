@@ -1,4 +1,4 @@
-"""ONNX files that somebody made to harm the service, each refused with its reason."""
+"""Hostile ONNX files, each refused with its reason."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 
 def outside(tensor: TensorProto) -> TensorProto:
-    """Let a tensor name a file of the machine as the place of its values."""
+    """Let a tensor keep its values in a file of the machine."""
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="../../../etc/passwd")
@@ -66,7 +66,7 @@ def broadcast_rows(model: onnx.ModelProto) -> None:
 
 
 def mislabelled(model: onnx.ModelProto) -> None:
-    """Hide an outside tensor in an attribute that says that it is a number."""
+    """Hide a tensor with external data in an attribute of the type of a number."""
     node = model.graph.node[0]
     attribute = node.attribute.add(name="value", type=onnx.AttributeProto.INT)
     attribute.t.CopyFrom(outside(weight()))

@@ -1,4 +1,4 @@
-"""Opening a bundle that somebody spoiled, each hash made right again where that is the point."""
+"""Damaged and hostile bundles are refused, also where their hashes were corrected."""
 
 import dataclasses
 import io
@@ -23,7 +23,7 @@ Edit = Callable[[dict[str, Any]], None]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A sound bundle's folder."""
+    """The folder of a valid bundle."""
     bundles.publish(tmp_path)
     return tmp_path / "htru2" / "1"
 
@@ -51,12 +51,12 @@ def change_graph(folder: Path, change: Callable[[onnx.ModelProto], None]) -> Non
 
 
 def test_a_sound_bundle_opens(folder: Path) -> None:
-    """The bundles that the other tests spoil are sound before."""
+    """The bundle that the other tests change is valid before."""
     assert open_bundle(folder).manifest.name == "htru2"
 
 
 def keep_weights_outside(model: onnx.ModelProto) -> None:
-    """Let a tensor name a file of the machine as the place of its values."""
+    """Let a tensor keep its values in a file of the machine."""
     tensor = model.graph.initializer[0]
     tensor.data_location = onnx.TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="../../../etc/passwd")

@@ -49,7 +49,7 @@ def test_every_step_is_in_the_log(releases: Releases) -> None:
 
 @pytest.mark.parametrize("name", ["model.onnx", "golden.npz", "MODEL_CARD.md"])
 def test_what_is_not_whole_is_not_promoted(releases: Releases, name: str) -> None:
-    """One flipped bit in any file, a link in its place, or another's bundle: refused, and logged."""
+    """A flipped bit in any file, and a link instead of the file, are refused and logged."""
     folder = releases.repository.bundle("htru2", 1)
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -64,7 +64,7 @@ def test_what_is_not_whole_is_not_promoted(releases: Releases, name: str) -> Non
 
 
 def test_a_copy_of_another_version_is_not_promoted(releases: Releases) -> None:
-    """A bundle stands for the version that it was published as."""
+    """A bundle is valid only as the version that it was published as."""
     folder = releases.repository.root / "htru2"
     (folder / "2").rename(folder / "7")
     with pytest.raises(BundleRefused, match="copied there, not published"):
@@ -106,7 +106,7 @@ def test_an_exemption_that_cannot_be_read_is_said(releases: Releases) -> None:
 
 
 def test_versions_are_compared_and_described(releases: Releases) -> None:
-    """A broken version is named in its place and hides none of the others."""
+    """A damaged version is listed with its error, and the others as usual."""
     document = releases.compare("htru2", 1, 2)
     assert [version["version"] for version in document["versions"]] == [1, 2]
     assert document["bytes"][0] == document["bytes"][1]
@@ -136,7 +136,7 @@ def _write(state: Path, number: int) -> None:
 
 @pytest.mark.slow
 def test_writers_do_not_tear_each_others_lines(tmp_path: Path) -> None:
-    """Four processes at once: every line is there, and whole."""
+    """Four processes write at once: every line is there and complete."""
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=_write, args=(tmp_path, number)) for number in range(4)]
     for writer in writers:

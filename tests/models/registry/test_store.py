@@ -66,7 +66,7 @@ def test_a_name_is_not_a_path(repository: Repository, name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
 def test_a_route_is_not_hidden(repository: Repository, name: str) -> None:
-    """A model by the name of a route that stands among models' own would be out of reach."""
+    """A model with the name of a route would be unreachable, so the name is refused."""
     with pytest.raises(UnknownModel, match="a route of the service is called so"):
         repository.publish(name, write)
 

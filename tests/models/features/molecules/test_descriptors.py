@@ -11,7 +11,7 @@ from models.features.molecules.descriptors import LIMIT, describe, element_count
 from models.features.molecules.descriptors import NAMES as DESCRIPTORS
 from models.features.molecules.fingerprints import FragmentCounter
 from models.features.molecules.standardise import parent, read_smiles, standardise
-from models.features.molecules.structural_keys import KEYS, RING, mark_keys, needs_of
+from models.features.molecules.structural_keys import KEYS, RING, needs_of, structural_keys
 
 # Everyday drugs and dyes, cages with triangles and squares, every kind of hydrogen on oxygen,
 # elements without Gasteiger parameters, and single atoms.
@@ -76,7 +76,7 @@ def molecules():
 
 @cache
 def _parents():
-    """The standardised molecules as RDKit's binary form, before anything was computed of them."""
+    """The standardised molecules as RDKit's binary form, before any descriptor is computed."""
     return [standardise(read_smiles(smiles)).parent.ToBinary() for smiles in MOLECULES]
 
 
@@ -144,8 +144,7 @@ def test_a_key_is_found_where_rdkit_finds_it(key):
     """Screens save time and never an answer."""
     column = KEYS.index(key)
     for molecule in molecules():
-        row = np.zeros(len(KEYS), dtype=np.float32)
-        mark_keys(molecule, row)
+        row = structural_keys(molecule)
         if key.name.startswith("MACCS_"):
             number = int(key.name.removeprefix("MACCS_"))
             expected = rdMolDescriptors.GetMACCSKeysFingerprint(molecule).GetBit(number)
@@ -175,8 +174,8 @@ def test_fragments_are_counted_as_rdkit_counts_them():
     molecule = parent("CC(=O)Oc1ccccc1C(=O)O")
     expected = generator.GetSparseCountFingerprint(molecule).GetNonzeroElements()
     chosen = [*sorted(expected)[::2], 12345]
-    row = np.zeros(len(chosen), dtype=np.float32)
     counter = FragmentCounter(2, chosen)
-    counter.count(molecule, row)
-    np.testing.assert_array_equal(row, [expected.get(fragment, 0) for fragment in chosen])
+    np.testing.assert_array_equal(
+        counter.count(molecule), [expected.get(fragment, 0) for fragment in chosen]
+    )
     assert counter.names[-1] == "ecfp4_12345"

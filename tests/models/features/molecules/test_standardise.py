@@ -1,4 +1,4 @@
-"""From SMILES to parent: what is kept, removed, mended and refused."""
+"""From SMILES to parent: what is kept, removed, repaired and refused."""
 
 import logging
 
@@ -19,7 +19,7 @@ from models.features.molecules.standardise import (
 
 
 def standard(smiles):
-    """The whole way from text."""
+    """The parent of a SMILES text."""
     return standardise(read_smiles(smiles), smiles)
 
 
@@ -45,7 +45,7 @@ def standard(smiles):
     ],
 )
 def test_the_parent_is_the_largest_organic_fragment_made_neutral(smiles, parent_smiles, removed):
-    """Salts, solvents, charges, stereo, isotopes and atom maps go; what was removed is told."""
+    """Salts, solvents, charges, stereo, isotopes and atom maps are removed; fragments are listed."""
     found = standard(smiles)
     assert (found.smiles, found.removed, found.repaired) == (parent_smiles, removed, "")
 
@@ -100,7 +100,7 @@ def test_what_is_no_molecule_is_refused_in_plain_words(record, words):
 
 
 def test_the_limits_themselves_are_allowed():
-    """A molecule of as many heavy atoms, written in as many characters, is judged."""
+    """A molecule of as many heavy atoms, written in as many characters, is accepted."""
     assert standard("C" * MAX_HEAVY_ATOMS).parent.GetNumAtoms() == MAX_HEAVY_ATOMS
     wordy = "C([H])([H])" * 181
     assert MAX_CHARACTERS - 11 < len(wordy) <= MAX_CHARACTERS

@@ -45,7 +45,7 @@ def mixed():
 
 
 def message(featurizer, record, good=GOOD, row=GOOD_ROW):
-    """The refusal of a record that stands between two good ones, which must not suffer."""
+    """The message for a record between two good ones, whose rows must not change."""
     answer = featurizer.featurize([good, record, good])
     first, outcome, last = answer.outcomes
     assert isinstance(first, Accepted)

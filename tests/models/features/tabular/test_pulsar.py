@@ -30,7 +30,7 @@ def featurizer():
 
 
 def message(featurizer, record):
-    """The refusal of a record that stands between two good ones, which must not suffer."""
+    """The message for a record between two good ones, whose rows must not change."""
     answer = featurizer.featurize([GOOD, record, GOOD])
     first, outcome, last = answer.outcomes
     assert isinstance(first, Accepted)
