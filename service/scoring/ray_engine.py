@@ -9,17 +9,17 @@ import importlib
 import logging
 import os
 import secrets
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import MalformedInput, ScoreRefused
-from service.inference import processes
 from service.inference.backend.device import CPU
-from service.scoring.scorer import Scored, Scorer
-from service.scoring.work import Pieces, Work
-from service.tables import open_source
+from service.inference.processes import cores
+from service.scoring.scorer import Job, Pieces, Scored, score
+from service.tables import Source, open_source
 
 #: Pieces in a block of Ray Data: what is sent, and given back, at a time.
 _BLOCK = 4
@@ -29,12 +29,21 @@ _OBJECT_STORE_BYTES = 200_000_000
 _STARTS = 3
 
 
-def pieces(work: Work) -> Pieces:
-    """Score what is left; ``ScoreRefused`` where Ray is not installed or gives up."""
+def pieces(source: Source, job: Job, workers: int | None) -> Pieces:
+    """Score what is left of a source, with all cores but one where ``workers`` is None.
+
+    Raises ``ScoreRefused`` if Ray is not installed, does not start or gives up, and
+    ``MalformedInput`` after all that could be read.
+    """
     ray = _ray()
-    begins, malformed = _index(work)
+    begins, malformed = [source.position], None
+    try:
+        while source.take(job.piece):
+            begins.append(source.position)
+    except MalformedInput as error:
+        malformed = error
     if len(begins) > 1:
-        yield from _scored(ray, work, begins)
+        yield from _scored(ray, job, np.array(begins, np.int64), workers)
     if malformed is not None:
         raise malformed
 
@@ -58,36 +67,23 @@ def _ray() -> Any:
     return ray
 
 
-def _index(work: Work) -> tuple[NDArray[np.int64], MalformedInput | None]:
-    """Where each piece begins, and at last where the last one ends."""
-    begins, malformed = [work.source.position], None
-    try:
-        while work.source.take(work.piece):
-            begins.append(work.source.position)
-    except MalformedInput as error:
-        malformed = error
-    return np.array(begins, np.int64), malformed
-
-
-def _scored(ray: Any, work: Work, begins: NDArray[np.int64]) -> Pieces:
-    workers = _start(ray, work.workers)
+def _scored(ray: Any, job: Job, begins: NDArray[np.int64], workers: int | None) -> Pieces:
+    """Score the pieces that begin at ``begins``, of which the last is where the last one ends."""
+    workers = _start(ray, workers)
     try:
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
         count = len(begins) - 1
-        blocks = ray.data.range(count, override_num_blocks=-(-count // _BLOCK))
-        results = blocks.map_batches(
+        results = ray.data.range(count, override_num_blocks=-(-count // _BLOCK)).map(
             _Worker,
-            fn_constructor_args=(work.file, work.kind, work.form, work.job, work.piece, begins),
-            batch_size=None,
+            fn_constructor_args=(job, begins),
             compute=ray.data.ActorPoolStrategy(size=workers),
             num_cpus=1,
-            num_gpus=0 if work.job.device.provider == CPU else 1,
+            num_gpus=0 if job.device.provider == CPU else 1,
         )
         for row in results.iter_rows():
-            scored = Scored(row["content"], int(row["rows"]), int(row["errors"]))
-            yield int(begins[row["id"] + 1]), scored
+            yield int(row["end"]), Scored(row["content"], int(row["rows"]), int(row["errors"]))
     except ray.exceptions.RayError as error:
         cause = str(error.__cause__ or error).strip().splitlines()[-1]
         raise ScoreRefused(f"Ray gave up: {cause}. The same command goes on from here") from error
@@ -100,51 +96,37 @@ def _start(ray: Any, workers: int | None) -> int:
 
     One processor is left to Ray, which hands out the numbers of pieces by tasks of its own.
     """
-    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
-    try:
-        if os.environ.get("RAY_ADDRESS"):
-            ray.init(**quiet)
-            return workers or max(1, int(ray.cluster_resources().get("CPU", 1)) - 1)
-        workers = workers or processes.cores()
-        own = {
+    options: dict[str, object] = {"log_to_driver": False, "logging_level": "ERROR"}
+    starts = 1
+    if not os.environ.get("RAY_ADDRESS"):
+        starts = _STARTS
+        options |= {
             "address": "local",
-            "num_cpus": workers + 1,
+            "num_cpus": (workers or cores()) + 1,
             "object_store_memory": _OBJECT_STORE_BYTES,
             "include_dashboard": False,
             "_node_ip_address": "127.0.0.2",  # Ray takes 127.0.0.1 for any address of this machine
         }
-        for _ in range(_STARTS - 1):
-            try:
-                ray.init(**own, **quiet)
-                return workers
-            except Exception:  # noqa: BLE001 - as below
-                ray.shutdown()
-        ray.init(**own, **quiet)
-        return workers
-    except Exception as error:  # Ray raises no narrower type when a node does not come up
-        raise ScoreRefused(f"Ray cannot be reached or started: {error}") from error
+    failure: Exception | None = None
+    for _ in range(starts):
+        try:
+            ray.init(**options)
+            return workers or max(1, int(ray.cluster_resources().get("CPU", 1)) - 1)
+        except Exception as error:  # noqa: BLE001 - Ray raises no narrower type when a node does not start
+            failure = error
+            ray.shutdown()
+    raise ScoreRefused(f"Ray cannot be reached or started: {failure}") from failure
 
 
 class _Worker:
-    """One process of the cluster: reads and scores the pieces of these numbers."""
+    """One process of the cluster: reads and scores pieces by their numbers."""
 
-    def __init__(
-        self, file: Any, kind: str, form: Any, job: Any, piece: int, begins: NDArray[np.int64]
-    ) -> None:
-        self._file = file.open("rb")
-        self._source, _ = open_source(kind, self._file, form)
-        self._scorer, self._piece, self._begins = Scorer(job), piece, begins
+    def __init__(self, job: Job, begins: NDArray[np.int64]) -> None:
+        self._job, self._begins = job, begins
+        self._source, _ = open_source(job.kind, job.file.open("rb"), job.form)
 
-    def __call__(self, batch: dict[str, NDArray[np.int64]]) -> dict[str, list[Any]]:
-        scored = [self._one(int(number)) for number in batch["id"]]
-        return {
-            "id": batch["id"].tolist(),
-            "content": [one.content for one in scored],
-            "rows": [one.rows for one in scored],
-            "errors": [one.errors for one in scored],
-        }
-
-    def _one(self, number: int) -> Scored:
-        if self._source.position != self._begins[number]:
-            self._source.seek(int(self._begins[number]))
-        return self._scorer.score(self._source.take(self._piece))
+    def __call__(self, row: dict[str, int]) -> dict[str, Any]:
+        begin, end = map(int, self._begins[row["id"] : row["id"] + 2])
+        if self._source.position != begin:
+            self._source.seek(begin)
+        return {"end": end, **asdict(score(self._job, self._source.take(self._job.piece)))}

@@ -203,10 +203,10 @@ def test_without_pyarrow_parquet_says_what_to_install(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['pyarrow'] = None\n"
         "import io\n"
-        "from service.tables import Form, open_source\n"
-        "open_source('csv', io.BytesIO(b'smiles'), Form())\n"
+        "from service.tables import RecordSchema, open_source\n"
+        "open_source('csv', io.BytesIO(b'smiles'), RecordSchema())\n"
         "from service.errors import InvalidRequest\n"
-        "try:\n    open_source('parquet', io.BytesIO(b''), Form())\n"
+        "try:\n    open_source('parquet', io.BytesIO(b''), RecordSchema())\n"
         "except InvalidRequest as error:\n    print(error)\n"
     )
     command = [sys.executable, "-c", code]

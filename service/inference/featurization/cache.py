@@ -39,17 +39,11 @@ class FeatureCache:
         self._entries: OrderedDict[tuple[str, str], Known] = OrderedDict()
         self._names: WeakKeyDictionary[Featurizer, str] = WeakKeyDictionary()
         self._lock = Lock()
-        self._bytes = 0
-
-    @property
-    def bytes(self) -> int:
-        """How many are in use, about."""
-        return self._bytes
+        #: How many bytes are in use, about.
+        self.bytes = 0
 
     def has(self, featurizer: Featurizer, records: Sequence[object]) -> bool:
         """Whether all of these are known."""
-        if not self._entries:
-            return False
         name = self.name_of(featurizer)
         return all(isinstance(text, str) and (name, text) in self._entries for text in records)
 
@@ -85,10 +79,10 @@ class FeatureCache:
             for text, known in made.items():
                 if (name, text) not in self._entries:
                     self._entries[name, text] = known
-                    self._bytes += _bytes(text, known)
-            while self._bytes > self._limit:
+                    self.bytes += _bytes(text, known)
+            while self.bytes > self._limit:
                 (_, text), known = self._entries.popitem(last=False)
-                self._bytes -= _bytes(text, known)
+                self.bytes -= _bytes(text, known)
         return made
 
     def name_of(self, featurizer: Featurizer) -> str:

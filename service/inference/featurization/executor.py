@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 from time import perf_counter
+from typing import TypeGuard
 
 from models.features import Features, Featurizer
 from service.errors import DeadlineMissed
@@ -28,27 +29,26 @@ class FeaturizationExecutor:
         # One thread: a second would only take turns with it.
         self._thread = PriorityExecutor("featurize")
         self._pool = FeaturizerPool(workers) if workers else None
-        self._cache = FeatureCache(cache_bytes) if cache_bytes else None
+        self._cache = FeatureCache(cache_bytes)
 
     def close(self) -> None:
-        """Let go of the thread and the processes."""
+        """End the thread and the processes; what waits for them is cancelled."""
         self._thread.close()
         if self._pool is not None:
             self._pool.close()
 
     def knows(self, featurizer: Featurizer, records: Records) -> bool:
         """Whether all of these are remembered."""
-        return self._cache is not None and self._cache.has(featurizer, records)
+        return self._cache.has(featurizer, records)
 
     def at_once(self, featurizer: Featurizer, latency: LatencyEstimator, records: Records) -> Features:
         """Read records here and now."""
-        smiles = self._cacheable(featurizer, records)
-        if smiles is None or self._cache is None:
+        if not _are_molecules(records, featurizer):
             return _timed(featurizer, latency, records)
-        known, missing = self._cache.look_up(featurizer, smiles)
+        entries, missing = self._cache.look_up(featurizer, records)
         if missing:
-            known |= self._cache.keep(featurizer, missing, _timed(featurizer, latency, missing))
-        return assemble(smiles, known, len(featurizer.names))
+            entries |= self._cache.keep(featurizer, missing, _timed(featurizer, latency, missing))
+        return assemble(records, entries, len(featurizer.names))
 
     def lanes(self, featurizer: Featurizer, *, large: bool) -> int:
         """How many pieces are read at a time; a large request is what processes are started for."""
@@ -71,43 +71,34 @@ class FeaturizationExecutor:
 
         The thread reads what has the lowest ``urgency`` first.
         """
-        smiles = self._cacheable(featurizer, records)
-        if smiles is None or self._cache is None:
-            return await self._computed(
-                featurizer, latency, records, deadline, large=large, urgency=urgency
-            )
-        known, missing = self._cache.look_up(featurizer, smiles)
+        if not _are_molecules(records, featurizer):
+            return await self._elsewhere(featurizer, latency, records, deadline, large, urgency)
+        entries, missing = self._cache.look_up(featurizer, records)
         if missing:
-            computed = await self._computed(
-                featurizer, latency, missing, deadline, large=large, urgency=urgency
-            )
-            known |= self._cache.keep(featurizer, missing, computed)
-        return assemble(smiles, known, len(featurizer.names))
+            features = await self._elsewhere(featurizer, latency, missing, deadline, large, urgency)
+            entries |= self._cache.keep(featurizer, missing, features)
+        return assemble(records, entries, len(featurizer.names))
 
-    async def _computed(
+    async def _elsewhere(
         self,
         featurizer: Featurizer,
         latency: LatencyEstimator,
         records: Records,
         deadline: float | None,
-        *,
         large: bool,
         urgency: float,
     ) -> Features:
-        if large and self._pool is not None and self._pool.ready:
-            features, seconds = await self._pool.featurize(featurizer, records, deadline)
-            latency.learn(len(records), seconds)
-            return features
-        work = partial(_timed, featurizer, latency, records, deadline)
-        return await asyncio.wrap_future(self._thread.submit(urgency, work))
+        if not large or self._pool is None or not self._pool.ready:
+            work = partial(_timed, featurizer, latency, records, deadline)
+            return await asyncio.wrap_future(self._thread.submit(urgency, work))
+        features, seconds = await self._pool.featurize(featurizer, records, deadline)
+        latency.learn(len(records), seconds)
+        return features
 
-    @staticmethod
-    def _cacheable(featurizer: Featurizer, records: Records) -> list[str] | None:
-        """The records, if they are molecules: all text, and dear to read."""
-        if not featurizer.identifier.startswith("molecules-"):
-            return None
-        smiles = [record for record in records if isinstance(record, str)]
-        return smiles if len(smiles) == len(records) else None
+
+def _are_molecules(records: Records, featurizer: Featurizer) -> TypeGuard[Sequence[str]]:
+    """Whether records are text for a featurizer of molecules, which is worth remembering."""
+    return featurizer.identifier.startswith("molecules-") and set(map(type, records)) <= {str}
 
 
 def _timed(
