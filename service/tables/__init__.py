@@ -42,6 +42,8 @@ _OPENERS: dict[str, Callable[[BinaryIO, RecordSchema], Opened]] = {
     "sdf": open_sdf,
 }
 
+_WRITERS: dict[str, type[Writer]] = {"csv": CsvWriter, "ndjson": NdjsonWriter, "json": JsonWriter}
+
 #: What a file's name says of its content.
 SUFFIXES = {
     ".csv": "csv",
@@ -74,15 +76,16 @@ def open_source(kind: str, file: BinaryIO, form: RecordSchema) -> Opened:
 
 
 def writer(kind: str, layout: OutputLayout) -> Writer:
-    """What writes results of this layout: ``csv``, ``ndjson``, ``json``, or ``parquet``."""
-    if kind == "csv":
-        return CsvWriter(layout)
-    if kind == "ndjson":
-        return NdjsonWriter(layout)
-    if kind == "json":
-        return JsonWriter(layout)
+    """What writes results of this layout: ``csv``, ``ndjson``, ``json``, or ``parquet``.
+
+    Raises ``InvalidRequest`` for another kind, and where two columns would have the same name.
+    """
+    if kind in ("csv", "parquet"):
+        layout.check()
     if kind == "parquet":
         from service.tables.parquet import ArrowWriter  # pyarrow is an extra
 
         return ArrowWriter(layout)
-    raise InvalidRequest(f"results cannot be written as {kind}; choose csv, ndjson or parquet")
+    if kind not in _WRITERS:
+        raise InvalidRequest(f"results cannot be written as {kind}; choose csv, ndjson or parquet")
+    return _WRITERS[kind](layout)

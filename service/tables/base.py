@@ -15,6 +15,8 @@ MAX_RECORD_BYTES = 128 * 1024
 Raw = list[bytes]
 Carried = dict[str, object]
 Result = dict[str, object]
+#: Reads the text of a cell as a value.
+Reader = Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,31 @@ class RecordSchema:
     def is_smiles(self) -> bool:
         """Whether a record is a SMILES."""
         return self.names is None
+
+    def places(self, columns: Sequence[str]) -> tuple[int, ...]:
+        """Where the values of a record stand among a table's columns.
+
+        Names are matched exactly, but for that of a SMILES, which may be spelled in any case. Raises
+        ``InvalidRequest`` for columns that are missing, or there twice.
+        """
+        twice = next((name for name in columns if columns.count(name) > 1), None)
+        if twice is not None:
+            raise InvalidRequest(
+                f"column {_shown(twice)} is there twice; which is meant cannot be known"
+            )
+        names = [name.lower() for name in columns] if self.is_smiles else list(columns)
+        if self.is_smiles and names.count("smiles") > 1:
+            raise InvalidRequest("more than one column is named 'smiles', in one spelling or another")
+        wanted = self.names or ("smiles",)
+        missing = [name for name in wanted if name not in names]
+        if missing:
+            shown = ", ".join(map(_shown, columns[:12]))
+            what = "molecules" if self.is_smiles else "records"
+            text = f"the model's {what} need the column {', '.join(missing)}; the header has {shown}"
+            if len(columns) == 1 and any(mark in columns[0] for mark in ";\t|"):
+                text += ", which seems to be separated by something else than commas"
+            raise InvalidRequest(text)
+        return tuple(map(names.index, wanted))
 
 
 @dataclass(slots=True)
@@ -157,26 +184,33 @@ class OutputLayout:
         return cells
 
 
-class Writer(Protocol):
+class Writer:
     """Writes results. ``head``, then ``rows`` any number of times, then ``tail``."""
 
-    @property
-    def layout(self) -> OutputLayout:
-        """What is written."""
+    def __init__(self, layout: OutputLayout) -> None:
+        """Write results of a layout."""
+        self.layout = layout
 
     def head(self) -> bytes:
         """What comes before the first row."""
+        return b""
 
     def rows(self, carried: Sequence[Carried], results: Sequence[Result], *, first: bool) -> bytes:
         """Some rows; ``first`` says that none came before them."""
+        raise NotImplementedError
 
     def tail(self, problem: str = "") -> bytes:
         """What comes after the last row; ``problem`` says why it is the last, if it should not be."""
-
-
-Reader = Callable[[str], object]
+        if not problem:
+            return b""
+        return self.rows([{}], [{"status": "error", "message": problem}], first=False)
 
 
 def readers(form: RecordSchema) -> tuple[Reader, ...]:
-    """How a cell of each of a form's columns is read."""
+    """How the text of a cell is read as each value of a record; none for a SMILES."""
     return tuple(category if name in form.texts else number for name in form.names or ())
+
+
+def _shown(name: str) -> str:
+    """A client's own word, short enough to repeat."""
+    return repr(name if len(name) <= 40 else name[:40] + "…")

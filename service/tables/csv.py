@@ -21,15 +21,15 @@ from service.errors import InvalidRequest, MalformedInput
 from service.tables.base import (
     MAX_RECORD_BYTES,
     Carried,
-    OutputLayout,
     ParsedRows,
     Raw,
     Reader,
     RecordSchema,
     Result,
+    Writer,
     readers,
 )
-from service.tables.splitting import RecordSplitter, csv_records
+from service.tables.splitting import RecordSplitter, csv_records, csv_rows
 
 _MARK = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -53,8 +53,6 @@ class CsvParser:
         """Read rows, each in its place."""
         piece = ParsedRows()
         for row in raw:
-            if len(self.columns) > 1 and not row.strip(b"\r\n"):
-                continue
             fields, fault = _fields(row)
             carried: Carried = dict(zip(self.columns, fields, strict=False))
             if not fault and len(fields) != len(self.columns):
@@ -75,9 +73,8 @@ def open_csv(file: BinaryIO, form: RecordSchema) -> tuple[RecordSplitter, CsvPar
     head = file.read(3)
     if head.startswith(_UTF16):
         raise MalformedInput("the text is UTF-16; save it as UTF-8")
-    start = 3 if head == _MARK else 0
     try:
-        header, end = next(csv_records(file, start), (b"", 0))
+        header, end = next(csv_records(file, 3 if head == _MARK else 0), (b"", 0))
     except MalformedInput as error:
         raise MalformedInput(f"the header: {error}") from None
     if not header.strip():
@@ -86,39 +83,11 @@ def open_csv(file: BinaryIO, form: RecordSchema) -> tuple[RecordSplitter, CsvPar
     if fault:
         raise MalformedInput(f"the header: {fault}")
     columns = tuple(name.strip() for name in fields)
-    return RecordSplitter(file, end, csv_records, lambda _: columns), _parser(columns, form)
-
-
-def _parser(columns: tuple[str, ...], form: RecordSchema) -> CsvParser:
     if len(columns) > _MAX_COLUMNS:
         raise InvalidRequest(f"the table has {len(columns)} columns; the most is {_MAX_COLUMNS}")
-    twice = next((name for name in columns if columns.count(name) > 1), None)
-    if twice is not None:
-        raise InvalidRequest(f"column {_shown(twice)} is there twice; which is meant cannot be known")
-    if form.names is None:
-        found = [place for place, name in enumerate(columns) if name.lower() == "smiles"]
-        if len(found) > 1:
-            raise InvalidRequest("more than one column is named 'smiles', in one spelling or another")
-        if not found:
-            raise InvalidRequest(_missing(columns, ["smiles"], "molecules"))
-        return CsvParser(columns, tuple(found))
-    missing = [name for name in form.names if name not in columns]
-    if missing:
-        raise InvalidRequest(_missing(columns, missing, "records"))
-    return CsvParser(columns, tuple(map(columns.index, form.names)), readers(form))
-
-
-def _missing(columns: Sequence[str], missing: list[str], what: str) -> str:
-    there = ", ".join(_shown(name) for name in columns[:12])
-    text = f"the model's {what} need the column {', '.join(missing)}; the header has {there}"
-    if len(columns) == 1 and any(mark in columns[0] for mark in ";\t|"):
-        text += ", which seems to be separated by something else than commas"
-    return text
-
-
-def _shown(name: str) -> str:
-    """A client's own word, short enough to repeat."""
-    return repr(name if len(name) <= 40 else name[:40] + "…")
+    parser = CsvParser(columns, form.places(columns), readers(form))
+    cut = csv_records if len(columns) == 1 else csv_rows
+    return RecordSplitter(file, end, cut, columns), parser
 
 
 def _fields(row: bytes) -> tuple[list[str], str]:
@@ -139,13 +108,8 @@ def _fields(row: bytes) -> tuple[list[str], str]:
         return [], fault or f"the row is not CSV: {error}"
 
 
-class CsvWriter:
+class CsvWriter(Writer):
     """Writes results as CSV."""
-
-    def __init__(self, layout: OutputLayout) -> None:
-        """Raises ``InvalidRequest`` where columns would have the same name."""
-        layout.check()
-        self.layout = layout
 
     def head(self) -> bytes:
         """The header."""
@@ -161,12 +125,6 @@ class CsvWriter:
                 for row, result in zip(carried, results, strict=True)
             ]
         )
-
-    def tail(self, problem: str = "") -> bytes:
-        """Nothing, or a last row with the problem under ``error``."""
-        if not problem:
-            return b""
-        return self.rows([{}], [{"status": "error", "message": problem}], first=False)
 
 
 def _cell(value: object) -> object:

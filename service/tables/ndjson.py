@@ -7,7 +7,7 @@ Written: what ``POST /predict`` answers for one record, after the fields that we
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -16,11 +16,11 @@ import msgspec
 from service.tables.base import (
     MAX_RECORD_BYTES,
     Carried,
-    OutputLayout,
     ParsedRows,
     Raw,
     RecordSchema,
     Result,
+    Writer,
 )
 from service.tables.splitting import RecordSplitter, full_lines
 
@@ -59,23 +59,15 @@ def open_ndjson(file: BinaryIO, form: RecordSchema) -> tuple[RecordSplitter, Ndj
     """Look for a byte order mark, which is not read."""
     file.seek(0)
     start = 3 if file.read(3) == _MARK else 0
-    return RecordSplitter(file, start, full_lines, _columns), NdjsonParser(form)
+    return RecordSplitter(file, start, full_lines, names_of=_names), NdjsonParser(form)
 
 
-def _columns(source: RecordSplitter) -> tuple[str, ...]:
-    """Read everything from the start on for the names of all fields, in the order of their coming."""
-    position = source.position
-    source.seek(source.start)
-    found: dict[str, None] = {}
-    while raw := source.take(1024):
-        for line in raw:
-            value, _ = _value(line)
-            if isinstance(value, dict):
-                found.update(dict.fromkeys(value))
-            elif isinstance(value, str):
-                found["smiles"] = None
-    source.seek(position)
-    return tuple(found)
+def _names(line: bytes) -> Iterable[str]:
+    """The names of a line's fields."""
+    value, _ = _value(line)
+    if isinstance(value, dict):
+        return value
+    return ("smiles",) if isinstance(value, str) else ()
 
 
 def _value(line: bytes) -> tuple[object, str]:
@@ -102,33 +94,18 @@ def _lenient(line: bytes, error: msgspec.DecodeError) -> tuple[object, str]:
     return value, ""
 
 
-class NdjsonWriter:
+class NdjsonWriter(Writer):
     """Writes results as one object per line."""
-
-    def __init__(self, layout: OutputLayout) -> None:
-        self.layout = layout
-
-    def head(self) -> bytes:
-        """Nothing."""
-        return b""
 
     def rows(self, carried: Sequence[Carried], results: Sequence[Result], *, first: bool) -> bytes:
         """Some lines."""
         del first
-        return b"".join(
-            _encode(_merged(row, result)) + b"\n" for row, result in zip(carried, results, strict=True)
-        )
-
-    def tail(self, problem: str = "") -> bytes:
-        """Nothing, or a last line with the problem."""
-        return _encode({"status": "error", "message": problem}) + b"\n" if problem else b""
+        pairs = zip(carried, results, strict=True)
+        return b"".join(_encode(_merged(row, result)) + b"\n" for row, result in pairs)
 
 
-class JsonWriter:
+class JsonWriter(Writer):
     """Writes results as one document, in the form of ``POST /predict`` for any model."""
-
-    def __init__(self, layout: OutputLayout) -> None:
-        self.layout = layout
 
     def head(self) -> bytes:
         """The document up to its first result."""

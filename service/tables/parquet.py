@@ -19,6 +19,7 @@ from service.tables.base import (
     Reader,
     RecordSchema,
     Result,
+    Writer,
     readers,
 )
 
@@ -108,28 +109,17 @@ def open_parquet(file: BinaryIO, form: RecordSchema) -> tuple[ParquetSource, Par
     """Read the schema; raises ``InvalidRequest`` for columns that are not the model's."""
     source = ParquetSource(file)
     columns = source.columns()
-    if form.names is None:
-        places = tuple(name for name in columns if name.lower() == "smiles")
-        if len(places) != 1:
-            raise InvalidRequest(f"one column should be named 'smiles'; there are {', '.join(columns)}")
-    else:
-        missing = [name for name in form.names if name not in columns]
-        if missing:
-            raise InvalidRequest(f"the model needs the column {', '.join(missing)}")
-        places = form.names
-    return source, ParquetParser(places, readers(form))
+    return source, ParquetParser(tuple(columns[place] for place in form.places(columns)), readers(form))
 
 
-class ArrowWriter:
+class ArrowWriter(Writer):
     """Writes results as a stream of Arrow record batches.
 
     Columns that come from Parquet keep their kinds, all others are text.
     """
 
     def __init__(self, layout: OutputLayout) -> None:
-        """Raises ``InvalidRequest`` where columns would have the same name."""
-        layout.check()
-        self.layout = layout
+        super().__init__(layout)
         known = pa.ipc.read_schema(pa.py_buffer(layout.schema)) if layout.schema else pa.schema([])
         self._kinds = {field.name: field.type for field in known}
         kinds = [
@@ -159,11 +149,6 @@ class ArrowWriter:
             for values, field in zip([*columns, *map(list, added)], self._schema, strict=True)
         ]
         return bytes(pa.record_batch(arrays, schema=self._schema).serialize())
-
-    def tail(self, problem: str = "") -> bytes:
-        """Nothing: the file's end is the stream's."""
-        assert not problem
-        return b""
 
 
 def to_parquet(stream: Path, target: Path) -> None:

@@ -1,6 +1,7 @@
 """SD files in: each structure becomes a SMILES, its title and its properties are carried."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -24,12 +25,7 @@ class SdfParser:
             if len(record) > MAX_RECORD_BYTES:
                 piece.refuse({}, f"the record is longer than {MAX_RECORD_BYTES} bytes")
                 continue
-            # SD files carry names in whatever encoding; Latin-1 reads every byte.
-            try:
-                text = record.decode()
-            except UnicodeDecodeError:
-                text = record.decode("latin-1")
-            text = text.replace("\r\n", "\n").replace("\r", "\n")
+            text = _text(record).replace("\r\n", "\n").replace("\r", "\n")
             carried, smiles = _carried(text), _smiles(text)
             if smiles is None:
                 piece.refuse(carried, "the structure is not a molfile that RDKit can read")
@@ -42,23 +38,20 @@ def open_sdf(file: BinaryIO, form: RecordSchema) -> tuple[RecordSplitter, SdfPar
     """Raises ``InvalidRequest`` for a model that takes no molecules."""
     if not form.is_smiles:
         raise InvalidRequest("an SD file holds molecules, which this model does not take")
-    return RecordSplitter(file, 0, sdf_records, _columns), SdfParser()
+    return RecordSplitter(file, 0, sdf_records, ("title", "smiles"), _names), SdfParser()
 
 
-def _columns(source: RecordSplitter) -> tuple[str, ...]:
-    """Read everything for the names of all properties, in the order of their coming."""
-    position = source.position
-    source.seek(source.start)
-    found = {"title": None, "smiles": None}
-    while raw := source.take(256):
-        for record in raw:
-            for name in _NAME.findall(record.replace(b"\r", b"\n")):
-                try:
-                    found[name.decode()] = None
-                except UnicodeDecodeError:
-                    found[name.decode("latin-1")] = None
-    source.seek(position)
-    return tuple(found)
+def _names(record: bytes) -> Iterator[str]:
+    """The names of a record's properties."""
+    return map(_text, _NAME.findall(record.replace(b"\r", b"\n")))
+
+
+def _text(content: bytes) -> str:
+    """SD files are in whatever encoding; Latin-1 reads every byte."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def _carried(text: str) -> Carried:

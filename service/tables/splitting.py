@@ -1,7 +1,7 @@
 """Cuts a file of text into raw records without ever holding more than one of them and a block."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import BinaryIO
 
@@ -14,6 +14,8 @@ _BLOCK = 256 * 1024
 #: is an ordinary character. Possessive, so that no text makes the search go back.
 _FIELD = rb'(?:"(?:[^"]|"")*+"[^,\r\n]*+|[^",\r\n][^,\r\n]*+|)'
 _CLOSED = re.compile(_FIELD + rb"(?:," + _FIELD + rb")*+[\r\n]*+")
+
+_BLANK = (b"\n", b"\r\n", b"\r")
 
 #: Raw records and the position after each.
 Cut = Iterator[tuple[bytes, int]]
@@ -84,6 +86,11 @@ def csv_records(file: BinaryIO, position: int) -> Cut:
         raise MalformedInput("a quoted field has no closing quote")
 
 
+def csv_rows(file: BinaryIO, position: int) -> Cut:
+    """Records of CSV that are not blank lines."""
+    return ((record, end) for record, end in csv_records(file, position) if record not in _BLANK)
+
+
 def sdf_records(file: BinaryIO, position: int) -> Cut:
     """Records of an SD file, each without its line of four dollars.
 
@@ -111,11 +118,12 @@ class RecordSplitter:
         file: BinaryIO,
         start: int,
         cut: Callable[[BinaryIO, int], Cut],
-        columns: Callable[["RecordSplitter"], tuple[str, ...]],
+        columns: tuple[str, ...] = (),
+        names_of: Callable[[bytes], Iterable[str]] | None = None,
     ) -> None:
-        """``columns`` finds their names when asked."""
-        self._file, self._cut, self._columns = file, cut, columns
-        self.start = start
+        """``columns`` are the first ones; ``names_of`` finds those that a record has beside them."""
+        self._file, self._start, self._cut = file, start, cut
+        self._columns, self._names_of = columns, names_of
         self.schema = b""
         self.size = file.seek(0, 2)
         self.seek(start)
@@ -148,5 +156,13 @@ class RecordSplitter:
         return raw
 
     def columns(self) -> tuple[str, ...]:
-        """The names of all that the rows bring, in order; may read the whole file."""
-        return self._columns(self)
+        """The names of all that the rows bring, as they come first; may read the whole file."""
+        if self._names_of is None:
+            return self._columns
+        position, names = self.position, dict.fromkeys(self._columns)
+        self.seek(self._start)
+        while raw := self.take(256):
+            for record in raw:
+                names.update(dict.fromkeys(self._names_of(record)))
+        self.seek(position)
+        return tuple(names)
