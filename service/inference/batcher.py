@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf
 from time import perf_counter
-from typing import Protocol
 
 import numpy as np
 
@@ -25,19 +24,10 @@ from service.errors import DeadlineMissed, InferenceFailed, Overloaded, ServiceE
 from service.health.row_owner import RowOwner
 from service.inference.latency import LatencyEstimator
 from service.inference.queue import Answer, Batch, Done, Outputs, QueuedRequest, Rows
+from service.observability.counters import Traffic
 
 #: Computes a batch; the parts say whose rows they are, in their order.
 Compute = Callable[[Rows, Sequence[RowOwner]], Outputs]
-
-
-class Observer(Protocol):
-    """Who counts the batches."""
-
-    def computed(self, rows: int, seconds: float) -> None:
-        """A batch of so many rows took so long."""
-
-    def queued(self, seconds: float) -> None:
-        """A submission's first row waited so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +54,7 @@ class Batcher:
         self,
         compute: Compute,
         lane: Executor | None,
-        observer: Observer,
+        traffic: Traffic,
         limits: Limits,
         latency: LatencyEstimator,
     ) -> None:
@@ -74,7 +64,7 @@ class Batcher:
         """
         self._compute = compute
         self._lane = lane
-        self._observer = observer
+        self._traffic = traffic
         self._limits = limits
         self._latency = latency
         self._entries: deque[QueuedRequest] = deque()
@@ -138,20 +128,17 @@ class Batcher:
         """
         count = len(rows)
         if self._waiting and not admitted:
-            wait = (
-                self._latency.expect(self._limits.batch_rows) * self._waiting / self._limits.batch_rows
-            )
+            limits = self._limits
+            wait = self._latency.expect(limits.batch_rows) * self._waiting / limits.batch_rows
             # A request larger than the queue may have it to itself.
-            if self._waiting + count > self._limits.queue_rows:
-                text = f"{self._waiting} rows are waiting, {self._limits.queue_rows} may"
-                raise Overloaded(text, wait)
+            if self._waiting + count > limits.queue_rows:
+                raise Overloaded(f"{self._waiting} rows are waiting, {limits.queue_rows} may", wait)
             if deadline is not None and perf_counter() + wait > deadline:
                 raise Overloaded("the rows that are waiting will take longer than the request may", wait)
         entry = QueuedRequest(rows, done, inf if deadline is None else deadline, request)
         self._entries.append(entry)
         self._waiting += count
-        if not self._scheduled and not self._hopping:
-            self._schedule(asyncio.get_running_loop())
+        self._schedule()
         return entry
 
     def withdraw(self, entry: QueuedRequest) -> None:
@@ -159,10 +146,10 @@ class Batcher:
         entry.withdraw()
         self._forget(entry)
 
-    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _schedule(self) -> None:
         if not self._scheduled and not self._hopping:
             self._scheduled = True
-            loop.call_soon(self._pull)
+            asyncio.get_running_loop().call_soon(self._pull)
 
     def _pull(self) -> None:
         """Take what is waiting and run it, here or in the lane."""
@@ -171,24 +158,23 @@ class Batcher:
         if not shares:
             return
         started = perf_counter()
-        loop = asyncio.get_running_loop()
         try:
             for entry, _ in shares:
                 if not entry.started:
                     entry.started = started
-                    self._observer.queued(started - entry.arrived)
+                    self._traffic.queued(started - entry.arrived)
             rows = shares[0][1] if len(shares) == 1 else np.concatenate([part for _, part in shares])
             parts = [RowOwner(entry.request, len(part)) for entry, part in shares]
             if self._lane is None or self._latency.expect(len(rows)) <= self._limits.inline_seconds:
                 self._settle(shares, self._measured(rows, parts), perf_counter() - started)
             else:
-                job = loop.run_in_executor(self._lane, self._measured, rows, parts)
+                job = asyncio.wrap_future(self._lane.submit(self._measured, rows, parts))
                 self._hopping = True
                 job.add_done_callback(partial(self._landed, shares, started))
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting
             self._fail(shares, error)
         if self._entries:
-            self._schedule(loop)  # not a loop here: other work has its turn in between
+            self._schedule()  # not a loop here: other work has its turn in between
 
     def _landed(self, shares: list[_Share], started: float, job: asyncio.Future[Outputs]) -> None:
         """Take a run back from the lane."""
@@ -236,7 +222,7 @@ class Batcher:
         """Hand every entry its rows; answer those that are complete."""
         batch = Batch(outputs)
         rows = sum(len(part) for _, part in shares)
-        self._observer.computed(rows, seconds)
+        self._traffic.computed(rows, seconds)
         start = 0
         for entry, part in shares:
             stop = start + len(part)

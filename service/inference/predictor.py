@@ -18,7 +18,7 @@ import numpy as np
 
 from models.features import Accepted, Features, Outcome
 from service.errors import InvalidRequest, Overloaded, TooLarge
-from service.inference.batch_pipeline import BatchPipeline, joined
+from service.inference.batch_pipeline import BatchPipeline
 from service.inference.featurization.executor import FeaturizationExecutor
 from service.inference.queue import Outputs
 from service.inference.served_models import ServedModel, ServedModels
@@ -122,10 +122,10 @@ class Predictor:
             if self.is_quick(served, records):
                 return await self._at_once(served, records, deadline, request)
             distinct = _distinct(served, records)
+            prediction = await self._in_pieces(served, distinct, deadline, request)
             if len(distinct) == len(records):
-                return await self._in_pieces(served, records, deadline, request)
-            made = await self._in_pieces(served, distinct, deadline, request)
-            return _repeated(made, distinct, records)
+                return prediction
+            return _repeated(prediction, distinct, records)
         finally:
             served.leases.count -= 1
 
@@ -147,13 +147,13 @@ class Predictor:
         self, served: ServedModel, records: Sequence[object], deadline: float | None, request: bytes
     ) -> Prediction:
         featurizer, latency = served.bundle.featurizer, served.featurize_pace
-        expected = latency.expect(len(records)) / len(records)
-        large = expected * len(records) >= _LARGE_SECONDS
+        expected = latency.expect(len(records))
+        per_record, large = expected / len(records), expected >= _LARGE_SECONDS
         lanes = self._executor.lanes(featurizer, large=large)
         pooled = lanes > 1
         self._admit(pooled, lanes, deadline)
-        urgency = perf_counter() + _PATIENCE * expected * len(records)
-        self._backlog[pooled] += expected * len(records)
+        urgency = perf_counter() + _PATIENCE * expected
+        self._backlog[pooled] += expected
         stages, outcomes, runs = Stages(), list[Outcome](), BatchPipeline(served, deadline, request)
         reading: deque[tuple[int, asyncio.Task[Features]]] = deque()
         loop = asyncio.get_running_loop()
@@ -173,14 +173,13 @@ class Predictor:
                 started = perf_counter()
                 features = await job
                 stages.featurize += perf_counter() - started
-                self._backlog[pooled] -= expected * size
+                self._backlog[pooled] -= per_record * size
                 done += size
                 _count_rejected(served, features)
                 outcomes += features.outcomes
                 await runs.add(features.rows, last=done == len(records))
-            await runs.finish()
         finally:
-            self._backlog[pooled] -= expected * (len(records) - done)
+            self._backlog[pooled] -= per_record * (len(records) - done)
             for _, job in reading:
                 if not job.cancel() and not job.cancelled():
                     job.exception()  # nobody waits for it any more
@@ -188,7 +187,7 @@ class Predictor:
         served.traffic.featurize.observe(stages.featurize)
         stages.queue = sum(answer.queue_seconds for answer in runs.answers)
         stages.infer = sum(answer.compute_seconds for answer in runs.answers)
-        return Prediction(served, outcomes, joined(runs.answers), stages)
+        return Prediction(served, outcomes, runs.outputs, stages)
 
     def _admit(self, pooled: bool, lanes: int, deadline: float | None) -> None:
         """Raise ``Overloaded`` where too much featurizing waits, or more than there is time for."""

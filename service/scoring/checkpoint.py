@@ -46,18 +46,16 @@ class Checkpoint:
         self._path = output.with_name(f"{output.name}.journal")
         self._part: IO[bytes] | None = None
         try:
-            self._file: IO[bytes] = self._locked()
-            lines = [] if overwrite else _whole_lines(self._file)
-            if not lines and output.exists() and not overwrite:
-                self.close(remove=True)
-                raise ScoreRefused(f"{output} is there already; name another --output or --overwrite it")
-            if lines:
-                self._check(lines[0], run)
-            self.last = Mark(**lines[-1]) if len(lines) > 1 else None
-            if self.last is None:
-                self._begin(run)
-            elif not self.last.done or self.part.exists():
-                self._cut_back(self.last)
+            self._file: IO[bytes] = self._path.open("a+b")
+            try:
+                self.last = self._last_mark(run, overwrite)
+                if self.last is None:
+                    self._begin(run)
+                elif not self.is_delivered:
+                    self._cut_back(self.last)
+            except BaseException:
+                self._file.close()
+                raise
         except OSError as error:
             raise ScoreRefused(f"{output}: cannot be written there: {error.strerror}") from error
 
@@ -105,20 +103,26 @@ class Checkpoint:
             self._part.close()
         self._file.close()
 
-    def _locked(self) -> IO[bytes]:
-        file = self._path.open("a+b")
+    def _last_mark(self, run: Run, overwrite: bool) -> Mark | None:
+        """Lock the journal; return its last mark, if there is a run to be gone on with."""
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.close()
             raise ScoreRefused(f"another run is writing {self.output}") from None
-        return file
+        lines = [] if overwrite else _whole_lines(self._file)
+        if lines:
+            self._check(lines[0], run)
+        elif self.output.exists() and not overwrite:
+            self._path.unlink()
+            raise ScoreRefused(
+                f"{self.output} is there already; name another --output or --overwrite it"
+            )
+        return Mark(**lines[-1]) if len(lines) > 1 else None
 
     def _check(self, before: Run, run: Run) -> None:
         differences = [name for name in run if before.get(name) != run[name]]
         if not differences:
             return
-        self._file.close()
         name = differences[0]
         told = {
             "input": "the input is not the one that it was begun with",
@@ -142,7 +146,6 @@ class Checkpoint:
     def _cut_back(self, mark: Mark) -> None:
         size = self.part.stat().st_size if self.part.exists() else 0
         if size < mark.bytes:
-            self._file.close()
             raise ScoreRefused(f"{self.part} is shorter than its journal says; --overwrite starts over")
         self._part = self.part.open("r+b")
         self._part.truncate(mark.bytes)
