@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 from time import perf_counter
-from typing import TypeGuard
+from typing import Any
 
 from models.features import Features, Featurizer
 from service.errors import DeadlineMissed
@@ -18,7 +18,7 @@ from service.inference.featurization.priority_executor import PriorityExecutor
 from service.inference.featurization.process_pool import FeaturizerPool
 from service.inference.latency import LatencyEstimator
 
-Records = Sequence[object]
+Records = Sequence[Any]
 
 
 class FeaturizationExecutor:
@@ -43,12 +43,12 @@ class FeaturizationExecutor:
 
     def at_once(self, featurizer: Featurizer, latency: LatencyEstimator, records: Records) -> Features:
         """Read records here and now."""
-        if not _are_molecules(records, featurizer):
+        if not _is_cacheable(featurizer, records):
             return _timed(featurizer, latency, records)
-        entries, missing = self._cache.look_up(featurizer, records)
+        known, missing = self._cache.look_up(featurizer, records)
         if missing:
-            entries |= self._cache.keep(featurizer, missing, _timed(featurizer, latency, missing))
-        return assemble(records, entries, len(featurizer.names))
+            known |= self._cache.keep(featurizer, missing, _timed(featurizer, latency, missing))
+        return assemble(records, known, len(featurizer.names))
 
     def lanes(self, featurizer: Featurizer, *, large: bool) -> int:
         """How many pieces are read at a time; a large request is what processes are started for."""
@@ -71,32 +71,22 @@ class FeaturizationExecutor:
 
         The thread reads what has the lowest ``urgency`` first.
         """
-        if not _are_molecules(records, featurizer):
-            return await self._elsewhere(featurizer, latency, records, deadline, large, urgency)
-        entries, missing = self._cache.look_up(featurizer, records)
-        if missing:
-            features = await self._elsewhere(featurizer, latency, missing, deadline, large, urgency)
-            entries |= self._cache.keep(featurizer, missing, features)
-        return assemble(records, entries, len(featurizer.names))
-
-    async def _elsewhere(
-        self,
-        featurizer: Featurizer,
-        latency: LatencyEstimator,
-        records: Records,
-        deadline: float | None,
-        large: bool,
-        urgency: float,
-    ) -> Features:
-        if not large or self._pool is None or not self._pool.ready:
-            work = partial(_timed, featurizer, latency, records, deadline)
-            return await asyncio.wrap_future(self._thread.submit(urgency, work))
-        features, seconds = await self._pool.featurize(featurizer, records, deadline)
-        latency.learn(len(records), seconds)
-        return features
+        cacheable = _is_cacheable(featurizer, records)
+        known, missing = self._cache.look_up(featurizer, records) if cacheable else ({}, records)
+        if len(missing):
+            if large and self._pool is not None and self._pool.ready:
+                features, seconds = await self._pool.featurize(featurizer, missing, deadline)
+                latency.learn(len(missing), seconds)
+            else:
+                work = partial(_timed, featurizer, latency, missing, deadline)
+                features = await asyncio.wrap_future(self._thread.submit(urgency, work))
+            if not cacheable:
+                return features
+            known |= self._cache.keep(featurizer, missing, features)
+        return assemble(records, known, len(featurizer.names))
 
 
-def _are_molecules(records: Records, featurizer: Featurizer) -> TypeGuard[Sequence[str]]:
+def _is_cacheable(featurizer: Featurizer, records: Records) -> bool:
     """Whether records are text for a featurizer of molecules, which is worth remembering."""
     return featurizer.identifier.startswith("molecules-") and set(map(type, records)) <= {str}
 
