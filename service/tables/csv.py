@@ -1,12 +1,13 @@
 """CSV (RFC 4180) in and out.
 
-Read: UTF-8 with or without a byte order mark, any line ends, a header in the first line. A model of
-molecules needs the column ``smiles``, any other its features' names; where they stand is free, and
-all columns are carried to the results. A blank line is no row, except in a table of one column.
+Input: UTF-8 with or without a byte order mark, any line ends, a header in the first line. A model of
+molecules needs the column ``smiles``, any other model the names of its features. Columns may be in
+any order, and all are copied to the results. A blank line is not a row, except in a table of one
+column, where it is an empty cell.
 
-Written: the carried cells as they came. Text that a spreadsheet would take for a formula is not
-altered, since a SMILES or a number may begin like one and whoever sent it gets it back alone; what
-this service adds never begins so.
+Output: the cells of the input unchanged. Text that a spreadsheet would take for a formula is not
+escaped: a SMILES or a number may begin like one, and only the sender of the text gets it back. The
+columns that this service adds never begin like a formula.
 """
 
 import csv
@@ -34,15 +35,15 @@ from service.tables.splitting import RecordSplitter, csv_records, csv_rows
 _MARK = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _MAX_COLUMNS = 4096
-#: Rows written by one call, in which no other thread has a turn.
+#: Rows written by one call, during which no other thread runs.
 _TOGETHER = 64
 
 
 @dataclass(frozen=True, slots=True)
 class CsvParser:
-    """Understands rows under one header; ``places`` are the columns of the model's record.
+    """Parses rows below one header; ``places`` are the indices of the columns that the model reads.
 
-    ``readers`` say how the cell of each is read; none where it is a SMILES.
+    ``readers`` has the function that reads the cell of each; it is empty if the record is a SMILES.
     """
 
     columns: tuple[str, ...]
@@ -50,7 +51,7 @@ class CsvParser:
     readers: tuple[Reader, ...] = ()
 
     def parse(self, raw: Raw) -> ParsedRows:
-        """Read rows, each in its place."""
+        """Parse rows, in order."""
         piece = ParsedRows()
         for row in raw:
             fields, fault = _fields(row)
@@ -67,8 +68,12 @@ class CsvParser:
         return piece
 
 
-def open_csv(file: BinaryIO, form: RecordSchema) -> tuple[RecordSplitter, CsvParser]:
-    """Read the header; raises ``InvalidRequest`` for columns that are not the model's."""
+def open_csv(file: BinaryIO, schema: RecordSchema) -> tuple[RecordSplitter, CsvParser]:
+    """Read the header; return the source of the rows below it, and their parser.
+
+    Raises ``InvalidRequest`` if there is no header or it lacks a column that the model needs, and
+    ``MalformedInput`` if the header is not CSV in UTF-8.
+    """
     file.seek(0)
     head = file.read(3)
     if head.startswith(_UTF16):
@@ -85,13 +90,13 @@ def open_csv(file: BinaryIO, form: RecordSchema) -> tuple[RecordSplitter, CsvPar
     columns = tuple(name.strip() for name in fields)
     if len(columns) > _MAX_COLUMNS:
         raise InvalidRequest(f"the table has {len(columns)} columns; the most is {_MAX_COLUMNS}")
-    parser = CsvParser(columns, form.places(columns), readers(form))
+    parser = CsvParser(columns, schema.places(columns), readers(schema))
     cut = csv_records if len(columns) == 1 else csv_rows
     return RecordSplitter(file, end, cut, columns), parser
 
 
 def _fields(row: bytes) -> tuple[list[str], str]:
-    """A row's fields, and what is wrong with it, if anything."""
+    """Return a row's fields, and what is wrong with the row, or an empty text."""
     if len(row) > MAX_RECORD_BYTES:
         return [], f"the row is longer than {MAX_RECORD_BYTES} bytes"
     fault = ""
@@ -112,11 +117,11 @@ class CsvWriter(Writer):
     """Writes results as CSV."""
 
     def head(self) -> bytes:
-        """The header."""
+        """Return the header."""
         return _lines([[*self.layout.columns, *self.layout.added]])
 
     def rows(self, carried: Sequence[Carried], results: Sequence[Result], *, first: bool) -> bytes:
-        """Some rows."""
+        """Return some rows."""
         del first
         columns, cells = self.layout.columns, self.layout.cells
         return _lines(
@@ -128,7 +133,7 @@ class CsvWriter(Writer):
 
 
 def _cell(value: object) -> object:
-    """A value as text: what has no form in CSV of its own is written as JSON."""
+    """Return a value that csv can write; what CSV has no notation for is written as JSON."""
     if value is None or type(value) is str or type(value) is float:
         return value
     return msgspec.json.encode(value, enc_hook=str).decode()

@@ -1,4 +1,7 @@
-"""SD files in: each structure becomes a SMILES, its title and its properties are carried."""
+"""SD files in: each structure becomes a SMILES; its title and properties become columns.
+
+Source: the SDfile of "CTfile Formats" (BIOVIA).
+"""
 
 import re
 from collections.abc import Iterator
@@ -16,10 +19,10 @@ _NAME = re.compile(rb"^>[^\n<]*<([^\n>]+)>", re.M)
 
 @dataclass(frozen=True, slots=True)
 class SdfParser:
-    """Understands records of an SD file."""
+    """Parses records of an SD file."""
 
     def parse(self, raw: Raw) -> ParsedRows:
-        """Read structures, each in its place."""
+        """Parse structures, in order."""
         piece = ParsedRows()
         for record in raw:
             if len(record) > MAX_RECORD_BYTES:
@@ -34,20 +37,23 @@ class SdfParser:
         return piece
 
 
-def open_sdf(file: BinaryIO, form: RecordSchema) -> tuple[RecordSplitter, SdfParser]:
-    """Raises ``InvalidRequest`` for a model that takes no molecules."""
-    if not form.is_smiles:
+def open_sdf(file: BinaryIO, schema: RecordSchema) -> tuple[RecordSplitter, SdfParser]:
+    """Return the source of the records and their parser.
+
+    Raises ``InvalidRequest`` for a model that does not take molecules.
+    """
+    if not schema.is_smiles:
         raise InvalidRequest("an SD file holds molecules, which this model does not take")
     return RecordSplitter(file, 0, sdf_records, ("title", "smiles"), _names), SdfParser()
 
 
 def _names(record: bytes) -> Iterator[str]:
-    """The names of a record's properties."""
+    """Return the names of a record's properties."""
     return map(_text, _NAME.findall(record.replace(b"\r", b"\n")))
 
 
 def _text(content: bytes) -> str:
-    """SD files are in whatever encoding; Latin-1 reads every byte."""
+    """Decode as UTF-8, or else as Latin-1, which decodes every byte: SD files declare no encoding."""
     try:
         return content.decode()
     except UnicodeDecodeError:
@@ -63,7 +69,7 @@ def _carried(text: str) -> Carried:
 
 
 def _smiles(text: str) -> str | None:
-    """The structure as it was drawn, not sanitised: the featurizer sees to that."""
+    """Return the structure as SMILES, or None; not sanitised, which is the featurizer's work."""
     from rdkit import Chem, rdBase  # not needed for the other kinds
 
     with rdBase.BlockLogs():
