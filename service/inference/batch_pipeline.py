@@ -1,4 +1,4 @@
-"""The runs of one large request: one is computed while the rows of the next are gathered."""
+"""Runs of one large request: one batch is computed while the rows of the next are gathered."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ _RUN_ROWS = 256
 
 
 class BatchPipeline:
-    """The runs of one request, in their order."""
+    """The runs of one request, in order."""
 
     def __init__(self, served: ServedModel, deadline: float | None, request: bytes) -> None:
         """``deadline`` is a time of ``perf_counter``, ``request`` the request's id."""
@@ -25,9 +25,10 @@ class BatchPipeline:
         self.answers: list[Answer] = []
 
     async def add(self, rows: Rows, *, last: bool) -> None:
-        """Gather rows of shape ``(n, F)``; run them where there are enough, or no more come.
+        """Gather rows of shape ``(n, F)``; begin a run if there are enough, or if they are the last.
 
-        A run waits for the one before, the last one for itself. Raises what the batcher raises.
+        A new run waits for the run before it, and the last rows wait for their own run. Raises what
+        ``Batcher.run`` raises.
         """
         self._gathered.append(rows)
         count = sum(map(len, self._gathered))
@@ -42,20 +43,20 @@ class BatchPipeline:
             await self._finish()
 
     def cancel(self) -> None:
-        """Give up what is being computed."""
+        """Cancel the run that is being computed."""
         if self._computing is not None:
             self._computing.cancel()
 
     @property
     def outputs(self) -> Outputs:
-        """The outputs of all rows, in their order; none of none."""
+        """The outputs of all rows by name, in order; empty if there was no row."""
         answers = [answer.outputs for answer in self.answers]
         if len(answers) <= 1:
             return answers[0] if answers else {}
         return {name: np.concatenate([outputs[name] for outputs in answers]) for name in answers[0]}
 
     async def _finish(self) -> None:
-        """Wait for the run that was begun last."""
+        """Wait for the run that was begun last, if any."""
         if self._computing is not None:
             self.answers.append(await self._computing)
             self._computing = None

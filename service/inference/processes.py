@@ -1,4 +1,4 @@
-"""Child processes that compute for this one and end with it, whatever ends it; and how many to have."""
+"""Child processes that compute for this process and end with it; and how many cores it may use."""
 
 import multiprocessing
 import os
@@ -22,10 +22,10 @@ _MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def cores() -> int:
-    """How many cores this process may use, at least 1.
+    """Return how many cores this process may use, at least 1.
 
-    The affinity mask of the scheduler counts, and so does the CPU quota of every control group around
-    the process, as a container has it; a quota of 1.5 cores is 2.
+    It is the least of the scheduler's affinity mask and the CPU quotas of the process's control
+    groups, as a container has one. A quota is rounded up: 1.5 cores are 2.
     """
     try:
         usable = len(os.sched_getaffinity(0))
@@ -35,11 +35,11 @@ def cores() -> int:
 
 
 def _quotas() -> Iterator[float]:
-    """The CPU quotas of the process's control groups (versions 1 and 2) and their parents, in cores.
+    """Yield the CPU quotas, in cores, of the process's control groups (v1 and v2) and their parents.
 
-    Source: ``cpu.max`` in the kernel's admin-guide/cgroup-v2, ``cpu.cfs_quota_us`` in
-    scheduler/sched-bwc. In a container the path may be that of the host, whose folders are not
-    there: the root's file has the container's quota then.
+    In a container the path of a group may be that on the host, where the container has no such
+    folder; the file in the root folder has the container's quota then. Source: ``cpu.max`` in the
+    kernel's admin-guide/cgroup-v2 and ``cpu.cfs_quota_us`` in scheduler/sched-bwc.
     """
     yield float("inf")
     try:
@@ -65,81 +65,81 @@ def _quotas() -> Iterator[float]:
 
 
 class ProcessPool:
-    """Processes that each do one piece of work at a time, whichever is free the next.
+    """A pool of processes that loses no work when a process is killed.
 
-    Each is a standard executor of its own, since an executor of many loses all of its work when one
-    process dies. Here a process that dies takes no other piece with it. Its own is done once more in
-    a new process, since it may have been killed for something else than its work.
+    Each process is a ``ProcessPoolExecutor`` of its own, because an executor of several processes
+    fails all of its work when one of them dies. Here the work of a process that dies is done once more
+    in a new process: the process may have been killed for a reason that has nothing to do with it.
     """
 
     def __init__(self, workers: int, niceness: int = 0) -> None:
-        """Have so many processes, which start at need; ``niceness`` lowers their priority."""
-        self._free: SimpleQueue[_Process] = SimpleQueue()
+        """Prepare ``workers`` processes, which start when needed; ``niceness`` lowers their priority."""
+        self._idle: SimpleQueue[_Process] = SimpleQueue()
         for _ in range(workers):
-            self._free.put(_Process(niceness))
-        self._threads = ThreadPoolExecutor(workers, "process-pool")  # each waits for one process
+            self._idle.put(_Process(niceness))
+        self._threads = ThreadPoolExecutor(workers, "process-pool")  # each thread waits for one process
         self._closed = False
 
     def submit(self, work: Callable[..., T], *arguments: Any) -> Future[T]:
-        """Have a process call ``work(*arguments)``.
+        """Call ``work(*arguments)`` in the next free process.
 
-        The future raises what the call raises, ``BrokenProcessPool`` where two processes die over it,
-        and ``OSError`` where none can be started. One that is cancelled too late keeps its process
-        until it is done.
+        The future raises what the call raises, ``BrokenProcessPool`` if two processes die during it,
+        and ``OSError`` if no process can be started. Work that has begun cannot be cancelled. Raises
+        ``RuntimeError`` after ``close``.
         """
         return self._threads.submit(self._run, work, arguments)
 
     def close(self) -> None:
-        """Cancel what waits, and end each process when it is done with its piece."""
+        """Cancel the work that waits; each process ends when its present work is done."""
         self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._end_free()
+        self._end_idle()
 
     def _run(self, work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
-        process = self._free.get()
+        process = self._idle.get()
         try:
             with suppress(BrokenProcessPool):
                 return process.run(work, arguments)
             return process.run(work, arguments)
         finally:
-            self._free.put(process)
+            self._idle.put(process)
             if self._closed:
-                self._end_free()
+                self._end_idle()
 
-    def _end_free(self) -> None:
+    def _end_idle(self) -> None:
         with suppress(Empty):
             while True:
-                self._free.get_nowait().executor.shutdown(wait=False)
+                self._idle.get_nowait().executor.shutdown(wait=False)
 
 
 class _Process:
-    """One process, and a new one when that has died."""
+    """One process, which is replaced when it has died."""
 
     def __init__(self, niceness: int) -> None:
-        # Spawned, not forked: a fork of a process with threads may find a lock held for ever.
+        # Spawned, not forked: a fork of a process with threads may inherit a held lock.
         context = multiprocessing.get_context("spawn")
         self._new = partial(ProcessPoolExecutor, 1, context, _begin, (niceness,))
         self.executor = self._new()
 
     def run(self, work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
-        """Do one piece of work; raises ``BrokenProcessPool`` if the process dies over it."""
+        """Call ``work(*arguments)``; raises ``BrokenProcessPool`` if the process dies."""
         try:
             future = self.executor.submit(work, *arguments)
-        except BrokenProcessPool:  # it died before
+        except BrokenProcessPool:  # it died between two pieces of work
             self.executor = self._new()
             future = self.executor.submit(work, *arguments)
         return future.result()
 
 
 def _begin(niceness: int) -> None:
-    # Ctrl-C reaches the whole group, and it is the parent's to answer.
+    # Ctrl-C reaches the whole process group; the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.nice(niceness)
 
 
 def _end_with_parent() -> None:
-    """Without this a parent's kill -9 would leave its pool waiting for work for ever."""
+    """End this process when its parent ends; after a kill -9 the parent cannot do that itself."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

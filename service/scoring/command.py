@@ -39,36 +39,36 @@ def score(
     Every column is carried to the output, and the results come after them, in order; a row that
     cannot be read or predicted has the reason under "error". Reads SNN_MODELS and SNN_DEVICE.
     """
-    # Not at the top: the server reads this module too, for its command line's sake.
+    # Imported here, because the server imports this module for its command line.
     from models.registry.store import Repository
     from service.inference.backend.device import choose_device
     from service.scoring.run import score_file
     from service.settings import load_settings
 
     started, target, console = monotonic(), output or _beside(file), Console(stderr=True)
-    before: list[int] = []  # rows of an earlier run, which say nothing of this one's pace
+    before: list[int] = []  # rows of an earlier run, which do not count for the rate of this one
 
     def report(at: "Progress") -> None:
         if not before:
             before.append(at.rows)
-        pace = (at.rows - before[0]) / max(monotonic() - started, 1e-9)
-        bar.update(task, completed=at.position, total=at.size, rows=at.rows, pace=pace)
+        rate = (at.rows - before[0]) / max(monotonic() - started, 1e-9)
+        bar.update(task, completed=at.position, total=at.size, rows=at.rows, rate=rate)
 
     try:
         settings = load_settings()
-        # The cores are busy with featurizing, and each process would take its part of a GPU's memory.
+        # Featurizing is the bottleneck, and each process would take its part of a GPU's memory.
         device = choose_device("cpu" if settings.device == "auto" else settings.device)
         with Bar(
             TextColumn("{task.description}"),
             BarColumn(),
             TaskProgressColumn(),
-            TextColumn("{task.fields[rows]:,} rows, {task.fields[pace]:,.0f}/s"),
+            TextColumn("{task.fields[rows]:,} rows, {task.fields[rate]:,.0f}/s"),
             TimeRemainingColumn(),
             console=console,
             disable=quiet or not console.is_terminal,
         ) as bar:
-            task = bar.add_task(file.name, total=None, rows=0, pace=0.0)
-            end = score_file(
+            task = bar.add_task(file.name, total=None, rows=0, rate=0.0)
+            final = score_file(
                 file,
                 target,
                 model,
@@ -88,11 +88,11 @@ def score(
         raise typer.Exit(_INTERRUPTED) from None
     if not quiet:
         seconds = monotonic() - started
-        faults = f", {end.errors:,} of them with errors" if end.errors else ""
-        sys.stdout.write(f"{target}: {end.rows:,} rows{faults}; {seconds:.1f} s\n")
+        faults = f", {final.errors:,} of them with errors" if final.errors else ""
+        sys.stdout.write(f"{target}: {final.rows:,} rows{faults}; {seconds:.1f} s\n")
 
 
 def _beside(file: Path) -> Path:
-    """The output's name where none is given: SDF cannot be written, so CSV stands for it."""
+    """Return the default name of the output; results of SDF are written as CSV."""
     suffix = file.suffix if file.suffix.lower() not in (".sdf", ".sd") else ".csv"
     return file.with_name(f"{file.stem}.scored{suffix}")

@@ -1,4 +1,4 @@
-"""The engine of one machine: a process for each core."""
+"""The engine for one machine: one process per core."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from service.inference.processes import ProcessPool, cores
 from service.scoring.scorer import Job, Pieces, Scored, score
 from service.tables import Source
 
-#: Pieces under way for each process: one that it has, one that waits for it, one to be written.
+#: Pieces in progress per process: one that it scores, one that waits for it, one to be written.
 _AHEAD = 3
 
 
 def pieces(source: Source, job: Job, workers: int | None) -> Pieces:
-    """Score what is left of a source, with one process for each core where ``workers`` is None.
+    """Score the rest of a source; ``workers`` None is one process per core.
 
-    Raises ``ScoreRefused`` if a piece fails, or ends two processes one after the other, and
-    ``MalformedInput`` after all that could be read.
+    Raises ``ScoreRefused`` if a piece fails or two processes die during it, ``OSError`` if no process
+    can be started, and ``MalformedInput`` after all that could be read.
     """
     workers = workers or cores()
     pool = ProcessPool(workers)
@@ -40,7 +40,7 @@ def pieces(source: Source, job: Job, workers: int | None) -> Pieces:
 
 
 def _submitted(source: Source, job: Job, pool: ProcessPool) -> Iterator[tuple[int, Future[Scored]]]:
-    """Each piece when it is asked for, and at last a failed one if the source cannot be read on."""
+    """Submit and yield a piece at a time; the last one has failed if the source cannot be read on."""
     try:
         while raw := source.take(job.piece):
             yield source.position, pool.submit(score, job, raw)

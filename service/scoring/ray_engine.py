@@ -1,8 +1,9 @@
-"""The engine of many machines: Ray Data, the extra ``ray``.
+"""The engine for many machines: Ray Data, the extra ``ray``.
 
-Pieces are numbered here, by one quick look at where each begins; workers open the file themselves, so
-it lies where all of them see it, as the bundle does. What they give back is written here, in order.
-RAY_ADDRESS names a cluster; without it one is started on this machine, for as long as the run takes.
+This process reads the file once to find where each piece begins, and numbers the pieces. The workers
+open the file themselves, so the file and the bundle must be on storage that all of them share. The
+results come back to this process in order. RAY_ADDRESS names a cluster. Without it, a cluster is
+started on this machine for the duration of the run.
 """
 
 import importlib
@@ -21,16 +22,16 @@ from service.inference.processes import cores
 from service.scoring.scorer import Job, Pieces, Scored, score
 from service.tables import Source, open_source
 
-#: Pieces in a block of Ray Data: what is sent, and given back, at a time.
+#: Pieces in a block of Ray Data, the unit in which work and results are sent.
 _BLOCK = 4
-#: Of a cluster of our own: some hundred blocks; results leave as soon as they are written.
+#: Object store of a cluster that is started here: some hundred blocks, which are freed once written.
 _OBJECT_STORE_BYTES = 200_000_000
-#: Its processes have 15 s to come up, which a machine that is busy just then may need more than once.
+#: Attempts to start it: Ray allows its processes 15 s, which is too short on a busy machine.
 _STARTS = 3
 
 
 def pieces(source: Source, job: Job, workers: int | None) -> Pieces:
-    """Score what is left of a source, with all cores but one where ``workers`` is None.
+    """Score the rest of a source; ``workers`` None is all cores but one.
 
     Raises ``ScoreRefused`` if Ray is not installed, does not start or gives up, and
     ``MalformedInput`` after all that could be read.
@@ -49,10 +50,10 @@ def pieces(source: Source, job: Job, workers: int | None) -> Pieces:
 
 
 def _ray() -> Any:
-    # Read when Ray is imported. Nothing is reported to anybody, and a cluster of our own, whose ports
-    # are open to the network whatever one says, listens to nobody who lacks this token.
+    # Ray reads these when it is imported. Usage reports are off. The ports of a cluster that is started
+    # here are open to the network in any case, so the cluster demands this random token.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what ends a run is told in our own words
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # errors are reported by this module
     if not os.environ.get("RAY_ADDRESS"):
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     try:
@@ -62,13 +63,13 @@ def _ray() -> Any:
         raise ScoreRefused(
             "--engine ray needs Ray, which is not installed: pip install 'snn-serving[ray]'"
         ) from error
-    for name in ("ray", "ray.data"):  # which tell of every step
+    for name in ("ray", "ray.data"):  # these log every step
         logging.getLogger(name).setLevel(logging.ERROR)
     return ray
 
 
 def _scored(ray: Any, job: Job, begins: NDArray[np.int64], workers: int | None) -> Pieces:
-    """Score the pieces that begin at ``begins``, of which the last is where the last one ends."""
+    """Score the pieces between the positions ``begins``, the last of which is the end of the rest."""
     workers = _start(ray, workers)
     try:
         context = ray.data.DataContext.get_current()
@@ -92,9 +93,9 @@ def _scored(ray: Any, job: Job, begins: NDArray[np.int64], workers: int | None) 
 
 
 def _start(ray: Any, workers: int | None) -> int:
-    """Join the cluster of RAY_ADDRESS, or start one; return how many processes are to score.
+    """Join the cluster of RAY_ADDRESS, or start one; return the number of scoring processes.
 
-    One processor is left to Ray, which hands out the numbers of pieces by tasks of its own.
+    One processor is left to Ray for its own tasks. Raises ``ScoreRefused``.
     """
     options: dict[str, object] = {"log_to_driver": False, "logging_level": "ERROR"}
     starts = 1
@@ -105,7 +106,7 @@ def _start(ray: Any, workers: int | None) -> int:
             "num_cpus": (workers or cores()) + 1,
             "object_store_memory": _OBJECT_STORE_BYTES,
             "include_dashboard": False,
-            "_node_ip_address": "127.0.0.2",  # Ray takes 127.0.0.1 for any address of this machine
+            "_node_ip_address": "127.0.0.2",  # Ray replaces 127.0.0.1 by another address of this machine
         }
     failure: Exception | None = None
     for _ in range(starts):
@@ -119,11 +120,11 @@ def _start(ray: Any, workers: int | None) -> int:
 
 
 class _Worker:
-    """One process of the cluster: reads and scores pieces by their numbers."""
+    """A process of the cluster, which reads and scores pieces by their numbers."""
 
     def __init__(self, job: Job, begins: NDArray[np.int64]) -> None:
         self._job, self._begins = job, begins
-        self._source, _ = open_source(job.kind, job.file.open("rb"), job.form)
+        self._source, _ = open_source(job.kind, job.file.open("rb"), job.schema)
 
     def __call__(self, row: dict[str, int]) -> dict[str, Any]:
         begin, end = map(int, self._begins[row["id"] : row["id"] + 2])

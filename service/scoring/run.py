@@ -1,4 +1,4 @@
-"""Scores a file: has an engine score it in pieces, writes the results in order."""
+"""Scores a file: an engine scores it in pieces, and the results are written in order."""
 
 import hashlib
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from service.scoring.checkpoint import Checkpoint
 from service.scoring.scorer import Engine, Job, Pieces, open_model
 from service.tables import OutputLayout, Source, kind_of, open_source, writer
 
-#: Rows in a piece: molecules take about a millisecond each, numbers next to nothing.
+#: Rows in a piece: a molecule takes about a millisecond, a row of numbers a few microseconds.
 _MOLECULES, _NUMBERS = 256, 4096
-#: What a kill may cost is the work of so many seconds.
+#: Seconds of work that a kill may lose.
 _MARK_SECONDS = 1.0
 
 ENGINES: dict[str, Engine] = {"local": local_engine.pieces, "ray": ray_engine.pieces}
@@ -49,10 +49,11 @@ def score_file(
     engine: str = "local",
     overwrite: bool = False,
 ) -> Progress:
-    """Score a file, or go on with it; returns how it ended. ``version`` None is the champion.
+    """Score a file, or continue an earlier run; return the final progress.
 
-    Raises ``ServiceError``, ``ModelError`` or ``OSError``: what is wrong, and what to do. What was
-    scored before is kept, and the same call goes on from there.
+    ``version`` None is the champion, ``workers`` None is one process per core. ``report`` is called
+    after each piece. Raises ``ServiceError``, ``ModelError`` or ``OSError`` with what is wrong and what
+    to do; the same call then continues from the last piece that was scored.
     """
     kind, output_kind = kind_of(path), kind_of(output)
     if output_kind == "sdf":
@@ -60,27 +61,27 @@ def score_file(
     version = version or repository.serving(model_name).champion
     folder = repository.bundle(model_name, version)
     model = open_model(folder, device)
-    form, manifest = model.form, model.bundle.manifest
+    schema, manifest = model.schema, model.bundle.manifest
     try:
         file = path.open("rb")
     except OSError as error:
         raise InvalidRequest(f"{path}: {error.strerror}") from error
     with file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()  # far quicker than scoring
-        begun = path.stat()
-        source, parser = open_source(kind, file, form)
+        before = path.stat()
+        source, parser = open_source(kind, file, schema)
         layout = OutputLayout(
             manifest.name,
             str(version),
             tuple(manifest.target_names),
-            form.is_smiles,
+            schema.is_smiles,
             source.columns() if output_kind != "ndjson" else (),
             source.schema,
             exclusive=manifest.exclusive,
         )
-        piece = _MOLECULES if form.is_smiles else _NUMBERS
+        piece = _MOLECULES if schema.is_smiles else _NUMBERS
         job = Job(
-            path.resolve(), kind, parser, form, piece, folder.resolve(), device, output_kind, layout
+            path.resolve(), kind, parser, schema, piece, folder.resolve(), device, output_kind, layout
         )
         head = writer(output_kind, layout).head()
         run = {
@@ -98,8 +99,8 @@ def score_file(
                     checkpoint.write(head)
                     checkpoint.mark(source.position, 0, 0)
                 _score_rest(source, ENGINES[engine](source, job, workers), checkpoint, report)
-                now = path.stat()
-                if (now.st_size, now.st_mtime_ns) != (begun.st_size, begun.st_mtime_ns):
+                after = path.stat()
+                if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
                     raise ScoreRefused(f"{path} was changed while it was scored; --overwrite")
                 checkpoint.deliver(_finish(output_kind))
             checkpoint.close(remove=True)
@@ -108,7 +109,7 @@ def score_file(
 
 
 def _score_rest(source: Source, pieces: Pieces, checkpoint: Checkpoint, report: Report) -> None:
-    """Write everything after the last mark; what could be scored is safe where the engine raises."""
+    """Write all results after the last mark; if the engine raises, what it has scored is marked."""
     last, marked = checkpoint.last, monotonic()
     assert last is not None
     position, rows, errors = last.position, last.rows, last.errors

@@ -1,4 +1,4 @@
-"""One process's part of scoring a file: a raw piece in, its results as finished text out."""
+"""Scores one piece of a file: raw records in, results as text out."""
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -18,22 +18,23 @@ from service.inference.backend.onnx_session import Session, open_session
 from service.inference.results import results_of
 from service.tables import OutputLayout, Parser, Raw, RecordSchema, Source, Writer, writer
 
-#: Rows in one run of the network; always the same cuts, so that the same rows give the same numbers.
+#: Rows in one run of the network; always the same split, so that equal rows give equal numbers.
 _BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What decides a file's results. Can be pickled and hashed.
+    """All that determines the results of a file. It can be pickled and hashed.
 
-    ``piece`` is how many records are scored at a time. It decides what is computed together, so
-    engines with the same pieces give the same bytes.
+    ``kind`` is the kind of the file, ``output_kind`` that of the results. ``piece`` is the number of
+    records per piece. It determines which rows are computed together, so that all engines give the
+    same bytes.
     """
 
     file: Path
     kind: str
     parser: Parser
-    form: RecordSchema
+    schema: RecordSchema
     piece: int
     bundle: Path
     device: Device
@@ -43,18 +44,18 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A piece's results as text, how many rows it had, and how many of them are errors."""
+    """The results of a piece as text, its number of rows, and how many of them are errors."""
 
     content: bytes
     rows: int
     errors: int
 
 
-#: Scored pieces in order, each with the position in the source at which it ended.
+#: Scored pieces in order, each with the position in the source after it.
 Pieces = Generator[tuple[int, Scored]]
 
-#: Scores what is left of a source, with so many processes, or one for each core. ``MalformedInput``
-#: comes after all that could be read.
+#: Scores the rest of a source with so many processes, by default one per core. Raises
+#: ``MalformedInput`` after all that could be read, and ``ScoreRefused``.
 Engine = Callable[[Source, Job, int | None], Pieces]
 
 
@@ -64,18 +65,18 @@ class Model:
 
     bundle: Bundle
     session: Session
-    #: None where the graph gives no taps: rows have no p-value then.
+    #: None for a graph without taps, whose rows have no p-value.
     detector: StreamingDetector | None
 
     @property
-    def form(self) -> RecordSchema:
-        """What its records are."""
+    def schema(self) -> RecordSchema:
+        """The schema of the model's records."""
         return RecordSchema.of(self.bundle.featurizer)
 
     def results(self, records: Sequence[Any]) -> list[dict[str, object]]:
-        """One result per record, in order; a molecule that is there twice is computed once."""
-        manifest, is_smiles = self.bundle.manifest, self.form.is_smiles
-        # What is no string is wrong in the same way whatever it is.
+        """Return one result per record, in order; a repeated molecule is computed once."""
+        manifest, is_smiles = self.bundle.manifest, self.schema.is_smiles
+        # Records that are not strings all have the same error.
         keys = [record if isinstance(record, str) else None for record in records] if is_smiles else ()
         distinct = list(dict.fromkeys(keys))
         repeats = is_smiles and len(distinct) < len(records)
@@ -104,7 +105,10 @@ class Model:
 
 
 def open_model(folder: Path, device: Device) -> Model:
-    """Open and verify a bundle; raises ``BundleRefused`` or ``DeviceUnavailable``."""
+    """Open and verify a bundle, and create a session that reproduces its golden rows.
+
+    Raises ``BundleRefused`` or ``DeviceUnavailable``.
+    """
     bundle = open_bundle(folder)
     session = open_session(bundle.model, device)
     bundle.check_golden(session.run)
@@ -115,18 +119,18 @@ def open_model(folder: Path, device: Device) -> Model:
 
 @lru_cache(maxsize=1)
 def _opened(job: Job) -> tuple[Model, Writer]:
-    """What this process needs for every piece of a job."""
+    """Return the model and the writer of a job; one job is cached per process."""
     return open_model(job.bundle, job.device), writer(job.output_kind, job.layout)
 
 
 def score(job: Job, raw: Raw) -> Scored:
-    """Score one raw piece; raises ``ScoreRefused`` for whatever goes wrong."""
+    """Score one raw piece; raises ``ScoreRefused`` for any error."""
     try:
-        model, to = _opened(job)
+        model, results_writer = _opened(job)
         piece = job.parser.parse(raw)
         results = piece.in_place(model.results(piece.records) if piece.records else [])
-        content = to.rows(piece.carried, results, first=False) if results else b""
-    except Exception as error:  # others may not survive the way to another process
+        content = results_writer.rows(piece.carried, results, first=False) if results else b""
+    except Exception as error:  # an error of another type may not be picklable
         raise ScoreRefused(
             f"a piece could not be scored: {type(error).__name__}: {error}. What was scored before is"
             " kept; the same command goes on from there"

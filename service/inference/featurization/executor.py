@@ -1,8 +1,9 @@
-"""Where records become rows: on the event loop, in a thread, or in processes of their own.
+"""Featurizes records on the event loop, in a thread, or in processes.
 
-RDKit holds the interpreter's lock, so the thread shares one core with the event loop and makes it
-wait for each of its calls. Large requests go to processes, which use all cores and leave the loop
-alone; these start when first needed, the thread reading on meanwhile. What is known is not read.
+RDKit holds the interpreter's lock, so the thread shares one core with the event loop and delays it by
+each of its calls. Large requests go to processes, which use all cores and do not delay the event loop.
+The processes start when they are first needed; until then the thread does the work. Molecules that are
+in the cache are not featurized.
 """
 
 import asyncio
@@ -22,36 +23,36 @@ Records = Sequence[Any]
 
 
 class FeaturizationExecutor:
-    """Turns records into rows. All methods belong to the event loop's thread."""
+    """Turns records into rows. All methods must be called on the event loop."""
 
     def __init__(self, workers: int, cache_bytes: int) -> None:
-        """``workers`` is the most processes; with 0 the thread does all."""
-        # One thread: a second would only take turns with it.
+        """``workers`` is the number of processes; with 0 the thread does all work."""
+        # One thread: a second one would wait for the interpreter's lock.
         self._thread = PriorityExecutor("featurize")
         self._pool = FeaturizerPool(workers) if workers else None
         self._cache = FeatureCache(cache_bytes)
 
     def close(self) -> None:
-        """End the thread and the processes; what waits for them is cancelled."""
+        """End the thread and the processes; the work that waits for them is cancelled."""
         self._thread.close()
         if self._pool is not None:
             self._pool.close()
 
     def knows(self, featurizer: Featurizer, records: Records) -> bool:
-        """Whether all of these are remembered."""
+        """Whether all of these records are in the cache."""
         return self._cache.has(featurizer, records)
 
     def at_once(self, featurizer: Featurizer, latency: LatencyEstimator, records: Records) -> Features:
-        """Read records here and now."""
+        """Featurize records on the calling thread."""
         if not _is_cacheable(featurizer, records):
             return _timed(featurizer, latency, records)
-        known, missing = self._cache.look_up(featurizer, records)
+        entries, missing = self._cache.look_up(featurizer, records)
         if missing:
-            known |= self._cache.keep(featurizer, missing, _timed(featurizer, latency, missing))
-        return assemble(records, known, len(featurizer.names))
+            entries |= self._cache.keep(featurizer, missing, _timed(featurizer, latency, missing))
+        return assemble(records, entries, len(featurizer.names))
 
     def lanes(self, featurizer: Featurizer, *, large: bool) -> int:
-        """How many pieces are read at a time; a large request is what processes are started for."""
+        """Return how many pieces are featurized at a time; a large request starts the processes."""
         if not large or self._pool is None:
             return 1
         self._pool.start(featurizer)
@@ -67,12 +68,13 @@ class FeaturizationExecutor:
         large: bool,
         urgency: float,
     ) -> Features:
-        """Read a piece of a request elsewhere; raises ``FeaturizingFailed`` or ``DeadlineMissed``.
+        """Featurize a piece of a request in the thread, or in a process if the request is ``large``.
 
-        The thread reads what has the lowest ``urgency`` first.
+        The thread does the piece with the lowest ``urgency`` first. ``deadline`` is a time of
+        ``perf_counter``. Raises ``FeaturizingFailed`` or ``DeadlineMissed``.
         """
         cacheable = _is_cacheable(featurizer, records)
-        known, missing = self._cache.look_up(featurizer, records) if cacheable else ({}, records)
+        entries, missing = self._cache.look_up(featurizer, records) if cacheable else ({}, records)
         if len(missing):
             if large and self._pool is not None and self._pool.ready:
                 features, seconds = await self._pool.featurize(featurizer, missing, deadline)
@@ -82,12 +84,12 @@ class FeaturizationExecutor:
                 features = await asyncio.wrap_future(self._thread.submit(urgency, work))
             if not cacheable:
                 return features
-            known |= self._cache.keep(featurizer, missing, features)
-        return assemble(records, known, len(featurizer.names))
+            entries |= self._cache.keep(featurizer, missing, features)
+        return assemble(records, entries, len(featurizer.names))
 
 
 def _is_cacheable(featurizer: Featurizer, records: Records) -> bool:
-    """Whether records are text for a featurizer of molecules, which is worth remembering."""
+    """Whether all records are SMILES: other features are computed faster than they are looked up."""
     return featurizer.identifier.startswith("molecules-") and set(map(type, records)) <= {str}
 
 

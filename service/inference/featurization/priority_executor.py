@@ -1,8 +1,8 @@
-"""A thread that does pieces of work by their urgency.
+"""A thread that does work in the order of its urgency.
 
-Requests that share a thread by taking turns are all finished at the end: with a queue of twenty
-seconds none would be answered in the first twenty. By urgency, equal ones are finished in the order in
-which they came, and a short one goes before a long one that came a little earlier.
+If requests took turns, all would finish at the end: with twenty seconds of work waiting, none would be
+answered in the first twenty seconds. By urgency, requests of a size finish in the order of arrival, and
+a short one overtakes a long one that arrived a little earlier.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class PriorityExecutor:
-    """One thread; of what waits, that with the lowest number comes first."""
+    """One thread; of the work that waits, that with the lowest urgency value is done first."""
 
     def __init__(self, name: str) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
@@ -24,15 +24,15 @@ class PriorityExecutor:
         self._number = count()
 
     def submit(self, urgency: float, work: Callable[[], T]) -> Future[T]:
-        """Have work done in its turn; raises ``RuntimeError`` after ``close``."""
+        """Queue ``work``; raises ``RuntimeError`` after ``close``."""
         future: Future[T] = Future()
         self._waiting.put((urgency, next(self._number), future, work))
-        # As many calls as there is work: each takes whatever is most urgent by then.
+        # One call per piece of work: each does what is most urgent when it runs.
         self._thread.submit(self._do_most_urgent)
         return future
 
     def close(self) -> None:
-        """Do no more; what waits is cancelled."""
+        """Cancel the work that waits; work that has begun is finished."""
         self._thread.shutdown(wait=False, cancel_futures=True)
         with suppress(Empty):
             while True:
@@ -46,5 +46,5 @@ class PriorityExecutor:
         if future.set_running_or_notify_cancel():
             try:
                 future.set_result(work())
-            except BaseException as error:  # noqa: BLE001 - it is for whoever waits
+            except BaseException as error:  # noqa: BLE001 - it is raised where the future is awaited
                 future.set_exception(error)

@@ -1,6 +1,6 @@
-"""Processes that featurize, for requests that are large.
+"""Processes that featurize large requests.
 
-They start when first needed and end after a while without work.
+They start when they are first needed and end after a while without work.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from models.features import Features, Featurizer, create
 from service.errors import DeadlineMissed, FeaturizingFailed
 from service.inference.processes import ProcessPool
 
-#: Processes without work end after so many seconds.
+#: Seconds without work after which the processes end.
 _IDLE_SECONDS = 60.0
-#: Below the event loop's priority, which has little to do but should do it at once.
+#: A lower priority than the event loop's, which has little work but must do it at once.
 _NICE = 5
 
 Records = Sequence[object]
@@ -24,10 +24,10 @@ Timed = tuple[Features, float]
 
 
 class FeaturizerPool:
-    """Featurizes in processes. All methods belong to the event loop's thread."""
+    """Featurizes in processes. All methods must be called on the event loop."""
 
     def __init__(self, workers: int) -> None:
-        """``workers`` is how many processes there are once they have started."""
+        """``workers`` is the number of processes."""
         self.workers = workers
         self._pool: ProcessPool | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -47,15 +47,16 @@ class FeaturizerPool:
     async def featurize(
         self, featurizer: Featurizer, records: Records, deadline: float | None = None
     ) -> Timed:
-        """Read records in the next free process; also returns how long it took there, in seconds.
+        """Featurize records in the next free process; also return the seconds that it took there.
 
-        The pool must be ``ready``. Raises ``FeaturizingFailed`` if processes die over the records, and
-        ``DeadlineMissed`` if their turn comes after ``deadline``, a time of ``perf_counter``.
+        The pool must be ``ready``. ``deadline`` is a time of ``perf_counter``. Raises
+        ``FeaturizingFailed`` if two processes die during the work, ``DeadlineMissed`` if no process was
+        free before the deadline.
         """
         assert self._pool is not None
         self._busy += 1
         try:
-            return await _read(self._pool, featurizer, records, deadline)
+            return await _featurized(self._pool, featurizer, records, deadline)
         except BrokenProcessPool:
             raise FeaturizingFailed(
                 "a process that read these records ended without a word, and so did the next; smaller"
@@ -66,7 +67,7 @@ class FeaturizerPool:
             self._end_later()
 
     def close(self) -> None:
-        """End the processes; what waits for one is cancelled."""
+        """End the processes; the work that waits for one is cancelled."""
         if self._starting is not None:
             self._starting.cancel()
         if self._idle_timer is not None:
@@ -76,11 +77,15 @@ class FeaturizerPool:
             self._pool = None
 
     async def _start(self, featurizer: Featurizer) -> None:
-        """Have every process load RDKit and the featurizer, which takes a second."""
+        """Start the processes, and have each load RDKit and the featurizer, which takes a second."""
         pool = ProcessPool(self.workers, _NICE)
         try:
-            await asyncio.gather(*(_read(pool, featurizer, [], None) for _ in range(self.workers)))
-        except (OSError, BrokenProcessPool, asyncio.CancelledError):  # no room: the thread goes on alone
+            await asyncio.gather(*(_featurized(pool, featurizer, [], None) for _ in range(self.workers)))
+        except (
+            OSError,
+            BrokenProcessPool,
+            asyncio.CancelledError,
+        ):  # not enough memory: the thread featurizes alone
             pool.close()
         else:
             self._pool = pool
@@ -89,7 +94,7 @@ class FeaturizerPool:
             self._starting = None
 
     def _end_later(self) -> None:
-        """End the processes if there is no work from now on for a while."""
+        """End the processes if there is no work for ``_IDLE_SECONDS`` from now."""
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         self._idle_timer = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._end_if_idle)
@@ -99,7 +104,7 @@ class FeaturizerPool:
             self.close()
 
 
-def _read(
+def _featurized(
     pool: ProcessPool, featurizer: Featurizer, records: Records, deadline: float | None
 ) -> asyncio.Future[Timed]:
     parameters = dumps(featurizer.parameters)
@@ -113,7 +118,7 @@ def _featurizer(identifier: str, parameters: str) -> Featurizer:
 
 
 def _featurize(identifier: str, parameters: str, records: Records, deadline: float | None) -> Timed:
-    """What a process does; the clock is the same in all processes of a machine."""
+    """Featurize in a process. ``perf_counter`` is the same clock in all processes of a machine."""
     featurizer = _featurizer(identifier, parameters)
     started = perf_counter()
     if deadline is not None and started > deadline:

@@ -35,7 +35,7 @@ def test_a_probability_at_its_threshold_is_a_call(threshold: float) -> None:
 def test_calls_follow_what_is_shown() -> None:
     """Nine places of the shortest decimal, whatever lies behind them."""
     probability = np.array([[0.1, 0.30000001]], np.float32)
-    rounded, calls = shown(probability, np.array([0.100000001, 0.3]), False)
+    rounded, calls = shown(probability, np.array([0.100000001, 0.300000012]), False)
     assert rounded.tolist() == [[0.100000001, 0.300000012]]
     assert calls.tolist() == [[True, True]]
     assert shown(probability, np.array([0.100000002, 0.300000013]), False)[1].tolist() == [
