@@ -201,3 +201,30 @@ def test_the_backlog_is_what_it_was_when_a_request_has_ended(with_app, tmp_path,
         assert predictor._backlog == pytest.approx({False: 0.0, True: 0.0})
 
     with_app(work)
+
+
+@pytest.mark.parametrize(("count", "large"), [(31, False), (32, True)])
+def test_half_a_second_of_featurizing_is_large_and_long_requests_are_less_urgent(
+    with_app, tmp_path, count: int, large: bool
+) -> None:
+    """Processes are asked for from there on; four times what is expected is added to the arrival."""
+    bundles.publish(tmp_path, name="tox21", kind=bundles.MOLECULES)
+
+    async def work(app: App) -> None:
+        served, predictor = app.served_models.get("tox21"), app.predictor
+        served.featurize_pace._per_row = [0.5 / 32] * 40
+        read, asked = predictor._executor.read, []
+
+        async def watched(*arguments, **options):
+            asked.append(options)
+            return await read(*arguments, **options)
+
+        predictor._executor.read = watched  # type: ignore[method-assign]
+        arrived = module.perf_counter()
+        await predictor.predict(served, ["C" * (place + 1) for place in range(count)])
+        assert {options["large"] for options in asked} == {large}
+        (urgency,) = {options["urgency"] for options in asked}
+        expected = arrived + 4 * count * 0.5 / 32
+        assert expected <= urgency < expected + 0.4
+
+    with_app(work)

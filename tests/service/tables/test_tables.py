@@ -312,3 +312,53 @@ def test_a_byte_order_mark_within_ndjson_is_not_part_of_its_line() -> None:
     """As of files that were put together."""
     piece, _ = read("ndjson", b'{"smiles": "C"}\n\xef\xbb\xbf{"smiles": "N"}\n')
     assert piece.records == ["C", "N"]
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_record_may_have_its_most_bytes_and_no_more(extra: int) -> None:
+    """Of every kind, quoted or not, on one line or several; its neighbours are read whatever it is."""
+    length = MAX_RECORD_BYTES + extra
+    row = b"C," + b"x" * (length - 3) + b"\n"
+    lines = b'"' + b"x" * (length // 2) + b"\n" + b"x" * (length - length // 2 - 6) + b'",C\n'
+    field = b'{"smiles": "C", "x": "' + b"x" * (length - 25) + b'"}\n'
+    block = Chem.MolToMolBlock(Chem.MolFromSmiles("C")).encode()
+    lines_of_sdf = block + b">  <A>\n" + b"x" * (length - len(block) - 9) + b"\n\n"
+    assert {len(record) for record in (row, lines, field, lines_of_sdf)} == {length}
+    piece, _ = read("csv", b"smiles,x\n" + row + b"N,y\n")
+    assert piece.records == ["C"] * (not extra) + ["N"]
+    piece, _ = read("ndjson", field + b'"N"\n')
+    assert piece.records == ["C"] * (not extra) + ["N"]
+    piece, _ = read("sdf", lines_of_sdf + b"$$$$\n" + block + b"$$$$\n")
+    assert piece.records == ["C"] * (2 - extra)
+    if extra:
+        with pytest.raises(MalformedInput, match="longer than"):
+            read("csv", b"x,smiles\n" + lines)
+    else:
+        assert read("csv", b"x,smiles\n" + lines)[0].records == ["C"]
+
+
+def test_a_structure_that_is_cut_at_the_limit_is_no_structure() -> None:
+    """Even where the lines before the limit would be one by themselves."""
+    block = Chem.MolToMolBlock(Chem.MolFromSmiles("C")).encode()
+    full = block + b">  <A>\n" + b"x" * (MAX_RECORD_BYTES - len(block) - 9) + b"\n\n"
+    piece, _ = read("sdf", full + b">  <B>\n1\n\n$$$$\n")
+    assert piece.records == []
+    assert "longer than" in piece.faults[0]
+
+
+@pytest.mark.parametrize("columns", [4096, 4097])
+def test_a_table_has_4096_columns_at_most(columns: int) -> None:
+    """One more is refused."""
+    content = ",".join(["smiles", *map(str, range(columns - 1))]).encode()
+    if columns == 4096:
+        assert len(read("csv", content)[1]) == 4096
+    else:
+        with pytest.raises(InvalidRequest, match="4097 columns; the most is 4096"):
+            read("csv", content)
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "json"])
+def test_no_rows_are_written_as_nothing(kind: str) -> None:
+    """In the midst of a table, too."""
+    for first in (True, False):
+        assert writer(kind, LAYOUT).rows([], [], first=first) == b""
