@@ -14,6 +14,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO
 
 import msgspec
@@ -30,7 +31,7 @@ from service.tables.base import (
     Writer,
     readers,
 )
-from service.tables.splitting import RecordSplitter, csv_records, csv_rows
+from service.tables.splitting import RecordSplitter, csv_records
 
 _MARK = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -91,7 +92,7 @@ def open_csv(file: BinaryIO, schema: RecordSchema) -> tuple[RecordSplitter, CsvP
     if len(columns) > _MAX_COLUMNS:
         raise InvalidRequest(f"the table has {len(columns)} columns; the most is {_MAX_COLUMNS}")
     parser = CsvParser(columns, schema.places(columns), readers(schema))
-    cut = csv_records if len(columns) == 1 else csv_rows
+    cut = partial(csv_records, keep_blank=len(columns) == 1)
     return RecordSplitter(file, end, cut, columns), parser
 
 

@@ -59,16 +59,18 @@ def full_lines(file: BinaryIO, position: int) -> Cut:
             yield line, end
 
 
-def csv_records(file: BinaryIO, position: int) -> Cut:
+def csv_records(file: BinaryIO, position: int, *, keep_blank: bool = True) -> Cut:
     """Yield records of CSV (RFC 4180): lines, joined where a quoted field spans several.
 
+    Blank lines are records too, unless ``keep_blank`` is false.
     Raises ``MalformedInput`` if a quoted field is not closed, or not within a record's length.
     """
     parts: list[bytes] = []
     size = 0
     for line, end in lines(file, position):
         if not parts and b'"' not in line:
-            yield line, end
+            if keep_blank or line not in _BLANK:
+                yield line, end
             continue
         # A line that begins within a quoted field is like one whose first field is quoted.
         still_open = not _CLOSED.fullmatch(b'"' + line if parts else line)
@@ -84,11 +86,6 @@ def csv_records(file: BinaryIO, position: int) -> Cut:
             parts, size = [], 0
     if parts:
         raise MalformedInput("a quoted field has no closing quote")
-
-
-def csv_rows(file: BinaryIO, position: int) -> Cut:
-    """Return the records of CSV that are not blank lines."""
-    return ((record, end) for record, end in csv_records(file, position) if record not in _BLANK)
 
 
 def sdf_records(file: BinaryIO, position: int) -> Cut:
