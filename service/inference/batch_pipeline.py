@@ -1,4 +1,4 @@
-"""The runs of one large request: one is computed while the rows of the next are gathered."""
+"""Runs of one large request: one batch is computed while the rows of the next are gathered."""
 
 import asyncio
 
@@ -13,9 +13,10 @@ _RUN_ROWS = 256
 
 
 class BatchPipeline:
-    """The runs of one request, in their order."""
+    """The runs of one request, in order."""
 
     def __init__(self, served: ServedModel, deadline: float | None, request: bytes) -> None:
+        """``deadline`` is a time of ``perf_counter``, ``request`` the request's id."""
         self._served = served
         self._deadline = deadline
         self._request = request
@@ -24,33 +25,38 @@ class BatchPipeline:
         self.answers: list[Answer] = []
 
     async def add(self, rows: Rows, *, last: bool) -> None:
-        """Gather a piece's rows; begin a run where there are enough, or no more come."""
+        """Gather rows of shape ``(n, F)``; begin a run if there are enough, or if they are the last.
+
+        A new run waits for the run before it, and the last rows wait for their own run. Raises what
+        ``Batcher.run`` raises.
+        """
         self._gathered.append(rows)
         count = sum(map(len, self._gathered))
-        if count == 0 or (count < _RUN_ROWS and not last):
-            return
-        await self.finish()
-        rows, self._gathered = np.concatenate(self._gathered), []
-        run = self._served.batcher.run(
-            rows, deadline=self._deadline, admitted=True, request=self._request
-        )
-        self._computing = asyncio.create_task(run)
-
-    async def finish(self) -> None:
-        """Wait for the run that was begun last."""
-        if self._computing is not None:
-            self.answers.append(await self._computing)
-            self._computing = None
+        if count and (count >= _RUN_ROWS or last):
+            await self._finish()
+            rows, self._gathered = np.concatenate(self._gathered), []
+            run = self._served.batcher.run(
+                rows, deadline=self._deadline, admitted=True, request=self._request
+            )
+            self._computing = asyncio.create_task(run)
+        if last:
+            await self._finish()
 
     def cancel(self) -> None:
-        """Give up what is being computed."""
+        """Cancel the run that is being computed."""
         if self._computing is not None:
             self._computing.cancel()
 
+    @property
+    def outputs(self) -> Outputs:
+        """The outputs of all rows by name, in order; empty if there was no row."""
+        answers = [answer.outputs for answer in self.answers]
+        if len(answers) <= 1:
+            return answers[0] if answers else {}
+        return {name: np.concatenate([outputs[name] for outputs in answers]) for name in answers[0]}
 
-def joined(answers: list[Answer]) -> Outputs:
-    """The outputs of all of these, in their order; none of none."""
-    if len(answers) <= 1:
-        return answers[0].outputs if answers else {}
-    names = answers[0].outputs
-    return {name: np.concatenate([answer.outputs[name] for answer in answers]) for name in names}
+    async def _finish(self) -> None:
+        """Wait for the run that was begun last, if any."""
+        if self._computing is not None:
+            self.answers.append(await self._computing)
+            self._computing = None

@@ -1,12 +1,12 @@
-"""Gathers rows of many requests into batches, without making anybody wait for a timer.
+"""Gathers rows of many requests into batches, without a timer.
 
-Whatever has arrived when the model becomes free is the next batch: requests that one turn of the
-event loop has parsed share a run, a lone request runs at once. A request larger than a batch is
-split, and takes turns with the requests behind it; its pieces are put together in order.
+Whatever has arrived when the model is free becomes the next batch. Requests that one iteration of the
+event loop has parsed share a run; a single request runs at once. A request larger than a batch is
+split: it alternates with the requests behind it, and its outputs are joined in order.
 
-A run that is short happens on the event loop; longer ones go to the model's single thread. Every
-submission is answered by a call of its own, exactly once unless it is withdrawn, so a cancelled
-client, a failing batch and a missed deadline each concern those rows alone.
+A short run takes place on the event loop, a longer one in the model's single thread. Each request has
+a callback of its own, which is called exactly once unless the request is withdrawn. So a cancelled
+client, a failing batch and a missed deadline affect their own rows only.
 """
 
 import asyncio
@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf
 from time import perf_counter
-from typing import Protocol
 
 import numpy as np
 
@@ -25,27 +24,19 @@ from service.errors import DeadlineMissed, InferenceFailed, Overloaded, ServiceE
 from service.health.row_owner import RowOwner
 from service.inference.latency import LatencyEstimator
 from service.inference.queue import Answer, Batch, Done, Outputs, QueuedRequest, Rows
+from service.observability.counters import Traffic
 
-#: Computes a batch; the parts say whose rows they are, in their order.
+#: Computes a batch; the row owners say which request each row belongs to, in order.
 Compute = Callable[[Rows, Sequence[RowOwner]], Outputs]
-
-
-class Observer(Protocol):
-    """Who counts the batches."""
-
-    def computed(self, rows: int, seconds: float) -> None:
-        """A batch of so many rows took so long."""
-
-    def queued(self, seconds: float) -> None:
-        """A submission's first row waited so long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``batch_rows`` per run; ``queue_rows`` may wait; runs up to ``inline_seconds`` don't hop.
+    """At most ``batch_rows`` rows per run and ``queue_rows`` rows in the queue.
 
-    A hop to the thread and back costs tens of microseconds, and while it runs the loop can read other
-    requests, which a run of milliseconds makes worth it.
+    Runs that are expected to take up to ``inline_seconds`` take place on the event loop. The way to
+    the thread and back costs tens of microseconds. During a run there the event loop can read other
+    requests, which is worth it for a run of milliseconds.
     """
 
     batch_rows: int = 256
@@ -53,44 +44,44 @@ class Limits:
     inline_seconds: float = 0.004
 
 
-#: One entry's part in a batch: its next rows.
+#: A queued request's rows in a batch.
 _Share = tuple[QueuedRequest, Rows]
 
 
 class Batcher:
-    """Batches for one model. All methods belong to the event loop's thread."""
+    """The queue and the batches of one model. All methods must be called on the event loop."""
 
     def __init__(
         self,
         compute: Compute,
-        lane: Executor | None,
-        observer: Observer,
+        thread: Executor | None,
+        traffic: Traffic,
         limits: Limits,
         latency: LatencyEstimator,
     ) -> None:
-        """``lane`` runs what is too long for the loop; ``pace`` knows how long runs take.
+        """``thread`` runs what is too long for the event loop; without it everything runs there.
 
-        Without a lane everything runs on the loop.
+        ``latency`` estimates how long a run takes, and learns from every run.
         """
         self._compute = compute
-        self._lane = lane
-        self._observer = observer
+        self._thread = thread
+        self._traffic = traffic
         self._limits = limits
         self._latency = latency
         self._entries: deque[QueuedRequest] = deque()
         self._waiting = 0
         self._scheduled = False
-        self._hopping = False
+        self._in_thread = False
 
     @property
     def waiting(self) -> int:
-        """Rows that wait for a run."""
+        """How many rows wait for a run."""
         return self._waiting
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits and nothing runs."""
-        return not self._entries and not self._hopping
+        """Whether no row waits and no run is in the thread."""
+        return not self._entries and not self._in_thread
 
     async def run(
         self,
@@ -102,9 +93,10 @@ class Batcher:
     ) -> Answer:
         """Return the outputs for rows of shape ``(n, F)``, n >= 1, in their order.
 
-        ``deadline`` is a time of ``perf_counter``; ``request`` is the id of the request.
-        ``admitted`` rows belong to a request that was let in before, and are not turned away.
-        Raises ``Overloaded``, ``DeadlineMissed`` or ``InferenceFailed``.
+        ``deadline`` is a time of ``perf_counter``; ``request`` is the request's id. ``admitted`` rows
+        belong to a request that was admitted before, and are never refused. Raises ``Overloaded`` if
+        the queue is full or the deadline too near, ``DeadlineMissed`` if it passed in the queue, and
+        ``InferenceFailed`` if the network raised.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
@@ -120,7 +112,7 @@ class Batcher:
         try:
             return await future
         except asyncio.CancelledError:
-            self.withdraw(entry)  # at once: the client is gone, and its room is free for others
+            self.withdraw(entry)  # the client is gone; its room in the queue is free at once
             raise
 
     def submit(
@@ -132,67 +124,63 @@ class Batcher:
         admitted: bool = False,
         request: bytes = b"",
     ) -> QueuedRequest:
-        """Do as ``run`` does, without waiting: ``done``, which must not raise, is told the end.
+        """Queue rows as ``run`` does, without waiting; ``done`` is called with the answer or error.
 
-        Raises ``Overloaded`` at once.
+        Raises ``Overloaded`` at once if the rows are refused.
         """
         count = len(rows)
         if self._waiting and not admitted:
-            wait = (
-                self._latency.expect(self._limits.batch_rows) * self._waiting / self._limits.batch_rows
-            )
+            limits = self._limits
+            wait = self._latency.expect(limits.batch_rows) * self._waiting / limits.batch_rows
             # A request larger than the queue may have it to itself.
-            if self._waiting + count > self._limits.queue_rows:
-                text = f"{self._waiting} rows are waiting, {self._limits.queue_rows} may"
-                raise Overloaded(text, wait)
+            if self._waiting + count > limits.queue_rows:
+                raise Overloaded(f"{self._waiting} rows are waiting, {limits.queue_rows} may", wait)
             if deadline is not None and perf_counter() + wait > deadline:
                 raise Overloaded("the rows that are waiting will take longer than the request may", wait)
         entry = QueuedRequest(rows, done, inf if deadline is None else deadline, request)
         self._entries.append(entry)
         self._waiting += count
-        if not self._scheduled and not self._hopping:
-            self._schedule(asyncio.get_running_loop())
+        self._schedule()
         return entry
 
     def withdraw(self, entry: QueuedRequest) -> None:
-        """Forget a submission that nobody waits for any more."""
+        """Remove a request that nobody waits for any more."""
         entry.withdraw()
         self._forget(entry)
 
-    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._scheduled and not self._hopping:
+    def _schedule(self) -> None:
+        if not self._scheduled and not self._in_thread:
             self._scheduled = True
-            loop.call_soon(self._pull)
+            asyncio.get_running_loop().call_soon(self._pull)
 
     def _pull(self) -> None:
-        """Take what is waiting and run it, here or in the lane."""
+        """Run the next batch, here or in the thread."""
         self._scheduled = False
         shares = self._take()
         if not shares:
             return
         started = perf_counter()
-        loop = asyncio.get_running_loop()
         try:
             for entry, _ in shares:
                 if not entry.started:
                     entry.started = started
-                    self._observer.queued(started - entry.arrived)
+                    self._traffic.queued(started - entry.arrived)
             rows = shares[0][1] if len(shares) == 1 else np.concatenate([part for _, part in shares])
             parts = [RowOwner(entry.request, len(part)) for entry, part in shares]
-            if self._lane is None or self._latency.expect(len(rows)) <= self._limits.inline_seconds:
+            if self._thread is None or self._latency.expect(len(rows)) <= self._limits.inline_seconds:
                 self._settle(shares, self._measured(rows, parts), perf_counter() - started)
             else:
-                job = loop.run_in_executor(self._lane, self._measured, rows, parts)
-                self._hopping = True
-                job.add_done_callback(partial(self._landed, shares, started))
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting
+                job = asyncio.wrap_future(self._thread.submit(self._measured, rows, parts))
+                self._in_thread = True
+                job.add_done_callback(partial(self._finished, shares, started))
+        except Exception as error:  # noqa: BLE001 - whatever it is, every request must end
             self._fail(shares, error)
         if self._entries:
-            self._schedule(loop)  # not a loop here: other work has its turn in between
+            self._schedule()  # not in a loop here, so that other callbacks run in between
 
-    def _landed(self, shares: list[_Share], started: float, job: asyncio.Future[Outputs]) -> None:
-        """Take a run back from the lane."""
-        self._hopping = False
+    def _finished(self, shares: list[_Share], started: float, job: asyncio.Future[Outputs]) -> None:
+        """Take the result of a run in the thread."""
+        self._in_thread = False
         try:
             self._settle(shares, job.result(), perf_counter() - started)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - as above
@@ -201,7 +189,7 @@ class Batcher:
             self._pull()
 
     def _take(self) -> list[_Share]:
-        """Share out the next batch: first come, first served, large requests taking turns."""
+        """Choose the rows of the next batch: first come, first served; large requests take turns."""
         shares: list[_Share] = []
         room = self._limits.batch_rows
         now = perf_counter()
@@ -214,8 +202,8 @@ class Batcher:
                 entry.end(DeadlineMissed(waited))
                 continue
             count = min(left, room)
-            whole = count == len(entry.rows)
-            shares.append((entry, entry.rows if whole else entry.rows[entry.taken :][:count]))
+            all_rows = count == len(entry.rows)
+            shares.append((entry, entry.rows if all_rows else entry.rows[entry.taken :][:count]))
             entry.taken += count
             self._waiting -= count
             room -= count
@@ -226,17 +214,17 @@ class Batcher:
         return shares
 
     def _measured(self, rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
-        """Compute, and learn how long it took."""
+        """Compute a batch, and learn how long it took."""
         started = perf_counter()
         outputs = self._compute(rows, parts)
         self._latency.learn(len(rows), perf_counter() - started)
         return outputs
 
     def _settle(self, shares: list[_Share], outputs: Outputs, seconds: float) -> None:
-        """Hand every entry its rows; answer those that are complete."""
+        """Give every request its rows; answer those that are complete."""
         batch = Batch(outputs)
         rows = sum(len(part) for _, part in shares)
-        self._observer.computed(rows, seconds)
+        self._traffic.computed(rows, seconds)
         start = 0
         for entry, part in shares:
             stop = start + len(part)
@@ -248,7 +236,7 @@ class Batcher:
                 entry.end(Answer(entry.pieces, waited, entry.compute))
 
     def _fail(self, shares: list[_Share], error: BaseException) -> None:
-        """Answer every entry of a failed batch, and forget what of them still waits."""
+        """End every request of a failed batch, and drop their rows that still wait."""
         for entry, _ in shares:
             self._forget(entry)
             failure = InferenceFailed("the network could not be computed")
@@ -256,7 +244,7 @@ class Batcher:
             entry.end(failure)
 
     def _forget(self, entry: QueuedRequest) -> None:
-        """Drop what of an entry still waits."""
+        """Drop the rows of a request that still wait."""
         if entry.taken < len(entry.rows) and entry in self._entries:
             self._entries.remove(entry)
             self._waiting -= len(entry.rows) - entry.taken

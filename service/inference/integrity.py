@@ -1,11 +1,12 @@
-"""Whether one served version is still what was published: in its session, in memory, and on disk.
+"""Checks that a served version is still what was published: in its session, in memory, and on disk.
 
-Three comparisons, none of them statistics. The golden rows are run from raw records on and compared
-with what was published, and more closely with what this very session said when it was made. The arrays
-that are kept beside the session, which no golden row passes through, are hashed again. So are the
-bundle's files; they are told apart from the rest, since a model in memory is none the worse for them.
+There are three comparisons, and none is statistical. The golden rows are computed from their raw
+records. Their outputs are compared with the published ones and, to a closer tolerance, with those that
+this session gave at first. The arrays in memory beside the session, which golden rows do not use, are
+hashed again. The bundle's files are hashed again too, and reported apart: a model in memory does not
+need them any more.
 
-A session's own weights cannot be hashed: onnxruntime packs and keeps them where nobody can read.
+The weights inside a session cannot be hashed: onnxruntime packs them into memory of its own.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ from models.errors import BundleRefused, NotReproduced
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """The first part of a model that differed; members count from 0, layers from 1."""
+    """The first part of a model that differed; members are numbered from 0, layers from 1."""
 
     message: str
     at: datetime
@@ -34,7 +35,7 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 def fault_of(error: Exception) -> Fault:
-    """Say where an error is, where it knows."""
+    """Return the fault that an error of a check describes, with its location if it has one."""
     text, now = str(error) or type(error).__name__, datetime.now(UTC)
     if isinstance(error, NotReproduced):
         place = error.place
@@ -43,57 +44,59 @@ def fault_of(error: Exception) -> Fault:
 
 
 class Integrity:
-    """What a version was when it was loaded, for comparing it later."""
+    """The state of a version when it was loaded, and later comparisons with it."""
 
     def __init__(
         self, bundle: Bundle, folder: Path, run: Run, tolerance: Tolerance, *, exact: bool
     ) -> None:
-        """Compare for the first time; ``run`` is the session. Raises ``BundleRefused``.
+        """Run the golden rows for the first time, by ``run``, the session's method.
 
-        ``exact`` says that the session repeats itself to the last bits.
+        ``tolerance`` is the device's. ``exact`` says that equal inputs give equal outputs to the last
+        bits. Raises ``BundleRefused`` if the golden rows are not reproduced.
         """
         self._bundle = bundle
         self._folder = folder
         self._tolerance = tolerance
         self._exact = exact
-        said = bundle.check_golden(run, tolerance)
-        known = bundle.golden.arrays().keys() & said.keys()
-        own: dict[str, Any] = {name: said[name] for name in known}
+        outputs = bundle.check_golden(run, tolerance)
+        names = bundle.golden.arrays().keys() & outputs.keys()
+        own: dict[str, Any] = {name: outputs[name] for name in names}
         self._own: Golden = dataclasses.replace(bundle.golden, **own)
         self._digest = self._in_memory()
 
     def check(self, run: Run) -> None:
-        """Compare the session and the memory beside it; raises ``BundleRefused``.
+        """Compare the session and the memory beside it; raises ``BundleRefused`` if either differs.
 
-        On a GPU runs may differ in their last bits, so that there only the published values count.
+        On a GPU equal inputs may differ in their last bits, so there the outputs are compared with the
+        published ones only.
         """
         if self._in_memory() != self._digest:
             raise BundleRefused(
                 "the manifest, the reference or the golden rows have changed in this process's memory"
             )
-        said = self._bundle.check_golden(run, self._tolerance)
+        outputs = self._bundle.check_golden(run, self._tolerance)
         if self._exact:
-            self._own.check_outputs(said, self._bundle.featurizer.names, SAME_SESSION)
+            self._own.check_outputs(outputs, self._bundle.featurizer.names, SAME_SESSION)
 
     def check_files(self) -> None:
-        """Hash the bundle's files again; raises ``BundleRefused`` naming the one that differs."""
+        """Hash the bundle's files again; raises ``BundleRefused`` with the name of one that differs."""
         manifest = self._bundle.manifest
         verify_files(self._folder, manifest.name, manifest.version)
 
     def _in_memory(self) -> str:
-        """A hash over everything of the bundle that is kept in memory beside the session."""
+        """Return a hash of all that is in memory of the bundle beside the session."""
         digest = hashlib.sha256(self._bundle.manifest.model_dump_json().encode())
         reference = self._bundle.reference  # None of a model without taps
-        kept = list(self._bundle.golden.arrays().values())
+        arrays = list(self._bundle.golden.arrays().values())
         if reference is not None:
-            kept += _arrays(reference)
-        for array in kept:
+            arrays += _arrays(reference)
+        for array in arrays:
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
 
 def _arrays(holder: object) -> Iterator[np.ndarray]:
-    """The arrays among an object's own attributes, slots or not."""
+    """Yield the arrays among an object's attributes, with slots or without."""
     names = getattr(holder, "__slots__", None) or vars(holder)
     for name in sorted(names):
         value = getattr(holder, name, None)

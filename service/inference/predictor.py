@@ -1,11 +1,10 @@
-"""Raw records to predictions: featurize, then hand the rows to the model's batcher.
+"""Raw records to predictions: featurize the records, then pass the rows to the model's batcher.
 
-A record that cannot be read is answered in its own place. Featurizing that is quick happens where
-it is asked for; the rest, molecules above all, goes in pieces to a thread, or to processes where
-there is much of it, so that the event loop stays free; the thread reads short requests before long
-ones, and equal ones as they came. While one piece
-is read the last run is computed, so a request of any size holds the features of a few runs and no
-more. Molecules that a request repeats are read and computed once.
+A record that cannot be featurized is rejected by itself, and its neighbours are predicted. Quick
+featurizing happens on the event loop. The rest, mostly of molecules, goes in pieces to a thread, or to
+processes if it is much. The thread prefers short requests to long ones. While one piece is featurized,
+the rows of earlier pieces are computed, so that a request of any size has the features of a few runs in
+memory. Molecules that a request repeats are featurized and computed once.
 """
 
 import asyncio
@@ -18,35 +17,35 @@ import numpy as np
 
 from models.features import Accepted, Features, Outcome
 from service.errors import InvalidRequest, Overloaded, TooLarge
-from service.inference.batch_pipeline import BatchPipeline, joined
+from service.inference.batch_pipeline import BatchPipeline
 from service.inference.featurization.executor import FeaturizationExecutor
 from service.inference.queue import Outputs
 from service.inference.served_models import ServedModel, ServedModels
 
-#: Featurizing of no more than this many seconds stays on the event loop.
+#: Featurizing that is expected to take up to so many seconds stays on the event loop.
 _INLINE_SECONDS = 0.001
 
-#: From so many seconds on, processes are worth it. A request of 256 molecules is not there yet.
+#: Seconds of featurizing from which a request is large and goes to processes; 256 molecules take less.
 _LARGE_SECONDS = 0.5
-#: What is remembered is looked up on the event loop for requests of so many records.
+#: Requests of up to so many records are looked up in the cache on the event loop.
 _FEW = 4
 
-#: Seconds of featurizing in one piece, and the fewest and most records of one. Long enough to make
-#: the hops cheap, short enough that requests behind wait little.
+#: Seconds of featurizing in one piece, and the fewest and most records of one. Pieces are so long that
+#: passing them on costs little, and so short that the requests behind them wait little.
 _PIECE_SECONDS = 0.05
 _FEWEST, _MOST = 8, 1024
 
-#: A request goes before those that came up to so many times its own featurizing earlier, if they are
-#: as much longer.
+#: A request overtakes longer ones that arrived before it by up to so many times the difference of
+#: their featurizing.
 _PATIENCE = 4.0
 
-#: Seconds of featurizing that may be waiting before more is turned away.
+#: Seconds of featurizing that may wait before more is refused.
 _BACKLOG_SECONDS = 20.0
 
 
 @dataclass(slots=True)
 class Stages:
-    """Seconds that one request spent in each stage of the core."""
+    """Seconds that one request spent in each stage."""
 
     featurize: float = 0.0
     queue: float = 0.0
@@ -55,10 +54,10 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What became of a request's records.
+    """The predictions for one request's records.
 
-    ``outcomes`` has one entry per record; ``outputs`` one row per accepted record, in order, and is
-    empty where none was accepted.
+    ``outcomes`` has one entry per record. ``outputs`` has one row per accepted record, in order; it is
+    empty if no record was accepted.
     """
 
     served: ServedModel
@@ -68,24 +67,24 @@ class Prediction:
 
 
 class Predictor:
-    """Answers requests for any served model."""
+    """Predicts for any served model."""
 
     def __init__(
         self, served_models: ServedModels, max_rows: int, executor: FeaturizationExecutor | None = None
     ) -> None:
-        """Without ``featurizing`` there is a thread, no process, and nothing is remembered."""
+        """``max_rows`` is the most records per request; without ``executor`` there is no cache."""
         self._served_models = served_models
         self._max_rows = max_rows
         self._executor = executor or FeaturizationExecutor(workers=0, cache_bytes=0)
-        #: Seconds of featurizing that wait, in the thread and in the processes.
+        #: Seconds of featurizing that wait, for the thread (False) and for the processes (True).
         self._backlog = {False: 0.0, True: 0.0}
 
     def close(self) -> None:
-        """Let go of the featurizing thread and processes."""
+        """End the featurizing thread and processes."""
         self._executor.close()
 
     def model(self, name: str) -> ServedModel:
-        """Return what serves under a name; raises ``ModelNotFound`` or ``ModelNotReady``."""
+        """Return the served model of a name; raises ``ModelNotFound`` or ``ModelNotReady``."""
         return self._served_models.get(name)
 
     def is_quick(self, served: ServedModel, records: Sequence[object]) -> bool:
@@ -95,7 +94,7 @@ class Predictor:
         return len(records) <= _FEW and self._executor.knows(served.bundle.featurizer, records)
 
     def featurized_at_once(self, served: ServedModel, records: Sequence[object]) -> Features:
-        """Featurize here and now what ``is_quick``."""
+        """Featurize records on the event loop; only for records that are quick."""
         return self._executor.at_once(served.bundle.featurizer, served.featurize_pace, records)
 
     async def predict(
@@ -105,10 +104,11 @@ class Predictor:
         deadline: float | None = None,
         request: bytes = b"",
     ) -> Prediction:
-        """Predict for at least one record of a request of this id, each answered in its place.
+        """Predict for one or more records; ``request`` is the request's id.
 
-        What has not begun by ``deadline``, a time of ``perf_counter``, is not begun any more. Raises
-        ``InvalidRequest`` for no record, ``TooLarge`` for too many, and what the batcher raises.
+        Work that has not begun by ``deadline``, a time of ``perf_counter``, is not begun. Raises
+        ``InvalidRequest`` if there is no record, ``TooLarge`` if there are too many, ``Overloaded`` if
+        too much work waits, and ``DeadlineMissed``, ``FeaturizingFailed`` or ``InferenceFailed``.
         """
         if len(records) == 0:  # an array of candidates has no truth value
             raise InvalidRequest("the list of records is empty; send at least one")
@@ -122,10 +122,10 @@ class Predictor:
             if self.is_quick(served, records):
                 return await self._at_once(served, records, deadline, request)
             distinct = _distinct(served, records)
+            prediction = await self._in_pieces(served, distinct, deadline, request)
             if len(distinct) == len(records):
-                return await self._in_pieces(served, records, deadline, request)
-            made = await self._in_pieces(served, distinct, deadline, request)
-            return _repeated(made, distinct, records)
+                return prediction
+            return _repeated(prediction, distinct, records)
         finally:
             served.leases.count -= 1
 
@@ -147,20 +147,20 @@ class Predictor:
         self, served: ServedModel, records: Sequence[object], deadline: float | None, request: bytes
     ) -> Prediction:
         featurizer, latency = served.bundle.featurizer, served.featurize_pace
-        expected = latency.expect(len(records)) / len(records)
-        large = expected * len(records) >= _LARGE_SECONDS
+        expected = latency.expect(len(records))
+        per_record, large = expected / len(records), expected >= _LARGE_SECONDS
         lanes = self._executor.lanes(featurizer, large=large)
         pooled = lanes > 1
         self._admit(pooled, lanes, deadline)
-        urgency = perf_counter() + _PATIENCE * expected * len(records)
-        self._backlog[pooled] += expected * len(records)
+        urgency = perf_counter() + _PATIENCE * expected
+        self._backlog[pooled] += expected
         stages, outcomes, runs = Stages(), list[Outcome](), BatchPipeline(served, deadline, request)
         reading: deque[tuple[int, asyncio.Task[Features]]] = deque()
         loop = asyncio.get_running_loop()
         asked = done = 0
         try:
             while done < len(records):
-                # One piece more than is being read, so that nobody need wait for the loop.
+                # One piece more than is featurized at a time, so that no process is ever idle.
                 lanes = self._executor.lanes(featurizer, large=large)
                 while asked < len(records) and len(reading) <= lanes:
                     piece = records[asked : asked + _piece_size(served)]
@@ -173,32 +173,31 @@ class Predictor:
                 started = perf_counter()
                 features = await job
                 stages.featurize += perf_counter() - started
-                self._backlog[pooled] -= expected * size
+                self._backlog[pooled] -= per_record * size
                 done += size
                 _count_rejected(served, features)
                 outcomes += features.outcomes
                 await runs.add(features.rows, last=done == len(records))
-            await runs.finish()
         finally:
-            self._backlog[pooled] -= expected * (len(records) - done)
+            self._backlog[pooled] -= per_record * (len(records) - done)
             for _, job in reading:
                 if not job.cancel() and not job.cancelled():
-                    job.exception()  # nobody waits for it any more
+                    job.exception()  # marks it as retrieved: nobody awaits it
             runs.cancel()
         served.traffic.featurize.observe(stages.featurize)
         stages.queue = sum(answer.queue_seconds for answer in runs.answers)
         stages.infer = sum(answer.compute_seconds for answer in runs.answers)
-        return Prediction(served, outcomes, joined(runs.answers), stages)
+        return Prediction(served, outcomes, runs.outputs, stages)
 
     def _admit(self, pooled: bool, lanes: int, deadline: float | None) -> None:
-        """Raise ``Overloaded`` where too much featurizing waits, or more than there is time for."""
+        """Raise ``Overloaded`` if too much featurizing waits, in itself or for the deadline."""
         waiting = self._backlog[pooled] / lanes
         if waiting > _BACKLOG_SECONDS or (deadline is not None and perf_counter() + waiting > deadline):
             raise Overloaded(f"{waiting:.1f} s of featurizing are waiting", waiting)
 
 
 def _distinct(served: ServedModel, records: Sequence[object]) -> Sequence[object]:
-    """The records without repetitions, if they are molecules."""
+    """Return the records without repetitions if all are SMILES, or else the records."""
     if not served.takes_smiles or set(map(type, records)) != {str}:
         return records
     return list(dict.fromkeys(records))
@@ -207,16 +206,16 @@ def _distinct(served: ServedModel, records: Sequence[object]) -> Sequence[object
 def _repeated(
     prediction: Prediction, distinct: Sequence[object], records: Sequence[object]
 ) -> Prediction:
-    """The prediction of records from that of the distinct ones among them."""
+    """Return the prediction for ``records`` from that for the distinct ones among them."""
     outcomes = prediction.outcomes
     place_of = {record: place for place, record in enumerate(distinct)}
     places = [place_of[record] for record in records]
     accepted = np.array([isinstance(outcome, Accepted) for outcome in outcomes])
-    rows = np.cumsum(accepted) - 1  # a record's row, if it has one
+    rows = np.cumsum(accepted) - 1  # the row of each record that has one
     wanted = rows[[place for place in places if accepted[place]]]
     outputs = {name: array[wanted] for name, array in prediction.outputs.items()}
-    found = [outcomes[place] for place in places]
-    return Prediction(prediction.served, found, outputs, prediction.stages)
+    repeated = [outcomes[place] for place in places]
+    return Prediction(prediction.served, repeated, outputs, prediction.stages)
 
 
 def _piece_size(served: ServedModel) -> int:

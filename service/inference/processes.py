@@ -1,41 +1,145 @@
-"""Processes that compute for this one, and end with it whatever ends it."""
+"""Child processes that compute for this process and end with it; and how many cores it may use."""
 
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from functools import partial
+from math import ceil
 from multiprocessing.connection import wait
-from typing import Any
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def cores() -> int:
-    """How many cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on Linux
-        return os.cpu_count() or 1
+    """Return how many cores this process may use, at least 1.
 
-
-def pool(workers: int, prepare: Callable[..., object], *arguments: Any) -> ProcessPoolExecutor:
-    """A pool whose processes call ``prepare(*arguments)`` first.
-
-    They are spawned, not forked: a fork of a process with threads may find a lock held for ever.
+    It is the least of the scheduler's affinity mask and the CPU quotas of the process's control
+    groups, as a container has one. A quota is rounded up: 1.5 cores are 2.
     """
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, context, _begin, (prepare, arguments))
+    try:
+        usable = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        usable = os.cpu_count() or 1
+    return max(1, ceil(min(usable, *_quotas())))
 
 
-def _begin(prepare: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-    # Ctrl-C reaches the whole group, and it is the parent's to answer.
+def _quotas() -> Iterator[float]:
+    """Yield the CPU quotas, in cores, of the process's control groups (v1 and v2) and their parents.
+
+    In a container the path of a group may be that on the host, where the container has no such
+    folder; the file in the root folder has the container's quota then. Source: ``cpu.max`` in the
+    kernel's admin-guide/cgroup-v2 and ``cpu.cfs_quota_us`` in scheduler/sched-bwc.
+    """
+    yield float("inf")
+    try:
+        memberships = _MEMBERSHIP.read_text().splitlines()
+    except OSError:  # not on Linux
+        return
+    for membership in memberships:
+        _, controllers, path = membership.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        root = _CGROUPS / controllers
+        folder = root / path.lstrip("/")
+        for group in (folder, *folder.parents):
+            with suppress(OSError):
+                if controllers:
+                    limit = [(group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")]
+                else:
+                    limit = (group / "cpu.max").read_text().split()
+                if limit[0].strip() not in ("max", "-1"):
+                    yield int(limit[0]) / int(limit[1])
+            if group == root:
+                break
+
+
+class ProcessPool:
+    """A pool of processes that loses no work when a process is killed.
+
+    Each process is a ``ProcessPoolExecutor`` of its own, because an executor of several processes
+    fails all of its work when one of them dies. Here the work of a process that dies is done once more
+    in a new process: the process may have been killed for a reason that has nothing to do with it.
+    """
+
+    def __init__(self, workers: int, niceness: int = 0) -> None:
+        """Prepare ``workers`` processes, which start when needed; ``niceness`` lowers their priority."""
+        self._idle: SimpleQueue[_Process] = SimpleQueue()
+        for _ in range(workers):
+            self._idle.put(_Process(niceness))
+        self._threads = ThreadPoolExecutor(workers, "process-pool")  # each thread waits for one process
+        self._closed = False
+
+    def submit(self, work: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Call ``work(*arguments)`` in the next free process.
+
+        The future raises what the call raises, ``BrokenProcessPool`` if two processes die during it,
+        and ``OSError`` if no process can be started. Work that has begun cannot be cancelled. Raises
+        ``RuntimeError`` after ``close``.
+        """
+        return self._threads.submit(self._run, work, arguments)
+
+    def close(self) -> None:
+        """Cancel the work that waits; each process ends when its present work is done."""
+        self._closed = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._end_idle()
+
+    def _run(self, work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        process = self._idle.get()
+        try:
+            with suppress(BrokenProcessPool):
+                return process.run(work, arguments)
+            return process.run(work, arguments)
+        finally:
+            self._idle.put(process)
+            if self._closed:
+                self._end_idle()
+
+    def _end_idle(self) -> None:
+        with suppress(Empty):
+            while True:
+                self._idle.get_nowait().executor.shutdown(wait=False)
+
+
+class _Process:
+    """One process, which is replaced when it has died."""
+
+    def __init__(self, niceness: int) -> None:
+        # Spawned, not forked: a fork of a process with threads may inherit a held lock.
+        context = multiprocessing.get_context("spawn")
+        self._new = partial(ProcessPoolExecutor, 1, context, _begin, (niceness,))
+        self.executor = self._new()
+
+    def run(self, work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        """Call ``work(*arguments)``; raises ``BrokenProcessPool`` if the process dies."""
+        try:
+            future = self.executor.submit(work, *arguments)
+        except BrokenProcessPool:  # it died between two pieces of work
+            self.executor = self._new()
+            future = self.executor.submit(work, *arguments)
+        return future.result()
+
+
+def _begin(niceness: int) -> None:
+    # Ctrl-C reaches the whole process group; the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    prepare(*arguments)
+    os.nice(niceness)
 
 
 def _end_with_parent() -> None:
-    """Without this a parent's kill -9 would leave its pool waiting for work for ever."""
+    """End this process when its parent ends; after a kill -9 the parent cannot do that itself."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

@@ -1,4 +1,4 @@
-"""What is handed to a batcher and what comes back: rows, whose they are, what runs made of them."""
+"""What a batcher takes and returns: queued requests, batches and answers."""
 
 from collections.abc import Callable, Mapping
 from time import perf_counter
@@ -13,7 +13,10 @@ Outputs = Mapping[str, NDArray[np.floating]]
 
 
 class Batch:
-    """What a run has computed. ``memo`` is for whoever derives something of all of its rows at once."""
+    """The outputs of one run of the network.
+
+    ``memo`` may hold what is derived from all rows of the batch at once, for the requests that share it.
+    """
 
     __slots__ = ("memo", "outputs")
 
@@ -23,9 +26,9 @@ class Batch:
 
 
 class Answer:
-    """One submission's rows, and where their time went.
+    """The outputs of one request's rows, and its seconds in the queue and in the network.
 
-    ``pieces`` are the batches that have them, each with the first row and the one after the last.
+    ``pieces`` are the batches that have the rows, each with its first row and the one after its last.
     """
 
     __slots__ = ("compute_seconds", "pieces", "queue_seconds")
@@ -39,7 +42,7 @@ class Answer:
 
     @property
     def outputs(self) -> Outputs:
-        """The outputs of the submission's rows, in their order."""
+        """The outputs of the request's rows by name, in their order; the first axis is the row."""
         if len(self.pieces) == 1:
             batch, start, stop = self.pieces[0]
             return {name: array[start:stop] for name, array in batch.outputs.items()}
@@ -49,16 +52,20 @@ class Answer:
         }
 
 
-#: Takes a submission's answer, or what became of it instead.
+#: Called once with a request's answer or its error. It must not raise.
 Done = Callable[[Answer | ServiceError], None]
 
 
-def _nobody(_: Answer | ServiceError) -> None:
-    """Stand for those who no longer wait."""
+def _ignore(_: Answer | ServiceError) -> None:
+    """Replace the callback of a request that has ended."""
 
 
 class QueuedRequest:
-    """One submission: its rows, how far they are, and who waits for them."""
+    """Rows that wait for a run, and the state of their request.
+
+    ``taken`` rows have been put into batches so far. ``arrived``, ``started`` and ``deadline`` are times
+    of ``perf_counter``; ``compute`` is in seconds.
+    """
 
     __slots__ = (
         "arrived", "compute", "deadline", "done", "over", "pieces", "request", "rows", "started",
@@ -76,17 +83,17 @@ class QueuedRequest:
         self.over = False
 
     def end(self, result: Answer | ServiceError) -> None:
-        """Answer, unless that was done or nobody waits."""
+        """Pass on the answer or the error, unless the request has ended already."""
         if not self.over:
             done = self.done
             self.withdraw()
             done(result)
 
     def withdraw(self) -> None:
-        """Answer nobody, and let go of who would have been.
+        """End the request without an answer.
 
-        Whoever waits mostly holds the submission, and the two would keep a batch's outputs until the
-        collector came by.
+        The callback is dropped: it mostly refers to this object, and the reference cycle would keep
+        the outputs of a batch until the garbage collector runs.
         """
         self.over = True
-        self.done = _nobody
+        self.done = _ignore

@@ -1,8 +1,8 @@
-"""What is said of each record: the one form that every way of asking gives, HTTP or not.
+"""The result of each record, in the form that HTTP and offline scoring share.
 
-``results_of`` says it of any record. Where every record was read and has nothing to tell but numbers,
-``Writing`` writes the same as JSON: a column of numbers at a time and the names between them, at a
-fifth of the time that an object for every row takes.
+``results_of`` makes the results of any records. If every record was accepted and has no details,
+``Writing`` writes the same results as JSON: it encodes a column of numbers at a time and puts the names
+between them, which takes a fifth of the time of one object per row.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,12 +19,15 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Writing:
-    """Writes results of one model's targets as JSON, byte for byte as those of ``results_of``."""
+    """Writes results as JSON, byte for byte as the encoder writes those of ``results_of``.
+
+    With ``exclusive`` the ``targets`` are mutually exclusive classes.
+    """
 
     def __init__(self, targets: Sequence[str], exclusive: bool) -> None:
         opening = [_encode(target) + b":" for target in targets]
         between = [b"," + name for name in opening[1:]]
-        #: What stands before each number of a result, and after the last.
+        #: The bytes before each number of a result.
         self._names = [
             b'{"status":"ok","probability":{' + opening[0],
             *between,
@@ -38,7 +41,11 @@ class Writing:
     def pieces(
         self, outputs: Mapping[str, NDArray[np.floating]], thresholds: NDArray[np.float64]
     ) -> list[bytes] | None:
-        """The results of all rows in pieces, to be joined; None where a number is none for JSON."""
+        """Return the results of all rows as pieces for ``joined``; None if a number is not finite.
+
+        ``outputs`` are those of the graph: ``probability`` of shape ``(n, T)``, and perhaps ``p_value``
+        of shape ``(n,)``. ``thresholds`` has shape ``(T,)``.
+        """
         probability, called = shown(outputs["probability"], thresholds, self._classes is not None)
         p_value, rows = outputs.get("p_value"), len(probability)
         if not isfinite(probability.sum() + (0.0 if p_value is None else p_value.sum())):
@@ -57,27 +64,27 @@ class Writing:
         return pieces
 
     def joined(self, pieces: list[bytes], start: int, stop: int) -> bytes:
-        """A JSON array of the results of some rows, at least one."""
+        """Return the rows from ``start`` to ``stop``, at least one, as a JSON array."""
         part = pieces[start * self._step : stop * self._step]
         part[-1] = b"}"
         return b"[" + b"".join(part) + b"]"
 
 
 def _written(column: list[float]) -> list[bytes]:
-    """Each number of a column as JSON."""
+    """Return each number of a column as JSON."""
     return _encode(column)[1:-1].split(b",")
 
 
 @lru_cache(maxsize=64)
 def writing(targets: tuple[str, ...], exclusive: bool) -> Writing:
-    """The writing for these targets, which are classes if they are exclusive."""
+    """Return the (cached) writing for these targets."""
     return Writing(targets, exclusive)
 
 
 def is_plain(outcomes: Sequence[Outcome]) -> bool:
-    """Whether all records were read, and none has anything to tell of its reading.
+    """Whether all records, at least one, were accepted without details.
 
-    Those that have nothing share one outcome, which makes this quick.
+    Records of numbers share one outcome, so that this is quick.
     """
     first = outcomes[0]
     return (
@@ -88,10 +95,10 @@ def is_plain(outcomes: Sequence[Outcome]) -> bool:
 def shown(
     probability: NDArray[np.floating], thresholds: NDArray[np.float64], exclusive: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_] | NDArray[np.intp]]:
-    """Probabilities as they are shown, and the calls by what is shown.
+    """Return the probabilities rounded to nine places, and the calls made from the rounded values.
 
-    A float32 is shown as the shortest decimal that is it to nine places. The call is a boolean for
-    each target, or the place of the most probable of exclusive ones.
+    Both have shape ``(n, T)``: a target is called from its threshold on. With ``exclusive`` the calls
+    have shape ``(n,)`` and are the index of the most probable class.
     """
     rounded = probability.astype(np.float64).round(9)
     return rounded, rounded.argmax(axis=1) if exclusive else rounded >= thresholds
@@ -107,11 +114,11 @@ def results_of(
     echo: bool,
     exclusive: bool = False,
 ) -> list[dict[str, object]]:
-    """One result per record, in order; ``outputs`` has one row per accepted record.
+    """Return one result per record, in order; ``outputs`` has one row per accepted record.
 
-    Where they have no ``p_value``, as of a model without taps, it is null.
-    ``echo`` repeats a record that is a string, as ``smiles``. With ``exclusive`` the targets are
-    classes, and the call is the name of the most probable.
+    ``p_value`` is null if the outputs have none, as those of a model without taps. With ``echo`` a
+    record that is a string is repeated as ``smiles``. With ``exclusive`` the targets are mutually
+    exclusive classes, and the call is the name of the most probable one.
     """
     rows: Iterator[tuple[list[float], list[bool] | int, float | None]] = iter(())
     if outputs:
@@ -132,16 +139,16 @@ def results_of(
             result["status"] = "error"
             result["message"] = outcome.message
         else:
-            found, call, p_value = next(rows)
+            probabilities, call, p_value = next(rows)
             if outcome.details:
                 result.update(outcome.details)
-            if isfinite(sum(found)):
-                result["probability"] = dict(zip(targets, found, strict=True))
+            if isfinite(sum(probabilities)):
+                result["probability"] = dict(zip(targets, probabilities, strict=True))
                 result["call"] = (
                     targets[call] if isinstance(call, int) else dict(zip(targets, call, strict=True))
                 )
                 result["p_value"] = p_value
-            else:  # JSON has no NaN, and a client has no use for one
+            else:  # JSON has no NaN
                 result["status"] = "error"
                 result["message"] = "the network gave no finite number for this record"
         results.append(result)

@@ -1,4 +1,4 @@
-"""What is served now: one immutable served model per name, swapped by one assignment."""
+"""The models that are served now: one immutable object per name, replaced by one assignment."""
 
 import asyncio
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from service.observability.counters import Traffic
 
 
 class Leases:
-    """How many requests are using a served model; a plain number, since all of them live on the loop."""
+    """How many requests use a served model. It is changed on the event loop only."""
 
     __slots__ = ("count",)
 
@@ -32,20 +32,20 @@ class Leases:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """One loaded, verified, warm version of a model, with everything that belongs to it alone."""
+    """One loaded, verified and warmed-up version of a model, with all objects that belong to it."""
 
     bundle: Bundle
     session: Session
     integrity: Integrity
     batcher: Batcher
-    #: None of a model without taps: there is nothing to watch inside it.
+    #: None for a model without taps, which has no activations to watch.
     monitor: Monitor | None
-    #: The one thread in which runs too long for the event loop happen.
+    #: The one thread for runs that are too long for the event loop.
     lane: ThreadPoolExecutor
-    #: How long featurizing takes, by the number of records.
+    #: How long featurizing takes by the number of records.
     featurize_pace: LatencyEstimator
     traffic: Traffic
-    #: The output columns' names, and the probability from which each is called positive.
+    #: The names of the targets, and the probability from which each is called positive.
     targets: tuple[str, ...]
     thresholds: NDArray[np.float64]
     leases: Leases = field(default_factory=Leases)
@@ -57,7 +57,7 @@ class ServedModel:
 
     @property
     def label(self) -> str:
-        """``model@version``, as logs name it."""
+        """``model@version``, as in logs."""
         return f"{self.manifest.name}@{self.manifest.version}"
 
     @property
@@ -67,7 +67,7 @@ class ServedModel:
 
     @contextmanager
     def leased(self) -> Iterator[None]:
-        """Keep the model open for as long as a request uses it."""
+        """Keep the model open while a request uses it."""
         self.leases.count += 1
         try:
             yield
@@ -75,7 +75,7 @@ class ServedModel:
             self.leases.count -= 1
 
     async def retire(self) -> None:
-        """Close the model once the requests that use it are answered."""
+        """Close the model as soon as no request uses it."""
         while self.leases.count or not self.batcher.idle:
             await asyncio.sleep(0.02)
         self.lane.shutdown(wait=False)
@@ -83,17 +83,17 @@ class ServedModel:
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """What is known of one model: what serves, what was wrong last, and whether it is intact."""
+    """The state of one model: what is served, the last error, and the last integrity check."""
 
     served: ServedModel | None = None
     error: str | None = None
-    #: Whether it was taken out of service on purpose, which is nothing wrong with the service.
+    #: Whether it was unloaded on purpose, which does not affect readiness.
     unloaded: bool = False
     intact: bool | None = None
     checked_at: datetime | None = None
-    #: What the last check that failed found in this version; kept after a reload has mended it.
+    #: The fault that the last failed check of this version found; kept after a reload has repaired it.
     fault: Fault | None = None
-    #: What is wrong with the bundle's files, which what serves does not need any more.
+    #: What is wrong with the bundle's files, which the model in memory does not need any more.
     files_error: str | None = None
 
     @property
@@ -103,68 +103,68 @@ class ModelState:
 
 
 class ServedModels:
-    """The models by name. Reading is a dictionary look-up; changing replaces one entry."""
+    """The state of every model by name. A change replaces one entry of a dictionary."""
 
     def __init__(self) -> None:
         self._states: dict[str, ModelState] = {}
-        #: Why the repository as a whole cannot be read, if so.
+        #: Why the model repository cannot be read; None if it can.
         self.trouble: str | None = "the model repository has not been read yet"
-        #: Set when the service is stopping: it still answers, but is not ready for more.
+        #: Set when the service is stopping: it still answers, but is not ready.
         self.draining = False
 
     def get(self, name: str) -> ServedModel:
-        """Return what serves under a name; raises ``ModelNotFound`` or ``ModelNotReady``."""
+        """Return the served model of a name; raises ``ModelNotFound`` or ``ModelNotReady``."""
         state = self._states.get(name)
         if state is None:
             if self.trouble is not None:
                 raise ModelNotReady(f"the models are not loaded: {self.trouble}")
-            known = ", ".join(sorted(self._states)) or "none"
-            raise ModelNotFound(f"no model named {name[:80]!r} is served here; there is {known}")
+            names = ", ".join(sorted(self._states)) or "none"
+            raise ModelNotFound(f"no model named {name[:80]!r} is served here; there is {names}")
         if state.served is None:
             raise ModelNotReady(f"model {name!r} cannot answer: {state.error or 'it is loading'}")
         return state.served
 
     def state(self, name: str) -> ModelState:
-        """Return what is known of a name; raises ``ModelNotFound``."""
+        """Return the state of a model; raises ``ModelNotFound`` or ``ModelNotReady``."""
         if name not in self._states:
             self.get(name)
         return self._states[name]
 
     def states(self) -> dict[str, ModelState]:
-        """Return what is known of every model, sorted by name."""
+        """Return the state of every model, sorted by name."""
         return dict(sorted(self._states.items()))
 
     @property
     def ready(self) -> bool:
-        """Whether every promoted model can answer, and the service is not stopping."""
+        """Whether all models that are not unloaded can answer, and the service is not stopping."""
         states = self._states.values()
         return (
             not self.draining and bool(states) and all(state.ready or state.unloaded for state in states)
         )
 
     def announce(self, name: str) -> None:
-        """Make a name known before its model is loaded."""
+        """Add a model that is not loaded yet."""
         self._states.setdefault(name, ModelState())
 
     def put(self, name: str, served: ServedModel) -> ServedModel | None:
-        """Serve a freshly loaded model; return the one that it replaces."""
-        before = self._states.get(name, ModelState())
-        old = before.served
+        """Serve a newly loaded model; return the one that it replaces, if any."""
+        previous = self._states.get(name, ModelState())
+        old = previous.served
         same = old is not None and old.manifest.version == served.manifest.version
         self._states[name] = ModelState(
             served,
             intact=True,
             checked_at=datetime.now(UTC),
-            fault=before.fault if same else None,
+            fault=previous.fault if same else None,
         )
         return old
 
     def blame(self, name: str, error: str | None) -> None:
-        """Note what is wrong with a model, or that nothing is; what serves goes on serving."""
+        """Set or clear a model's error; what is served stays."""
         self._states[name] = replace(self._states.get(name, ModelState()), error=error)
 
     def checked(self, name: str, fault: Fault | None, files_error: str | None = None) -> None:
-        """Note the outcome of a check; a fault found before is remembered."""
+        """Record an integrity check; an earlier fault is kept if this one found none."""
         state = self._states[name]
         self._states[name] = replace(
             state,
@@ -175,13 +175,13 @@ class ServedModels:
         )
 
     def withdraw(self, name: str, error: str) -> ServedModel | None:
-        """Stop serving a model and say why; return what had been serving."""
+        """Stop serving a model because of an error; return what was served, if anything."""
         old = self._states[name]
         self._states[name] = replace(old, served=None, error=error, intact=False)
         return old.served
 
     def unload(self, name: str) -> ServedModel | None:
-        """Stop serving a model on purpose; return what had been serving."""
+        """Stop serving a model on request; return what was served. Raises ``ModelNotFound``."""
         old = self.state(name)
         reason = "it was unloaded; POST /v2/repository/models/NAME/load serves it again"
         self._states[name] = replace(old, served=None, error=reason, unloaded=True)

@@ -1,7 +1,6 @@
 """Scores files without a server: ``python -m service score FILE``.
 
-``command`` reads the command line and shows progress, ``run`` cuts the file into pieces, hands them
-to processes and writes what comes back in order, ``journal`` makes that survive a kill, ``scorer`` is
-what each process does: raw piece in, finished text out. It needs no more than a ``Job``, so another
-engine can drive it.
+``command`` reads the command line and shows progress. ``run`` opens the file, passes it to an engine
+and writes the results in order. ``checkpoint`` lets a run continue after a kill. An engine splits the
+file into pieces, and ``scorer`` scores a piece in each of its processes: raw records in, text out.
 """

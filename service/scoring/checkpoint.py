@@ -1,12 +1,12 @@
-"""Makes an output survive a kill at any moment: every row once, in order, or a run that goes on.
+"""Writes an output so that a run which is killed at any moment can continue without losing a row.
 
-    OUT.part      results so far, perhaps with some at its end that nobody vouches for
-    OUT.journal   what the run is of, then one line for each moment at which all was on the disk:
-                  how far the input was read, how long the part was
-    OUT           appears in one step, when everything is in it
+    OUT.part      the results so far, perhaps with some at its end that are not marked
+    OUT.journal   what the run is of, then one line per mark: how far the input was read, and how
+                  long OUT.part was
+    OUT           appears in one step when it is complete
 
-Results reach the disk before the line that vouches for them; a run that goes on cuts the part back
-to the last whole line. A file lock keeps a second run from the same output.
+Results are on the disk before the line that marks them. A run that continues truncates OUT.part to the
+last complete mark. A file lock prevents a second run with the same output.
 """
 
 import fcntl
@@ -24,7 +24,11 @@ Run = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Everything up to here is on the disk: the input's position, the part's bytes, rows and errors."""
+    """All results up to here are on the disk.
+
+    ``position`` is the input's, ``bytes`` the length of the part; both count from the beginning, as do
+    ``rows`` and ``errors``. ``done`` says that the whole input is scored.
+    """
 
     position: int
     bytes: int
@@ -34,45 +38,45 @@ class Mark:
 
 
 class Checkpoint:
-    """The two files beside an output, while a run has them."""
+    """The part and the journal of one output, open for one run."""
 
     def __init__(self, output: Path, run: Run, *, overwrite: bool = False) -> None:
-        """``run`` says what this run is of; going on with another is refused.
+        """``run`` identifies the run; a different earlier run of this output is not continued.
 
-        ``overwrite`` forgets an earlier run and its output. Raises ``ScoreRefused``.
+        ``overwrite`` discards an earlier run and its output. Raises ``ScoreRefused`` if there is an
+        output or a different run already, if another process writes this output, or if it cannot be
+        written.
         """
         self.output = output
         self.part = output.with_name(f"{output.name}.part")
         self._path = output.with_name(f"{output.name}.journal")
         self._part: IO[bytes] | None = None
         try:
-            self._file: IO[bytes] = self._locked()
-            lines = [] if overwrite else _whole_lines(self._file)
-            if not lines and output.exists() and not overwrite:
-                self.close(remove=True)
-                raise ScoreRefused(f"{output} is there already; name another --output or --overwrite it")
-            if lines:
-                self._check(lines[0], run)
-            self.last = Mark(**lines[-1]) if len(lines) > 1 else None
-            if self.last is None:
-                self._begin(run)
-            elif not self.last.done or self.part.exists():
-                self._cut_back(self.last)
+            self._file: IO[bytes] = self._path.open("a+b")
+            try:
+                self.last = self._last_mark(run, overwrite)
+                if self.last is None:
+                    self._begin(run)
+                elif not self.is_delivered:
+                    self._cut_back(self.last)
+            except BaseException:
+                self._file.close()
+                raise
         except OSError as error:
             raise ScoreRefused(f"{output}: cannot be written there: {error.strerror}") from error
 
     @property
     def is_delivered(self) -> bool:
-        """Whether the output is in its place, and only the journal was left."""
+        """Whether the output is complete, and only the journal is left."""
         return self.last is not None and self.last.done and not self.part.exists()
 
     def write(self, content: bytes) -> None:
-        """Append to the part."""
+        """Append results to the part."""
         assert self._part is not None
         self._part.write(content)
 
     def mark(self, position: int, rows: int, errors: int, *, done: bool = False) -> None:
-        """Bring the part to the disk, then vouch for it."""
+        """Flush the part to the disk, then mark it."""
         assert self._part is not None
         self._part.flush()
         os.fsync(self._part.fileno())
@@ -80,47 +84,53 @@ class Checkpoint:
         self._append(asdict(self.last))
 
     def deliver(self, finish: Callable[[Path, Path], None] | None) -> None:
-        """Put the output in its place; ``finish(part, target)`` makes it of the part, if need be.
+        """Turn the part into the output; ``finish(part, target)`` converts it, if given.
 
-        A kill in here is made good by doing it again.
+        After a kill in here it can be called again.
         """
         assert self._part is not None
         self._part.close()
         if finish is None:
             self.part.replace(self.output)
         else:
-            made = self.output.with_name(f"{self.output.name}.making")
-            finish(self.part, made)
-            _sync(made)
-            made.replace(self.output)
+            converted = self.output.with_name(f"{self.output.name}.making")
+            finish(self.part, converted)
+            _sync(converted)
+            converted.replace(self.output)
             _sync(self.output.parent)
             self.part.unlink()
         _sync(self.output.parent)
 
     def close(self, *, remove: bool = False) -> None:
-        """Let go of the files; ``remove`` the journal when nothing is left to be gone on with."""
+        """Close the files; ``remove`` deletes the journal, when there is nothing to continue."""
         if remove:
             self._path.unlink(missing_ok=True)
         if self._part is not None:
             self._part.close()
         self._file.close()
 
-    def _locked(self) -> IO[bytes]:
-        file = self._path.open("a+b")
+    def _last_mark(self, run: Run, overwrite: bool) -> Mark | None:
+        """Lock the journal; return its last mark, or None if there is no run to continue."""
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.close()
             raise ScoreRefused(f"another run is writing {self.output}") from None
-        return file
+        lines = [] if overwrite else _complete_lines(self._file)
+        if lines:
+            self._check(lines[0], run)
+        elif self.output.exists() and not overwrite:
+            self._path.unlink()
+            raise ScoreRefused(
+                f"{self.output} is there already; name another --output or --overwrite it"
+            )
+        return Mark(**lines[-1]) if len(lines) > 1 else None
 
     def _check(self, before: Run, run: Run) -> None:
         differences = [name for name in run if before.get(name) != run[name]]
         if not differences:
             return
-        self._file.close()
         name = differences[0]
-        told = {
+        reason = {
             "input": "the input is not the one that it was begun with",
             "model": f"it was begun with model {before.get('model')}, not {run['model']}",
             "version": (
@@ -129,7 +139,7 @@ class Checkpoint:
             ),
         }.get(name, f"its {name} is another")
         raise ScoreRefused(
-            f"{self.part} is of another run: {told}. --overwrite starts over, another --output keeps"
+            f"{self.part} is of another run: {reason}. --overwrite starts over, another --output keeps"
             " both"
         )
 
@@ -142,7 +152,6 @@ class Checkpoint:
     def _cut_back(self, mark: Mark) -> None:
         size = self.part.stat().st_size if self.part.exists() else 0
         if size < mark.bytes:
-            self._file.close()
             raise ScoreRefused(f"{self.part} is shorter than its journal says; --overwrite starts over")
         self._part = self.part.open("r+b")
         self._part.truncate(mark.bytes)
@@ -154,8 +163,8 @@ class Checkpoint:
         os.fsync(self._file.fileno())
 
 
-def _whole_lines(file: IO[bytes]) -> list[Run]:
-    """The journal's lines; what a kill left of a last one is cut off."""
+def _complete_lines(file: IO[bytes]) -> list[Run]:
+    """Return the journal's lines; an incomplete last line is removed."""
     file.seek(0)
     lines: list[Run] = []
     end = 0

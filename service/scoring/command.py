@@ -39,11 +39,48 @@ def score(
     Every column is carried to the output, and the results come after them, in order; a row that
     cannot be read or predicted has the reason under "error". Reads SNN_MODELS and SNN_DEVICE.
     """
-    started = monotonic()
-    target = output or _beside(file)
+    # Imported here, because the server imports this module for its command line.
+    from models.registry.store import Repository
+    from service.inference.backend.device import choose_device
+    from service.scoring.run import score_file
+    from service.settings import load_settings
+
+    started, target, console = monotonic(), output or _beside(file), Console(stderr=True)
+    before: list[int] = []  # rows of an earlier run, which do not count for the rate of this one
+
+    def report(at: "Progress") -> None:
+        if not before:
+            before.append(at.rows)
+        rate = (at.rows - before[0]) / max(monotonic() - started, 1e-9)
+        bar.update(task, completed=at.position, total=at.size, rows=at.rows, rate=rate)
+
     try:
-        end = _score(file, target, model, version, workers, engine, overwrite=overwrite, quiet=quiet)
-    except (ServiceError, ModelError) as error:
+        settings = load_settings()
+        # Featurizing is the bottleneck, and each process would take its part of a GPU's memory.
+        device = choose_device("cpu" if settings.device == "auto" else settings.device)
+        with Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rows]:,} rows, {task.fields[rate]:,.0f}/s"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=quiet or not console.is_terminal,
+        ) as bar:
+            task = bar.add_task(file.name, total=None, rows=0, rate=0.0)
+            final = score_file(
+                file,
+                target,
+                model,
+                version,
+                Repository(settings.models),
+                device,
+                report,
+                workers=workers,
+                engine=engine,
+                overwrite=overwrite,
+            )
+    except (ServiceError, ModelError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
@@ -51,56 +88,11 @@ def score(
         raise typer.Exit(_INTERRUPTED) from None
     if not quiet:
         seconds = monotonic() - started
-        faults = f", {end.errors:,} of them with errors" if end.errors else ""
-        sys.stdout.write(f"{target}: {end.rows:,} rows{faults}; {seconds:.1f} s\n")
-
-
-def _score(
-    file: Path,
-    target: Path,
-    model: str,
-    version: int | None,
-    workers: int | None,
-    engine: str,
-    *,
-    overwrite: bool,
-    quiet: bool,
-) -> "Progress":
-    # Not at the top: the server reads this module too, for its command line's sake.
-    from models.registry.store import Repository
-    from service.inference.backend.device import choose_device
-    from service.scoring.run import Request, score_file
-    from service.settings import load_settings
-
-    settings = load_settings()
-    # The cores are busy with featurizing, and each process would take its part of a GPU's memory.
-    device = choose_device("cpu" if settings.device == "auto" else settings.device)
-    request = Request(file, target, model, version, workers, overwrite, engine)
-    console = Console(stderr=True)
-    with Bar(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rows]} rows, {task.fields[pace]}/s"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=quiet or not console.is_terminal,
-    ) as bar:
-        task = bar.add_task(file.name, total=None, rows="0", pace="0")
-        started = monotonic()
-        first: list[Progress] = []  # rows of an earlier run say nothing of this one's pace
-
-        def report(at: "Progress") -> None:
-            if not first:
-                first.append(at)
-            pace = (at.rows - first[0].rows) / max(monotonic() - started, 1e-9)
-            rows, per_second = f"{at.rows:,}", f"{pace:,.0f}"
-            bar.update(task, completed=at.position, total=at.size, rows=rows, pace=per_second)
-
-        return score_file(request, Repository(settings.models), device, report)
+        faults = f", {final.errors:,} of them with errors" if final.errors else ""
+        sys.stdout.write(f"{target}: {final.rows:,} rows{faults}; {seconds:.1f} s\n")
 
 
 def _beside(file: Path) -> Path:
-    """The output's name where none is given: SDF cannot be written, so CSV stands for it."""
+    """Return the default name of the output; results of SDF are written as CSV."""
     suffix = file.suffix if file.suffix.lower() not in (".sdf", ".sd") else ".csv"
     return file.with_name(f"{file.stem}.scored{suffix}")

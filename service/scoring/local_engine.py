@@ -1,65 +1,50 @@
-"""The engine of one machine: a process for each core."""
+"""The engine for one machine: one process per core."""
 
 from collections import deque
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 
 from service.errors import MalformedInput, ScoreRefused
-from service.inference import processes
-from service.scoring import scorer
-from service.scoring.scorer import Job, Scored
-from service.scoring.work import Pieces, Work
-from service.tables import Raw
+from service.inference.processes import ProcessPool, cores
+from service.scoring.scorer import Job, Pieces, Scored, score
+from service.tables import Source
 
-#: Pieces on their way for each process: one that it has, one that waits for it, one to be written.
+#: Pieces in progress per process: one that it scores, one that waits for it, one to be written.
 _AHEAD = 3
 
 
-def pieces(work: Work) -> Pieces:
-    """Score what is left; ``ScoreRefused`` if a piece ends the process that has it, twice."""
-    malformed: MalformedInput | None = None
-    waiting: deque[tuple[Raw, int, Future[Scored]]] = deque()
-    rows, ended, workers = 0, False, work.workers or processes.cores()
-    pool = _pool(work.job, workers)
+def pieces(source: Source, job: Job, workers: int | None) -> Pieces:
+    """Score the rest of a source; ``workers`` None is one process per core.
+
+    Raises ``ScoreRefused`` if a piece fails or two processes die during it, ``OSError`` if no process
+    can be started, and ``MalformedInput`` after all that could be read.
+    """
+    workers = workers or cores()
+    pool = ProcessPool(workers)
     try:
-        while True:
-            while not ended and len(waiting) < _AHEAD * workers:
-                try:
-                    raw = work.source.take(work.piece)
-                except MalformedInput as error:
-                    malformed, raw = error, []
-                ended = not raw
-                if raw:
-                    waiting.append((raw, work.source.position, pool.submit(scorer.score, raw)))
-            if not waiting:
-                break
-            raw, end, future = waiting.popleft()
-            try:
-                scored = future.result()
-            except BrokenProcessPool:
-                pool.shutdown(cancel_futures=True)
-                scored = _alone(work.job, raw, rows)
-                pool = _pool(work.job, workers)
-                waiting = deque((raw, end, pool.submit(scorer.score, raw)) for raw, end, _ in waiting)
-            rows += scored.rows
-            yield end, scored
+        submitted = _submitted(source, job, pool)
+        waiting = deque(islice(submitted, _AHEAD * workers))
+        while waiting:
+            end, future = waiting.popleft()
+            yield end, future.result()
+            waiting.extend(islice(submitted, 1))
+    except BrokenProcessPool:
+        raise ScoreRefused(
+            "a process ended without a word, twice over the same rows: out of memory, or killed. The"
+            " same command goes on from here; fewer --workers need less"
+        ) from None
     finally:
-        pool.shutdown(cancel_futures=True)
-    if malformed is not None:
-        raise malformed
+        pool.close()
 
 
-def _pool(job: Job, workers: int) -> ProcessPoolExecutor:
-    return processes.pool(workers, scorer.prepare, job)
-
-
-def _alone(job: Job, raw: Raw, before: int) -> Scored:
-    """Score the piece that was due when a process ended; ``ScoreRefused`` if it ends again."""
-    with _pool(job, 1) as pool:
-        try:
-            return pool.submit(scorer.score, raw).result()
-        except BrokenProcessPool:
-            raise ScoreRefused(
-                f"a process ended without a word, twice, {before} rows after the start of this run: out"
-                " of memory, or killed. The same command goes on from there; fewer --workers need less"
-            ) from None
+def _submitted(source: Source, job: Job, pool: ProcessPool) -> Iterator[tuple[int, Future[Scored]]]:
+    """Submit and yield a piece at a time; the last one has failed if the source cannot be read on."""
+    try:
+        while raw := source.take(job.piece):
+            yield source.position, pool.submit(score, job, raw)
+    except MalformedInput as error:
+        failed: Future[Scored] = Future()
+        failed.set_exception(error)
+        yield source.position, failed

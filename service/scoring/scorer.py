@@ -1,7 +1,8 @@
-"""One process's part of scoring a file: a raw piece in, its results as finished text out."""
+"""Scores one piece of a file: raw records in, results as text out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -9,36 +10,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.loading import Bundle, open_bundle
-from models.features import Outcome
 from models.health.detector import Detector
 from models.health.streaming import StreamingDetector
+from service.errors import ScoreRefused
 from service.inference.backend.device import Device
 from service.inference.backend.onnx_session import Session, open_session
 from service.inference.results import results_of
-from service.tables import OutputLayout, Parser, Raw, RecordSchema, writer
+from service.tables import OutputLayout, Parser, Raw, RecordSchema, Source, Writer, writer
 
-#: Rows in one run of the network; always the same cuts, so that the same rows give the same numbers.
+#: Rows in one run of the network; always the same split, so that equal rows give equal numbers.
 _BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All that a process needs to know; can be pickled."""
+    """All that determines the results of a file. It can be pickled and hashed.
 
+    ``kind`` is the kind of the file, ``output_kind`` that of the results. ``piece`` is the number of
+    records per piece. It determines which rows are computed together, so that all engines give the
+    same bytes.
+    """
+
+    file: Path
+    kind: str
+    parser: Parser
+    schema: RecordSchema
+    piece: int
     bundle: Path
     device: Device
-    parser: Parser
-    kind: str
+    output_kind: str
     layout: OutputLayout
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A piece's results as text, how many rows it had, and how many of them are errors."""
+    """The results of a piece as text, its number of rows, and how many of them are errors."""
 
     content: bytes
     rows: int
     errors: int
+
+
+#: Scored pieces in order, each with the position in the source after it.
+Pieces = Generator[tuple[int, Scored]]
+
+#: Scores the rest of a source with so many processes, by default one per core. Raises
+#: ``MalformedInput`` after all that could be read, and ``ScoreRefused``.
+Engine = Callable[[Source, Job, int | None], Pieces]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,90 +65,74 @@ class Model:
 
     bundle: Bundle
     session: Session
-    #: None where the graph gives no taps: rows have no p-value then.
-    stream: StreamingDetector | None
+    #: None for a graph without taps, whose rows have no p-value.
+    detector: StreamingDetector | None
 
     @property
-    def form(self) -> RecordSchema:
-        """What its records are."""
+    def schema(self) -> RecordSchema:
+        """The schema of the model's records."""
         return RecordSchema.of(self.bundle.featurizer)
 
     def results(self, records: Sequence[Any]) -> list[dict[str, object]]:
-        """One result per record, in order; a record that is there twice is computed once."""
-        form = self.form
-        if form.is_smiles and len(distinct := list(dict.fromkeys(map(_key, records)))) < len(records):
-            found = dict(zip(distinct, self._results(distinct, form), strict=True))
-            return [dict(found[_key(record)]) for record in records]
-        return self._results(records, form)
-
-    def _results(self, records: Sequence[Any], form: RecordSchema) -> list[dict[str, object]]:
-        features = self.bundle.featurizer.featurize(records)
-        outcomes: list[Outcome] = features.outcomes
-        outputs = self._run(features.rows) if len(features.rows) else {}
-        manifest = self.bundle.manifest
-        thresholds = np.array([target.threshold for target in manifest.targets])
-        targets = manifest.target_names
-        return results_of(
-            records,
-            outcomes,
-            outputs,
-            targets,
-            thresholds,
-            echo=form.is_smiles,
+        """Return one result per record, in order; a repeated molecule is computed once."""
+        manifest, is_smiles = self.bundle.manifest, self.schema.is_smiles
+        # Records that are not strings all have the same error.
+        keys = [record if isinstance(record, str) else None for record in records] if is_smiles else ()
+        distinct = list(dict.fromkeys(keys))
+        repeats = is_smiles and len(distinct) < len(records)
+        to_read = distinct if repeats else records
+        features = self.bundle.featurizer.featurize(to_read)
+        results = results_of(
+            to_read,
+            features.outcomes,
+            self._run(features.rows) if len(features.rows) else {},
+            manifest.target_names,
+            np.array([target.threshold for target in manifest.targets]),
+            echo=is_smiles,
             exclusive=manifest.exclusive,
         )
+        if not repeats:
+            return results
+        result_of = dict(zip(distinct, results, strict=True))
+        return [dict(result_of[key]) for key in keys]
 
     def _run(self, rows: NDArray[np.float32]) -> dict[str, NDArray[np.floating]]:
         parts = [self.session.run(rows[start : start + _BATCH]) for start in range(0, len(rows), _BATCH)]
         outputs = {"probability": np.concatenate([part["probability"] for part in parts])}
-        if self.stream is None:
-            return outputs
-        p_values = np.concatenate([self.stream.p_values(part) for part in parts])
-        return outputs | {"p_value": p_values}
+        if self.detector is not None:
+            outputs["p_value"] = np.concatenate([self.detector.p_values(part) for part in parts])
+        return outputs
 
 
 def open_model(folder: Path, device: Device) -> Model:
-    """Open and verify a bundle; raises ``BundleRefused`` or ``DeviceUnavailable``."""
+    """Open and verify a bundle, and create a session that reproduces its golden rows.
+
+    Raises ``BundleRefused`` or ``DeviceUnavailable``.
+    """
     bundle = open_bundle(folder)
     session = open_session(bundle.model, device)
     bundle.check_golden(session.run)
     reference = bundle.reference
-    return Model(
-        bundle, session, None if reference is None else StreamingDetector(Detector.of(reference))
-    )
+    detector = None if reference is None else StreamingDetector(Detector.of(reference))
+    return Model(bundle, session, detector)
 
 
-class Scorer:
-    """Scores pieces of one job."""
-
-    def __init__(self, job: Job) -> None:
-        self._parser, self._writer = job.parser, writer(job.kind, job.layout)
-        self._model = open_model(job.bundle, job.device)
-
-    def score(self, raw: Raw) -> Scored:
-        """Score one raw piece."""
-        piece = self._parser.parse(raw)
-        results = piece.in_place(self._model.results(piece.records) if piece.records else [])
-        errors = sum(result["status"] == "error" for result in results)
-        content = self._writer.rows(piece.carried, results, first=False) if results else b""
-        return Scored(content, len(results), errors)
+@lru_cache(maxsize=1)
+def _opened(job: Job) -> tuple[Model, Writer]:
+    """Return the model and the writer of a job; one job is cached per process."""
+    return open_model(job.bundle, job.device), writer(job.output_kind, job.layout)
 
 
-def _key(record: object) -> object:
-    """A record as a key: a string is its own, anything else is wrong in a way that its type tells."""
-    return record if isinstance(record, str) else None
-
-
-_scorer: Scorer | None = None
-
-
-def prepare(job: Job) -> None:
-    """What a process does first."""
-    global _scorer  # noqa: PLW0603 - a process of a pool has nowhere else to keep it
-    _scorer = Scorer(job)
-
-
-def score(raw: Raw) -> Scored:
-    """What it does with each piece."""
-    assert _scorer is not None
-    return _scorer.score(raw)
+def score(job: Job, raw: Raw) -> Scored:
+    """Score one raw piece; raises ``ScoreRefused`` for any error."""
+    try:
+        model, results_writer = _opened(job)
+        piece = job.parser.parse(raw)
+        results = piece.in_place(model.results(piece.records) if piece.records else [])
+        content = results_writer.rows(piece.carried, results, first=False) if results else b""
+    except Exception as error:  # an error of another type may not be picklable
+        raise ScoreRefused(
+            f"a piece could not be scored: {type(error).__name__}: {error}. What was scored before is"
+            " kept; the same command goes on from there"
+        ) from error
+    return Scored(content, len(results), sum(result["status"] == "error" for result in results))

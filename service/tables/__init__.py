@@ -1,13 +1,14 @@
 """Tables of records, read and written in pieces: CSV, NDJSON, SDF and Parquet.
 
-Knows neither HTTP nor models: ``api.bulk`` streams requests through it, ``score`` files. Reading
-has two halves, so that one process can cut a file into pieces and many can understand them:
+This wing knows neither HTTP nor models. ``api.routes.tables`` reads request bodies with it, and
+``scoring`` reads files. Reading has two steps, so that one process can split a file and many can
+parse the pieces:
 
-* a *source* takes raw records from an open file, in order, and says where it stands;
-* a *parser* turns them into records and what is carried along. It is small and can be pickled.
+* a *source* takes raw records from an open file, in order, and knows its position in the file;
+* a *parser* turns raw records into records for the model and the other columns. It can be pickled.
 
-A row that cannot be read is a fault in its own place. Only what makes the rest unreadable, such
-as a quote that is never closed, raises ``MalformedInput``.
+A row that cannot be read is reported as an error of that row. Only an error that makes the rest of
+the file unreadable, such as a quote that is never closed, raises ``MalformedInput``.
 """
 
 from collections.abc import Callable
@@ -42,7 +43,9 @@ _OPENERS: dict[str, Callable[[BinaryIO, RecordSchema], Opened]] = {
     "sdf": open_sdf,
 }
 
-#: What a file's name says of its content.
+_WRITERS: dict[str, type[Writer]] = {"csv": CsvWriter, "ndjson": NdjsonWriter, "json": JsonWriter}
+
+#: The kind of a file by the suffix of its name.
 SUFFIXES = {
     ".csv": "csv",
     ".ndjson": "ndjson",
@@ -55,7 +58,7 @@ SUFFIXES = {
 
 
 def kind_of(path: Path) -> str:
-    """The kind of a file by its name; raises ``InvalidRequest`` for one that is none of ours."""
+    """Return the kind of a file by its suffix; raises ``InvalidRequest`` for an unknown suffix."""
     kind = SUFFIXES.get(path.suffix.lower())
     if kind is None:
         raise InvalidRequest(
@@ -64,25 +67,30 @@ def kind_of(path: Path) -> str:
     return kind
 
 
-def open_source(kind: str, file: BinaryIO, form: RecordSchema) -> Opened:
-    """Open a seekable binary file of one kind; raises ``InvalidRequest`` or ``MalformedInput``."""
+def open_source(kind: str, file: BinaryIO, schema: RecordSchema) -> Opened:
+    """Return the source and the parser of a seekable binary file.
+
+    Raises ``InvalidRequest`` if the table lacks a column that the model needs, and
+    ``MalformedInput`` if the file is not of this kind.
+    """
     if kind == "parquet":
         from service.tables.parquet import open_parquet  # pyarrow is an extra
 
-        return open_parquet(file, form)
-    return _OPENERS[kind](file, form)
+        return open_parquet(file, schema)
+    return _OPENERS[kind](file, schema)
 
 
 def writer(kind: str, layout: OutputLayout) -> Writer:
-    """What writes results of this layout: ``csv``, ``ndjson``, ``json``, or ``parquet``."""
-    if kind == "csv":
-        return CsvWriter(layout)
-    if kind == "ndjson":
-        return NdjsonWriter(layout)
-    if kind == "json":
-        return JsonWriter(layout)
+    """Return a writer of results: ``csv``, ``ndjson``, ``json``, or ``parquet``.
+
+    Raises ``InvalidRequest`` for any other kind, and if two columns would have the same name.
+    """
+    if kind in ("csv", "parquet"):
+        layout.check()
     if kind == "parquet":
         from service.tables.parquet import ArrowWriter  # pyarrow is an extra
 
         return ArrowWriter(layout)
-    raise InvalidRequest(f"results cannot be written as {kind}; choose csv, ndjson or parquet")
+    if kind not in _WRITERS:
+        raise InvalidRequest(f"results cannot be written as {kind}; choose csv, ndjson or parquet")
+    return _WRITERS[kind](layout)

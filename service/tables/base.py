@@ -1,4 +1,4 @@
-"""What readers and writers of every kind have in common."""
+"""Types and rules that the readers and writers of every kind share."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,25 +8,30 @@ from models.features import Featurizer
 from models.features.tabular.cells import category, number
 from service.errors import InvalidRequest
 
-#: The longest record, of any kind: far above what a model takes, far below what fills memory.
+#: Bytes of the longest record, of any kind: far above what a model takes, far below what fills memory.
 MAX_RECORD_BYTES = 128 * 1024
 
-#: Raw records: each one's bytes, or one block of a format that has its own.
+#: Raw records: the bytes of each, or one block of a format with blocks of its own.
 Raw = list[bytes]
 Carried = dict[str, object]
 Result = dict[str, object]
+#: Reads the text of a cell as a value.
+Reader = Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True)
 class RecordSchema:
-    """What a model's record is: a SMILES, or values by these names, some of which are ``texts``."""
+    """The record that a model takes: a SMILES if ``names`` is None, or else values by these names.
+
+    ``texts`` are the names whose values are text; all others are numbers.
+    """
 
     names: tuple[str, ...] | None = None
     texts: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, featurizer: Featurizer) -> "RecordSchema":
-        """What a featurizer reads."""
+        """Return the schema of the records that a featurizer reads."""
         return cls(featurizer.fields, featurizer.texts) if featurizer.fields else cls()
 
     @property
@@ -34,13 +39,38 @@ class RecordSchema:
         """Whether a record is a SMILES."""
         return self.names is None
 
+    def places(self, columns: Sequence[str]) -> tuple[int, ...]:
+        """Return the index of each of a record's values among a table's columns.
+
+        Names must match exactly, except ``smiles``, which may be spelled in any case. Raises
+        ``InvalidRequest`` if a column is missing or occurs twice.
+        """
+        repeated = next((name for name in columns if columns.count(name) > 1), None)
+        if repeated is not None:
+            raise InvalidRequest(
+                f"column {_shown(repeated)} is there twice; which is meant cannot be known"
+            )
+        names = [name.lower() for name in columns] if self.is_smiles else list(columns)
+        if self.is_smiles and names.count("smiles") > 1:
+            raise InvalidRequest("more than one column is named 'smiles', in one spelling or another")
+        wanted = self.names or ("smiles",)
+        missing = [name for name in wanted if name not in names]
+        if missing:
+            shown = ", ".join(map(_shown, columns[:12]))
+            what = "molecules" if self.is_smiles else "records"
+            text = f"the model's {what} need the column {', '.join(missing)}; the header has {shown}"
+            if len(columns) == 1 and any(mark in columns[0] for mark in ";\t|"):
+                text += ", which seems to be separated by something else than commas"
+            raise InvalidRequest(text)
+        return tuple(map(names.index, wanted))
+
 
 @dataclass(slots=True)
 class ParsedRows:
     """Some rows of a table, in order.
 
-    ``carried`` is what each row brought; ``records`` are those of the rows that can be read, and
-    ``faults`` say of each other row, by its place, why it cannot.
+    ``carried`` has the columns of every row. ``records`` has the record of each row that could be
+    read. ``faults`` has, by row index, the reason why a row could not be read.
     """
 
     carried: list[Carried] = field(default_factory=list)
@@ -48,59 +78,59 @@ class ParsedRows:
     faults: dict[int, str] = field(default_factory=dict)
 
     def add(self, carried: Carried, record: object) -> None:
-        """Append a row that was read."""
+        """Append a row that could be read."""
         self.carried.append(carried)
         self.records.append(record)
 
     def refuse(self, carried: Carried, fault: str) -> None:
-        """Append a row that cannot be read."""
+        """Append a row that could not be read."""
         self.faults[len(self.carried)] = fault
         self.carried.append(carried)
 
     def in_place(self, results: Sequence[Result]) -> list[Result]:
-        """Put the results of ``records`` and the faults where their rows are."""
+        """Return one result per row: those of ``records``, given in order, and an error per fault."""
         if not self.faults:
             return list(results)
-        good = iter(results)
+        remaining = iter(results)
         return [
-            {"status": "error", "message": self.faults[place]} if place in self.faults else next(good)
-            for place in range(len(self.carried))
+            {"status": "error", "message": self.faults[row]} if row in self.faults else next(remaining)
+            for row in range(len(self.carried))
         ]
 
 
 class Source(Protocol):
-    """Takes raw records from a file, in order."""
+    """Takes raw records from an open file, in order."""
 
-    #: Where the next record begins, in bytes or in rows; what ``seek`` takes.
+    #: Where the next record begins, in bytes or in rows.
     position: int
-    #: What ``position`` will be at the end.
+    #: The position after the last record.
     size: int
-    #: The columns' kinds where the file has them, as Arrow writes a schema; or else empty.
+    #: The types of the columns as a serialized Arrow schema; empty if the file has no types.
     schema: bytes
 
     def seek(self, position: int) -> None:
-        """Go on from a position that this file's source has been at."""
+        """Continue at a position that a source of this file has had."""
 
     def take(self, count: int) -> Raw:
-        """The next records, at most so many; none at the end. Raises ``MalformedInput``.
+        """Return the next records, at most ``count``; an empty list at the end.
 
-        Records before the malformed place are given first.
+        Raises ``MalformedInput`` where the file cannot be read on, after all records before that.
         """
 
     def columns(self) -> tuple[str, ...]:
-        """The names of all that the rows bring, in order; may read the whole file."""
+        """Return the names of the columns, in order; may read the whole file."""
 
 
 class Parser(Protocol):
-    """Understands raw records; can be pickled."""
+    """Parses raw records; can be pickled."""
 
     def parse(self, raw: Raw) -> ParsedRows:
-        """Read records, each in its place."""
+        """Parse records, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputLayout:
-    """What a table of results holds: carried columns, then what the model says."""
+    """The columns of a table of results: those of the input, then those of the model."""
 
     model: str
     version: str
@@ -108,22 +138,22 @@ class OutputLayout:
     is_smiles: bool
     columns: tuple[str, ...] = ()
     schema: bytes = b""
-    #: Whether the targets are classes, one of which is called.
+    #: Whether the targets are mutually exclusive classes.
     exclusive: bool = False
 
     @property
     def calls(self) -> tuple[str, ...]:
-        """Columns of what is called: the class's name, or a boolean for each target."""
+        """The columns of calls: one with the class's name, or one with a boolean per target."""
         return ("call",) if self.exclusive else tuple(f"call_{target}" for target in self.targets)
 
     @property
     def details(self) -> tuple[str, ...]:
-        """Columns on how a record was read."""
+        """The columns that tell how a record was read."""
         return ("parent", "removed", "repaired") if self.is_smiles else ()
 
     @property
     def added(self) -> tuple[str, ...]:
-        """The columns after the carried ones."""
+        """The columns of the model, which follow those of the input."""
         return (
             *self.details,
             *(f"probability_{target}" for target in self.targets),
@@ -133,13 +163,15 @@ class OutputLayout:
         )
 
     def check(self) -> None:
-        """Raise ``InvalidRequest`` where a carried column has the name of an added one."""
-        taken = sorted(set(self.columns) & set(self.added))
-        if taken:
-            raise InvalidRequest(f"column {taken[0]!r} has the name of a result's; rename or drop it")
+        """Raise ``InvalidRequest`` if a column of the input has the name of a column of the model."""
+        conflicts = sorted(set(self.columns) & set(self.added))
+        if conflicts:
+            raise InvalidRequest(
+                f"column {conflicts[0]!r} has the name of a result's; rename or drop it"
+            )
 
     def cells(self, result: Result) -> list[object]:
-        """A result's values in the order of ``added``; None where there is none."""
+        """Return a result's values in the order of ``added``, None for those that it does not have."""
         cells: list[object] = []
         for name in self.details:
             value = result.get(name)
@@ -157,26 +189,33 @@ class OutputLayout:
         return cells
 
 
-class Writer(Protocol):
-    """Writes results. ``head``, then ``rows`` any number of times, then ``tail``."""
+class Writer:
+    """Writes results: ``head``, then ``rows`` any number of times, then ``tail``."""
 
-    @property
-    def layout(self) -> OutputLayout:
-        """What is written."""
+    def __init__(self, layout: OutputLayout) -> None:
+        """Write the columns of ``layout``."""
+        self.layout = layout
 
     def head(self) -> bytes:
-        """What comes before the first row."""
+        """Return what precedes the first row."""
+        return b""
 
     def rows(self, carried: Sequence[Carried], results: Sequence[Result], *, first: bool) -> bytes:
-        """Some rows; ``first`` says that none came before them."""
+        """Return some rows; ``first`` says that they are the first of the table."""
+        raise NotImplementedError
 
     def tail(self, problem: str = "") -> bytes:
-        """What comes after the last row; ``problem`` says why it is the last, if it should not be."""
-
-
-Reader = Callable[[str], object]
+        """Return what follows the last row; ``problem`` says why the table ends early, if it does."""
+        if not problem:
+            return b""
+        return self.rows([{}], [{"status": "error", "message": problem}], first=False)
 
 
 def readers(form: RecordSchema) -> tuple[Reader, ...]:
-    """How a cell of each of a form's columns is read."""
+    """Return the function that reads the text of each value of a record; none for a SMILES."""
     return tuple(category if name in form.texts else number for name in form.names or ())
+
+
+def _shown(name: str) -> str:
+    """Return a name from the input, cut to a length that an error message can have."""
+    return repr(name if len(name) <= 40 else name[:40] + "…")

@@ -1,13 +1,13 @@
-"""JSON, one value per line, in and out; and one JSON document out.
+"""JSON with one value per line, in and out; and one JSON document out.
 
-Read: an object has ``smiles``, or a model's features by name, and its other fields are carried to
-the results; a line may also be a bare record, a string or a list of numbers. Blank lines are no rows.
+Input: an object with ``smiles``, or with a model's features by name; its other fields are copied to
+the results. A line may also be a bare record, a string or a list of numbers. Blank lines are skipped.
 
-Written: what ``POST /predict`` answers for one record, after the fields that were carried.
+Output: the fields of the input, then what ``POST /predict`` answers for one record.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -16,11 +16,11 @@ import msgspec
 from service.tables.base import (
     MAX_RECORD_BYTES,
     Carried,
-    OutputLayout,
     ParsedRows,
     Raw,
     RecordSchema,
     Result,
+    Writer,
 )
 from service.tables.splitting import RecordSplitter, full_lines
 
@@ -31,14 +31,14 @@ _MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class NdjsonParser:
-    """Understands lines of one form."""
+    """Parses lines; ``schema`` tells what a record is."""
 
-    form: RecordSchema
+    schema: RecordSchema
 
     def parse(self, raw: Raw) -> ParsedRows:
-        """Read lines, each in its place."""
+        """Parse lines, in order."""
         piece = ParsedRows()
-        names = self.form.names
+        names = self.schema.names
         for line in raw:
             value, fault = _value(line)
             if fault:
@@ -55,31 +55,23 @@ class NdjsonParser:
         return piece
 
 
-def open_ndjson(file: BinaryIO, form: RecordSchema) -> tuple[RecordSplitter, NdjsonParser]:
-    """Look for a byte order mark, which is not read."""
+def open_ndjson(file: BinaryIO, schema: RecordSchema) -> tuple[RecordSplitter, NdjsonParser]:
+    """Return the source of the lines and their parser; a byte order mark at the start is skipped."""
     file.seek(0)
     start = 3 if file.read(3) == _MARK else 0
-    return RecordSplitter(file, start, full_lines, _columns), NdjsonParser(form)
+    return RecordSplitter(file, start, full_lines, names_of=_names), NdjsonParser(schema)
 
 
-def _columns(source: RecordSplitter) -> tuple[str, ...]:
-    """Read everything from the start on for the names of all fields, in the order of their coming."""
-    position = source.position
-    source.seek(source.start)
-    found: dict[str, None] = {}
-    while raw := source.take(1024):
-        for line in raw:
-            value, _ = _value(line)
-            if isinstance(value, dict):
-                found.update(dict.fromkeys(value))
-            elif isinstance(value, str):
-                found["smiles"] = None
-    source.seek(position)
-    return tuple(found)
+def _names(line: bytes) -> Iterable[str]:
+    """Return the names of a line's fields."""
+    value, _ = _value(line)
+    if isinstance(value, dict):
+        return value
+    return ("smiles",) if isinstance(value, str) else ()
 
 
 def _value(line: bytes) -> tuple[object, str]:
-    """A line's value, and what is wrong with it, if anything."""
+    """Return a line's value, and what is wrong with the line, or an empty text."""
     if len(line) > MAX_RECORD_BYTES:
         return None, f"the line is longer than {MAX_RECORD_BYTES} bytes"
     try:
@@ -93,70 +85,55 @@ def _value(line: bytes) -> tuple[object, str]:
 
 
 def _lenient(line: bytes, error: msgspec.DecodeError) -> tuple[object, str]:
-    """Read NaN and numbers beyond a float, for which the featurizer has a better word."""
+    """Read a line with NaN or a number beyond a float, whose error the featurizer explains better."""
     try:
         value = json.loads(line)
-        _encode(value)  # no half of a surrogate pair, which no answer could repeat
+        _encode(value)  # raises for half of a surrogate pair, which no answer could repeat
     except (ValueError, RecursionError, OverflowError):
         return None, f"the line is not JSON: {error}"
     return value, ""
 
 
-class NdjsonWriter:
+class NdjsonWriter(Writer):
     """Writes results as one object per line."""
 
-    def __init__(self, layout: OutputLayout) -> None:
-        self.layout = layout
-
-    def head(self) -> bytes:
-        """Nothing."""
-        return b""
-
     def rows(self, carried: Sequence[Carried], results: Sequence[Result], *, first: bool) -> bytes:
-        """Some lines."""
+        """Return some lines."""
         del first
-        return b"".join(
-            _encode(_merged(row, result)) + b"\n" for row, result in zip(carried, results, strict=True)
-        )
-
-    def tail(self, problem: str = "") -> bytes:
-        """Nothing, or a last line with the problem."""
-        return _encode({"status": "error", "message": problem}) + b"\n" if problem else b""
+        pairs = zip(carried, results, strict=True)
+        return b"".join(_encode(_merged(row, result)) + b"\n" for row, result in pairs)
 
 
-class JsonWriter:
+class JsonWriter(Writer):
     """Writes results as one document, in the form of ``POST /predict`` for any model."""
 
-    def __init__(self, layout: OutputLayout) -> None:
-        self.layout = layout
-
     def head(self) -> bytes:
-        """The document up to its first result."""
+        """Return the document up to its first result."""
         about = _encode({"model": self.layout.model, "version": self.layout.version})
         return about[:-1] + b',"results":['
 
     def rows(self, carried: Sequence[Carried], results: Sequence[Result], *, first: bool) -> bytes:
-        """Some results."""
+        """Return some results, with a comma before them if they are not the first."""
         pairs = zip(carried, results, strict=True)
         text = b",".join(_encode(_merged(row, result)) for row, result in pairs)
         return text if first or not text else b"," + text
 
     def tail(self, problem: str = "") -> bytes:
-        """The document's end, with the problem as its field ``error``."""
+        """Return the end of the document, with the problem, if any, as its field ``error``."""
         return b"]" + (b',"error":' + _encode(problem) if problem else b"") + b"}"
 
 
-#: Fields of a result; ``smiles`` is not among them, since both say the same.
+#: Fields of a result, except ``smiles``, which is the same in the input and in the result.
 _RESERVED = frozenset(
     ("status", "message", "parent", "removed", "repaired", "probability", "call", "p_value")
 )
 
 
 def _merged(carried: Carried, result: Result) -> dict[str, object]:
-    """A row's own fields and its result."""
-    taken = _RESERVED.intersection(carried)
-    if not taken:
+    """Return a row's fields and its result as one object; an error if both have a field."""
+    conflicts = _RESERVED.intersection(carried)
+    if not conflicts:
         return carried | result
-    rest = {name: value for name, value in carried.items() if name not in taken}
-    fault = f"field {min(taken)!r} has the name of a result's; rename or drop it"
+    rest = {name: value for name, value in carried.items() if name not in conflicts}
+    fault = f"field {min(conflicts)!r} has the name of a result's; rename or drop it"
     return rest | {"status": "error", "message": fault}

@@ -1,8 +1,8 @@
 """Parquet in and out, by pyarrow: the extra ``parquet``.
 
-A raw piece is one record batch in Arrow's IPC form. Results are appended to a stream of such batches,
-which can be cut back to any batch's end; a finished stream is turned into Parquet at last, as Parquet
-itself cannot be added to.
+A raw piece is one record batch in Arrow's IPC format. Results are appended to a stream of such
+batches, which can be truncated at the end of any batch. A finished stream is converted to Parquet,
+since a Parquet file cannot be appended to.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,6 +19,7 @@ from service.tables.base import (
     Reader,
     RecordSchema,
     Result,
+    Writer,
     readers,
 )
 
@@ -33,13 +34,13 @@ except ImportError as error:  # pragma: no cover - tested in a process of its ow
 
 @dataclass(frozen=True, slots=True)
 class ParquetParser:
-    """Understands record batches; ``places`` are the columns of the model's record."""
+    """Parses record batches; ``places`` are the names of the columns that the model reads."""
 
     places: tuple[str, ...]
     readers: tuple[Reader, ...] = ()
 
     def parse(self, raw: Raw) -> ParsedRows:
-        """Read a batch's rows, each in its place."""
+        """Parse the rows of record batches, in order."""
         piece = ParsedRows()
         for block in raw:
             for row in pa.ipc.open_stream(block).read_all().to_pylist():
@@ -53,10 +54,10 @@ class ParquetParser:
 
 
 class ParquetSource:
-    """Takes batches; positions are rows. A batch never reaches over the end of a row group."""
+    """Takes record batches; positions are row numbers. A batch never spans two row groups."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """Raises ``MalformedInput`` for a file that is no Parquet."""
+        """Raises ``MalformedInput`` for a file that is not Parquet."""
         try:
             self._file: Any = pq.ParquetFile(file)
         except (pa.ArrowException, OSError) as error:
@@ -67,12 +68,15 @@ class ParquetSource:
         self.seek(0)
 
     def seek(self, position: int) -> None:
-        """Go on from a row."""
+        """Continue at a row."""
         self.position = position
         self._batches: Iterator[Any] | None = None
 
     def take(self, count: int) -> Raw:
-        """The next batch of at most so many rows; nothing at the end."""
+        """Return the next batch, of at most ``count`` rows; an empty list at the end.
+
+        Raises ``MalformedInput`` where the file cannot be read on.
+        """
         if self._batches is None:
             self._batches = self._read(count)
         try:
@@ -88,7 +92,7 @@ class ParquetSource:
         return [sink.getvalue().to_pybytes()]
 
     def columns(self) -> tuple[str, ...]:
-        """The schema's names."""
+        """Return the names of the schema."""
         return self._names
 
     def _read(self, count: int) -> Iterator[Any]:
@@ -104,53 +108,48 @@ class ParquetSource:
             start = end
 
 
-def open_parquet(file: BinaryIO, form: RecordSchema) -> tuple[ParquetSource, ParquetParser]:
-    """Read the schema; raises ``InvalidRequest`` for columns that are not the model's."""
+def open_parquet(file: BinaryIO, schema: RecordSchema) -> tuple[ParquetSource, ParquetParser]:
+    """Read the schema; return the source of the batches and their parser.
+
+    Raises ``InvalidRequest`` if a column that the model needs is missing, and ``MalformedInput`` for
+    a file that is not Parquet.
+    """
     source = ParquetSource(file)
     columns = source.columns()
-    if form.names is None:
-        places = tuple(name for name in columns if name.lower() == "smiles")
-        if len(places) != 1:
-            raise InvalidRequest(f"one column should be named 'smiles'; there are {', '.join(columns)}")
-    else:
-        missing = [name for name in form.names if name not in columns]
-        if missing:
-            raise InvalidRequest(f"the model needs the column {', '.join(missing)}")
-        places = form.names
-    return source, ParquetParser(places, readers(form))
+    return source, ParquetParser(
+        tuple(columns[place] for place in schema.places(columns)), readers(schema)
+    )
 
 
-class ArrowWriter:
+class ArrowWriter(Writer):
     """Writes results as a stream of Arrow record batches.
 
-    Columns that come from Parquet keep their kinds, all others are text.
+    Columns that come from Parquet keep their types; all others are text.
     """
 
     def __init__(self, layout: OutputLayout) -> None:
-        """Raises ``InvalidRequest`` where columns would have the same name."""
-        layout.check()
-        self.layout = layout
-        known = pa.ipc.read_schema(pa.py_buffer(layout.schema)) if layout.schema else pa.schema([])
-        self._kinds = {field.name: field.type for field in known}
-        kinds = [
-            *((name, self._kinds.get(name, pa.string())) for name in layout.columns),
+        super().__init__(layout)
+        types = pa.ipc.read_schema(pa.py_buffer(layout.schema)) if layout.schema else pa.schema([])
+        self._types = {field.name: field.type for field in types}
+        columns = [
+            *((name, self._types.get(name, pa.string())) for name in layout.columns),
             *((name, pa.string()) for name in layout.details),
             *((f"probability_{target}", pa.float64()) for target in layout.targets),
             *((name, pa.string() if layout.exclusive else pa.bool_()) for name in layout.calls),
             ("p_value", pa.float64()),
             ("error", pa.string()),
         ]
-        self._schema = pa.schema(kinds)
+        self._schema = pa.schema(columns)
 
     def head(self) -> bytes:
-        """The schema."""
+        """Return the schema as an IPC message."""
         return bytes(self._schema.serialize())
 
     def rows(self, carried: Sequence[Carried], results: Sequence[Result], *, first: bool) -> bytes:
-        """One batch."""
+        """Return one record batch as an IPC message."""
         del first
         columns: list[list[object]] = [
-            [row.get(name) if name in self._kinds else _text(row.get(name)) for row in carried]
+            [row.get(name) if name in self._types else _text(row.get(name)) for row in carried]
             for name in self.layout.columns
         ]
         added = zip(*map(self.layout.cells, results), strict=True)
@@ -160,27 +159,22 @@ class ArrowWriter:
         ]
         return bytes(pa.record_batch(arrays, schema=self._schema).serialize())
 
-    def tail(self, problem: str = "") -> bytes:
-        """Nothing: the file's end is the stream's."""
-        assert not problem
-        return b""
-
 
 def to_parquet(stream: Path, target: Path) -> None:
-    """Turn a finished stream of batches into Parquet, in row groups of some 64 Ki rows."""
+    """Convert a finished stream of batches to Parquet, in row groups of some 65,536 rows."""
     with (
         pa.OSFile(str(stream)) as file,
         pa.ipc.open_stream(file) as batches,
         pq.ParquetWriter(target, batches.schema) as writer,
     ):
-        held: list[Any] = []
+        group: list[Any] = []
         for batch in batches:
-            held.append(batch)
-            if sum(each.num_rows for each in held) >= 65_536:
-                writer.write_table(pa.Table.from_batches(held))
-                held.clear()
-        if held:
-            writer.write_table(pa.Table.from_batches(held))
+            group.append(batch)
+            if sum(part.num_rows for part in group) >= 65_536:
+                writer.write_table(pa.Table.from_batches(group))
+                group.clear()
+        if group:
+            writer.write_table(pa.Table.from_batches(group))
 
 
 def _text(value: object) -> str | None:

@@ -1,6 +1,10 @@
-"""SD files in: each structure becomes a SMILES, its title and its properties are carried."""
+"""SD files in: each structure becomes a SMILES; its title and properties become columns.
+
+Source: the SDfile of "CTfile Formats" (BIOVIA).
+"""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -15,21 +19,16 @@ _NAME = re.compile(rb"^>[^\n<]*<([^\n>]+)>", re.M)
 
 @dataclass(frozen=True, slots=True)
 class SdfParser:
-    """Understands records of an SD file."""
+    """Parses records of an SD file."""
 
     def parse(self, raw: Raw) -> ParsedRows:
-        """Read structures, each in its place."""
+        """Parse structures, in order."""
         piece = ParsedRows()
         for record in raw:
             if len(record) > MAX_RECORD_BYTES:
                 piece.refuse({}, f"the record is longer than {MAX_RECORD_BYTES} bytes")
                 continue
-            # SD files carry names in whatever encoding; Latin-1 reads every byte.
-            try:
-                text = record.decode()
-            except UnicodeDecodeError:
-                text = record.decode("latin-1")
-            text = text.replace("\r\n", "\n").replace("\r", "\n")
+            text = _text(record).replace("\r\n", "\n").replace("\r", "\n")
             carried, smiles = _carried(text), _smiles(text)
             if smiles is None:
                 piece.refuse(carried, "the structure is not a molfile that RDKit can read")
@@ -38,27 +37,27 @@ class SdfParser:
         return piece
 
 
-def open_sdf(file: BinaryIO, form: RecordSchema) -> tuple[RecordSplitter, SdfParser]:
-    """Raises ``InvalidRequest`` for a model that takes no molecules."""
-    if not form.is_smiles:
+def open_sdf(file: BinaryIO, schema: RecordSchema) -> tuple[RecordSplitter, SdfParser]:
+    """Return the source of the records and their parser.
+
+    Raises ``InvalidRequest`` for a model that does not take molecules.
+    """
+    if not schema.is_smiles:
         raise InvalidRequest("an SD file holds molecules, which this model does not take")
-    return RecordSplitter(file, 0, sdf_records, _columns), SdfParser()
+    return RecordSplitter(file, 0, sdf_records, ("title", "smiles"), _names), SdfParser()
 
 
-def _columns(source: RecordSplitter) -> tuple[str, ...]:
-    """Read everything for the names of all properties, in the order of their coming."""
-    position = source.position
-    source.seek(source.start)
-    found = {"title": None, "smiles": None}
-    while raw := source.take(256):
-        for record in raw:
-            for name in _NAME.findall(record.replace(b"\r", b"\n")):
-                try:
-                    found[name.decode()] = None
-                except UnicodeDecodeError:
-                    found[name.decode("latin-1")] = None
-    source.seek(position)
-    return tuple(found)
+def _names(record: bytes) -> Iterator[str]:
+    """Return the names of a record's properties."""
+    return map(_text, _NAME.findall(record.replace(b"\r", b"\n")))
+
+
+def _text(content: bytes) -> str:
+    """Decode as UTF-8, or else as Latin-1, which decodes every byte: SD files declare no encoding."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def _carried(text: str) -> Carried:
@@ -70,7 +69,7 @@ def _carried(text: str) -> Carried:
 
 
 def _smiles(text: str) -> str | None:
-    """The structure as it was drawn, not sanitised: the featurizer sees to that."""
+    """Return the structure as SMILES, or None; not sanitised, which is the featurizer's work."""
     from rdkit import Chem, rdBase  # not needed for the other kinds
 
     with rdBase.BlockLogs():

@@ -1,7 +1,7 @@
-"""Cuts a file of text into raw records without ever holding more than one of them and a block."""
+"""Splits a text file into raw records; no more than one record and a block are in memory."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import BinaryIO
 
@@ -10,28 +10,30 @@ from service.tables.base import MAX_RECORD_BYTES, Raw
 
 _BLOCK = 256 * 1024
 
-#: A record of CSV (RFC 4180) in which no quoted field is left open; a quote inside an unquoted field
-#: is an ordinary character. Possessive, so that no text makes the search go back.
+#: A record of CSV (RFC 4180) in which every quoted field is closed; a quote inside an unquoted field
+#: is an ordinary character. The quantifiers are possessive, so that no text makes the search backtrack.
 _FIELD = rb'(?:"(?:[^"]|"")*+"[^,\r\n]*+|[^",\r\n][^,\r\n]*+|)'
 _CLOSED = re.compile(_FIELD + rb"(?:," + _FIELD + rb")*+[\r\n]*+")
 
-#: Raw records and the position after each.
+_BLANK = (b"\n", b"\r\n", b"\r")
+
+#: Raw records, each with the position after it.
 Cut = Iterator[tuple[bytes, int]]
 
 
 def lines(file: BinaryIO, position: int) -> Cut:
-    r"""Lines with their ends, which are ``\n``, ``\r\n`` or ``\r``, from a position on.
+    r"""Yield the lines from ``position`` on, with their ends: ``\n``, ``\r\n`` or ``\r``.
 
-    A line longer than a record may be is cut to one byte more than that, and its end; its length
-    still counts.
+    A line that is longer than a record may be is truncated to one byte more than that, and its end.
+    The positions are those of the file all the same.
     """
     file.seek(position)
     rest, cut = b"", 0
     while block := file.read(_BLOCK):
-        found = (rest + block).splitlines(keepends=True)
+        complete = (rest + block).splitlines(keepends=True)
         # A \r at the end of a block may have its \n in the next.
-        rest = b"" if found[-1].endswith(b"\n") else found.pop()
-        for line in found:
+        rest = b"" if complete[-1].endswith(b"\n") else complete.pop()
+        for line in complete:
             position += len(line) + cut
             cut = 0
             yield _shortened(line), position
@@ -51,84 +53,90 @@ def _shortened(line: bytes) -> bytes:
 
 
 def full_lines(file: BinaryIO, position: int) -> Cut:
-    """The lines that are not blank."""
+    """Yield the lines that are not blank."""
     for line, end in lines(file, position):
         if line.strip(b" \t\r\n"):
             yield line, end
 
 
-def csv_records(file: BinaryIO, position: int) -> Cut:
-    """Records of CSV: lines, joined where a quoted field goes over their end.
+def csv_records(file: BinaryIO, position: int, *, keep_blank: bool = True) -> Cut:
+    """Yield records of CSV (RFC 4180): lines, joined where a quoted field spans several.
 
-    Raises ``MalformedInput`` for a quoted field that has no end, or none within a record's length.
+    Blank lines are records too, unless ``keep_blank`` is false.
+    Raises ``MalformedInput`` if a quoted field is not closed, or not within a record's length.
     """
-    held: list[bytes] = []
+    parts: list[bytes] = []
     size = 0
     for line, end in lines(file, position):
-        if not held and b'"' not in line:
-            yield line, end
+        if not parts and b'"' not in line:
+            if keep_blank or line not in _BLANK:
+                yield line, end
             continue
         # A line that begins within a quoted field is like one whose first field is quoted.
-        still_open = not _CLOSED.fullmatch(b'"' + line if held else line)
-        held.append(line)
+        still_open = not _CLOSED.fullmatch(b'"' + line if parts else line)
+        parts.append(line)
         size += len(line)
-        if size > MAX_RECORD_BYTES and (still_open or len(held) > 1):
+        if size > MAX_RECORD_BYTES and (still_open or len(parts) > 1):
             raise MalformedInput(
                 f"a row with a quoted field is longer than {MAX_RECORD_BYTES} bytes;"
                 " perhaps a quote is not closed"
             )
         if not still_open:
-            yield b"".join(held), end
-            held, size = [], 0
-    if held:
+            yield b"".join(parts), end
+            parts, size = [], 0
+    if parts:
         raise MalformedInput("a quoted field has no closing quote")
 
 
 def sdf_records(file: BinaryIO, position: int) -> Cut:
-    """Records of an SD file, each without its line of four dollars.
+    """Yield records of an SD file, each without its line of four dollars.
 
-    One that is too long is cut, as its parser will see.
+    A record that is too long is truncated to a length that its parser refuses.
     """
-    held: list[bytes] = []
+    parts: list[bytes] = []
     size = 0
     end = position
     for line, end in lines(file, position):
         if line.startswith(b"$$$$"):
-            yield b"".join(held), end
-            held, size = [], 0
+            yield b"".join(parts), end
+            parts, size = [], 0
         elif size <= MAX_RECORD_BYTES:
-            held.append(line)
+            parts.append(line)
             size += len(line)
-    if any(line.strip() for line in held):
-        yield b"".join(held), end
+    if any(line.strip() for line in parts):
+        yield b"".join(parts), end
 
 
 class RecordSplitter:
-    """A ``Source`` of raw records that one of the functions above cuts."""
+    """A ``Source`` of raw records; one of the functions above splits the file."""
 
     def __init__(
         self,
         file: BinaryIO,
         start: int,
         cut: Callable[[BinaryIO, int], Cut],
-        columns: Callable[["RecordSplitter"], tuple[str, ...]],
+        columns: tuple[str, ...] = (),
+        names_of: Callable[[bytes], Iterable[str]] | None = None,
     ) -> None:
-        """``columns`` finds their names when asked."""
-        self._file, self._cut, self._columns = file, cut, columns
-        self.start = start
+        """``columns`` are known beforehand; ``names_of`` returns the names that one record has."""
+        self._file, self._start, self._cut = file, start, cut
+        self._columns, self._names_of = columns, names_of
         self.schema = b""
         self.size = file.seek(0, 2)
         self.seek(start)
 
     def seek(self, position: int) -> None:
-        """Go on from a position that this file's source has been at."""
+        """Continue at a position that a source of this file has had."""
         self.position = position
         self._taken = 0
         self._records = self._cut(self._file, position)
         self._failure: MalformedInput | None = None
 
     def take(self, count: int) -> Raw:
-        """The next records, at most so many; none at the end. Raises ``MalformedInput``."""
+        """Return the next records, at most ``count``; an empty list at the end.
+
+        Raises ``MalformedInput`` where the file cannot be split on, after all records before that.
+        """
         if self._failure is not None:
             raise self._failure
         raw: Raw = []
@@ -137,16 +145,24 @@ class RecordSplitter:
                 raw.append(record)
                 self.position = end
         except MalformedInput as error:
-            place = self._taken + len(raw) + 1
-            self._failure = MalformedInput(f"record {place}: {error}; nothing after it was read")
+            number = self._taken + len(raw) + 1
+            self._failure = MalformedInput(f"record {number}: {error}; nothing after it was read")
             if not raw:
                 raise self._failure from None
         else:
             if len(raw) < count:
-                self.position = self.size  # beyond blank lines at the end, too
+                self.position = self.size  # past blank lines at the end
         self._taken += len(raw)
         return raw
 
     def columns(self) -> tuple[str, ...]:
-        """The names of all that the rows bring, in order; may read the whole file."""
-        return self._columns(self)
+        """Return all names in the order of their first occurrence; may read the whole file."""
+        if self._names_of is None:
+            return self._columns
+        position, names = self.position, dict.fromkeys(self._columns)
+        self.seek(self._start)
+        while raw := self.take(256):
+            for record in raw:
+                names.update(dict.fromkeys(self._names_of(record)))
+        self.seek(position)
+        return tuple(names)

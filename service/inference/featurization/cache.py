@@ -1,8 +1,9 @@
-"""Remembers feature rows of molecules, in a bounded number of bytes; what was used longest ago goes.
+"""A cache of the feature rows of molecules, bounded in bytes; the least recently used go first.
 
-Reading a molecule takes about a millisecond, looking one up about a microsecond, so it pays where one
-request in a thousand asks again. The key is the SMILES as it was sent and the featurizer's identity,
-so a new version of a model finds the rows of the old one if they are the same, and none if not.
+Featurizing a molecule takes about a millisecond and a look-up about a microsecond, so the cache pays
+where one molecule in a thousand is asked again. The key is the SMILES as it was sent and the identity
+of the featurizer. So a new version of a model finds the rows of the old one if their featurizers are
+the same, and none if they differ.
 """
 
 import hashlib
@@ -18,81 +19,75 @@ from numpy.typing import NDArray
 
 from models.features import Accepted, Features, Featurizer, Outcome
 
-#: What an entry takes beside its row and its text, about: measured with tracemalloc.
+#: Bytes of an entry beside its row and its text, about; measured with tracemalloc.
 _OVERHEAD_BYTES = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A molecule that was read before; ``row`` is None if it was rejected."""
+class CacheEntry:
+    """The row of a molecule, of shape ``(F,)``, and its outcome; ``row`` is None if it was rejected."""
 
     row: NDArray[np.float32] | None
     outcome: Outcome
 
 
 class FeatureCache:
-    """Rows by featurizer and SMILES. Safe to use from the loop and from threads."""
+    """Rows by featurizer and SMILES. Its methods may be called from any thread."""
 
     def __init__(self, limit: int) -> None:
-        """``limit`` is in bytes; 0 keeps nothing."""
+        """``limit`` is in bytes; with 0 nothing is kept."""
         self._limit = limit
-        self._entries: OrderedDict[tuple[str, str], Known] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, str], CacheEntry] = OrderedDict()
         self._names: WeakKeyDictionary[Featurizer, str] = WeakKeyDictionary()
         self._lock = Lock()
-        self._bytes = 0
-
-    @property
-    def bytes(self) -> int:
-        """How many are in use, about."""
-        return self._bytes
+        #: Bytes in use, about.
+        self.bytes = 0
 
     def has(self, featurizer: Featurizer, records: Sequence[object]) -> bool:
-        """Whether all of these are known."""
-        if not self._entries:
-            return False
+        """Whether all of these records are in the cache."""
         name = self.name_of(featurizer)
         return all(isinstance(text, str) and (name, text) in self._entries for text in records)
 
     def look_up(
         self, featurizer: Featurizer, smiles: Sequence[str]
-    ) -> tuple[dict[str, Known], list[str]]:
-        """What is known of these, and those of which nothing is, each once."""
+    ) -> tuple[dict[str, CacheEntry], list[str]]:
+        """Return the entries of the SMILES that are in the cache, and those that are not, each once."""
         name = self.name_of(featurizer)
-        found: dict[str, Known] = {}
+        entries: dict[str, CacheEntry] = {}
         missing: list[str] = []
         with self._lock:
             for text in dict.fromkeys(smiles):
-                known = self._entries.get((name, text))
-                if known is None:
+                entry = self._entries.get((name, text))
+                if entry is None:
                     missing.append(text)
                 else:
                     self._entries.move_to_end((name, text))
-                    found[text] = known
-        return found, missing
+                    entries[text] = entry
+        return entries, missing
 
     def keep(
         self, featurizer: Featurizer, smiles: Sequence[str], features: Features
-    ) -> dict[str, Known]:
-        """Remember the rows of these, all different; return them by their SMILES."""
+    ) -> dict[str, CacheEntry]:
+        """Add the rows of these SMILES, which are all different; return their entries by SMILES."""
         name = self.name_of(featurizer)
         rows = iter(features.rows)
-        made = {
-            # A copy, or each row would keep its whole block in memory.
-            text: Known(next(rows).copy() if isinstance(outcome, Accepted) else None, outcome)
+        entries = {
+            # A copy, since a view of the row would keep its block of rows in memory.
+            text: CacheEntry(next(rows).copy() if isinstance(outcome, Accepted) else None, outcome)
             for text, outcome in zip(smiles, features.outcomes, strict=True)
         }
         with self._lock:
-            for text, known in made.items():
+            for text, entry in entries.items():
                 if (name, text) not in self._entries:
-                    self._entries[name, text] = known
-                    self._bytes += _bytes(text, known)
-            while self._bytes > self._limit:
-                (_, text), known = self._entries.popitem(last=False)
-                self._bytes -= _bytes(text, known)
-        return made
+                    self._entries[name, text] = entry
+                    self.bytes += _bytes(text, entry)
+            while self.bytes > self._limit:
+                (_, text), entry = self._entries.popitem(last=False)
+                self.bytes -= _bytes(text, entry)
+        return entries
 
     def name_of(self, featurizer: Featurizer) -> str:
-        """The featurizer's identity: the same for two that make the same rows."""
+        """Return the featurizer's identity, which is equal for two that make the same rows."""
         name = self._names.get(featurizer)
         if name is None:
             parameters = json.dumps(featurizer.parameters, sort_keys=True)
@@ -101,13 +96,13 @@ class FeatureCache:
         return name
 
 
-def assemble(smiles: Sequence[str], known: Mapping[str, Known], width: int) -> Features:
-    """The features of records in their order, of what is known of each."""
-    entries = [known[text] for text in smiles]
-    rows = [entry.row for entry in entries if entry.row is not None]
+def assemble(smiles: Sequence[str], entries: Mapping[str, CacheEntry], width: int) -> Features:
+    """Return the features of records in their order, with rows of shape ``(accepted, width)``."""
+    ordered = [entries[text] for text in smiles]
+    rows = [entry.row for entry in ordered if entry.row is not None]
     block = np.array(rows, np.float32) if rows else np.empty((0, width), np.float32)
-    return Features(block, [entry.outcome for entry in entries])
+    return Features(block, [entry.outcome for entry in ordered])
 
 
-def _bytes(text: str, known: Known) -> int:
-    return _OVERHEAD_BYTES + len(text) + (0 if known.row is None else known.row.nbytes)
+def _bytes(text: str, entry: CacheEntry) -> int:
+    return _OVERHEAD_BYTES + len(text) + (0 if entry.row is None else entry.row.nbytes)

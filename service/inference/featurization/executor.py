@@ -1,14 +1,16 @@
-"""Where records become rows: on the event loop, in a thread, or in processes of their own.
+"""Featurizes records on the event loop, in a thread, or in processes.
 
-RDKit holds the interpreter's lock, so the thread shares one core with the event loop and makes it
-wait for each of its calls. Large requests go to processes, which use all cores and leave the loop
-alone; these start when first needed, the thread reading on meanwhile. What is known is not read.
+RDKit holds the interpreter's lock, so the thread shares one core with the event loop and delays it by
+each of its calls. Large requests go to processes, which use all cores and do not delay the event loop.
+The processes start when they are first needed; until then the thread does the work. Molecules that are
+in the cache are not featurized.
 """
 
 import asyncio
 from collections.abc import Sequence
 from functools import partial
 from time import perf_counter
+from typing import Any
 
 from models.features import Features, Featurizer
 from service.errors import DeadlineMissed
@@ -17,41 +19,40 @@ from service.inference.featurization.priority_executor import PriorityExecutor
 from service.inference.featurization.process_pool import FeaturizerPool
 from service.inference.latency import LatencyEstimator
 
-Records = Sequence[object]
+Records = Sequence[Any]
 
 
 class FeaturizationExecutor:
-    """Turns records into rows. All methods belong to the event loop's thread."""
+    """Turns records into rows. All methods must be called on the event loop."""
 
     def __init__(self, workers: int, cache_bytes: int) -> None:
-        """``workers`` is the most processes; with 0 the thread does all."""
-        # One thread: a second would only take turns with it.
+        """``workers`` is the number of processes; with 0 the thread does all work."""
+        # One thread: a second one would wait for the interpreter's lock.
         self._thread = PriorityExecutor("featurize")
         self._pool = FeaturizerPool(workers) if workers else None
-        self._cache = FeatureCache(cache_bytes) if cache_bytes else None
+        self._cache = FeatureCache(cache_bytes)
 
     def close(self) -> None:
-        """Let go of the thread and the processes."""
+        """End the thread and the processes; the work that waits for them is cancelled."""
         self._thread.close()
         if self._pool is not None:
             self._pool.close()
 
     def knows(self, featurizer: Featurizer, records: Records) -> bool:
-        """Whether all of these are remembered."""
-        return self._cache is not None and self._cache.has(featurizer, records)
+        """Whether all of these records are in the cache."""
+        return self._cache.has(featurizer, records)
 
     def at_once(self, featurizer: Featurizer, latency: LatencyEstimator, records: Records) -> Features:
-        """Read records here and now."""
-        smiles = self._cacheable(featurizer, records)
-        if smiles is None or self._cache is None:
+        """Featurize records on the calling thread."""
+        if not _is_cacheable(featurizer, records):
             return _timed(featurizer, latency, records)
-        known, missing = self._cache.look_up(featurizer, smiles)
+        entries, missing = self._cache.look_up(featurizer, records)
         if missing:
-            known |= self._cache.keep(featurizer, missing, _timed(featurizer, latency, missing))
-        return assemble(smiles, known, len(featurizer.names))
+            entries |= self._cache.keep(featurizer, missing, _timed(featurizer, latency, missing))
+        return assemble(records, entries, len(featurizer.names))
 
     def lanes(self, featurizer: Featurizer, *, large: bool) -> int:
-        """How many pieces are read at a time; a large request is what processes are started for."""
+        """Return how many pieces are featurized at a time; a large request starts the processes."""
         if not large or self._pool is None:
             return 1
         self._pool.start(featurizer)
@@ -67,47 +68,29 @@ class FeaturizationExecutor:
         large: bool,
         urgency: float,
     ) -> Features:
-        """Read a piece of a request elsewhere; raises ``FeaturizingFailed`` or ``DeadlineMissed``.
+        """Featurize a piece of a request in the thread, or in a process if the request is ``large``.
 
-        The thread reads what has the lowest ``urgency`` first.
+        The thread does the piece with the lowest ``urgency`` first. ``deadline`` is a time of
+        ``perf_counter``. Raises ``FeaturizingFailed`` or ``DeadlineMissed``.
         """
-        smiles = self._cacheable(featurizer, records)
-        if smiles is None or self._cache is None:
-            return await self._computed(
-                featurizer, latency, records, deadline, large=large, urgency=urgency
-            )
-        known, missing = self._cache.look_up(featurizer, smiles)
-        if missing:
-            computed = await self._computed(
-                featurizer, latency, missing, deadline, large=large, urgency=urgency
-            )
-            known |= self._cache.keep(featurizer, missing, computed)
-        return assemble(smiles, known, len(featurizer.names))
+        cacheable = _is_cacheable(featurizer, records)
+        entries, missing = self._cache.look_up(featurizer, records) if cacheable else ({}, records)
+        if len(missing):
+            if large and self._pool is not None and self._pool.ready:
+                features, seconds = await self._pool.featurize(featurizer, missing, deadline)
+                latency.learn(len(missing), seconds)
+            else:
+                work = partial(_timed, featurizer, latency, missing, deadline)
+                features = await asyncio.wrap_future(self._thread.submit(urgency, work))
+            if not cacheable:
+                return features
+            entries |= self._cache.keep(featurizer, missing, features)
+        return assemble(records, entries, len(featurizer.names))
 
-    async def _computed(
-        self,
-        featurizer: Featurizer,
-        latency: LatencyEstimator,
-        records: Records,
-        deadline: float | None,
-        *,
-        large: bool,
-        urgency: float,
-    ) -> Features:
-        if large and self._pool is not None and self._pool.ready:
-            features, seconds = await self._pool.featurize(featurizer, records, deadline)
-            latency.learn(len(records), seconds)
-            return features
-        work = partial(_timed, featurizer, latency, records, deadline)
-        return await asyncio.wrap_future(self._thread.submit(urgency, work))
 
-    @staticmethod
-    def _cacheable(featurizer: Featurizer, records: Records) -> list[str] | None:
-        """The records, if they are molecules: all text, and dear to read."""
-        if not featurizer.identifier.startswith("molecules-"):
-            return None
-        smiles = [record for record in records if isinstance(record, str)]
-        return smiles if len(smiles) == len(records) else None
+def _is_cacheable(featurizer: Featurizer, records: Records) -> bool:
+    """Whether all records are SMILES: other features are computed faster than they are looked up."""
+    return featurizer.identifier.startswith("molecules-") and set(map(type, records)) <= {str}
 
 
 def _timed(

@@ -1,54 +1,50 @@
-"""A thread that does pieces of work by their urgency.
+"""A thread that does work in the order of its urgency.
 
-Requests that share a thread by taking turns are all finished at the end: with a queue of twenty
-seconds none would be answered in the first twenty. By urgency, equal ones are finished in the order in
-which they came, and a short one goes before a long one that came a little earlier.
+If requests took turns, all would finish at the end: with twenty seconds of work waiting, none would be
+answered in the first twenty seconds. By urgency, requests of a size finish in the order of arrival, and
+a short one overtakes a long one that arrived a little earlier.
 """
 
-import heapq
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import count
-from threading import Lock
+from queue import Empty, PriorityQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
 class PriorityExecutor:
-    """One thread; of what waits, that with the lowest number comes first."""
+    """One thread; of the work that waits, that with the lowest urgency value is done first."""
 
     def __init__(self, name: str) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self._waiting: list[tuple[float, int, Future[Any], Callable[[], Any]]] = []
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._waiting: PriorityQueue[tuple[float, int, Future[Any], Callable[[], Any]]] = PriorityQueue()
         self._number = count()
-        self._lock = Lock()
 
     def submit(self, urgency: float, work: Callable[[], T]) -> Future[T]:
-        """Have work done in its turn; raises ``RuntimeError`` after ``close``."""
+        """Queue ``work``; raises ``RuntimeError`` after ``close``."""
         future: Future[T] = Future()
-        with self._lock:
-            # As many calls as there is work: each takes whatever is most urgent by then.
-            self._executor.submit(self._do)
-            heapq.heappush(self._waiting, (urgency, next(self._number), future, work))
+        self._waiting.put((urgency, next(self._number), future, work))
+        # One call per piece of work: each does what is most urgent when it runs.
+        self._thread.submit(self._do_most_urgent)
         return future
 
     def close(self) -> None:
-        """Do no more; what waits is cancelled."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        with self._lock:
-            waiting, self._waiting = self._waiting, []
-        for _, _, future, _ in waiting:
-            future.cancel()
+        """Cancel the work that waits; work that has begun is finished."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        with suppress(Empty):
+            while True:
+                self._waiting.get_nowait()[2].cancel()
 
-    def _do(self) -> None:
-        with self._lock:
-            if not self._waiting:  # closed since
-                return
-            _, _, future, work = heapq.heappop(self._waiting)
-        if not future.set_running_or_notify_cancel():
-            return
+    def _do_most_urgent(self) -> None:
         try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - it is for whoever waits
-            future.set_exception(error)
+            _, _, future, work = self._waiting.get_nowait()
+        except Empty:  # closed since
+            return
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - it is raised where the future is awaited
+                future.set_exception(error)

@@ -1,150 +1,115 @@
-"""Processes that featurize, for requests that are large.
+"""Processes that featurize large requests.
 
-They start when first needed and end after a while without work. Each is an executor of its own with
-one piece at a time: one that dies takes that piece with it and no other. The piece is tried once
-more in a new process, since it may have been killed for something else than what it read.
+They start when they are first needed and end after a while without work.
 """
 
 import asyncio
-import os
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from functools import lru_cache
 from json import dumps, loads
 from time import perf_counter
 
 from models.features import Features, Featurizer, create
 from service.errors import DeadlineMissed, FeaturizingFailed
-from service.inference import processes
+from service.inference.processes import ProcessPool
 
-#: Processes without work end after so many seconds.
+#: Seconds without work after which the processes end.
 _IDLE_SECONDS = 60.0
-#: Below the event loop's priority, which has little to do but should do it at once.
+#: A lower priority than the event loop's, which has little work but must do it at once.
 _NICE = 5
-#: A piece is given up when so many processes ended over it.
-_ATTEMPTS = 2
 
 Records = Sequence[object]
 Timed = tuple[Features, float]
 
 
-class _Lane:
-    """One process, and another when that has died."""
-
-    def __init__(self) -> None:
-        self._executor = self._new()
-
-    def submit(self, featurizer: Featurizer, records: Records) -> Future[Timed]:
-        """Have records read; may take the milliseconds that a new process needs to be begun."""
-        work = featurizer.identifier, dumps(featurizer.parameters), records
-        try:
-            return self._executor.submit(_featurize, *work)
-        except BrokenProcessPool:  # it died, at work or at rest
-            self.close()
-            self._executor = self._new()
-            return self._executor.submit(_featurize, *work)
-
-    def close(self) -> None:
-        self._executor.shutdown(wait=False, cancel_futures=True)
-
-    @staticmethod
-    def _new() -> ProcessPoolExecutor:
-        return processes.pool(1, os.nice, _NICE)
-
-
 class FeaturizerPool:
-    """All methods belong to the event loop's thread."""
+    """Featurizes in processes. All methods must be called on the event loop."""
 
     def __init__(self, workers: int) -> None:
+        """``workers`` is the number of processes."""
         self.workers = workers
-        self._lanes: list[_Lane] = []
-        self._free: asyncio.Queue[_Lane] = asyncio.Queue()
+        self._pool: ProcessPool | None = None
         self._starting: asyncio.Task[None] | None = None
-        self._resting: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
         self._busy = 0
 
     @property
     def ready(self) -> bool:
         """Whether the processes have started."""
-        return bool(self._lanes)
+        return self._pool is not None
 
     def start(self, featurizer: Featurizer) -> None:
-        """See to it that the processes will be there soon."""
-        if not self._lanes and self._starting is None:
+        """Start the processes, unless they have started or are about to."""
+        if self._pool is None and self._starting is None:
             self._starting = asyncio.create_task(self._start(featurizer))
 
     async def featurize(
         self, featurizer: Featurizer, records: Records, deadline: float | None = None
     ) -> Timed:
-        """Read records in the next free process; also returns how long it took there.
+        """Featurize records in the next free process; also return the seconds that it took there.
 
-        Raises ``FeaturizingFailed`` where processes end over them, and ``DeadlineMissed``.
+        The pool must be ``ready``. ``deadline`` is a time of ``perf_counter``. Raises
+        ``FeaturizingFailed`` if two processes die during the work, ``DeadlineMissed`` if no process was
+        free before the deadline.
         """
-        loop = asyncio.get_running_loop()
+        assert self._pool is not None
         self._busy += 1
         try:
-            for _ in range(_ATTEMPTS):
-                lane = await self._free.get()
-                try:
-                    if deadline is not None and perf_counter() > deadline:
-                        raise DeadlineMissed("the deadline passed before all records were read")
-                    job = await asyncio.to_thread(lane.submit, featurizer, records)
-                except BaseException:
-                    self._free.put_nowait(lane)
-                    raise
-                # Whoever waits may be gone by then: the lane is free when its work is done.
-                job.add_done_callback(lambda _, lane=lane: _on(loop, self._free, lane))  # type: ignore[misc]
-                with suppress(BrokenProcessPool):
-                    return await asyncio.wrap_future(job)
+            return await _featurized(self._pool, featurizer, records, deadline)
+        except BrokenProcessPool:
+            raise FeaturizingFailed(
+                "a process that read these records ended without a word, and so did the next; smaller"
+                " requests will show which of them it is"
+            ) from None
         finally:
             self._busy -= 1
-            self._rest_later(loop)
-        raise FeaturizingFailed(
-            "a process that read these records ended without a word, and so did the next; smaller"
-            " requests will show which of them it is"
-        )
+            self._end_later()
 
     def close(self) -> None:
-        """End the processes."""
-        if self._resting is not None:
-            self._resting.cancel()
-        for lane in self._lanes:
-            lane.close()
-        self._lanes, self._free = [], asyncio.Queue()
+        """End the processes; the work that waits for one is cancelled."""
+        if self._starting is not None:
+            self._starting.cancel()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
 
     async def _start(self, featurizer: Featurizer) -> None:
-        lanes = [_Lane() for _ in range(self.workers)]
+        """Start the processes, and have each load RDKit and the featurizer, which takes a second."""
+        pool = ProcessPool(self.workers, _NICE)
         try:
-            # They have RDKit and the featurizer when they are called ready, which takes a second.
-            jobs = [await asyncio.to_thread(lane.submit, featurizer, []) for lane in lanes]
-            await asyncio.gather(*map(asyncio.wrap_future, jobs))
-        except (OSError, BrokenProcessPool, asyncio.CancelledError):  # no room: the thread goes on alone
-            for lane in lanes:
-                lane.close()
-            return
+            await asyncio.gather(*(_featurized(pool, featurizer, [], None) for _ in range(self.workers)))
+        except (
+            OSError,
+            BrokenProcessPool,
+            asyncio.CancelledError,
+        ):  # not enough memory: the thread featurizes alone
+            pool.close()
+        else:
+            self._pool = pool
+            self._end_later()
         finally:
             self._starting = None
-        self._lanes = lanes
-        for lane in lanes:
-            self._free.put_nowait(lane)
-        self._rest_later(asyncio.get_running_loop())
 
-    def _rest_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._resting is not None:
-            self._resting.cancel()
-        self._resting = loop.call_later(_IDLE_SECONDS, self._rest)
+    def _end_later(self) -> None:
+        """End the processes if there is no work for ``_IDLE_SECONDS`` from now."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        self._idle_timer = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._end_if_idle)
 
-    def _rest(self) -> None:
+    def _end_if_idle(self) -> None:
         if not self._busy:
             self.close()
 
 
-def _on(loop: asyncio.AbstractEventLoop, free: asyncio.Queue[_Lane], lane: _Lane) -> None:
-    """Free a lane, from the executor's thread; the loop may have ended since."""
-    with suppress(RuntimeError):
-        loop.call_soon_threadsafe(free.put_nowait, lane)
+def _featurized(
+    pool: ProcessPool, featurizer: Featurizer, records: Records, deadline: float | None
+) -> asyncio.Future[Timed]:
+    parameters = dumps(featurizer.parameters)
+    job = pool.submit(_featurize, featurizer.identifier, parameters, records, deadline)
+    return asyncio.wrap_future(job)
 
 
 @lru_cache(maxsize=4)
@@ -152,8 +117,10 @@ def _featurizer(identifier: str, parameters: str) -> Featurizer:
     return create(identifier, loads(parameters))
 
 
-def _featurize(identifier: str, parameters: str, records: Records) -> Timed:
-    """What a process does."""
+def _featurize(identifier: str, parameters: str, records: Records, deadline: float | None) -> Timed:
+    """Featurize in a process. ``perf_counter`` is the same clock in all processes of a machine."""
     featurizer = _featurizer(identifier, parameters)
     started = perf_counter()
+    if deadline is not None and started > deadline:
+        raise DeadlineMissed("the deadline passed before all records were read")
     return featurizer.featurize(records), perf_counter() - started

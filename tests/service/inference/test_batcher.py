@@ -276,3 +276,98 @@ def test_a_pace_is_learned_from_runs() -> None:
     for _ in range(100):
         latency.learn(1, 0.003)
     assert latency.expect(1) == pytest.approx(0.003)
+
+
+def test_one_measurement_counts_for_no_more_than_twice_what_was_known() -> None:
+    """A pause of the process says nothing about the work; a shorter time counts in full."""
+    latency = LatencyEstimator()
+    latency.learn(1, 0.001)
+    latency.learn(1, 100.0)
+    assert latency.expect(1) == pytest.approx(0.001 + 0.2 * 0.001)
+    latency = LatencyEstimator()
+    latency.learn(1, 0.001)
+    latency.learn(1, 0.0)
+    assert latency.expect(1) == pytest.approx(0.8 * 0.001)
+
+
+def test_sizes_that_were_never_seen_are_judged_by_the_nearest() -> None:
+    """By the nearest smaller one, or else by the nearest larger; sizes are powers of two."""
+    latency = LatencyEstimator()
+    for rows, seconds in ((4, 0.4), (16, 0.8), (256, 2.56)):
+        latency.learn(rows, seconds)
+    assert latency.expect(1) == pytest.approx(0.1)
+    assert latency.expect(7) == pytest.approx(0.7)
+    assert latency.expect(8) == pytest.approx(0.8)
+    assert latency.expect(255) == pytest.approx(0.05 * 255)
+    assert latency.expect(1000) == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize(("expected", "hops"), [(0.004, False), (0.0041, True)])
+def test_a_run_that_is_long_leaves_the_event_loop(expected: float, hops: bool) -> None:
+    """By what was learned of runs of its size, at the limit not yet."""
+    compute, latency = Doubling(), LatencyEstimator()
+    latency.learn(1, expected)
+
+    async def main() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            batcher = Batcher(compute, executor, Traffic(), Limits(), latency)
+            await batcher.run(rows_of(1))
+
+    asyncio.run(main())
+    assert (compute.threads != {threading.get_ident()}) is hops
+
+
+def test_a_batch_is_filled_to_its_last_row_and_no_further() -> None:
+    """Requests that fill it exactly are one run; one row more is a run of its own."""
+    for sizes, batches in (
+        ((4,), [4]),
+        ((2, 2), [4]),
+        ((4, 1), [4, 1]),
+        ((5,), [4, 1]),
+        ((3, 2), [4, 1]),
+    ):
+        compute = Doubling()
+
+        async def work(batcher: Batcher, sizes: tuple[int, ...] = sizes) -> None:
+            await asyncio.gather(*(batcher.run(rows_of(*range(size))) for size in sizes))
+
+        with_batcher(work, compute)
+        assert [len(batch) for batch in compute.batches] == batches
+
+
+def test_the_queue_takes_rows_up_to_its_limit() -> None:
+    """Exactly as many as may wait, and what they are told of the wait is by the measured pace."""
+    compute = Doubling(seconds=0.02)
+
+    async def work(batcher: Batcher) -> None:
+        first = asyncio.ensure_future(batcher.run(rows_of(0)))
+        await asyncio.sleep(0.01)
+        batcher._latency._per_row = [0.5] * 40
+        waiting = [asyncio.ensure_future(batcher.run(rows_of(*range(size)))) for size in (5, 3)]
+        await asyncio.sleep(0)
+        assert batcher.waiting == 8
+        with pytest.raises(Overloaded, match="8 rows are waiting, 8 may") as refused:
+            await batcher.run(rows_of(1))
+        assert refused.value.retry_after == pytest.approx(4.0)
+        await asyncio.gather(first, *waiting)
+
+    with_batcher(work, compute, lane=True, queue_rows=8)
+
+
+def test_who_waits_until_after_the_deadline_is_turned_away_and_who_does_not_is_let_in() -> None:
+    """By the measured pace of the rows before it, though the queue has room."""
+    compute = Doubling(seconds=0.02)
+
+    async def work(batcher: Batcher) -> None:
+        first = asyncio.ensure_future(batcher.run(rows_of(0)))
+        await asyncio.sleep(0.01)
+        batcher._latency._per_row = [0.5] * 40
+        second = asyncio.ensure_future(batcher.run(rows_of(1, 2)))
+        await asyncio.sleep(0)
+        now = time.perf_counter()
+        with pytest.raises(Overloaded, match="longer than the request may"):
+            await batcher.run(rows_of(3), deadline=now + 0.9)
+        await batcher.run(rows_of(3), deadline=now + 1.2)
+        await asyncio.gather(first, second)
+
+    with_batcher(work, compute, lane=True)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import ipc
 from rdkit import Chem
 
 from service.errors import InvalidRequest, MalformedInput
@@ -236,3 +237,128 @@ def test_results_as_json_are_lines_or_one_document() -> None:
     document = json.loads(b"".join(parts))
     assert document == {"model": "m", "version": "1", "results": [OK, BAD], "error": "x"}
     assert json.loads(to.head() + to.tail()) == {"model": "m", "version": "1", "results": []}
+
+
+BLANK = ["", " ", "\t"]
+MARK = "\ufeff"
+
+
+def table(kind: str, rows: int, blanks: list[int], end: str, mark: str) -> bytes:
+    """A table of so many molecules, with so many blank lines before each and after the last."""
+    records = [
+        f"{place},C" if kind == "csv" else json.dumps({"id": place, "smiles": "C"})
+        for place in range(rows)
+    ]
+    filler = [""] if kind == "csv" else BLANK  # a space in CSV is a row that is too short
+    lines = ["id,smiles"] if kind == "csv" else []
+    for place, count in enumerate(blanks[: rows + 1]):
+        lines += [filler[number % len(filler)] for number in range(count)]
+        lines += records[place : place + 1]
+    return (mark + "".join(line + end for line in lines)).encode()
+
+
+def read_back(kind: str, content: bytes) -> int:
+    """How many results a document of some kind has."""
+    if kind == "csv":
+        return len(list(csv.DictReader(io.StringIO(content.decode(), newline=""))))
+    if kind == "ndjson":
+        return len([json.loads(line) for line in content.splitlines()])
+    if kind == "json":
+        return len(json.loads(content)["results"])
+    return ipc.open_stream(content).read_all().num_rows
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    kind=st.sampled_from(["csv", "ndjson"]),
+    to=st.sampled_from(["csv", "ndjson", "json", "parquet"]),
+    rows=st.integers(0, 5),
+    blanks=st.lists(st.integers(0, 5), min_size=6, max_size=6),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    mark=st.sampled_from(["", MARK]),
+    count=st.integers(1, 4),
+)
+def test_blank_lines_leave_every_answer_whole(
+    kind: str, to: str, rows: int, blanks: list[int], end: str, mark: str, count: int
+) -> None:
+    """Wherever they are and however many: each answer has one result per row, and no piece is empty."""
+    content = table(kind, rows, blanks, end, mark)
+    source, parser = open_source(kind, io.BytesIO(content), SMILES)
+    target = writer(to, LAYOUT)
+    written, number = target.head(), 0
+    while raw := source.take(count):
+        piece = parser.parse(raw)
+        assert len(piece.records) == len(piece.carried) == len(raw)
+        written += target.rows(piece.carried, [OK] * len(piece.carried), first=number == 0)
+        number += 1
+    assert source.position == source.size
+    assert read_back(to, written + target.tail()) == rows
+
+
+@pytest.mark.parametrize(
+    "content", [b"\n", b"\r\n\r\n", b" \n\t\n", b"\xef\xbb\xbf\n", b"\xef\xbb\xbf", b""]
+)
+def test_a_file_of_blank_lines_has_no_rows(content: bytes) -> None:
+    """As NDJSON it is an empty table; CSV lacks its header then, as where its first line is blank."""
+    piece, columns = read("ndjson", content)
+    assert (piece.carried, columns) == ([], ())
+    with pytest.raises(InvalidRequest, match="there is no header"):
+        read("csv", content)
+    with pytest.raises(InvalidRequest, match="there is no header"):
+        read("csv", b"\n" + content + b"smiles\nC\n")
+
+
+def test_a_byte_order_mark_within_ndjson_is_not_part_of_its_line() -> None:
+    """As of files that were put together."""
+    piece, _ = read("ndjson", b'{"smiles": "C"}\n\xef\xbb\xbf{"smiles": "N"}\n')
+    assert piece.records == ["C", "N"]
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_record_may_have_its_most_bytes_and_no_more(extra: int) -> None:
+    """Of every kind, quoted or not, on one line or several; its neighbours are read whatever it is."""
+    length = MAX_RECORD_BYTES + extra
+    row = b"C," + b"x" * (length - 3) + b"\n"
+    lines = b'"' + b"x" * (length // 2) + b"\n" + b"x" * (length - length // 2 - 6) + b'",C\n'
+    field = b'{"smiles": "C", "x": "' + b"x" * (length - 25) + b'"}\n'
+    block = Chem.MolToMolBlock(Chem.MolFromSmiles("C")).encode()
+    lines_of_sdf = block + b">  <A>\n" + b"x" * (length - len(block) - 9) + b"\n\n"
+    assert {len(record) for record in (row, lines, field, lines_of_sdf)} == {length}
+    piece, _ = read("csv", b"smiles,x\n" + row + b"N,y\n")
+    assert piece.records == ["C"] * (not extra) + ["N"]
+    piece, _ = read("ndjson", field + b'"N"\n')
+    assert piece.records == ["C"] * (not extra) + ["N"]
+    piece, _ = read("sdf", lines_of_sdf + b"$$$$\n" + block + b"$$$$\n")
+    assert piece.records == ["C"] * (2 - extra)
+    if extra:
+        with pytest.raises(MalformedInput, match="longer than"):
+            read("csv", b"x,smiles\n" + lines)
+    else:
+        assert read("csv", b"x,smiles\n" + lines)[0].records == ["C"]
+
+
+def test_a_structure_that_is_cut_at_the_limit_is_no_structure() -> None:
+    """Even where the lines before the limit would be one by themselves."""
+    block = Chem.MolToMolBlock(Chem.MolFromSmiles("C")).encode()
+    full = block + b">  <A>\n" + b"x" * (MAX_RECORD_BYTES - len(block) - 9) + b"\n\n"
+    piece, _ = read("sdf", full + b">  <B>\n1\n\n$$$$\n")
+    assert piece.records == []
+    assert "longer than" in piece.faults[0]
+
+
+@pytest.mark.parametrize("columns", [4096, 4097])
+def test_a_table_has_4096_columns_at_most(columns: int) -> None:
+    """One more is refused."""
+    content = ",".join(["smiles", *map(str, range(columns - 1))]).encode()
+    if columns == 4096:
+        assert len(read("csv", content)[1]) == 4096
+    else:
+        with pytest.raises(InvalidRequest, match="4097 columns; the most is 4096"):
+            read("csv", content)
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "json"])
+def test_no_rows_are_written_as_nothing(kind: str) -> None:
+    """In the midst of a table, too."""
+    for first in (True, False):
+        assert writer(kind, LAYOUT).rows([], [], first=first) == b""

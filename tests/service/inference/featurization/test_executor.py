@@ -1,6 +1,7 @@
 """Where molecules are read: remembered, in a thread, in processes that may die."""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import tracemalloc
@@ -147,9 +148,9 @@ def running(work) -> None:
     asyncio.run(main())
 
 
-def pids(pool: FeaturizerPool) -> list[int]:
-    """The processes' ids."""
-    return [pid for lane in pool._lanes for pid in lane._executor._processes]
+def pids() -> list[int]:
+    """The ids of this process's children that are alive."""
+    return [child.pid for child in multiprocessing.active_children()]
 
 
 @pytest.mark.slow
@@ -165,7 +166,7 @@ def test_processes_read_what_the_thread_reads_and_rest_when_idle(monkeypatch) ->
             assert 0 < seconds < 5
         with pytest.raises(DeadlineMissed):
             await pool.featurize(featurizer, SMILES, perf_counter() - 1)
-        alive = pids(pool)
+        alive = pids()
         assert len(alive) == 2
         while pool.ready:
             await asyncio.sleep(0.05)
@@ -189,7 +190,7 @@ def test_a_process_that_dies_costs_nobody_an_answer() -> None:
             many = SMILES * (100 if at_work else 1)
             jobs = [asyncio.ensure_future(pool.featurize(featurizer, many)) for _ in range(2 * at_work)]
             await asyncio.sleep(0.2)
-            for pid in pids(pool):
+            for pid in pids():
                 os.kill(pid, signal.SIGKILL)
             jobs += [asyncio.ensure_future(pool.featurize(featurizer, SMILES)) for _ in range(3)]
             for features, _ in await asyncio.wait_for(asyncio.gather(*jobs), 60):
@@ -205,10 +206,10 @@ def test_what_kills_every_process_is_an_error_of_its_own(monkeypatch) -> None:
     async def work(pool: FeaturizerPool, featurizer) -> None:
         submit = ProcessPoolExecutor.submit
 
-        def poisoned(self, function, identifier, parameters, records):
+        def poisoned(self, function, identifier, parameters, records, deadline):
             if records == ["poison"]:
                 return submit(self, os._exit, 9)
-            return submit(self, function, identifier, parameters, records)
+            return submit(self, function, identifier, parameters, records, deadline)
 
         monkeypatch.setattr(ProcessPoolExecutor, "submit", poisoned)
         with pytest.raises(FeaturizingFailed, match="ended without a word"):
@@ -234,5 +235,26 @@ def test_whoever_no_longer_waits_leaves_the_process_to_the_next() -> None:
             asyncio.gather(*(pool.featurize(featurizer, SMILES) for _ in range(4))), 30
         )
         assert len(found) == 4
+
+    running(work)
+
+
+def test_a_pool_that_was_closed_at_work_starts_again_with_fresh_processes() -> None:
+    """What was under way when it was closed gives no process back to those that came after it."""
+
+    async def work(pool: FeaturizerPool, featurizer) -> None:
+        under_way = [asyncio.ensure_future(pool.featurize(featurizer, SMILES * 20)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        before = pids()
+        pool.close()
+        assert not pool.ready
+        pool.start(featurizer)
+        while not pool.ready:
+            await asyncio.sleep(0.02)
+        await asyncio.gather(*under_way)
+        found = await asyncio.gather(*(pool.featurize(featurizer, SMILES) for _ in range(6)))
+        for features, _ in found:
+            same(features, featurizer.featurize(SMILES))
+        assert not set(pids()) & set(before)
 
     running(work)
