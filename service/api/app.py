@@ -16,9 +16,10 @@ from service.api.auth.keys import KeyStore
 from service.api.context import context_of
 from service.api.middleware import RequestMiddleware
 from service.api.problems import Problem, problem_of, send_problem
-from service.api.routes import admin, health, integrity, metrics, models, molecule_svg, pages
-from service.api.routes.health_stream import PATH as STREAM
-from service.api.routes.health_stream import Stream
+from service.api.routes import admin, metrics, models, molecule_svg, pages
+from service.api.routes.health import activations, integrity, probes
+from service.api.routes.health.stream import PATH as STREAM
+from service.api.routes.health.stream import Stream
 from service.api.routes.molecule_svg import MoleculeDrawer
 from service.api.routes.predict import DEFAULT_SMILES_MODEL, Predict
 from service.api.routes.tables import TableEndpoint
@@ -108,7 +109,7 @@ def create_app(
     )
     predict = Predict(predictor, max_bytes)
     app.include_router(_predict_route())
-    app.include_router(health.routes(served_models, coordinator))
+    app.include_router(probes.routes(served_models, coordinator))
     examiner = None if administration is None else administration.control
     app.include_router(integrity.routes(served_models, coordinator, examiner))
     app.include_router(metrics.routes(served_models, coordinator))
@@ -134,7 +135,7 @@ def create_app(
         folder=spool,
     )
     stream = Stream(
-        lambda: msgspec.json.encode(health.every_model(served_models, coordinator)), served_models
+        lambda: msgspec.json.encode(activations.every_model(served_models, coordinator)), served_models
     )
     inner: ASGIApp = infer
     direct: dict[tuple[str, str], ASGIApp] = {("POST", "/predict"): bulk, ("GET", STREAM): stream}
