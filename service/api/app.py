@@ -5,17 +5,17 @@ from pathlib import Path
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from service.api.access_control import AccessControl
 from service.api.auth.keys import KeyStore
 from service.api.context import context_of
 from service.api.middleware import RequestMiddleware
-from service.api.problems import Problem, problem_of, send_problem
+from service.api.problems import Problem, problem_body, problem_of
 from service.api.routes import admin, metrics, models, molecule_svg, pages
 from service.api.routes.health import activations, integrity, probes
 from service.api.routes.health.stream import PATH as STREAM
@@ -53,11 +53,6 @@ _ERRORS = {
     429: "Too much work is waiting; Retry-After says when to come back.",
     503: "The model cannot answer now.",
     504: "The time that the request gave itself passed before it was computed.",
-}
-
-_SENTENCES = {
-    404: "there is nothing at this address; GET /docs lists what there is",
-    405: "this address does not take this method; GET /docs lists what it takes",
 }
 
 _TEXT = ("text/csv", "application/x-ndjson")
@@ -119,11 +114,10 @@ def create_app(
     app.include_router(_metadata_route(served_models, max_rows))
     app.include_router(models.routes(served_models))
     app.include_router(molecule_svg.routes(MoleculeDrawer()))
-    app.include_router(pages.routes())
-    app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]))
-    app.add_exception_handler(ServiceError, _answer_error)
-    app.add_exception_handler(HTTPException, _answer_error)
-    app.add_exception_handler(Problem, _answer_error)
+    app.include_router(pages.docs_route())
+    app.router.routes.extend(pages.page_routes())
+    for kind in (ServiceError, HTTPException, RequestValidationError, Problem, Exception):
+        app.add_exception_handler(kind, _answer_error)
     known = [route.path for route in app.routes if isinstance(route, Route) and "{" not in route.path]
     infer = Infer(served_models, predictor, max_rows=max_rows, max_bytes=max_bytes, otherwise=app)
     bulk = TableEndpoint(
@@ -216,23 +210,8 @@ def _metadata_route(served_models: ServedModels, max_rows: int) -> APIRouter:
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
-    """Give errors of the router and of the slower routes the service's shape."""
-    if isinstance(error, HTTPException):
-        headers = [(k.lower().encode(), v.encode()) for k, v in (error.headers or {}).items()]
-        problem = Problem(
-            error.status_code, _SENTENCES.get(error.status_code, str(error.detail)), headers
-        )
-    else:
-        problem = problem_of(error)
-    return _ProblemResponse(problem)
-
-
-class _ProblemResponse(Response):
-    """A ``Problem`` as Starlette's handlers want it."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(status_code=problem.status)
-        self._problem = problem
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send_problem(send, self._problem, context_of(scope).request_id.decode())
+    """Answer an error of the router, or of a route that it calls, in the service's shape."""
+    problem = problem_of(error)
+    content = problem_body(problem, context_of(request.scope).request_id.decode())
+    headers = {name.decode(): value.decode() for name, value in problem.headers}
+    return Response(content, problem.status, headers, media_type="application/json")

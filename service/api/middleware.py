@@ -100,7 +100,8 @@ class RequestMiddleware:
         """The route's template: a path could hold anything, and would make a label for each."""
         if scope["path"] in self._known:
             return str(scope["path"])
-        return str(getattr(scope.get("route"), "path", "unmatched"))
+        mounted = scope.get("root_path") or "unmatched"
+        return str(getattr(scope.get("route"), "path", mounted))
 
 
 def _read_head(scope: Scope) -> tuple[bytes, bytes | None]:

@@ -5,6 +5,8 @@ from math import ceil
 from typing import Any
 
 import msgspec
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.types import Send
 
 from service.errors import (
@@ -37,6 +39,12 @@ _STATUS: dict[type[ServiceError], int] = {
 }
 
 
+_SENTENCES = {
+    404: "there is nothing at this address; GET /docs lists what there is",
+    405: "this address does not take this method; GET /docs lists what it takes",
+}
+
+
 class Problem(Exception):
     """An error that only HTTP has: a malformed body, a wrong content type, a disconnect."""
 
@@ -61,6 +69,14 @@ def problem_of(error: Exception) -> Problem:
             return Problem(429, f"{error}; try again later", [(b"retry-after", after)])
         case ModelNotReady():
             return Problem(503, str(error), [(b"retry-after", b"1")])
+        case HTTPException():
+            headers = [(k.lower().encode(), v.encode()) for k, v in (error.headers or {}).items()]
+            sentence = _SENTENCES.get(error.status_code, str(error.detail))
+            return Problem(error.status_code, sentence, headers)
+        case RequestValidationError():
+            first = error.errors()[0]
+            where, name = first["loc"][0], first["loc"][-1]
+            return Problem(422, f"the {where} parameter {name!r} is wrong: {first['msg']}")
         case ServiceError() if type(error) in _STATUS:
             return Problem(_STATUS[type(error)], str(error))
         case _:

@@ -39,7 +39,7 @@ def kinds(scope: Scope) -> tuple[str, str]:
 
     A client that does not say what it wants, or wants its own kind as much as any, gets that.
     """
-    sent, accepted = "json", "*/*"
+    sent, accepted = "json", list[str]()
     for name, value in scope["headers"]:
         if name == b"content-type":
             media, _, parameters = value.decode("latin-1").lower().partition(";")
@@ -52,8 +52,8 @@ def kinds(scope: Scope) -> tuple[str, str]:
             ):
                 raise Problem(415, f"the content type says {charset[:80]!r}; send it in UTF-8")
         elif name == b"accept":
-            accepted = value.decode("latin-1").lower()
-    wanted = dict(_weights(accepted.split(",")))
+            accepted += value.decode("latin-1").lower().split(",")
+    wanted = dict(_weights(accepted or ["*/*"]))
     weights = {kind: _weight(kind, wanted) for kind in (sent, *ANSWERS)}
     best = max(weights, key=lambda kind: weights[kind])  # the first of equals, so the client's own
     if not weights[best]:

@@ -86,6 +86,8 @@ class MoleculeDrawer:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="draw")
         self._waiting = 0
+        #: Seconds that the last drawing took; the thread's own.
+        self._took = 0.0
 
     async def draw(self, smiles: str, *, dark: bool = False) -> str:
         """Return an SVG document.
@@ -97,17 +99,21 @@ class MoleculeDrawer:
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, _draw_and_rest, smiles, dark)
+            drawn = loop.run_in_executor(self._thread, self._draw, smiles, dark)
+            self._thread.submit(self._rest)  # behind the picture, which does not wait for it
+            return await drawn
         finally:
             self._waiting -= 1
 
+    def _draw(self, smiles: str, dark: bool) -> str:
+        started = perf_counter()
+        try:
+            return svg_of(smiles, dark=dark)
+        finally:
+            self._took = perf_counter() - started
 
-def _draw_and_rest(smiles: str, dark: bool) -> str:
-    started = perf_counter()
-    try:
-        return svg_of(smiles, dark=dark)
-    finally:
-        sleep(_REST * (perf_counter() - started))
+    def _rest(self) -> None:
+        sleep(_REST * self._took)
 
 
 def svg_of(smiles: str, *, dark: bool = False) -> str:
