@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from service.api.access_control import AccessControl
 from service.api.auth.keys import KeyStore
+from service.api.body.decoding import DEFAULT_SMILES_MODEL, Limits
 from service.api.context import context_of
 from service.api.middleware import RequestMiddleware
 from service.api.problems import Problem, problem_body, problem_of
@@ -21,8 +22,7 @@ from service.api.routes.health import activations, integrity, probes
 from service.api.routes.health.stream import PATH as STREAM
 from service.api.routes.health.stream import Stream
 from service.api.routes.molecule_svg import MoleculeDrawer
-from service.api.routes.predict import DEFAULT_SMILES_MODEL, Predict
-from service.api.routes.tables import TableEndpoint
+from service.api.routes.predict import PredictEndpoint
 from service.api.schemas import (
     TIMEOUT_PARAMETER,
     ErrorAnswer,
@@ -102,7 +102,7 @@ def create_app(
         redoc_url=None,
         openapi_tags=[{"name": tag} for tag in ("predict", "v2", "health", "metrics", "admin")],
     )
-    predict = Predict(predictor, max_bytes)
+    limits = Limits(max_rows, max_bytes, max_stream_bytes)
     app.include_router(_predict_route())
     app.include_router(probes.routes(served_models, coordinator))
     examiner = None if administration is None else administration.control
@@ -119,31 +119,19 @@ def create_app(
     for kind in (ServiceError, HTTPException, RequestValidationError, Problem, Exception):
         app.add_exception_handler(kind, _answer_error)
     known = [route.path for route in app.routes if isinstance(route, Route) and "{" not in route.path]
-    infer = Infer(served_models, predictor, max_rows=max_rows, max_bytes=max_bytes, otherwise=app)
-    bulk = TableEndpoint(
-        predict,
-        predictor,
-        max_rows=max_rows,
-        max_bytes=max_bytes,
-        max_stream_bytes=max_stream_bytes,
-        folder=spool,
-    )
+    infer = Infer(served_models, predictor, limits, otherwise=app)
+    predict = PredictEndpoint(predictor, limits, spool)
     stream = Stream(
         lambda: msgspec.json.encode(activations.every_model(served_models, coordinator)), served_models
     )
     inner: ASGIApp = infer
-    direct: dict[tuple[str, str], ASGIApp] = {("POST", "/predict"): bulk, ("GET", STREAM): stream}
+    direct: dict[tuple[str, str], ASGIApp] = {("POST", "/predict"): predict, ("GET", STREAM): stream}
     if key_store is not None:
         inner = AccessControl(infer, key_store)
         direct = {place: AccessControl(app, key_store) for place, app in direct.items()}
     middleware = RequestMiddleware(inner, direct, known, telemetry, deadline_seconds)
     middleware.fast_path = FastPath(
-        telemetry,
-        predictor,
-        max_rows=max_rows,
-        max_bytes=max_bytes,
-        deadline_seconds=deadline_seconds,
-        key_store=key_store,
+        telemetry, predictor, limits, deadline_seconds=deadline_seconds, key_store=key_store
     )
     if not origins:
         return middleware

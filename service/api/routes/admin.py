@@ -17,7 +17,8 @@ from models.errors import BundleRefused, ModelError, RepositoryError, UnknownMod
 from models.registry.releases import Releases
 from service.api.access_control import administrator
 from service.api.auth.keys import KeyStore
-from service.api.body.reading import read_bytes
+from service.api.body.decoding import decode
+from service.api.body.reading import read_body
 from service.api.problems import Problem
 from service.api.schemas import ErrorAnswer
 from service.coordination.coordinator import WorkerCoordinator
@@ -61,6 +62,9 @@ class Administration(NamedTuple):
 class _Step(msgspec.Struct, forbid_unknown_fields=True):
     version: Annotated[int, msgspec.Meta(ge=1, le=10**9)] | None = None
     why: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+
+
+_decoder = msgspec.json.Decoder(_Step)
 
 
 def routes(
@@ -178,13 +182,8 @@ _BODY: dict[str, Any] = {
 async def _asked(request: Request) -> tuple[str, _Step]:
     """Who asks, and for what; the key first."""
     by = f"key:{administrator(request).name}"
-    content = await read_bytes(request.scope, request.receive, _MAX_BYTES)
-    if not content:
-        return by, _Step()
-    try:
-        return by, msgspec.json.decode(content, type=_Step)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Problem(400, f"the body is not what is asked for: {error}") from None
+    content = await read_body(request.scope, request.receive, _MAX_BYTES)
+    return by, decode(content, _decoder, wrong_shape=400) if content else _Step()
 
 
 async def _tried(work: Callable[[], T]) -> T:

@@ -26,8 +26,7 @@ from models.features.molecules.standardise import (
     read_smiles,
     standardise,
 )
-from service.api.body.reading import read_json
-from service.api.problems import Problem
+from service.api.body.decoding import decode, read_json
 from service.api.routes.security_headers import page_headers
 from service.api.schemas import ErrorAnswer
 from service.errors import DrawingUnavailable, InvalidRequest, Overloaded
@@ -191,22 +190,9 @@ def routes(drawing: MoleculeDrawer) -> APIRouter:
         },
     )
     async def molecule(request: Request) -> Response:
-        body = _parse(await read_json(request.scope, request.receive, _MOST_BYTES))
+        body = decode(await read_json(request.scope, request.receive, _MOST_BYTES), _decoder)
         svg = await drawing.draw(body.smiles, dark=body.dark)
         headers = {**page_headers(_POLICY), "cache-control": "no-store"}
         return Response(svg, headers=headers, media_type="image/svg+xml")
 
     return router
-
-
-def _parse(content: bytes) -> _Body:
-    try:
-        return _decoder.decode(content)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(
-            f'send {{"smiles": "CCO"}}; the request has the wrong shape: {error}'
-        ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem(400, f"the body is not JSON: {error}") from error
-    except RecursionError as error:
-        raise Problem(400, "the body is not usable: its JSON is nested too deeply") from error

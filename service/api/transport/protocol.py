@@ -18,8 +18,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from service.api.context import TRANSPORT, is_gone, new_request_id
 from service.api.problems import Headers
-from service.api.transport.fast_path import ROUTE, FastPath
-from service.api.transport.fast_request import FastRequest, RequestHead, plain_head
+from service.api.transport.fast_path import ROUTE, FastPath, FastRequest, RequestHead, plain_head
 from service.api.transport.write_coalescing import CoalescingTransport
 from service.observability.logs import get_logger
 
@@ -45,7 +44,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     ``_unread`` is how many bytes came since the parser last got anywhere: amid a head, or amid the
     trailers of a chunked body, it is what the parser holds. ``_head`` is that of a plain request
-    whose body is still being read, ``_flight`` one that waits for its answer, ``_idle_since`` when the
+    whose body is still being read, ``_request`` one that waits for its answer, ``_idle_since`` when the
     connection's last answer was given.
     """
 
@@ -59,13 +58,15 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, with head and body of an answer in one write."""
-        super().connection_made(cast("asyncio.Transport", CoalescingTransport(transport, self.loop)))
+        self._coalescing = CoalescingTransport(transport, self.loop)
+        self._socket = transport
+        super().connection_made(cast("asyncio.Transport", self._coalescing))
         self._fast_path: FastPath | None = getattr(self.app, "fast_path", None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Clean up, and tell."""
-        if self._request is not None:
-            self._request.abandon()
+        if self._request is not None and self._fast_path is not None:
+            self._fast_path.abandon(self._request)
         super().connection_lost(exc)
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
@@ -150,8 +151,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Send the answer to a plain request; return whether somebody was there to take it."""
         request.response_complete = True
         at_once, self._request = self._request is None, None
-        transport = self.transport
-        if transport.is_closing():
+        if self._socket.is_closing():
             return False
         head = [STATUS_LINE[status]]
         for name, value in (*self.server_state.default_headers, *headers):
@@ -160,17 +160,19 @@ class HttpProtocol(HttpToolsProtocol):
             head.append(b"connection: close\r\n")
         head.append(
             b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\n\r\n"
-            % (len(content), request.context.request_id)
+            % (len(content), request.request_id)
         )
         head.append(content)
         try:
-            cast("CoalescingTransport", transport).write_now(b"".join(head))
+            if self._coalescing.held:  # the answers before this one
+                self._coalescing.flush()
+            self._socket.write(b"".join(head))
         except (OSError, RuntimeError) as error:
             if not is_gone(error):
                 raise
             return False
         if not request.keep_alive:
-            transport.close()
+            self._socket.close()
         if not at_once:
             self.on_response_complete()
         return True
@@ -182,7 +184,7 @@ class HttpProtocol(HttpToolsProtocol):
         costs as much as counting the request.
         """
         self.server_state.total_requests += 1
-        if self.transport.is_closing():
+        if self._socket.is_closing():
             return
         self.flow.resume_reading()
         if self.pipeline:

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from service.api.body.reading import read_bytes
+from service.api.body.decoding import decode
+from service.api.body.reading import read_body
 from service.api.context import context_of
 from service.api.problems import Problem
 from service.api.schemas import ErrorAnswer
@@ -48,6 +49,9 @@ class _Body(msgspec.Struct):
 
     ready: bool | None = None
     parameters: dict[str, Any] | None = None
+
+
+_decoder = msgspec.json.Decoder(_Body)
 
 
 def routes(coordinator: WorkerCoordinator, control: Control | None) -> APIRouter:
@@ -98,13 +102,8 @@ def routes(coordinator: WorkerCoordinator, control: Control | None) -> APIRouter
 
 async def _read(request: Request) -> _Body:
     """Read a body that may be empty and of any type, as Triton's client sends it."""
-    content = await read_bytes(request.scope, request.receive, _MAX_BYTES)
-    if not content:
-        return _Body()
-    try:
-        return msgspec.json.decode(content, type=_Body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Problem(400, f"the body is not the JSON object that it may be: {error}") from None
+    content = await read_body(request.scope, request.receive, _MAX_BYTES)
+    return decode(content, _decoder, wrong_shape=400) if content else _Body()
 
 
 def _allowed(control: Control | None) -> Control:

@@ -5,7 +5,6 @@ data extension: ``Inference-Header-Content-Length`` is the length of the JSON; t
 ``binary_data_size`` it gives follow in their order, and nothing follows them.
 """
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from service.api.body.decoding import decode
 from service.api.problems import Problem
 
 _Parameters = dict[str, Any] | None
@@ -79,33 +79,9 @@ def parse(
             400,
             f"Inference-Header-Content-Length is {header_length}, of a body of {len(body)} bytes",
         )
-    request = _decode(whole[:header_length])
+    request = decode(whole[:header_length], _decoder, wrong_shape=400)
     tensor = _only_input(request.inputs, whole[header_length:], input_name)
     return InferRequest(tensor, request.id, _wanted(request, outputs))
-
-
-def _decode(text: memoryview) -> _Request:
-    try:
-        return _decoder.decode(text)
-    except msgspec.DecodeError as error:
-        return _lenient(bytes(text), error)
-    except UnicodeDecodeError:
-        raise Problem(400, "the request is not JSON: it is not UTF-8") from None
-    except RecursionError:
-        raise Problem(400, "the request is not usable: its JSON is nested too deeply") from None
-
-
-def _lenient(text: bytes, error: msgspec.DecodeError) -> _Request:
-    """Read NaN, Infinity and numbers beyond a float, so that the answer can name the row."""
-    try:
-        document = json.loads(text)
-        msgspec.json.encode(document)  # no half of a surrogate pair, which no answer could repeat
-        return msgspec.convert(document, _Request)
-    except msgspec.ValidationError as invalid:
-        raise Problem(400, f"the request has the wrong shape: {invalid}") from None
-    except (ValueError, RecursionError):
-        what = "has the wrong shape" if isinstance(error, msgspec.ValidationError) else "is not JSON"
-        raise Problem(400, f"the request {what}: {error}") from None
 
 
 def _only_input(inputs: list[_Input], binary: memoryview, expected: str) -> Tensor:
