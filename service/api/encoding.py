@@ -15,6 +15,9 @@ from service.tables import JsonWriter, OutputLayout, ParsedRows, writer
 
 #: An answer with more records than this is written in a thread, since the loop has other requests.
 MANY = 512
+#: The answer to ``inputs``: the model's name and version, which have nothing that JSON would escape,
+#: and the results.
+ENVELOPE = b'{"model":"%s","version":"%d","results":%s}'
 
 _encode = msgspec.json.Encoder().encode
 
@@ -42,14 +45,13 @@ def listed(
         to = writing(served.targets, served.manifest.exclusive)
         pieces = to.pieces(outputs, served.thresholds)
         if pieces is not None:
-            return envelope(served) + to.joined(pieces, 0, len(outcomes)) + b"}"
-    return envelope(served) + _encode(results(served, records, outcomes, outputs)) + b"}"
+            return _enveloped(served, to.joined(pieces, 0, len(outcomes)))
+    return _enveloped(served, _encode(results(served, records, outcomes, outputs)))
 
 
-def envelope(served: ServedModel) -> bytes:
-    """Return the start of an answer, up to the results; a ``}`` follows them."""
-    manifest = served.bundle.manifest  # a name and a version have nothing that JSON would escape
-    return b'{"model":"%s","version":"%d","results":' % (manifest.name.encode(), manifest.version)
+def _enveloped(served: ServedModel, results: bytes) -> bytes:
+    manifest = served.manifest
+    return ENVELOPE % (manifest.name.encode(), manifest.version, results)
 
 
 def keyed(prediction: Prediction, records: Sequence[object], rows: ParsedRows | None = None) -> bytes:
@@ -72,7 +74,7 @@ def keyed(prediction: Prediction, records: Sequence[object], rows: ParsedRows | 
 
 def with_fields(prediction: Prediction, rows: ParsedRows) -> bytes:
     """Return the answer to ``inputs`` whose objects have fields that the model does not take."""
-    return envelope(prediction.served) + b"[" + _carrying(prediction, rows) + b"]}"
+    return _enveloped(prediction.served, b"[" + _carrying(prediction, rows) + b"]")
 
 
 def table(prediction: Prediction, rows: ParsedRows, kind: str) -> bytes:

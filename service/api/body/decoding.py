@@ -89,9 +89,7 @@ async def read_json(scope: Scope, receive: Receive, limit: int) -> bytes:
     return await read_body(scope, receive, limit)
 
 
-def decode(
-    content: bytes | memoryview, decoder: msgspec.json.Decoder[T], wrong_shape: int = 422
-) -> T:
+def decode(content: bytes | memoryview, decoder: msgspec.json.Decoder[T], wrong_shape: int = 422) -> T:
     """Decode a JSON body; raises ``Problem`` 400 for no JSON, ``wrong_shape`` for another document.
 
     NaN, Infinity and numbers beyond a float are read, though strict JSON does not have them: they

@@ -35,7 +35,7 @@ from service.api.context import (
     new_request_id,
     timeout_seconds,
 )
-from service.api.encoding import MANY, envelope, listed
+from service.api.encoding import ENVELOPE, MANY, listed
 from service.api.problems import Headers, problem_body
 from service.errors import ModelNotFound, ModelNotReady, Overloaded, ServiceError
 from service.inference.predictor import Predictor, Stages
@@ -64,7 +64,7 @@ class _Numbers(msgspec.Struct, forbid_unknown_fields=True):
 _decode = msgspec.json.Decoder(_Numbers).decode
 
 
-class RequestHead(NamedTuple):
+class _Head(NamedTuple):
     """What the headers of a plain request say; ``key`` is the API key, which is not checked yet."""
 
     request_id: bytes
@@ -72,7 +72,7 @@ class RequestHead(NamedTuple):
     key: bytes | None
 
 
-def plain_head(headers: list[tuple[bytes, bytes]]) -> RequestHead | None:
+def _plain_head(headers: list[tuple[bytes, bytes]]) -> _Head | None:
     """Read the headers of a ``POST /predict``; None where the usual path is needed."""
     request_id = timeout = key = None
     for name, value in headers:
@@ -89,7 +89,7 @@ def plain_head(headers: list[tuple[bytes, bytes]]) -> RequestHead | None:
             timeout = value
         else:
             key = key_of(name, value) if key is None else key
-    return RequestHead(new_request_id() if request_id is None else request_id, timeout, key)
+    return _Head(new_request_id() if request_id is None else request_id, timeout, key)
 
 
 class Carrier(Protocol):
@@ -112,7 +112,7 @@ class FastRequest(RequestContext):
     )  # fmt: skip
 
     def __init__(
-        self, carrier: Carrier, head: RequestHead, started: float,
+        self, carrier: Carrier, head: _Head, started: float,
         served: ServedModel, outcomes: Sequence[Outcome],
     ) -> None:  # fmt: skip
         RequestContext.__init__(self, head.request_id)
@@ -143,10 +143,13 @@ class FastPath:
         self._max_rows, self._max_bytes = min(limits.rows, MANY), limits.bytes
         self._deadline_seconds = deadline_seconds
 
-    def begin(self, carrier: Carrier, head: RequestHead, content: bytes) -> FastRequest | None:
+    def begin(
+        self, carrier: Carrier, headers: list[tuple[bytes, bytes]], content: bytes
+    ) -> FastRequest | None:
         """Take a request, or decline it without a trace."""
         started = perf_counter()
-        if len(content) > self._max_bytes:
+        head = _plain_head(headers)
+        if head is None or len(content) > self._max_bytes:
             return None
         key = unlimited(self._key_store, head.key, "predict") if self._key_store is not None else None
         if key is None and self._key_store is not None:  # a refusal, or a key with a rate
@@ -245,17 +248,12 @@ def _written(served: ServedModel, answer: Answer, outcomes: Sequence[Outcome]) -
     """Return the body of an answer. Results of a batch's rows are written once, for all its requests."""
     if len(answer.pieces) == 1:
         batch, start, stop = answer.pieces[0]
-        to = writing(served.targets, served.bundle.manifest.exclusive)
-        if batch.memo is None:
-            batch.memo = _Memo(envelope(served), to.pieces(batch.outputs, served.thresholds))
-        assert isinstance(batch.memo, _Memo)
-        if batch.memo.pieces is not None:
-            return b"%s%s}" % (batch.memo.envelope, to.joined(batch.memo.pieces, start, stop))
+        manifest = served.bundle.manifest
+        to = writing(served.targets, manifest.exclusive)
+        if batch.memo is None:  # None in it where a number is not finite
+            batch.memo = (to.pieces(batch.outputs, served.thresholds),)
+        (pieces,) = cast("tuple[list[bytes] | None]", batch.memo)
+        if pieces is not None:
+            results = to.joined(pieces, start, stop)
+            return ENVELOPE % (manifest.name.encode(), manifest.version, results)
     return listed(served, [None] * len(outcomes), outcomes, answer.outputs)
-
-
-class _Memo(NamedTuple):
-    """A batch's answer in pieces, None where a number is not finite."""
-
-    envelope: bytes
-    pieces: list[bytes] | None

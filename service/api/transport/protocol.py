@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from service.api.context import TRANSPORT, is_gone, new_request_id
 from service.api.problems import Headers
-from service.api.transport.fast_path import ROUTE, FastPath, FastRequest, RequestHead, plain_head
+from service.api.transport.fast_path import ROUTE, FastPath, FastRequest
 from service.api.transport.write_coalescing import CoalescingTransport
 from service.observability.logs import get_logger
 
@@ -40,18 +40,17 @@ class _HeadTooLong(Exception):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """A connection, which also tells when it ended.
+    """A connection, which calls ``ended`` when it is lost.
 
-    ``_unread`` is how many bytes came since the parser last got anywhere: amid a head, or amid the
-    trailers of a chunked body, it is what the parser holds. ``_head`` is that of a plain request
-    whose body is still being read, ``_request`` one that waits for its answer, ``_idle_since`` when the
-    connection's last answer was given.
+    ``_unread`` is how many bytes came since the parser last called back: amid a head, or amid the
+    trailers of a chunked body, it is what the parser holds. ``_gathers`` says that a request's body is
+    gathered for the fast path, ``_request`` is the one that waits for its answer there, and
+    ``_idle_since`` the time of the connection's last answer.
     """
 
     ended: Callable[[], None] | None = None
     _unread = 0
-    _too_long = _refused = False
-    _head: RequestHead | None = None
+    _too_long = _refused = _gathers = False
     _body = b""
     _request: FastRequest | None = None
     _idle_since: float | None = None
@@ -79,7 +78,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._unread += len(data)
         super().data_received(data)
-        if self._head is not None and not self._refused:
+        if self._gathers and not self._refused:
             self._take_usual_way()  # its body is not all here
         if self._unread > HEAD_BYTES and not self._refused:
             self._refuse(431, _TOO_LONG)
@@ -98,9 +97,8 @@ class HttpProtocol(HttpToolsProtocol):
                 raise _HeadTooLong
         self._unread = 0
         if self._fast_path is not None and self.url == _FAST_PATH_URL and self._may_be_plain():
-            self._head = plain_head(self.headers)
-            if self._head is not None:
-                return
+            self._gathers = True
+            return
         super().on_headers_complete()
 
     def _may_be_plain(self) -> bool:
@@ -119,18 +117,18 @@ class HttpProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Hand on a piece of the body, which has limits of its own."""
         self._unread = 0
-        if self._head is None:
+        if not self._gathers:
             super().on_body(body)
         else:
             self._body += body
 
     def on_message_complete(self) -> None:
         """Answer a plain request the short way, if that will have it."""
-        if self._head is not None:
+        if self._gathers:
             assert self._fast_path is not None
-            request = self._fast_path.begin(self, self._head, self._body)
+            request = self._fast_path.begin(self, self.headers, self._body)
             if request is not None:
-                self._head, self._body = None, b""
+                self._gathers, self._body = False, b""
                 self.cycle = cast("RequestResponseCycle", request)
                 if request.response_complete:  # refused at once
                     self.on_response_complete()
@@ -142,7 +140,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _take_usual_way(self) -> None:
         """Make an ASGI request of a plain one after all."""
-        body, self._head, self._body = self._body, None, b""
+        body, self._gathers, self._body = self._body, False, b""
         super().on_headers_complete()
         if body:
             super().on_body(body)
