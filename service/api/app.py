@@ -16,6 +16,7 @@ from service.api.auth.keys import KeyStore
 from service.api.body.decoding import DEFAULT_SMILES_MODEL, Limits
 from service.api.context import context_of
 from service.api.middleware import RequestMiddleware
+from service.api.openapi import TIMEOUT_PARAMETER, answers, complete, content_of, json_response
 from service.api.problems import Problem, problem_body, problem_of
 from service.api.routes import admin, metrics, models, molecule_svg, pages
 from service.api.routes.health import activations, integrity, probes
@@ -23,15 +24,7 @@ from service.api.routes.health.stream import PATH as STREAM
 from service.api.routes.health.stream import Stream
 from service.api.routes.molecule_svg import MoleculeDrawer
 from service.api.routes.predict import PredictEndpoint
-from service.api.schemas import (
-    TIMEOUT_PARAMETER,
-    ErrorAnswer,
-    InputsAnswer,
-    InputsRequest,
-    Metadata,
-    SmilesAnswer,
-    SmilesRequest,
-)
+from service.api.schemas import InputsAnswer, Metadata, PredictRequest, SmilesAnswer
 from service.api.transport.fast_path import FastPath
 from service.api.v2 import repository
 from service.api.v2.infer import Infer
@@ -55,7 +48,7 @@ _ERRORS = {
     504: "The time that the request gave itself passed before it was computed.",
 }
 
-_TEXT = ("text/csv", "application/x-ndjson")
+_TABLE_CONTENT = {kind: {"schema": {"type": "string"}} for kind in ("text/csv", "application/x-ndjson")}
 _TABLES = (
     "JSON, or a table of any length as CSV (with a header) or NDJSON, for the model of the query's"
     " `model`. Molecules are in the column or field `smiles`; all others are carried to the answer,"
@@ -118,6 +111,7 @@ def create_app(
     app.router.routes.extend(pages.page_routes())
     for kind in (ServiceError, HTTPException, RequestValidationError, Problem, Exception):
         app.add_exception_handler(kind, _answer_error)
+    complete(app)
     known = [route.path for route in app.routes if isinstance(route, Route) and "{" not in route.path]
     infer = Infer(served_models, predictor, limits, otherwise=app)
     predict = PredictEndpoint(predictor, limits, spool)
@@ -154,21 +148,21 @@ def _predict_route() -> APIRouter:
     """Describe ``/predict``; the edge answers it before the router is asked."""
     router = APIRouter(tags=["predict"])
 
+    described = answers(errors=_ERRORS)
+    answer = content_of(SmilesAnswer, InputsAnswer)
+
     @router.post(
         "/predict",
         summary="Predict molecules or pulsar candidates",
         description=_TABLES,
         openapi_extra={
             "parameters": [_MODEL_PARAMETER, TIMEOUT_PARAMETER],
-            "requestBody": {"content": {kind: {"schema": {"type": "string"}} for kind in _TEXT}},
+            "requestBody": {"required": True, "content": content_of(PredictRequest) | _TABLE_CONTENT},
         },
-        responses={
-            200: {"content": {kind: {"schema": {"type": "string"}} for kind in _TEXT}},
-            **{status: {"model": ErrorAnswer, "description": text} for status, text in _ERRORS.items()},
-        },
+        responses=described | {200: {"content": answer | _TABLE_CONTENT}},
     )
-    async def predict(request: SmilesRequest | InputsRequest) -> SmilesAnswer | InputsAnswer:
-        raise NotImplementedError(request)
+    async def predict() -> Response:
+        raise NotImplementedError
 
     return router
 
@@ -180,18 +174,13 @@ def _metadata_route(served_models: ServedModels, max_rows: int) -> APIRouter:
         "/metadata",
         tags=["predict"],
         summary="The molecule model, as the Tox21 leaderboard asks",
-        responses={
-            404: {"model": ErrorAnswer, "description": "No model for molecules is served."},
-            503: {"model": ErrorAnswer, "description": _ERRORS[503]},
-        },
+        responses=answers(Metadata, {404: "No model for molecules is served.", 503: _ERRORS[503]}),
     )
-    async def metadata() -> Metadata:
+    async def metadata() -> Response:
         served = served_models.get(DEFAULT_SMILES_MODEL)
-        return Metadata(
-            name=served.manifest.name,
-            version=str(served.manifest.version),
-            max_batch_size=max_rows,
-            tox_endpoints=list(served.targets),
+        manifest = served.manifest
+        return json_response(
+            Metadata(manifest.name, str(manifest.version), max_rows, list(served.targets))
         )
 
     return router

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Send
 
+from service.api.schemas import ErrorAnswer
 from service.errors import (
     DeadlineMissed,
     DrawingUnavailable,
@@ -105,4 +106,4 @@ async def send_problem(send: Send, problem: Problem, request_id: str) -> None:
 
 def problem_body(problem: Problem, request_id: str) -> bytes:
     """Return an error in the service's shape."""
-    return msgspec.json.encode({"error": str(problem), "request_id": request_id})
+    return msgspec.json.encode(ErrorAnswer(str(problem), request_id))

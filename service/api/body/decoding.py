@@ -5,12 +5,13 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from starlette.types import Receive, Scope
 
 from service.api.body.negotiation import body_format
 from service.api.body.reading import read_body
 from service.api.problems import Problem
+from service.api.schemas import PredictRequest
 from service.errors import InvalidRequest
 
 T = TypeVar("T")
@@ -27,15 +28,7 @@ class Limits(NamedTuple):
     table_bytes: int
 
 
-class PredictBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A JSON body of ``POST /predict``. Records are checked one by one, by the model's featurizer."""
-
-    model: str | UnsetType = UNSET
-    smiles: list[Any] | UnsetType = UNSET
-    inputs: list[Any] | UnsetType = UNSET
-
-
-_predict_body = msgspec.json.Decoder(PredictBody)
+_predict_request = msgspec.json.Decoder(PredictRequest)
 
 
 class Asked(NamedTuple):
@@ -51,7 +44,7 @@ def parse(content: bytes, queried: str | None = None) -> Asked:
 
     Raises ``Problem`` 400 or 422, and ``InvalidRequest``.
     """
-    body = decode(content, _predict_body)
+    body = decode(content, _predict_request)
     keyed = body.inputs is UNSET
     records = body.smiles if keyed else body.inputs
     if records is UNSET or (body.smiles is not UNSET and not keyed):

@@ -19,22 +19,22 @@ from service.api.access_control import administrator
 from service.api.auth.keys import KeyStore
 from service.api.body.decoding import decode
 from service.api.body.reading import read_body
+from service.api.openapi import answers, json_response, request_body
 from service.api.problems import Problem
-from service.api.schemas import ErrorAnswer
+from service.api.schemas import Change
 from service.coordination.coordinator import WorkerCoordinator
 
 T = TypeVar("T")
 
 _MAX_BYTES = 65_536
-_READING: dict[int | str, dict[str, Any]] = {
-    404: {"model": ErrorAnswer, "description": "No such model or version."},
-    409: {"model": ErrorAnswer, "description": "It cannot be done as things are."},
-}
-_CHANGING = _READING | {
-    400: {"model": ErrorAnswer, "description": "Not the JSON object that is asked for."},
-    403: {"model": ErrorAnswer, "description": "It takes an API key of scope 'admin'."},
-    413: {"model": ErrorAnswer, "description": "The body is too large."},
-}
+_READING = answers(errors={404: "No such model or version.", 409: "It cannot be done as things are."})
+_CHANGING = _READING | answers(
+    errors={
+        400: "Not the JSON object that is asked for.",
+        403: "It takes an API key of scope 'admin'.",
+        413: "The body is too large.",
+    }
+)
 _Name = Annotated[str, Path(max_length=64)]
 _Version = Annotated[int, Path(ge=1, le=10**9)]
 
@@ -59,12 +59,7 @@ class Administration(NamedTuple):
     control: Control
 
 
-class _Step(msgspec.Struct, forbid_unknown_fields=True):
-    version: Annotated[int, msgspec.Meta(ge=1, le=10**9)] | None = None
-    why: Annotated[str, msgspec.Meta(max_length=1000)] = ""
-
-
-_decoder = msgspec.json.Decoder(_Step)
+_decoder = msgspec.json.Decoder(Change)
 
 
 def routes(
@@ -85,7 +80,7 @@ def routes(
             document["serving"] = None if serving is None else serving.version
             document["error"] = document.get("error") or (None if serving is None else serving.error)
             found[name] = document
-        return _json({"models": found})
+        return json_response({"models": found})
 
     @router.get(
         "/models/{model}/versions/{version}/gate",
@@ -96,17 +91,19 @@ def routes(
         report = await _tried(lambda: releases.gate(model, version))
         if report is None:
             raise Problem(404, f"version {version} of {model!r} went through no gate")
-        return _json(report)
+        return json_response(report)
 
     @router.get(
-        "/models/{model}/compare", summary="Two versions' figures side by side", responses=_READING
+        "/models/{model}/compare",
+        summary="Two versions' figures side by side",
+        responses=_READING,
     )
     async def compare(
         model: _Name,
         first: Annotated[int, Query(ge=1, le=10**9)],
         second: Annotated[int, Query(ge=1, le=10**9)],
     ) -> Response:
-        return _json(await _tried(lambda: releases.compare(model, first, second)))
+        return json_response(await _tried(lambda: releases.compare(model, first, second)))
 
     @router.get("/log", summary="The release log: who had what served, when and why; latest last")
     async def log(
@@ -114,22 +111,25 @@ def routes(
         limit: Annotated[int, Query(ge=1, le=10_000)] = 200,
     ) -> Response:
         entries = await _tried(lambda: releases.log.entries(model, limit))
-        return _json({"entries": [asdict(entry) for entry in entries]})
+        return json_response({"entries": [asdict(entry) for entry in entries]})
 
     @router.get("/keys", summary="The API keys: names, scopes, expiry and rates; never a key or hash")
     async def keys() -> Response:
         if key_store is None:
-            return _json({"keys": None, "error": None})
+            return json_response({"keys": None, "error": None})
         hidden = {"id", "sha256"}
         listed = [
             {name: value for name, value in msgspec.structs.asdict(key).items() if name not in hidden}
             for key in key_store.keys
         ]
-        return _json({"keys": listed, "error": key_store.trouble})
+        return json_response({"keys": listed, "error": key_store.trouble})
 
     def step(path: str, summary: str) -> Callable[[Any], Any]:
         return router.post(
-            f"/models/{{model}}/{path}", summary=summary, responses=_CHANGING, openapi_extra=_BODY
+            f"/models/{{model}}/{path}",
+            summary=summary,
+            responses=_CHANGING,
+            openapi_extra=request_body(Change, required=False),
         )
 
     @step("promote", "Make a version the champion")
@@ -140,50 +140,35 @@ def routes(
             raise Problem(400, 'which version? The body should read {"version": 2, "why": "..."}')
         why = asked.why or "asked for over HTTP"
         serving = await _tried(lambda: releases.promote(model, version, by, why))
-        return _json({"model": model, "champion": serving.champion})
+        return json_response({"model": model, "champion": serving.champion})
 
     @step("rollback", "Have the champion's predecessor served again")
     async def roll_back(model: _Name, request: Request) -> Response:
         by, asked = await _asked(request)
         why = asked.why or "asked for over HTTP"
         serving = await _tried(lambda: releases.roll_back(model, by, why, asked.version))
-        return _json({"model": model, "champion": serving.champion})
+        return json_response({"model": model, "champion": serving.champion})
 
     @step("load", "Read a model's promoted version again, now")
     async def load(model: _Name, request: Request) -> Response:
         by, _ = await _asked(request)
         await control.load(model, by)
-        return _json({"model": model, "loaded": True})
+        return json_response({"model": model, "loaded": True})
 
     @step("unload", "Stop serving a model until it is loaded")
     async def unload(model: _Name, request: Request) -> Response:
         by, _ = await _asked(request)
         await control.unload(model, by)
-        return _json({"model": model, "loaded": False})
+        return json_response({"model": model, "loaded": False})
 
     return router
 
 
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": False,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"version": {"type": "integer"}, "why": {"type": "string"}},
-                }
-            }
-        },
-    }
-}
-
-
-async def _asked(request: Request) -> tuple[str, _Step]:
+async def _asked(request: Request) -> tuple[str, Change]:
     """Who asks, and for what; the key first."""
     by = f"key:{administrator(request).name}"
     content = await read_body(request.scope, request.receive, _MAX_BYTES)
-    return by, decode(content, _decoder, wrong_shape=400) if content else _Step()
+    return by, decode(content, _decoder, wrong_shape=400) if content else Change()
 
 
 async def _tried(work: Callable[[], T]) -> T:
@@ -206,8 +191,3 @@ def _described(releases: Releases, name: str) -> dict[str, Any]:
         return dict(releases.describe(name))
     except ModelError as error:
         return {"model": name, "error": str(error), "versions": []}
-
-
-def _json(document: object) -> Response:
-    content = msgspec.json.encode(document)
-    return Response(content, headers={"cache-control": "no-store"}, media_type="application/json")

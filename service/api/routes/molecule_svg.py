@@ -27,8 +27,9 @@ from models.features.molecules.standardise import (
     standardise,
 )
 from service.api.body.decoding import decode, read_json
+from service.api.openapi import answers, request_body
 from service.api.routes.security_headers import page_headers
-from service.api.schemas import ErrorAnswer
+from service.api.schemas import Drawing
 from service.errors import DrawingUnavailable, InvalidRequest, Overloaded
 
 PATH = "/molecule.svg"
@@ -52,14 +53,6 @@ _DESCRIPTION = (
     f"A molecule of at most {MAX_HEAVY_ATOMS} heavy atoms as it was written, on a transparent ground;"
     " `dark` draws it for a dark page."
 )
-_SCHEMA = {
-    "type": "object",
-    "required": ["smiles"],
-    "properties": {
-        "smiles": {"type": "string", "maxLength": MAX_CHARACTERS, "examples": ["c1ccccc1O"]},
-        "dark": {"type": "boolean", "default": False},
-    },
-}
 _ERRORS = {
     400: "The body is not JSON.",
     408: "The body did not arrive in time.",
@@ -71,12 +64,7 @@ _ERRORS = {
 }
 
 
-class _Body(msgspec.Struct):
-    smiles: str
-    dark: bool = False
-
-
-_decoder = msgspec.json.Decoder(_Body)
+_decoder = msgspec.json.Decoder(Drawing)
 
 
 class MoleculeDrawer:
@@ -181,13 +169,9 @@ def routes(drawing: MoleculeDrawer) -> APIRouter:
         summary="Draw a molecule",
         description=_DESCRIPTION,
         response_class=Response,
-        openapi_extra={
-            "requestBody": {"required": True, "content": {"application/json": {"schema": _SCHEMA}}}
-        },
-        responses={
-            200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}},
-            **{status: {"model": ErrorAnswer, "description": text} for status, text in _ERRORS.items()},
-        },
+        openapi_extra=request_body(Drawing),
+        responses=answers(errors=_ERRORS)
+        | {200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}},
     )
     async def molecule(request: Request) -> Response:
         body = decode(await read_json(request.scope, request.receive, _MOST_BYTES), _decoder)

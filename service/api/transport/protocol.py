@@ -9,7 +9,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
 
-import msgspec
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -17,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from service.api.context import TRANSPORT, is_gone, new_request_id
-from service.api.problems import Headers
+from service.api.problems import Headers, Problem, problem_body
 from service.api.transport.fast_path import ROUTE, FastPath, FastRequest
 from service.api.transport.write_coalescing import CoalescingTransport
 from service.observability.logs import get_logger
@@ -227,7 +226,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         request_id = new_request_id()
         _log.info("refused", request_id=request_id.decode(), status=status)
-        content = msgspec.json.encode({"error": message, "request_id": request_id.decode()})
+        content = problem_body(Problem(status, message), request_id.decode())
         head = (
             b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
             b"x-request-id: %s\r\nconnection: close\r\n\r\n"

@@ -5,7 +5,7 @@ what everybody is answered: they take an API key of scope ``admin`` where the se
 refused where it has none, unless ``SNN_REPOSITORY_CONTROL`` leaves them open to everybody.
 """
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -13,25 +13,20 @@ from fastapi import APIRouter, Request, Response
 from service.api.body.decoding import decode
 from service.api.body.reading import read_body
 from service.api.context import context_of
+from service.api.openapi import answers, json_response, request_body
 from service.api.problems import Problem
-from service.api.schemas import ErrorAnswer
 from service.api.v2 import schemas
 from service.api.v2.metadata import REFUSALS
 from service.coordination.aggregate import ModelWhole
 from service.coordination.coordinator import WorkerCoordinator
 
 _MAX_BYTES = 65_536
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": False,
-        "content": {"application/json": {"schema": {"type": "object"}}},
-    }
+_BODY = request_body(schemas.RepositoryRequest, required=False)
+_MALFORMED = {
+    400: "Not a JSON object, or more than is served here.",
+    413: "The body is too large.",
 }
-_MALFORMED: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorAnswer, "description": "Not a JSON object, or more than is served here."},
-    413: {"model": ErrorAnswer, "description": "The body is too large."},
-}
-_CHANGES = REFUSALS | _MALFORMED | {403: {"model": ErrorAnswer, "description": "Not allowed here."}}
+_CHANGES = answers(errors=REFUSALS | _MALFORMED | {403: "Not allowed here."})
 
 
 class Control(Protocol):
@@ -44,14 +39,7 @@ class Control(Protocol):
         """Stop serving a model until it is loaded; raises ``ModelNotFound``."""
 
 
-class _Body(msgspec.Struct):
-    """``ready`` is of the index, ``parameters`` of loading and unloading."""
-
-    ready: bool | None = None
-    parameters: dict[str, Any] | None = None
-
-
-_decoder = msgspec.json.Decoder(_Body)
+_decoder = msgspec.json.Decoder(schemas.RepositoryRequest)
 
 
 def routes(coordinator: WorkerCoordinator, control: Control | None) -> APIRouter:
@@ -61,13 +49,13 @@ def routes(coordinator: WorkerCoordinator, control: Control | None) -> APIRouter
     @router.post(
         "/v2/repository/index",
         summary="Every promoted model, and whether it is served",
-        responses=_MALFORMED,
+        responses=answers(list[schemas.IndexEntry], _MALFORMED),
         openapi_extra=_BODY,
     )
-    async def index(request: Request) -> list[schemas.IndexEntry]:
+    async def index(request: Request) -> Response:
         only_ready = (await _read(request)).ready
         entries = [_entry(name, model) for name, model in coordinator.whole().models.items()]
-        return [entry for entry in entries if entry.state == "READY" or not only_ready]
+        return json_response([each for each in entries if each.state == "READY" or not only_ready])
 
     @router.post(
         "/v2/repository/models/{model}/load",
@@ -100,10 +88,10 @@ def routes(coordinator: WorkerCoordinator, control: Control | None) -> APIRouter
     return router
 
 
-async def _read(request: Request) -> _Body:
+async def _read(request: Request) -> schemas.RepositoryRequest:
     """Read a body that may be empty and of any type, as Triton's client sends it."""
     content = await read_body(request.scope, request.receive, _MAX_BYTES)
-    return decode(content, _decoder, wrong_shape=400) if content else _Body()
+    return decode(content, _decoder, wrong_shape=400) if content else schemas.RepositoryRequest()
 
 
 def _allowed(control: Control | None) -> Control:

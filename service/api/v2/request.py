@@ -7,41 +7,18 @@ data extension: ``Inference-Header-Content-Length`` is the length of the JSON; t
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from service.api.body.decoding import decode
 from service.api.problems import Problem
+from service.api.v2.schemas import InferenceRequest, RequestInput
 
-_Parameters = dict[str, Any] | None
-#: No more than a row count can be; msgspec refuses the rest.
-_Size = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
 _NOT_SUPPORTED = ("classification", "shared_memory_region")
 
-
-class _Input(msgspec.Struct):
-    name: str
-    shape: list[_Size]
-    datatype: str
-    parameters: _Parameters = None
-    data: list[Any] | UnsetType = UNSET
-
-
-class _Output(msgspec.Struct):
-    name: str
-    parameters: _Parameters = None
-
-
-class _Request(msgspec.Struct):
-    inputs: list[_Input]
-    id: str | None = None
-    parameters: _Parameters = None
-    outputs: list[_Output] | None = None
-
-
-_decoder = msgspec.json.Decoder(_Request)
+_decoder = msgspec.json.Decoder(InferenceRequest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +61,7 @@ def parse(
     return InferRequest(tensor, request.id, _wanted(request, outputs))
 
 
-def _only_input(inputs: list[_Input], binary: memoryview, expected: str) -> Tensor:
+def _only_input(inputs: list[RequestInput], binary: memoryview, expected: str) -> Tensor:
     """The model's one input with its data, all of which must be accounted for."""
     names = [declared.name for declared in inputs]
     for name in names:
@@ -107,7 +84,7 @@ def _only_input(inputs: list[_Input], binary: memoryview, expected: str) -> Tens
     return Tensor(expected, declared.shape, declared.datatype, binary)
 
 
-def _binary_size(declared: _Input) -> int | None:
+def _binary_size(declared: RequestInput) -> int | None:
     parameters = declared.parameters or {}
     _refuse_unsupported(declared.name, parameters)
     size = parameters.get("binary_data_size")
@@ -116,7 +93,7 @@ def _binary_size(declared: _Input) -> int | None:
     return size
 
 
-def _wanted(request: _Request, there: Collection[str]) -> dict[str, bool]:
+def _wanted(request: InferenceRequest, there: Collection[str]) -> dict[str, bool]:
     """Which outputs are to be sent, and whether as binary: all as JSON unless told otherwise."""
     whole = _flag(request.parameters, "binary_data_output", default=False)
     if not request.outputs:
@@ -133,7 +110,7 @@ def _wanted(request: _Request, there: Collection[str]) -> dict[str, bool]:
     return wanted
 
 
-def _flag(parameters: _Parameters, name: str, *, default: bool) -> bool:
+def _flag(parameters: dict[str, Any] | None, name: str, *, default: bool) -> bool:
     value = (parameters or {}).get(name)
     if value is None:
         return default

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
-from service.api.schemas import TIMEOUT_PARAMETER, ErrorAnswer
+from service.api.openapi import TIMEOUT_PARAMETER, answers, request_body
 from service.api.v2 import infer, metadata, repository, schemas, statistics
 from service.coordination.coordinator import WorkerCoordinator
 from service.inference.served_models import ServedModels
@@ -39,20 +39,14 @@ def routes(
 def _described() -> APIRouter:
     """Describe the inference routes, which ``Infer`` answers before the router is asked."""
     router = APIRouter(tags=["v2"])
-    responses: dict[int | str, dict[str, Any]] = {
-        status: {"model": ErrorAnswer, "description": text} for status, text in _ERRORS.items()
-    }
-
     common: dict[str, Any] = {
-        "responses": responses,
-        "openapi_extra": {"parameters": [TIMEOUT_PARAMETER]},
+        "responses": answers(schemas.InferenceResponse, _ERRORS),
+        "openapi_extra": request_body(schemas.InferenceRequest) | {"parameters": [TIMEOUT_PARAMETER]},
     }
 
     @router.post(infer.PATH, summary="Predict a tensor of records", **common)
     @router.post(infer.VERSION_PATH, summary="The same by a version", **common)
-    async def predict(
-        model: str, request: schemas.InferenceRequest, version: str | None = None
-    ) -> schemas.InferenceResponse:
-        raise NotImplementedError((model, version, request))
+    async def predict(model: str, version: str | None = None) -> Response:
+        raise NotImplementedError((model, version))
 
     return router

@@ -7,19 +7,14 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from service.api.access_control import administrator
-from service.api.schemas import ErrorAnswer
+from service.api.openapi import answers, json_response
 from service.coordination.aggregate import ModelWhole
 from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ModelNotFound
 from service.inference.served_models import ServedModels
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    404: {"model": ErrorAnswer, "description": "No such model."},
-    503: {"model": ErrorAnswer, "description": "It does not serve, for a reason of its own."},
-}
-_CHECKING = _REFUSALS | {
-    403: {"model": ErrorAnswer, "description": "It takes an API key of scope 'admin'."},
-}
+_REFUSALS = answers(errors={404: "No such model.", 503: "It does not serve, for a reason of its own."})
+_CHECKING = _REFUSALS | answers(errors={403: "It takes an API key of scope 'admin'."})
 
 
 class Examiner(Protocol):
@@ -68,8 +63,7 @@ def _json(served_models: ServedModels, coordinator: WorkerCoordinator, name: str
         raise ModelNotFound(f"no model named {name[:80]!r} is served here")
     version = None if model.version is None else str(model.version)
     document = {"model": name, "version": version, **integrity(model), "error": model.error}
-    content = msgspec.json.encode(document)
-    return Response(content, headers={"cache-control": "no-store"}, media_type="application/json")
+    return json_response(document)
 
 
 def _time(moment: datetime | None) -> str | None:

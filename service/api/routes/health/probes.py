@@ -1,14 +1,12 @@
 """Liveness and readiness, the activation documents, and taking a baseline."""
 
-from typing import Any
-
-import msgspec
 from fastapi import APIRouter, Request, Response
 
 from service.api.access_control import administrator
+from service.api.openapi import answers, json_response
 from service.api.routes.health import stream
 from service.api.routes.health.activations import baseline_of, document_of, every_model
-from service.api.schemas import ErrorAnswer, ReadyAnswer
+from service.api.schemas import Live, Ok, Ready, ReadyAnswer
 from service.coordination.aggregate import ModelWhole, find
 from service.coordination.coordinator import WorkerCoordinator
 from service.inference.served_models import ServedModels
@@ -20,44 +18,40 @@ _STREAM = (
 )
 
 
-_CHANGING: dict[int | str, dict[str, Any]] = {
-    403: {"model": ErrorAnswer, "description": "It takes an API key of scope 'admin'."},
-    404: {"model": ErrorAnswer},
-    503: {"model": ErrorAnswer},
-}
+_MODEL = {404: "No such model.", 503: "The model cannot answer now."}
+_CHANGING = _MODEL | {403: "It takes an API key of scope 'admin'."}
 
 
 def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRouter:
     """The health routes; all but liveness speak for all workers."""
     router = APIRouter(tags=["health"])
 
-    @router.get("/health/live", summary="Whether the process answers at all")
-    async def live() -> dict[str, bool]:
-        return {"live": True}
+    @router.get("/health/live", summary="Whether the process answers at all", responses=answers(Live))
+    async def live() -> Response:
+        return json_response(Live())
 
-    @router.get("/healthz", summary="The same, as the Tox21 leaderboard asks")
-    async def healthz() -> dict[str, bool]:
-        return {"ok": True}
+    @router.get("/healthz", summary="The same, as the Tox21 leaderboard asks", responses=answers(Ok))
+    async def healthz() -> Response:
+        return json_response(Ok())
 
     @router.get(
         "/health/ready",
         summary="Whether every promoted model can answer",
-        response_model=ReadyAnswer,
-        responses={503: {"model": ReadyAnswer}},
+        responses=answers(ReadyAnswer) | answers(ReadyAnswer, status=503),
     )
     async def ready() -> Response:
         whole = coordinator.whole()
-        document = {
-            "ready": whole.ready,
-            "draining": whole.draining,
-            "error": whole.trouble or (None if whole.models else "no model is promoted"),
-            "models": {name: _readiness(model) for name, model in whole.models.items()},
-        }
-        return _json(document, 200 if whole.ready else 503)
+        document = ReadyAnswer(
+            ready=whole.ready,
+            draining=whole.draining,
+            error=whole.trouble or (None if whole.models else "no model is promoted"),
+            models={name: _readiness(model) for name, model in whole.models.items()},
+        )
+        return json_response(document, 200 if whole.ready else 503)
 
     @router.get("/health/activations", summary="The activation health of every model")
     async def activations() -> Response:
-        return _json(every_model(served_models, coordinator))
+        return json_response(every_model(served_models, coordinator))
 
     @router.get(
         stream.PATH,
@@ -72,47 +66,37 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRo
     @router.get(
         "/health/activations/{model}",
         summary="Live per-layer statistics beside the reference, and a verdict",
-        responses={404: {"model": ErrorAnswer}, 503: {"model": ErrorAnswer}},
+        responses=answers(errors=_MODEL),
     )
     async def activations_of(model: str) -> Response:
         served_models.get(model)
         whole = coordinator.whole()
         find(whole, model)
-        return _json(document_of(coordinator, whole, model))
+        return json_response(document_of(coordinator, whole, model))
 
     @router.post(
         "/health/activations/{model}/baseline",
         summary="Declare the latest traffic healthy: it becomes the centre for this version",
         status_code=201,
-        responses=_CHANGING | {409: {"model": ErrorAnswer, "description": "Too little traffic."}},
+        responses=answers(errors=_CHANGING | {409: "Too little traffic."}),
     )
     async def take_baseline(model: str, request: Request) -> Response:
         key = administrator(request)
         taken = coordinator.take_baseline(model, key.name)
-        return _json({"baseline": baseline_of(taken)}, 201)
+        return json_response({"baseline": baseline_of(taken)}, 201)
 
     @router.delete(
         "/health/activations/{model}/baseline",
         summary="Return to the training reference",
-        responses=_CHANGING,
+        responses=answers(errors=_CHANGING),
     )
     async def drop_baseline(model: str, request: Request) -> Response:
         key = administrator(request)
-        return _json({"dropped": coordinator.drop_baseline(model, key.name), "baseline": None})
+        return json_response({"dropped": coordinator.drop_baseline(model, key.name), "baseline": None})
 
     return router
 
 
-def _json(document: dict[str, Any], status: int = 200) -> Response:
-    headers = {"cache-control": "no-store"}
-    content = msgspec.json.encode(document)
-    return Response(content, status, headers, media_type="application/json")
-
-
-def _readiness(model: ModelWhole) -> dict[str, Any]:
-    return {
-        "version": None if model.version is None else str(model.version),
-        "provider": model.provider,
-        "ready": model.ready,
-        "error": model.error,
-    }
+def _readiness(model: ModelWhole) -> Ready:
+    version = None if model.version is None else str(model.version)
+    return Ready(version, model.provider, model.ready, model.error)
