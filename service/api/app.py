@@ -11,12 +11,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from service.api.access_control import AccessControl
+from service.api.access_control import AccessControl, Control
 from service.api.auth.keys import KeyStore
 from service.api.body.decoding import DEFAULT_SMILES_MODEL, Limits
 from service.api.context import context_of
 from service.api.middleware import RequestMiddleware
-from service.api.openapi import TIMEOUT_PARAMETER, answers, complete, content_of, json_response
+from service.api.openapi import TIMEOUT_PARAMETER, answers, complete, content_of
 from service.api.problems import Problem, problem_body, problem_of
 from service.api.routes import admin, metrics, models, molecule_svg, pages
 from service.api.routes.health import activations, integrity, probes
@@ -24,9 +24,8 @@ from service.api.routes.health.stream import PATH as STREAM
 from service.api.routes.health.stream import Stream
 from service.api.routes.molecule_svg import MoleculeDrawer
 from service.api.routes.predict import PredictEndpoint
-from service.api.schemas import InputsAnswer, Metadata, PredictRequest, SmilesAnswer
+from service.api.schemas import InputsAnswer, PredictRequest, SmilesAnswer
 from service.api.transport.fast_path import FastPath
-from service.api.v2 import repository
 from service.api.v2.infer import Infer
 from service.api.v2.routes import routes as v2_routes
 from service.coordination.coordinator import WorkerCoordinator
@@ -34,19 +33,6 @@ from service.errors import ServiceError
 from service.inference.predictor import Predictor
 from service.inference.served_models import ServedModels
 from service.observability.counters import Telemetry
-
-_ERRORS = {
-    400: "The body is not JSON, or a table that cannot be read.",
-    404: "No such model.",
-    406: "No kind of answer that the client accepts.",
-    408: "The body did not arrive in time.",
-    413: "More bytes or records than the service takes at once.",
-    415: "Not application/json, text/csv or application/x-ndjson.",
-    422: "The request makes no sense as a whole.",
-    429: "Too much work is waiting; Retry-After says when to come back.",
-    503: "The model cannot answer now.",
-    504: "The time that the request gave itself passed before it was computed.",
-}
 
 _TABLE_CONTENT = {kind: {"schema": {"type": "string"}} for kind in ("text/csv", "application/x-ndjson")}
 _TABLES = (
@@ -72,7 +58,7 @@ def create_app(
     max_bytes: int,
     max_stream_bytes: int = 256 * 1024 * 1024,
     spool: Path | None = None,
-    control: repository.Control | None = None,
+    control: Control | None = None,
     coordinator: WorkerCoordinator | None = None,
     deadline_seconds: float | None = None,
     key_store: KeyStore | None = None,
@@ -98,14 +84,13 @@ def create_app(
     limits = Limits(max_rows, max_bytes, max_stream_bytes)
     app.include_router(_predict_route())
     app.include_router(probes.routes(served_models, coordinator))
-    examiner = None if administration is None else administration.control
-    app.include_router(integrity.routes(served_models, coordinator, examiner))
+    checks = None if administration is None else administration.control
+    app.include_router(integrity.routes(served_models, coordinator, checks))
     app.include_router(metrics.routes(served_models, coordinator))
     app.include_router(v2_routes(served_models, coordinator, control, max_rows))
     if administration is not None:
         app.include_router(admin.routes(coordinator, administration, key_store))
-    app.include_router(_metadata_route(served_models, max_rows))
-    app.include_router(models.routes(served_models))
+    app.include_router(models.routes(served_models, max_rows))
     app.include_router(molecule_svg.routes(MoleculeDrawer()))
     app.include_router(pages.docs_route())
     app.router.routes.extend(pages.page_routes())
@@ -148,7 +133,7 @@ def _predict_route() -> APIRouter:
     """Describe ``/predict``; the edge answers it before the router is asked."""
     router = APIRouter(tags=["predict"])
 
-    described = answers(errors=_ERRORS)
+    described = answers(None, 400, 404, 406, 408, 413, 415, 422, 429, 503, 504)
     answer = content_of(SmilesAnswer, InputsAnswer)
 
     @router.post(
@@ -163,25 +148,6 @@ def _predict_route() -> APIRouter:
     )
     async def predict() -> Response:
         raise NotImplementedError
-
-    return router
-
-
-def _metadata_route(served_models: ServedModels, max_rows: int) -> APIRouter:
-    router = APIRouter()
-
-    @router.get(
-        "/metadata",
-        tags=["predict"],
-        summary="The molecule model, as the Tox21 leaderboard asks",
-        responses=answers(Metadata, {404: "No model for molecules is served.", 503: _ERRORS[503]}),
-    )
-    async def metadata() -> Response:
-        served = served_models.get(DEFAULT_SMILES_MODEL)
-        manifest = served.manifest
-        return json_response(
-            Metadata(manifest.name, str(manifest.version), max_rows, list(served.targets))
-        )
 
     return router
 

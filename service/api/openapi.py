@@ -1,6 +1,5 @@
 """The OpenAPI document, made of the structures that requests and answers are decoded and encoded by."""
 
-from collections.abc import Mapping
 from inspect import cleandoc
 from typing import Any
 
@@ -13,6 +12,22 @@ from service.api.v2 import schemas as v2_schemas
 Described = dict[int | str, dict[str, Any]]
 
 _TEMPLATE = "#/components/schemas/{name}"
+
+#: What each status of an error means, on every route.
+ERRORS = {
+    400: "Malformed: not JSON, a table that cannot be read, or a tensor with records that cannot.",
+    403: "It takes an API key of scope 'admin'.",
+    404: "No such model, or not this version of it.",
+    406: "No format of answers that the client accepts.",
+    408: "The body did not arrive in time.",
+    409: "It cannot be done as things are.",
+    413: "More bytes or records than the service takes at once.",
+    415: "A content type or a content encoding that this route does not take.",
+    422: "JSON of another shape, or a request that makes no sense as a whole; the sentence says why.",
+    429: "Too much work is waiting, or the key is over its rate; Retry-After says when to come back.",
+    503: "The service cannot answer now.",
+    504: "The time that the request gave itself passed before it was computed.",
+}
 
 #: OpenAPI's description of the header, for every route that predicts.
 TIMEOUT_PARAMETER = {
@@ -34,11 +49,11 @@ def content_of(*shapes: Any) -> dict[str, Any]:
     return {"application/json": {"schema": found[0] if len(found) == 1 else {"anyOf": list(found)}}}
 
 
-def answers(shape: Any = None, errors: Mapping[int, str] | None = None, status: int = 200) -> Described:
-    """Describe a route's answers: what it returns, and its errors by status."""
+def answers(shape: Any, *errors: int, status: int = 200) -> Described:
+    """Describe a route's answers: what it returns unless it is None, and its errors' statuses."""
     described: Described = {
-        error: {"description": text, "content": content_of(schemas.ErrorAnswer)}
-        for error, text in (errors or {}).items()
+        error: {"description": ERRORS[error], "content": content_of(schemas.ErrorAnswer)}
+        for error in errors
     }
     if shape is not None:
         summary = (shape.__doc__ or "").partition("\n")[0] if isinstance(shape, type) else "A list."

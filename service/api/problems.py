@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Send
 
+from models.errors import BundleRefused, ModelError, RepositoryError, UnknownModel, UnknownVersion
 from service.api.schemas import ErrorAnswer
 from service.errors import (
     DeadlineMissed,
@@ -39,6 +40,14 @@ _STATUS: dict[type[ServiceError], int] = {
     DeadlineMissed: 504,
 }
 
+
+#: Errors of the repository of models, the first that fits.
+_MODEL_STATUS: dict[type[ModelError], int] = {
+    UnknownModel: 404,
+    UnknownVersion: 404,
+    RepositoryError: 409,
+    BundleRefused: 409,
+}
 
 _SENTENCES = {
     404: "there is nothing at this address; GET /docs lists what there is",
@@ -78,6 +87,9 @@ def problem_of(error: Exception) -> Problem:
             first = error.errors()[0]
             where, name = first["loc"][0], first["loc"][-1]
             return Problem(422, f"the {where} parameter {name!r} is wrong: {first['msg']}")
+        case ModelError():
+            found = (status for kind, status in _MODEL_STATUS.items() if isinstance(error, kind))
+            return Problem(next(found, 500), str(error))
         case ServiceError() if type(error) in _STATUS:
             return Problem(_STATUS[type(error)], str(error))
         case _:

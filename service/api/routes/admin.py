@@ -7,15 +7,14 @@ of scope ``admin``, and a service without keys refuses it.
 import asyncio
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
-from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from models.errors import BundleRefused, ModelError, RepositoryError, UnknownModel, UnknownVersion
+from models.errors import ModelError
 from models.registry.releases import Releases
-from service.api.access_control import administrator
+from service.api.access_control import Control, administrator
 from service.api.auth.keys import KeyStore
 from service.api.body.decoding import decode
 from service.api.body.reading import read_body
@@ -24,32 +23,9 @@ from service.api.problems import Problem
 from service.api.schemas import Change
 from service.coordination.coordinator import WorkerCoordinator
 
-T = TypeVar("T")
-
 _MAX_BYTES = 65_536
-_READING = answers(errors={404: "No such model or version.", 409: "It cannot be done as things are."})
-_CHANGING = _READING | answers(
-    errors={
-        400: "Not the JSON object that is asked for.",
-        403: "It takes an API key of scope 'admin'.",
-        413: "The body is too large.",
-    }
-)
 _Name = Annotated[str, Path(max_length=64)]
 _Version = Annotated[int, Path(ge=1, le=10**9)]
-
-
-class Control(Protocol):
-    """Who can load, unload and check models."""
-
-    async def load(self, name: str, by: str = ...) -> None:
-        """Serve what is promoted now; raises ``ModelNotFound`` or ``ModelNotReady``."""
-
-    async def unload(self, name: str, by: str = ...) -> None:
-        """Stop serving a model until it is loaded; raises ``ModelNotFound``."""
-
-    async def examine(self, name: str) -> None:
-        """Check a model in all workers; raises ``ModelNotFound`` or ``ModelNotReady``."""
 
 
 class Administration(NamedTuple):
@@ -71,11 +47,11 @@ def routes(
 
     @router.get("/models", summary="Every promoted model: versions, champion, what is served")
     async def models() -> Response:
-        names = await _tried(releases.repository.models)
+        names = await asyncio.to_thread(releases.repository.models)
         live = coordinator.whole().models
         found = {}
         for name in names:
-            document = await _tried(partial(_described, releases, name))
+            document = await asyncio.to_thread(_described, releases, name)
             serving = live.get(name)
             document["serving"] = None if serving is None else serving.version
             document["error"] = document.get("error") or (None if serving is None else serving.error)
@@ -85,10 +61,10 @@ def routes(
     @router.get(
         "/models/{model}/versions/{version}/gate",
         summary="What the promotion gate found of a version",
-        responses=_READING,
+        responses=answers(None, 404, 409),
     )
     async def gate(model: _Name, version: _Version) -> Response:
-        report = await _tried(lambda: releases.gate(model, version))
+        report = await asyncio.to_thread(releases.gate, model, version)
         if report is None:
             raise Problem(404, f"version {version} of {model!r} went through no gate")
         return json_response(report)
@@ -96,21 +72,21 @@ def routes(
     @router.get(
         "/models/{model}/compare",
         summary="Two versions' figures side by side",
-        responses=_READING,
+        responses=answers(None, 404, 409),
     )
     async def compare(
         model: _Name,
         first: Annotated[int, Query(ge=1, le=10**9)],
         second: Annotated[int, Query(ge=1, le=10**9)],
     ) -> Response:
-        return json_response(await _tried(lambda: releases.compare(model, first, second)))
+        return json_response(await asyncio.to_thread(releases.compare, model, first, second))
 
     @router.get("/log", summary="The release log: who had what served, when and why; latest last")
     async def log(
         model: Annotated[str | None, Query(max_length=64)] = None,
         limit: Annotated[int, Query(ge=1, le=10_000)] = 200,
     ) -> Response:
-        entries = await _tried(lambda: releases.log.entries(model, limit))
+        entries = await asyncio.to_thread(releases.log.entries, model, limit)
         return json_response({"entries": [asdict(entry) for entry in entries]})
 
     @router.get("/keys", summary="The API keys: names, scopes, expiry and rates; never a key or hash")
@@ -128,7 +104,7 @@ def routes(
         return router.post(
             f"/models/{{model}}/{path}",
             summary=summary,
-            responses=_CHANGING,
+            responses=answers(None, 400, 403, 404, 409, 413),
             openapi_extra=request_body(Change, required=False),
         )
 
@@ -139,14 +115,14 @@ def routes(
         if version is None:
             raise Problem(400, 'which version? The body should read {"version": 2, "why": "..."}')
         why = asked.why or "asked for over HTTP"
-        serving = await _tried(lambda: releases.promote(model, version, by, why))
+        serving = await asyncio.to_thread(releases.promote, model, version, by, why)
         return json_response({"model": model, "champion": serving.champion})
 
     @step("rollback", "Have the champion's predecessor served again")
     async def roll_back(model: _Name, request: Request) -> Response:
         by, asked = await _asked(request)
         why = asked.why or "asked for over HTTP"
-        serving = await _tried(lambda: releases.roll_back(model, by, why, asked.version))
+        serving = await asyncio.to_thread(releases.roll_back, model, by, why, asked.version)
         return json_response({"model": model, "champion": serving.champion})
 
     @step("load", "Read a model's promoted version again, now")
@@ -169,20 +145,6 @@ async def _asked(request: Request) -> tuple[str, Change]:
     by = f"key:{administrator(request).name}"
     content = await read_body(request.scope, request.receive, _MAX_BYTES)
     return by, decode(content, _decoder, wrong_shape=400) if content else Change()
-
-
-async def _tried(work: Callable[[], T]) -> T:
-    """Do what reads or writes files in a thread, and translate what may be wrong."""
-    try:
-        return await asyncio.to_thread(work)
-    except (UnknownModel, UnknownVersion) as error:
-        raise Problem(404, str(error)) from error
-    except (BundleRefused, RepositoryError) as error:
-        raise Problem(409, str(error)) from error
-    except ModelError as error:
-        raise Problem(500, str(error)) from error
-    except OSError as error:
-        raise Problem(500, f"a file cannot be read or written: {error.strerror}") from error
 
 
 def _described(releases: Releases, name: str) -> dict[str, Any]:

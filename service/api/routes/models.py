@@ -1,15 +1,26 @@
-"""``GET /models``: what each served model takes and gives, for whoever builds a form for it."""
+"""``GET /models``: what each model takes and returns; ``GET /metadata``: the molecule model."""
 
 from fastapi import APIRouter, Response
 
+from service.api.body.decoding import DEFAULT_SMILES_MODEL
 from service.api.openapi import answers, json_response
-from service.api.schemas import About, AboutAnswer, AboutTarget, Column
+from service.api.schemas import About, AboutAnswer, AboutTarget, Column, Metadata
 from service.inference.served_models import ServedModel, ServedModels
 
 
-def routes(served_models: ServedModels) -> APIRouter:
-    """The one route."""
+def routes(served_models: ServedModels, max_rows: int) -> APIRouter:
+    """Return the routes; ``max_rows`` is the most records of a request."""
     router = APIRouter(tags=["predict"])
+
+    @router.get(
+        "/metadata",
+        summary="The molecule model, as the Tox21 leaderboard asks",
+        responses=answers(Metadata, 404, 503),
+    )
+    async def metadata() -> Response:
+        served = served_models.get(DEFAULT_SMILES_MODEL)
+        name, version = served.manifest.name, str(served.manifest.version)
+        return json_response(Metadata(name, version, max_rows, list(served.targets)))
 
     @router.get("/models", summary="What each model takes and gives", responses=answers(AboutAnswer))
     async def models() -> Response:

@@ -53,17 +53,6 @@ _DESCRIPTION = (
     f"A molecule of at most {MAX_HEAVY_ATOMS} heavy atoms as it was written, on a transparent ground;"
     " `dark` draws it for a dark page."
 )
-_ERRORS = {
-    400: "The body is not JSON.",
-    408: "The body did not arrive in time.",
-    413: "The body is too large.",
-    415: "Not application/json.",
-    422: "Not a molecule that can be drawn; the sentence says why.",
-    429: "Too many drawings are waiting.",
-    503: "This machine lacks libraries that drawing needs; the sentence says which.",
-}
-
-
 _decoder = msgspec.json.Decoder(Drawing)
 
 
@@ -170,7 +159,7 @@ def routes(drawing: MoleculeDrawer) -> APIRouter:
         description=_DESCRIPTION,
         response_class=Response,
         openapi_extra=request_body(Drawing),
-        responses=answers(errors=_ERRORS)
+        responses=answers(None, 400, 408, 413, 415, 422, 429, 503)
         | {200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}},
     )
     async def molecule(request: Request) -> Response:

@@ -21,12 +21,6 @@ from service.inference.served_models import ServedModel, ServedModels
 NAME = "snn-serving"
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
 
-#: How every route about a model may be refused.
-REFUSALS = {
-    404: "No such model, or not this version of it.",
-    503: "The model cannot answer now.",
-}
-
 _MODEL = "/v2/models/{model}"
 _VERSION = "/v2/models/{model}/versions/{version}"
 
@@ -67,11 +61,11 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator, max_rows
 
         return add
 
-    @about("", "A model's tensors", answers(schemas.ModelMetadata, REFUSALS))
+    @about("", "A model's tensors", answers(schemas.ModelMetadata, 404, 503))
     async def metadata(model: str, version: str | None = None) -> Response:
         return json_response(_metadata(find(served_models, model, version)))
 
-    readiness = answers(schemas.ModelReady, {404: REFUSALS[404]})
+    readiness = answers(schemas.ModelReady, 404)
 
     @about("/ready", "Whether a model can answer", readiness | answers(schemas.ModelReady, status=503))
     async def model_ready(model: str, version: str | None = None) -> Response:
@@ -87,7 +81,7 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator, max_rows
     @about(
         "/config",
         "A model's configuration, as Triton writes it",
-        answers(schemas.ModelConfig, REFUSALS),
+        answers(schemas.ModelConfig, 404, 503),
     )
     async def config(model: str, version: str | None = None) -> Response:
         return json_response(_config(find(served_models, model, version), max_rows))

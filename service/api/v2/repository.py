@@ -5,39 +5,22 @@ what everybody is answered: they take an API key of scope ``admin`` where the se
 refused where it has none, unless ``SNN_REPOSITORY_CONTROL`` leaves them open to everybody.
 """
 
-from typing import Protocol
-
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from service.api.access_control import Control
 from service.api.body.decoding import decode
 from service.api.body.reading import read_body
 from service.api.context import context_of
 from service.api.openapi import answers, json_response, request_body
 from service.api.problems import Problem
 from service.api.v2 import schemas
-from service.api.v2.metadata import REFUSALS
 from service.coordination.aggregate import ModelWhole
 from service.coordination.coordinator import WorkerCoordinator
 
 _MAX_BYTES = 65_536
 _BODY = request_body(schemas.RepositoryRequest, required=False)
-_MALFORMED = {
-    400: "Not a JSON object, or more than is served here.",
-    413: "The body is too large.",
-}
-_CHANGES = answers(errors=REFUSALS | _MALFORMED | {403: "Not allowed here."})
-
-
-class Control(Protocol):
-    """Who can load and unload models."""
-
-    async def load(self, name: str, by: str = ...) -> None:
-        """Serve what is promoted now; raises ``ModelNotFound`` or ``ModelNotReady``."""
-
-    async def unload(self, name: str, by: str = ...) -> None:
-        """Stop serving a model until it is loaded; raises ``ModelNotFound``."""
-
+_CHANGES = answers(None, 400, 403, 404, 413, 503)
 
 _decoder = msgspec.json.Decoder(schemas.RepositoryRequest)
 
@@ -49,7 +32,7 @@ def routes(coordinator: WorkerCoordinator, control: Control | None) -> APIRouter
     @router.post(
         "/v2/repository/index",
         summary="Every promoted model, and whether it is served",
-        responses=answers(list[schemas.IndexEntry], _MALFORMED),
+        responses=answers(list[schemas.IndexEntry], 400, 413),
         openapi_extra=_BODY,
     )
     async def index(request: Request) -> Response:

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Response
 
 from service.api.openapi import answers, json_response
 from service.api.v2.interface import find
-from service.api.v2.metadata import REFUSALS
 from service.api.v2.schemas import (
     BatchStatistics,
     Duration,
@@ -25,7 +24,7 @@ _NONE = Duration(count=0, ns=0)
 
 def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRouter:
     """The statistics routes; ``/v2/models/stats`` comes before the routes of a model."""
-    router, refusals = APIRouter(tags=["v2"]), answers(Statistics, REFUSALS)
+    router, refusals = APIRouter(tags=["v2"]), answers(Statistics, 404, 503)
 
     @router.get(
         "/v2/models/stats",

@@ -1,45 +1,40 @@
 """Whether a model is intact, in all workers: what was found last, and a check on demand."""
 
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from service.api.access_control import administrator
+from service.api.access_control import Control, administrator
 from service.api.openapi import answers, json_response
 from service.coordination.aggregate import ModelWhole
 from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ModelNotFound
 from service.inference.served_models import ServedModels
 
-_REFUSALS = answers(errors={404: "No such model.", 503: "It does not serve, for a reason of its own."})
-_CHECKING = _REFUSALS | answers(errors={403: "It takes an API key of scope 'admin'."})
-
-
-class Examiner(Protocol):
-    """Who can check a model."""
-
-    async def examine(self, name: str) -> None:
-        """Check a model in all workers; raises ``ModelNotFound`` or ``ModelNotReady``."""
-
 
 def routes(
-    served_models: ServedModels, coordinator: WorkerCoordinator, examiner: Examiner | None
+    served_models: ServedModels, coordinator: WorkerCoordinator, control: Control | None
 ) -> APIRouter:
-    """The routes under ``/health/integrity``; without an examiner nothing is checked on demand."""
+    """The routes under ``/health/integrity``; without an control nothing is checked on demand."""
     router = APIRouter(prefix="/health/integrity", tags=["health"])
+    read, change = answers(None, 404, 503), answers(None, 403, 404, 503)
 
-    @router.get("/{model}", summary="What the last check of a model found", responses=_REFUSALS)
+    @router.get("/{model}", summary="What the last check of a model found", responses=read)
     async def last(model: str) -> Response:
         return _json(served_models, coordinator, model)
 
-    if examiner is not None:
+    if control is not None:
 
-        @router.post("/{model}", summary="Check a model now, in all workers", responses=_CHECKING)
+        @router.post(
+            "/{model}",
+            summary="Check a model now, in all workers",
+            responses=change,
+        )
         async def check(request: Request, model: str) -> Response:
             administrator(request)
-            await examiner.examine(model)
+            await control.examine(model)
             return _json(served_models, coordinator, model)
 
     return router

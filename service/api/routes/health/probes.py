@@ -18,10 +18,6 @@ _STREAM = (
 )
 
 
-_MODEL = {404: "No such model.", 503: "The model cannot answer now."}
-_CHANGING = _MODEL | {403: "It takes an API key of scope 'admin'."}
-
-
 def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRouter:
     """The health routes; all but liveness speak for all workers."""
     router = APIRouter(tags=["health"])
@@ -66,7 +62,7 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRo
     @router.get(
         "/health/activations/{model}",
         summary="Live per-layer statistics beside the reference, and a verdict",
-        responses=answers(errors=_MODEL),
+        responses=answers(None, 404, 503),
     )
     async def activations_of(model: str) -> Response:
         served_models.get(model)
@@ -78,7 +74,7 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRo
         "/health/activations/{model}/baseline",
         summary="Declare the latest traffic healthy: it becomes the centre for this version",
         status_code=201,
-        responses=answers(errors=_CHANGING | {409: "Too little traffic."}),
+        responses=answers(None, 403, 404, 409, 503),
     )
     async def take_baseline(model: str, request: Request) -> Response:
         key = administrator(request)
@@ -88,7 +84,7 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRo
     @router.delete(
         "/health/activations/{model}/baseline",
         summary="Return to the training reference",
-        responses=answers(errors=_CHANGING),
+        responses=answers(None, 403, 404, 503),
     )
     async def drop_baseline(model: str, request: Request) -> Response:
         key = administrator(request)
