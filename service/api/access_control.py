@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from math import ceil
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Send
@@ -19,6 +19,19 @@ from service.api.auth.headers import KEY_HEADERS, key_of
 from service.api.auth.keys import Key, KeyStore, Scope
 from service.api.context import context_of
 from service.api.problems import Problem
+
+
+class Control(Protocol):
+    """What loads, unloads and checks models on request."""
+
+    async def load(self, name: str, by: str = ...) -> None:
+        """Serve what is promoted now; raises ``ModelNotFound`` or ``ModelNotReady``."""
+
+    async def unload(self, name: str, by: str = ...) -> None:
+        """Stop serving a model until it is loaded; raises ``ModelNotFound``."""
+
+    async def examine(self, name: str) -> None:
+        """Check a model in all workers; raises ``ModelNotFound`` or ``ModelNotReady``."""
 
 
 class Rule(NamedTuple):

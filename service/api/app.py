@@ -5,34 +5,27 @@ from pathlib import Path
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
-from service.api.access_control import AccessControl
+from service.api.access_control import AccessControl, Control
 from service.api.auth.keys import KeyStore
+from service.api.body.decoding import DEFAULT_SMILES_MODEL, Limits
 from service.api.context import context_of
 from service.api.middleware import RequestMiddleware
-from service.api.problems import Problem, problem_of, send_problem
-from service.api.routes import admin, health, integrity, metrics, models, molecule_svg, pages
-from service.api.routes.health_stream import PATH as STREAM
-from service.api.routes.health_stream import Stream
+from service.api.openapi import TIMEOUT_PARAMETER, answers, complete, content_of
+from service.api.problems import Problem, problem_body, problem_of
+from service.api.routes import admin, metrics, models, molecule_svg, pages
+from service.api.routes.health import activations, integrity, probes
+from service.api.routes.health.stream import PATH as STREAM
+from service.api.routes.health.stream import Stream
 from service.api.routes.molecule_svg import MoleculeDrawer
-from service.api.routes.predict import DEFAULT_SMILES_MODEL, Predict
-from service.api.routes.tables import TableEndpoint
-from service.api.schemas import (
-    TIMEOUT_PARAMETER,
-    ErrorAnswer,
-    InputsAnswer,
-    InputsRequest,
-    Metadata,
-    SmilesAnswer,
-    SmilesRequest,
-)
+from service.api.routes.predict import PredictEndpoint
+from service.api.schemas import InputsAnswer, PredictRequest, SmilesAnswer
 from service.api.transport.fast_path import FastPath
-from service.api.v2 import repository
 from service.api.v2.infer import Infer
 from service.api.v2.routes import routes as v2_routes
 from service.coordination.coordinator import WorkerCoordinator
@@ -41,25 +34,7 @@ from service.inference.predictor import Predictor
 from service.inference.served_models import ServedModels
 from service.observability.counters import Telemetry
 
-_ERRORS = {
-    400: "The body is not JSON, or a table that cannot be read.",
-    404: "No such model.",
-    406: "No kind of answer that the client accepts.",
-    408: "The body did not arrive in time.",
-    413: "More bytes or records than the service takes at once.",
-    415: "Not application/json, text/csv or application/x-ndjson.",
-    422: "The request makes no sense as a whole.",
-    429: "Too much work is waiting; Retry-After says when to come back.",
-    503: "The model cannot answer now.",
-    504: "The time that the request gave itself passed before it was computed.",
-}
-
-_SENTENCES = {
-    404: "there is nothing at this address; GET /docs lists what there is",
-    405: "this address does not take this method; GET /docs lists what it takes",
-}
-
-_TEXT = ("text/csv", "application/x-ndjson")
+_TABLE_CONTENT = {kind: {"schema": {"type": "string"}} for kind in ("text/csv", "application/x-ndjson")}
 _TABLES = (
     "JSON, or a table of any length as CSV (with a header) or NDJSON, for the model of the query's"
     " `model`. Molecules are in the column or field `smiles`; all others are carried to the answer,"
@@ -83,7 +58,7 @@ def create_app(
     max_bytes: int,
     max_stream_bytes: int = 256 * 1024 * 1024,
     spool: Path | None = None,
-    control: repository.Control | None = None,
+    control: Control | None = None,
     coordinator: WorkerCoordinator | None = None,
     deadline_seconds: float | None = None,
     key_store: KeyStore | None = None,
@@ -106,49 +81,36 @@ def create_app(
         redoc_url=None,
         openapi_tags=[{"name": tag} for tag in ("predict", "v2", "health", "metrics", "admin")],
     )
-    predict = Predict(predictor, max_bytes)
+    limits = Limits(max_rows, max_bytes, max_stream_bytes)
     app.include_router(_predict_route())
-    app.include_router(health.routes(served_models, coordinator))
-    examiner = None if administration is None else administration.control
-    app.include_router(integrity.routes(served_models, coordinator, examiner))
+    app.include_router(probes.routes(served_models, coordinator))
+    checks = None if administration is None else administration.control
+    app.include_router(integrity.routes(served_models, coordinator, checks))
     app.include_router(metrics.routes(served_models, coordinator))
     app.include_router(v2_routes(served_models, coordinator, control, max_rows))
     if administration is not None:
         app.include_router(admin.routes(coordinator, administration, key_store))
-    app.include_router(_metadata_route(served_models, max_rows))
-    app.include_router(models.routes(served_models))
+    app.include_router(models.routes(served_models, max_rows))
     app.include_router(molecule_svg.routes(MoleculeDrawer()))
-    app.include_router(pages.routes())
-    app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]))
-    app.add_exception_handler(ServiceError, _answer_error)
-    app.add_exception_handler(HTTPException, _answer_error)
-    app.add_exception_handler(Problem, _answer_error)
+    app.include_router(pages.docs_route())
+    app.router.routes.extend(pages.page_routes())
+    for kind in (ServiceError, HTTPException, RequestValidationError, Problem, Exception):
+        app.add_exception_handler(kind, _answer_error)
+    complete(app)
     known = [route.path for route in app.routes if isinstance(route, Route) and "{" not in route.path]
-    infer = Infer(served_models, predictor, max_rows=max_rows, max_bytes=max_bytes, otherwise=app)
-    bulk = TableEndpoint(
-        predict,
-        predictor,
-        max_rows=max_rows,
-        max_bytes=max_bytes,
-        max_stream_bytes=max_stream_bytes,
-        folder=spool,
-    )
+    infer = Infer(served_models, predictor, limits, otherwise=app)
+    predict = PredictEndpoint(predictor, limits, spool)
     stream = Stream(
-        lambda: msgspec.json.encode(health.every_model(served_models, coordinator)), served_models
+        lambda: msgspec.json.encode(activations.every_model(served_models, coordinator)), served_models
     )
     inner: ASGIApp = infer
-    direct: dict[tuple[str, str], ASGIApp] = {("POST", "/predict"): bulk, ("GET", STREAM): stream}
+    direct: dict[tuple[str, str], ASGIApp] = {("POST", "/predict"): predict, ("GET", STREAM): stream}
     if key_store is not None:
         inner = AccessControl(infer, key_store)
         direct = {place: AccessControl(app, key_store) for place, app in direct.items()}
     middleware = RequestMiddleware(inner, direct, known, telemetry, deadline_seconds)
     middleware.fast_path = FastPath(
-        telemetry,
-        predictor,
-        max_rows=max_rows,
-        max_bytes=max_bytes,
-        deadline_seconds=deadline_seconds,
-        key_store=key_store,
+        telemetry, predictor, limits, deadline_seconds=deadline_seconds, key_store=key_store
     )
     if not origins:
         return middleware
@@ -171,67 +133,28 @@ def _predict_route() -> APIRouter:
     """Describe ``/predict``; the edge answers it before the router is asked."""
     router = APIRouter(tags=["predict"])
 
+    described = answers(None, 400, 404, 406, 408, 413, 415, 422, 429, 503, 504)
+    answer = content_of(SmilesAnswer, InputsAnswer)
+
     @router.post(
         "/predict",
         summary="Predict molecules or pulsar candidates",
         description=_TABLES,
         openapi_extra={
             "parameters": [_MODEL_PARAMETER, TIMEOUT_PARAMETER],
-            "requestBody": {"content": {kind: {"schema": {"type": "string"}} for kind in _TEXT}},
+            "requestBody": {"required": True, "content": content_of(PredictRequest) | _TABLE_CONTENT},
         },
-        responses={
-            200: {"content": {kind: {"schema": {"type": "string"}} for kind in _TEXT}},
-            **{status: {"model": ErrorAnswer, "description": text} for status, text in _ERRORS.items()},
-        },
+        responses=described | {200: {"content": answer | _TABLE_CONTENT}},
     )
-    async def predict(request: SmilesRequest | InputsRequest) -> SmilesAnswer | InputsAnswer:
-        raise NotImplementedError(request)
-
-    return router
-
-
-def _metadata_route(served_models: ServedModels, max_rows: int) -> APIRouter:
-    router = APIRouter()
-
-    @router.get(
-        "/metadata",
-        tags=["predict"],
-        summary="The molecule model, as the Tox21 leaderboard asks",
-        responses={
-            404: {"model": ErrorAnswer, "description": "No model for molecules is served."},
-            503: {"model": ErrorAnswer, "description": _ERRORS[503]},
-        },
-    )
-    async def metadata() -> Metadata:
-        served = served_models.get(DEFAULT_SMILES_MODEL)
-        return Metadata(
-            name=served.manifest.name,
-            version=str(served.manifest.version),
-            max_batch_size=max_rows,
-            tox_endpoints=list(served.targets),
-        )
+    async def predict() -> Response:
+        raise NotImplementedError
 
     return router
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
-    """Give errors of the router and of the slower routes the service's shape."""
-    if isinstance(error, HTTPException):
-        headers = [(k.lower().encode(), v.encode()) for k, v in (error.headers or {}).items()]
-        problem = Problem(
-            error.status_code, _SENTENCES.get(error.status_code, str(error.detail)), headers
-        )
-    else:
-        problem = problem_of(error)
-    return _ProblemResponse(problem)
-
-
-class _ProblemResponse(Response):
-    """A ``Problem`` as Starlette's handlers want it."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(status_code=problem.status)
-        self._problem = problem
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send_problem(send, self._problem, context_of(scope).request_id.decode())
+    """Answer an error of the router, or of a route that it calls, in the service's shape."""
+    problem = problem_of(error)
+    content = problem_body(problem, context_of(request.scope).request_id.decode())
+    headers = {name.decode(): value.decode() for name, value in problem.headers}
+    return Response(content, problem.status, headers, media_type="application/json")

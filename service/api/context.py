@@ -1,26 +1,33 @@
-"""What every way into the service shares: a request's context, its id, its failure and its end."""
+"""What every way into the service shares: a request's context, its deadline, its errors and its end."""
 
+import asyncio
 import re
+from collections.abc import Sequence
 from itertools import count
 from os import urandom
-from typing import Any
+from typing import Any, TypeVar
 
-from starlette.types import Scope
+from starlette.types import Receive, Scope
 
 from service.api.auth.keys import Key
-from service.api.problems import Problem, problem_of
-from service.inference.predictor import Stages
+from service.api.problems import Disconnected, Problem, problem_of
+from service.inference.predictor import Prediction, Predictor, Stages
+from service.inference.served_models import ServedModel
 from service.observability.counters import Telemetry, Traffic
 from service.observability.logs import get_logger, place_of, plain
 
-SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-#: Milliseconds from its arrival after which nothing more is begun for a request.
-TIMEOUT_HEADER = b"x-request-timeout-ms"
-#: Where a request's scope has its connection's transport.
-TRANSPORT = "snn.transport"
-CLOSED_BY_CLIENT = 499  # nginx's number: there was nobody left to be answered
+T = TypeVar("T")
 
-#: How uvloop says that a connection's transport is closed.
+#: Request ids that are kept as the client sent them; others could break a log line.
+SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+#: Milliseconds from a request's arrival after which no further work begins for it.
+TIMEOUT_HEADER = b"x-request-timeout-ms"
+#: The key under which a request's scope has its connection's transport.
+TRANSPORT = "snn.transport"
+#: nginx's status for a client that left before its answer.
+CLOSED_BY_CLIENT = 499
+
+#: uvloop's words for a closed transport.
 _GONE = "the handler is closed"
 
 _log = get_logger()
@@ -29,7 +36,7 @@ _number = count(1)
 
 
 class RequestContext:
-    """What is noted of one request on its way."""
+    """One request's id, deadline and key, and what its log line and its counters need."""
 
     __slots__ = (
         "deadline", "encode", "key", "model", "read", "request_id", "rows", "stages", "status",
@@ -38,23 +45,68 @@ class RequestContext:
 
     def __init__(self, request_id: bytes) -> None:
         self.request_id = request_id
+        #: The status of the answer, 0 before it begins.
         self.status = 0
-        #: The API key that the request came with, where keys are asked for and it is one.
+        #: The valid API key of the request; None without one, or where the service has no keys.
         self.key: Key | None = None
-        #: The time of ``perf_counter`` after which nothing more is begun for the request.
+        #: The time of ``perf_counter`` after which no further work begins; None for no deadline.
         self.deadline: float | None = None
+        #: ``model@version``, once the model is known.
         self.model: str | None = None
+        #: Records that were predicted, or refused one by one. A request refused as a whole has none.
         self.rows = 0
+        #: Seconds of reading the body and of writing the answer.
         self.read = self.encode = 0.0
         self.stages: Stages | None = None
-        #: The counters of the model that was asked, once that is known.
+        #: The counters of the model, once it is known.
         self.traffic: Traffic | None = None
+
+    def ask(self, served: ServedModel) -> None:
+        """Note which model the request is for."""
+        self.model, self.traffic = served.label, served.traffic
+
+    async def predict(
+        self, predictor: Predictor, served: ServedModel, records: Sequence[object], receive: Receive
+    ) -> Prediction:
+        """Predict the records of this request, as long as its client is connected.
+
+        Raises ``Disconnected``, and what ``Predictor.predict`` raises.
+        """
+        work = predictor.predict(served, records, self.deadline, self.request_id)
+        if predictor.is_quick(served, records):
+            prediction = await work
+        else:
+            gone = asyncio.ensure_future(receive())
+            try:
+                prediction = await until_gone(asyncio.create_task(work), gone)
+            finally:
+                gone.cancel()
+        self.rows, self.stages = len(records), prediction.stages
+        return prediction
 
 
 def context_of(scope: Scope) -> RequestContext:
-    """Return the request's trace."""
+    """Return the request's context."""
     context: RequestContext = scope["snn.context"]
     return context
+
+
+def timeout_seconds(value: bytes) -> float | None:
+    """Return the seconds of a ``TIMEOUT_HEADER``; None where it is no whole number of milliseconds."""
+    return int(value) / 1000 if value.isdigit() and len(value) <= 9 else None
+
+
+async def until_gone(task: asyncio.Task[T], gone: asyncio.Future[Any]) -> T:
+    """Return the task's result, or cancel it and raise ``Disconnected`` once ``gone`` is done."""
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            raise Disconnected
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
 
 
 def finish(
@@ -92,16 +144,16 @@ def finish(
 
 
 def is_gone(error: OSError | RuntimeError) -> bool:
-    """Whether an error of sending says that the client is gone.
+    """Return whether an error of sending says that the client has left.
 
-    ASGI asks servers for an ``OSError``; uvloop has a kind of its own between the client's leaving and
-    the protocol's hearing of it.
+    ASGI asks servers for an ``OSError``. uvloop raises a ``RuntimeError`` after the client has left and
+    before the protocol is told.
     """
     return isinstance(error, OSError) or _GONE in str(error)
 
 
 def failure_of(error: Exception) -> tuple[Problem, dict[str, Any]]:
-    """An error as the client sees it, and as the log does."""
+    """Return an error as the client receives it, and the details that the log has of it."""
     problem, details = problem_of(error), dict[str, Any]()
     if problem.status == 500:
         cause = error.__cause__ or error
@@ -112,7 +164,7 @@ def failure_of(error: Exception) -> tuple[Problem, dict[str, Any]]:
 
 
 def _tally(context: RequestContext, traffic: Traffic, seconds: float) -> None:
-    """Count a request for its model, with its stages if it came through all of them."""
+    """Count a request for its model, with its stages if it succeeded."""
     if context.status != 200 or context.stages is None:
         traffic.failed.add(seconds)
         return
@@ -124,5 +176,5 @@ def _tally(context: RequestContext, traffic: Traffic, seconds: float) -> None:
 
 
 def new_request_id() -> bytes:
-    """An id that no other request has, of this worker or another."""
+    """Return an id that no other request of any worker has."""
     return b"%s-%08x" % (_prefix, next(_number))

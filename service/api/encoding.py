@@ -1,6 +1,8 @@
-"""Answers of ``/predict`` as JSON, whichever way the request came."""
+"""Answers of ``POST /predict``: JSON for the fast and the usual path, and tables for JSON requests."""
 
 from collections.abc import Sequence
+from itertools import chain
+from typing import Any
 
 import msgspec
 
@@ -9,53 +11,21 @@ from service.inference.predictor import Prediction
 from service.inference.queue import Outputs
 from service.inference.results import is_plain, results_of, writing
 from service.inference.served_models import ServedModel
+from service.tables import JsonWriter, OutputLayout, ParsedRows, writer
 
-#: From so many records on, the answer is written in a thread, for the loop's other requests.
+#: An answer with more records than this is written in a thread, since the loop has other requests.
 MANY = 512
+#: The answer to ``inputs``: the model's name and version, which have nothing that JSON would escape,
+#: and the results.
+ENVELOPE = b'{"model":"%s","version":"%d","results":%s}'
 
 _encode = msgspec.json.Encoder().encode
 
 
-def keyed(prediction: Prediction, records: Sequence[object]) -> bytes:
-    """The Tox21 leaderboard's form, and beside it every record in its own place."""
-    manifest = prediction.served.manifest
-    results = _results(prediction.served, records, prediction.outcomes, prediction.outputs)
-    pairs = zip(records, results, strict=True)
-    return _encode(
-        {
-            "predictions": {
-                record: result.get("probability") for record, result in pairs if isinstance(record, str)
-            },
-            "model_info": {"name": manifest.name, "version": str(manifest.version)},
-            "results": results,
-        }
-    )
-
-
-def listed(
-    served: ServedModel, records: Sequence[object], outcomes: Sequence[Outcome], outputs: Outputs
-) -> bytes:
-    """Every record in its own place, as JSON, with the model that says so."""
-    if not served.takes_smiles and is_plain(outcomes):
-        to = writing(served.targets, served.manifest.exclusive)
-        pieces = to.pieces(outputs, served.thresholds)
-        if pieces is not None:
-            return enveloped(served, to.joined(pieces, 0, len(outcomes)))
-    return enveloped(served, _encode(_results(served, records, outcomes, outputs)))
-
-
-def enveloped(served: ServedModel, results: bytes) -> bytes:
-    """Results, a JSON array, with the model that says so."""
-    manifest = served.manifest  # a name and a version have nothing that JSON would escape
-    return b'{"model":"%s","version":"%d","results":%s}' % (
-        manifest.name.encode(), manifest.version, results,
-    )  # fmt: skip
-
-
-def _results(
+def results(
     served: ServedModel, records: Sequence[object], outcomes: Sequence[Outcome], outputs: Outputs
 ) -> list[dict[str, object]]:
-    """One result per record, in order."""
+    """Return one result per record, in order."""
     return results_of(
         records,
         outcomes,
@@ -65,3 +35,76 @@ def _results(
         echo=served.takes_smiles,
         exclusive=served.manifest.exclusive,
     )
+
+
+def listed(
+    served: ServedModel, records: Sequence[object], outcomes: Sequence[Outcome], outputs: Outputs
+) -> bytes:
+    """Return the answer to ``inputs``: the model's name and version, and one result per record."""
+    if not served.takes_smiles and is_plain(outcomes):
+        to = writing(served.targets, served.manifest.exclusive)
+        pieces = to.pieces(outputs, served.thresholds)
+        if pieces is not None:
+            return _enveloped(served, to.joined(pieces, 0, len(outcomes)))
+    return _enveloped(served, _encode(results(served, records, outcomes, outputs)))
+
+
+def _enveloped(served: ServedModel, results: bytes) -> bytes:
+    manifest = served.manifest
+    return ENVELOPE % (manifest.name.encode(), manifest.version, results)
+
+
+def keyed(prediction: Prediction, records: Sequence[object], rows: ParsedRows | None = None) -> bytes:
+    """Return the answer to ``smiles``: the Tox21 leaderboard's form, and one result per record.
+
+    ``rows`` are the records with the fields that their results carry, if they have any.
+    """
+    manifest = prediction.served.manifest
+    found = results(prediction.served, records, prediction.outcomes, prediction.outputs)
+    pairs = zip(records, found, strict=True)
+    document: dict[str, Any] = {
+        "predictions": {
+            record: result.get("probability") for record, result in pairs if isinstance(record, str)
+        },
+        "model_info": {"name": manifest.name, "version": str(manifest.version)},
+        "results": found if rows is None else msgspec.Raw(b"[" + _carrying(prediction, rows) + b"]"),
+    }
+    return _encode(document)
+
+
+def with_fields(prediction: Prediction, rows: ParsedRows) -> bytes:
+    """Return the answer to ``inputs`` whose objects have fields that the model does not take."""
+    return _enveloped(prediction.served, b"[" + _carrying(prediction, rows) + b"]")
+
+
+def table(prediction: Prediction, rows: ParsedRows, kind: str) -> bytes:
+    """Return the answer to a JSON request as CSV or NDJSON."""
+    to = writer(kind, layout_of(prediction.served, tuple(dict.fromkeys(chain(*rows.carried)))))
+    return to.head() + to.rows(rows.carried, _in_place(prediction, rows), first=True) + to.tail()
+
+
+def layout_of(served: ServedModel, columns: tuple[str, ...]) -> OutputLayout:
+    """Return what a table of a model's results holds beside the ``columns`` that its rows bring."""
+    return OutputLayout(
+        served.manifest.name,
+        str(served.manifest.version),
+        served.targets,
+        served.takes_smiles,
+        columns,
+        exclusive=served.manifest.exclusive,
+    )
+
+
+def _carrying(prediction: Prediction, rows: ParsedRows) -> bytes:
+    """Return results after the fields of their records that the model does not take."""
+    known = frozenset(prediction.served.bundle.featurizer.fields)
+    carried = [{k: v for k, v in row.items() if k not in known} for row in rows.carried]
+    to = JsonWriter(layout_of(prediction.served, ()))
+    return to.rows(carried, _in_place(prediction, rows), first=True)
+
+
+def _in_place(prediction: Prediction, rows: ParsedRows) -> list[dict[str, object]]:
+    found = results(prediction.served, rows.records, prediction.outcomes, prediction.outputs)
+    for place, fault in rows.faults.items():
+        found[place]["message"] = fault
+    return found

@@ -19,6 +19,7 @@ from service.api.context import (
     finish,
     is_gone,
     new_request_id,
+    timeout_seconds,
 )
 from service.api.problems import Disconnected, Problem, send_problem
 from service.api.transport.fast_path import FastPath
@@ -73,10 +74,11 @@ class RequestMiddleware:
         app = self._direct.get((scope["method"], scope["path"]), self._app)
         failure: dict[str, Any] = {}
         try:
-            if timeout is not None:
-                context.deadline = started + _seconds(timeout)
-            elif self._deadline_seconds is not None:
-                context.deadline = started + self._deadline_seconds
+            seconds = self._deadline_seconds if timeout is None else timeout_seconds(timeout)
+            if seconds is not None:
+                context.deadline = started + seconds
+            elif timeout is not None:
+                raise Problem(400, "X-Request-Timeout-Ms is not a whole number of milliseconds")
             await app(scope, receive, send_and_note)
         except Disconnected:
             context.status = CLOSED_BY_CLIENT
@@ -100,7 +102,8 @@ class RequestMiddleware:
         """The route's template: a path could hold anything, and would make a label for each."""
         if scope["path"] in self._known:
             return str(scope["path"])
-        return str(getattr(scope.get("route"), "path", "unmatched"))
+        mounted = scope.get("root_path") or "unmatched"
+        return str(getattr(scope.get("route"), "path", mounted))
 
 
 def _read_head(scope: Scope) -> tuple[bytes, bytes | None]:
@@ -114,9 +117,3 @@ def _read_head(scope: Scope) -> tuple[bytes, bytes | None]:
     if request_id is None:
         request_id = new_request_id()
     return request_id, timeout
-
-
-def _seconds(timeout: bytes) -> float:
-    if not (timeout.isdigit() and len(timeout) <= 9):
-        raise Problem(400, "X-Request-Timeout-Ms is not a whole number of milliseconds")
-    return int(timeout) / 1000

@@ -5,8 +5,12 @@ from math import ceil
 from typing import Any
 
 import msgspec
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.types import Send
 
+from models.errors import BundleRefused, ModelError, RepositoryError, UnknownModel, UnknownVersion
+from service.api.schemas import ErrorAnswer
 from service.errors import (
     DeadlineMissed,
     DrawingUnavailable,
@@ -37,6 +41,20 @@ _STATUS: dict[type[ServiceError], int] = {
 }
 
 
+#: Errors of the repository of models, the first that fits.
+_MODEL_STATUS: dict[type[ModelError], int] = {
+    UnknownModel: 404,
+    UnknownVersion: 404,
+    RepositoryError: 409,
+    BundleRefused: 409,
+}
+
+_SENTENCES = {
+    404: "there is nothing at this address; GET /docs lists what there is",
+    405: "this address does not take this method; GET /docs lists what it takes",
+}
+
+
 class Problem(Exception):
     """An error that only HTTP has: a malformed body, a wrong content type, a disconnect."""
 
@@ -61,6 +79,17 @@ def problem_of(error: Exception) -> Problem:
             return Problem(429, f"{error}; try again later", [(b"retry-after", after)])
         case ModelNotReady():
             return Problem(503, str(error), [(b"retry-after", b"1")])
+        case HTTPException():
+            headers = [(k.lower().encode(), v.encode()) for k, v in (error.headers or {}).items()]
+            sentence = _SENTENCES.get(error.status_code, str(error.detail))
+            return Problem(error.status_code, sentence, headers)
+        case RequestValidationError():
+            first = error.errors()[0]
+            where, name = first["loc"][0], first["loc"][-1]
+            return Problem(422, f"the {where} parameter {name!r} is wrong: {first['msg']}")
+        case ModelError():
+            found = (status for kind, status in _MODEL_STATUS.items() if isinstance(error, kind))
+            return Problem(next(found, 500), str(error))
         case ServiceError() if type(error) in _STATUS:
             return Problem(_STATUS[type(error)], str(error))
         case _:
@@ -89,4 +118,4 @@ async def send_problem(send: Send, problem: Problem, request_id: str) -> None:
 
 def problem_body(problem: Problem, request_id: str) -> bytes:
     """Return an error in the service's shape."""
-    return msgspec.json.encode({"error": str(problem), "request_id": request_id})
+    return msgspec.json.encode(ErrorAnswer(str(problem), request_id))

@@ -1,34 +1,58 @@
-"""The shapes of requests and answers, for the OpenAPI document. Nothing is validated by these."""
+"""The shapes of requests and answers: msgspec decodes and encodes by them, OpenAPI describes them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-#: OpenAPI's description of the header, for every route that predicts.
-TIMEOUT_PARAMETER = {
-    "name": "X-Request-Timeout-Ms",
-    "in": "header",
-    "required": False,
-    "description": (
-        "Milliseconds from its arrival after which nothing more is begun for the request: 504. Where"
-        " more work is waiting than that, it is turned away at once: 429. By default"
-        " SNN_DEADLINE_SECONDS. A table is answered in pieces and has none."
-    ),
-    "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+Probabilities = Annotated[dict[str, float], Meta(description="Calibrated probability of each target.")]
+
+_VALUE = {"anyOf": [{"type": kind} for kind in ("number", "string", "boolean", "null")]}
+_RECORD = {
+    "anyOf": [
+        {"type": "array", "items": {"type": "number"}, "minItems": 8, "maxItems": 8},
+        {"$ref": "#/components/schemas/NamedCandidate"},
+        {"type": "string"},
+        {"type": "array", "items": _VALUE},
+        {"type": "object", "additionalProperties": _VALUE},
+    ]
 }
 
-Probabilities = Annotated[dict[str, float], Field(description="Calibrated probability of each target.")]
+
+class PredictRequest(Struct, forbid_unknown_fields=True):
+    """Records for a model: molecules as ``smiles``, or records of any model as ``inputs``.
+
+    ``smiles`` are answered by SMILES as the Tox21 leaderboard asks, and in order. ``inputs`` are SMILES,
+    pulsar candidates, or rows of a table, by position or by name. The query may name the model, too.
+    """
+
+    # Records are checked one by one, by the model's featurizer.
+    model: (
+        Annotated[str, Meta(description="Of smiles by default tox21.", examples=["htru2"])] | UnsetType
+    ) = UNSET
+    smiles: (
+        Annotated[
+            list[Any],
+            Meta(
+                examples=[["CCO", "c1ccccc1O"]],
+                extra_json_schema={"items": {"type": "string"}, "minItems": 1},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    inputs: (
+        Annotated[
+            list[Any],
+            Meta(
+                examples=[[[99.4, 41.6, 1.55, 4.1, 27.6, 61.7, 2.2, 3.7]]],
+                extra_json_schema={"items": _RECORD, "minItems": 1},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
-class SmilesRequest(BaseModel):
-    """Molecules, answered by SMILES as the Tox21 leaderboard asks, and in order."""
-
-    smiles: Annotated[list[str], Field(min_length=1, examples=[["CCO", "c1ccccc1O"]])]
-    model: Annotated[str, Field(description="A model that takes SMILES.")] = "tox21"
-
-
-class NamedCandidate(BaseModel):
-    """A pulsar candidate by name."""
+class NamedCandidate(Struct):
+    """A pulsar candidate by name; other fields are carried to its result."""
 
     profile_mean: float
     profile_stdev: float
@@ -40,45 +64,28 @@ class NamedCandidate(BaseModel):
     dm_kurtosis: float
 
 
-Value = float | str | bool | None
-Candidate = Annotated[list[float], Field(min_length=8, max_length=8)]
-
-
-class InputsRequest(BaseModel):
-    """Records for any model: SMILES, pulsar candidates, or rows of a table, by position or by name."""
-
-    model: Annotated[str, Field(examples=["htru2"])]
-    inputs: Annotated[
-        list[Candidate | NamedCandidate | str | list[Value] | dict[str, Value]],
-        Field(
-            min_length=1,
-            examples=[[[99.4, 41.6, 1.55, 4.1, 27.6, 61.7, 2.2, 3.7]]],
-        ),
-    ]
-
-
-class OkResult(BaseModel):
-    """A record that was predicted."""
+class OkResult(Struct):
+    """A record that was predicted, after the fields that it carries."""
 
     status: Literal["ok"]
     probability: Probabilities
     call: Annotated[
         dict[str, bool] | str,
-        Field(description="Whether each target's threshold is reached; of classes the most probable."),
+        Meta(description="Whether each target's threshold is reached; of classes the most probable."),
     ]
     p_value: Annotated[
         float | None,
-        Field(
+        Meta(
             description="Share of training-like records whose activations are as unusual as these;"
             " null of a model without taps."
         ),
     ]
-    smiles: Annotated[str | None, Field(description="The SMILES as it was sent.")] = None
-    parent: Annotated[str | None, Field(description="The molecule that was predicted.")] = None
-    removed: Annotated[list[str] | None, Field(description="Fragments that were left out.")] = None
+    smiles: Annotated[str | None, Meta(description="The SMILES as it was sent.")] = None
+    parent: Annotated[str | None, Meta(description="The molecule that was predicted.")] = None
+    removed: Annotated[list[str] | None, Meta(description="Fragments that were left out.")] = None
 
 
-class ErrorResult(BaseModel):
+class ErrorResult(Struct):
     """A record that could not be predicted; the others were."""
 
     status: Literal["error"]
@@ -86,37 +93,61 @@ class ErrorResult(BaseModel):
     smiles: str | None = None
 
 
-class ModelInfo(BaseModel):
+# msgspec takes one of the two by its status alone where they are tagged, and they are not: results are
+# written by hand.
+Result = Annotated[
+    Any,
+    Meta(
+        extra_json_schema={
+            "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("OkResult", "ErrorResult")]
+        }
+    ),
+]
+
+
+class ModelInfo(Struct):
     """Which model answered."""
 
     name: str
     version: str
 
 
-class SmilesAnswer(BaseModel):
-    """The answer to ``SmilesRequest``; ``predictions`` is null for what could not be read."""
+class SmilesAnswer(Struct):
+    """The answer to ``smiles``; ``predictions`` is null for what could not be read."""
 
     predictions: dict[str, Probabilities | None]
     model_info: ModelInfo
-    results: list[OkResult | ErrorResult]
+    results: list[Result]
 
 
-class InputsAnswer(BaseModel):
-    """The answer to ``InputsRequest``, one result per record in order."""
+class InputsAnswer(Struct):
+    """The answer to ``inputs``, one result per record in order."""
 
     model: str
     version: str
-    results: list[OkResult | ErrorResult]
+    results: list[Result]
 
 
-class ErrorAnswer(BaseModel):
+class ErrorAnswer(Struct):
     """Any error."""
 
-    error: Annotated[str, Field(description="What is wrong, where, and what to do.")]
+    error: Annotated[str, Meta(description="What is wrong, where, and what to do.")]
     request_id: str
 
 
-class Ready(BaseModel):
+class Live(Struct):
+    """The process answers."""
+
+    live: bool = True
+
+
+class Ok(Struct):
+    """The same, as the Tox21 leaderboard asks."""
+
+    ok: bool = True
+
+
+class Ready(Struct):
     """Readiness of one model; ``error`` tells why the promoted version was refused, if it was."""
 
     version: str | None
@@ -125,7 +156,7 @@ class Ready(BaseModel):
     error: str | None
 
 
-class ReadyAnswer(BaseModel):
+class ReadyAnswer(Struct):
     """Readiness of the service and of every model."""
 
     ready: bool
@@ -134,10 +165,64 @@ class ReadyAnswer(BaseModel):
     models: dict[str, Ready]
 
 
-class Metadata(BaseModel):
+class Metadata(Struct):
     """The Tox21 leaderboard's description of a model."""
 
     name: str
     version: str
     max_batch_size: int
     tox_endpoints: list[str]
+
+
+class Column(Struct):
+    """One value of a record; ``values`` are those of a category, if the model names them."""
+
+    name: str
+    kind: Literal["number", "text"]
+    optional: bool
+    values: list[str] | None
+
+
+class AboutTarget(Struct):
+    """One output, and the probability from which it is called positive."""
+
+    name: str
+    threshold: float
+
+
+class About(Struct):
+    """One model. ``columns`` is null where a record is a SMILES."""
+
+    model: str
+    version: str
+    task: str
+    description: str
+    created: str
+    columns: list[Column] | None
+    targets: list[AboutTarget]
+    threshold_rule: str
+    members: int
+    widths: Annotated[
+        list[int],
+        Meta(description="Units of each hidden layer; of the widest member where they differ."),
+    ]
+
+
+class AboutAnswer(Struct):
+    """Every model that this worker serves now."""
+
+    models: list[About]
+
+
+class Drawing(Struct):
+    """A molecule to draw; ``dark`` draws it for a dark page."""
+
+    smiles: Annotated[str, Meta(extra_json_schema={"maxLength": 2000}, examples=["c1ccccc1O"])]
+    dark: bool = False
+
+
+class Change(Struct, forbid_unknown_fields=True):
+    """Which version, and why the release log is told it."""
+
+    version: Annotated[int, Meta(ge=1, le=10**9)] | None = None
+    why: Annotated[str, Meta(max_length=1000)] = ""

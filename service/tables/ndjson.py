@@ -38,21 +38,27 @@ class NdjsonParser:
     def parse(self, raw: Raw) -> ParsedRows:
         """Parse lines, in order."""
         piece = ParsedRows()
-        names = self.schema.names
         for line in raw:
             value, fault = _value(line)
             if fault:
                 piece.refuse({}, fault)
-            elif not isinstance(value, dict):
-                is_text = names is None and isinstance(value, str)
-                piece.add({"smiles": value} if is_text else {}, value)
-            elif names is not None:
-                piece.add(value, {name: value[name] for name in names if name in value})
-            elif "smiles" in value:
-                piece.add(value, value["smiles"])
             else:
-                piece.refuse(value, "the object has no field 'smiles'")
+                add_value(piece, value, self.schema)
         return piece
+
+
+def add_value(piece: ParsedRows, value: object, schema: RecordSchema) -> None:
+    """Append one record of JSON with the fields that it carries; a fault for no ``smiles``."""
+    names = schema.names
+    if not isinstance(value, dict):
+        is_text = names is None and isinstance(value, str)
+        piece.add({"smiles": value} if is_text else {}, value)
+    elif names is not None:
+        piece.add(value, {name: value[name] for name in names if name in value})
+    elif "smiles" in value:
+        piece.add(value, value["smiles"])
+    else:
+        piece.refuse(value, "the object has no field 'smiles'")
 
 
 def open_ndjson(file: BinaryIO, schema: RecordSchema) -> tuple[RecordSplitter, NdjsonParser]:

@@ -9,7 +9,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-from service.api.routes.health_stream import PATH as STREAM
+from service.api.routes.health.stream import PATH as STREAM
 from tests.support.server import Server
 
 #: Shape is not all: SMILES for a model of candidates are refused, and a list of seven numbers costs

@@ -1,13 +1,12 @@
-"""Which of the kinds of tables a request is, and which its client wants back."""
+"""The format of a request's body, and the format that its client wants the answer in."""
 
 from collections.abc import Iterable
-from urllib.parse import parse_qs
 
 from starlette.types import Scope
 
 from service.api.problems import Problem
 
-#: Kinds by their media types; the first of a kind is the one that answers carry.
+#: Formats by their media types.
 MEDIA_TYPES = {
     "application/json": "json",
     "text/csv": "csv",
@@ -16,65 +15,56 @@ MEDIA_TYPES = {
     "application/jsonl": "ndjson",
     "application/x-jsonlines": "ndjson",
 }
+#: The media type of an answer in each format.
 ANSWERS = {
     "json": b"application/json",
     "csv": b"text/csv; charset=utf-8",
     "ndjson": b"application/x-ndjson",
 }
+_JSON = b"application/json"
+_UTF8 = ("utf-8", "utf8")
 
 
-def is_bulk(scope: Scope) -> bool:
-    """Whether a request concerns any kind but JSON; as cheap as it must be for those that do not."""
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            if value != b"application/json" and MEDIA_TYPES.get(_media(value), "json") != "json":
-                return True
-        elif name == b"accept" and (b"csv" in value or b"ndjson" in value or b"jsonl" in value):
-            return True
-    return False
+def body_format(scope: Scope) -> str:
+    """Return the body's format by its content type, which is JSON by default.
 
-
-def kinds(scope: Scope) -> tuple[str, str]:
-    """The kinds of the body and of the answer; raises ``Problem`` 406 or 415.
-
-    A client that does not say what it wants, or wants its own kind as much as any, gets that.
+    Raises ``Problem`` 415 for another type, another charset than UTF-8, and a content encoding.
     """
-    sent, accepted = "json", "*/*"
+    content_type = _JSON
     for name, value in scope["headers"]:
         if name == b"content-type":
-            media, _, parameters = value.decode("latin-1").lower().partition(";")
-            sent = MEDIA_TYPES.get(media.strip(), "json")
-            charset = parameters.replace('"', "").replace(" ", "")
-            if (
-                "charset=" in charset
-                and "charset=utf-8" not in charset
-                and "charset=utf8" not in charset
-            ):
-                raise Problem(415, f"the content type says {charset[:80]!r}; send it in UTF-8")
-        elif name == b"accept":
-            accepted = value.decode("latin-1").lower()
-    wanted = dict(_weights(accepted.split(",")))
+            content_type = value
+        elif name == b"content-encoding" and value.lower() != b"identity":
+            raise Problem(415, "compressed bodies are not taken here; send it as it is")
+    if content_type == _JSON:
+        return "json"
+    media, *parameters = content_type.decode("latin-1").lower().replace('"', "").split(";")
+    kind = MEDIA_TYPES.get(media.strip())
+    if kind is None:
+        shown = media.strip()[:80]
+        text = f"the content type is {shown!r}; send application/json, text/csv or application/x-ndjson"
+        raise Problem(415, text)
+    for parameter in parameters:
+        key, _, charset = parameter.replace(" ", "").partition("=")
+        if key == "charset" and charset not in _UTF8:
+            raise Problem(415, f"the content type says {charset[:80]!r}; send it in UTF-8")
+    return kind
+
+
+def answer_format(scope: Scope, sent: str) -> str:
+    """Return the format that all ``Accept`` headers want most; raises ``Problem`` 406 for none of ours.
+
+    The body's own format comes first among equals, and is the default.
+    """
+    accepted = [value for name, value in scope["headers"] if name == b"accept" and value.strip()]
+    if not accepted or accepted == [b"*/*"]:
+        return sent
+    wanted = dict(_weights(b",".join(accepted).decode("latin-1").lower().split(",")))
     weights = {kind: _weight(kind, wanted) for kind in (sent, *ANSWERS)}
-    best = max(weights, key=lambda kind: weights[kind])  # the first of equals, so the client's own
+    best = max(weights, key=lambda kind: weights[kind])  # the first of equals
     if not weights[best]:
         raise Problem(406, "answers are application/json, text/csv or application/x-ndjson")
-    return sent, best
-
-
-def model_name(scope: Scope) -> str | None:
-    """The query's ``model``; raises ``Problem`` 422 for parameters that are unknown or said twice."""
-    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    unknown = sorted(set(query) - {"model"})
-    if unknown:
-        raise Problem(422, f"unknown parameter {unknown[0][:80]!r}; there is 'model'")
-    names = query.get("model", [])
-    if len(names) > 1:
-        raise Problem(422, "the parameter 'model' is said twice")
-    return names[0] if names else None
-
-
-def _media(value: bytes) -> str:
-    return value.decode("latin-1").partition(";")[0].strip().lower()
+    return best
 
 
 def _weights(parts: Iterable[str]) -> Iterable[tuple[str, float]]:
@@ -91,7 +81,7 @@ def _weights(parts: Iterable[str]) -> Iterable[tuple[str, float]]:
 
 
 def _weight(kind: str, wanted: dict[str, float]) -> float:
-    """How much a kind is wanted: by its most specific mention (RFC 9110, 12.5.1)."""
+    """Return a format's weight by its most specific mention (RFC 9110, section 12.5.1)."""
     for media, its_kind in MEDIA_TYPES.items():
         if its_kind == kind and media in wanted:
             return wanted[media]

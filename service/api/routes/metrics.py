@@ -35,7 +35,7 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRo
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def metrics(request: Request) -> Response:
-        encoder, content_type = choose_encoder(request.headers.get("accept", ""))
+        encoder, content_type = choose_encoder(", ".join(request.headers.getlist("accept")))
         # Judged first: what that finds is counted.
         judged = {
             name: coordinator.health(name)

@@ -1,61 +1,32 @@
-"""``GET /models``: what each served model takes and gives, for whoever builds a form for it."""
+"""``GET /models``: what each model takes and returns; ``GET /metadata``: the molecule model."""
 
-from typing import Annotated, Literal
+from fastapi import APIRouter, Response
 
-from fastapi import APIRouter
-from pydantic import BaseModel, Field
-
+from service.api.body.decoding import DEFAULT_SMILES_MODEL
+from service.api.openapi import answers, json_response
+from service.api.schemas import About, AboutAnswer, AboutTarget, Column, Metadata
 from service.inference.served_models import ServedModel, ServedModels
 
 
-class Column(BaseModel):
-    """One value of a record; ``values`` are those of a category, if the model names them."""
-
-    name: str
-    kind: Literal["number", "text"]
-    optional: bool
-    values: list[str] | None
-
-
-class AboutTarget(BaseModel):
-    """One output, and the probability from which it is called positive."""
-
-    name: str
-    threshold: float
-
-
-class About(BaseModel):
-    """One model. ``columns`` is null where a record is a SMILES."""
-
-    model: str
-    version: str
-    task: str
-    description: str
-    created: str
-    columns: list[Column] | None
-    targets: list[AboutTarget]
-    threshold_rule: str
-    members: int
-    widths: Annotated[
-        list[int],
-        Field(description="Units of each hidden layer; of the widest member where they differ."),
-    ]
-
-
-class AboutAnswer(BaseModel):
-    """Every model that this worker serves now."""
-
-    models: list[About]
-
-
-def routes(served_models: ServedModels) -> APIRouter:
-    """The one route."""
+def routes(served_models: ServedModels, max_rows: int) -> APIRouter:
+    """Return the routes; ``max_rows`` is the most records of a request."""
     router = APIRouter(tags=["predict"])
 
-    @router.get("/models", summary="What each model takes and gives")
-    async def models() -> AboutAnswer:
+    @router.get(
+        "/metadata",
+        summary="The molecule model, as the Tox21 leaderboard asks",
+        responses=answers(Metadata, 404, 503),
+    )
+    async def metadata() -> Response:
+        served = served_models.get(DEFAULT_SMILES_MODEL)
+        name, version = served.manifest.name, str(served.manifest.version)
+        return json_response(Metadata(name, version, max_rows, list(served.targets)))
+
+    @router.get("/models", summary="What each model takes and gives", responses=answers(AboutAnswer))
+    async def models() -> Response:
         states = served_models.states().values()
-        return AboutAnswer(models=[_about(state.served) for state in states if state.served is not None])
+        known = [_about(state.served) for state in states if state.served is not None]
+        return json_response(AboutAnswer(known))
 
     return router
 

@@ -26,10 +26,10 @@ from models.features.molecules.standardise import (
     read_smiles,
     standardise,
 )
-from service.api.body.reading import read_json
-from service.api.problems import Problem
+from service.api.body.decoding import decode, read_json
+from service.api.openapi import answers, request_body
 from service.api.routes.security_headers import page_headers
-from service.api.schemas import ErrorAnswer
+from service.api.schemas import Drawing
 from service.errors import DrawingUnavailable, InvalidRequest, Overloaded
 
 PATH = "/molecule.svg"
@@ -53,31 +53,7 @@ _DESCRIPTION = (
     f"A molecule of at most {MAX_HEAVY_ATOMS} heavy atoms as it was written, on a transparent ground;"
     " `dark` draws it for a dark page."
 )
-_SCHEMA = {
-    "type": "object",
-    "required": ["smiles"],
-    "properties": {
-        "smiles": {"type": "string", "maxLength": MAX_CHARACTERS, "examples": ["c1ccccc1O"]},
-        "dark": {"type": "boolean", "default": False},
-    },
-}
-_ERRORS = {
-    400: "The body is not JSON.",
-    408: "The body did not arrive in time.",
-    413: "The body is too large.",
-    415: "Not application/json.",
-    422: "Not a molecule that can be drawn; the sentence says why.",
-    429: "Too many drawings are waiting.",
-    503: "This machine lacks libraries that drawing needs; the sentence says which.",
-}
-
-
-class _Body(msgspec.Struct):
-    smiles: str
-    dark: bool = False
-
-
-_decoder = msgspec.json.Decoder(_Body)
+_decoder = msgspec.json.Decoder(Drawing)
 
 
 class MoleculeDrawer:
@@ -86,6 +62,8 @@ class MoleculeDrawer:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="draw")
         self._waiting = 0
+        #: Seconds that the last drawing took; the thread's own.
+        self._took = 0.0
 
     async def draw(self, smiles: str, *, dark: bool = False) -> str:
         """Return an SVG document.
@@ -97,17 +75,21 @@ class MoleculeDrawer:
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, _draw_and_rest, smiles, dark)
+            drawn = loop.run_in_executor(self._thread, self._draw, smiles, dark)
+            self._thread.submit(self._rest)  # behind the picture, which does not wait for it
+            return await drawn
         finally:
             self._waiting -= 1
 
+    def _draw(self, smiles: str, dark: bool) -> str:
+        started = perf_counter()
+        try:
+            return svg_of(smiles, dark=dark)
+        finally:
+            self._took = perf_counter() - started
 
-def _draw_and_rest(smiles: str, dark: bool) -> str:
-    started = perf_counter()
-    try:
-        return svg_of(smiles, dark=dark)
-    finally:
-        sleep(_REST * (perf_counter() - started))
+    def _rest(self) -> None:
+        sleep(_REST * self._took)
 
 
 def svg_of(smiles: str, *, dark: bool = False) -> str:
@@ -176,31 +158,14 @@ def routes(drawing: MoleculeDrawer) -> APIRouter:
         summary="Draw a molecule",
         description=_DESCRIPTION,
         response_class=Response,
-        openapi_extra={
-            "requestBody": {"required": True, "content": {"application/json": {"schema": _SCHEMA}}}
-        },
-        responses={
-            200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}},
-            **{status: {"model": ErrorAnswer, "description": text} for status, text in _ERRORS.items()},
-        },
+        openapi_extra=request_body(Drawing),
+        responses=answers(None, 400, 408, 413, 415, 422, 429, 503)
+        | {200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}},
     )
     async def molecule(request: Request) -> Response:
-        body = _parse(await read_json(request.scope, request.receive, _MOST_BYTES))
+        body = decode(await read_json(request.scope, request.receive, _MOST_BYTES), _decoder)
         svg = await drawing.draw(body.smiles, dark=body.dark)
         headers = {**page_headers(_POLICY), "cache-control": "no-store"}
         return Response(svg, headers=headers, media_type="image/svg+xml")
 
     return router
-
-
-def _parse(content: bytes) -> _Body:
-    try:
-        return _decoder.decode(content)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(
-            f'send {{"smiles": "CCO"}}; the request has the wrong shape: {error}'
-        ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem(400, f"the body is not JSON: {error}") from error
-    except RecursionError as error:
-        raise Problem(400, "the body is not usable: its JSON is nested too deeply") from error

@@ -1,87 +1,74 @@
-"""What a browser is shown: the dashboard with its files, and the API's own page."""
+"""The pages for browsers: the dashboard with its files, and Swagger UI for the API."""
 
-import gzip
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+import mimetypes
+import os
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
-from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from service.api.routes.security_headers import page_headers
 
-#: The dashboard loads what the service itself has, draws molecules from memory, and nothing else.
+#: The dashboard loads the service's own files, draws molecules from memory, and nothing else.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'"
 )
+#: A browser asks for a file each time, and receives it only if it has changed.
+_HEADERS = page_headers(_POLICY) | {"cache-control": "no-cache"}
 
-#: FastAPI writes the page's one script into it.
+#: FastAPI writes the page's one script into the page.
 _DOCS_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'"
 )
 
-#: A file is asked for anew each time, and sent anew only if it has changed.
-_CACHING = "no-cache"
+_NAMES = {"/": "index.html", "/favicon.ico": "icon.svg"}
+#: Smaller files are not compressed.
+_COMPRESSED_BYTES, _COMPRESSION_LEVEL = 1024, 6
 
-_TYPES = {
-    "html": "text/html; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-    "css": "text/css; charset=utf-8",
-    "svg": "image/svg+xml",
-    "txt": "text/plain; charset=utf-8",
-}
-_WORTH_PACKING = 1024
+mimetypes.add_type("text/javascript", ".js")  # Python 3.11 has the old name
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    content: bytes
-    packed: bytes | None
-    kind: str
-    tag: str
+class _Dashboard(StaticFiles):
+    """The dashboard's files with the headers of its content security policy."""
 
-    @classmethod
-    def of(cls, name: str, content: bytes) -> "_File":
-        tag = f'"{hashlib.sha256(content).hexdigest()[:24]}"'
-        packed = gzip.compress(content, 6, mtime=0) if len(content) > _WORTH_PACKING else None
-        return cls(content, packed, _TYPES[name.rpartition(".")[2]], tag)
+    def get_path(self, scope: Scope) -> str:
+        """Return a file's path inside the folder."""
+        return _NAMES.get(scope["path"]) or super().get_path(scope)
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        """Return a file, or 304 where the client has it."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers.update(_HEADERS)
+        return response
 
 
-def routes() -> APIRouter:
-    """The pages. Their files are read once, so that a path can name nothing else."""
+def page_routes() -> list[BaseRoute]:
+    """Return the routes of the dashboard and of Swagger UI's files."""
+    dashboard = GZipMiddleware(
+        _Dashboard(packages=[("service", "web")]), _COMPRESSED_BYTES, _COMPRESSION_LEVEL
+    )
+    return [
+        *(Route(path, dashboard, include_in_schema=False) for path in _NAMES),
+        Mount("/web", dashboard),
+        Mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")])),
+    ]
+
+
+def docs_route() -> APIRouter:
+    """Return the route of the API's documentation."""
     router = APIRouter()
-    held = {name: _File.of(name, content) for name, content in _read(files("service") / "web")}
-
-    def answer(request: Request, name: str) -> Response:
-        file = held.get(name)
-        if file is None:
-            raise HTTPException(404)
-        headers = {**page_headers(_POLICY), "cache-control": _CACHING, "etag": file.tag}
-        headers["vary"] = "accept-encoding"
-        if file.tag in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
-        content = file.content
-        if file.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
-            content = file.packed
-            headers["content-encoding"] = "gzip"
-        return Response(content, headers=headers, media_type=file.kind)
-
-    @router.get("/", include_in_schema=False)
-    async def dashboard(request: Request) -> Response:
-        return answer(request, "index.html")
-
-    @router.get("/web/{path:path}", include_in_schema=False)
-    async def file(request: Request, path: str) -> Response:
-        return answer(request, path)
-
-    @router.get("/favicon.ico", include_in_schema=False)
-    async def icon(request: Request) -> Response:
-        return answer(request, "icon.svg")
 
     @router.get("/docs", include_in_schema=False, response_class=HTMLResponse)
     async def docs() -> HTMLResponse:
@@ -96,11 +83,3 @@ def routes() -> APIRouter:
         return page
 
     return router
-
-
-def _read(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            yield from _read(entry, f"{prefix}{entry.name}/")
-        elif entry.name.rpartition(".")[2] in _TYPES:
-            yield prefix + entry.name, entry.read_bytes()

@@ -1,129 +1,120 @@
-"""``POST /predict``: the first stop of a request, decoding it, and the last, encoding the answer.
+"""``POST /predict``: JSON requests are answered at once, tables in pieces.
 
-Decoding and encoding are msgspec's, without models in between: for a single row the web layer
-costs more than the network does. ``documents`` describes the same shapes for people.
+msgspec decodes and encodes without models in between: for a single row the web layer costs more than
+the network does.
 """
 
 import asyncio
-import json
-from collections.abc import Coroutine, Sequence
+from pathlib import Path
 from time import perf_counter
-from typing import Any, TypeVar
 
-import msgspec
-from msgspec import UNSET, UnsetType
 from starlette.types import Receive, Scope, Send
 
 from service.api import encoding
-from service.api.body.reading import read_json
+from service.api.body.decoding import (
+    DEFAULT_SMILES_MODEL,
+    Asked,
+    Limits,
+    parse,
+    queried_model,
+)
+from service.api.body.negotiation import ANSWERS, answer_format, body_format
+from service.api.body.reading import read_body
+from service.api.body.spooling import spooled_body
 from service.api.context import context_of
-from service.api.problems import Disconnected, Problem, send_json
-from service.errors import InvalidRequest
+from service.api.problems import send_json
+from service.api.routes.tables import TableAnswer, model_headers
+from service.errors import InvalidRequest, Overloaded
 from service.inference.predictor import Prediction, Predictor
+from service.inference.served_models import ServedModel
+from service.tables import ParsedRows, RecordSchema
+from service.tables.ndjson import add_value
 
-T = TypeVar("T")
-
-#: What answers a request for SMILES that names no model.
-DEFAULT_SMILES_MODEL = "tox21"
-
-
-class _Body(msgspec.Struct):
-    model: str | UnsetType = UNSET
-    smiles: list[Any] | UnsetType = UNSET
-    inputs: list[Any] | UnsetType = UNSET
+#: Tables that are answered at a time.
+_TABLES = 16
 
 
-_decoder = msgspec.json.Decoder(_Body)
-
-
-class Predict:
+class PredictEndpoint:
     """The route as a plain ASGI application."""
 
-    def __init__(self, predictor: Predictor, max_bytes: int) -> None:
-        self._predictor = predictor
-        self._max_bytes = max_bytes
+    def __init__(self, predictor: Predictor, limits: Limits, folder: Path | None) -> None:
+        """``folder`` is where large tables may be kept."""
+        self._predictor, self._limits, self._folder = predictor, limits, folder
+        self._tables = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        context = context_of(scope)
-        started = perf_counter()
-        body = parse(await read_json(scope, receive, self._max_bytes))
-        keyed = body.inputs is UNSET
-        records = body.smiles if keyed else body.inputs
-        assert isinstance(records, list)  # parse has seen to it
-        name = body.model or DEFAULT_SMILES_MODEL
-        context.read = perf_counter() - started
-        served = self._predictor.model(name)
-        if keyed and not served.takes_smiles:
-            raise InvalidRequest(f"model {name!r} does not take SMILES; send its records as 'inputs'")
-        context.model, context.rows, context.traffic = served.label, len(records), served.traffic
-        work = self._predictor.predict(served, records, context.deadline, context.request_id)
-        if self._predictor.is_quick(served, records):
-            prediction = await work
-        else:
-            prediction = await unless_disconnected(work, receive)
-        context.stages = prediction.stages
-        started = perf_counter()
-        write = encoding.keyed if keyed else _listed
-        if len(records) <= encoding.MANY:
-            content = write(prediction, records)
-        else:
-            content = await asyncio.to_thread(write, prediction, records)
-        context.encode = perf_counter() - started
-        await send_json(send, 200, content)
+        """Answer one request.
 
-
-def parse(content: bytes) -> _Body:
-    """Decode a body and check its shape; raises ``Problem`` 400 or ``InvalidRequest``."""
-    try:
-        body = _decoder.decode(content)
-    except msgspec.DecodeError as error:
-        body = _lenient(content, error)
-    except UnicodeDecodeError as error:
-        raise Problem(400, "the body is not JSON: it is not UTF-8") from error
-    except RecursionError as error:
-        raise Problem(400, "the body is not usable: its JSON is nested too deeply") from error
-    if (body.smiles is UNSET) == (body.inputs is UNSET):
-        raise InvalidRequest(
-            'send either {"smiles": ["CCO", …]} or {"model": "…", "inputs": [record, …]}'
+        Raises ``Problem``, ``Disconnected``, ``MalformedInput``, and what ``Predictor.predict`` raises.
+        """
+        sent = body_format(scope)
+        wanted = answer_format(scope, sent)
+        queried = queried_model(scope)
+        if sent != "json":
+            await self._answer_table(scope, receive, send, queried or DEFAULT_SMILES_MODEL, sent, wanted)
+            return
+        context, started = context_of(scope), perf_counter()
+        asked = parse(await read_body(scope, receive, self._limits.bytes), queried)
+        served = self._predictor.model(asked.model)
+        if asked.keyed and not served.takes_smiles:
+            text = f"model {asked.model!r} does not take SMILES; send its records as 'inputs'"
+            raise InvalidRequest(text)
+        context.ask(served)
+        rows = (
+            None if wanted == "json" and dict not in map(type, asked.records) else _rows(asked, served)
         )
-    if body.model is UNSET:
-        if body.smiles is UNSET:
-            raise InvalidRequest("'model' is missing: it says which model the inputs are for")
-        body.model = DEFAULT_SMILES_MODEL
-    return body
+        context.read = perf_counter() - started
+        records = asked.records if rows is None else rows.records
+        prediction = await context.predict(self._predictor, served, records, receive)
+        started = perf_counter()
+        if len(records) <= encoding.MANY:
+            content = _written(asked, prediction, rows, wanted)
+        else:
+            content = await asyncio.to_thread(_written, asked, prediction, rows, wanted)
+        context.encode = perf_counter() - started
+        if wanted == "json":
+            await send_json(send, 200, content)
+        else:
+            headers = [
+                *model_headers(served, ANSWERS[wanted]),
+                (b"content-length", b"%d" % len(content)),
+            ]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": content})
+
+    async def _answer_table(
+        self, scope: Scope, receive: Receive, send: Send, name: str, sent: str, wanted: str
+    ) -> None:
+        self._predictor.model(name)  # an unknown model is refused before a large body arrives
+        if self._tables >= _TABLES:
+            raise Overloaded(f"{self._tables} tables are being answered, which is the most", 5.0)
+        self._tables += 1
+        try:
+            async with spooled_body(scope, receive, self._limits.table_bytes, self._folder) as body:
+                context, served = context_of(scope), self._predictor.model(name)
+                context.ask(served)
+                answer = TableAnswer(self._predictor, served, context, self._limits.rows)
+                with served.leased():  # every row of an answer is by one version
+                    await answer.run(body, sent, wanted, receive, send)
+        finally:
+            self._tables -= 1
 
 
-def _lenient(content: bytes, error: msgspec.DecodeError) -> _Body:
-    """Read what strict JSON does not have but clients send: NaN, Infinity, numbers beyond a float.
-
-    They concern one record, and its neighbours are to be answered; the featurizer says what is
-    wrong with it.
-    """
-    try:
-        document = json.loads(content)
-        msgspec.json.encode(document)  # no half of a surrogate pair, which no answer could repeat
-        return msgspec.convert(document, _Body)
-    except msgspec.ValidationError as invalid:
-        raise InvalidRequest(f"the request has the wrong shape: {invalid}") from invalid
-    except (ValueError, RecursionError) as malformed:
-        raise Problem(400, f"the body is not JSON: {error}") from malformed
+def _rows(asked: Asked, served: ServedModel) -> ParsedRows:
+    """Return the records with the fields that they carry; null stands for one without ``smiles``."""
+    rows, schema = ParsedRows(), RecordSchema.of(served.bundle.featurizer)
+    for record in asked.records:
+        add_value(rows, record, schema)
+    for place in rows.faults:
+        rows.records.insert(place, None)
+    return rows
 
 
-async def unless_disconnected(work: Coroutine[Any, Any, T], receive: Receive) -> T:
-    """Do long work for as long as the client is there to be answered."""
-    task, watch = asyncio.create_task(work), asyncio.ensure_future(receive())
-    try:
-        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise Disconnected
-        return task.result()
-    finally:
-        watch.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task})
-
-
-def _listed(prediction: Prediction, records: Sequence[object]) -> bytes:
-    return encoding.listed(prediction.served, records, prediction.outcomes, prediction.outputs)
+def _written(asked: Asked, prediction: Prediction, rows: ParsedRows | None, wanted: str) -> bytes:
+    if rows is not None and wanted != "json":
+        return encoding.table(prediction, rows, wanted)
+    if asked.keyed:
+        return encoding.keyed(prediction, asked.records if rows is None else rows.records, rows)
+    if rows is not None:
+        return encoding.with_fields(prediction, rows)
+    return encoding.listed(prediction.served, asked.records, prediction.outcomes, prediction.outputs)

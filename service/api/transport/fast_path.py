@@ -1,49 +1,128 @@
-"""The short way of a plain request: ``POST /predict`` of numbers, whole in one read of its connection.
+"""The fast path: ``POST /predict`` of numbers whose body arrives in one read of its connection.
 
 For one row the web layer costs several times what the network does, and most of that is ASGI's: a
-task, a scope, messages, an event to wait for. None of it is needed where the body is already there,
-its records are lists of numbers, and featurizing them is a copy. Such a request goes from the parser
-to the batcher in one step, and its answer from the batch to the socket in another.
+task, a scope, messages, an event to wait for. Here a request goes from the parser to the batcher in one
+step, and its answer from the batch to the socket in another.
 
-Whatever is not as plain as that is declined, before anything is counted, and goes the usual way: bad
-JSON, named features, records that are wrong, unknown models. So errors have one author, and what is
-answered here is, byte for byte, what would be answered there.
+Any other request is declined before anything is counted, and takes the usual path: malformed JSON,
+named features, records that cannot be read, unknown models. So every error has one author, and an
+answer of the fast path is, byte for byte, that of the usual path.
 """
 
+import asyncio
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 from time import perf_counter
-from typing import Any, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import msgspec
 import numpy as np
-from msgspec import UNSET
 from numpy.typing import NDArray
 
 from models.features import Outcome
 from service.api.access_control import unlimited
+from service.api.auth.headers import KEY_HEADERS, key_of
 from service.api.auth.keys import KeyStore
-from service.api.context import CLOSED_BY_CLIENT, RequestContext, failure_of, finish
-from service.api.encoding import MANY, enveloped, listed
+from service.api.body.decoding import Limits
+from service.api.context import (
+    CLOSED_BY_CLIENT,
+    SANE_ID,
+    TIMEOUT_HEADER,
+    RequestContext,
+    failure_of,
+    finish,
+    new_request_id,
+    timeout_seconds,
+)
+from service.api.encoding import ENVELOPE, MANY, listed
 from service.api.problems import Headers, problem_body
-from service.api.transport.fast_request import Carrier, FastRequest, RequestHead
 from service.errors import ModelNotFound, ModelNotReady, Overloaded, ServiceError
 from service.inference.predictor import Predictor, Stages
-from service.inference.queue import Answer
+from service.inference.queue import Answer, QueuedRequest
 from service.inference.results import is_plain, writing
 from service.inference.served_models import ServedModel
 from service.observability.counters import Telemetry
 
 ROUTE = "/predict"
 
+#: Headers that matter here, with the values that the fast path takes; None for any value.
+_PLAIN: dict[bytes, tuple[bytes, ...] | None] = {
+    b"content-type": (b"application/json",),
+    # What libraries send that accept JSON; other values are weighed on the usual path.
+    b"accept": (b"*/*", b"application/json", b"application/json, text/plain, */*"),
+    **dict.fromkeys((b"content-encoding", b"expect"), ()),
+    **dict.fromkeys((b"x-request-id", TIMEOUT_HEADER, *KEY_HEADERS), None),
+}
 
-class _Numbers(msgspec.Struct):
+
+class _Numbers(msgspec.Struct, forbid_unknown_fields=True):
     model: str
     inputs: list[list[float]]
-    smiles: Any = UNSET
 
 
 _decode = msgspec.json.Decoder(_Numbers).decode
+
+
+class _Head(NamedTuple):
+    """What the headers of a plain request say; ``key`` is the API key, which is not checked yet."""
+
+    request_id: bytes
+    timeout: bytes | None
+    key: bytes | None
+
+
+def _plain_head(headers: list[tuple[bytes, bytes]]) -> _Head | None:
+    """Read the headers of a ``POST /predict``; None where the usual path is needed."""
+    request_id = timeout = key = None
+    for name, value in headers:
+        if name not in _PLAIN:
+            continue
+        plain = _PLAIN[name]
+        if plain is not None:
+            if value not in plain:
+                return None
+        elif name == b"x-request-id":
+            if SANE_ID.fullmatch(value):
+                request_id = value
+        elif name == TIMEOUT_HEADER:
+            timeout = value
+        else:
+            key = key_of(name, value) if key is None else key
+    return _Head(new_request_id() if request_id is None else request_id, timeout, key)
+
+
+class Carrier(Protocol):
+    """The connection that a request came by."""
+
+    def deliver(self, request: "FastRequest", status: int, headers: Headers, content: bytes) -> bool:
+        """Send an answer; return whether the client is still connected."""
+
+
+#: What uvicorn's protocol sets when a client leaves; nobody waits for it here.
+_unheard = asyncio.Event()
+
+
+class FastRequest(RequestContext):
+    """One request on the fast path; to uvicorn's protocol it is the request's cycle."""
+
+    __slots__ = (
+        "carrier", "disconnected", "entry", "keep_alive", "message_event", "more_body",
+        "outcomes", "response_complete", "served", "started",
+    )  # fmt: skip
+
+    def __init__(
+        self, carrier: Carrier, head: _Head, started: float,
+        served: ServedModel, outcomes: Sequence[Outcome],
+    ) -> None:  # fmt: skip
+        RequestContext.__init__(self, head.request_id)
+        self.carrier, self.started = carrier, started
+        self.served, self.outcomes = served, outcomes
+        self.model, self.traffic = served.label, served.traffic
+        self.keep_alive = True
+        self.more_body = self.disconnected = self.response_complete = False
+        self.message_event = _unheard
+        self.entry: QueuedRequest | None = None
 
 
 class FastPath:
@@ -53,72 +132,66 @@ class FastPath:
         self,
         telemetry: Telemetry,
         predictor: Predictor,
+        limits: Limits,
         *,
-        max_rows: int,
-        max_bytes: int,
         deadline_seconds: float | None,
         key_store: KeyStore | None = None,
     ) -> None:
-        """``telemetry`` counts what is answered; ``deadline_seconds`` is for requests that do not say.
-
-        ``ring`` holds the API keys, where they are asked for.
-        """
+        """``deadline_seconds`` is for requests that name none; ``key_store`` is None without keys."""
         self._key_store = key_store
         self._telemetry, self._predictor = telemetry, predictor
-        self._max_rows, self._max_bytes = min(max_rows, MANY), max_bytes
+        self._max_rows, self._max_bytes = min(limits.rows, MANY), limits.bytes
         self._deadline_seconds = deadline_seconds
 
-    def begin(self, carrier: Carrier, head: RequestHead, content: bytes) -> FastRequest | None:
-        """Take a request on, or decline it, leaving no trace."""
+    def begin(
+        self, carrier: Carrier, headers: list[tuple[bytes, bytes]], content: bytes
+    ) -> FastRequest | None:
+        """Take a request, or decline it without a trace."""
         started = perf_counter()
-        if len(content) > self._max_bytes:
+        head = _plain_head(headers)
+        if head is None or len(content) > self._max_bytes:
             return None
-        key = None
-        if self._key_store is not None:
-            key = unlimited(self._key_store, head.key, "predict")
-            if key is None:  # refused, or metered: there, not here
-                return None
-        found = self._read(content)
-        if found is None:
+        key = unlimited(self._key_store, head.key, "predict") if self._key_store is not None else None
+        if key is None and self._key_store is not None:  # a refusal, or a key with a rate
             return None
-        served, block = found
-        if head.timeout is None:
-            seconds = self._deadline_seconds
-        elif head.timeout.isdigit() and len(head.timeout) <= 9:
-            seconds = int(head.timeout) / 1000
-        else:
+        numbers = self._read(content)
+        if numbers is None:
+            return None
+        served, block = numbers
+        seconds = self._deadline_seconds if head.timeout is None else timeout_seconds(head.timeout)
+        if seconds is None and head.timeout is not None:
             return None
         read = perf_counter()
         features = self._predictor.featurized_at_once(served, cast("Sequence[object]", block))
         if len(features.rows) < len(block) or not is_plain(features.outcomes):
             return None
         featurized = perf_counter()
-        context = RequestContext(head.request_id)
-        context.model, context.rows, context.traffic = served.label, len(block), served.traffic
-        context.key = key
-        context.read = read - started
-        context.stages = Stages(featurize=featurized - read)
+        request = FastRequest(carrier, head, started, served, features.outcomes)
+        request.key, request.read = key, read - started
+        request.stages = Stages(featurize=featurized - read)
         if seconds is not None:
-            context.deadline = started + seconds
+            request.deadline = started + seconds
         served.traffic.featurize.observe(featurized - read)
-        request = FastRequest(self, carrier, context, started, served, features.outcomes)
         served.leases.count += 1
         try:
             request.entry = served.batcher.submit(
-                features.rows, request.done, deadline=context.deadline, request=head.request_id
+                features.rows,
+                partial(self.answer, request),
+                deadline=request.deadline,
+                request=head.request_id,
             )
         except Overloaded as error:
-            request.done(error)
+            self.answer(request, error)
         return request
 
     def _read(self, content: bytes) -> tuple[ServedModel, NDArray[np.float64]] | None:
-        """The model and the records as an array; None for anything but lists of so many numbers."""
+        """Return the model and the records as an array; None for anything but lists of its width."""
         try:
             body = _decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         lists = body.inputs
-        if body.smiles is not UNSET or not 1 <= len(lists) <= self._max_rows:
+        if not 1 <= len(lists) <= self._max_rows:
             return None
         try:
             served = self._predictor.model(body.model)
@@ -136,11 +209,10 @@ class FastPath:
         return served, np.fromiter(numbers, np.float64, len(lists) * width).reshape(-1, width)
 
     def answer(self, request: FastRequest, result: Answer | ServiceError) -> None:
-        """Answer a request that the batcher is done with."""
-        context, served = request.context, request.served
-        request.entry = None  # the connection keeps the flight until its next request
-        stages, context.stages = context.stages, None
-        served.leases.count -= 1
+        """Answer a request by the batcher's result."""
+        request.entry = None  # the connection keeps the request until its next one
+        stages, request.stages = request.stages, None
+        request.served.leases.count -= 1
         failure: dict[str, Any] = {}
         headers: Headers = ()
         try:
@@ -148,48 +220,40 @@ class FastPath:
                 raise result
             assert stages is not None
             stages.queue, stages.infer = result.queue_seconds, result.compute_seconds
-            context.stages = stages
+            request.stages, request.rows = stages, len(request.outcomes)
             started = perf_counter()
-            content = _written(served, result, request.outcomes)
-            context.encode = perf_counter() - started
-            context.status = 200
+            content = _written(request.served, result, request.outcomes)
+            request.encode = perf_counter() - started
+            request.status = 200
         except Exception as error:  # noqa: BLE001 - nothing may end in a client that waits for ever
             problem, failure = failure_of(error)
-            context.status, headers = problem.status, problem.headers
-            content = problem_body(problem, context.request_id.decode())
-        if not request.carrier.deliver(request, context.status, headers, content):
-            context.status = CLOSED_BY_CLIENT
-        finish(self._telemetry, "POST", ROUTE, context, perf_counter() - request.started, failure)
+            request.status, headers = problem.status, problem.headers
+            content = problem_body(problem, request.request_id.decode())
+        if not request.carrier.deliver(request, request.status, headers, content):
+            request.status = CLOSED_BY_CLIENT
+        finish(self._telemetry, "POST", ROUTE, request, perf_counter() - request.started, failure)
 
     def abandon(self, request: FastRequest) -> None:
-        """Forget a request whose client is gone."""
+        """Withdraw a request whose client has left."""
         request.response_complete = True
-        context, served = request.context, request.served
         if request.entry is not None:
-            served.batcher.withdraw(request.entry)
+            request.served.batcher.withdraw(request.entry)
             request.entry = None
-        served.leases.count -= 1
-        context.status, context.stages = CLOSED_BY_CLIENT, None
-        finish(self._telemetry, "POST", ROUTE, context, perf_counter() - request.started, {})
+        request.served.leases.count -= 1
+        request.status, request.stages = CLOSED_BY_CLIENT, None
+        finish(self._telemetry, "POST", ROUTE, request, perf_counter() - request.started, {})
 
 
 def _written(served: ServedModel, answer: Answer, outcomes: Sequence[Outcome]) -> bytes:
-    """The body of an answer. What a batch's rows say is written once for all who share it."""
-    to = writing(served.targets, served.manifest.exclusive)
+    """Return the body of an answer. Results of a batch's rows are written once, for all its requests."""
     if len(answer.pieces) == 1:
         batch, start, stop = answer.pieces[0]
-        if batch.memo is None:
-            batch.memo = _Memo(to.pieces(batch.outputs, served.thresholds))
-        assert isinstance(batch.memo, _Memo)
-        if batch.memo.pieces is not None:
-            return enveloped(served, to.joined(batch.memo.pieces, start, stop))
+        manifest = served.bundle.manifest
+        to = writing(served.targets, manifest.exclusive)
+        if batch.memo is None:  # None in it where a number is not finite
+            batch.memo = (to.pieces(batch.outputs, served.thresholds),)
+        (pieces,) = cast("tuple[list[bytes] | None]", batch.memo)
+        if pieces is not None:
+            results = to.joined(pieces, start, stop)
+            return ENVELOPE % (manifest.name.encode(), manifest.version, results)
     return listed(served, [None] * len(outcomes), outcomes, answer.outputs)
-
-
-class _Memo:
-    """What is remembered of a batch: its rows' results in pieces, None where one is not finite."""
-
-    __slots__ = ("pieces",)
-
-    def __init__(self, pieces: list[bytes] | None) -> None:
-        self.pieces = pieces

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
 
-import msgspec
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -17,9 +16,8 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from service.api.context import TRANSPORT, is_gone, new_request_id
-from service.api.problems import Headers
-from service.api.transport.fast_path import ROUTE, FastPath
-from service.api.transport.fast_request import FastRequest, RequestHead, plain_head
+from service.api.problems import Headers, Problem, problem_body
+from service.api.transport.fast_path import ROUTE, FastPath, FastRequest
 from service.api.transport.write_coalescing import CoalescingTransport
 from service.observability.logs import get_logger
 
@@ -41,31 +39,32 @@ class _HeadTooLong(Exception):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """A connection, which also tells when it ended.
+    """A connection, which calls ``ended`` when it is lost.
 
-    ``_unread`` is how many bytes came since the parser last got anywhere: amid a head, or amid the
-    trailers of a chunked body, it is what the parser holds. ``_head`` is that of a plain request
-    whose body is still being read, ``_flight`` one that waits for its answer, ``_idle_since`` when the
-    connection's last answer was given.
+    ``_unread`` is how many bytes came since the parser last called back: amid a head, or amid the
+    trailers of a chunked body, it is what the parser holds. ``_gathers`` says that a request's body is
+    gathered for the fast path, ``_request`` is the one that waits for its answer there, and
+    ``_idle_since`` the time of the connection's last answer.
     """
 
     ended: Callable[[], None] | None = None
     _unread = 0
-    _too_long = _refused = False
-    _head: RequestHead | None = None
+    _too_long = _refused = _gathers = False
     _body = b""
     _request: FastRequest | None = None
     _idle_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, with head and body of an answer in one write."""
-        super().connection_made(cast("asyncio.Transport", CoalescingTransport(transport, self.loop)))
+        self._coalescing = CoalescingTransport(transport, self.loop)
+        self._socket = transport
+        super().connection_made(cast("asyncio.Transport", self._coalescing))
         self._fast_path: FastPath | None = getattr(self.app, "fast_path", None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Clean up, and tell."""
-        if self._request is not None:
-            self._request.abandon()
+        if self._request is not None and self._fast_path is not None:
+            self._fast_path.abandon(self._request)
         super().connection_lost(exc)
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
@@ -78,7 +77,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._unread += len(data)
         super().data_received(data)
-        if self._head is not None and not self._refused:
+        if self._gathers and not self._refused:
             self._take_usual_way()  # its body is not all here
         if self._unread > HEAD_BYTES and not self._refused:
             self._refuse(431, _TOO_LONG)
@@ -97,9 +96,8 @@ class HttpProtocol(HttpToolsProtocol):
                 raise _HeadTooLong
         self._unread = 0
         if self._fast_path is not None and self.url == _FAST_PATH_URL and self._may_be_plain():
-            self._head = plain_head(self.headers)
-            if self._head is not None:
-                return
+            self._gathers = True
+            return
         super().on_headers_complete()
 
     def _may_be_plain(self) -> bool:
@@ -118,18 +116,18 @@ class HttpProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Hand on a piece of the body, which has limits of its own."""
         self._unread = 0
-        if self._head is None:
+        if not self._gathers:
             super().on_body(body)
         else:
             self._body += body
 
     def on_message_complete(self) -> None:
         """Answer a plain request the short way, if that will have it."""
-        if self._head is not None:
+        if self._gathers:
             assert self._fast_path is not None
-            request = self._fast_path.begin(self, self._head, self._body)
+            request = self._fast_path.begin(self, self.headers, self._body)
             if request is not None:
-                self._head, self._body = None, b""
+                self._gathers, self._body = False, b""
                 self.cycle = cast("RequestResponseCycle", request)
                 if request.response_complete:  # refused at once
                     self.on_response_complete()
@@ -141,7 +139,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _take_usual_way(self) -> None:
         """Make an ASGI request of a plain one after all."""
-        body, self._head, self._body = self._body, None, b""
+        body, self._gathers, self._body = self._body, False, b""
         super().on_headers_complete()
         if body:
             super().on_body(body)
@@ -150,8 +148,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Send the answer to a plain request; return whether somebody was there to take it."""
         request.response_complete = True
         at_once, self._request = self._request is None, None
-        transport = self.transport
-        if transport.is_closing():
+        if self._socket.is_closing():
             return False
         head = [STATUS_LINE[status]]
         for name, value in (*self.server_state.default_headers, *headers):
@@ -160,17 +157,19 @@ class HttpProtocol(HttpToolsProtocol):
             head.append(b"connection: close\r\n")
         head.append(
             b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\n\r\n"
-            % (len(content), request.context.request_id)
+            % (len(content), request.request_id)
         )
         head.append(content)
         try:
-            cast("CoalescingTransport", transport).write_now(b"".join(head))
+            if self._coalescing.held:  # the answers before this one
+                self._coalescing.flush()
+            self._socket.write(b"".join(head))
         except (OSError, RuntimeError) as error:
             if not is_gone(error):
                 raise
             return False
         if not request.keep_alive:
-            transport.close()
+            self._socket.close()
         if not at_once:
             self.on_response_complete()
         return True
@@ -182,7 +181,7 @@ class HttpProtocol(HttpToolsProtocol):
         costs as much as counting the request.
         """
         self.server_state.total_requests += 1
-        if self.transport.is_closing():
+        if self._socket.is_closing():
             return
         self.flow.resume_reading()
         if self.pipeline:
@@ -227,7 +226,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         request_id = new_request_id()
         _log.info("refused", request_id=request_id.decode(), status=status)
-        content = msgspec.json.encode({"error": message, "request_id": request_id.decode()})
+        content = problem_body(Problem(status, message), request_id.decode())
         head = (
             b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
             b"x-request-id: %s\r\nconnection: close\r\n\r\n"

@@ -14,12 +14,13 @@ _COPIED_BYTES = 64 * 1024
 class CoalescingTransport:
     """A transport that holds small writes back until the event loop's next turn."""
 
-    __slots__ = ("_held", "_loop", "_transport")
+    __slots__ = ("_loop", "_transport", "held")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
-        self._held: list[bytes] = []
+        #: What the next turn writes.
+        self.held: list[bytes] = []
 
     def __getattr__(self, name: str) -> Any:
         """Whatever else a transport does, it does itself."""
@@ -28,18 +29,12 @@ class CoalescingTransport:
     def write(self, data: bytes) -> None:
         """Write soon, after what was written before."""
         if self._transport.is_closing() or len(data) > _COPIED_BYTES:
-            self._flush()
+            self.flush()
             self._transport.write(data)  # a closed one says so in its own way
             return
-        if not self._held:
-            self._loop.call_soon(self._flush)
-        self._held.append(data)
-
-    def write_now(self, data: bytes) -> None:
-        """Write what is whole already, after what was written before."""
-        if self._held:
-            self._flush()
-        self._transport.write(data)
+        if not self.held:
+            self._loop.call_soon(self.flush)
+        self.held.append(data)
 
     def is_closing(self) -> bool:
         """Whether it is closed or about to be."""
@@ -47,15 +42,16 @@ class CoalescingTransport:
 
     def write_eof(self) -> None:
         """End the writing, after what was written before."""
-        self._flush()
+        self.flush()
         self._transport.write_eof()
 
     def close(self) -> None:
         """Close, after what was written before."""
-        self._flush()
+        self.flush()
         self._transport.close()
 
-    def _flush(self) -> None:
-        held, self._held = self._held, []
+    def flush(self) -> None:
+        """Write what was held back."""
+        held, self.held = self.held, []
         if held and not self._transport.is_closing():
             self._transport.write(held[0] if len(held) == 1 else b"".join(held))

@@ -17,10 +17,10 @@ import numpy as np
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.features import Rejected
-from service.api.body.reading import read_bytes
+from service.api.body.decoding import Limits
+from service.api.body.reading import read_body
 from service.api.context import context_of
 from service.api.problems import Problem
-from service.api.routes.predict import unless_disconnected
 from service.api.v2 import compression, request, response, tensors
 from service.api.v2.interface import Interface, find, interface_of
 from service.inference.predictor import Prediction, Predictor
@@ -47,15 +47,13 @@ class Infer:
         self,
         served_models: ServedModels,
         predictor: Predictor,
+        limits: Limits,
         *,
-        max_rows: int,
-        max_bytes: int,
         otherwise: ASGIApp,
     ) -> None:
         self._served_models = served_models
         self._predictor = predictor
-        self._max_rows = max_rows
-        self._max_bytes = max_bytes
+        self._limits = limits
         self._otherwise = otherwise
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,20 +69,15 @@ class Infer:
 
     async def _infer(self, scope: Scope, receive: Receive, send: Send, served: ServedModel) -> None:
         context = context_of(scope)
-        context.model, context.traffic = served.label, served.traffic
+        context.ask(served)
         started = perf_counter()
         interface = interface_of(served)
         asked, records = await self._read(scope, receive, interface)
-        context.rows, context.read = len(records), perf_counter() - started
+        context.read = perf_counter() - started
         # A featurizer reads an array as it reads a list, and faster.
         rows = cast("Sequence[object]", records)
-        work = self._predictor.predict(served, rows, context.deadline, context.request_id)
-        if self._predictor.is_quick(served, rows):
-            prediction = await work
-        else:
-            prediction = await unless_disconnected(work, receive)
+        prediction = await context.predict(self._predictor, served, rows, receive)
         _check_outcomes(interface, prediction)
-        context.stages = prediction.stages
         started = perf_counter()
         _check_finite(prediction.outputs, asked.outputs)
         await _send(scope, send, served, asked, prediction.outputs)
@@ -95,9 +88,9 @@ class Infer:
     ) -> tuple[request.InferRequest, tensors.Records]:
         """Read, decompress and decode a request's body."""
         header_length, coding = _headers(scope)
-        body = await read_bytes(scope, receive, self._max_bytes)
+        body = await read_body(scope, receive, self._limits.bytes)
         if coding is not None:
-            body = await asyncio.to_thread(compression.decompress, body, coding, self._max_bytes)
+            body = await asyncio.to_thread(compression.decompress, body, coding, self._limits.bytes)
         asked = request.parse(body, header_length, interface.input_name, interface.outputs)
         tensor = asked.tensor
         records = tensors.records_of(
@@ -106,7 +99,7 @@ class Infer:
             tensor.shape,
             tensor.data,
             interface.columns,
-            self._max_rows,
+            self._limits.rows,
             interface.readers,
         )
         return asked, records

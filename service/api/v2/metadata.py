@@ -4,13 +4,14 @@ Sources: "Health", "Server Metadata" and "Model Metadata" of the Open Inference 
 model configuration extension.
 """
 
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Response
 
-from service.api.schemas import ErrorAnswer
+from service.api.openapi import Described, answers, json_response
 from service.api.v2 import schemas
 from service.api.v2.interface import PLATFORM, Interface, find, interface_of
 from service.coordination.coordinator import WorkerCoordinator
@@ -20,12 +21,6 @@ from service.inference.served_models import ServedModel, ServedModels
 NAME = "snn-serving"
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
 
-#: How every route about a model may be refused.
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    404: {"model": ErrorAnswer, "description": "No such model, or not this version of it."},
-    503: {"model": ErrorAnswer, "description": "The model cannot answer now."},
-}
-
 _MODEL = "/v2/models/{model}"
 _VERSION = "/v2/models/{model}/versions/{version}"
 
@@ -34,78 +29,64 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator, max_rows
     """The routes that tell and change nothing."""
     router = APIRouter(tags=["v2"])
 
-    @router.get("/v2", summary="The server and its extensions")
-    async def server() -> schemas.Server:
-        return schemas.Server(name=NAME, version=_release(), extensions=EXTENSIONS)
+    @router.get("/v2", summary="The server and its extensions", responses=answers(schemas.Server))
+    async def server() -> Response:
+        return json_response(schemas.Server(NAME, _release(), EXTENSIONS))
 
-    @router.get("/v2/health/live", summary="Whether the process answers at all")
-    async def live() -> schemas.ServerLive:
-        return schemas.ServerLive(live=True)
+    @router.get(
+        "/v2/health/live",
+        summary="Whether the process answers at all",
+        responses=answers(schemas.ServerLive),
+    )
+    async def live() -> Response:
+        return json_response(schemas.ServerLive(live=True))
 
     @router.get(
         "/v2/health/ready",
         summary="Whether every promoted model can answer",
-        response_model=schemas.ServerReady,
-        responses={503: {"model": schemas.ServerReady}},
+        responses=answers(schemas.ServerReady) | answers(schemas.ServerReady, status=503),
     )
     async def ready() -> Response:
         ready = coordinator.whole().ready
-        return _json({"live": True, "ready": ready}, 200 if ready else 503)
+        return json_response(schemas.ServerReady(live=True, ready=ready), 200 if ready else 503)
 
-    @router.get(_MODEL, summary="A model's tensors", responses=REFUSALS)
-    @router.get(_VERSION, summary="The same of a version", responses=REFUSALS)
-    async def metadata(model: str, version: str | None = None) -> schemas.ModelMetadata:
-        return _metadata(find(served_models, model, version))
+    def about(path: str, summary: str, responses: Described) -> Callable[[Any], Any]:
+        """Route a path under a model, and under a version of it."""
 
-    responses: dict[int | str, dict[str, Any]] = {
-        404: REFUSALS[404],
-        503: {"model": schemas.ModelReady},
-    }
-    response_model = schemas.ModelReady
+        def add(endpoint: Any) -> Any:
+            router.get(_MODEL + path, summary=summary, responses=responses)(endpoint)
+            return router.get(_VERSION + path, summary="The same of a version", responses=responses)(
+                endpoint
+            )
 
-    @router.get(
-        f"{_MODEL}/ready",
-        summary="Whether a model can answer",
-        responses=responses,
-        response_model=response_model,
-    )
-    @router.get(
-        f"{_VERSION}/ready",
-        summary="The same of a version",
-        responses=responses,
-        response_model=response_model,
-    )
+        return add
+
+    @about("", "A model's tensors", answers(schemas.ModelMetadata, 404, 503))
+    async def metadata(model: str, version: str | None = None) -> Response:
+        return json_response(_metadata(find(served_models, model, version)))
+
+    readiness = answers(schemas.ModelReady, 404)
+
+    @about("/ready", "Whether a model can answer", readiness | answers(schemas.ModelReady, status=503))
     async def model_ready(model: str, version: str | None = None) -> Response:
         try:
             version = str(find(served_models, model, version).manifest.version)
-            told = coordinator.whole().models.get(model)
-            everywhere = told is not None and told.ready
+            status = coordinator.whole().models.get(model)
+            everywhere = status is not None and status.ready
         except ModelNotReady:
             everywhere = False
-        document = {"name": model, "version": version, "ready": everywhere}
-        return _json(document, 200 if everywhere else 503)
+        document = schemas.ModelReady(model, version, everywhere)
+        return json_response(document, 200 if everywhere else 503)
 
-    @router.get(
-        f"{_MODEL}/config",
-        summary="A model's configuration, as Triton writes it",
-        responses=REFUSALS,
-        response_model_exclude_none=True,
+    @about(
+        "/config",
+        "A model's configuration, as Triton writes it",
+        answers(schemas.ModelConfig, 404, 503),
     )
-    @router.get(
-        f"{_VERSION}/config",
-        summary="The same of a version",
-        responses=REFUSALS,
-        response_model_exclude_none=True,
-    )
-    async def config(model: str, version: str | None = None) -> schemas.ModelConfig:
-        return _config(find(served_models, model, version), max_rows)
+    async def config(model: str, version: str | None = None) -> Response:
+        return json_response(_config(find(served_models, model, version), max_rows))
 
     return router
-
-
-def _json(document: dict[str, Any], status: int = 200) -> Response:
-    content = msgspec.json.encode(document)
-    return Response(content, status, {"cache-control": "no-store"}, media_type="application/json")
 
 
 def _release() -> str:

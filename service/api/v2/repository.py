@@ -5,49 +5,24 @@ what everybody is answered: they take an API key of scope ``admin`` where the se
 refused where it has none, unless ``SNN_REPOSITORY_CONTROL`` leaves them open to everybody.
 """
 
-from typing import Any, Protocol
-
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from service.api.body.reading import read_bytes
+from service.api.access_control import Control
+from service.api.body.decoding import decode
+from service.api.body.reading import read_body
 from service.api.context import context_of
+from service.api.openapi import answers, json_response, request_body
 from service.api.problems import Problem
-from service.api.schemas import ErrorAnswer
 from service.api.v2 import schemas
-from service.api.v2.metadata import REFUSALS
 from service.coordination.aggregate import ModelWhole
 from service.coordination.coordinator import WorkerCoordinator
 
 _MAX_BYTES = 65_536
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": False,
-        "content": {"application/json": {"schema": {"type": "object"}}},
-    }
-}
-_MALFORMED: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorAnswer, "description": "Not a JSON object, or more than is served here."},
-    413: {"model": ErrorAnswer, "description": "The body is too large."},
-}
-_CHANGES = REFUSALS | _MALFORMED | {403: {"model": ErrorAnswer, "description": "Not allowed here."}}
+_BODY = request_body(schemas.RepositoryRequest, required=False)
+_CHANGES = answers(None, 400, 403, 404, 413, 503)
 
-
-class Control(Protocol):
-    """Who can load and unload models."""
-
-    async def load(self, name: str, by: str = ...) -> None:
-        """Serve what is promoted now; raises ``ModelNotFound`` or ``ModelNotReady``."""
-
-    async def unload(self, name: str, by: str = ...) -> None:
-        """Stop serving a model until it is loaded; raises ``ModelNotFound``."""
-
-
-class _Body(msgspec.Struct):
-    """``ready`` is of the index, ``parameters`` of loading and unloading."""
-
-    ready: bool | None = None
-    parameters: dict[str, Any] | None = None
+_decoder = msgspec.json.Decoder(schemas.RepositoryRequest)
 
 
 def routes(coordinator: WorkerCoordinator, control: Control | None) -> APIRouter:
@@ -57,13 +32,13 @@ def routes(coordinator: WorkerCoordinator, control: Control | None) -> APIRouter
     @router.post(
         "/v2/repository/index",
         summary="Every promoted model, and whether it is served",
-        responses=_MALFORMED,
+        responses=answers(list[schemas.IndexEntry], 400, 413),
         openapi_extra=_BODY,
     )
-    async def index(request: Request) -> list[schemas.IndexEntry]:
+    async def index(request: Request) -> Response:
         only_ready = (await _read(request)).ready
         entries = [_entry(name, model) for name, model in coordinator.whole().models.items()]
-        return [entry for entry in entries if entry.state == "READY" or not only_ready]
+        return json_response([each for each in entries if each.state == "READY" or not only_ready])
 
     @router.post(
         "/v2/repository/models/{model}/load",
@@ -96,15 +71,10 @@ def routes(coordinator: WorkerCoordinator, control: Control | None) -> APIRouter
     return router
 
 
-async def _read(request: Request) -> _Body:
+async def _read(request: Request) -> schemas.RepositoryRequest:
     """Read a body that may be empty and of any type, as Triton's client sends it."""
-    content = await read_bytes(request.scope, request.receive, _MAX_BYTES)
-    if not content:
-        return _Body()
-    try:
-        return msgspec.json.decode(content, type=_Body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Problem(400, f"the body is not the JSON object that it may be: {error}") from None
+    content = await read_body(request.scope, request.receive, _MAX_BYTES)
+    return decode(content, _decoder, wrong_shape=400) if content else schemas.RepositoryRequest()
 
 
 def _allowed(control: Control | None) -> Control:

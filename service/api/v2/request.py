@@ -5,43 +5,20 @@ data extension: ``Inference-Header-Content-Length`` is the length of the JSON; t
 ``binary_data_size`` it gives follow in their order, and nothing follows them.
 """
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
+from service.api.body.decoding import decode
 from service.api.problems import Problem
+from service.api.v2.schemas import InferenceRequest, RequestInput
 
-_Parameters = dict[str, Any] | None
-#: No more than a row count can be; msgspec refuses the rest.
-_Size = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
 _NOT_SUPPORTED = ("classification", "shared_memory_region")
 
-
-class _Input(msgspec.Struct):
-    name: str
-    shape: list[_Size]
-    datatype: str
-    parameters: _Parameters = None
-    data: list[Any] | UnsetType = UNSET
-
-
-class _Output(msgspec.Struct):
-    name: str
-    parameters: _Parameters = None
-
-
-class _Request(msgspec.Struct):
-    inputs: list[_Input]
-    id: str | None = None
-    parameters: _Parameters = None
-    outputs: list[_Output] | None = None
-
-
-_decoder = msgspec.json.Decoder(_Request)
+_decoder = msgspec.json.Decoder(InferenceRequest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,36 +56,12 @@ def parse(
             400,
             f"Inference-Header-Content-Length is {header_length}, of a body of {len(body)} bytes",
         )
-    request = _decode(whole[:header_length])
+    request = decode(whole[:header_length], _decoder, wrong_shape=400)
     tensor = _only_input(request.inputs, whole[header_length:], input_name)
     return InferRequest(tensor, request.id, _wanted(request, outputs))
 
 
-def _decode(text: memoryview) -> _Request:
-    try:
-        return _decoder.decode(text)
-    except msgspec.DecodeError as error:
-        return _lenient(bytes(text), error)
-    except UnicodeDecodeError:
-        raise Problem(400, "the request is not JSON: it is not UTF-8") from None
-    except RecursionError:
-        raise Problem(400, "the request is not usable: its JSON is nested too deeply") from None
-
-
-def _lenient(text: bytes, error: msgspec.DecodeError) -> _Request:
-    """Read NaN, Infinity and numbers beyond a float, so that the answer can name the row."""
-    try:
-        document = json.loads(text)
-        msgspec.json.encode(document)  # no half of a surrogate pair, which no answer could repeat
-        return msgspec.convert(document, _Request)
-    except msgspec.ValidationError as invalid:
-        raise Problem(400, f"the request has the wrong shape: {invalid}") from None
-    except (ValueError, RecursionError):
-        what = "has the wrong shape" if isinstance(error, msgspec.ValidationError) else "is not JSON"
-        raise Problem(400, f"the request {what}: {error}") from None
-
-
-def _only_input(inputs: list[_Input], binary: memoryview, expected: str) -> Tensor:
+def _only_input(inputs: list[RequestInput], binary: memoryview, expected: str) -> Tensor:
     """The model's one input with its data, all of which must be accounted for."""
     names = [declared.name for declared in inputs]
     for name in names:
@@ -131,7 +84,7 @@ def _only_input(inputs: list[_Input], binary: memoryview, expected: str) -> Tens
     return Tensor(expected, declared.shape, declared.datatype, binary)
 
 
-def _binary_size(declared: _Input) -> int | None:
+def _binary_size(declared: RequestInput) -> int | None:
     parameters = declared.parameters or {}
     _refuse_unsupported(declared.name, parameters)
     size = parameters.get("binary_data_size")
@@ -140,7 +93,7 @@ def _binary_size(declared: _Input) -> int | None:
     return size
 
 
-def _wanted(request: _Request, there: Collection[str]) -> dict[str, bool]:
+def _wanted(request: InferenceRequest, there: Collection[str]) -> dict[str, bool]:
     """Which outputs are to be sent, and whether as binary: all as JSON unless told otherwise."""
     whole = _flag(request.parameters, "binary_data_output", default=False)
     if not request.outputs:
@@ -157,7 +110,7 @@ def _wanted(request: _Request, there: Collection[str]) -> dict[str, bool]:
     return wanted
 
 
-def _flag(parameters: _Parameters, name: str, *, default: bool) -> bool:
+def _flag(parameters: dict[str, Any] | None, name: str, *, default: bool) -> bool:
     value = (parameters or {}).get(name)
     if value is None:
         return default

@@ -2,29 +2,19 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
-from service.api.schemas import TIMEOUT_PARAMETER, ErrorAnswer
+from service.api.access_control import Control
+from service.api.openapi import TIMEOUT_PARAMETER, answers, request_body
 from service.api.v2 import infer, metadata, repository, schemas, statistics
 from service.coordination.coordinator import WorkerCoordinator
 from service.inference.served_models import ServedModels
-
-_ERRORS = {
-    400: "Malformed, or with records that cannot be read.",
-    404: "No such model, or not this version of it.",
-    408: "The body did not arrive in time.",
-    413: "More bytes or rows than the service takes at once.",
-    415: "An unknown content encoding.",
-    429: "Too much work is waiting; Retry-After says when to come back.",
-    503: "The model cannot answer now.",
-    504: "The time that the request gave itself passed before it was computed.",
-}
 
 
 def routes(
     served_models: ServedModels,
     coordinator: WorkerCoordinator,
-    control: repository.Control | None,
+    control: Control | None,
     max_rows: int,
 ) -> APIRouter:
     """The routes, the fixed ones before those with a model's name in them."""
@@ -39,20 +29,14 @@ def routes(
 def _described() -> APIRouter:
     """Describe the inference routes, which ``Infer`` answers before the router is asked."""
     router = APIRouter(tags=["v2"])
-    responses: dict[int | str, dict[str, Any]] = {
-        status: {"model": ErrorAnswer, "description": text} for status, text in _ERRORS.items()
-    }
-
     common: dict[str, Any] = {
-        "responses": responses,
-        "openapi_extra": {"parameters": [TIMEOUT_PARAMETER]},
+        "responses": answers(schemas.InferenceResponse, 400, 404, 408, 413, 415, 429, 503, 504),
+        "openapi_extra": request_body(schemas.InferenceRequest) | {"parameters": [TIMEOUT_PARAMETER]},
     }
 
     @router.post(infer.PATH, summary="Predict a tensor of records", **common)
     @router.post(infer.VERSION_PATH, summary="The same by a version", **common)
-    async def predict(
-        model: str, request: schemas.InferenceRequest, version: str | None = None
-    ) -> schemas.InferenceResponse:
-        raise NotImplementedError((model, version, request))
+    async def predict(model: str, version: str | None = None) -> Response:
+        raise NotImplementedError((model, version))
 
     return router

@@ -1,4 +1,4 @@
-"""The protocol's shapes for the OpenAPI document. Nothing is validated by these.
+"""The protocol's shapes: msgspec decodes and encodes by them, OpenAPI describes them.
 
 Sources: the JSON objects of the Open Inference Protocol, and of Triton's model configuration,
 statistics and model repository extensions.
@@ -6,47 +6,52 @@ statistics and model repository extensions.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-Parameters = Annotated[dict[str, Any] | None, Field(description="Unknown ones are left alone.")]
+Parameters = Annotated[dict[str, Any] | None, Meta(description="Unknown ones are left alone.")]
+#: No more than a row count can be; msgspec refuses the rest.
+Size = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 
 
-class RequestInput(BaseModel):
+class RequestInput(Struct):
     """The model's one input: FP32 ``[-1, F]``, or BYTES ``[-1]`` or ``[-1, 1]`` for SMILES."""
 
-    name: Annotated[str, Field(examples=["features"])]
-    shape: Annotated[list[int], Field(examples=[[1, 8]])]
-    datatype: Annotated[str, Field(examples=["FP32"])]
+    name: Annotated[str, Meta(examples=["features"])]
+    shape: Annotated[list[Size], Meta(examples=[[1, 8]])]
+    datatype: Annotated[str, Meta(examples=["FP32"])]
     parameters: Parameters = None
-    data: Annotated[
-        list[Any],
-        Field(
-            description="Row-major, flat or nested; a binary tensor behind the JSON takes its place.",
-            examples=[[99.4, 41.6, 1.55, 4.1, 27.6, 61.7, 2.2, 3.7]],
-        ),
-    ]
+    data: (
+        Annotated[
+            list[Any],
+            Meta(
+                description="Row-major, flat or nested; a binary tensor after the JSON replaces it.",
+                examples=[[99.4, 41.6, 1.55, 4.1, 27.6, 61.7, 2.2, 3.7]],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
-class RequestOutput(BaseModel):
+class RequestOutput(Struct):
     """An output that is asked for; ``binary_data`` among its parameters says how.
 
     A model that was published without ``taps`` has none; its metadata list what it has.
     """
 
-    name: Literal["probability", "logit", "taps"]
+    name: Annotated[str, Meta(extra_json_schema={"enum": ["probability", "logit", "taps"]})]
     parameters: Parameters = None
 
 
-class InferenceRequest(BaseModel):
+class InferenceRequest(Struct):
     """``binary_data_output`` among the parameters asks for all outputs as binary tensors."""
 
-    inputs: Annotated[list[RequestInput], Field(min_length=1, max_length=1)]
+    inputs: Annotated[list[RequestInput], Meta(extra_json_schema={"minItems": 1, "maxItems": 1})]
     id: str | None = None
     parameters: Parameters = None
     outputs: list[RequestOutput] | None = None
 
 
-class ResponseOutput(BaseModel):
+class ResponseOutput(Struct):
     """One output; its ``data`` is flat, or behind the JSON as a binary tensor."""
 
     name: str
@@ -56,7 +61,7 @@ class ResponseOutput(BaseModel):
     data: list[float] | None = None
 
 
-class InferenceResponse(BaseModel):
+class InferenceResponse(Struct, kw_only=True):
     """The answer, one row of every output per record."""
 
     model_name: str
@@ -65,7 +70,7 @@ class InferenceResponse(BaseModel):
     outputs: list[ResponseOutput]
 
 
-class Server(BaseModel):
+class Server(Struct):
     """The server and the extensions it serves."""
 
     name: str
@@ -73,20 +78,20 @@ class Server(BaseModel):
     extensions: list[str]
 
 
-class ServerLive(BaseModel):
+class ServerLive(Struct):
     """Liveness."""
 
     live: bool
 
 
-class ServerReady(BaseModel):
+class ServerReady(Struct):
     """Readiness; ``live`` stands beside it for the clients that look there."""
 
     live: bool
     ready: bool
 
 
-class ModelReady(BaseModel):
+class ModelReady(Struct):
     """Readiness of one model."""
 
     name: str
@@ -94,7 +99,7 @@ class ModelReady(BaseModel):
     ready: bool
 
 
-class TensorMetadata(BaseModel):
+class TensorMetadata(Struct):
     """A tensor; -1 is the number of rows."""
 
     name: str
@@ -102,7 +107,7 @@ class TensorMetadata(BaseModel):
     shape: list[int]
 
 
-class ModelMetadata(BaseModel):
+class ModelMetadata(Struct):
     """A model's tensors; ``versions`` are those that can be asked."""
 
     name: str
@@ -112,7 +117,7 @@ class ModelMetadata(BaseModel):
     outputs: list[TensorMetadata]
 
 
-class ConfigTensor(BaseModel):
+class ConfigTensor(Struct, omit_defaults=True):
     """A tensor; ``dims`` leave out the rows."""
 
     name: str
@@ -121,7 +126,7 @@ class ConfigTensor(BaseModel):
     reshape: dict[str, list[int]] | None = None
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(Struct):
     """The part of Triton's model configuration that means something here."""
 
     name: str
@@ -136,14 +141,14 @@ class ModelConfig(BaseModel):
     parameters: dict[str, dict[str, str]]
 
 
-class Duration(BaseModel):
+class Duration(Struct):
     """How often, and nanoseconds in all."""
 
     count: int
     ns: int
 
 
-class InferStatistics(BaseModel):
+class InferStatistics(Struct):
     """Requests, and the stages of those that succeeded; ``compute_input`` is featurizing."""
 
     success: Duration
@@ -156,7 +161,7 @@ class InferStatistics(BaseModel):
     cache_miss: Duration
 
 
-class BatchStatistics(BaseModel):
+class BatchStatistics(Struct):
     """Runs of one size."""
 
     batch_size: int
@@ -165,28 +170,35 @@ class BatchStatistics(BaseModel):
     compute_output: Duration
 
 
-class ModelStatistics(BaseModel):
+class ModelStatistics(Struct):
     """What one version has done: ``inference_count`` is in rows, ``execution_count`` in batches."""
 
     name: str
     version: str
-    last_inference: Annotated[int, Field(description="Milliseconds since 1970; 0 for never.")]
+    last_inference: Annotated[int, Meta(description="Milliseconds since 1970; 0 for never.")]
     inference_count: int
     execution_count: int
     inference_stats: InferStatistics
     batch_stats: list[BatchStatistics]
 
 
-class Statistics(BaseModel):
+class Statistics(Struct):
     """Statistics of every loaded model, or of one."""
 
     model_stats: list[ModelStatistics]
 
 
-class IndexEntry(BaseModel):
+class IndexEntry(Struct):
     """A model of the repository; ``reason`` says why it, or its newest version, is not served."""
 
     name: str
     version: str
     state: Literal["READY", "UNAVAILABLE"]
     reason: str
+
+
+class RepositoryRequest(Struct):
+    """``ready`` is of the index, ``parameters`` of loading and unloading."""
+
+    ready: bool | None = None
+    parameters: dict[str, Any] | None = None

@@ -4,10 +4,10 @@ Source: Triton's statistics extension. It counts requests of every route, not of
 and of all workers.
 """
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
+from service.api.openapi import answers, json_response
 from service.api.v2.interface import find
-from service.api.v2.metadata import REFUSALS
 from service.api.v2.schemas import (
     BatchStatistics,
     Duration,
@@ -24,23 +24,27 @@ _NONE = Duration(count=0, ns=0)
 
 def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRouter:
     """The statistics routes; ``/v2/models/stats`` comes before the routes of a model."""
-    router = APIRouter(tags=["v2"])
+    router, refusals = APIRouter(tags=["v2"]), answers(Statistics, 404, 503)
 
-    @router.get("/v2/models/stats", summary="What every loaded model has done")
-    async def all_statistics() -> Statistics:
+    @router.get(
+        "/v2/models/stats",
+        summary="What every loaded model has done",
+        responses=answers(Statistics),
+    )
+    async def all_statistics() -> Response:
         counted = coordinator.whole().counted
         served = [state.served for state in served_models.states().values() if state.served is not None]
-        return Statistics(model_stats=[_statistics(each, counted) for each in served])
+        return json_response(Statistics([_statistics(each, counted) for each in served]))
 
-    @router.get("/v2/models/{model}/stats", summary="What a model has done", responses=REFUSALS)
+    @router.get("/v2/models/{model}/stats", summary="What a model has done", responses=refusals)
     @router.get(
         "/v2/models/{model}/versions/{version}/stats",
         summary="The same of a version",
-        responses=REFUSALS,
+        responses=refusals,
     )
-    async def statistics(model: str, version: str | None = None) -> Statistics:
+    async def statistics(model: str, version: str | None = None) -> Response:
         served = find(served_models, model, version)
-        return Statistics(model_stats=[_statistics(served, coordinator.whole().counted)])
+        return json_response(Statistics([_statistics(served, coordinator.whole().counted)]))
 
     return router
 

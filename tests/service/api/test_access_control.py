@@ -14,7 +14,7 @@ from service.api.access_control import RULES, administrator, scope_of
 from service.api.app import create_app
 from service.api.auth.keys import KeyFile, KeyStore, new_key
 from service.api.problems import Problem
-from tests.service.conftest import App
+from tests.service.conftest import MAX_ROWS, App
 from tests.support import bundles
 
 BODY = {"model": "htru2", "inputs": bundles.candidates(2).tolist()}
@@ -85,6 +85,31 @@ def test_a_rate_is_kept_and_says_when_to_come_back(with_app, key_store) -> None:
             assert over.status_code == 429
             assert int(over.headers["retry-after"]) >= 1
             assert "over its rate" in over.json()["error"]
+
+    with_app(work, key_store=held)
+
+
+def test_what_was_refused_is_not_charged(with_app, key_store) -> None:
+    """Too many rows, or a queue that is full, cost a key with a rate of rows nothing."""
+    held, keys = key_store
+
+    async def work(app: App) -> None:
+        headers = {"x-api-key": keys["rows"]}
+        for path, body in (
+            ("/predict", {"model": "htru2", "inputs": [[1]] * (MAX_ROWS + 1)}),
+            (
+                "/v2/models/htru2/infer",
+                {
+                    "inputs": [
+                        {"name": "features", "shape": [2000, 8], "datatype": "FP32", "data": [1] * 16000}
+                    ]
+                },
+            ),
+        ):
+            refused = await app.client.post(path, json=body, headers=headers)
+            assert refused.status_code == 413, refused.text
+        assert (await app.client.post("/predict", json=BODY, headers=headers)).status_code == 200
+        assert (await app.client.post("/predict", json=BODY, headers=headers)).status_code == 429
 
     with_app(work, key_store=held)
 

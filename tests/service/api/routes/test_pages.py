@@ -1,7 +1,9 @@
 """The dashboard's files, its policy, and the two routes that it alone needs."""
 
+import asyncio
 import re
 import sys
+from time import monotonic, sleep
 from xml.etree import ElementTree
 
 import pytest
@@ -73,8 +75,19 @@ def test_a_file_that_has_not_changed_is_not_sent_again(with_app) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["../main.py", "%2e%2e/main.py", "..%2fmain.py", "nothing.js", "", "vendor", "/etc/passwd"]
-)
+    "path",
+    [
+        "../main.py",
+        "%2e%2e/main.py",
+        "..%2fmain.py",
+        "nothing.js",
+        "",
+        "vendor",
+        "/etc/passwd",
+        "%00",
+        "a" * 400,
+    ],
+)  # fmt: skip
 def test_no_path_leads_out_of_the_folder(with_app, path: str) -> None:
     """Whatever is no file of the page is 404 in the service's shape."""
 
@@ -182,6 +195,35 @@ def test_few_drawings_wait(monkeypatch: pytest.MonkeyPatch, with_app) -> None:
         answer = await app.client.post("/molecule.svg", json={"smiles": "CCO"})
         assert answer.status_code == 429
         assert answer.headers["retry-after"] == "1"
+
+    with_app(work)
+
+
+def test_a_picture_does_not_wait_for_the_rest_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread rests once a picture is delivered; the next picture waits for that rest."""
+    monkeypatch.setattr(molecule_svg, "_REST", 1.0)
+    monkeypatch.setattr(molecule_svg, "svg_of", lambda *_, **__: sleep(0.3) or "<svg/>")
+
+    async def work() -> None:
+        drawer = MoleculeDrawer()
+        started = monotonic()
+        await drawer.draw("CCO")
+        assert 0.3 <= monotonic() - started < 0.5
+        await drawer.draw("CCO")
+        assert monotonic() - started >= 0.9
+
+    asyncio.run(work())
+
+
+def test_head_is_answered_as_get_is(with_app) -> None:
+    """Pages and files answer HEAD with the headers of GET and no body."""
+
+    async def work(app: App) -> None:
+        for path in ("/", "/web/app.js", "/favicon.ico"):
+            got, head = await app.client.get(path), await app.client.head(path)
+            assert (head.status_code, head.content) == (200, b"")
+            for name in ("content-security-policy", "content-type", "etag", "cache-control"):
+                assert head.headers[name] == got.headers[name]
 
     with_app(work)
 

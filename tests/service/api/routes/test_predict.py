@@ -63,6 +63,7 @@ def test_good_rows_are_answered_beside_bad_ones(with_app) -> None:
         assert [result["status"] for result in results] == ["ok", *["error"] * len(bad), "ok", "ok"]
         assert results[0] == results[-1] == results[-2] == alone
         assert results[1]["message"] == "8 features expected, 2 given"
+        assert results[5].pop("wrong") == 1  # what is no feature is carried
         assert all(set(result) == {"status", "message"} for result in results[1:-2])
         assert app.telemetry.traffic("htru2", 1).rejected["unreadable"] == len(bad)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from service.api.body import spooling as spool_module
-from service.api.routes import tables as bulk_module
-from service.api.routes.tables import TableEndpoint
-from service.errors import InferenceFailed, Overloaded
+from service.api.body import reading
+from service.api.body.decoding import Limits
+from service.api.routes import predict as predict_module
+from service.api.routes.predict import PredictEndpoint
+from service.errors import FeaturizingFailed, InferenceFailed, Overloaded
 from tests.service.api.routes.test_predict import NAMES, check_error
 from tests.service.conftest import App
 from tests.support import bundles
@@ -177,7 +178,7 @@ def test_a_quote_that_is_never_closed_ends_a_long_answer_with_the_reason(with_ap
 
 def test_large_bodies_are_kept_in_a_file_up_to_the_limit(with_app, tmp_path: Path, monkeypatch) -> None:
     """In pieces of any size; one byte more than the limit is refused, with or without its length."""
-    monkeypatch.setattr(spool_module, "_IN_MEMORY", 1000)
+    monkeypatch.setattr(reading, "_GATHERED_BYTES", 1000)
     content = table(300).encode()
 
     async def pieces(size: int) -> AsyncIterator[bytes]:
@@ -186,13 +187,8 @@ def test_large_bodies_are_kept_in_a_file_up_to_the_limit(with_app, tmp_path: Pat
 
     async def work(app: App) -> None:
         for limit, status in ((len(content), 200), (len(content) - 1, 413)):
-            app.asgi._direct["POST", "/predict"] = TableEndpoint(
-                app.asgi._direct["POST", "/predict"],
-                app.predictor,
-                max_rows=100,
-                max_bytes=100,
-                max_stream_bytes=limit,
-                folder=tmp_path / "spool",
+            app.asgi._direct["POST", "/predict"] = PredictEndpoint(
+                app.predictor, Limits(100, 100, limit), tmp_path / "spool"
             )
             for body in (content, pieces(777), pieces(5000)):
                 answer = await app.client.post("/predict", params=HTRU2, content=body, headers=CSV)
@@ -228,7 +224,7 @@ def test_too_much_at_once_is_turned_away_only_before_the_first_row(with_app, mon
         calls[:] = [0]
         answer = await app.client.post("/predict", params=HTRU2, content=table(10), headers=CSV)
         check_error(answer, 429)
-        monkeypatch.setattr(bulk_module, "_AT_ONCE", 0)
+        monkeypatch.setattr(predict_module, "_TABLES", 0)
         answer = await app.client.post("/predict", params=HTRU2, content=table(10), headers=CSV)
         check_error(answer, 429, "tables")
 
@@ -261,5 +257,62 @@ def test_a_client_that_goes_away_leaves_nothing_behind(with_app) -> None:
         assert all(message.get("more_body", True) for message in sent)
         assert app.served_models.get("htru2").leases.count == 0
         assert app.telemetry.requests["/predict", 499] == 1
+
+    with_app(work)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (FeaturizingFailed("a process that read these records ended"), "a process that read these"),
+        (RuntimeError("SECRET"), "the service failed"),
+    ],
+)
+@pytest.mark.parametrize("accept", ["text/csv", "application/json", "application/x-ndjson"])
+def test_a_later_piece_that_fails_is_said_in_the_answer(
+    with_app, monkeypatch, error: Exception, words: str, accept: str
+) -> None:
+    """Rows of a piece that cannot be featurized have an error; an unforeseen one ends the answer."""
+
+    async def work(app: App) -> None:
+        predict, calls = app.predictor.predict, []
+
+        async def failing(served, records, **named):
+            calls.append(len(records))
+            if len(calls) == 2:
+                raise error
+            return await predict(served, records, **named)
+
+        monkeypatch.setattr(app.predictor, "predict", failing)
+        headers = CSV | {"accept": accept}
+        answer = await app.client.post("/predict", params=HTRU2, content=table(1500), headers=headers)
+        assert answer.status_code == 200
+        assert "SECRET" not in answer.text
+        if accept == "text/csv":
+            errors = [row["error"] for row in rows_of(answer.text)]
+        elif accept == "application/json":
+            document = answer.json()
+            errors = [result.get("message", "") for result in document["results"]]
+            errors += [document["error"]] if "error" in document else []
+        else:
+            errors = [json.loads(line).get("message", "") for line in answer.text.splitlines()]
+        if isinstance(error, FeaturizingFailed):
+            assert [words in each for each in errors] == [512 <= place < 1024 for place in range(1500)]
+        else:
+            assert [words in each for each in errors] == [*[False] * 512, True]
+        assert app.telemetry.requests["/predict", 200] == 1
+
+    with_app(work)
+
+
+def test_blank_lines_before_the_rows_leave_the_answer_valid(with_app) -> None:
+    """A first piece without a row has no comma after it."""
+
+    async def work(app: App) -> None:
+        content = ",".join(NAMES) + "\n" * 600 + table(2, 5).split("\r\n", 1)[1].replace("\r", "")
+        content = content.replace(",".join(NAMES), "id," + ",".join(NAMES[::-1]), 1)
+        headers = CSV | {"accept": "application/json"}
+        answer = await app.client.post("/predict", params=HTRU2, content=content, headers=headers)
+        assert [result["status"] for result in answer.json()["results"]] == ["ok", "ok"]
 
     with_app(work)

@@ -1,50 +1,40 @@
 """Whether a model is intact, in all workers: what was found last, and a check on demand."""
 
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from service.api.access_control import administrator
-from service.api.schemas import ErrorAnswer
+from service.api.access_control import Control, administrator
+from service.api.openapi import answers, json_response
 from service.coordination.aggregate import ModelWhole
 from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ModelNotFound
 from service.inference.served_models import ServedModels
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    404: {"model": ErrorAnswer, "description": "No such model."},
-    503: {"model": ErrorAnswer, "description": "It does not serve, for a reason of its own."},
-}
-_CHECKING = _REFUSALS | {
-    403: {"model": ErrorAnswer, "description": "It takes an API key of scope 'admin'."},
-}
-
-
-class Examiner(Protocol):
-    """Who can check a model."""
-
-    async def examine(self, name: str) -> None:
-        """Check a model in all workers; raises ``ModelNotFound`` or ``ModelNotReady``."""
-
 
 def routes(
-    served_models: ServedModels, coordinator: WorkerCoordinator, examiner: Examiner | None
+    served_models: ServedModels, coordinator: WorkerCoordinator, control: Control | None
 ) -> APIRouter:
-    """The routes under ``/health/integrity``; without an examiner nothing is checked on demand."""
+    """The routes under ``/health/integrity``; without an control nothing is checked on demand."""
     router = APIRouter(prefix="/health/integrity", tags=["health"])
+    read, change = answers(None, 404, 503), answers(None, 403, 404, 503)
 
-    @router.get("/{model}", summary="What the last check of a model found", responses=_REFUSALS)
+    @router.get("/{model}", summary="What the last check of a model found", responses=read)
     async def last(model: str) -> Response:
         return _json(served_models, coordinator, model)
 
-    if examiner is not None:
+    if control is not None:
 
-        @router.post("/{model}", summary="Check a model now, in all workers", responses=_CHECKING)
+        @router.post(
+            "/{model}",
+            summary="Check a model now, in all workers",
+            responses=change,
+        )
         async def check(request: Request, model: str) -> Response:
             administrator(request)
-            await examiner.examine(model)
+            await control.examine(model)
             return _json(served_models, coordinator, model)
 
     return router
@@ -68,8 +58,7 @@ def _json(served_models: ServedModels, coordinator: WorkerCoordinator, name: str
         raise ModelNotFound(f"no model named {name[:80]!r} is served here")
     version = None if model.version is None else str(model.version)
     document = {"model": name, "version": version, **integrity(model), "error": model.error}
-    content = msgspec.json.encode(document)
-    return Response(content, headers={"cache-control": "no-store"}, media_type="application/json")
+    return json_response(document)
 
 
 def _time(moment: datetime | None) -> str | None:

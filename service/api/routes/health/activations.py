@@ -1,19 +1,13 @@
-"""Liveness, readiness, and what the models' activations look like."""
+"""The documents of ``/health/activations``: each model's live statistics beside its reference."""
 
 import math
 from datetime import datetime
 from typing import Any
 
-import msgspec
-from fastapi import APIRouter, Request, Response
-
 from models.health.effect_size import Effects
 from models.health.sequential import DELTA, REQUESTS_PER_FALSE_ALARM
-from service.api.access_control import administrator
-from service.api.routes import health_stream
-from service.api.routes.integrity import integrity
-from service.api.schemas import ErrorAnswer, ReadyAnswer
-from service.coordination.aggregate import ClusterStatus, ModelWhole, find
+from service.api.routes.health.integrity import integrity
+from service.coordination.aggregate import ClusterStatus
 from service.coordination.coordinator import WorkerCoordinator
 from service.health.baselines import TakenBaseline
 from service.health.monitor import Monitor, layer_statistics
@@ -23,98 +17,8 @@ from service.inference.served_models import ServedModel, ServedModels
 
 #: What of a layer is compared with the reference.
 _COMPARED = ("mean", "log_variance", "saturated")
-
-_STREAM = (
-    "Once a second the document of `GET /health/activations`, as the data of an event whose id is when"
-    " it was computed, in milliseconds since 1970. A client that reads nothing for a while is cut off;"
-    " an event `end` says that the service is stopping."
-)
-
-
-_CHANGING: dict[int | str, dict[str, Any]] = {
-    403: {"model": ErrorAnswer, "description": "It takes an API key of scope 'admin'."},
-    404: {"model": ErrorAnswer},
-    503: {"model": ErrorAnswer},
-}
-
 #: Features whose shifts the document lists.
 _LISTED_FEATURES = 10
-
-
-def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRouter:
-    """The health routes; all but liveness speak for all workers."""
-    router = APIRouter(tags=["health"])
-
-    @router.get("/health/live", summary="Whether the process answers at all")
-    async def live() -> dict[str, bool]:
-        return {"live": True}
-
-    @router.get("/healthz", summary="The same, as the Tox21 leaderboard asks")
-    async def healthz() -> dict[str, bool]:
-        return {"ok": True}
-
-    @router.get(
-        "/health/ready",
-        summary="Whether every promoted model can answer",
-        response_model=ReadyAnswer,
-        responses={503: {"model": ReadyAnswer}},
-    )
-    async def ready() -> Response:
-        whole = coordinator.whole()
-        document = {
-            "ready": whole.ready,
-            "draining": whole.draining,
-            "error": whole.trouble or (None if whole.models else "no model is promoted"),
-            "models": {name: _readiness(model) for name, model in whole.models.items()},
-        }
-        return _json(document, 200 if whole.ready else 503)
-
-    @router.get("/health/activations", summary="The activation health of every model")
-    async def activations() -> Response:
-        return _json(every_model(served_models, coordinator))
-
-    @router.get(
-        health_stream.PATH,
-        summary="The same as server-sent events",
-        description=_STREAM,
-        response_class=Response,
-        responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
-    )
-    async def activations_stream() -> Response:
-        raise NotImplementedError  # the edge answers it before the router is asked
-
-    @router.get(
-        "/health/activations/{model}",
-        summary="Live per-layer statistics beside the reference, and a verdict",
-        responses={404: {"model": ErrorAnswer}, 503: {"model": ErrorAnswer}},
-    )
-    async def activations_of(model: str) -> Response:
-        served_models.get(model)
-        whole = coordinator.whole()
-        find(whole, model)
-        return _json(_activations(coordinator, whole, model))
-
-    @router.post(
-        "/health/activations/{model}/baseline",
-        summary="Declare the latest traffic healthy: it becomes the centre for this version",
-        status_code=201,
-        responses=_CHANGING | {409: {"model": ErrorAnswer, "description": "Too little traffic."}},
-    )
-    async def take_baseline(model: str, request: Request) -> Response:
-        key = administrator(request)
-        taken = coordinator.take_baseline(model, key.name)
-        return _json({"baseline": _baseline(taken)}, 201)
-
-    @router.delete(
-        "/health/activations/{model}/baseline",
-        summary="Return to the training reference",
-        responses=_CHANGING,
-    )
-    async def drop_baseline(model: str, request: Request) -> Response:
-        key = administrator(request)
-        return _json({"dropped": coordinator.drop_baseline(model, key.name), "baseline": None})
-
-    return router
 
 
 def every_model(served_models: ServedModels, coordinator: WorkerCoordinator) -> dict[str, Any]:
@@ -122,25 +26,10 @@ def every_model(served_models: ServedModels, coordinator: WorkerCoordinator) -> 
     whole = coordinator.whole()
     served = [name for name, state in served_models.states().items() if state.served is not None]
     ready = [name for name in served if name in whole.models and whole.models[name].ready]
-    return {"models": {name: _activations(coordinator, whole, name) for name in ready}}
+    return {"models": {name: document_of(coordinator, whole, name) for name in ready}}
 
 
-def _json(document: dict[str, Any], status: int = 200) -> Response:
-    headers = {"cache-control": "no-store"}
-    content = msgspec.json.encode(document)
-    return Response(content, status, headers, media_type="application/json")
-
-
-def _readiness(model: ModelWhole) -> dict[str, Any]:
-    return {
-        "version": None if model.version is None else str(model.version),
-        "provider": model.provider,
-        "ready": model.ready,
-        "error": model.error,
-    }
-
-
-def _activations(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str) -> dict[str, Any]:
+def document_of(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str) -> dict[str, Any]:
     """The document of DESIGN's shape. Members count from 0, as in the manifest; layers from 1."""
     served, health, since = coordinator.health(name)
     version = served.manifest.version
@@ -167,7 +56,7 @@ def _activations(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str
         "inputs": None if monitor is None else _inputs(monitor, health.effects[shown]),
         "sequential": _sequential(coordinator, name),
         "departing": departing_document(coordinator.departing(name)),
-        "baseline": None if taken is None else _baseline(taken),
+        "baseline": None if taken is None else baseline_of(taken),
         "baseline_error": wrong,
         "rows_not_finite": traffic.not_finite,
         "members": []
@@ -230,7 +119,8 @@ def _sequential(coordinator: WorkerCoordinator, name: str) -> dict[str, Any] | N
     }
 
 
-def _baseline(taken: TakenBaseline) -> dict[str, Any]:
+def baseline_of(taken: TakenBaseline) -> dict[str, Any]:
+    """Return the document of a baseline that an operator took."""
     return {
         "version": str(taken.version),
         "rows": taken.rows,

@@ -10,8 +10,8 @@ import pytest
 import uvicorn
 
 from service.api.middleware import RequestMiddleware
-from service.api.routes import health_stream as module
-from service.api.routes.health_stream import PATH, Stream
+from service.api.routes.health import stream as module
+from service.api.routes.health.stream import PATH, Stream
 from service.api.transport.protocol import HttpProtocol
 from service.errors import Overloaded
 from service.inference.served_models import ServedModels

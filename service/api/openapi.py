@@ -1,0 +1,97 @@
+"""The OpenAPI document, made of the structures that requests and answers are decoded and encoded by."""
+
+from inspect import cleandoc
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Response
+
+from service.api import schemas
+from service.api.v2 import schemas as v2_schemas
+
+Described = dict[int | str, dict[str, Any]]
+
+_TEMPLATE = "#/components/schemas/{name}"
+
+#: What each status of an error means, on every route.
+ERRORS = {
+    400: "Malformed: not JSON, a table that cannot be read, or a tensor with records that cannot.",
+    403: "It takes an API key of scope 'admin'.",
+    404: "No such model, or not this version of it.",
+    406: "No format of answers that the client accepts.",
+    408: "The body did not arrive in time.",
+    409: "It cannot be done as things are.",
+    413: "More bytes or records than the service takes at once.",
+    415: "A content type or a content encoding that this route does not take.",
+    422: "JSON of another shape, or a request that makes no sense as a whole; the sentence says why.",
+    429: "Too much work is waiting, or the key is over its rate; Retry-After says when to come back.",
+    503: "The service cannot answer now.",
+    504: "The time that the request gave itself passed before it was computed.",
+}
+
+#: OpenAPI's description of the header, for every route that predicts.
+TIMEOUT_PARAMETER = {
+    "name": "X-Request-Timeout-Ms",
+    "in": "header",
+    "required": False,
+    "description": (
+        "Milliseconds from its arrival after which nothing more is begun for the request: 504. Where"
+        " more work is waiting than that, it is turned away at once: 429. By default"
+        " SNN_DEADLINE_SECONDS. A table is answered in pieces and has none."
+    ),
+    "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+}
+
+
+def content_of(*shapes: Any) -> dict[str, Any]:
+    """Describe JSON of one of these shapes: structures, or lists of them."""
+    found, _ = msgspec.json.schema_components(shapes, ref_template=_TEMPLATE)
+    return {"application/json": {"schema": found[0] if len(found) == 1 else {"anyOf": list(found)}}}
+
+
+def answers(shape: Any, *errors: int, status: int = 200) -> Described:
+    """Describe a route's answers: what it returns unless it is None, and its errors' statuses."""
+    described: Described = {
+        error: {"description": ERRORS[error], "content": content_of(schemas.ErrorAnswer)}
+        for error in errors
+    }
+    if shape is not None:
+        summary = (shape.__doc__ or "").partition("\n")[0] if isinstance(shape, type) else "A list."
+        described[status] = {"description": summary, "content": content_of(shape)}
+    return described
+
+
+def request_body(shape: Any, *, required: bool = True) -> dict[str, Any]:
+    """Describe a route's JSON body, as ``openapi_extra``."""
+    return {"requestBody": {"required": required, "content": content_of(shape)}}
+
+
+def json_response(document: object, status: int = 200) -> Response:
+    """Encode an answer that nobody may keep."""
+    content = msgspec.json.encode(document)
+    return Response(content, status, {"cache-control": "no-store"}, media_type="application/json")
+
+
+def complete(app: FastAPI) -> None:
+    """Add the structures' schemas to the document that FastAPI makes of its routes."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = made()
+            shapes = [
+                shape
+                for module in (schemas, v2_schemas)
+                for shape in vars(module).values()
+                if isinstance(shape, type) and shape.__base__ is msgspec.Struct
+            ]
+            _, components = msgspec.json.schema_components(shapes, ref_template=_TEMPLATE)
+            for component in components.values():
+                component["description"] = cleandoc(component["description"])
+            document["components"] = {"schemas": dict(sorted(components.items()))}
+            # FastAPI's own 422 has another shape than this service's.
+            text = msgspec.json.encode(document).replace(b"HTTPValidationError", b"ErrorAnswer")
+            app.openapi_schema = msgspec.json.decode(text)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,1 @@
+"""Health over HTTP: probes, activation statistics, their stream, and integrity checks."""
