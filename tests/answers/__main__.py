@@ -71,9 +71,12 @@ def main() -> int:
 
         def compare(part: str) -> list[Pair]:
             sides = {"old": old.within(part), "new": new.within(part)}
-            if part == "commands":
+            if part in commands.PACKAGES:
                 return commands.pairs(
-                    _both(sides, lambda at: commands.run_all(at, committed, _volatile(at), detail))
+                    part,
+                    _both(
+                        sides, lambda at: commands.run_all(part, at, committed, _volatile(at), detail)
+                    ),
                 )
             for side in sides.values():
                 (side.folder / "keys.json").write_bytes((Path(place) / "keys.json").read_bytes())
@@ -83,7 +86,7 @@ def main() -> int:
             return _served(part, sides, keys, detail)
 
         # Two at a time: the services' time is mostly waiting, the commands' is not.
-        parts = arguments.only or ["commands", *CONFIGURATIONS]
+        parts = arguments.only or [*commands.PACKAGES, *CONFIGURATIONS]
         pairs = [pair for found in pool.map(compare, parts) for pair in found]
     verdict = Verdict(pairs, read_expected(arguments.expected))
     print(f"{verdict.table()}\n\nfirst answers by status: {verdict.statuses()}")
@@ -106,7 +109,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--new-python", type=Path, help="its interpreter; NEW/.venv/bin/python")
     parser.add_argument("--models", type=Path, help="bundles for both; OLD/models/repository")
     parser.add_argument("--expected", type=Path, help="a file of names whose difference is meant")
-    parser.add_argument("--only", action="append", choices=[*CONFIGURATIONS, "commands"], help="a part")
+    parser.add_argument(
+        "--only", action="append", choices=[*commands.PACKAGES, *CONFIGURATIONS], help="a part"
+    )
     parser.add_argument(
         "--verbose", action="store_true", help="tell each request, and expected differences"
     )

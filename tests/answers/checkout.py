@@ -15,7 +15,7 @@ from tests.answers.wire import Line
 
 _START_SECONDS = 120
 _STOP_SECONDS = 30
-_COMMAND_SECONDS = 120
+_COMMAND_SECONDS = 300
 #: What is asked until the service is ready; nothing else of these requests must show.
 READY = ("/v2/models/htru2/ready", "/v2/models/tox21/ready")
 

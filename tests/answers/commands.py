@@ -87,8 +87,16 @@ _WRONG_TRAINING = (
 )  # fmt: skip
 
 
-def commands() -> Iterator[Command]:
-    """Every command, in an order that both sides keep to."""
+#: Whose command lines are run.
+PACKAGES = ("service", "training")
+
+
+def commands(package: str) -> list[Command]:
+    """Return every command of a package, in an order that both sides keep to."""
+    return [command for command in _all() if command.arguments[0] == package]
+
+
+def _all() -> Iterator[Command]:
     for words in _SERVICE:
         yield Command(["service", *words.split(), "--help"])
     for words in _TRAINING:
@@ -125,14 +133,14 @@ def _scores() -> Iterator[Command]:
 
 
 def run_all(
-    checkout: Checkout, committed: Path, volatile: Volatile, say: Callable[[str], None]
+    package: str, checkout: Checkout, committed: Path, volatile: Volatile, say: Callable[[str], None]
 ) -> list[bytes]:
     """Run every command, and return what each wrote and how it ended."""
     make_repository(committed, checkout.folder / "repository", broken=True)
     for name, content in files_to_score().items():
         (checkout.folder / name).write_bytes(content)
     found = []
-    for command in commands():
+    for command in commands(package):
         say(command.name)
         done = checkout.run(command.arguments, command.settings)
         parts = [
@@ -147,11 +155,11 @@ def run_all(
     return found
 
 
-def pairs(found: Mapping[str, list[bytes]]) -> list[Pair]:
+def pairs(package: str, found: Mapping[str, list[bytes]]) -> list[Pair]:
     """Put both sides' results together; a command that is run again is told apart by its number."""
     made: list[Pair] = []
     seen: dict[str, int] = {}
-    for command, old, new in zip(commands(), found["old"], found["new"], strict=True):
+    for command, old, new in zip(commands(package), found["old"], found["new"], strict=True):
         seen[command.name] = seen.get(command.name, 0) + 1
         number = seen[command.name]
         name = command.name if number == 1 else f"{command.name} (run {number})"

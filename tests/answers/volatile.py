@@ -48,6 +48,8 @@ _BY_CLOCK: tuple[tuple[re.Pattern[bytes], bytes], ...] = (
     (re.compile(rb'"departing":\[.*?\],"baseline":'), b'"departing":[<clock>],"baseline":'),
     (re.compile(rb'"inputs":\{.*?\},"sequential":'), b'"inputs":{<clock>},"sequential":'),
     (re.compile(rb'"alarms":\d+,"alarm":(?:null|\{[^}]*\})'), b'"alarms":<clock>'),
+    # As many models as are served at that moment share the rate of false alarms.
+    (re.compile(rb'"threshold":[^,]+,"alarms"'), b'"threshold":<clock>,"alarms"'),
     (re.compile(rb'"reason":"[^"]*"'), b'"reason":<clock>'),
     (re.compile(rb'"(first_departing|window)":(?:null|"[^"]*"|\{[^}]*\})'), rb'"\1":<clock>'),
     (
@@ -62,6 +64,8 @@ _MEASURED = re.compile(
     rb"(?:process_|python_|snn_\w*seconds_(?:sum|bucket)|snn_\w*timestamp_seconds|snn_\w+_created)"
 )
 _SERIES = re.compile(rb"^((?:process_|python_|snn_)\w*(?:\{.*\})?) ([^ {}]+)( [^{}]*)?$")
+#: Series that are there for as long as there was traffic in the last minutes.
+_EMPTYING = re.compile(rb'snn_activation_effect\{.*window="(?:1m|10m)"')
 #: The route that is asked until the service is ready, however often that takes.
 _POLLED = b'route="/v2/models/{model}/ready"'
 
@@ -161,7 +165,7 @@ def _metrics(content: bytes, *, exact: bool, several: bool) -> bytes:
         if found is None:
             lines += [*(sorted(family) if several else family), line]
             family = []
-        elif _POLLED not in found[1]:
+        elif _POLLED not in found[1] and (exact or not _EMPTYING.match(found[1])):
             measured = _MEASURED.match(found[1]) or (not exact and _SERIES_BY_CLOCK.match(found[1]))
             family.append(found[1] + (b" <measured>" if measured else b" " + found[2]))
     return b"\n".join([*lines, *family])
