@@ -1,8 +1,8 @@
-"""Who may do what: API keys and their scopes, one table of paths.
+"""Access control: which API key may use which path, by the key's scopes.
 
-Wrapped around the applications inside ``RequestMiddleware``, so that a refusal has a request id, is
-counted and logged like any answer. The log names a key's name, never the key. Without
-``SNN_API_KEYS_FILE`` there is no such layer: everything is open but administration, which nobody may do.
+It wraps the applications inside ``RequestMiddleware``, so that a refusal has a request id, and is
+counted and logged as any answer. The log has a key's name, never the key. Without
+``SNN_API_KEYS_FILE`` this layer is absent: all is open but administration, which is refused.
 """
 
 import re
@@ -35,15 +35,15 @@ class Control(Protocol):
 
 
 class Rule(NamedTuple):
-    """Which scope it takes to read (GET, HEAD) and to send to the paths of a pattern; None for none."""
+    """The scope that reading (GET, HEAD) and sending need on the paths of a pattern; None for none."""
 
     path: str
     read: Scope | None
     send: Scope | None
 
 
-#: The first rule that fits holds. A path without one takes ``admin``: what somebody forgot to put
-#: here is closed, not open. Pages hold no data; what they show they ask for with a key.
+#: The first rule that fits applies. A path without a rule needs ``admin``, so that a forgotten path is
+#: closed. Pages are open: they have no data, and request it with a key.
 RULES = (
     Rule(r"/health/(live|ready)|/healthz|/v2/health/(live|ready)", None, None),
     Rule(r"/|/docs|/openapi\.json|/swagger/.*|/web/.*|/favicon\.(ico|svg)", None, None),
@@ -67,7 +67,7 @@ _WITHOUT_KEYS = (
 
 @lru_cache(maxsize=1024)
 def scope_of(method: str, path: str) -> Scope | None:
-    """The scope that a request takes, None where it takes none."""
+    """Return the scope that a request needs, None where it needs none."""
     for pattern, rule in _COMPILED:
         if pattern.fullmatch(path):
             return rule.read if method in ("GET", "HEAD") else rule.send
@@ -75,14 +75,17 @@ def scope_of(method: str, path: str) -> Scope | None:
 
 
 class AccessControl:
-    """Lets a request through to an application, or refuses it."""
+    """Passes a request to an application, or refuses it."""
 
     def __init__(self, app: ASGIApp, key_store: KeyStore) -> None:
         self._app = app
         self._key_store = key_store
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        """Check the key, then its scope, then its rates."""
+        """Check the key, then its scope, then its rates.
+
+        Raises ``Problem`` 401, 403 or 429. A request that is refused as a whole has no rows to charge.
+        """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -91,10 +94,10 @@ class AccessControl:
             await self._app(scope, receive, send)
             return
         context = context_of(scope)
-        found = self._key_store.find(_presented(scope))
-        if found is None:
+        entry = self._key_store.find(_presented(scope))
+        if entry is None:
             raise _unauthorized("this API key is not known here, or was revoked")
-        key, meter = found
+        key, meter = entry
         context.key = key
         if _expired(key):
             raise _unauthorized(f"the API key {key.name!r} expired at {key.expires}")
@@ -122,11 +125,11 @@ class AccessControl:
 
 
 def unlimited(key_store: KeyStore, presented: bytes | None, scope: Scope) -> Key | None:
-    """The key of a request that may go ahead and need not be metered, None for any other."""
-    found = None if presented is None else key_store.find(presented)
-    if found is None:
+    """Return a request's key if it has the scope, has not expired and has no rate; otherwise None."""
+    entry = None if presented is None else key_store.find(presented)
+    if entry is None:
         return None
-    key, meter = found
+    key, meter = entry
     if meter is not None or not key.may(scope) or _expired(key):
         return None
     return key
@@ -137,9 +140,9 @@ def _expired(key: Key) -> bool:
 
 
 def administrator(request: Request) -> Key:
-    """The key of whoever asks for a change; raises a ``Problem`` (403) where there is none.
+    """Return the key of a request for a change; raises ``Problem`` 403 without the scope ``admin``.
 
-    Every route that changes something calls it, whatever the table says of its path.
+    Every route that changes the service calls it, independently of ``RULES``.
     """
     key = context_of(request.scope).key
     if key is None:

@@ -1,4 +1,4 @@
-"""Puts the routes together."""
+"""Builds the ASGI application from its routes and layers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,19 +65,19 @@ def create_app(
     origins: Sequence[str] = (),
     administration: admin.Administration | None = None,
 ) -> ASGIApp:
-    """Build the ASGI application over a catalog.
+    """Build the ASGI application over the served models.
 
-    ``spool`` is a folder for large bodies; ``control`` loads and unloads models by request;
-    ``group`` is the workers that it speaks for, by default this one alone; ``deadline_seconds`` is how
-    long a request may wait that does not say; ``ring`` holds the API keys, where they are asked for;
-    ``origins`` are those whose pages may ask from a browser; ``administration`` is behind ``/admin``.
+    ``spool`` is a folder for large bodies. ``control`` loads and unloads models over the v2 protocol.
+    ``coordinator`` reports on all workers, by default on this one alone. ``deadline_seconds`` is the
+    deadline of requests that name none. ``key_store`` has the API keys; None for no keys. ``origins``
+    are the origins of pages that may send requests (CORS). ``administration`` serves ``/admin``.
     """
     coordinator = WorkerCoordinator(served_models, telemetry) if coordinator is None else coordinator
     app = FastAPI(
         title="SNN serving",
         description="Self-normalizing networks for toxicity and pulsars, and how healthy they are.",
         version="1",
-        docs_url=None,  # FastAPI's own pages come from elsewhere, and show nothing without a network
+        docs_url=None,  # FastAPI's own pages load scripts from the internet
         redoc_url=None,
         openapi_tags=[{"name": tag} for tag in ("predict", "v2", "health", "metrics", "admin")],
     )
@@ -130,7 +130,7 @@ def create_app(
 
 
 def _predict_route() -> APIRouter:
-    """Describe ``/predict``; the edge answers it before the router is asked."""
+    """Describe ``/predict``, which the middleware answers before the router."""
     router = APIRouter(tags=["predict"])
 
     described = answers(None, 400, 404, 406, 408, 413, 415, 422, 429, 503, 504)

@@ -1,7 +1,7 @@
-"""The outermost layer: request ids, error answers, counting, and one log line per request.
+"""The outermost layer: request ids, error answers, counters, and one log line per request.
 
-Plain ASGI: Starlette's ``BaseHTTPMiddleware`` runs each request in a task of its own and hides
-disconnects. Routes that must be fast are called from here without a walk through the router.
+It is plain ASGI: Starlette's ``BaseHTTPMiddleware`` runs each request in a task of its own and hides
+disconnects. Routes that must be fast are called from here, not through the router.
 """
 
 from collections.abc import Collection, Mapping
@@ -27,9 +27,9 @@ from service.observability.counters import Telemetry
 
 
 class RequestMiddleware:
-    """Wraps the application."""
+    """Gives each request a context, and each error the service's shape."""
 
-    #: Answers plain requests before they become ASGI's, where that may be.
+    #: Answers plain requests before they become ASGI requests; None for no fast path.
     fast_path: FastPath | None = None
 
     def __init__(
@@ -42,8 +42,8 @@ class RequestMiddleware:
     ) -> None:
         """``direct`` maps a method and an exact path to an application that answers it.
 
-        ``known`` are the paths that may be named in metrics and logs as they were sent;
-        ``deadline_seconds`` is how long a request may wait that does not say.
+        ``known`` are the paths that metrics and logs name as they were sent. ``deadline_seconds`` is
+        the deadline of requests that name none.
         """
         self._deadline_seconds = deadline_seconds
         self._known = frozenset(known) | {path for _, path in direct}
@@ -52,7 +52,7 @@ class RequestMiddleware:
         self._telemetry = telemetry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, whatever happens."""
+        """Answer one request; no error of the application leaves this method."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -82,7 +82,7 @@ class RequestMiddleware:
             await app(scope, receive, send_and_note)
         except Disconnected:
             context.status = CLOSED_BY_CLIENT
-        except Exception as error:  # noqa: BLE001 - nothing below may end in a traceback to the client
+        except Exception as error:  # noqa: BLE001 - no client may receive a traceback
             problem, failure = failure_of(error)
             if not context.status:
                 try:
@@ -99,7 +99,7 @@ class RequestMiddleware:
         )
 
     def _route(self, scope: Scope) -> str:
-        """The route's template: a path could hold anything, and would make a label for each."""
+        """Return the route's template, since paths of clients would make labels without end."""
         if scope["path"] in self._known:
             return str(scope["path"])
         mounted = scope.get("root_path") or "unmatched"
@@ -107,7 +107,7 @@ class RequestMiddleware:
 
 
 def _read_head(scope: Scope) -> tuple[bytes, bytes | None]:
-    """The client's own id where it is a sane one, or else a new one; and its timeout."""
+    """Return the client's request id, or a new one where it is not usable; and its time-out."""
     request_id = timeout = None
     for name, value in scope["headers"]:
         if name == b"x-request-id" and SANE_ID.fullmatch(value):

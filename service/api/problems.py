@@ -56,7 +56,7 @@ _SENTENCES = {
 
 
 class Problem(Exception):
-    """An error that only HTTP has: a malformed body, a wrong content type, a disconnect."""
+    """An error of HTTP alone, such as a wrong content type; ``headers`` are added to its answer."""
 
     def __init__(self, status: int, message: str, headers: Headers = ()) -> None:
         super().__init__(message)
@@ -65,16 +65,16 @@ class Problem(Exception):
 
 
 class Disconnected(Exception):
-    """The client went away; there is nobody to answer."""
+    """The client has left before its answer."""
 
 
 def problem_of(error: Exception) -> Problem:
-    """Translate an error of the core; an unforeseen one becomes a 500 that tells nothing of it."""
+    """Translate an error for the client; an unforeseen one becomes a 500 without details."""
     match error:
         case Problem():
             return error
         case Overloaded():
-            # Retry-After is in whole seconds; less than one would invite everybody back at once.
+            # Retry-After is in whole seconds; 0 would make all clients return at once.
             after = str(max(1, ceil(error.retry_after))).encode()
             return Problem(429, f"{error}; try again later", [(b"retry-after", after)])
         case ModelNotReady():
@@ -97,7 +97,7 @@ def problem_of(error: Exception) -> Problem:
 
 
 async def send_json(send: Send, status: int, content: bytes, headers: Headers = ()) -> None:
-    """Send a whole JSON answer."""
+    """Send a JSON answer."""
     start: dict[str, Any] = {
         "type": "http.response.start",
         "status": status,
@@ -117,5 +117,5 @@ async def send_problem(send: Send, problem: Problem, request_id: str) -> None:
 
 
 def problem_body(problem: Problem, request_id: str) -> bytes:
-    """Return an error in the service's shape."""
+    """Return an error in the service's shape, as JSON."""
     return msgspec.json.encode(ErrorAnswer(str(problem), request_id))

@@ -1,11 +1,11 @@
-"""How a request brings its API key along."""
+"""The headers in which a request has its API key."""
 
-#: The first of these that a request has is the one that counts.
+#: The first of these in a request counts.
 KEY_HEADERS = (b"x-api-key", b"authorization")
 
 
 def key_of(name: bytes, value: bytes) -> bytes:
-    """The key in one of ``KEY_HEADERS``; empty where there is none, as in ``Basic`` authorization."""
+    """Return the key in one of ``KEY_HEADERS``; empty without one, as in ``Basic`` authorization."""
     if name == b"x-api-key":
         return value
     kind, _, key = value.partition(b" ")

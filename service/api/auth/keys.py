@@ -1,13 +1,12 @@
-"""API keys: who may ask for what, and how much of it.
+"""API keys: their scopes, expiry and rates.
 
-A file holds the keys' hashes, never the keys. It is read again when it changes, so that a key is
-given out, rotated or revoked without a restart; a file that cannot be read leaves the keys as they
-were, and says so. Nothing here knows HTTP.
+A file has the keys' hashes, never the keys. It is read again when it changes, so that a key is issued,
+rotated or revoked without a restart. If it cannot be read, the previous keys remain valid and the
+reason is reported. This module knows no HTTP.
 
-A key is ``snn_<id>_<secret>``. Its secret has 256 random bits, so that nobody finds it by trying: a
-slow hash with salt, which protects what people think up, would protect nothing here and cost every
-request milliseconds. The id, which is no secret, finds the entry, and the digests are compared in
-constant time.
+A key is ``snn_<id>_<secret>``. Its secret has 256 random bits, which nobody can guess: a slow hash with
+salt, which protects passwords, would add no protection and cost every request milliseconds. The id is
+no secret: it selects the entry, and the digests are compared in constant time.
 """
 
 import hmac
@@ -30,9 +29,9 @@ Scope = Literal["predict", "admin", "metrics"]
 SCOPES: tuple[Scope, ...] = ("predict", "admin", "metrics")
 
 _PREFIX = "snn"
-#: Nothing that a client sends as a key is hashed beyond this.
+#: Bytes of the longest text that is hashed as a key.
 _LONGEST = 256
-#: How often the file is looked at, while requests come.
+#: Seconds between two checks of the file, while requests arrive.
 _LOOK_SECONDS = 1.0
 _MOST_BYTES = 4 * 1024 * 1024
 
@@ -42,7 +41,7 @@ _log = get_logger()
 
 
 class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One key as the file has it. Rates are per second; times have an offset from UTC."""
+    """One key's entry in the file. Rates are per second; times have an offset from UTC."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
     id: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}$")]
@@ -54,7 +53,7 @@ class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     rows_per_second: _Rate | None = None
 
     def may(self, scope: Scope) -> bool:
-        """Whether the key has a scope; who may change things may also look at them."""
+        """Return whether the key has a scope; ``admin`` includes ``metrics``."""
         return scope in self.scopes or (scope == "metrics" and "admin" in self.scopes)
 
 
@@ -71,7 +70,7 @@ def new_key(
     requests_per_second: float | None = None,
     rows_per_second: float | None = None,
 ) -> tuple[str, Key]:
-    """Make a key; return it, to be shown once, and the entry that the file keeps of it."""
+    """Make a key; return it, to be shown once, and its entry for the file."""
     identifier, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
     key = f"{_PREFIX}_{identifier}_{secret}"
     return key, Key(
@@ -87,7 +86,7 @@ def new_key(
 
 
 def read_keys(path: Path) -> KeyFile:
-    """Read a file of keys; raises ``SettingsError`` with what is wrong with it."""
+    """Read a file of keys; raises ``SettingsError`` if it cannot be read or is malformed."""
     try:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
@@ -109,10 +108,10 @@ def read_keys(path: Path) -> KeyFile:
 
 
 class RateLimiter:
-    """How much of its rates a key has used in this worker: two token buckets of one second each.
+    """A key's use of its rates in this worker: two token buckets of one second each.
 
-    A request is counted when it begins and its rows when it is answered, for only then they are
-    known: a large request is let through and then paid off before the next.
+    A request is counted when it begins, its rows when it is answered, since they are known only then:
+    after a large request the next one waits until the bucket is no longer empty.
     """
 
     def __init__(
@@ -125,7 +124,7 @@ class RateLimiter:
         self._row_tokens = max(1.0, rows or 0.0)
 
     def enter(self) -> float:
-        """Begin a request and return 0, or return the seconds after which one may begin."""
+        """Count a request and return 0, or return the seconds until one may begin."""
         now = self._clock()
         passed, self._then = now - self._then, now
         wait = 0.0
@@ -148,14 +147,14 @@ class RateLimiter:
 
 
 class KeyStore:
-    """The keys of one file, as they are now. ``workers`` share each key's rates evenly."""
+    """The keys of one file in its present state. ``workers`` share each key's rates evenly."""
 
     def __init__(self, path: Path, workers: int = 1, clock: Callable[[], float] = monotonic) -> None:
-        """Read the file; raises ``SettingsError``: a service whose door has no lock must not start."""
+        """Read the file; raises ``SettingsError``, since a service without its keys must not start."""
         self._path = path
         self._workers = workers
         self._clock = clock
-        #: Why the file as it is now was not taken over, if so.
+        #: Why the present file was refused; None if it was not.
         self.trouble: str | None = None
         self._stamp = _stamp(path)
         self._keys: dict[str, tuple[Key, RateLimiter | None]] = {}
@@ -164,22 +163,22 @@ class KeyStore:
 
     @property
     def keys(self) -> list[Key]:
-        """The entries, by name."""
+        """Return the entries, sorted by name."""
         self._look()
         return sorted((key for key, _ in self._keys.values()), key=lambda key: key.name)
 
     def find(self, presented: bytes) -> tuple[Key, RateLimiter | None] | None:
-        """The entry of a presented key, which may have expired, or None for no key of ours."""
+        """Return the entry of a key, which may have expired; None for an unknown key."""
         self._look()
         if len(presented) > _LONGEST:
             return None
         prefix, _, rest = presented.partition(b"_")
         identifier = rest.partition(b"_")[0].decode("ascii", "replace")
-        found = self._keys.get(identifier) if prefix == _PREFIX.encode() else None
-        if found is None:
+        entry = self._keys.get(identifier) if prefix == _PREFIX.encode() else None
+        if entry is None:
             return None
-        matches = hmac.compare_digest(sha256(presented).hexdigest(), found[0].sha256)
-        return found if matches else None
+        matches = hmac.compare_digest(sha256(presented).hexdigest(), entry[0].sha256)
+        return entry if matches else None
 
     def _look(self) -> None:
         if self._clock() < self._look_at:
@@ -202,10 +201,10 @@ class KeyStore:
         old = self._keys
         self._keys = {}
         for key in file.keys:
-            held = old.get(key.id)
-            # What a key has used is not forgiven because another key was added.
-            same = held is not None and held[0] == key
-            self._keys[key.id] = held if held is not None and same else (key, self._meter(key))
+            previous = old.get(key.id)
+            # An unchanged key keeps its use of its rates when another key is added.
+            same = previous is not None and previous[0] == key
+            self._keys[key.id] = previous if previous is not None and same else (key, self._meter(key))
 
     def _meter(self, key: Key) -> RateLimiter | None:
         requests, rows = key.requests_per_second, key.rows_per_second

@@ -1,7 +1,7 @@
-"""Administration over HTTP: the models' versions, promoting and rolling back, the release log, the keys.
+"""Administration over HTTP: model versions, promotion, rollback, the release log, the API keys.
 
-Reading takes a key of scope ``metrics`` or ``admin`` where the service has keys. Changing takes one
-of scope ``admin``, and a service without keys refuses it.
+Reading needs a key of scope ``metrics`` or ``admin`` where the service has keys. A change needs one of
+scope ``admin``, and a service without keys refuses it.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _Version = Annotated[int, Path(ge=1, le=10**9)]
 
 
 class Administration(NamedTuple):
-    """Where the releases are made, and who loads and unloads."""
+    """The releases, and the control that loads and unloads models."""
 
     releases: Releases
     control: Control
@@ -41,7 +41,7 @@ _decoder = msgspec.json.Decoder(Change)
 def routes(
     coordinator: WorkerCoordinator, administration: Administration, key_store: KeyStore | None
 ) -> APIRouter:
-    """The routes under ``/admin``."""
+    """Return the routes under ``/admin``; ``key_store`` is None without API keys."""
     releases, control = administration
     router = APIRouter(prefix="/admin", tags=["admin"])
 
@@ -141,14 +141,14 @@ def routes(
 
 
 async def _asked(request: Request) -> tuple[str, Change]:
-    """Who asks, and for what; the key first."""
+    """Return the key's name for the release log, and the change; the key is checked first."""
     by = f"key:{administrator(request).name}"
     content = await read_body(request.scope, request.receive, _MAX_BYTES)
     return by, decode(content, _decoder, wrong_shape=400) if content else Change()
 
 
 def _described(releases: Releases, name: str) -> dict[str, Any]:
-    """A model's document; what is wrong with one must not hide the others."""
+    """Return a model's document; an error of one model must not hide the others."""
     try:
         return dict(releases.describe(name))
     except ModelError as error:

@@ -21,7 +21,7 @@ from service.health.monitor import VERDICTS, Health
 from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import ALARMS, Histogram, Telemetry
 
-#: As ``WorkerCoordinator.health`` gives it.
+#: As ``WorkerCoordinator.health`` returns it.
 Judged = tuple[ServedModel, Health, datetime]
 
 _VERSION = ["model", "version"]
@@ -29,14 +29,14 @@ _LAYER = [*_VERSION, "member", "layer"]
 
 
 def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRouter:
-    """The metrics route over what all workers have counted."""
+    """Return the metrics route over what all workers have counted."""
     platform = PlatformCollector(registry=None)
     router = APIRouter(tags=["metrics"])
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def metrics(request: Request) -> Response:
         encoder, content_type = choose_encoder(", ".join(request.headers.getlist("accept")))
-        # Judged first: what that finds is counted.
+        # Judged first, since a new verdict is counted.
         judged = {
             name: coordinator.health(name)
             for name, state in served_models.states().items()
@@ -53,7 +53,7 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRo
 
 
 class _Process(Collector):
-    """What all workers together use of the machine, and how many they are."""
+    """Resources that all workers use, and the number of workers."""
 
     def __init__(self, whole: ClusterStatus) -> None:
         self._whole = whole
@@ -139,14 +139,14 @@ class _Counted(Collector):
             queue.add_metric(labels, *_buckets(traffic.queue))
             compute.add_metric(labels, *_buckets(traffic.compute))
             batch.add_metric(labels, *_buckets(traffic.batch_rows))
-            for kind in ALARMS:  # also those that never were: an increase from nothing is not seen
+            for kind in ALARMS:  # also 0, since Prometheus sees no increase from nothing
                 alarms.add_metric([*labels, kind], traffic.alarms.get(kind, 0))
             not_finite.add_metric(labels, traffic.not_finite)
         yield from (rows, rejected, featurize, queue, compute, batch, alarms, not_finite)
 
 
 class _Served(Collector):
-    """The models as they are now, and their activations."""
+    """The present state of the models, and their activations."""
 
     def __init__(self, judged: dict[str, Judged], whole: ClusterStatus) -> None:
         self._judged = judged
@@ -251,7 +251,7 @@ class _Served(Collector):
 
 
 def _buckets(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
-    """A histogram as prometheus-client takes it: cumulative counts by upper bound, and the sum."""
+    """Return a histogram for prometheus-client: cumulative counts by upper bound, and the sum."""
     total, buckets = 0, []
     for bound, number in zip([*histogram.bounds, float("inf")], histogram.counts, strict=True):
         total += number

@@ -49,16 +49,16 @@ def _about(served: ServedModel) -> About:
 
 
 def _columns(served: ServedModel) -> list[Column]:
-    """A record's values; plain tables also say which may be missing and what a category may be."""
+    """Return a record's columns; a table's schema says which are optional, and its categories."""
     featurizer = served.bundle.featurizer
     schema = featurizer.parameters.get("columns")
-    told = {one["name"]: one for one in schema} if isinstance(schema, list) else {}
+    described = {column["name"]: column for column in schema} if isinstance(schema, list) else {}
     return [
         Column(
             name=name,
             kind="text" if name in featurizer.texts else "number",
-            optional=bool(told.get(name, {}).get("optional", False)),
-            values=told.get(name, {}).get("values"),
+            optional=bool(described.get(name, {}).get("optional", False)),
+            values=described.get(name, {}).get("values"),
         )
         for name in featurizer.fields
     ]

@@ -1,11 +1,11 @@
 """``POST /molecule.svg``: a picture of a molecule.
 
-By POST, since an address ends up in the logs of every proxy on the way, and a SMILES belongs in none.
+It is a POST, since proxies log addresses, and a SMILES belongs in no log.
 
-What is drawn is the molecule as it was written; what would not be judged is not drawn either. RDKit
-holds the interpreter while it finds coordinates, some 30 ms for the largest molecule taken here and
-1 ms for most. So drawings wait for one another, few of them may wait, and after each the thread rests
-for longer than it took: predictions get through in between.
+The molecule is drawn as it was written, if the models would take it. RDKit holds the interpreter's lock
+while it computes coordinates, some 30 ms for the largest molecule and 1 ms for most. So one thread draws
+one molecule at a time, a limited number may wait, and after each the thread pauses for longer than it
+drew, in which predictions run.
 """
 
 import asyncio
@@ -34,17 +34,17 @@ from service.errors import DrawingUnavailable, InvalidRequest, Overloaded
 
 PATH = "/molecule.svg"
 
-#: More heavy atoms than this are a picture that nobody can read.
+#: The picture of a larger molecule is not readable.
 MAX_HEAVY_ATOMS = 100
 WIDTH, HEIGHT = 320, 220
 #: Drawings that may wait.
 _MOST_WAITING = 64
-#: Seconds of rest for each second of drawing.
+#: Seconds of pause for each second of drawing.
 _REST = 2.0
 
 _BOND_WIDTH, _FONT_SIZE = 1.6, 13
 
-_MOST_BYTES = 8 * MAX_CHARACTERS  # with every character escaped, and room to spare
+_MOST_BYTES = 8 * MAX_CHARACTERS  # every character may be escaped
 
 #: RDKit writes colours as style attributes; nothing else may be in there.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
@@ -57,7 +57,7 @@ _decoder = msgspec.json.Decoder(Drawing)
 
 
 class MoleculeDrawer:
-    """All methods belong to the event loop's thread."""
+    """Draws molecules one at a time. Its methods are called from the event loop's thread."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="draw")
@@ -76,7 +76,7 @@ class MoleculeDrawer:
         try:
             loop = asyncio.get_running_loop()
             drawn = loop.run_in_executor(self._thread, self._draw, smiles, dark)
-            self._thread.submit(self._rest)  # behind the picture, which does not wait for it
+            self._thread.submit(self._rest)  # after the picture is delivered
             return await drawn
         finally:
             self._waiting -= 1
@@ -93,7 +93,10 @@ class MoleculeDrawer:
 
 
 def svg_of(smiles: str, *, dark: bool = False) -> str:
-    """Draw a SMILES on a transparent ground, ``dark`` for a page that is; raises as ``draw``."""
+    """Draw a SMILES on a transparent ground, ``dark`` for a dark page.
+
+    Raises ``InvalidRequest`` for no molecule that can be drawn, and ``DrawingUnavailable``.
+    """
     library = _library()
     try:
         bare = read_smiles(smiles)
@@ -126,9 +129,9 @@ def svg_of(smiles: str, *, dark: bool = False) -> str:
 
 
 def _library() -> Any:
-    """RDKit's drawing module, which wants libraries of X11 that a bare machine or image lacks.
+    """Return RDKit's drawing module; raises ``DrawingUnavailable`` without the X11 libraries it needs.
 
-    It is loaded when a picture is asked for, so that all else is served without them.
+    It is loaded for the first picture, so that the service runs without them.
     """
     try:
         return importlib.import_module("rdkit.Chem.Draw.rdMolDraw2D")
@@ -140,7 +143,7 @@ def _library() -> Any:
 
 
 def _as_written(written: Chem.Mol, judged: Standardised) -> Chem.Mol:
-    """The record's own graph with its salts and stereo, or the parent where it had to be mended."""
+    """Return the record's own graph with salts and stereo, or the parent where it was repaired."""
     try:
         Chem.SanitizeMol(written)
     except Chem.MolSanitizeException:
@@ -150,7 +153,7 @@ def _as_written(written: Chem.Mol, judged: Standardised) -> Chem.Mol:
 
 
 def routes(drawing: MoleculeDrawer) -> APIRouter:
-    """The one route."""
+    """Return the route."""
     router = APIRouter(tags=["predict"])
 
     @router.post(

@@ -1,14 +1,13 @@
-"""Headers that keep a browser from doing with a page what the page does not want."""
+"""Security headers of pages."""
 
-#: For a page that brings everything with it.
+#: For a page that loads nothing.
 STRICT_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def page_headers(policy: str = STRICT_POLICY) -> dict[str, str]:
     """Return a page's security headers; ``policy`` says what it loads, and from where.
 
-    Whatever it says, nothing may frame the page, change the base of its links, or take its forms
-    elsewhere.
+    In addition no page may frame it, and no markup may change its base or send its forms elsewhere.
     """
     always = "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     return {

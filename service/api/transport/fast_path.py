@@ -225,7 +225,7 @@ class FastPath:
             content = _written(request.served, result, request.outcomes)
             request.encode = perf_counter() - started
             request.status = 200
-        except Exception as error:  # noqa: BLE001 - nothing may end in a client that waits for ever
+        except Exception as error:  # noqa: BLE001 - every client must be answered
             problem, failure = failure_of(error)
             request.status, headers = problem.status, problem.headers
             content = problem_body(problem, request.request_id.decode())

@@ -1,6 +1,6 @@
-"""One connection: uvicorn's protocol, with an end to how long a request's head may be.
+"""One connection: uvicorn's protocol with a limit on a request's head, and with the fast path.
 
-httptools sets none, and would gather a header of any size. What is refused here never becomes a
+httptools has no limit, and would gather a header of any size. What is refused here never becomes a
 request, so that the answer is written by hand.
 """
 
@@ -23,8 +23,8 @@ from service.observability.logs import get_logger
 
 #: Bytes of a request's line and headers together.
 HEAD_BYTES = 64 * 1024
-#: A client that is refused is heard out for so long, or else it would see a reset connection in
-#: place of the answer that says why. Nothing of it is kept.
+#: Seconds for which a refused client is read, since it would see a reset connection in place of the
+#: error. Nothing of it is kept.
 _DRAIN_SECONDS = 2.0
 
 _TOO_LONG = f"the head of the request is longer than {HEAD_BYTES} bytes; send fewer or shorter headers"
@@ -35,7 +35,7 @@ _log = get_logger()
 
 
 class _HeadTooLong(Exception):
-    """Ends the parsing of a read that has a whole head which is too long."""
+    """Ends the parsing of a read whose head is too long."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -55,14 +55,14 @@ class HttpProtocol(HttpToolsProtocol):
     _idle_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, with head and body of an answer in one write."""
+        """Begin; head and body of an answer are written at once."""
         self._coalescing = CoalescingTransport(transport, self.loop)
         self._socket = transport
         super().connection_made(cast("asyncio.Transport", self._coalescing))
         self._fast_path: FastPath | None = getattr(self.app, "fast_path", None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Clean up, and tell."""
+        """Clean up, and call ``ended``."""
         if self._request is not None and self._fast_path is not None:
             self._fast_path.abandon(self._request)
         super().connection_lost(exc)
@@ -72,18 +72,18 @@ class HttpProtocol(HttpToolsProtocol):
             self.ended()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, unless that would be too much."""
+        """Parse what arrived, within the limit on the head."""
         if self._refused:
             return
         self._unread += len(data)
         super().data_received(data)
         if self._gathers and not self._refused:
-            self._take_usual_way()  # its body is not all here
+            self._take_usual_path()  # its body is not all here
         if self._unread > HEAD_BYTES and not self._refused:
             self._refuse(431, _TOO_LONG)
 
     def on_message_begin(self) -> None:
-        """Begin to read a request, which can find the connection that it came by."""
+        """Begin to read a request, whose scope has its connection."""
         super().on_message_begin()
         self.scope[TRANSPORT] = self.transport  # type: ignore[literal-required]
 
@@ -101,7 +101,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _may_be_plain(self) -> bool:
-        """Whether the request is a POST that nothing is in front of, on a connection that stays."""
+        """Return whether it is a POST with no request before it, on a connection that is kept."""
         parser = self.parser
         return (
             (self.cycle is None or self.cycle.response_complete)
@@ -114,7 +114,7 @@ class HttpProtocol(HttpToolsProtocol):
         )
 
     def on_body(self, body: bytes) -> None:
-        """Hand on a piece of the body, which has limits of its own."""
+        """Pass on a piece of the body, which has limits of its own."""
         self._unread = 0
         if not self._gathers:
             super().on_body(body)
@@ -122,7 +122,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._body += body
 
     def on_message_complete(self) -> None:
-        """Answer a plain request the short way, if that will have it."""
+        """Offer the request to the fast path; otherwise take the usual path."""
         if self._gathers:
             assert self._fast_path is not None
             request = self._fast_path.begin(self, self.headers, self._body)
@@ -134,18 +134,18 @@ class HttpProtocol(HttpToolsProtocol):
                 else:
                     self._request = request
                 return
-            self._take_usual_way()
+            self._take_usual_path()
         super().on_message_complete()
 
-    def _take_usual_way(self) -> None:
-        """Make an ASGI request of a plain one after all."""
+    def _take_usual_path(self) -> None:
+        """Make an ASGI request of what was gathered."""
         body, self._gathers, self._body = self._body, False, b""
         super().on_headers_complete()
         if body:
             super().on_body(body)
 
     def deliver(self, request: FastRequest, status: int, headers: Headers, content: bytes) -> bool:
-        """Send the answer to a plain request; return whether somebody was there to take it."""
+        """Send the answer to a request of the fast path; return whether the client is connected."""
         request.response_complete = True
         at_once, self._request = self._request is None, None
         if self._socket.is_closing():
@@ -175,10 +175,10 @@ class HttpProtocol(HttpToolsProtocol):
         return True
 
     def on_response_complete(self) -> None:
-        """Go on with what is waiting, or wait for more, though not for ever.
+        """Go on with the next request, or wait for one until the keep-alive time is over.
 
-        One timer serves all of a connection's answers: setting one for each and taking it back
-        costs as much as counting the request.
+        One timer serves all answers of a connection: setting and cancelling one for each costs as
+        much as counting the request.
         """
         self.server_state.total_requests += 1
         if self._socket.is_closing():
@@ -195,11 +195,11 @@ class HttpProtocol(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _unset_keepalive_if_required(self) -> None:
-        """Note that the connection is in use; the timer finds it so."""
+        """Note that the connection is in use, for the timer."""
         self._idle_since = None
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that has been idle for too long; look again later at any other."""
+        """Close a connection that has been idle for too long; otherwise check again later."""
         self.timeout_keep_alive_task = None
         if self.transport.is_closing() or self._idle_since is None:
             return
@@ -217,10 +217,10 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(400, msg.removesuffix(".").replace("Invalid", "invalid"))
 
     def _refuse(self, status: int, message: str) -> None:
-        """Answer by an error and hang up, once answers that are still owed have been given."""
+        """Answer by an error and close, after the answers to earlier requests."""
         self._refused = True
         if self.cycle is not None and not self.cycle.response_complete:
-            if self.cycle.more_body:  # what is refused is this request's own rest
+            if self.cycle.more_body:  # the rest of this request is refused
                 self.transport.close()
             self.cycle.keep_alive = False
             return

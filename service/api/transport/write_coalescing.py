@@ -1,13 +1,13 @@
-"""Writes of one turn of the event loop, as one.
+"""Joins the writes of one turn of the event loop.
 
-uvicorn writes an answer's head and body apart. Each write is a system call, and the two were almost
-a quarter of the time of a single row.
+uvicorn writes an answer's head and body separately. Each write is a system call, and the two took
+almost a quarter of the time of a single row.
 """
 
 import asyncio
 from typing import Any
 
-#: Larger pieces are written as they come: there a copy costs more than a call.
+#: Larger pieces are written at once, since a copy costs more than a call.
 _COPIED_BYTES = 64 * 1024
 
 
@@ -23,30 +23,30 @@ class CoalescingTransport:
         self.held: list[bytes] = []
 
     def __getattr__(self, name: str) -> Any:
-        """Whatever else a transport does, it does itself."""
+        """Return the transport's own attribute."""
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Write soon, after what was written before."""
+        """Write in the next turn, after earlier writes."""
         if self._transport.is_closing() or len(data) > _COPIED_BYTES:
             self.flush()
-            self._transport.write(data)  # a closed one says so in its own way
+            self._transport.write(data)  # a closed transport raises its own error
             return
         if not self.held:
             self._loop.call_soon(self.flush)
         self.held.append(data)
 
     def is_closing(self) -> bool:
-        """Whether it is closed or about to be."""
+        """Return whether it is closed or closing."""
         return self._transport.is_closing()
 
     def write_eof(self) -> None:
-        """End the writing, after what was written before."""
+        """End the writing, after earlier writes."""
         self.flush()
         self._transport.write_eof()
 
     def close(self) -> None:
-        """Close, after what was written before."""
+        """Close, after earlier writes."""
         self.flush()
         self._transport.close()
 

@@ -1,4 +1,4 @@
-"""Compressed bodies, in both directions, and no further than a limit.
+"""Compression of request and response bodies, within a limit.
 
 Source: RFC 9110 section 8.4.1; Triton's HTTP front end takes and gives gzip and deflate.
 """
@@ -12,19 +12,19 @@ from service.api.problems import Problem
 _WBITS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 _RAW_DEFLATE = -15
 
-#: A weight of nothing: the client does not want this coding.
+#: Weight 0: the client does not accept this coding.
 _REFUSED = re.compile(rb"q=0(\.0{0,3})?")
 
-#: Answers below this many bytes fit a packet or two, and gain nothing.
+#: Smaller answers fit a packet or two, and gain nothing.
 _WORTHWHILE = 1024
-#: Floats hardly compress better at higher levels, which take several times as long.
+#: At higher levels floats compress hardly better, in several times the time.
 _LEVEL = 1
 
 
 def decompress(content: bytes, coding: bytes, limit: int) -> bytes:
     """Undo a content coding; raises ``Problem`` 415, 400 or, for more than ``limit`` bytes, 413.
 
-    No more than the limit is ever made, however much a small body would become.
+    No more than the limit is decompressed, whatever the body expands to.
     """
     coding = coding.strip().lower()
     if coding == b"identity":
@@ -46,27 +46,27 @@ def decompress(content: bytes, coding: bytes, limit: int) -> bytes:
 
 
 def _inflate(content: bytes, wbits: int, limit: int) -> bytes:
-    """One stream and nothing after it.
+    """Decompress one stream with nothing after it.
 
-    RFC 1952 would allow a gzip body of several members; no client sends one, and a body of very
-    many empty ones would be work without end.
+    RFC 1952 allows several gzip members. No client sends them, and a body of very many empty ones
+    would take unbounded time.
     """
     stream = zlib.decompressobj(wbits)
-    made = stream.decompress(content, limit + 1)
-    if len(made) > limit:
+    inflated = stream.decompress(content, limit + 1)
+    if len(inflated) > limit:
         text = f"the body is larger than {limit} bytes once decompressed; send it in several"
         raise Problem(413, text)
     if not stream.eof:
         raise zlib.error("it ends too early")
     if stream.unused_data:
         raise zlib.error("something follows its end")
-    return made
+    return inflated
 
 
 def choose(accepted: bytes, size: int) -> bytes | None:
-    """Return the coding for an answer of ``size`` bytes by ``Accept-Encoding``, or None for as it is.
+    """Return the coding for an answer of ``size`` bytes by ``Accept-Encoding``; None for no coding.
 
-    The first of gzip and deflate that is not refused by ``q=0``; the order is the client's.
+    It is the client's first of gzip and deflate that is not refused by ``q=0``.
     """
     if size < _WORTHWHILE or not accepted:
         return None

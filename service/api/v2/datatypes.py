@@ -1,4 +1,4 @@
-"""The protocol's datatypes: their names, their sizes, and what numpy calls them.
+"""The protocol's datatypes: names, sizes, and numpy's types.
 
 Source: "Tensor Data Types" of the Open Inference Protocol; BF16 is Triton's.
 """
@@ -11,7 +11,7 @@ from service.api.problems import Problem
 BYTES = "BYTES"
 BF16 = "BF16"
 
-#: Numbers, as they lie in a binary tensor: little-endian, whatever the machine.
+#: Numbers in a binary tensor: little-endian on every machine.
 _NUMBERS: dict[str, np.dtype[np.number]] = {
     "FP16": np.dtype("<f2"),
     "FP32": np.dtype("<f4"),
@@ -20,15 +20,15 @@ _NUMBERS: dict[str, np.dtype[np.number]] = {
     **{f"INT{8 * size}": np.dtype(f"<i{size}") for size in (1, 2, 4, 8)},
     **{f"UINT{8 * size}": np.dtype(f"<u{size}") for size in (1, 2, 4, 8)},
 }
-#: Every name that the protocol has.
+#: Every name of the protocol.
 NAMES = (*_NUMBERS, "BOOL", BYTES)
 
 
 def check(name: str, datatype: str, wanted: str) -> None:
-    """Raise ``Problem`` 400 unless tensors of ``datatype`` can be had as the ``wanted`` one.
+    """Raise ``Problem`` 400 unless a tensor of ``datatype`` can be read as the ``wanted`` one.
 
-    Numbers of any width stand for FP32, as the features they become are rounded to it anyway; a
-    boolean is not a measurement, and is more likely a mistake than meant.
+    Numbers of any width are read as FP32, to which features are rounded anyway. A boolean is refused:
+    it is no measurement, and probably a mistake.
     """
     if datatype not in NAMES:
         raise Problem(
@@ -39,12 +39,12 @@ def check(name: str, datatype: str, wanted: str) -> None:
 
 
 def width(datatype: str) -> int:
-    """Bytes of one number of this datatype in a binary tensor."""
+    """Return the bytes of one number of this datatype in a binary tensor."""
     return _NUMBERS[datatype].itemsize
 
 
 def from_bits(datatype: str, bits: memoryview) -> NDArray[np.number]:
-    """Read a binary tensor of numbers, flat; without a copy where the machine can use it in place."""
+    """Read a binary tensor of numbers as a flat array, without a copy where it is aligned."""
     array = np.frombuffer(bits, _NUMBERS[datatype])
     if datatype == BF16:
         return (array.astype(np.uint32) << 16).view(np.float32)

@@ -1,9 +1,9 @@
-"""``POST /v2/models/{model}[/versions/{version}]/infer``: the first stop of a request, and the last.
+"""``POST /v2/models/{model}[/versions/{version}]/infer``.
 
 Source: "Inference" of the Open Inference Protocol, and the binary tensor data extension. The protocol
-has no place for a record that could not be read: a tensor is answered as a whole. One NaN row among
-the good ones would pass for a prediction in a client that doesn't look, so a request with such a
-record is refused, and the error names every one of them; ``/predict`` answers the others.
+cannot express a record that could not be read: a tensor is answered as a whole, and a careless client
+would take a NaN row for a prediction. So a request with such a record is refused, and the error names
+each of them; ``/predict`` answers the other records.
 """
 
 import asyncio
@@ -30,18 +30,18 @@ from service.inference.served_models import ServedModel, ServedModels
 PATH = "/v2/models/{model}/infer"
 VERSION_PATH = "/v2/models/{model}/versions/{version}/infer"
 _PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
-#: What logs and metrics call the route: one name with or without a version.
+#: The route's name in logs and metrics, with or without a version.
 _ROUTE = SimpleNamespace(path=PATH)
 
 _HEADER = b"inference-header-content-length"
-#: The most records that an error explains; it gives the places of more.
+#: Records that an error explains, and further records whose places it lists.
 _EXPLAINED, _PLACED = 8, 100
-#: Answers of so many bytes of floats are written, and compressed, in a thread: the loop serves others.
+#: Answers of so many bytes of floats are written and compressed in a thread.
 _LARGE_ANSWER = 65_536
 
 
 class Infer:
-    """The route as a plain ASGI application, and a way around it for everything else."""
+    """The route as a plain ASGI application; ``otherwise`` answers all other requests."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Infer:
         self._otherwise = otherwise
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or hand it on."""
+        """Answer one request, or pass it on."""
         found = None
         if scope["type"] == "http" and scope["method"] == "POST":
             found = _PATH.fullmatch(scope["path"])
@@ -74,7 +74,7 @@ class Infer:
         interface = interface_of(served)
         asked, records = await self._read(scope, receive, interface)
         context.read = perf_counter() - started
-        # A featurizer reads an array as it reads a list, and faster.
+        # A featurizer also reads an array, and faster.
         rows = cast("Sequence[object]", records)
         prediction = await context.predict(self._predictor, served, rows, receive)
         _check_outcomes(interface, prediction)
@@ -106,7 +106,7 @@ class Infer:
 
 
 def _headers(scope: Scope) -> tuple[int | None, bytes | None]:
-    """The JSON's length, in bytes of the decompressed body, and the content coding."""
+    """Return the JSON's length, in bytes of the decompressed body, and the content coding."""
     length, coding = None, None
     for name, value in scope["headers"]:
         if name == _HEADER:
@@ -121,7 +121,7 @@ def _headers(scope: Scope) -> tuple[int | None, bytes | None]:
 
 
 def _check_outcomes(interface: Interface, prediction: Prediction) -> None:
-    """Raise ``Problem`` 400 that names the records that could not be read, if there are any."""
+    """Raise ``Problem`` 400 with the records that could not be read, if there are any."""
     accepted = len(prediction.outputs.get("logit", ()))
     if accepted == len(prediction.outcomes):
         return
@@ -144,7 +144,7 @@ def _check_outcomes(interface: Interface, prediction: Prediction) -> None:
 
 
 def _check_finite(outputs: Outputs, wanted: dict[str, bool]) -> None:
-    """Raise ``Problem`` 500 for a row whose answer is no number: JSON has none such, no client a use."""
+    """Raise ``Problem`` 500 for a row whose outputs are not finite, which JSON cannot represent."""
     for name in wanted:
         finite = np.isfinite(outputs[name])
         if not finite.all():
@@ -155,10 +155,10 @@ def _check_finite(outputs: Outputs, wanted: dict[str, bool]) -> None:
 async def _send(
     scope: Scope, send: Send, served: ServedModel, asked: request.InferRequest, outputs: Outputs
 ) -> None:
-    """Write the answer, compressed where the client asks for it, and send it."""
+    """Write the answer, compressed where the client accepts it, and send it."""
     accepted = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding")
     arguments = (served, asked, outputs, accepted)
-    # A binary tensor is one copy of memory; what takes time is digits, and compression.
+    # A binary tensor is one copy of memory; digits and compression take time.
     slow = sum(outputs[name].nbytes for name, binary in asked.outputs.items() if accepted or not binary)
     if slow < _LARGE_ANSWER:
         content, headers = _write(*arguments)

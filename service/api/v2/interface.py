@@ -1,4 +1,4 @@
-"""A served model in the protocol's words: its tensors, its versions, its platform."""
+"""A served model's tensors, versions and platform in the protocol's terms."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class Interface:
 
     @property
     def datatype(self) -> str:
-        """The input's."""
+        """The datatype of the input."""
         return "BYTES" if self.columns is None or self.readers else "FP32"
 
 
@@ -49,7 +49,7 @@ def interface_of(served: ServedModel) -> Interface:
 
 
 def find(served_models: ServedModels, name: str, version: str | None) -> ServedModel:
-    """Return what serves under a name, if it is the version that was asked for, if any was.
+    """Return the served model of this name, and of this version unless that is None.
 
     Raises ``ModelNotFound`` or ``ModelNotReady``. One version of a model is loaded at a time.
     """

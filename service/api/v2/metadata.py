@@ -1,4 +1,4 @@
-"""What there is, and whether it can answer: server and model metadata, health, configuration.
+"""Server and model metadata, readiness, and model configuration.
 
 Sources: "Health", "Server Metadata" and "Model Metadata" of the Open Inference Protocol; Triton's
 model configuration extension.
@@ -26,7 +26,7 @@ _VERSION = "/v2/models/{model}/versions/{version}"
 
 
 def routes(served_models: ServedModels, coordinator: WorkerCoordinator, max_rows: int) -> APIRouter:
-    """The routes that tell and change nothing."""
+    """Return the routes that change nothing; ``max_rows`` is the most rows of a request."""
     router = APIRouter(tags=["v2"])
 
     @router.get("/v2", summary="The server and its extensions", responses=answers(schemas.Server))
@@ -92,7 +92,7 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator, max_rows
 def _release() -> str:
     try:
         return version(NAME)
-    except PackageNotFoundError:  # run from a checkout that nobody installed
+    except PackageNotFoundError:  # run from a checkout without installation
         return "0"
 
 
@@ -147,14 +147,14 @@ def _config_input(interface: Interface) -> schemas.ConfigTensor:
 
 
 def _watching(served: ServedModel) -> str:
-    """Where a model's activation health is, or that there is none."""
+    """Return the path of a model's activation health, or that it has none."""
     if served.monitor is None:
         return "unwatched: no taps"
     return f"/health/activations/{served.manifest.name}"
 
 
 def _columns(served: ServedModel) -> dict[str, dict[str, str]]:
-    """The names of the input's columns, and where cells are text each one's kind and categories."""
+    """Return the input's columns; those of tables with their kinds and categories."""
     featurizer = served.bundle.featurizer
     if not featurizer.fields:
         return {}

@@ -1,8 +1,8 @@
-"""The models that there are, and loading and unloading them.
+"""The index of models, and loading and unloading them.
 
-Source: Triton's model repository extension. Reading the index is open. Loading and unloading change
-what everybody is answered: they take an API key of scope ``admin`` where the service has keys, and are
-refused where it has none, unless ``SNN_REPOSITORY_CONTROL`` leaves them open to everybody.
+Source: Triton's model repository extension. Loading and unloading change every client's answers: they
+need an API key of scope ``admin`` where the service has keys, and are refused where it has none, unless
+``SNN_REPOSITORY_CONTROL`` opens them to everybody.
 """
 
 import msgspec
@@ -26,7 +26,7 @@ _decoder = msgspec.json.Decoder(schemas.RepositoryRequest)
 
 
 def routes(coordinator: WorkerCoordinator, control: Control | None) -> APIRouter:
-    """The repository routes; without a control nothing can be loaded or unloaded."""
+    """Return the repository routes; without a ``control`` loading and unloading are refused."""
     router = APIRouter(tags=["v2"])
 
     @router.post(
@@ -72,7 +72,7 @@ def routes(coordinator: WorkerCoordinator, control: Control | None) -> APIRouter
 
 
 async def _read(request: Request) -> schemas.RepositoryRequest:
-    """Read a body that may be empty and of any type, as Triton's client sends it."""
+    """Read a body that may be empty and of any content type, as Triton's client sends it."""
     content = await read_body(request.scope, request.receive, _MAX_BYTES)
     return decode(content, _decoder, wrong_shape=400) if content else schemas.RepositoryRequest()
 

@@ -1,4 +1,4 @@
-"""The body of an inference request: its JSON, and the binary tensors behind it.
+"""The body of an inference request: its JSON, and the binary tensors after it.
 
 Sources: "Inference Request JSON Object" of the Open Inference Protocol, and Triton's binary tensor
 data extension: ``Inference-Header-Content-Length`` is the length of the JSON; the tensors whose
@@ -33,7 +33,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class InferRequest:
-    """A parsed request. ``outputs`` maps each output to be sent to whether it goes as binary."""
+    """A parsed request. ``outputs`` maps each requested output to whether it is sent as binary."""
 
     tensor: Tensor
     id: str | None
@@ -62,7 +62,7 @@ def parse(
 
 
 def _only_input(inputs: list[RequestInput], binary: memoryview, expected: str) -> Tensor:
-    """The model's one input with its data, all of which must be accounted for."""
+    """Return the model's one input; its data and the binary bytes must have the declared sizes."""
     names = [declared.name for declared in inputs]
     for name in names:
         if name != expected:
@@ -93,20 +93,20 @@ def _binary_size(declared: RequestInput) -> int | None:
     return size
 
 
-def _wanted(request: InferenceRequest, there: Collection[str]) -> dict[str, bool]:
-    """Which outputs are to be sent, and whether as binary: all as JSON unless told otherwise."""
-    whole = _flag(request.parameters, "binary_data_output", default=False)
+def _wanted(request: InferenceRequest, outputs: Collection[str]) -> dict[str, bool]:
+    """Return the requested outputs, and whether each is sent as binary; by default all as JSON."""
+    binary = _flag(request.parameters, "binary_data_output", default=False)
     if not request.outputs:
-        return dict.fromkeys(there, whole)
+        return dict.fromkeys(outputs, binary)
     wanted: dict[str, bool] = {}
     for output in request.outputs:
-        if output.name not in there:
-            known = ", ".join(there)
+        if output.name not in outputs:
+            known = ", ".join(outputs)
             raise Problem(400, f"the model has no output {output.name[:40]!r}; it has {known}")
         if output.name in wanted:
             raise Problem(400, f"output {output.name!r} is asked for twice")
         _refuse_unsupported(output.name, output.parameters or {})
-        wanted[output.name] = _flag(output.parameters, "binary_data", default=whole)
+        wanted[output.name] = _flag(output.parameters, "binary_data", default=binary)
     return wanted
 
 
@@ -120,7 +120,7 @@ def _flag(parameters: dict[str, Any] | None, name: str, *, default: bool) -> boo
 
 
 def _refuse_unsupported(name: str, parameters: dict[str, Any]) -> None:
-    """Refuse what would change the answer's meaning; other parameters are the client's own."""
+    """Raise ``Problem`` 400 for parameters that would change the answer's meaning; ignore others."""
     for parameter in _NOT_SUPPORTED:
         if parameters.get(parameter):
             raise Problem(400, f"{name!r}: the extension of parameter {parameter} is not served here")

@@ -1,4 +1,4 @@
-"""Every route of the protocol, for the application to take in."""
+"""All routes of the protocol."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def routes(
     control: Control | None,
     max_rows: int,
 ) -> APIRouter:
-    """The routes, the fixed ones before those with a model's name in them."""
+    """Return the routes, fixed paths before those with a model's name."""
     router = APIRouter()
     router.include_router(statistics.routes(served_models, coordinator))
     router.include_router(metadata.routes(served_models, coordinator, max_rows))
@@ -27,7 +27,7 @@ def routes(
 
 
 def _described() -> APIRouter:
-    """Describe the inference routes, which ``Infer`` answers before the router is asked."""
+    """Describe the inference routes, which ``Infer`` answers before the router."""
     router = APIRouter(tags=["v2"])
     common: dict[str, Any] = {
         "responses": answers(schemas.InferenceResponse, 400, 404, 408, 413, 415, 429, 503, 504),

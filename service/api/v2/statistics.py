@@ -23,7 +23,7 @@ _NONE = Duration(count=0, ns=0)
 
 
 def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRouter:
-    """The statistics routes; ``/v2/models/stats`` comes before the routes of a model."""
+    """Return the statistics routes; ``/v2/models/stats`` comes before the routes of a model."""
     router, refusals = APIRouter(tags=["v2"]), answers(Statistics, 404, 503)
 
     @router.get(
@@ -70,7 +70,7 @@ def _statistics(served: ServedModel, counted: Telemetry) -> ModelStatistics:
         batch_stats=[
             BatchStatistics(
                 batch_size=rows,
-                # Records are read and answers written by request: a batch has neither.
+                # Records are read, and answers written, by request and not by batch.
                 compute_input=_NONE,
                 compute_infer=_duration(batches),
                 compute_output=_NONE,

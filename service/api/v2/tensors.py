@@ -1,9 +1,9 @@
-"""One declared input to what a featurizer reads: an array of numbers, cells of text, or SMILES.
+"""Reads a declared input for a featurizer: an array of numbers, cells of text, or SMILES.
 
 Sources: "Tensor Data" of the Open Inference Protocol (JSON, flat or nested, row-major), and Triton's
 binary tensor data extension (little-endian; an element of BYTES is a 4-byte length and its bytes).
-Whatever is sent, nothing but ``Problem`` is raised, and nothing is allocated by what a shape claims:
-it is compared with what is there first.
+No other error than ``Problem`` is raised, and a declared shape allocates nothing before it is compared
+with the data.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ def records_of(
 ) -> Records:
     """Read a tensor: an array of shape ``(n, columns)``, or n strings where ``columns`` is None.
 
-    With ``readers``, one per column, the elements are cells of text, and the answer n lists of values.
+    With ``readers``, one per column, the elements are cells of text, and n lists of values are returned.
 
     ``data`` is JSON's list, or the bytes of a binary tensor. Raises ``Problem`` 400, or 413 for more
     than ``max_rows`` rows.
@@ -79,7 +79,7 @@ def _rows(name: str, shape: Sequence[int], columns: int | None) -> int:
 
 
 def _flat(name: str, shape: Sequence[int], data: list[Any]) -> list[Any]:
-    """The elements in row-major order, of data that is nested as the shape says or flat already."""
+    """Return the elements in row-major order, of data that is nested as the shape, or flat."""
     if len(shape) == 1 or not (data and isinstance(data[0], list)):
         return data
     if set(map(type, data)) != {list} or set(map(len, data)) != {shape[1]} or len(data) != shape[0]:
@@ -122,7 +122,7 @@ def _strings_of_json(name: str, flat: list[Any], count: int) -> list[Any]:
 
 
 def _strings_of_bytes(name: str, data: memoryview, count: int) -> list[Any]:
-    """The elements of a binary tensor of BYTES, each UTF-8."""
+    """Return the elements of a binary tensor of BYTES, each UTF-8."""
     strings: list[Any] = []
     position, size = 0, len(data)
     while position < size and len(strings) < count:

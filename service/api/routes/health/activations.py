@@ -15,14 +15,14 @@ from service.health.outliers import document as departing_document
 from service.health.windows import WINDOWS, Window
 from service.inference.served_models import ServedModel, ServedModels
 
-#: What of a layer is compared with the reference.
+#: Statistics of a layer that are compared with the reference.
 _COMPARED = ("mean", "log_variance", "saturated")
 #: Features whose shifts the document lists.
 _LISTED_FEATURES = 10
 
 
 def every_model(served_models: ServedModels, coordinator: WorkerCoordinator) -> dict[str, Any]:
-    """The activation health of all models that can answer."""
+    """Return the activation health of all models that can answer."""
     whole = coordinator.whole()
     served = [name for name, state in served_models.states().items() if state.served is not None]
     ready = [name for name in served if name in whole.models and whole.models[name].ready]
@@ -30,7 +30,7 @@ def every_model(served_models: ServedModels, coordinator: WorkerCoordinator) -> 
 
 
 def document_of(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str) -> dict[str, Any]:
-    """The document of DESIGN's shape. Members count from 0, as in the manifest; layers from 1."""
+    """Return a model's activation health. Members count from 0, as in the manifest; layers from 1."""
     served, health, since = coordinator.health(name)
     version = served.manifest.version
     judgement, first = health.judgement, health.judgement.first_departing
@@ -66,13 +66,13 @@ def document_of(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str)
 
 
 def _unwatched(rows: int) -> dict[str, Any]:
-    """Windows of a model that nobody looks into: rows are counted since the start, and no more."""
+    """Return the windows of a model without taps: rows since the start, and no statistics."""
     unknown = dict.fromkeys(("rows", "requests", "effect", "estimate", "margin"))
     return {name: unknown | {"rows": rows if span is None else None} for name, span in WINDOWS.items()}
 
 
 def _window(effects: Effects) -> dict[str, Any]:
-    """``effect`` is what chance cannot explain of the largest shift, ``estimate`` the shift itself."""
+    """Return one window: ``estimate`` is the largest shift, ``effect`` its part beyond chance."""
     shift, seen = effects.shift, effects.rows > 0
     return {
         "rows": effects.rows,
@@ -84,7 +84,7 @@ def _window(effects: Effects) -> dict[str, Any]:
 
 
 def _inputs(monitor: Monitor, effects: Effects) -> dict[str, Any] | None:
-    """How the inputs have moved; None where the bundle has no reference for them."""
+    """Return how far the inputs have shifted; None where the bundle has no reference for them."""
     if effects.inputs is None:
         return None
     features: list[dict[str, Any]] = []
@@ -102,7 +102,7 @@ def _inputs(monitor: Monitor, effects: Effects) -> dict[str, Any] | None:
 
 
 def _sequential(coordinator: WorkerCoordinator, name: str) -> dict[str, Any] | None:
-    """The sequential detector; None where the bundle has no bounds for it."""
+    """Return the sequential detector's state; None where the bundle has no bounds for it."""
     watch = coordinator.watch(name)
     if watch is None:
         return None
@@ -134,7 +134,7 @@ def baseline_of(taken: TakenBaseline) -> dict[str, Any]:
 def _members(
     served: ServedModel, monitor: Monitor, window: Window, effects: Effects
 ) -> list[dict[str, Any]]:
-    """Every member's layers in one window, beside the reference."""
+    """Return every member's layers in one window, beside the reference."""
     reference = monitor.reference
     live = layer_statistics(monitor.detector, window)
     shape = (len(reference.members), reference.layers, len(_COMPARED))
@@ -159,7 +159,7 @@ def _members(
                         "variance": expected.variance[layer],
                         "saturated": expected.saturated[layer],
                     },
-                    # Standard deviations of the reference rows, in which effects are counted.
+                    # Standard deviations of the reference rows, the unit of effects.
                     "spread": dict(zip(_COMPARED, spreads[number, layer].tolist(), strict=True)),
                     "effect": _number(effects.by_layer[number, layer]) if seen else None,
                     "error": _number(effects.error) if seen else None,
@@ -177,7 +177,7 @@ def _members(
 
 
 def _number(value: float) -> float | None:
-    """A number that JSON has, to six significant digits."""
+    """Round to six significant digits; None for what JSON cannot represent."""
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 

@@ -1,4 +1,4 @@
-"""Whether a model is intact, in all workers: what was found last, and a check on demand."""
+"""Integrity of a model in all workers: the result of the last check, and a check on demand."""
 
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from service.inference.served_models import ServedModels
 def routes(
     served_models: ServedModels, coordinator: WorkerCoordinator, control: Control | None
 ) -> APIRouter:
-    """The routes under ``/health/integrity``; without an control nothing is checked on demand."""
+    """Return the routes under ``/health/integrity``; without a ``control`` no check on demand."""
     router = APIRouter(prefix="/health/integrity", tags=["health"])
     read, change = answers(None, 404, 503), answers(None, 403, 404, 503)
 
@@ -41,7 +41,7 @@ def routes(
 
 
 def integrity(model: ModelWhole) -> dict[str, Any]:
-    """The part of a health document about question 1, whether the model is what was published."""
+    """Return the part of a health document that says whether the model is as published."""
     fault = model.fault
     return {
         "ok": model.intact,

@@ -19,7 +19,7 @@ _STREAM = (
 
 
 def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRouter:
-    """The health routes; all but liveness speak for all workers."""
+    """Return the health routes; all but liveness report on all workers."""
     router = APIRouter(tags=["health"])
 
     @router.get("/health/live", summary="Whether the process answers at all", responses=answers(Live))
@@ -57,7 +57,7 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRo
         responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
     )
     async def activations_stream() -> Response:
-        raise NotImplementedError  # the edge answers it before the router is asked
+        raise NotImplementedError  # the middleware answers it before the router
 
     @router.get(
         "/health/activations/{model}",

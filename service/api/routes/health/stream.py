@@ -1,8 +1,8 @@
 """``GET /health/activations/stream``: the activation health of every model as server-sent events.
 
 Source: "Server-sent events" of the HTML standard. Once a second the document is computed and encoded,
-once for all who listen, and not at all while nobody does. A listener has no queue: one that is slow
-misses documents and gets the newest next, and one that takes nothing for a while is cut off.
+once for all clients, and not at all without a client. A client has no queue: a slow one misses
+documents and receives the newest next, and one that reads nothing for a while is disconnected.
 """
 
 import asyncio
@@ -22,25 +22,25 @@ from service.observability.logs import get_logger, place_of
 
 PATH = "/health/activations/stream"
 
-#: Between two documents; with what the workers take to tell each other, values are younger than 2 s.
+#: Seconds between two documents. With the delay between workers, values are younger than 2 s.
 INTERVAL_SECONDS = 1.0
-#: How soon a stopping service ends its streams, lest they hold it up.
+#: Seconds after which a stopping service ends its streams.
 _LOOK_SECONDS = 0.1
-#: A listener that takes nothing for so long is cut off.
+#: Seconds after which a client that reads nothing is disconnected.
 _PATIENCE_SECONDS = 10.0
-#: What the kernel may hold for one listener, so that few documents fill it: by itself it would take
-#: megabytes before anybody noticed that nothing is read.
+#: The kernel's send buffer for one client. By default it takes megabytes of documents before the
+#: service notices that nothing is read.
 _SOCKET_BYTES = 128 * 1024
 _AT_ONCE = struct.pack("ii", 1, 0)
 #: Streams of one worker.
 _MOST = 512
-#: How long a browser waits before it comes back, in milliseconds.
+#: Milliseconds after which a browser reconnects.
 _RETRY = 2000
 
 _HEADERS: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),  # nginx would gather events, and pass them on in heaps
+    (b"x-accel-buffering", b"no"),  # nginx would buffer events
     (b"x-content-type-options", b"nosniff"),
 ]
 _HEARTBEAT = b": nothing could be computed\n\n"
@@ -53,7 +53,7 @@ class Stream:
     """The route as a plain ASGI application."""
 
     def __init__(self, document: Callable[[], bytes], served_models: ServedModels) -> None:
-        """``document`` returns the JSON of all models as it is now, in one line."""
+        """``document`` returns the present JSON of all models in one line."""
         self._document = document
         self._served_models = served_models
         self._listeners = 0
@@ -62,7 +62,7 @@ class Stream:
         self._next: asyncio.Future[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Tell one listener until either side ends it; raises ``Overloaded`` beyond ``_MOST``."""
+        """Send events until either side ends the stream; raises ``Overloaded`` beyond ``_MOST``."""
         if self._listeners >= _MOST:
             raise Overloaded(f"{self._listeners} clients are listening, which is the most", 10.0)
         self._listeners += 1
@@ -77,10 +77,10 @@ class Stream:
             await _send_in_time(
                 send, {"type": "http.response.start", "status": 200, "headers": _HEADERS}
             )
-            await self._tell(send, gone)
+            await self._send_events(send, gone)
         except TimeoutError:
             if transport is not None:
-                # To close it would wait, here and in the kernel, until what is held is taken.
+                # Closing would wait until the client reads what is buffered.
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
                 transport.abort()
                 await gone
@@ -92,28 +92,28 @@ class Stream:
                 self._ticking.cancel()
                 self._ticking, self._event = None, b""
 
-    async def _tell(self, send: Send, gone: asyncio.Task[None]) -> None:
-        content, told = b"retry: %d\n\n" % _RETRY, 0
+    async def _send_events(self, send: Send, gone: asyncio.Task[None]) -> None:
+        content, sent_number = b"retry: %d\n\n" % _RETRY, 0
         while not self._served_models.draining:
-            if self._event and self._number != told:  # the newest, however many there were meanwhile
-                content, told = content + self._event, self._number
+            if self._event and self._number != sent_number:  # the newest alone
+                content, sent_number = content + self._event, self._number
             if content:
                 await _send_in_time(send, _body(content))
                 content = b""
-            if self._number == told or not self._event:
+            if self._number == sent_number or not self._event:
                 await asyncio.wait({self._upcoming(), gone}, return_when=asyncio.FIRST_COMPLETED)
             if gone.done():
                 raise Disconnected
         await _send_in_time(send, _body(_LAST, more=False))
 
     def _upcoming(self) -> asyncio.Future[None]:
-        """What is done when there is something new to tell."""
+        """Return a future that is done when there is a new document."""
         if self._next is None or self._next.done():
             self._next = asyncio.get_running_loop().create_future()
         return self._next
 
     async def _tick(self) -> None:
-        """Compute for all, once a second, and wake them."""
+        """Compute the document once a second, and wake all clients."""
         due = monotonic()
         while not self._served_models.draining:
             if monotonic() >= due:
@@ -124,10 +124,10 @@ class Stream:
         self._wake()
 
     def _compute(self) -> bytes:
-        """One event; its id is when it was computed, in milliseconds since 1970."""
+        """Return one event; its id is the time of computing, in milliseconds since 1970."""
         try:
             document = self._document()
-        except Exception as error:  # noqa: BLE001 - the next second may bring what this one did not
+        except Exception as error:  # noqa: BLE001 - the next second may succeed
             _log.error("stream", kind=type(error).__name__, place=place_of(error))
             return _HEARTBEAT
         return b"id: %d\ndata: %b\n\n" % (time() * 1000, document)
@@ -147,6 +147,6 @@ async def _send_in_time(send: Send, message: dict[str, Any]) -> None:
 
 
 async def _gone(receive: Receive) -> None:
-    """Return when the client has left."""
+    """Return once the client has left."""
     while (await receive())["type"] != "http.disconnect":
         pass
