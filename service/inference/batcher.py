@@ -22,7 +22,7 @@ from typing import Protocol
 import numpy as np
 
 from service.errors import DeadlineMissed, InferenceFailed, Overloaded, ServiceError
-from service.health.row_owner import RowOwner
+from service.health.row_owner import Requester, RowOwner
 from service.inference.latency import LatencyEstimator
 from service.inference.queue import Answer, Batch, Done, Outputs, QueuedRequest, Rows
 
@@ -98,11 +98,11 @@ class Batcher:
         *,
         deadline: float | None = None,
         admitted: bool = False,
-        request: bytes = b"",
+        request: Requester | None = None,
     ) -> Answer:
         """Return the outputs for rows of shape ``(n, F)``, n >= 1, in their order.
 
-        ``deadline`` is a time of ``perf_counter``; ``request`` is the id of the request.
+        ``deadline`` is a time of ``perf_counter``; ``request`` is the request whose rows they are.
         ``admitted`` rows belong to a request that was let in before, and are not turned away.
         Raises ``Overloaded``, ``DeadlineMissed`` or ``InferenceFailed``.
         """
@@ -130,7 +130,7 @@ class Batcher:
         *,
         deadline: float | None = None,
         admitted: bool = False,
-        request: bytes = b"",
+        request: Requester | None = None,
     ) -> QueuedRequest:
         """Do as ``run`` does, without waiting: ``done``, which must not raise, is told the end.
 

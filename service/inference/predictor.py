@@ -18,6 +18,7 @@ import numpy as np
 
 from models.features import Accepted, Features, Outcome
 from service.errors import InvalidRequest, Overloaded, TooLarge
+from service.health.row_owner import Requester
 from service.inference.batch_pipeline import BatchPipeline, joined
 from service.inference.featurization.executor import FeaturizationExecutor
 from service.inference.queue import Outputs
@@ -103,9 +104,9 @@ class Predictor:
         served: ServedModel,
         records: Sequence[object],
         deadline: float | None = None,
-        request: bytes = b"",
+        request: Requester | None = None,
     ) -> Prediction:
-        """Predict for at least one record of a request of this id, each answered in its place.
+        """Predict for at least one record of a request, each answered in its place.
 
         What has not begun by ``deadline``, a time of ``perf_counter``, is not begun any more. Raises
         ``InvalidRequest`` for no record, ``TooLarge`` for too many, and what the batcher raises.
@@ -130,7 +131,11 @@ class Predictor:
             served.leases.count -= 1
 
     async def _at_once(
-        self, served: ServedModel, records: Sequence[object], deadline: float | None, request: bytes
+        self,
+        served: ServedModel,
+        records: Sequence[object],
+        deadline: float | None,
+        request: Requester | None,
     ) -> Prediction:
         started = perf_counter()
         features = self.featurized_at_once(served, records)
@@ -144,7 +149,11 @@ class Predictor:
         return Prediction(served, features.outcomes, answer.outputs, stages)
 
     async def _in_pieces(
-        self, served: ServedModel, records: Sequence[object], deadline: float | None, request: bytes
+        self,
+        served: ServedModel,
+        records: Sequence[object],
+        deadline: float | None,
+        request: Requester | None,
     ) -> Prediction:
         featurizer, latency = served.bundle.featurizer, served.featurize_pace
         expected = latency.expect(len(records)) / len(records)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from models.bundle.loading import Bundle, open_bundle
 from models.features import Outcome
 from models.health.detector import Detector
-from models.health.streaming import StreamingDetector
 from service.inference.backend.device import Device
 from service.inference.backend.onnx_session import Session, open_session
 from service.inference.results import results_of
@@ -48,7 +47,7 @@ class Model:
     bundle: Bundle
     session: Session
     #: None where the graph gives no taps: rows have no p-value then.
-    stream: StreamingDetector | None
+    detector: Detector | None
 
     @property
     def form(self) -> RecordSchema:
@@ -83,9 +82,9 @@ class Model:
     def _run(self, rows: NDArray[np.float32]) -> dict[str, NDArray[np.floating]]:
         parts = [self.session.run(rows[start : start + _BATCH]) for start in range(0, len(rows), _BATCH)]
         outputs = {"probability": np.concatenate([part["probability"] for part in parts])}
-        if self.stream is None:
+        if self.detector is None:
             return outputs
-        p_values = np.concatenate([self.stream.p_values(part) for part in parts])
+        p_values = np.concatenate([self.detector.p_values(part) for part in parts])
         return outputs | {"p_value": p_values}
 
 
@@ -95,9 +94,7 @@ def open_model(folder: Path, device: Device) -> Model:
     session = open_session(bundle.model, device)
     bundle.check_golden(session.run)
     reference = bundle.reference
-    return Model(
-        bundle, session, None if reference is None else StreamingDetector(Detector.of(reference))
-    )
+    return Model(bundle, session, None if reference is None else Detector(reference))
 
 
 class Scorer:

@@ -57,7 +57,7 @@ class Predict:
         if keyed and not served.takes_smiles:
             raise InvalidRequest(f"model {name!r} does not take SMILES; send its records as 'inputs'")
         context.model, context.rows, context.traffic = served.label, len(records), served.traffic
-        work = self._predictor.predict(served, records, context.deadline, context.request_id)
+        work = self._predictor.predict(served, records, context.deadline, context)
         if self._predictor.is_quick(served, records):
             prediction = await work
         else:

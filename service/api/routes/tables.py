@@ -226,9 +226,7 @@ class _Stream:
         served = self._served
         while True:
             try:
-                prediction = await self._predictor.predict(
-                    served, records, request=self._context.request_id
-                )
+                prediction = await self._predictor.predict(served, records, request=self._context)
                 break
             except Overloaded as error:
                 if number == 0:

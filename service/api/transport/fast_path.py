@@ -105,7 +105,7 @@ class FastPath:
         served.leases.count += 1
         try:
             request.entry = served.batcher.submit(
-                features.rows, request.done, deadline=context.deadline, request=head.request_id
+                features.rows, request.done, deadline=context.deadline, request=context
             )
         except Overloaded as error:
             request.done(error)

@@ -78,7 +78,7 @@ class Infer:
         context.rows, context.read = len(records), perf_counter() - started
         # A featurizer reads an array as it reads a list, and faster.
         rows = cast("Sequence[object]", records)
-        work = self._predictor.predict(served, rows, context.deadline, context.request_id)
+        work = self._predictor.predict(served, rows, context.deadline, context)
         if self._predictor.is_quick(served, rows):
             prediction = await work
         else:

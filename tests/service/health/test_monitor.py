@@ -7,19 +7,27 @@ from hypothesis import strategies as st
 
 from models.bundle.manifest import MODEL_FILE, REFERENCE_FILE, Manifest
 from models.health.detector import Detector
-from models.health.effect_size import Sums
+from models.health.evidence import Sums
 from models.health.reference import Reference
 from models.networks.outputs import SQUASHED
 from models.networks.selu import SATURATION
 from service.health.accumulator import StatisticsAccumulator
 from service.health.baselines import Baselines, TakenBaseline
 from service.health.monitor import Alarmed, Baseline, Monitor, layer_statistics
+from service.health.outliers import OutlierLog
 from service.health.row_owner import RowOwner
 from service.health.sequential_alarm import SequentialAlarms
 from service.health.verdict import judge
 from service.health.windows import WINDOWS, Windows, read
 from service.observability.counters import Traffic
-from tests.support import bundles
+from tests.support import bundles, oracle
+
+
+class Request:
+    """A request, told apart from others by identity."""
+
+    def __init__(self, request_id: bytes) -> None:
+        self.request_id = request_id
 
 
 class Clock:
@@ -52,9 +60,9 @@ def monitor_of(reference: Reference, clock: Clock | None = None, **options: obje
     return Monitor(reference, clock or Clock(), names=[f"f{n}" for n in range(8)], **options)
 
 
-def requests(sizes: list[int]) -> list[RowOwner]:
-    """Parts of so many rows, each of a request of its own."""
-    return [RowOwner(f"r{number}".encode(), size) for number, size in enumerate(sizes)]
+def requests(sizes: list[int], first: int = 0) -> list[RowOwner]:
+    """Parts of so many rows, each of a request of its own; ids are numbered from the first."""
+    return [RowOwner(Request(b"r%d" % number), size) for number, size in enumerate(sizes, first)]
 
 
 def test_it_warms_up_and_then_finds_ordinary_traffic_healthy(reference: Reference) -> None:
@@ -167,21 +175,18 @@ def test_requests_are_one_piece_of_evidence_however_they_are_cut(
     """Parts of a dozen requests in any order and size give the sums that counting by request gives."""
     total = sum(size for _, size in pieces)
     reference = bundles.reference()  # not a fixture: hypothesis would print all of it
-    detector = Detector.of(reference)
-    accumulator = StatisticsAccumulator(detector)
+    detector = Detector(reference)
+    accumulator = StatisticsAccumulator(detector, OutlierLog())
     outputs = outputs_of(bundles.candidates(total, seed=seed))
-    start = 0
+    start, asked = 0, {request: Request(b"the same") for request, _ in pieces}
     for request, size in pieces:
         rows = slice(start, start + size)
-        parts = [RowOwner(f"r{request}".encode(), size)]
-        p_values, judged = accumulator.judge(outputs["taps"][rows], outputs[SQUASHED][rows])
-        accumulator.add(judged, p_values, parts, 0.0)
+        p_values, judged = detector.judge(outputs["taps"][rows], outputs[SQUASHED][rows])
+        accumulator.add(judged, p_values, [RowOwner(asked[request], size)], 0.0)
         start += size
-    counts, values, _ = accumulator.take()
+    counts, values, _, _ = accumulator.take(0.0)
     sums = Sums.of(counts, values, detector.layout)
-    out = np.zeros((total, detector.layout.width))
-    assert reference.inputs is not None
-    detector.judge(outputs["taps"], outputs[SQUASHED] - reference.inputs.centre, out)
+    _, out = oracle.judged(reference, outputs["taps"], outputs[SQUASHED])
     evidence = out[:, detector.layout.evidence]
     owner = np.repeat([request for request, _ in pieces], [size for _, size in pieces])
     groups = [evidence[owner == one] for one in np.unique(owner)]
@@ -237,7 +242,7 @@ def test_the_furthest_rows_are_kept_by_their_requests_ids(reference: Reference) 
         rows = bundles.candidates(400)
         rows[::10] *= 4
         for number, row in enumerate(rows):
-            monitor.observe(outputs_of_one(row), [RowOwner(f"r{number}".encode(), 1)])
+            monitor.observe(outputs_of_one(row), requests([1], number))
         held = monitor.departing()
         assert len(held) == 16
         assert all(int(one.request_id[1:]) % 10 == 0 for one in held)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.health.detector import Detector
+from models.health.layout import Layout
 from models.health.reference import Reference
 from training.benchmarks.health.network import Seen
 
@@ -36,7 +37,7 @@ _STEPS = 8  # of the distribution of a feature, where there are many
 class Monitors:
     """All monitors, fitted to reference rows."""
 
-    detector: Detector
+    reference: Reference
     steps: tuple[NDArray[np.intp], Array32, Array]  # feature, threshold, reference share
     frequencies: Array32
     phases: Array32
@@ -49,7 +50,6 @@ class Monitors:
     @classmethod
     def of(cls, reference: Reference, inputs: Array32, seen: Seen) -> Self:
         """Fit them: ``inputs`` are squashed rows of other folds, ``seen`` the reference rows."""
-        detector = Detector.of(reference)
         held = reference.inputs
         assert held is not None
         centred = (inputs - held.centre).astype(np.float64)
@@ -69,7 +69,7 @@ class Monitors:
         rows = np.square((last - last.mean(axis=0)) @ root).sum(axis=1)
         whole = centred.astype(np.float32)
         return cls(
-            detector,
+            reference,
             _steps(inputs),
             frequencies,
             phases,
@@ -80,15 +80,18 @@ class Monitors:
             _steps(seen.logit),
         )
 
+    @property
+    def layout(self) -> Layout:
+        """Which columns of a row's statistics mean what."""
+        return Layout.of(self.reference)
+
     def rows(self, seen: Seen) -> dict[str, Array32]:
         """What each monitor keeps of every row."""
-        detector, reference = self.detector, self.detector.reference
-        held = reference.inputs
+        detector, held = Detector(self.reference), self.reference.inputs
         assert held is not None
         centred = seen.squashed - held.centre
-        out = np.zeros((len(centred), detector.layout.width))
         with np.errstate(over="ignore", invalid="ignore"):
-            detector.judge(seen.taps, centred, out)
+            out = detector.statistics([detector.judge(seen.taps, seen.squashed)[1]]).T
             white = centred @ self.whitening
             centre, root, _ = self.last
             last = (seen.taps[:, :, -1].reshape(len(out), -1) - centre) @ root
@@ -115,9 +118,9 @@ class Monitors:
     def windows(self, rows: dict[str, Array32], weights: Array32, few: int) -> dict[str, Array]:
         """Statistics of windows with ``weights`` (windows, rows); those of KS by feature on ``few``."""
         mean = {name: weights @ rows[name] for name in rows if name != "inputs"}
-        layout, out = self.detector.layout, mean["out"].astype(np.float64)
+        layout, out = self.layout, mean["out"].astype(np.float64)
         departures = out[:, layout.departures].reshape(len(out), layout.members, -1)
-        held = self.detector.reference.inputs
+        held = self.reference.inputs
         assert held is not None
         squares = np.abs(mean["z2"] - held.square) / held.square_spread
         centre = self.distance_centre

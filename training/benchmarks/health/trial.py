@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.health.detector import Layout
-from models.health.effect_size import DEGRADED_AT, UNHEALTHY_AT, Effects, Sums, assess, origin_of
+from models.health.effect_size import DEGRADED_AT, UNHEALTHY_AT, Effects, assess, origin_of
+from models.health.evidence import sum_up
 from models.health.fitting import MemberRows, fit_reference
 from training.benchmarks.health.faults import CLEAN, MODEL, SHIFTED
 from training.benchmarks.health.monitors import MONITORS, Cutoffs, Monitors
@@ -144,7 +144,7 @@ def verdicts(monitors: Monitors, kept: dict[str, Array32], windows: int, seed: i
     sure, estimates, named = [], [], []
     for _ in range(windows):
         rows = rng.integers(0, len(kept["out"]), VERDICT_SIZE)
-        effects = effects_of(monitors, kept, rows)
+        effects = effects_of(monitors, kept, rows, np.ones(VERDICT_SIZE, np.intp))
         sure.append(effects.largest)
         estimates.append(effects.shift.effect)
         if sure[-1] >= DEGRADED_AT:
@@ -164,27 +164,13 @@ def effects_of(
     monitors: Monitors,
     kept: dict[str, Array32],
     rows: NDArray[np.intp],
-    sizes: NDArray[np.intp] | None = None,
+    sizes: NDArray[np.intp],
 ) -> Effects:
-    """The effects of a window of rows, in requests of ``sizes`` rows each, or of one."""
-    layout = monitors.detector.layout
-    sums = sums_of(kept["out"][rows].astype(np.float64), layout, sizes)
+    """The effects of a window of rows, in requests of ``sizes`` rows each."""
+    sums, _ = sum_up(kept["out"][rows].T.astype(np.float64), sizes, monitors.layout)
     z = kept["z"][rows]
     features = np.stack([z.mean(axis=0), np.square(z).mean(axis=0)]).astype(np.float64)
-    return assess(monitors.detector.reference, layout, sums, features)
-
-
-def sums_of(out: Array, layout: Layout, sizes: NDArray[np.intp] | None) -> Sums:
-    """A window's sums, as the service's gatherer makes them."""
-    evidence = out[:, layout.evidence]
-    squared = np.square(out).sum(axis=0)
-    count = np.ones(len(out), np.intp) if sizes is None else sizes
-    starts = np.concatenate([[0], np.cumsum(count)[:-1]])
-    sums = evidence if sizes is None else np.add.reduceat(evidence, starts, axis=0)
-    within = squared[layout.evidence] - np.square(sums).T @ (1.0 / count)
-    counts = np.array([len(out), len(count), np.square(count).sum()], float)
-    capped = np.clip(sums / count[:, None], -3, 3).sum(axis=0)
-    return Sums(counts, out.sum(axis=0), squared, np.maximum(within, 0.0), capped)
+    return assess(monitors.reference, monitors.layout, sums, features)
 
 
 @lru_cache(maxsize=1)
