@@ -15,7 +15,6 @@ from models.health.evidence import Sums, values_width
 from models.health.fitting import MemberRows, comparable, fit_reference
 from models.health.layout import Layout
 from models.health.reference import SHARE_FLOOR, MemberReference, Reference
-from models.health.sequential import DELTA, REQUESTS_PER_FALSE_ALARM, Sequential, cumulants_of
 
 MEMBERS, LAYERS, ROWS, FEATURES = 3, 4, 2000, 6
 
@@ -211,42 +210,6 @@ def test_values_are_put_together_and_taken_apart(reference: Reference) -> None:
     again = Sums.of(sums.counts, sums.values, layout)
     assert again.capped == pytest.approx(sums.capped)
     assert again.within == pytest.approx(sums.within)
-
-
-def test_the_sequential_detector_finds_a_departure_and_no_harmless_shift() -> None:
-    """One standard deviation alarms within some hundred requests; shifts up to delta do not."""
-    rng = np.random.default_rng(0)
-    cumulants = cumulants_of(rng.standard_normal((5000, 20)))
-    harmless = Sequential(cumulants)
-    for _ in range(200):
-        assert harmless.add(100, np.clip(DELTA + rng.standard_normal((100, 20)), -3, 3).sum(0)) is None
-    harmful, needed = Sequential(cumulants), 0
-    column = None
-    while column is None:
-        needed += 10
-        rows = rng.standard_normal((10, 20))
-        rows[:, 7] -= 1.2
-        column = harmful.add(10, np.clip(rows, -3, 3).sum(axis=0))
-    assert column == 7
-    assert needed < 400
-    assert harmful.level == pytest.approx(0.0)
-
-
-def test_the_declared_number_of_requests_between_false_alarms_holds() -> None:
-    """With a threshold of 200, the mean time to a false alarm at the edge of the null is over 200."""
-    rng = np.random.default_rng(1)
-    cumulants = cumulants_of(rng.standard_normal((20_000, 3)))
-    times = []
-    for _ in range(60):
-        running, count = Sequential(cumulants), 0
-        while running.level < np.log(200) and count < 5000:
-            running.add(1, np.clip(DELTA + rng.standard_normal(3), -3, 3))
-            count += 1
-        times.append(count)
-    assert np.mean(times) > 200
-    assert Sequential(cumulants, models=2).threshold == pytest.approx(
-        np.log(2 * REQUESTS_PER_FALSE_ALARM)
-    )
 
 
 @settings(deadline=None, max_examples=30)
