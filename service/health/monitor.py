@@ -24,20 +24,9 @@ from models.networks.selu import SATURATION
 from service.health.accumulator import StatisticsAccumulator
 from service.health.outliers import OutlierLog, OutlierRow
 from service.health.row_owner import RowOwner
-from service.health.verdict import UNWATCHED, VERDICTS, Alarmed, HealthVerdict, Verdict, judge
+from service.health.verdict import UNWATCHED, Alarmed, HealthVerdict, judge
 from service.health.windows import History, Window, Windows, read
 from service.observability.counters import Activations, Traffic
-
-__all__ = [
-    "VERDICTS",
-    "Alarmed",
-    "Baseline",
-    "Health",
-    "HealthVerdict",
-    "Monitor",
-    "Verdict",
-    "layer_statistics",
-]
 
 #: For how long sums are kept; they enter the windows as of the time of the first row.
 _GATHER_SECONDS = 1.0

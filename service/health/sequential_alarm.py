@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from models.health.detector import Detector
 from models.health.evidence import Sums
 from models.health.layout import Layout
 from models.health.sequential import Sequential, capped
 from service.health.monitor import Baseline, Monitor
 from service.health.sequential_state import Alarm, Watch
-from service.health.windows import COUNTS, Array, History, closed, latest
+from service.health.windows import COUNTS, History, closed, latest
 
 #: For how long an alarm degrades the verdict.
 ALARM_SECONDS = 600.0
@@ -59,8 +58,7 @@ class SequentialAlarms:
 
         Returns how the detector stands; None where the reference has no bounds for it.
         """
-        detector, now = monitor.detector, monitor.clock()
-        cumulants = detector.reference.cumulants
+        layout, now, cumulants = monitor.detector.layout, monitor.clock(), monitor.reference.cumulants
         if cumulants is None:
             return None
         histories = [monitor.history(), *others]
@@ -72,30 +70,21 @@ class SequentialAlarms:
         if now - state.looked >= _EVERY_SECONDS:
             state.looked = now
             state.sequential.models = max(models, 1)
-            self._take_in(state, detector, closed(histories, state.after, now), now)
+            for tick, requests, values in closed(histories, state.after, now):
+                state.after = tick
+                total = Sums.of(np.zeros(COUNTS), values, layout).capped
+                if state.baseline is not None:
+                    # Requests far beyond the cap count as the cap: so does the centre.
+                    total = total - requests * capped(state.baseline.offset[layout.evidence])
+                column = state.sequential.add(round(requests), total)
+                if column is not None:
+                    state.alarms += state.alarm is None  # a fault that lasts is one
+                    state.alarm = Alarm(datetime.now(UTC), now, place_of(layout, column))
         if state.alarm is not None and now - state.alarm.at_clock > ALARM_SECONDS:
             state.alarm = None
-        running = state.sequential
-        level = round(running.level, 3)
-        return Watch(running.requests, level, running.threshold, state.alarms, state.alarm)
-
-    def _take_in(
-        self,
-        state: _Running,
-        detector: Detector,
-        buckets: Sequence[tuple[int, float, Array]],
-        now: float,
-    ) -> None:
-        for tick, requests, values in buckets:
-            state.after = tick
-            total = Sums.of(np.zeros(COUNTS), values, detector.layout).capped
-            if state.baseline is not None:
-                # Requests far beyond the cap count as the cap: so does the centre.
-                total = total - requests * capped(state.baseline.offset[detector.layout.evidence])
-            column = state.sequential.add(round(requests), total)
-            if column is not None:
-                state.alarms += state.alarm is None  # a fault that lasts is one
-                state.alarm = Alarm(datetime.now(UTC), now, place_of(detector.layout, column))
+        detector = state.sequential
+        level = round(detector.level, 3)
+        return Watch(detector.requests, level, detector.threshold, state.alarms, state.alarm)
 
 
 def place_of(layout: Layout, column: int) -> str:

@@ -23,6 +23,9 @@ VERDICTS: tuple[Verdict, ...] = ("unwatched", "warming_up", "healthy", "degraded
 #: Fewer rows than this in a window give no verdict.
 WARM_UP_ROWS = 64
 
+#: The windows that decide, where they have rows enough.
+_RECENT = ("1m", "10m")
+
 #: Features that a sentence names.
 NAMED_FEATURES = 3
 
@@ -33,9 +36,9 @@ class HealthVerdict:
 
     verdict: Verdict
     reason: str
-    origin: Origin | None
-    first_departing: tuple[int, int] | None  # member and layer, both from 0
-    window: str | None
+    origin: Origin | None = None
+    first_departing: tuple[int, int] | None = None  # member and layer, both from 0
+    window: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,6 @@ UNWATCHED = HealthVerdict(
     "unwatched",
     "no taps: the model's graph gives no statistics of its layers, so that there is nothing to watch"
     " inside; golden rows check its outputs alone, and predictions have no p-value",
-    None,
-    None,
-    None,
 )
 
 
@@ -66,24 +66,21 @@ def judge(
     fault soon, ten see a small one. Where traffic is too thin for both, a longer window decides.
     ``alarm`` says what the sequential detector found lately: it degrades, and never more than that.
     """
-    recent = [name for name in ("1m", "10m") if effects[name].rows >= WARM_UP_ROWS]
-    longer = [name for name in ("1h", "start") if effects[name].rows >= WARM_UP_ROWS]
-    eligible = recent or longer[:1]
+    full = [name for name in WINDOWS if effects[name].rows >= WARM_UP_ROWS]
+    eligible = [name for name in full if name in _RECENT] or full[:1]
     if not eligible:
-        rows = effects["start"].rows
-        text = f"{rows} rows so far; a verdict needs {WARM_UP_ROWS}"
-        return HealthVerdict("warming_up", text, None, None, None)
+        text = f"{effects['start'].rows} rows so far; a verdict needs {WARM_UP_ROWS}"
+        return HealthVerdict("warming_up", text)
     name = max(eligible, key=lambda window: effects[window].largest)
     effect = effects[name]
-    size = effect.largest
+    size, place = effect.largest, effect.first_departing
     if size < DEGRADED_AT and alarm is None:
         text = (
             "inputs and layers are within"
             f" {max(size, 0.01):.2f} standard deviations of the reference rows ({_within(name, effect)})"
         )
-        return HealthVerdict("healthy", text, None, None, name)
+        return HealthVerdict("healthy", text, window=name)
     origin = origin_of(effect)
-    place = effect.first_departing
     if size < DEGRADED_AT and alarm is not None:
         # What the windows do not show yet, they cannot tell the origin of.
         return HealthVerdict("degraded", alarm.reason, "input" if alarm.inputs else origin, place, name)

@@ -15,10 +15,10 @@ from models.networks.outputs import SQUASHED
 from models.networks.selu import SATURATION
 from service.health.accumulator import StatisticsAccumulator
 from service.health.baselines import Baselines, TakenBaseline
-from service.health.monitor import Alarmed, Baseline, Monitor, layer_statistics
+from service.health.monitor import Baseline, Monitor, layer_statistics
 from service.health.outliers import OutlierLog
 from service.health.row_owner import RowOwner
-from service.health.verdict import judge
+from service.health.verdict import Alarmed, judge
 from service.health.windows import read
 from service.observability.counters import Traffic
 from tests.support import bundles, oracle
