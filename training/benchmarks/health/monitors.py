@@ -189,16 +189,10 @@ def _steps(rows: Array32) -> tuple[NDArray[np.intp], Array32, Array]:
     pairs = [(at, value) for at, values in enumerate(quantiles) for value in np.unique(values)]
     feature = np.array([at for at, _ in pairs])
     threshold = np.array([value for _, value in pairs], np.float32)
-    share = np.concatenate(
-        [(rows[:, part] <= threshold[at]).mean(axis=0) for part, at in _batches(feature)]
-    )
+    share = np.array([(rows[:, at] <= most).mean() for at, most in zip(feature, threshold, strict=True)])
     return feature, threshold, share
 
 
 def _below(rows: Array32, steps: tuple[NDArray[np.intp], Array32, Array]) -> Array32:
     result: Array32 = (rows[:, steps[0]] <= steps[1]).astype(np.float32)
     return result
-
-
-def _batches(feature: NDArray[np.intp]) -> list[tuple[NDArray[np.intp], slice]]:
-    return [(feature[at : at + 512], slice(at, at + 512)) for at in range(0, len(feature), 512)]
