@@ -1,9 +1,9 @@
 """Judges rows by a reference: their conformal p-values, and the statistics that are summed up of them.
 
-The arithmetic is a graph that is made of the reference, not a part of the bundle: what it judges cannot
-vouch for itself. A batch of a few rows costs what its steps cost, and in a service, whose other work
-drives it out of the processor's caches, each of numpy's steps costs some microseconds, each of
-onnxruntime's half of one. What only sums need is made of many batches at once.
+The arithmetic is a graph that is made of the reference here, not taken from the bundle, which cannot be
+its own judge. A batch of a few rows costs what its steps cost: in a service, whose other work drives
+them out of the processor's caches, a step of numpy costs some microseconds, one of onnxruntime half of
+one. What only sums need is made of many batches at once.
 """
 
 from collections.abc import Mapping, Sequence

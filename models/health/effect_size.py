@@ -36,12 +36,12 @@ EXPLAINS_AT, EXPLAINED = 0.05, 10.0
 #: statistics compared at once, 4.5 keeps chance alone below one alarm in a thousand windows.
 MARGIN = 4.5
 
-#: Where one of several members has departed by so much more than the rest, it is that member's fault.
+#: How many times further than any other a member must depart to be at fault alone.
 _LONELY = 3.0
 
 Origin = Literal["input", "model"]
 
-#: Fewer rows that share a request say nothing of how alike such rows are: they count as alike.
+#: With fewer rows beyond one per request, the variance within requests is not known and counts as 0.
 _FEWEST_WITHIN = 8
 
 
@@ -64,9 +64,10 @@ class Effects:
 
     ``by_layer`` (M, L) is the largest shift of a layer's three statistics, ``error`` its standard
     error. ``departures`` (M, L) are a layer's shifts given inputs and earlier layers, with what chance
-    may contribute in ``departure_margins``. ``members`` are whole members' departures. ``inputs``, the
-    largest shift of the inputs, is None where they are not watched; ``features`` (F,) are the features'
-    largest shifts of mean or spread, None where the window keeps none.
+    may contribute in ``departure_margins``. ``members`` are each member's departure over all of its
+    layers. ``inputs``, the largest shift of the inputs, is None where they are not watched;
+    ``features`` (F,) are the features' largest shifts of mean or spread, None where the window keeps
+    none.
     """
 
     by_layer: Array
@@ -88,11 +89,6 @@ class Effects:
     def largest(self) -> float:
         """The largest effect, less what chance may contribute."""
         return self.shift.sure
-
-    @property
-    def member(self) -> int:
-        """The member that has departed furthest."""
-        return self.members.index(_largest(self.members))
 
     @property
     def first_departing(self) -> tuple[int, int] | None:

@@ -33,7 +33,8 @@ def selu_moments(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and variance of SELU(Z) for Z ~ N(mean, variance) (paper eq. 4 and 5).
 
-    Arguments broadcast against each other; ``variance`` must be >= 0 (0 gives SELU itself).
+    Arguments broadcast against each other; a variance of 0 gives SELU itself. Raises ``ValueError`` for
+    a negative one.
     The products exp(...) * erfc(...) of the paper overflow for large variances; both equal
     exp(-m^2 / 2v) * erfcx(...), which stays finite.
     """
@@ -126,11 +127,12 @@ def jacobian(
     """Derivatives of g's mean and variance by mu and nu, shape ``(..., 2, 2)``, in closed form.
 
     Row 0 is the mean's, row 1 the variance's; column 0 by mu, column 1 by nu (paper eq. 6).
-    ``variance`` and ``tau`` must be > 0: SELU's kink leaves no derivative at a certain input of 0.
+    Raises ``ValueError`` unless ``variance`` and ``tau`` are > 0: at a certain input of 0 SELU has a
+    kink, and no derivative.
     With f = SELU, dE f(Z)/dm = E f'(Z) and dE f(Z)/dv = E f''(Z) / 2, the kink of SELU counting in
     f'' by its jump times the density at 0.
     """
-    arrays = [np.asarray(one, dtype=np.float64) for one in (mean, omega, variance, tau)]
+    arrays = [np.asarray(argument, dtype=np.float64) for argument in (mean, omega, variance, tau)]
     mu, om, nu, ta = np.broadcast_arrays(*arrays)
     m, v = np.asarray(mu * om), np.asarray(nu * ta)
     if (v <= 0).any():

@@ -31,7 +31,7 @@ from service.observability.counters import Activations, Traffic
 #: For how long sums are kept; they enter the windows as of the time of the first row.
 _GATHER_SECONDS = 1.0
 
-#: A version that is reloaded has two monitors for a moment, and their sums are one.
+#: A version that is reloaded has two monitors for a moment, which add to the same sums.
 _sums_lock = Lock()
 
 Array = NDArray[np.float64]
@@ -48,14 +48,14 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """All that the monitor knows at one moment."""
+    """A verdict, and the windows and effects by name that it was reached by."""
 
     judgement: HealthVerdict
     windows: dict[str, Window]
     effects: dict[str, Effects]
 
 
-#: Of a model without taps, which has no monitor.
+#: The health of a model without taps, which has no monitor.
 NOT_WATCHED = Health(UNWATCHED, {}, {})
 
 

@@ -1,4 +1,4 @@
-"""From windows' effects to a verdict, in one sentence: what, how strongly, and where."""
+"""From windows' effects to a verdict, with a sentence that says what moved, how far, and where."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ NAMED_FEATURES = 3
 
 @dataclass(frozen=True, slots=True)
 class HealthVerdict:
-    """A verdict with its grounds; ``window`` is the one that decided, None while warming up."""
+    """A verdict and its reasons; ``window`` is the one that decided, None while warming up."""
 
     verdict: Verdict
     reason: str
@@ -49,7 +49,7 @@ class Alarmed:
     inputs: bool
 
 
-#: Of a model without taps: no news of its traffic, good or bad.
+#: The verdict on a model without taps: nothing is known of its traffic.
 UNWATCHED = HealthVerdict(
     "unwatched",
     "no taps: the model's graph gives no statistics of its layers, so that there is nothing to watch"
@@ -100,7 +100,7 @@ def _sentence(
     if origin == "input":
         size = effect.largest if effect.inputs is None else effect.inputs.sure
         features = moved_features(effect, names)
-        most = ", most in " + ", ".join(f"{each} ({shift:.2f})" for each, shift in features)
+        most = ", most in " + ", ".join(f"{feature} ({shift:.2f})" for feature, shift in features)
         text = f"the inputs have moved by {size:.2f} standard deviations of the reference rows"
         text += most if features else ""
         if layers >= DEGRADED_AT:
@@ -116,12 +116,12 @@ def _sentence(
 
 
 def moved_features(effect: Effects, names: Sequence[str]) -> list[tuple[str, float]]:
-    """The features that have moved furthest, with their shifts; none where they are not kept."""
+    """Return the features that have moved furthest, with their shifts; none where they are not kept."""
     if effect.features is None or not effect.rows:
         return []
     order = np.argsort(effect.features)[::-1][:NAMED_FEATURES]
     shifts = [(names[at], float(effect.features[at])) for at in order]
-    return [(each, shift) for each, shift in shifts if shift >= NAMED_AT]
+    return [(feature, shift) for feature, shift in shifts if shift >= NAMED_AT]
 
 
 def _within(name: str, effect: Effects) -> str:

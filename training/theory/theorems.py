@@ -130,12 +130,12 @@ def jacobian_norm(domain: Domain) -> Objective:
         over = moments(box.m, box.v)
         m, v = box.m - box.m0, box.v - box.v0
         by_m = [
-            one.by_m + ball.by_mm * m + ball.by_mv * v
-            for one, ball in zip((mean, variance), over, strict=True)
+            point.by_m + ball.by_mm * m + ball.by_mv * v
+            for point, ball in zip((mean, variance), over, strict=True)
         ]
         by_v = [
-            one.by_v + ball.by_mv * m + ball.by_vv * v
-            for one, ball in zip((mean, variance), over, strict=True)
+            point.by_v + ball.by_mv * m + ball.by_vv * v
+            for point, ball in zip((mean, variance), over, strict=True)
         ]
         return (
             norm((by_m[0], by_m[1]), (by_v[0], by_v[1]), box.v),

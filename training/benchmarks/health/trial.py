@@ -135,7 +135,7 @@ def trial(job: Mapping[str, Any]) -> dict[str, float]:
             every = cutoffs[size].rates(values)
             rates |= {f"{name} {size}": rate for name, rate in every.items()}
         results.append(rates | verdicts(monitors, kept, effort.verdicts, 10 * fold + half))
-    return {name: float(np.mean([one[name] for one in results])) for name in figures()}
+    return {name: float(np.mean([rates[name] for rates in results])) for name in figures()}
 
 
 def verdicts(monitors: Monitors, kept: dict[str, Array32], windows: int, seed: int) -> dict[str, float]:
@@ -181,20 +181,20 @@ def load_material(folder: Path) -> Material:
 
 @lru_cache(maxsize=1)
 def _fold(folder: Path, fold: int) -> tuple[list[Monitors], dict[int, Cutoffs]]:
-    """A fold's monitors by half, and what the other folds' clean windows teach."""
+    """A fold's monitors by half, and the cut-offs learned from the other folds' clean windows."""
     clean: list[dict[int, dict[str, Array]]] = []
     fitted = []
-    for other in sorted({int(each) for each in np.unique(load_material(folder).folds)}):
+    for other in sorted({int(number) for number in np.unique(load_material(folder).folds)}):
         for half in HALVES:
-            held = load(folder / f"fitted-{other}-{half}.bin", Fitted)
+            half_of = load(folder / f"fitted-{other}-{half}.bin", Fitted)
             if other == fold:
-                fitted.append(held.monitors)
+                fitted.append(half_of.monitors)
             else:
-                clean.append(held.clean)
+                clean.append(half_of.clean)
     cutoffs = {}
     for size in SIZES:
         names = clean[0][size]
-        pooled = {name: np.concatenate([each[size][name] for each in clean]) for name in names}
+        pooled = {name: np.concatenate([part[size][name] for part in clean]) for name in names}
         cutoffs[size] = Cutoffs.of(pooled)
     return fitted, cutoffs
 
