@@ -1,4 +1,4 @@
-"""Conformal p-values: where a row's score ranks among those of rows that nobody learned from."""
+"""Conformal p-values: the rank of a row's score among scores of rows that no member learned from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: More scores than this are looked up in their order: sorting them costs less than the processor
-#: loses by guessing each step of each search wrong.
+#: loses by mispredicting the steps of every search.
 _FEW = 256
 
 
@@ -24,7 +24,7 @@ class Ranks:
     edges: NDArray[np.int64]
     tails: NDArray[np.float64]  # after so many edges, twice a member's part in both averaged tails
     member_bits: NDArray[np.int64]  # (members, 1)
-    #: Of a single member, whose scores need no more than looking up: its edges, and p-values after them.
+    #: The edges of a single member, and the p-values after them; None for several members.
     alone: tuple[NDArray[np.int32], NDArray[np.float64]] | None
 
     @classmethod
@@ -53,23 +53,23 @@ class Ranks:
     def p_values(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
         """Two-sided p-values (rows,) of scores (members, rows), averaged over the members.
 
-        Cross-conformal prediction (Vovk 2015): too quiet is as strange as too loud, so the smaller
-        tail counts twice. Ties are settled against the row; the floor is 2 / (n + 1).
+        Cross-conformal prediction (Vovk 2015): a score may be too small as well as too large, so the
+        smaller tail counts twice. Ties are settled against the row; the floor is 2 / (n + 1).
         """
         bits = _bits(scores)
         if self.alone is not None:
             own, tails = self.alone
             single: NDArray[np.float64] = tails.take(own.searchsorted(bits[0], "right"))
             return single
-        wanted = bits + self.member_bits
-        if wanted.size <= _FEW:
-            places = self.edges.searchsorted(wanted, "right")
+        keys = bits + self.member_bits
+        if keys.size <= _FEW:
+            places = self.edges.searchsorted(keys, "right")
         else:
-            flat = wanted.ravel()
+            flat = keys.ravel()
             order = flat.argsort()
-            found = np.empty_like(flat)
-            found[order] = self.edges.searchsorted(flat[order], "right")
-            places = found.reshape(wanted.shape)
+            unsorted = np.empty_like(flat)
+            unsorted[order] = self.edges.searchsorted(flat[order], "right")
+            places = unsorted.reshape(keys.shape)
         both = np.add.reduce(self.tails.take(places, axis=0), axis=0)
         smaller = np.minimum(both[:, 0], both[:, 1])
         averaged: NDArray[np.float64] = np.minimum(smaller, 1.0, out=smaller)

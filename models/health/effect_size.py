@@ -7,13 +7,16 @@ least the reference's, so that one request of alike rows, which has none within,
 evidence, not one without error.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.health.detector import Layout
+from models.health.evidence import Sums
+from models.health.inputs import Inputs
+from models.health.layout import Layout
 from models.health.reference import Reference
 
 Array = NDArray[np.float64]
@@ -33,57 +36,13 @@ EXPLAINS_AT, EXPLAINED = 0.05, 10.0
 #: statistics compared at once, 4.5 keeps chance alone below one alarm in a thousand windows.
 MARGIN = 4.5
 
-#: Where one of several members has departed by so much more than the rest, it is that member's fault.
+#: How many times further than any other a member must depart to be at fault alone.
 _LONELY = 3.0
 
 Origin = Literal["input", "model"]
 
-#: Fewer rows that share a request say nothing of how alike such rows are: they count as alike.
+#: With fewer rows beyond one per request, the variance within requests is not known and counts as 0.
 _FEWEST_WITHIN = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Sums:
-    """Additive statistics of rows, about the reference's centre; W columns, E of them evidence.
-
-    ``counts`` are rows, requests and Σ of squared rows per request. ``total`` and ``squared`` (W,) are
-    over rows, ``within`` (E,) are squared deviations from each request's own mean, and ``capped`` (E,)
-    sums the requests' capped means.
-    """
-
-    counts: Array
-    total: Array
-    squared: Array
-    within: Array
-    capped: Array
-
-    @classmethod
-    def of(cls, counts: Array, values: NDArray[np.floating], layout: Layout) -> Self:
-        """Take apart what ``values`` put together."""
-        width, evidence = layout.width, layout.evidence
-        size = evidence.stop - evidence.start
-        ends = np.cumsum([width, width, size])
-        return cls(counts, *np.split(np.asarray(values, np.float64), ends))
-
-    @property
-    def values(self) -> Array:
-        """All but the counts, in one array (2W + 2E,)."""
-        return np.concatenate([self.total, self.squared, self.within, self.capped])
-
-    @property
-    def rows(self) -> int:
-        """How many rows."""
-        return int(float(self.counts[0]) + 0.5)
-
-    @property
-    def requests(self) -> int:
-        """How many requests."""
-        return int(float(self.counts[1]) + 0.5)
-
-
-def values_width(layout: Layout) -> int:
-    """The length of ``Sums.values``."""
-    return int(2 * layout.width + 2 * (layout.evidence.stop - layout.evidence.start))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +64,10 @@ class Effects:
 
     ``by_layer`` (M, L) is the largest shift of a layer's three statistics, ``error`` its standard
     error. ``departures`` (M, L) are a layer's shifts given inputs and earlier layers, with what chance
-    may contribute in ``departure_margins``. ``members`` are whole members' departures. ``inputs``, the
-    largest shift of the inputs, is None where they are not watched; ``features`` (F,) are the features'
-    largest shifts of mean or spread, None where the window keeps none.
+    may contribute in ``departure_margins``. ``members`` are each member's departure over all of its
+    layers. ``inputs``, the largest shift of the inputs, is None where they are not watched;
+    ``features`` (F,) are the features' largest shifts of mean or spread, None where the window keeps
+    none.
     """
 
     by_layer: Array
@@ -123,19 +83,12 @@ class Effects:
     @property
     def shift(self) -> Shift:
         """The shift that is surest to be large."""
-        every = [*self.members, *([] if self.inputs is None else [self.inputs])]
-        return max(every, key=lambda shift: (shift.sure, shift.effect))
+        return _largest([*self.members, *([] if self.inputs is None else [self.inputs])])
 
     @property
     def largest(self) -> float:
         """The largest effect, less what chance may contribute."""
         return self.shift.sure
-
-    @property
-    def member(self) -> int:
-        """The member that has departed furthest."""
-        numbered = enumerate(self.members)
-        return max(numbered, key=lambda one: (one[1].sure, one[1].effect))[0]
 
     @property
     def first_departing(self) -> tuple[int, int] | None:
@@ -161,43 +114,41 @@ def assess(
     window. ``offset`` (W,) and ``feature_offset`` (2, F) are the means of a live baseline, which then
     is the centre.
     """
-    rows = max(sums.rows, 1)
+    rows, evidence, shape = max(sums.rows, 1), layout.evidence, (layout.members, layout.layers)
     mean = sums.total / rows
     spread = np.maximum(sums.squared / rows - np.square(mean), 0.0)
     if offset is not None:
         mean = mean - offset
-    evidence = layout.evidence
     moved, variance = mean[evidence], np.maximum(spread[evidence], 1.0)
     error2 = _squared_errors(sums, variance)
-    start = evidence.start
-    by_member = _columns(layout.departures, start, layout.members)
-    distances = range(layout.distances.start - start, layout.distances.stop - start)
-    members = tuple(
-        _larger(_distance(moved[part], error2[part]), _single(moved[column], error2[column]))
-        for part, column in zip(by_member, distances, strict=True)
-    )
-    by_layer = [
-        _distance(moved[part], error2[part])
-        for part in _columns(layout.departures, start, layout.members * layout.layers)
-    ]
-    shape = (layout.members, layout.layers)
+
+    def distances(part: slice, pieces: int) -> list[Shift]:
+        places = layout.in_evidence(part, pieces)
+        return [_distance(moved[place], error2[place]) for place in places]
+
+    def singles(part: slice) -> list[Shift]:
+        (place,) = layout.in_evidence(part)
+        pairs = zip(np.abs(moved[place]), MARGIN * np.sqrt(error2[place]), strict=True)
+        return [Shift(float(effect), float(margin)) for effect, margin in pairs]
+
+    departures = distances(layout.departures, layout.members)
+    pairs = zip(departures, singles(layout.distances), strict=True)
+    by_layer = distances(layout.departures, layout.members * layout.layers)
     inflation = float(np.sqrt(np.mean(error2 / variance)))
     inputs, shifts = None, None
-    if layout.inputs:
-        part = slice(layout.directions.start - start, layout.directions.stop - start)
-        inputs = _distance(moved[part], error2[part])
-        for column in range(layout.singles.start - start, layout.singles.stop - start):
-            inputs = _larger(inputs, _single(moved[column], error2[column]))
+    if layout.has_inputs:
+        of_inputs = distances(layout.directions, 1) + singles(layout.singles)
         if features is not None and reference.inputs is not None:
-            shifts = feature_shifts(reference, features, feature_offset)
-            inputs = _larger(inputs, Shift(float(shifts.max()), MARGIN * inflation))
+            shifts = feature_shifts(reference.inputs, features, feature_offset)
+            of_inputs.append(Shift(float(shifts.max()), MARGIN * inflation))
+        inputs = _largest(of_inputs)
     plain = np.abs(mean[layout.plain]) / reference.spread.ravel()
     return Effects(
         by_layer=plain.reshape(*shape, 3).max(axis=2),
         error=inflation,
         departures=np.array([shift.effect for shift in by_layer]).reshape(shape),
         departure_margins=np.array([shift.margin for shift in by_layer]).reshape(shape),
-        members=members,
+        members=tuple(_largest(pair) for pair in pairs),
         inputs=inputs,
         features=shifts,
         rows=sums.rows,
@@ -223,10 +174,11 @@ def origin_of(effect: Effects) -> Origin:
     return "input" if first.mean() > 0.5 else "model"
 
 
-def feature_shifts(reference: Reference, features: Array, offset: Array | None = None) -> Array:
-    """Each feature's largest shift (F,): of its mean, or of its squared deviation from the centre."""
-    inputs = reference.inputs
-    assert inputs is not None
+def feature_shifts(inputs: Inputs, features: Array, offset: Array | None = None) -> Array:
+    """Return each feature's largest shift (F,): of its mean, or of its squares' mean.
+
+    ``features`` and ``offset`` (2, F) are as ``assess`` takes them.
+    """
     centre = np.stack([np.zeros_like(inputs.square), inputs.square]) if offset is None else offset
     moved = np.abs(features - centre)
     shifts: Array = np.maximum(moved[0], moved[1] / inputs.square_spread)
@@ -246,23 +198,14 @@ def _squared_errors(sums: Sums, variance: Array) -> Array:
 
 def _distance(moved: Array, error2: Array) -> Shift:
     """How far a window's mean lies from the centre, over several columns together."""
-    noise = float(error2.sum())
-    length = float(np.square(moved).sum())
-    effect = float(np.sqrt(max(length - noise, 0.0)))
-    along = float(np.square(moved) @ error2) / max(length, 1e-300)
+    squares = np.square(moved)
+    length = float(squares.sum())
+    effect = float(np.sqrt(max(length - float(error2.sum()), 0.0)))
+    along = float(squares @ error2) / max(length, 1e-300)
     margin = np.sqrt(MARGIN**2 * along + MARGIN * np.sqrt(2 * float(np.square(error2).sum())))
     return Shift(effect, float(margin))
 
 
-def _single(moved: float, error2: float) -> Shift:
-    return Shift(abs(float(moved)), MARGIN * float(np.sqrt(error2)))
-
-
-def _larger(one: Shift, other: Shift) -> Shift:
-    return max(one, other, key=lambda shift: (shift.sure, shift.effect))
-
-
-def _columns(part: slice, start: int, pieces: int) -> list[slice]:
-    size = (part.stop - part.start) // pieces
-    first = part.start - start
-    return [slice(first + n * size, first + (n + 1) * size) for n in range(pieces)]
+def _largest(shifts: Iterable[Shift]) -> Shift:
+    """The shift that is surest to be large; the first of those that are equal."""
+    return max(shifts, key=lambda shift: (shift.sure, shift.effect))

@@ -12,17 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.health.detector import Detector
-from models.health.moments import Moments
+from models.health.inputs import Inputs, terms_of
 from models.health.reference import (
     VARIANCE_OFFSET,
     Array,
-    Inputs,
     MemberReference,
     Reference,
-    comparable,
+    ranked,
     share_factors,
-    shifted,
-    terms_of,
     whitening_of,
 )
 from models.health.sequential import cumulants_of
@@ -62,50 +59,56 @@ def fit_reference(members: Sequence[MemberRows], squashed: NDArray[np.float32] |
     fewest = min(len(member.taps) for member in members)
     if fewest < 2:
         raise ValueError(f"fit_reference: a reference needs at least 2 rows of a member, not {fewest}")
-    inputs = None if squashed is None else _fit_inputs(squashed, fewest)
-    fitted = [_fit_member(member, squashed, inputs) for member in members]
-    columns = [fit.columns for fit in fitted]
-    if inputs is not None and squashed is not None:
-        inputs = _scaled(inputs, squashed)
-        columns.append(_input_columns(inputs, squashed))
-    floor = np.concatenate([[SPREAD_FLOOR] * 3] * fitted[0].record_layers)
-    made = Reference(
-        members=tuple(fit.record for fit in fitted),
-        centre=np.stack([fit.centre for fit in fitted]),
-        spread=np.stack([np.maximum(fit.spread, floor) for fit in fitted]),
-        whitening=np.stack([fit.whitening for fit in fitted]),
-        coefficients=np.concatenate([fit.coefficients for fit in fitted], axis=1),
-        scale=np.array([[fit.scale[0] for fit in fitted], [fit.scale[1] for fit in fitted]]),
-        scores=tuple(np.zeros(1, np.float32) for _ in fitted),
+    inputs = terms = of_inputs = None
+    if squashed is not None:
+        inputs, terms, of_inputs = _fit_inputs(squashed, fewest)
+    fits = [_fit_member(member, None if terms is None else terms[member.rows]) for member in members]
+    floor = np.tile([SPREAD_FLOOR] * 3, len(fits[0].record.mean))
+    evidence = [fit.departures for fit in fits] + [fit.distances[:, None] for fit in fits]
+    scores = [fit.distances for fit in fits]
+    if inputs is not None and of_inputs is not None:
+        evidence.append(of_inputs)
+        own = of_inputs[:, -2:].max(axis=1) if inputs.has_beside else of_inputs[:, -1]
+        scores = [np.maximum(fit.distances, own[m.rows]) for m, fit in zip(members, fits, strict=True)]
+    return Reference(
+        members=tuple(fit.record for fit in fits),
+        centre=np.stack([fit.centre for fit in fits]),
+        spread=np.stack([np.maximum(fit.spread, floor) for fit in fits]),
+        whitening=np.stack([fit.whitening for fit in fits]),
+        coefficients=np.concatenate([fit.coefficients for fit in fits], axis=1),
+        scale=np.array([fit.scale for fit in fits]).T,
+        scores=tuple(map(ranked, scores)),
         inputs=inputs,
-        cumulants=None,
+        cumulants=np.concatenate([cumulants_of(columns) for columns in evidence]),
     )
-    scores = []
-    for member, fit in zip(members, fitted, strict=True):
-        score = fit.columns[:, -1]
-        if inputs is not None and squashed is not None:
-            detector, own = _judged_inputs(inputs, squashed[member.rows])
-            score = np.maximum(score, detector.input_score(own))
-        scores.append(np.sort(shifted(score)).astype(np.float32))
-    return replace(made, scores=tuple(scores), cumulants=_cumulants(columns, inputs is not None))
+
+
+def comparable(taps: NDArray[np.floating]) -> Array:
+    """Return taps of shape (..., 3) as mean, log-variance and saturated share, of the same shape."""
+    statistics = taps.astype(np.float64)
+    statistics[..., 1] = np.log(np.maximum(statistics[..., 1], 0.0) + VARIANCE_OFFSET)
+    return statistics
 
 
 def summary(taps: NDArray[np.floating]) -> MemberReference:
-    """What people read of one member's taps (n, L, 3): moments of all units of all rows pooled."""
-    raw = Moments.of(taps)
-    centre = comparable(taps).mean(axis=0).ravel()
+    """Return what people read of one member's taps (n, L, 3): moments of all units of all rows."""
+    raw = taps.astype(np.float64)
+    mean = raw.mean(axis=0)
     return MemberReference(
-        mean=_rounded(raw.mean[:, 0]),
+        mean=_rounded(mean[:, 0]),
         # Law of total variance: the spread within rows plus the spread of their means.
-        variance=_rounded(raw.mean[:, 1] + raw.variance[:, 0]),
-        saturated=_rounded(raw.mean[:, 2]),
-        centre=_rounded(centre, 9),
+        variance=_rounded(mean[:, 1] + raw[..., 0].var(axis=0)),
+        saturated=_rounded(mean[:, 2]),
+        centre=_rounded(comparable(taps).mean(axis=0).ravel(), 9),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """One member's arrays, and the columns (n, 3L + 1) of its rows' evidence from outside the fit."""
+    """One member's arrays, and the evidence of its n rows from outside the fit.
+
+    ``departures`` are of shape (n, 3L), ``distances`` (n,).
+    """
 
     record: MemberReference
     centre: Array
@@ -113,18 +116,15 @@ class _Fit:
     whitening: Array
     coefficients: Array
     scale: tuple[float, float]
-    columns: Array
-
-    @property
-    def record_layers(self) -> int:
-        return len(self.record.mean)
+    departures: Array
+    distances: Array
 
 
-def _fit_member(member: MemberRows, squashed: NDArray[np.float32] | None, inputs: Inputs | None) -> _Fit:
+def _fit_member(member: MemberRows, terms: Array | None) -> _Fit:
     statistics = comparable(member.taps).reshape(len(member.taps), -1)
-    centre, terms = statistics.mean(axis=0), np.ones((len(statistics), 1))
-    if inputs is not None and squashed is not None:
-        terms = _terms(inputs, squashed[member.rows])
+    centre = statistics.mean(axis=0)
+    if terms is None:
+        terms = np.ones((len(statistics), 1))
     parts = np.random.default_rng(0).permutation(len(statistics)) % min(_PARTS, len(statistics))
     outside = np.empty_like(statistics)
     for part in np.unique(parts):
@@ -139,15 +139,15 @@ def _fit_member(member: MemberRows, squashed: NDArray[np.float32] | None, inputs
     outside /= unit
     logs = np.log1p(np.square(outside).sum(axis=1))
     scale = float(logs.mean()), float(logs.std()) + 1e-6
-    columns = np.concatenate([outside, ((logs - scale[0]) / scale[1])[:, None]], axis=1)
     return _Fit(
-        summary(member.taps),
-        centre,
-        statistics.std(axis=0),
-        whitening / unit,
-        coefficients / unit,
-        scale,
-        columns,
+        record=summary(member.taps),
+        centre=centre,
+        spread=statistics.std(axis=0),
+        whitening=whitening / unit,
+        coefficients=coefficients / unit,
+        scale=scale,
+        departures=outside,
+        distances=(logs - scale[0]) / scale[1],
     )
 
 
@@ -168,8 +168,11 @@ def _regress(centred: Array, terms: Array) -> tuple[Array, Array]:
     return whitening, coefficients @ whitening
 
 
-def _fit_inputs(squashed: NDArray[np.float32], rows: int) -> Inputs:
-    """Fit centre, spreads and directions; ``rows`` of a member bound how many terms there are."""
+def _fit_inputs(squashed: NDArray[np.float32], rows: int) -> tuple[Inputs, Array, Array]:
+    """Fit the inputs' reference; ``rows`` of a member bound how many terms there are.
+
+    Returns it with the rows' terms (N, terms) and columns of evidence (N, k + 2).
+    """
     features = squashed.shape[1]
     centre = squashed.mean(axis=0, dtype=np.float64)
     centred = squashed - centre
@@ -185,7 +188,7 @@ def _fit_inputs(squashed: NDArray[np.float32], rows: int) -> Inputs:
     while crosses and terms_of(directions, crosses) > terms:
         crosses -= 1
     weights = values[::-1][:directions].copy()
-    return Inputs(
+    inputs = Inputs(
         centre=centre.astype(np.float32),
         spread=spread,
         square=square.mean(axis=0),
@@ -196,62 +199,34 @@ def _fit_inputs(squashed: NDArray[np.float32], rows: int) -> Inputs:
         scale=np.array([0.0, 1.0]),
         crosses=crosses,
     ).floored()
+    known, columns = _judged(inputs, squashed)
+    mean, unit = columns[:, -2:].mean(axis=0), columns[:, -2:].std(axis=0) + 1e-6
+    columns[:, -2:] = (columns[:, -2:] - mean) / unit
+    energy, scale = np.stack([mean, unit], axis=1)
+    return replace(inputs, energy=energy, scale=scale), known, columns
 
 
-def _scaled(inputs: Inputs, squashed: NDArray[np.float32]) -> Inputs:
-    """Bring both single columns into standard deviations of the rows."""
-    raw = _input_columns(inputs, squashed)[:, -2:]
-    mean, spread = raw.mean(axis=0), raw.std(axis=0) + 1e-6
-    return replace(inputs, energy=np.array([mean[0], spread[0]]), scale=np.array([mean[1], spread[1]]))
-
-
-def _input_columns(inputs: Inputs, squashed: NDArray[np.float32]) -> Array:
-    """The inputs' columns (n, k + 2), as the detector makes them."""
-    detector, out = _judged_inputs(inputs, squashed)
-    return out[:, detector.layout.directions.start :]
-
-
-def _judged_inputs(inputs: Inputs, squashed: NDArray[np.float32]) -> tuple[Detector, Array]:
-    """A detector of inputs alone, and its statistics of the rows."""
-    detector = _blank(inputs)
-    out = np.zeros((len(squashed), detector.layout.width))
-    detector.judge_inputs(squashed - inputs.centre, out)
-    return detector, out
-
-
-def _terms(inputs: Inputs, squashed: NDArray[np.float32]) -> Array:
-    detector = _blank(inputs)
-    scores = ((squashed - inputs.centre) @ inputs.projection).astype(np.float64)
-    return detector.terms(scores)
-
-
-def _blank(inputs: Inputs) -> Detector:
-    """A detector of inputs alone."""
-    one, zero = np.ones((1, 3)), np.zeros(1, np.float32)
-    member = MemberReference(mean=[0.0], variance=[VARIANCE_OFFSET], saturated=[0.0], centre=[0.0] * 3)
-    terms = terms_of(inputs.directions, inputs.crosses)
-    reference = Reference(
-        members=(member,),
-        centre=0 * one,
-        spread=one,
-        whitening=np.eye(3)[None],
-        coefficients=np.zeros((terms, 3)),
-        scale=np.ones((2, 1)),
-        scores=(zero,),
-        inputs=inputs,
-        cumulants=None,
+def _judged(inputs: Inputs, squashed: NDArray[np.float32]) -> tuple[Array, Array]:
+    """The rows' terms and columns of evidence, as a detector of these inputs alone makes them."""
+    member = MemberReference(mean=[0.0], variance=[0.0], saturated=[0.0], centre=[0.0] * 3)
+    detector = Detector(
+        Reference(
+            members=(member,),
+            centre=np.zeros((1, 3)),
+            spread=np.ones((1, 3)),
+            whitening=np.eye(3)[None],
+            coefficients=np.zeros((inputs.terms, 3)),
+            scale=np.ones((2, 1)),
+            scores=(np.zeros(1, np.float32),),
+            inputs=inputs,
+            cumulants=None,
+        )
     )
-    return Detector.of(reference)
-
-
-def _cumulants(columns: list[Array], inputs: bool) -> Array:
-    """Bounds by column in the layout's order: departures, distances, inputs."""
-    members = columns[:-1] if inputs else columns
-    ordered = [cumulants_of(one[:, :-1]) for one in members]
-    ordered += [cumulants_of(one[:, -1:]) for one in members]
-    if inputs:
-        ordered.append(cumulants_of(columns[-1]))
-    return np.concatenate(ordered)
+    _, judged = detector.judge(np.zeros((len(squashed), 1, 1, 3), np.float32), squashed)
+    terms = np.ones((len(squashed), inputs.terms))
+    terms[:, 1:] = judged.kept[:, judged.kept.shape[1] - inputs.terms + 1 :]
+    columns = detector.statistics([judged])[detector.layout.directions.start :]
+    return terms, columns.T.astype(np.float64)
 
 
 def _rounded(values: Array, digits: int = 6) -> list[float]:

@@ -1,77 +1,103 @@
-"""A reference as an ONNX graph that judges rows: ``Detector``'s arithmetic in the fewest nodes."""
+"""The detector's arithmetic, stated once: an ONNX graph that is made of a reference.
+
+A row's *departures* are what its layers' statistics differ by from what its inputs, and its own
+earlier layers, make one expect. A rare but proper row has none; a network that computes something else
+has them from the first layer on that does. The inputs' scores are the other half. Both are in standard
+deviations of the reference rows.
+"""
+
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.health.layout import Layout
 from models.health.reference import CROSS_LIMIT, SCORE_SHIFT, VARIANCE_OFFSET, Reference
-from models.networks.onnx_nodes import Nodes
+from models.networks.onnx_nodes import Nodes, Shapes
 from models.networks.outputs import SQUASHED, TAPS
 
-#: What the graph gives: rows' scores (n, M), as ``Ranks`` takes them, and what is kept of rows, side by
-#: side: standardised distances, shifted like scores, of members, of inputs, and of what lies beside
-#: those; departures (M * 3L); statistics less their centre (M * 3L), the variances as they are less the
-#: usual ones; log variances less their centre (M * L); inputs' directions; more that departures are of.
+#: The graph's outputs. ``SCORES`` (n, M) are what ``Ranks`` takes. ``KEPT`` are the columns that
+#: statistics are made of, side by side: standardised distances, shifted like scores, of the members, of
+#: the inputs along their directions, and beside those; departures (M * 3L); the *known*: statistics
+#: less their centre (M * 3L, variances less the usual ones), log variances less their centre (M * L),
+#: scores along the inputs' directions, their products and sizes.
 SCORES, KEPT = "scores", "kept"
 
 _CENTRED = "centred"
-#: What lies beside the inputs' directions is compared by its logarithm, and may be nothing.
+#: The energy beside the inputs' directions is compared by its logarithm, and may be 0.
 _BESIDE_OFFSET = 1e-6
 
 
 class _Nodes(Nodes):
-    """Constants are used once here, and need no names."""
+    """Nodes whose constants are used once, and need no names."""
 
-    def value(self, value: object, kind: type = np.float32) -> str:
+    def value(self, value: object, kind: type | None = None) -> str:
         return self.constant(f"constant_{len(self.tensors)}", value, kind)
 
     def columns(self, value: str, start: int, stop: int, step: int = 1) -> str:
         """Some columns of a matrix."""
-        places = [self.value([number], np.int64) for number in (start, stop, 1, step)]
-        return self.add("Slice", value, *places)
+        return self.add("Slice", value, *(self.value([at], np.int64) for at in (start, stop, 1, step)))
 
 
-def detector_graph(reference: Reference) -> bytes:
-    """Return the graph from ``taps`` (n, M, L, 3), and ``squashed`` (n, F) where inputs are known."""
-    graph, inputs = _Nodes(), reference.inputs
+def detector_graph(reference: Reference, kind: type = np.float32) -> bytes:
+    """Return the graph from ``taps`` (n, M, L, 3), and ``squashed`` (n, F) where inputs are known.
+
+    ``kind`` is the numbers' precision: np.float32 or np.float64.
+    """
+    graph, inputs = _Nodes(kind), reference.inputs
     members, layers = len(reference.members), reference.layers
-    size = members * 3 * layers
-    centre = reference.centre.ravel()
+    size, centre = 3 * members * layers, reference.centre.ravel()
     usual = centre.copy()
     usual[1::3] = np.ravel([member.variance for member in reference.members])
     flat = graph.add("Reshape", TAPS, graph.value([-1, size], np.int64))
-    moved = graph.add("Sub", flat, graph.value(usual))
     variance = graph.add("Relu", graph.columns(flat, 1, size, 3))
     logarithm = graph.add("Log", graph.add("Add", variance, graph.value(VARIANCE_OFFSET)))
-    parts = [moved, graph.add("Sub", logarithm, graph.value(centre[1::3]))]
-    scores = None
+    parts = [
+        graph.add("Sub", flat, graph.value(usual)),
+        graph.add("Sub", logarithm, graph.value(centre[1::3])),
+    ]
+    shapes = {TAPS: [members, layers, 3]}
     if inputs is not None:
-        centred = graph.add("Sub", SQUASHED, graph.value(inputs.centre), name=_CENTRED)
-        scores = graph.add("MatMul", centred, graph.value(inputs.projection))
-        parts += [scores, *_crossed(graph, scores, inputs.directions, inputs.crosses)]
+        shapes[SQUASHED] = [len(inputs.centre)]
+        graph.add("Sub", SQUASHED, graph.value(inputs.centre), name=_CENTRED)
+        parts.append(graph.add("MatMul", _CENTRED, graph.value(inputs.projection)))
+        parts += _crossed(graph, parts[2], inputs.directions, inputs.crosses)
     known = graph.add("Concat", *parts, axis=1)
-    coefficients = reference.coefficients
-    departures = graph.add(
-        "Gemm",
-        known,
-        graph.value(np.concatenate([_whitening(reference), -coefficients[1:]])),
-        graph.value(-coefficients[0]),
-    )
-    squared = _distances(graph, reference, departures, scores)
-    scored = _scores(graph, reference, squared)
+    by_known = graph.value(np.concatenate([_whitening(reference), -reference.coefficients[1:]]))
+    departures = graph.add("Gemm", known, by_known, graph.value(-reference.coefficients[0]))
+    scored = _scores(graph, reference, _distances(graph, reference, departures, *parts[2:3]))
     graph.add("Concat", scored, departures, known, axis=1, name=KEPT)
-    return _model(graph, reference)
+    outputs: Shapes = {SCORES: [members], KEPT: [None]}
+    return bytes(graph.model("judging", shapes, outputs).SerializeToString())
+
+
+def kept_columns(reference: Reference, layout: Layout) -> tuple[int, NDArray[np.intp]]:
+    """Return how many columns of ``KEPT`` are distances, and where the layout's columns are in it.
+
+    Where nothing lies beside the inputs' directions, that column's place is the distance along them.
+    """
+    members, size, inputs = layout.members, 3 * layout.members * layout.layers, reference.inputs
+    scored, directions, singles = members, 0, list[int]()
+    if inputs is not None:
+        scored, directions = members + 1 + inputs.has_beside, inputs.directions
+        singles = [scored - 1, members]
+    ends = np.cumsum([scored, size, size, size // 3, directions])
+    distances, departures, plain, logarithms, along = np.split(np.arange(ends[-1]), ends[:-1])
+    variances = plain[1::3].copy()
+    plain[1::3] = logarithms
+    columns = [plain, variances, departures, distances[:members], along, np.array(singles, np.intp)]
+    return scored, np.concatenate(columns)
 
 
 def _whitening(reference: Reference) -> NDArray[np.float64]:
     """Each member's whitening beside the others', for statistics and then log variances."""
-    members, each = reference.centre.shape
-    whitening = np.zeros((members * each, members * each))
-    for member, own in enumerate(reference.whitening):
-        part = slice(member * each, (member + 1) * each)
-        whitening[part, part] = own
-    of_logarithms = whitening[1::3].copy()
-    whitening[1::3] = 0.0
-    return np.concatenate([whitening, of_logarithms])
+    members, size = reference.centre.shape
+    whitening = np.zeros((members, size, members, size))
+    whitening[range(members), :, range(members)] = reference.whitening
+    flat = whitening.reshape(members * size, -1)
+    of_logarithms = flat[1::3].copy()
+    flat[1::3] = 0.0
+    return np.concatenate([flat, of_logarithms])
 
 
 def _crossed(graph: _Nodes, scores: str, directions: int, crosses: int) -> list[str]:
@@ -79,63 +105,49 @@ def _crossed(graph: _Nodes, scores: str, directions: int, crosses: int) -> list[
     if not crosses:
         return []
     first = scores if crosses == directions else graph.columns(scores, 0, crosses)
-    limits = graph.value(-CROSS_LIMIT), graph.value(CROSS_LIMIT)
-    bounded = graph.add("Clip", first, *limits)
+    bounded = graph.add("Clip", first, graph.value(-CROSS_LIMIT), graph.value(CROSS_LIMIT))
     # By products with zeros and ones: picking single numbers is slower.
-    picked = [
+    factors = [
         graph.add("MatMul", bounded, graph.value(np.eye(crosses)[:, places]))
         for places in np.triu_indices(crosses)
     ]
-    return [graph.add("Mul", *picked), graph.add("Abs", bounded)]
+    return [graph.add("Mul", *factors), graph.add("Abs", bounded)]
 
 
-def _distances(graph: _Nodes, reference: Reference, departures: str, scores: str | None) -> str:
-    """Squared distances (n, M), then that of inputs, then what lies beside their directions."""
-    inputs, (members, each) = reference.inputs, reference.centre.shape
-    which = np.repeat(np.eye(members), each, axis=0)
-    if inputs is None or scores is None:
-        squares = graph.add("Mul", departures, departures)
-        return graph.add("MatMul", squares, graph.value(which))
-    both = graph.add("Concat", departures, scores, axis=1)
+def _distances(graph: _Nodes, reference: Reference, departures: str, *scores: str) -> str:
+    """Squared distances (n, M), then that of the inputs, then the energy beside their directions."""
+    inputs, (members, size) = reference.inputs, reference.centre.shape
+    both = graph.add("Concat", departures, *scores, axis=1) if scores else departures
     squares = graph.add("Mul", both, both)
-    own = np.zeros((len(which) + inputs.directions, members + 1))
-    own[: len(which), :members], own[len(which) :, members] = which, 1.0
-    squared = graph.add("MatMul", squares, graph.value(own))
-    if inputs.directions == len(inputs.centre):
+    directions = 0 if inputs is None else inputs.directions
+    owners = np.repeat(range(members + 1), [size] * members + [directions])
+    owns = np.eye(members + (inputs is not None))[owners]
+    squared = graph.add("MatMul", squares, graph.value(owns))
+    if inputs is None or not inputs.has_beside:
         return squared
-    along = np.concatenate([np.zeros(len(which)), inputs.weights])[:, None]
-    whole = graph.add("ReduceSumSquare", _CENTRED, graph.value([1], np.int64), keepdims=1)
-    beside = graph.add("Sub", whole, graph.add("MatMul", squares, graph.value(along)))
+    along = np.concatenate([np.zeros(members * size), inputs.weights])[:, None]
+    energy = graph.add("ReduceSumSquare", _CENTRED, graph.value([1], np.int64), keepdims=1)
+    beside = graph.add("Sub", energy, graph.add("MatMul", squares, graph.value(along)))
     return graph.add("Concat", squared, graph.add("Relu", beside), axis=1)
 
 
 def _scores(graph: _Nodes, reference: Reference, squared: str) -> str:
-    """Standardise distances; of each member's and the inputs' the largest is the row's."""
+    """Standardise the distances; the largest of a member's own and the inputs' is its score."""
     inputs, members = reference.inputs, len(reference.members)
-    scale, offset = [reference.scale], [1.0] * members
+    scales, offset = [reference.scale], [1.0] * members
     if inputs is not None:
-        scale.append(inputs.scale[:, None])
+        scales.append(inputs.scale[:, None])
         offset.append(1.0)
-        if inputs.directions < len(inputs.centre):
-            scale.append(inputs.energy[:, None])
+        if inputs.has_beside:
+            scales.append(inputs.energy[:, None])
             offset.append(_BESIDE_OFFSET)
-    mean, spread = np.concatenate(scale, axis=1)
+    mean, spread = np.concatenate(scales, axis=1)
     logarithm = graph.add("Log", graph.add("Add", squared, graph.value(offset)))
     scaled = graph.add("Mul", logarithm, graph.value(1 / spread))
     scored = graph.add("Add", scaled, graph.value(SCORE_SHIFT - mean / spread))
-    ends = [members, *range(members + 1, len(mean) + 1)]
-    starts = [0, *ends[:-1]]
     parts = [scored]
-    if len(ends) > 1:
-        parts = [graph.columns(scored, *both) for both in zip(starts, ends, strict=True)]
+    if inputs is not None:
+        ends = [0, *range(members, len(mean) + 1)]
+        parts = [graph.columns(scored, *pair) for pair in pairwise(ends)]
     graph.add("Max", *parts, graph.value(0.0), name=SCORES)
     return scored
-
-
-def _model(graph: _Nodes, reference: Reference) -> bytes:
-    inputs, members = reference.inputs, len(reference.members)
-    given = {TAPS: [members, reference.layers, 3]}
-    if inputs is not None:
-        given[SQUASHED] = [len(inputs.centre)]
-    made: dict[str, list[int | None]] = {SCORES: [members], KEPT: [None]}
-    return bytes(graph.model("judging", given, made).SerializeToString())

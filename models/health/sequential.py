@@ -1,4 +1,4 @@
-"""A detector that never stops looking, and says how often it errs.
+"""A sequential detector of small lasting departures, with a declared rate of false alarms.
 
 For each column of evidence, each direction and each of three rates, a wealth is multiplied for every
 request by exp(rate * (x - delta) - cumulant), where x is the mean over the request's rows, capped, and
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-#: A departure no larger than this, in standard deviations of the reference rows, is no news.
+#: A departure no larger than this, in standard deviations of the reference rows, is none.
 DELTA = 0.5
 
 #: Requests between two false alarms, on average and at least, over all members, layers and models.
@@ -69,7 +69,7 @@ class Sequential:
 
     @property
     def threshold(self) -> float:
-        """The log of the mean wealth from which it alarms."""
+        """The log of the mean wealth from which on it alarms."""
         return float(np.log(REQUESTS_PER_FALSE_ALARM * self.models))
 
     @property
@@ -80,7 +80,7 @@ class Sequential:
 
     @property
     def loudest(self) -> int:
-        """The column with the largest wealth."""
+        """The number of the column with the largest wealth."""
         return int(self.log_wealth.max(axis=(1, 2)).argmax())
 
     def add(self, requests: int, total: Array) -> int | None:
@@ -93,7 +93,7 @@ class Sequential:
         self.requests += requests
         gain = _SIGNS[:, None] * RATES * total[:, None, None]
         gain -= requests * (DELTA * RATES + self.cumulants)
-        # Reset first, then multiply: what was lost by requests long ago does not hold back news.
+        # Reset first, then multiply: losses of requests long ago do not delay an alarm.
         self.log_wealth = np.maximum(self.log_wealth, 0.0) + gain
         if self.level < self.threshold:
             return None

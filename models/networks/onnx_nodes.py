@@ -1,11 +1,11 @@
-"""A graph in the making: ONNX nodes of one output each, constants, and the model of them."""
+"""Building an ONNX graph: nodes of one output each, constants, and the model made of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 #: Operator set 18 has kernels for all that is used here on CUDA, too.
 _OPSET, _IR_VERSION = 18, 10
@@ -15,16 +15,17 @@ Shapes = Mapping[str, Sequence[int | None]]
 
 
 class Nodes:
-    """Nodes and constants, in the order of computing."""
+    """Nodes and constants, in the order of computing; ``kind`` is their numbers' type."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type = np.float32) -> None:
+        self.kind = kind
         self.nodes: list[onnx.NodeProto] = []
         self.tensors: dict[str, onnx.TensorProto] = {}
 
-    def constant(self, name: str, value: object, kind: type = np.float32) -> str:
+    def constant(self, name: str, value: object, kind: type | None = None) -> str:
         """Keep a constant under its name, which is returned."""
         if name not in self.tensors:
-            self.tensors[name] = numpy_helper.from_array(np.asarray(value, kind), name)
+            self.tensors[name] = numpy_helper.from_array(np.asarray(value, kind or self.kind), name)
         return name
 
     def add(self, operator: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
@@ -34,11 +35,12 @@ class Nodes:
         return output
 
     def model(self, name: str, inputs: Shapes, outputs: Shapes) -> onnx.ModelProto:
-        """Return the model; all inputs and outputs are float32, batches of rows."""
+        """Return the model; all inputs and outputs are batches of rows, of the type ``kind``."""
+        kind = helper.np_dtype_to_tensor_dtype(np.dtype(self.kind))
 
         def values(shapes: Shapes) -> list[onnx.ValueInfoProto]:
             return [
-                helper.make_tensor_value_info(tensor, TensorProto.FLOAT, ["batch", *shape])
+                helper.make_tensor_value_info(tensor, kind, ["batch", *shape])
                 for tensor, shape in shapes.items()
             ]
 

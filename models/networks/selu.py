@@ -1,11 +1,10 @@
-"""The theory of self-normalizing networks as functions: SELU, its moments and Jacobian, alpha dropout.
+"""The theory of self-normalizing networks as functions: SELU, its moments and their Jacobian.
 
 Source throughout: Klambauer, Unterthiner, Mayr, Hochreiter 2017, "Self-Normalizing Neural
 Networks" (arXiv 1706.02515). Symbols follow the paper: a layer's inputs have mean mu and variance
 nu; omega is the sum and tau the sum of squares of one unit's incoming weights.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +33,8 @@ def selu_moments(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and variance of SELU(Z) for Z ~ N(mean, variance) (paper eq. 4 and 5).
 
-    Arguments broadcast against each other; ``variance`` must be >= 0 (0 gives SELU itself).
+    Arguments broadcast against each other; a variance of 0 gives SELU itself. Raises ``ValueError`` for
+    a negative one.
     The products exp(...) * erfc(...) of the paper overflow for large variances; both equal
     exp(-m^2 / 2v) * erfcx(...), which stays finite.
     """
@@ -127,11 +127,12 @@ def jacobian(
     """Derivatives of g's mean and variance by mu and nu, shape ``(..., 2, 2)``, in closed form.
 
     Row 0 is the mean's, row 1 the variance's; column 0 by mu, column 1 by nu (paper eq. 6).
-    ``variance`` and ``tau`` must be > 0: SELU's kink leaves no derivative at a certain input of 0.
+    Raises ``ValueError`` unless ``variance`` and ``tau`` are > 0: at a certain input of 0 SELU has a
+    kink, and no derivative.
     With f = SELU, dE f(Z)/dm = E f'(Z) and dE f(Z)/dv = E f''(Z) / 2, the kink of SELU counting in
     f'' by its jump times the density at 0.
     """
-    arrays = [np.asarray(one, dtype=np.float64) for one in (mean, omega, variance, tau)]
+    arrays = [np.asarray(argument, dtype=np.float64) for argument in (mean, omega, variance, tau)]
     mu, om, nu, ta = np.broadcast_arrays(*arrays)
     m, v = np.asarray(mu * om), np.asarray(nu * ta)
     if (v <= 0).any():
@@ -148,59 +149,3 @@ def jacobian(
         [om * (second_by_m - 2 * first * by_m), ta * (second_by_v - 2 * first * by_v)],
     ]
     return np.asarray(np.moveaxis(np.array(rows), (0, 1), (-2, -1)))
-
-
-def iterate(
-    mean: float, variance: float, layers: int, omega: float = 0.0, tau: float = 1.0
-) -> NDArray[np.float64]:
-    """Means and variances after 0 to ``layers`` layers of equal weights, shape ``(layers + 1, 2)``."""
-    path = [(mean, variance)]
-    for _ in range(layers):
-        mapped = moment_map(path[-1][0], omega, path[-1][1], tau)
-        path.append((float(mapped[0]), float(mapped[1])))
-    return np.array(path)
-
-
-def constants_for(mean: float, variance: float) -> tuple[float, float]:
-    """Alpha and lambda that make (``mean``, ``variance``) the fixed point for omega 0 and tau 1.
-
-    (0, 1) gives ``ALPHA`` and ``LAMBDA`` (paper eq. 14), (0, 2) gives (1.97126, 1.06071). The
-    conditions lambda * (A + alpha B) = mu and lambda^2 * (C + alpha^2 D) = nu + mu^2 leave a
-    quadratic in alpha, of which one root has the sign of mu right; for mu = 0 it is -A / B. Raises
-    ``ValueError`` where ``variance`` is not positive or no positive alpha exists.
-    """
-    if not (math.isfinite(mean) and 0 < variance < math.inf):
-        raise ValueError(f"constants_for: a mean and a positive variance, not ({mean}, {variance})")
-    parts = _parts(np.array(0.0), np.array(variance))
-    a, b = float(parts.linear), float(parts.bend)
-    c, d = float(parts.square), float(parts.bend_square)
-    second = variance + mean**2
-    ratio = mean / math.sqrt(second)
-    leading = b**2 - ratio**2 * d
-    inner = c * b**2 + d * a**2 - ratio**2 * c * d
-    if leading > 0 and inner >= 0:
-        alpha = (-a * b - ratio * math.sqrt(inner)) / leading
-        if alpha > 0:
-            return alpha, math.sqrt(second / (c + alpha**2 * d))
-    raise ValueError(f"constants_for: no alpha > 0 makes ({mean}, {variance}) a fixed point")
-
-
-@dataclass(frozen=True, slots=True)
-class AlphaDropout:
-    """The affine correction of alpha dropout at a drop rate (paper eq. 8 and 9).
-
-    ``scale`` * (x or ``SATURATION``) + ``shift`` keeps mean 0 and variance 1.
-    """
-
-    rate: float
-    scale: float
-    shift: float
-
-
-def alpha_dropout(rate: float) -> AlphaDropout:
-    """Return the affine correction for a drop rate in [0, 1); 0.05 gives (0.95484, 0.08394)."""
-    if not 0 <= rate < 1:
-        raise ValueError(f"alpha_dropout: rate must lie in [0, 1), not {rate}")
-    keep = 1 - rate
-    scale = (keep + SATURATION**2 * keep * rate) ** -0.5
-    return AlphaDropout(rate, scale, -scale * rate * SATURATION)

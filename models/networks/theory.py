@@ -38,7 +38,7 @@ class LayerTheory(BaseModel):
     correlation: float | None
 
     def lines(self) -> dict[str, dict[str, float | None]]:
-        """The predictions by name, as documents show them."""
+        """Return the predictions by name, as the health document shows them."""
         return {
             "fixed_point": dict(FIXED_POINT),
             "map": {"mean": self.map_mean, "variance": self.map_variance},
@@ -64,14 +64,14 @@ def member_theory(layers: Sequence[Layer], squashed: NDArray[np.floating]) -> Me
     The output layer is the last of ``layers``, and has no activations.
     """
     inputs = np.asarray(squashed, np.float64)
-    lines = []
+    theories = []
     for layer in layers[:-1]:
         weights = layer.weights.astype(np.float64)
         biases = layer.biases.astype(np.float64)
         outputs = selu(inputs @ weights + biases)
-        lines.append(_compare(inputs, weights, biases, outputs))
+        theories.append(_compare(inputs, weights, biases, outputs))
         inputs = outputs
-    return MemberTheory(layers=lines)
+    return MemberTheory(layers=theories)
 
 
 def _compare(

@@ -31,8 +31,8 @@ MemberLayers = tuple[Layer, ...]
 
 def tensor_names(layer: int, member: int | None = None) -> tuple[str, str]:
     """Names of the tensors of a layer's weights and biases: one member's, or all members' stacked."""
-    place = f"{layer}" if member is None else f"{layer}.{member}"
-    return f"weights.{place}", f"biases.{place}"
+    suffix = f"{layer}" if member is None else f"{layer}.{member}"
+    return f"weights.{suffix}", f"biases.{suffix}"
 
 
 def layer_tensors(number: int, members: Sequence[Layer], *, stacked: bool) -> dict[str, Array32]:
@@ -63,11 +63,11 @@ def read_weights(model: bytes) -> list[MemberLayers]:
     kept = {tensor.name: tensor for tensor in onnx.load_model_from_string(model).graph.initializer}
 
     def layers(member: int | None) -> list[tuple[Array32, Array32]]:
-        found: list[tuple[Array32, Array32]] = []
-        while set(names := tensor_names(len(found), member)) <= kept.keys():
+        tensors: list[tuple[Array32, Array32]] = []
+        while set(names := tensor_names(len(tensors), member)) <= kept.keys():
             weights, biases = (numpy_helper.to_array(kept[name]).astype(np.float32) for name in names)
-            found.append((weights, biases))
-        return found
+            tensors.append((weights, biases))
+        return tensors
 
     if stacked := layers(None):
         return [

@@ -72,7 +72,7 @@ class RequestContext:
 
         Raises ``Disconnected``, and what ``Predictor.predict`` raises.
         """
-        work = predictor.predict(served, records, self.deadline, self.request_id)
+        work = predictor.predict(served, records, self.deadline, self)
         if predictor.is_quick(served, records):
             prediction = await work
         else:

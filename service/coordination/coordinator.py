@@ -12,11 +12,11 @@ from service.coordination.statuses import VerdictRecord, VerdictRecords
 from service.coordination.window_sums import WindowSums, add_windows
 from service.errors import NotEnoughTraffic, NotWatched
 from service.health.baselines import Baselines, TakenBaseline
-from service.health.monitor import NOT_WATCHED, Alarmed, Baseline, Health, Monitor
+from service.health.monitor import NOT_WATCHED, Baseline, Health, Monitor
 from service.health.outliers import OutlierRow, merged
 from service.health.sequential_alarm import INPUTS, SequentialAlarms
 from service.health.sequential_state import Alarm, Watch
-from service.health.verdict import judge
+from service.health.verdict import Alarmed, judge
 from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import ALARMS, Telemetry
 from service.observability.logs import get_logger

@@ -1,8 +1,8 @@
 """Live baselines: what an operator has declared to be healthy traffic, kept in ``SNN_STATE``.
 
-One file per model, replaced as a whole by a rename, changed by one at a time under a lock. It belongs
-to one version; another has none. A file that is not what was written here is named and ignored, and
-the next baseline replaces it.
+There is one file per model, replaced by a rename, with one writer at a time under a lock. A baseline
+belongs to one version of the model. A file that was altered is reported and ignored; the next baseline
+replaces it.
 """
 
 import fcntl
@@ -42,11 +42,11 @@ class _Sealed(msgspec.Struct, frozen=True):
 
 
 class Baselines:
-    """The files. Reading one that has not changed costs a look at its inode."""
+    """The files. One that has not changed since it was last read is not read again."""
 
     def __init__(self, state: Path) -> None:
         self._folder = state / _FOLDER
-        self._known: dict[str, tuple[tuple[int, int, int], TakenBaseline | None, str | None]] = {}
+        self._cached: dict[str, tuple[tuple[int, int, int], TakenBaseline | None, str | None]] = {}
 
     def read(self, model: str) -> tuple[TakenBaseline | None, str | None]:
         """Return a model's baseline, None if there is none, and what is wrong with its file."""
@@ -55,18 +55,18 @@ class Baselines:
             with path.open("rb") as file:
                 status = os.fstat(file.fileno())
                 key = (status.st_ino, status.st_mtime_ns, status.st_size)
-                known = self._known.get(model)
-                if known is None or known[0] != key:
-                    known = key, *_parsed(file.read(_MOST_BYTES), f"{_FOLDER}/{path.name}")
-                    self._known[model] = known
+                cached = self._cached.get(model)
+                if cached is None or cached[0] != key:
+                    cached = key, *_parsed(file.read(_MOST_BYTES), f"{_FOLDER}/{path.name}")
+                    self._cached[model] = cached
         except FileNotFoundError:
             return None, None
         except OSError as error:
             return None, f"{_FOLDER}/{path.name} cannot be read: {error.strerror}"
-        return known[1], known[2]
+        return cached[1], cached[2]
 
     def write(self, taken: TakenBaseline) -> None:
-        """Keep a baseline; raises ``NotKept`` where the folder cannot be written."""
+        """Write a baseline; raises ``NotKept`` if the folder cannot be written, or is in use."""
         content = msgspec.json.encode(taken)
         sealed = _Sealed(hashlib.sha256(content).hexdigest(), msgspec.Raw(content))
         with self._locked():
@@ -78,12 +78,12 @@ class Baselines:
             staging.replace(self._folder / f"{taken.model}.json")
 
     def drop(self, model: str) -> bool:
-        """Forget a baseline; return whether there was one."""
+        """Delete a baseline; return whether there was one. Raises ``NotKept`` as ``write`` does."""
         with self._locked():
             path = self._folder / f"{model}.json"
-            there = path.exists()
+            existed = path.exists()
             path.unlink(missing_ok=True)
-            return there
+            return existed
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -110,6 +110,6 @@ def _parsed(content: bytes, name: str) -> tuple[TakenBaseline | None, str | None
     except msgspec.MsgspecError:
         return None, broken
     numbers = [taken.offset, *(taken.features or [])]
-    if not all(np.isfinite(each).all() for each in numbers):
+    if not all(np.isfinite(line).all() for line in numbers):
         return None, broken
     return taken, None

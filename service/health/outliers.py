@@ -1,11 +1,11 @@
-"""The rows that departed furthest of late, by the ids of their requests: a small ring, no features."""
+"""The rows that departed furthest of late, with the ids of their requests."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
-#: How many are kept, for how many seconds, and up to which p-value a row is one at all.
+#: How many rows are kept, for how many seconds, and up to which p-value a row is an outlier at all.
 KEPT, _SECONDS = 16, 3600.0
 DEPARTED = 0.02
 
@@ -20,48 +20,46 @@ class OutlierRow(msgspec.Struct, frozen=True):
 
 
 class OutlierLog:
-    """The lowest p-values of the last hour, one per request; the latest where they are equal."""
+    """The lowest p-values of the last hour, one per request id; the latest where they are equal."""
 
     def __init__(self) -> None:
-        self._held: dict[str, tuple[float, float, OutlierRow]] = {}
+        self._rows: dict[str, tuple[float, float, OutlierRow]] = {}
 
     def note(
         self,
-        request: bytes,
+        request_id: bytes,
         p_value: float,
+        came: float,
         now: float,
-        at: datetime,
         features: list[float] | None = None,
     ) -> None:
-        """Note a row that came at ``at``, which is ``now`` in seconds of a monotonic clock."""
-        name = request.decode("ascii", "replace")
-        before = self._held.get(name)
+        """Note a row that came at ``came``; this and ``now`` are seconds of a monotonic clock."""
+        name, p_value = request_id.decode("ascii", "replace"), round(p_value, 6)
+        before = self._rows.get(name)
         if before is not None and before[0] < p_value:
             return
-        found = OutlierRow(name, p_value, at, features)
-        self._held[name] = p_value, now, found
-        if len(self._held) > KEPT:
-            last = max(self._held, key=lambda each: (self._held[each][0], -self._held[each][1]))
-            del self._held[last]
+        at = datetime.now(UTC) - timedelta(seconds=now - came)
+        self._rows[name] = p_value, -came, OutlierRow(name, p_value, at, features)
+        if len(self._rows) > KEPT:
+            del self._rows[max(self._rows, key=lambda name: self._rows[name][:2])]
 
     def read(self, now: float) -> list[OutlierRow]:
-        """Return what is held, the lowest p-value first."""
-        for name in [name for name, held in self._held.items() if now - held[1] > _SECONDS]:
-            del self._held[name]
-        return [held[2] for held in sorted(self._held.values(), key=lambda held: (held[0], -held[1]))]
+        """Return the rows that are kept, the lowest p-value first."""
+        self._rows = {name: row for name, row in self._rows.items() if now + row[1] <= _SECONDS}
+        return [row[2] for row in sorted(self._rows.values(), key=lambda row: row[:2])]
 
 
 def merged(parts: list[list[OutlierRow]]) -> list[OutlierRow]:
-    """The furthest of several workers' rows."""
-    every = [one for part in parts for one in part]
-    return sorted(every, key=lambda one: (one.p_value, -one.at.timestamp()))[:KEPT]
+    """Return the furthest of several workers' rows."""
+    rows = [row for part in parts for row in part]
+    return sorted(rows, key=lambda row: (row.p_value, -row.at.timestamp()))[:KEPT]
 
 
 def document(rows: list[OutlierRow]) -> list[dict[str, Any]]:
-    """As the health document has them."""
-    found = []
+    """Return the rows as the health document has them."""
+    entries = []
     for row in rows:
         at = row.at.isoformat("T", "milliseconds")
-        shown: dict[str, Any] = {"request_id": row.request_id, "p_value": row.p_value, "at": at}
-        found.append(shown if row.features is None else shown | {"features": row.features})
-    return found
+        entry: dict[str, Any] = {"request_id": row.request_id, "p_value": row.p_value, "at": at}
+        entries.append(entry if row.features is None else entry | {"features": row.features})
+    return entries

@@ -1,15 +1,25 @@
 """Whose rows are in a batch, for those who judge requests and not rows."""
 
+from typing import Protocol
+
 import msgspec
 
 
-class RowOwner(msgspec.Struct, frozen=True, gc=False):
-    """The next ``rows`` rows of a batch are of this request.
+class Requester(Protocol):
+    """One request of a client. It is told apart from others by identity.
 
-    ``request`` is the id under which the request is logged and answered, so that rows can be traced
-    to it; a request that is split has the same id in several batches. It is empty where nobody
-    asked by a request.
+    ``request_id`` is the id under which it is logged and answered. A client may choose it, and may send
+    the same one with every request, so it says nothing of which rows came together.
     """
 
-    request: bytes
+    request_id: bytes
+
+
+class RowOwner(msgspec.Struct, frozen=True, gc=False):
+    """The next ``rows`` rows of a batch are of this request, or of nobody's.
+
+    A request that is split has parts in several batches.
+    """
+
+    request: Requester | None
     rows: int

@@ -1,7 +1,7 @@
 """Runs the sequential detectors, one per served version, over what all workers' windows hold.
 
-Detectors do not merge: workers write sums into buckets on one clock, and one process, the keeper,
-reads each bucket once it gets no more rows.
+Detectors do not merge: workers write sums into buckets on one clock, and one process reads each bucket
+once it gets no more rows.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from models.health.detector import Detector
-from models.health.effect_size import Sums
-from models.health.sequential import Sequential
+from models.health.evidence import Sums
+from models.health.layout import Layout
+from models.health.sequential import Sequential, capped
 from service.health.monitor import Baseline, Monitor
 from service.health.sequential_state import Alarm, Watch
 from service.health.windows import COUNTS, History, closed, latest
@@ -20,8 +20,7 @@ from service.health.windows import COUNTS, History, closed, latest
 #: For how long an alarm degrades the verdict.
 ALARM_SECONDS = 600.0
 
-
-#: What an alarm says of where it is, if not in a member.
+#: Where an alarm is that is of no member.
 INPUTS = "the inputs"
 
 #: No detector is brought up to date more often.
@@ -55,45 +54,41 @@ class SequentialAlarms:
         others: Sequence[History],
         models: int = 1,
     ) -> Watch | None:
-        """Take in the buckets that are new; None where the reference knows no bounds."""
-        detector, now = monitor.detector, monitor.now()
-        cumulants = detector.reference.cumulants
+        """Take in the buckets that are new; ``models`` share the budget of false alarms.
+
+        Returns how the detector stands; None where the reference has no bounds for it.
+        """
+        layout, now, cumulants = monitor.detector.layout, monitor.clock(), monitor.reference.cumulants
         if cumulants is None:
             return None
-        one = self._running.get(name)
-        if one is None or one.version != version or one.baseline is not monitor.baseline:
+        histories = [monitor.history(), *others]
+        state = self._running.get(name)
+        if state is None or state.version != version or state.baseline is not monitor.baseline:
             # Begin with what comes from now on: what came before may be of another centre.
-            after = latest([monitor.history(), *others], now)
-            one = _Running(version, monitor.baseline, Sequential(cumulants), after)
-            self._running[name] = one
-        if now - one.looked >= _EVERY_SECONDS:
-            one.looked = now
-            one.sequential.models = max(models, 1)
-            self._take_in(one, detector, [monitor.history(), *others], now)
-        if one.alarm is not None and now - one.alarm.at_clock > ALARM_SECONDS:
-            one.alarm = None
-        running = one.sequential
-        level = round(running.level, 3)
-        return Watch(running.requests, level, running.threshold, one.alarms, one.alarm)
-
-    def _take_in(
-        self, one: _Running, detector: Detector, histories: Sequence[History], now: float
-    ) -> None:
-        evidence = detector.layout.evidence
-        for tick, requests, values in closed(histories, one.after, now):
-            one.after = tick
-            total = Sums.of(np.zeros(COUNTS), values, detector.layout).capped
-            if one.baseline is not None:
-                total = total - requests * one.baseline.offset[evidence]
-            column = one.sequential.add(round(requests), total)
-            if column is not None:
-                one.alarms += one.alarm is None  # a fault that lasts is one
-                one.alarm = Alarm(datetime.now(UTC), now, place_of(detector, column))
+            state = _Running(version, monitor.baseline, Sequential(cumulants), latest(histories))
+            self._running[name] = state
+        if now - state.looked >= _EVERY_SECONDS:
+            state.looked = now
+            state.sequential.models = max(models, 1)
+            for tick, requests, values in closed(histories, state.after, now):
+                state.after = tick
+                total = Sums.of(np.zeros(COUNTS), values, layout).capped
+                if state.baseline is not None:
+                    # Requests far beyond the cap count as the cap: so does the centre.
+                    total = total - requests * capped(state.baseline.offset[layout.evidence])
+                column = state.sequential.add(round(requests), total)
+                if column is not None:
+                    state.alarms += state.alarm is None  # a fault that lasts is one
+                    state.alarm = Alarm(datetime.now(UTC), now, place_of(layout, column))
+        if state.alarm is not None and now - state.alarm.at_clock > ALARM_SECONDS:
+            state.alarm = None
+        detector = state.sequential
+        level = round(detector.level, 3)
+        return Watch(detector.requests, level, detector.threshold, state.alarms, state.alarm)
 
 
-def place_of(detector: Detector, column: int) -> str:
-    """What a column of evidence is of, in words."""
-    layout = detector.layout
+def place_of(layout: Layout, column: int) -> str:
+    """Say in words what a column of evidence is of."""
     at = column + layout.evidence.start
     if at < layout.departures.stop:
         place = (at - layout.departures.start) // 3

@@ -1,4 +1,4 @@
-"""From windows' effects to a verdict, in one sentence: what, how strongly, and where."""
+"""From windows' effects to a verdict, with a sentence that says what moved, how far, and where."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,19 +23,22 @@ VERDICTS: tuple[Verdict, ...] = ("unwatched", "warming_up", "healthy", "degraded
 #: Fewer rows than this in a window give no verdict.
 WARM_UP_ROWS = 64
 
+#: The windows that decide, where they have rows enough.
+_RECENT = ("1m", "10m")
+
 #: Features that a sentence names.
 NAMED_FEATURES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class HealthVerdict:
-    """A verdict with its grounds; ``window`` is the one that decided, None while warming up."""
+    """A verdict and its reasons; ``window`` is the one that decided, None while warming up."""
 
     verdict: Verdict
     reason: str
-    origin: Origin | None
-    first_departing: tuple[int, int] | None  # member and layer, both from 0
-    window: str | None
+    origin: Origin | None = None
+    first_departing: tuple[int, int] | None = None  # member and layer, both from 0
+    window: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +49,11 @@ class Alarmed:
     inputs: bool
 
 
-#: Of a model without taps: no news of its traffic, good or bad.
+#: The verdict on a model without taps: nothing is known of its traffic.
 UNWATCHED = HealthVerdict(
     "unwatched",
     "no taps: the model's graph gives no statistics of its layers, so that there is nothing to watch"
     " inside; golden rows check its outputs alone, and predictions have no p-value",
-    None,
-    None,
-    None,
 )
 
 
@@ -66,24 +66,21 @@ def judge(
     fault soon, ten see a small one. Where traffic is too thin for both, a longer window decides.
     ``alarm`` says what the sequential detector found lately: it degrades, and never more than that.
     """
-    recent = [name for name in ("1m", "10m") if effects[name].rows >= WARM_UP_ROWS]
-    longer = [name for name in ("1h", "start") if effects[name].rows >= WARM_UP_ROWS]
-    eligible = recent or longer[:1]
+    full = [name for name in WINDOWS if effects[name].rows >= WARM_UP_ROWS]
+    eligible = [name for name in full if name in _RECENT] or full[:1]
     if not eligible:
-        rows = effects["start"].rows
-        text = f"{rows} rows so far; a verdict needs {WARM_UP_ROWS}"
-        return HealthVerdict("warming_up", text, None, None, None)
+        text = f"{effects['start'].rows} rows so far; a verdict needs {WARM_UP_ROWS}"
+        return HealthVerdict("warming_up", text)
     name = max(eligible, key=lambda window: effects[window].largest)
     effect = effects[name]
-    size = effect.largest
+    size, place = effect.largest, effect.first_departing
     if size < DEGRADED_AT and alarm is None:
         text = (
             "inputs and layers are within"
             f" {max(size, 0.01):.2f} standard deviations of the reference rows ({_within(name, effect)})"
         )
-        return HealthVerdict("healthy", text, None, None, name)
+        return HealthVerdict("healthy", text, window=name)
     origin = origin_of(effect)
-    place = effect.first_departing
     if size < DEGRADED_AT and alarm is not None:
         # What the windows do not show yet, they cannot tell the origin of.
         return HealthVerdict("degraded", alarm.reason, "input" if alarm.inputs else origin, place, name)
@@ -103,7 +100,7 @@ def _sentence(
     if origin == "input":
         size = effect.largest if effect.inputs is None else effect.inputs.sure
         features = moved_features(effect, names)
-        most = ", most in " + ", ".join(f"{each} ({shift:.2f})" for each, shift in features)
+        most = ", most in " + ", ".join(f"{feature} ({shift:.2f})" for feature, shift in features)
         text = f"the inputs have moved by {size:.2f} standard deviations of the reference rows"
         text += most if features else ""
         if layers >= DEGRADED_AT:
@@ -119,12 +116,12 @@ def _sentence(
 
 
 def moved_features(effect: Effects, names: Sequence[str]) -> list[tuple[str, float]]:
-    """The features that have moved furthest, with their shifts; none where they are not kept."""
+    """Return the features that have moved furthest, with their shifts; none where they are not kept."""
     if effect.features is None or not effect.rows:
         return []
     order = np.argsort(effect.features)[::-1][:NAMED_FEATURES]
     shifts = [(names[at], float(effect.features[at])) for at in order]
-    return [(each, shift) for each, shift in shifts if shift >= NAMED_AT]
+    return [(feature, shift) for feature, shift in shifts if shift >= NAMED_AT]
 
 
 def _within(name: str, effect: Effects) -> str:

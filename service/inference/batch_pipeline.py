@@ -4,6 +4,7 @@ import asyncio
 
 import numpy as np
 
+from service.health.row_owner import Requester
 from service.inference.queue import Answer, Outputs, Rows
 from service.inference.served_models import ServedModel
 
@@ -15,8 +16,8 @@ _RUN_ROWS = 256
 class BatchPipeline:
     """The runs of one request, in order."""
 
-    def __init__(self, served: ServedModel, deadline: float | None, request: bytes) -> None:
-        """``deadline`` is a time of ``perf_counter``, ``request`` the request's id."""
+    def __init__(self, served: ServedModel, deadline: float | None, request: Requester | None) -> None:
+        """``deadline`` is a time of ``perf_counter``; ``request`` tells whose rows they are."""
         self._served = served
         self._deadline = deadline
         self._request = request

@@ -21,7 +21,7 @@ from time import perf_counter
 import numpy as np
 
 from service.errors import DeadlineMissed, InferenceFailed, Overloaded, ServiceError
-from service.health.row_owner import RowOwner
+from service.health.row_owner import Requester, RowOwner
 from service.inference.latency import LatencyEstimator
 from service.inference.queue import Answer, Batch, Done, Outputs, QueuedRequest, Rows
 from service.observability.counters import Traffic
@@ -89,13 +89,13 @@ class Batcher:
         *,
         deadline: float | None = None,
         admitted: bool = False,
-        request: bytes = b"",
+        request: Requester | None = None,
     ) -> Answer:
         """Return the outputs for rows of shape ``(n, F)``, n >= 1, in their order.
 
-        ``deadline`` is a time of ``perf_counter``; ``request`` is the request's id. ``admitted`` rows
-        belong to a request that was admitted before, and are never refused. Raises ``Overloaded`` if
-        the queue is full or the deadline too near, ``DeadlineMissed`` if it passed in the queue, and
+        ``deadline`` is a time of ``perf_counter``; ``request`` tells whose rows they are. ``admitted``
+        rows belong to a request that was admitted before, and are never refused. Raises ``Overloaded``
+        if the queue is full or the deadline too near, ``DeadlineMissed`` if it passed in the queue, and
         ``InferenceFailed`` if the network raised.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -122,7 +122,7 @@ class Batcher:
         *,
         deadline: float | None = None,
         admitted: bool = False,
-        request: bytes = b"",
+        request: Requester | None = None,
     ) -> QueuedRequest:
         """Queue rows as ``run`` does, without waiting; ``done`` is called with the answer or error.
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from models.features import Accepted, Features, Outcome
 from service.errors import InvalidRequest, Overloaded, TooLarge
+from service.health.row_owner import Requester
 from service.inference.batch_pipeline import BatchPipeline
 from service.inference.featurization.executor import FeaturizationExecutor
 from service.inference.queue import Outputs
@@ -102,9 +103,9 @@ class Predictor:
         served: ServedModel,
         records: Sequence[object],
         deadline: float | None = None,
-        request: bytes = b"",
+        request: Requester | None = None,
     ) -> Prediction:
-        """Predict for one or more records; ``request`` is the request's id.
+        """Predict for one or more records; ``request`` tells whose rows they are.
 
         Work that has not begun by ``deadline``, a time of ``perf_counter``, is not begun. Raises
         ``InvalidRequest`` if there is no record, ``TooLarge`` if there are too many, ``Overloaded`` if
@@ -130,7 +131,11 @@ class Predictor:
             served.leases.count -= 1
 
     async def _at_once(
-        self, served: ServedModel, records: Sequence[object], deadline: float | None, request: bytes
+        self,
+        served: ServedModel,
+        records: Sequence[object],
+        deadline: float | None,
+        request: Requester | None,
     ) -> Prediction:
         started = perf_counter()
         features = self.featurized_at_once(served, records)
@@ -144,7 +149,11 @@ class Predictor:
         return Prediction(served, features.outcomes, answer.outputs, stages)
 
     async def _in_pieces(
-        self, served: ServedModel, records: Sequence[object], deadline: float | None, request: bytes
+        self,
+        served: ServedModel,
+        records: Sequence[object],
+        deadline: float | None,
+        request: Requester | None,
     ) -> Prediction:
         featurizer, latency = served.bundle.featurizer, served.featurize_pace
         expected = latency.expect(len(records))

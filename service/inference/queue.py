@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import ServiceError
+from service.health.row_owner import Requester
 
 Rows = NDArray[np.float32]
 Outputs = Mapping[str, NDArray[np.floating]]
@@ -72,7 +73,7 @@ class QueuedRequest:
         "taken",
     )  # fmt: skip
 
-    def __init__(self, rows: Rows, done: Done, deadline: float, request: bytes) -> None:
+    def __init__(self, rows: Rows, done: Done, deadline: float, request: Requester | None) -> None:
         self.rows, self.done, self.deadline, self.request = rows, done, deadline, request
         self.arrived = perf_counter()
         self.started = 0.0

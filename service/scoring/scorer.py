@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from models.bundle.loading import Bundle, open_bundle
 from models.health.detector import Detector
-from models.health.streaming import StreamingDetector
 from service.errors import ScoreRefused
 from service.inference.backend.device import Device
 from service.inference.backend.onnx_session import Session, open_session
@@ -66,7 +65,7 @@ class Model:
     bundle: Bundle
     session: Session
     #: None for a graph without taps, whose rows have no p-value.
-    detector: StreamingDetector | None
+    detector: Detector | None
 
     @property
     def schema(self) -> RecordSchema:
@@ -113,7 +112,7 @@ def open_model(folder: Path, device: Device) -> Model:
     session = open_session(bundle.model, device)
     bundle.check_golden(session.run)
     reference = bundle.reference
-    detector = None if reference is None else StreamingDetector(Detector.of(reference))
+    detector = None if reference is None else Detector(reference)
     return Model(bundle, session, detector)
 
 

@@ -97,7 +97,7 @@ def golden_p_values(bundle: Bundle) -> NDArray[np.float64]:
     if bundle.reference is None or taps is None:
         raise TrainingError("the challenger gives no taps, by which its layers could be examined")
     inner = {} if golden.squashed is None else {SQUASHED: golden.squashed}
-    return Detector.of(bundle.reference).p_values({TAPS: taps, **inner})
+    return Detector(bundle.reference).p_values({TAPS: taps, **inner})
 
 
 def _beside(

@@ -32,7 +32,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What is known of a supremum: ``attained`` <= sup <= ``certified``, after ``boxes`` boxes."""
+    """An enclosure of a supremum: ``attained`` <= sup <= ``certified``, after ``boxes`` boxes."""
 
     attained: float
     certified: float

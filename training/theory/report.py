@@ -10,7 +10,7 @@ from training.theory.theorems import Claim, Verdict, claims
 def prove(say: Callable[[str], None], chosen: Sequence[Claim] | None = None) -> tuple[str, bool]:
     """Prove claims; return a table in Markdown and whether each was certified.
 
-    ``override`` are all of the paper's where None. ``say`` is told each verdict as it is reached.
+    ``chosen`` are all of the paper's where None; ``say`` is called with a line for each that is proved.
     """
     verdicts = []
     for claim in claims() if chosen is None else chosen:

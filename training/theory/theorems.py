@@ -118,7 +118,7 @@ def jacobian_norm(domain: Domain) -> Objective:
     omega_2, most, least_nu = _ball(domain.omega) ** 2, _ball(domain.tau[1]), _ball(domain.nu[0])
 
     def norm(by_m: tuple[arb, arb], by_v: tuple[arb, arb], v: arb) -> arb:
-        tau_2 = _smaller(most, v / least_nu) ** 2
+        tau_2 = most.min(v / least_nu) ** 2
         p, q = (omega_2 * a**2 + tau_2 * b**2 for a, b in zip(by_m, by_v, strict=True))
         r = omega_2 * by_m[0] * by_m[1] + tau_2 * by_v[0] * by_v[1]
         # A square's ball may reach below 0 by its rounding; its root must not.
@@ -130,12 +130,12 @@ def jacobian_norm(domain: Domain) -> Objective:
         over = moments(box.m, box.v)
         m, v = box.m - box.m0, box.v - box.v0
         by_m = [
-            one.by_m + ball.by_mm * m + ball.by_mv * v
-            for one, ball in zip((mean, variance), over, strict=True)
+            point.by_m + ball.by_mm * m + ball.by_mv * v
+            for point, ball in zip((mean, variance), over, strict=True)
         ]
         by_v = [
-            one.by_v + ball.by_mv * m + ball.by_vv * v
-            for one, ball in zip((mean, variance), over, strict=True)
+            point.by_v + ball.by_mv * m + ball.by_vv * v
+            for point, ball in zip((mean, variance), over, strict=True)
         ]
         return (
             norm((by_m[0], by_m[1]), (by_v[0], by_v[1]), box.v),
@@ -147,26 +147,12 @@ def jacobian_norm(domain: Domain) -> Objective:
 
 def shrinking(domain: Domain) -> Objective:
     """Variance after minus before: for a given v the smallest nu is the domain's, or v / tau."""
-    least, most_tau = _ball(domain.nu[0]), _ball(domain.tau[1])
-
-    def change(box: Box) -> tuple[arb, arb]:
-        values = [_sloped(box, _VARIANCE, 1, less) for less in ((least, arb(0)), (arb(0), 1 / most_tau))]
-        return _smaller(*(value[0] for value in values)), _smaller(*(value[1] for value in values))
-
-    return change
+    return _least(1, (_ball(domain.nu[0]), arb(0)), (arb(0), 1 / _ball(domain.tau[1])))
 
 
 def growing(domain: Domain) -> Objective:
     """Variance before minus after: for a given v the largest nu is the domain's, or v / tau."""
-    most, least_tau = _ball(domain.nu[1]), _ball(domain.tau[0])
-
-    def change(box: Box) -> tuple[arb, arb]:
-        values = [
-            _sloped(box, _VARIANCE, -1, less) for less in ((-most, arb(0)), (arb(0), -1 / least_tau))
-        ]
-        return _smaller(*(value[0] for value in values)), _smaller(*(value[1] for value in values))
-
-    return change
+    return _least(-1, (-_ball(domain.nu[1]), arb(0)), (arb(0), -1 / _ball(domain.tau[0])))
 
 
 _MEAN, _VARIANCE = 0, 1
@@ -174,6 +160,16 @@ _MEAN, _VARIANCE = 0, 1
 
 def _extreme(quantity: int, sign: int) -> Objective:
     return lambda box: _sloped(box, quantity, sign, (arb(0), arb(0)))
+
+
+def _least(sign: int, *less: tuple[arb, arb]) -> Objective:
+    """``sign`` * variance less the larger of two lines, each as ``_sloped`` takes it."""
+
+    def change(box: Box) -> tuple[arb, arb]:
+        (over, centre), (other, other_centre) = (_sloped(box, _VARIANCE, sign, line) for line in less)
+        return over.min(other), centre.min(other_centre)
+
+    return change
 
 
 def _sloped(box: Box, quantity: int, sign: int, less: tuple[arb, arb]) -> tuple[arb, arb]:
@@ -186,11 +182,6 @@ def _sloped(box: Box, quantity: int, sign: int, less: tuple[arb, arb]) -> tuple[
     centre = sign * point.value - less[0] - less[1] * box.v0
     slopes = sign * over.by_m * (box.m - box.m0) + (sign * over.by_v - less[1]) * (box.v - box.v0)
     return centre + slopes, centre
-
-
-def _smaller(one: arb, other: arb) -> arb:
-    """A ball around the smaller of two values."""
-    return one.min(other)
 
 
 def _root(square: arb) -> arb:

@@ -17,7 +17,8 @@ from prometheus_client.registry import Collector
 
 from service.coordination.aggregate import ClusterStatus
 from service.coordination.coordinator import WorkerCoordinator
-from service.health.monitor import VERDICTS, Health
+from service.health.monitor import Health
+from service.health.verdict import VERDICTS
 from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import ALARMS, Histogram, Telemetry
 

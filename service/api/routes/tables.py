@@ -142,9 +142,7 @@ class TableAnswer:
         served = self._served
         while True:
             try:
-                prediction = await self._predictor.predict(
-                    served, records, request=self._context.request_id
-                )
+                prediction = await self._predictor.predict(served, records, request=self._context)
                 break
             except Overloaded as error:
                 if raises:

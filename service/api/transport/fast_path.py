@@ -178,7 +178,7 @@ class FastPath:
                 features.rows,
                 partial(self.answer, request),
                 deadline=request.deadline,
-                request=head.request_id,
+                request=request,
             )
         except Overloaded as error:
             self.answer(request, error)

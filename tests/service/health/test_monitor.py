@@ -1,5 +1,7 @@
 """The monitor against whole-data statistics, with a clock of the test's own."""
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,19 +9,26 @@ from hypothesis import strategies as st
 
 from models.bundle.manifest import MODEL_FILE, REFERENCE_FILE, Manifest
 from models.health.detector import Detector
-from models.health.effect_size import Sums
+from models.health.evidence import Sums
 from models.health.reference import Reference
 from models.networks.outputs import SQUASHED
 from models.networks.selu import SATURATION
 from service.health.accumulator import StatisticsAccumulator
 from service.health.baselines import Baselines, TakenBaseline
-from service.health.monitor import Alarmed, Baseline, Monitor, layer_statistics
+from service.health.monitor import Baseline, Monitor, layer_statistics
+from service.health.outliers import OutlierLog
 from service.health.row_owner import RowOwner
-from service.health.sequential_alarm import SequentialAlarms
-from service.health.verdict import judge
-from service.health.windows import WINDOWS, Windows, read
+from service.health.verdict import Alarmed, judge
+from service.health.windows import read
 from service.observability.counters import Traffic
-from tests.support import bundles
+from tests.support import bundles, oracle
+
+
+class Request:
+    """A request, told apart from others by identity."""
+
+    def __init__(self, request_id: bytes) -> None:
+        self.request_id = request_id
 
 
 class Clock:
@@ -52,9 +61,9 @@ def monitor_of(reference: Reference, clock: Clock | None = None, **options: obje
     return Monitor(reference, clock or Clock(), names=[f"f{n}" for n in range(8)], **options)
 
 
-def requests(sizes: list[int]) -> list[RowOwner]:
-    """Parts of so many rows, each of a request of its own."""
-    return [RowOwner(f"r{number}".encode(), size) for number, size in enumerate(sizes)]
+def requests(sizes: list[int], first: int = 0) -> list[RowOwner]:
+    """Parts of so many rows, each of a request of its own; ids are numbered from the first."""
+    return [RowOwner(Request(b"r%d" % number), size) for number, size in enumerate(sizes, first)]
 
 
 def test_it_warms_up_and_then_finds_ordinary_traffic_healthy(reference: Reference) -> None:
@@ -167,21 +176,18 @@ def test_requests_are_one_piece_of_evidence_however_they_are_cut(
     """Parts of a dozen requests in any order and size give the sums that counting by request gives."""
     total = sum(size for _, size in pieces)
     reference = bundles.reference()  # not a fixture: hypothesis would print all of it
-    detector = Detector.of(reference)
-    accumulator = StatisticsAccumulator(detector)
+    detector = Detector(reference)
+    accumulator = StatisticsAccumulator(detector, OutlierLog())
     outputs = outputs_of(bundles.candidates(total, seed=seed))
-    start = 0
+    start, asked = 0, {request: Request(b"the same") for request, _ in pieces}
     for request, size in pieces:
         rows = slice(start, start + size)
-        parts = [RowOwner(f"r{request}".encode(), size)]
-        p_values, judged = accumulator.judge(outputs["taps"][rows], outputs[SQUASHED][rows])
-        accumulator.add(judged, p_values, parts, 0.0)
+        p_values, judged = detector.judge(outputs["taps"][rows], outputs[SQUASHED][rows])
+        accumulator.add(judged, p_values, [RowOwner(asked[request], size)], 0.0)
         start += size
-    counts, values, _ = accumulator.take()
+    counts, values, _, _ = accumulator.take(0.0)
     sums = Sums.of(counts, values, detector.layout)
-    out = np.zeros((total, detector.layout.width))
-    assert reference.inputs is not None
-    detector.judge(outputs["taps"], outputs[SQUASHED] - reference.inputs.centre, out)
+    _, out = oracle.judged(reference, outputs["taps"], outputs[SQUASHED])
     evidence = out[:, detector.layout.evidence]
     owner = np.repeat([request for request, _ in pieces], [size for _, size in pieces])
     groups = [evidence[owner == one] for one in np.unique(owner)]
@@ -229,6 +235,34 @@ def test_rows_that_are_not_finite_are_counted_apart(reference: Reference) -> Non
     assert [row.request_id for row in monitor.departing()] == ["r0"]
 
 
+def test_histories_read_while_rows_come_are_whole(reference: Reference) -> None:
+    """Threads that observe and one that reads: no count is lost, none ever falls, none is half there."""
+    traffic = Traffic()
+    monitors = [monitor_of(reference, traffic=traffic) for _ in range(2)]
+    outputs = outputs_of(bundles.candidates(8))
+    outputs["taps"][7] = np.nan
+    counts: list[int] = []
+
+    def observe(monitor: Monitor) -> None:
+        with np.errstate(invalid="ignore"):
+            for _ in range(200):
+                monitor.observe(outputs, requests([3, 5]))
+
+    threads = [threading.Thread(target=observe, args=[each]) for each in (*monitors, *monitors)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        windows = read([monitor.history() for monitor in monitors], 1000.0)
+        assert windows["1m"].count == windows["start"].count
+        assert windows["1m"].values == pytest.approx(windows["start"].values, rel=1e-3, abs=1e-2)
+        counts.append(windows["start"].count)
+    for monitor in monitors:
+        monitor.history()
+    assert counts == sorted(counts)
+    assert traffic.activations is not None
+    assert (traffic.activations.rows, traffic.not_finite) == (4 * 200 * 7, 4 * 200)
+
+
 def test_the_furthest_rows_are_kept_by_their_requests_ids(reference: Reference) -> None:
     """A bounded number, the strangest first, without features unless they are allowed."""
     for allowed in (False, True):
@@ -237,7 +271,7 @@ def test_the_furthest_rows_are_kept_by_their_requests_ids(reference: Reference) 
         rows = bundles.candidates(400)
         rows[::10] *= 4
         for number, row in enumerate(rows):
-            monitor.observe(outputs_of_one(row), [RowOwner(f"r{number}".encode(), 1)])
+            monitor.observe(outputs_of_one(row), requests([1], number))
         held = monitor.departing()
         assert len(held) == 16
         assert all(int(one.request_id[1:]) % 10 == 0 for one in held)
@@ -299,29 +333,6 @@ def test_a_baseline_is_kept_and_a_corrupted_one_is_named_and_replaced(tmp_path) 
     assert not held.drop("m")
 
 
-def test_the_sentry_alarms_on_a_lasting_departure_only(reference: Reference) -> None:
-    """A layer that computes otherwise alarms in a few buckets; clean traffic does not; it passes."""
-    for options, alarms in (({}, 0), ({"scale_layer": 1.5}, 1)):
-        clock = Clock()
-        monitor, sequential_alarms = monitor_of(reference, clock), SequentialAlarms()
-        watch = sequential_alarms.look("m", 1, monitor, [])
-        for bucket in range(30):
-            monitor.observe(outputs_of(bundles.candidates(200, seed=bucket), **options))
-            clock.now += 5
-            watch = sequential_alarms.look("m", 1, monitor, [])
-        assert watch is not None
-        assert watch.requests > 4000
-        assert watch.alarms == alarms
-        if watch.alarm is not None:
-            assert "layer 2" in watch.alarm.where
-        clock.now += 20
-        sequential_alarms.look("m", 1, monitor, [])
-        clock.now += 700
-        later = sequential_alarms.look("m", 1, monitor, [])
-        assert later is not None
-        assert later.alarm is None
-
-
 def test_an_alarm_degrades_and_never_more(reference: Reference) -> None:
     """What the sequential detector says turns a healthy verdict to degraded."""
     monitor = monitor_of(reference)
@@ -332,40 +343,3 @@ def test_an_alarm_degrades_and_never_more(reference: Reference) -> None:
         judgement = judge(effects, monitor.names, Alarmed("it departs", inputs=inputs))
         assert (judgement.verdict, judgement.reason) == ("degraded", "it departs")
         assert judgement.origin == origin
-
-
-def test_windows_slide_and_keep_their_memory_constant() -> None:
-    """Each window holds what its seconds say; a day of traffic holds no more than an hour's buckets."""
-    windows = Windows(1, 2)
-    one = np.ones(3)
-    for second in range(0, 86_400, 3):
-        windows.add(one, np.array([second]), np.array([1.0, 2.0]), float(second))
-    now = 86_397.0
-    held = read([windows.history()], now)
-    assert held["start"].count == 28_800
-    assert held["1h"].count == pytest.approx(1200, abs=21)  # a minute of them
-    assert held["10m"].count == pytest.approx(200, abs=3)
-    assert held["1m"].count == pytest.approx(20, abs=3)
-    assert held["1m"].values[0] / held["1m"].count == pytest.approx(now - 30, abs=5)
-    assert held["1h"].features is None
-    for name in ("1m", "10m", "start"):
-        assert held[name].features == pytest.approx([held[name].count, 2 * held[name].count])
-    assert len(windows.history().fine.ticks) == 120
-    assert len(windows.history().coarse.ticks) == 60
-    assert len(windows.history().features.ticks) == 30
-    later = read([windows.history()], now + 10_000)
-    assert [later[name].count for name in WINDOWS] == [0, 0, 0, 28_800]
-
-
-def test_a_successor_goes_on_with_what_its_predecessor_held() -> None:
-    """Taken over, the windows are the same; of another shape, they are left."""
-    windows, after, other = Windows(4), Windows(4), Windows(5)
-    for second in range(100):
-        windows.add(np.ones(3), np.full(4, second), np.zeros(0), float(second))
-    after.take_over(windows.history())
-    other.take_over(windows.history())
-    for name, held in read([after.history()], 99.0).items():
-        assert held.values == pytest.approx(read([windows.history()], 99.0)[name].values)
-    assert read([other.history()], 99.0)["start"].count == 0
-    both = read([windows.history(), after.history(), other.history()], 99.0)
-    assert both["start"].count == 200

@@ -24,18 +24,25 @@ def rows_of(*values: float) -> np.ndarray:
     return np.array(values, np.float32)[:, None]
 
 
+class Request:
+    """A request of a client."""
+
+    def __init__(self, request_id: bytes) -> None:
+        self.request_id = request_id
+
+
 class Doubling:
     """The function to batch: twice each row. Keeps the batches; raises for a row of 666."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.batches: list[list[float]] = []
-        self.parts: list[list[tuple[bytes, int]]] = []
+        self.parts: list[list[tuple[bytes | None, int]]] = []
         self.threads: set[int] = set()
         self.seconds = seconds
 
     def __call__(self, rows: np.ndarray, parts: Sequence[RowOwner]) -> dict[str, np.ndarray]:
         """Compute one batch."""
-        self.parts.append([(part.request, part.rows) for part in parts])
+        self.parts.append([(part.request and part.request.request_id, part.rows) for part in parts])
         self.batches.append(rows[:, 0].tolist())
         self.threads.add(threading.get_ident())
         if self.seconds:
@@ -108,7 +115,7 @@ def test_a_batch_says_whose_rows_it_has(sizes: list[int], batch_rows: int) -> No
 
     async def work(batcher: Batcher) -> None:
         runs = [
-            batcher.run(rows_of(*[number] * size), request=str(number).encode())
+            batcher.run(rows_of(*[number] * size), request=Request(b"%d" % number))
             for number, size in enumerate(sizes)
         ]
         await asyncio.gather(*runs)

@@ -8,6 +8,7 @@ import pytest
 from models.errors import BundleRefused
 from models.registry.releases import Releases
 from models.registry.store import Repository
+from service.api.context import RequestContext
 from service.coordination.coordinator import WorkerCoordinator
 from service.inference.backend.device import CPU, Device
 from service.inference.batcher import Limits
@@ -66,7 +67,7 @@ class House:
             served = self.predictor.model("htru2")
             rows = bundles.candidates(8, seed=seed + number).tolist()
             try:
-                await self.predictor.predict(served, rows, request=b"r%d" % number)
+                await self.predictor.predict(served, rows, request=RequestContext(b"r%d" % number))
                 served.traffic.succeeded.add(0.001)
             except Exception:  # noqa: BLE001 - counted
                 failed += 1

@@ -1,4 +1,4 @@
-"""How well the monitor finds faults, and how seldom it cries wolf: ``benchmark health``."""
+"""How well the monitor finds faults, and how often it raises false alarms: ``benchmark health``."""
 
 from training.benchmarks.health.run import run
 

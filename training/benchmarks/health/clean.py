@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.health.effect_size import DEGRADED_AT, UNHEALTHY_AT
+from models.health.evidence import sum_up
 from models.health.sequential import Sequential
 from training.benchmarks.health.faults import CLEAN
 from training.benchmarks.health.store import load
@@ -16,7 +17,6 @@ from training.benchmarks.health.trial import (
     effects_of,
     load_material,
     seen_of,
-    sums_of,
 )
 
 #: Rows that are judged together, and rows of a request where requests are of alike rows.
@@ -37,8 +37,7 @@ def stream(job: Mapping[str, Any]) -> dict[str, float]:
         type(seen)(*(part[own != half] for part in (seen.squashed, seen.taps, seen.logit)))
     )
     kept = {name: kept[name] for name in ("out", "z")}
-    layout = monitors.detector.layout
-    cumulants = monitors.detector.reference.cumulants
+    layout, cumulants = monitors.layout, monitors.reference.cumulants
     assert cumulants is not None
     sequential, rng = Sequential(cumulants), np.random.default_rng(seed)
     # Neighbours along the inputs' leading direction are alike.
@@ -51,7 +50,7 @@ def stream(job: Mapping[str, Any]) -> dict[str, float]:
         largest = effects_of(monitors, kept, chosen, sizes).largest
         counts["degraded"] += largest >= DEGRADED_AT
         counts["unhealthy"] += largest >= UNHEALTHY_AT
-        sums = sums_of(kept["out"][chosen].astype(np.float64), layout, sizes)
+        sums, _ = sum_up(kept["out"][chosen].T.astype(np.float64), sizes, layout)
         counts["sequential alarms"] += sequential.add(sums.requests, sums.capped) is not None
         highest = max(highest, sequential.level)
     return {"rows": float(windows * WINDOW), "windows": float(windows), "highest level": highest} | {
@@ -61,9 +60,9 @@ def stream(job: Mapping[str, Any]) -> dict[str, float]:
 
 def _draw(
     rng: np.random.Generator, order: NDArray[np.intp], clustered: bool
-) -> tuple[NDArray[np.intp], NDArray[np.intp] | None]:
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     if not clustered:
-        return rng.integers(0, len(order), WINDOW), None
+        return rng.integers(0, len(order), WINDOW), np.ones(WINDOW, np.intp)
     starts = rng.integers(0, len(order) - TOGETHER, WINDOW // TOGETHER)
     rows = order[(starts[:, None] + np.arange(TOGETHER)).ravel()]
     return rows, np.full(len(starts), TOGETHER)

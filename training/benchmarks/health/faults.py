@@ -68,7 +68,7 @@ def data_faults(model: str, bundle: Bundle, rows: Array32) -> list[DataFault]:
         moved = 2 * spread * rng.standard_normal(raw.shape)
         return np.where(hit[:, None], raw + moved, raw).astype(np.float32)
 
-    found = [
+    faults = [
         DataFault("scaled already", lambda raw: ((raw - mean) / spread).astype(np.float32)),
         DataFault("two columns swapped", swap),
         DataFault("columns shuffled", lambda raw: np.ascontiguousarray(raw[:, order])),
@@ -77,33 +77,33 @@ def data_faults(model: str, bundle: Bundle, rows: Array32) -> list[DataFault]:
         DataFault("noise in 10 % of the rows", noise),
     ]
     for name in _COLUMNS[model]:
-        found += [
+        faults += [
             DataFault(f"{name} constant", column(name, np.full_like)),
             DataFault(f"{name} × 1.5", column(name, lambda x, _: x * np.float32(1.5))),
             DataFault(f"{name} × 1000", column(name, lambda x, _: x * np.float32(1000))),
         ]
     if model == "htru2":
         shift = np.array([3.0 if name.endswith("kurtosis") else 0.0 for name in names], np.float32)
-        found.append(DataFault("featurizer without the excess", lambda raw: raw + shift))
-    return found
+        faults.append(DataFault("featurizer without the excess", lambda raw: raw + shift))
+    return faults
 
 
 def model_faults(network: Network) -> dict[str, Network]:
     """The same networks with their weights gone wrong, in all members alike."""
     last, middle = network.hidden - 1, network.hidden // 2
-    found = {}
+    faults = {}
     for place, layer in (("first", 0), ("middle", middle), ("last", last)):
         for factor in (2.0, 1.1):
-            found[f"{place} layer × {factor:g}"] = network.altered(layer, partial(np.multiply, factor))
-    found["top exponent bit flipped"] = network.altered(middle, _flipped)
-    found["a tenth of a layer's units dead"] = network.altered(middle, _tenth_dead)
+            faults[f"{place} layer × {factor:g}"] = network.altered(layer, partial(np.multiply, factor))
+    faults["top exponent bit flipped"] = network.altered(middle, _flipped)
+    faults["a tenth of a layer's units dead"] = network.altered(middle, _tenth_dead)
     rng, foreign = np.random.default_rng(3), network
     for number in range(network.hidden + 1):
         foreign = foreign.altered(
-            number, lambda held: held.std() * rng.standard_normal(held.shape, np.float32)
+            number, lambda weights: weights.std() * rng.standard_normal(weights.shape, np.float32)
         )
-    found["a foreign model of the same shape"] = foreign
-    return found
+    faults["a foreign model of the same shape"] = foreign
+    return faults
 
 
 def _flipped(weights: Array32) -> Array32:

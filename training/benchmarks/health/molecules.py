@@ -17,35 +17,35 @@ _HEADS = ("O", "OC", "OCC(O)CO", "NCCO", "OCCN", "OCC(COC(=O)CCCCCCCCCCCCCCC)OC(
 def peptides(count: int, seed: int = 0) -> list[str]:
     """Chains of four to twelve amino acids."""
     rng = np.random.default_rng(seed)
-    made = []
+    molecules = []
     for _ in range(count):
         chain = [_SIDE_CHAINS[at] for at in rng.integers(len(_SIDE_CHAINS), size=rng.integers(4, 13))]
         inner = "".join(f"NC({side})C(=O)" if side != "[H]" else "NCC(=O)" for side in chain)
-        made.append(inner + "O")
-    return made
+        molecules.append(inner + "O")
+    return molecules
 
 
 def lipids(count: int, seed: int = 0) -> list[str]:
     """Fatty acids, esters and amides with chains of 12 to 26 carbons, some of them unsaturated."""
     rng = np.random.default_rng(seed)
-    made = []
+    molecules = []
     for _ in range(count):
         length, double = int(rng.integers(12, 27)), int(rng.integers(0, 4))
         chain = ["C"] * length
         for at in rng.choice(np.arange(4, length - 3, 3), size=min(double, 2), replace=False):
             chain[at] = "C=C"
-        made.append("".join(chain) + "C(=O)" + _HEADS[rng.integers(len(_HEADS))])
-    return made
+        molecules.append("".join(chain) + "C(=O)" + _HEADS[rng.integers(len(_HEADS))])
+    return molecules
 
 
 def inorganics(count: int) -> list[str]:
     """Halides, hydroxides and oxides of main-group elements."""
-    made: list[str] = []
+    molecules: list[str] = []
     for centre, valence in _CENTRES.items():
         symbol = centre if centre in ("B", "P", "S", "I") else f"[{centre}]"
-        made += [
-            symbol + "".join(f"({each})" for each in ligands[:-1]) + ligands[-1]
+        molecules += [
+            symbol + "".join(f"({ligand})" for ligand in ligands[:-1]) + ligands[-1]
             for ligands in itertools.combinations_with_replacement(_LIGANDS, valence)
         ]
-    step = max(1, len(made) // count)
-    return made[::step][:count]
+    step = max(1, len(molecules) // count)
+    return molecules[::step][:count]

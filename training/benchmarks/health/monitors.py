@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.health.detector import Detector
+from models.health.layout import Layout
 from models.health.reference import Reference
 from training.benchmarks.health.network import Seen
 
@@ -36,7 +37,7 @@ _STEPS = 8  # of the distribution of a feature, where there are many
 class Monitors:
     """All monitors, fitted to reference rows."""
 
-    detector: Detector
+    reference: Reference
     steps: tuple[NDArray[np.intp], Array32, Array]  # feature, threshold, reference share
     frequencies: Array32
     phases: Array32
@@ -49,10 +50,9 @@ class Monitors:
     @classmethod
     def of(cls, reference: Reference, inputs: Array32, seen: Seen) -> Self:
         """Fit them: ``inputs`` are squashed rows of other folds, ``seen`` the reference rows."""
-        detector = Detector.of(reference)
-        held = reference.inputs
-        assert held is not None
-        centred = (inputs - held.centre).astype(np.float64)
+        watched = reference.inputs
+        assert watched is not None
+        centred = (inputs - watched.centre).astype(np.float64)
         features = inputs.shape[1]
         covariance = centred.T @ centred / len(centred)
         shrunk = 0.9 * covariance + 0.1 * np.diag(np.diag(covariance)) + 1e-6 * np.eye(features)
@@ -67,34 +67,37 @@ class Monitors:
         spread = np.cov(last.T) + 1e-9 * np.eye(last.shape[1])
         root = np.linalg.inv(np.linalg.cholesky(spread)).T
         rows = np.square((last - last.mean(axis=0)) @ root).sum(axis=1)
-        whole = centred.astype(np.float32)
+        single = centred.astype(np.float32)
         return cls(
-            detector,
+            reference,
             _steps(inputs),
             frequencies,
             phases,
-            np.cos(whole @ frequencies + phases).mean(axis=0, dtype=np.float64),
+            np.cos(single @ frequencies + phases).mean(axis=0, dtype=np.float64),
             whitening,
-            float(np.square(whole @ whitening).sum(axis=1).mean()),
+            float(np.square(single @ whitening).sum(axis=1).mean()),
             (last.mean(axis=0), root, float(rows.mean())),
             _steps(seen.logit),
         )
 
+    @property
+    def layout(self) -> Layout:
+        """Which columns of a row's statistics mean what."""
+        return Layout.of(self.reference)
+
     def rows(self, seen: Seen) -> dict[str, Array32]:
-        """What each monitor keeps of every row."""
-        detector, reference = self.detector, self.detector.reference
-        held = reference.inputs
-        assert held is not None
-        centred = seen.squashed - held.centre
-        out = np.zeros((len(centred), detector.layout.width))
+        """Return, by name, what each monitor needs of every row, arrays of n lines each."""
+        detector, watched = Detector(self.reference), self.reference.inputs
+        assert watched is not None
+        centred = seen.squashed - watched.centre
         with np.errstate(over="ignore", invalid="ignore"):
-            detector.judge(seen.taps, centred, out)
+            out = detector.statistics([detector.judge(seen.taps, seen.squashed)[1]]).T
             white = centred @ self.whitening
             centre, root, _ = self.last
             last = (seen.taps[:, :, -1].reshape(len(out), -1) - centre) @ root
             kept = {
                 "out": out,
-                "z": centred / held.spread,
+                "z": centred / watched.spread,
                 "kernel": np.cos(centred @ self.frequencies + self.phases),
                 "white": white,
                 "white2": np.square(white).sum(axis=1, keepdims=True),
@@ -115,11 +118,11 @@ class Monitors:
     def windows(self, rows: dict[str, Array32], weights: Array32, few: int) -> dict[str, Array]:
         """Statistics of windows with ``weights`` (windows, rows); those of KS by feature on ``few``."""
         mean = {name: weights @ rows[name] for name in rows if name != "inputs"}
-        layout, out = self.detector.layout, mean["out"].astype(np.float64)
+        layout, out = self.layout, mean["out"].astype(np.float64)
         departures = out[:, layout.departures].reshape(len(out), layout.members, -1)
-        held = self.detector.reference.inputs
-        assert held is not None
-        squares = np.abs(mean["z2"] - held.square) / held.square_spread
+        watched = self.reference.inputs
+        assert watched is not None
+        squares = np.abs(mean["z2"] - watched.square) / watched.square_spread
         centre = self.distance_centre
         last_centre = self.last[2]
         below = weights[:few] @ rows["inputs"]
@@ -143,7 +146,11 @@ class Monitors:
 
 @dataclass(frozen=True, slots=True)
 class Cutoffs:
-    """What clean windows of other folds make of each statistic: its usual log, and its spread up."""
+    """What clean windows of other folds show of each statistic.
+
+    ``usual`` is the median of its log, and the distance from there to its upper quantile; ``most`` is
+    the score above which a monitor flags a window.
+    """
 
     usual: dict[str, tuple[float, float]]
     most: dict[str, float]
@@ -163,8 +170,8 @@ class Cutoffs:
     def scores(self, values: dict[str, Array]) -> dict[str, Array]:
         """Each monitor's score by window; ours is the largest of its channels'."""
         logs = {
-            name: (np.log(each + 1e-12) - self.usual[name][0]) / self.usual[name][1]
-            for name, each in values.items()
+            name: (np.log(statistics + 1e-12) - self.usual[name][0]) / self.usual[name][1]
+            for name, statistics in values.items()
         }
         layers = np.max([logs[name] for name in _LAYER_CHANNELS], axis=0)
         inputs = np.max([logs[name] for name in _INPUT_CHANNELS], axis=0)
@@ -186,16 +193,10 @@ def _steps(rows: Array32) -> tuple[NDArray[np.intp], Array32, Array]:
     pairs = [(at, value) for at, values in enumerate(quantiles) for value in np.unique(values)]
     feature = np.array([at for at, _ in pairs])
     threshold = np.array([value for _, value in pairs], np.float32)
-    share = np.concatenate(
-        [(rows[:, part] <= threshold[at]).mean(axis=0) for part, at in _batches(feature)]
-    )
+    share = np.array([(rows[:, at] <= most).mean() for at, most in zip(feature, threshold, strict=True)])
     return feature, threshold, share
 
 
 def _below(rows: Array32, steps: tuple[NDArray[np.intp], Array32, Array]) -> Array32:
     result: Array32 = (rows[:, steps[0]] <= steps[1]).astype(np.float32)
     return result
-
-
-def _batches(feature: NDArray[np.intp]) -> list[tuple[NDArray[np.intp], slice]]:
-    return [(feature[at : at + 512], slice(at, at + 512)) for at in range(0, len(feature), 512)]

@@ -29,7 +29,7 @@ from training.benchmarks.health.trial import SIZES, VERDICT_SIZE, Effort
 def report(trials: Results, streams: Results, figure: Path, effort: Effort) -> str:
     """Return the Markdown; the figure is written beside it."""
     lines = [
-        "# Activation health: what it finds, and how seldom it cries wolf",
+        "# Activation health: which faults it finds, and how often it raises false alarms",
         "",
         f"Detection rates at 1 % false alarms for windows of {', '.join(map(str, SIZES))} rows."
         " Detectors are fitted to half of a fold's rows (the members' own held-out ones) and the other"
@@ -54,7 +54,7 @@ def report(trials: Results, streams: Results, figure: Path, effort: Effort) -> s
 
 
 def _in_short(by_model: dict[str, tuple[str, Rows]], streams: Results) -> list[str]:
-    """What a reader in a hurry wants to know of each model, one column for each."""
+    """The most important figures of each model, one column per model."""
     lines = [
         "## In short",
         "",
@@ -82,11 +82,11 @@ def _in_short(by_model: dict[str, tuple[str, Rows]], streams: Results) -> list[s
                 text = f"{np.mean(list(named.values())):.3f} ({named[worst]:.2f}, {worst[1]})"
             line(f"origin named rightly, faults {of} (lowest)", text)
         for group, what in ((CLEAN, "clean windows"), (MILD, "mild shift")):
-            found = [one for (own, _), each in rows.items() if own == group for one in each]
+            folds = [figures for (own, _), part in rows.items() if own == group for figures in part]
             turned = "–"
-            if found:
-                largest = max(one["largest estimate"] for one in found)
-                turned = f"{mean(found, 'degraded'):.3f}, {largest:.2f}"
+            if folds:
+                largest = max(figures["largest estimate"] for figures in folds)
+                turned = f"{mean(folds, 'degraded'):.3f}, {largest:.2f}"
             line(f"{what} of {VERDICT_SIZE} rows: degraded, largest shift", turned)
         total = streamed(streams, model, bundle)
         line(
@@ -105,16 +105,16 @@ def _of_model(model: str, bundle: str, rows: Rows) -> list[str]:
         f" verdict at {VERDICT_SIZE}: degraded, unhealthy | effect (estimate) | origin named |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for (group, fault), found in rows.items():
-        ours, layers, inputs = (_rates(found, name) for name in MONITORS[:3])
-        rival = max(RIVALS, key=lambda name: mean(found, f"{name} {VERDICT_SIZE}"))
-        best = f"{rival} {mean(found, f'{rival} {VERDICT_SIZE}'):.2f}"
-        verdict = f"{mean(found, 'degraded'):.2f}, {mean(found, 'unhealthy'):.2f}"
-        named = rightly(group, found)
+    for (group, fault), folds in rows.items():
+        ours, layers, inputs = (_rates(folds, name) for name in MONITORS[:3])
+        rival = max(RIVALS, key=lambda name: mean(folds, f"{name} {VERDICT_SIZE}"))
+        best = f"{rival} {mean(folds, f'{rival} {VERDICT_SIZE}'):.2f}"
+        verdict = f"{mean(folds, 'degraded'):.2f}, {mean(folds, 'unhealthy'):.2f}"
+        named = rightly(group, folds)
         shown = "" if named is None else f"{named:.2f}"
         lines.append(
             f"| {group}: {fault} | {ours} | {layers} | {inputs} | {best} | {verdict} |"
-            f" {mean(found, 'effect'):.2f} ({mean(found, 'estimate'):.2f}) | {shown} |"
+            f" {mean(folds, 'effect'):.2f} ({mean(folds, 'estimate'):.2f}) | {shown} |"
         )
     lines += ["", "### By group, against what is used today", ""]
     lines += [f"| monitor | {' | '.join(GROUPS)} |", f"|---|{'---|' * len(GROUPS)}"]
@@ -159,16 +159,16 @@ def _clean(streams: Results) -> list[str]:
     names = dict.fromkeys((key[0], key[2]) for key in streams.rows)
     for model, order in names:
         latest = [key[1] for key in streams.rows if key[0] == model][-1]
-        found = [
+        seeds = [
             figures
             for key, figures in streams.rows.items()
             if (key[0], key[1], key[2]) == (model, latest, order)
         ]
-        total = {name: sum(one[name] for one in found) for name in found[0]}
+        total = {name: sum(figures[name] for figures in seeds) for name in seeds[0]}
         alarms = total["sequential alarms"]
         upper = float(beta.ppf(0.95, alarms + 1, max(total["rows"] - alarms, 1))) * 1e6
         lines.append(
-            f"| {model} | {order} | {len(found)} | {total['rows']:,.0f} |"
+            f"| {model} | {order} | {len(seeds)} | {total['rows']:,.0f} |"
             f" {total['degraded']:.0f} of {total['windows']:.0f} | {total['unhealthy']:.0f} |"
             f" {alarms:.0f} | {upper:.2f} |"
         )
@@ -189,7 +189,10 @@ def draw(by_model: dict[str, tuple[str, Rows]], path: Path) -> None:
     for line, model in zip(axes, models, strict=True):
         for panel, group in zip(line, GROUPS, strict=True):
             rows = [
-                one for (own, _), found in by_model[model][1].items() if own == group for one in found
+                figures
+                for (own, _), folds in by_model[model][1].items()
+                if own == group
+                for figures in folds
             ]
             for name in (OURS, *RIVALS) if rows else ():
                 rates = [np.mean([row[f"{name} {size}"] for row in rows]) for size in SIZES]
@@ -208,5 +211,5 @@ def draw(by_model: dict[str, tuple[str, Rows]], path: Path) -> None:
     plt.close(figure)
 
 
-def _rates(found: list[dict[str, float]], monitor: str) -> str:
-    return " ".join(f"{mean(found, f'{monitor} {size}'):.2f}" for size in SIZES)
+def _rates(folds: list[dict[str, float]], monitor: str) -> str:
+    return " ".join(f"{mean(folds, f'{monitor} {size}'):.2f}" for size in SIZES)

@@ -111,7 +111,7 @@ def _one_model(
 
 
 def _material(name: str, bundle: Bundle, quick: bool) -> tuple[Material, dict[str, list[str]]]:
-    """Everything that a model's trials need, and the names of the faults by group."""
+    """Return what a model's trials need, and the names of the faults by group."""
     dataset = _LOADERS[name]()
     raw = feature_rows(dataset, bundle.featurizer)
     network = Network.of(bundle)
@@ -122,31 +122,31 @@ def _material(name: str, bundle: Bundle, quick: bool) -> tuple[Material, dict[st
     mild, mildest = list[str](), "three pulsars in ten"
     if name == "tox21":
         squashed["featurizer of an older radius"] = squash(bundle, _older(bundle, dataset))
-        made = {
+        smiles = {
             "peptides": molecules.peptides(_MADE),
             "lipids": molecules.lipids(_MADE),
             "inorganics": molecules.inorganics(_MADE),
         }
         lines = read(TOX21_FINAL).decode().splitlines()[1:]
-        made["the 647 official compounds"] = [line.split("\t")[0] for line in lines]
+        smiles["the 647 official compounds"] = [line.split("\t")[0] for line in lines]
         mildest = "the 647 official compounds"
         mild = [mildest]
         foreign = {
-            population: squash(bundle, bundle.featurizer.featurize(smiles).rows)
-            for population, smiles in made.items()
+            population: squash(bundle, bundle.featurizer.featurize(molecules_of).rows)
+            for population, molecules_of in smiles.items()
         }
     else:
         foreign = _pulsars(dataset, squashed["clean"])
-    altered = {fault: (one, "none") for fault, one in model_faults(network).items()}
+    altered = {fault: (faulty, "none") for fault, faulty in model_faults(network).items()}
     altered["a stale model of the same shape"] = network, "all"
     if len(network.without(0)) > 1:
         altered["one member replaced"] = network, "last"
     halves = _halves(dataset)
     material = Material(network, squashed, dataset.folds, halves, altered, foreign, mildest)
-    populations = [each for each in foreign if each not in mild]
+    populations = [name for name in foreign if name not in mild]
     groups = {
         CLEAN: ["clean"],
-        DATA: [each for each in squashed if each != "clean"],
+        DATA: [name for name in squashed if name != "clean"],
         POPULATION: populations,
         MODEL: list(altered),
         MILD: mild,
@@ -165,11 +165,11 @@ def _pulsars(dataset: Dataset, squashed: Array32) -> dict[str, Array32]:
     """Only pulsars, and three in ten, of rows of all folds; every one is out of some member's fold."""
     pulsar = dataset.labels[:, 0] == 1
     rng = np.random.default_rng(4)
-    held, others = np.flatnonzero(pulsar), np.flatnonzero(~pulsar)
-    some = rng.choice(others, int(len(held) * 7 / 3), replace=False)
+    pulsars, others = np.flatnonzero(pulsar), np.flatnonzero(~pulsar)
+    some = rng.choice(others, int(len(pulsars) * 7 / 3), replace=False)
     return {
-        "only pulsars": squashed[held],
-        "three pulsars in ten": squashed[np.concatenate([held, some])],
+        "only pulsars": squashed[pulsars],
+        "three pulsars in ten": squashed[np.concatenate([pulsars, some])],
     }
 
 

@@ -1,4 +1,4 @@
-"""What processes of one run leave for each other: dataclasses of arrays, in files of numbers alone."""
+"""Files by which the processes of one run exchange dataclasses of arrays: numbers alone, no pickle."""
 
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def keep(path: Path, value: object) -> None:
-    """Write a value, whole or not at all."""
+    """Write a value; a reader sees the old file or the new one, never a part."""
     staging = path.with_suffix(".part")
     staging.write_bytes(msgspec.msgpack.encode(value, enc_hook=_plain))
     staging.replace(path)

@@ -29,18 +29,18 @@ def rows_of(trials: Results, model: str) -> tuple[str, Rows]:
         if key[:2] == (model, latest):
             rows.setdefault((key[2], key[3]), []).append(figures)
     order = {group: number for number, group in enumerate(ORDER)}
-    return latest, dict(sorted(rows.items(), key=lambda one: order.get(one[0][0], len(order))))
+    return latest, dict(sorted(rows.items(), key=lambda row: order.get(row[0][0], len(order))))
 
 
 def streamed(streams: Results, model: str, bundle: str) -> dict[str, float]:
     """Figures of a bundle's clean streams, added up over orders and seeds."""
-    found = [figures for key, figures in streams.rows.items() if key[:2] == (model, bundle)]
-    return {name: sum(one[name] for one in found) for name in found[0]} if found else {}
+    folds = [figures for key, figures in streams.rows.items() if key[:2] == (model, bundle)]
+    return {name: sum(figures[name] for figures in folds) for name in folds[0]} if folds else {}
 
 
 def named_rightly(rows: Rows, groups: tuple[str, ...]) -> dict[tuple[str, str], float]:
     """How often the origin was named rightly, by fault of some groups, where a verdict turned."""
-    by_fault = {fault: rightly(fault[0], found) for fault, found in rows.items() if fault[0] in groups}
+    by_fault = {fault: rightly(fault[0], folds) for fault, folds in rows.items() if fault[0] in groups}
     return {fault: share for fault, share in by_fault.items() if share is not None}
 
 
@@ -60,29 +60,29 @@ def group_mean(rows: Rows, group: str, size: int, name: str = OURS) -> float:
     return float(np.mean(of_group(rows, group, f"{name} {size}")))
 
 
-def mean(found: list[dict[str, float]], name: str) -> float:
+def mean(folds: list[dict[str, float]], name: str) -> float:
     """A figure's mean over the folds of one fault."""
-    return float(np.mean([one[name] for one in found]))
+    return float(np.mean([figures[name] for figures in folds]))
 
 
-def rightly(group: str, found: list[dict[str, float]]) -> float | None:
+def rightly(group: str, folds: list[dict[str, float]]) -> float | None:
     """How often the origin was right among the windows whose verdict turned; None where none did."""
-    turned = np.array([one["flagged"] for one in found])
+    turned = np.array([figures["flagged"] for figures in folds])
     if group == CLEAN or not turned.sum():
         return None
-    share = float(sum(one["named input"] for one in found) / turned.sum())
+    share = float(sum(figures["named input"] for figures in folds) / turned.sum())
     return 1 - share if group in (MODEL, SHIFTED) else share
 
 
 def of_group(rows: Rows, group: str, name: str) -> list[float]:
     """A figure's mean of each fault of a group."""
-    return [mean(found, name) for (own, _), found in rows.items() if own == group] or [float("nan")]
+    return [mean(folds, name) for (own, _), folds in rows.items() if own == group] or [float("nan")]
 
 
 def by_fold(rows: Rows, group: str, name: str) -> np.ndarray:
     """A group's mean rate in each fold."""
-    faults = [[one[name] for one in found] for (own, _), found in rows.items() if own == group]
-    shortest = min((len(one) for one in faults), default=0)
+    faults = [[figures[name] for figures in folds] for (own, _), folds in rows.items() if own == group]
+    shortest = min((len(rates) for rates in faults), default=0)
     if not shortest:
         return np.array([0.0])
-    return np.asarray(np.mean([one[:shortest] for one in faults], axis=0))
+    return np.asarray(np.mean([rates[:shortest] for rates in faults], axis=0))

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.health.detector import Layout
-from models.health.effect_size import DEGRADED_AT, UNHEALTHY_AT, Effects, Sums, assess, origin_of
+from models.health.effect_size import DEGRADED_AT, UNHEALTHY_AT, Effects, assess, origin_of
+from models.health.evidence import sum_up
 from models.health.fitting import MemberRows, fit_reference
 from training.benchmarks.health.faults import CLEAN, MODEL, SHIFTED
 from training.benchmarks.health.monitors import MONITORS, Cutoffs, Monitors
@@ -135,7 +135,7 @@ def trial(job: Mapping[str, Any]) -> dict[str, float]:
             every = cutoffs[size].rates(values)
             rates |= {f"{name} {size}": rate for name, rate in every.items()}
         results.append(rates | verdicts(monitors, kept, effort.verdicts, 10 * fold + half))
-    return {name: float(np.mean([one[name] for one in results])) for name in figures()}
+    return {name: float(np.mean([rates[name] for rates in results])) for name in figures()}
 
 
 def verdicts(monitors: Monitors, kept: dict[str, Array32], windows: int, seed: int) -> dict[str, float]:
@@ -144,7 +144,7 @@ def verdicts(monitors: Monitors, kept: dict[str, Array32], windows: int, seed: i
     sure, estimates, named = [], [], []
     for _ in range(windows):
         rows = rng.integers(0, len(kept["out"]), VERDICT_SIZE)
-        effects = effects_of(monitors, kept, rows)
+        effects = effects_of(monitors, kept, rows, np.ones(VERDICT_SIZE, np.intp))
         sure.append(effects.largest)
         estimates.append(effects.shift.effect)
         if sure[-1] >= DEGRADED_AT:
@@ -164,27 +164,13 @@ def effects_of(
     monitors: Monitors,
     kept: dict[str, Array32],
     rows: NDArray[np.intp],
-    sizes: NDArray[np.intp] | None = None,
+    sizes: NDArray[np.intp],
 ) -> Effects:
-    """The effects of a window of rows, in requests of ``sizes`` rows each, or of one."""
-    layout = monitors.detector.layout
-    sums = sums_of(kept["out"][rows].astype(np.float64), layout, sizes)
+    """The effects of a window of rows, in requests of ``sizes`` rows each."""
+    sums, _ = sum_up(kept["out"][rows].T.astype(np.float64), sizes, monitors.layout)
     z = kept["z"][rows]
     features = np.stack([z.mean(axis=0), np.square(z).mean(axis=0)]).astype(np.float64)
-    return assess(monitors.detector.reference, layout, sums, features)
-
-
-def sums_of(out: Array, layout: Layout, sizes: NDArray[np.intp] | None) -> Sums:
-    """A window's sums, as the service's gatherer makes them."""
-    evidence = out[:, layout.evidence]
-    squared = np.square(out).sum(axis=0)
-    count = np.ones(len(out), np.intp) if sizes is None else sizes
-    starts = np.concatenate([[0], np.cumsum(count)[:-1]])
-    sums = evidence if sizes is None else np.add.reduceat(evidence, starts, axis=0)
-    within = squared[layout.evidence] - np.square(sums).T @ (1.0 / count)
-    counts = np.array([len(out), len(count), np.square(count).sum()], float)
-    capped = np.clip(sums / count[:, None], -3, 3).sum(axis=0)
-    return Sums(counts, out.sum(axis=0), squared, np.maximum(within, 0.0), capped)
+    return assess(monitors.reference, monitors.layout, sums, features)
 
 
 @lru_cache(maxsize=1)
@@ -195,20 +181,20 @@ def load_material(folder: Path) -> Material:
 
 @lru_cache(maxsize=1)
 def _fold(folder: Path, fold: int) -> tuple[list[Monitors], dict[int, Cutoffs]]:
-    """A fold's monitors by half, and what the other folds' clean windows teach."""
+    """A fold's monitors by half, and the cut-offs learned from the other folds' clean windows."""
     clean: list[dict[int, dict[str, Array]]] = []
     fitted = []
-    for other in sorted({int(each) for each in np.unique(load_material(folder).folds)}):
+    for other in sorted({int(number) for number in np.unique(load_material(folder).folds)}):
         for half in HALVES:
-            held = load(folder / f"fitted-{other}-{half}.bin", Fitted)
+            half_of = load(folder / f"fitted-{other}-{half}.bin", Fitted)
             if other == fold:
-                fitted.append(held.monitors)
+                fitted.append(half_of.monitors)
             else:
-                clean.append(held.clean)
+                clean.append(half_of.clean)
     cutoffs = {}
     for size in SIZES:
         names = clean[0][size]
-        pooled = {name: np.concatenate([each[size][name] for each in clean]) for name in names}
+        pooled = {name: np.concatenate([part[size][name] for part in clean]) for name in names}
         cutoffs[size] = Cutoffs.of(pooled)
     return fitted, cutoffs
 
