@@ -174,7 +174,6 @@ async def _serve(
         shared_listener = _shared_listener(place, listener, server)
         line = SupervisorLink(place, stopping)
         background += [
-            reloader.watch(),
             _post(coordinator),
             _admit(place, reloader, coordinator, shared_listener),
             _drain(
