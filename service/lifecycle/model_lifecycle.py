@@ -93,8 +93,9 @@ class ModelLifecycle:
         if decision is not None and decision.check > state.check_followed:
             state.check_due, state.check_followed = True, decision.check
             self._check()
-        if decision is not None and decision.at != state.followed:
-            state.followed, state.returning = decision.at, state.status == "unloaded"
+        if decision is not None and (decision.at, decision.unloaded) != state.followed:
+            state.followed = decision.at, decision.unloaded
+            state.returning = state.status == "unloaded"
             if decision.unloaded:
                 self._unload()
         agreed = None if decision is None or decision.unloaded else decision
@@ -125,7 +126,7 @@ class ModelLifecycle:
 
     def _overrule(self) -> None:
         decision = self._peers.decision(self._name)
-        self.state.followed = 0.0 if decision is None else decision.at
+        self.state.followed = None if decision is None else (decision.at, decision.unloaded)
 
     def _load(self, version: int, fault: str | None = None) -> Load:
         load = Load(version, self._worker.clock(), fault)

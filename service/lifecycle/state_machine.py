@@ -75,8 +75,8 @@ class State:
     returning: bool = False
     check_due: bool = False
     checked_at: float = 0.0
-    #: Times of the decision, and of the request for a check, that were followed last.
-    followed: float = 0.0
+    #: Which decision, and at what time which request for a check, were followed last.
+    followed: tuple[float, bool] | None = None
     check_followed: float = 0.0
 
     @property
@@ -139,11 +139,11 @@ def _target(state: State, agreed: CutoverDecision | None, peers: WorkerCoordinat
         return agreed.version
     if wanted is None or version == wanted.champion:
         return None
-    follows = agreed is not None and agreed.version == wanted.champion
-    if wanted.champion not in failed and (
-        version is None or follows or not peers.refuses(name, wanted.champion)
-    ):
-        return wanted.champion
+    champion = wanted.champion
+    # Where another worker refuses it, loading it is in vain, but for one that refuses it as well.
+    go = version is None or champion in failures or (agreed is not None and agreed.version == champion)
+    if champion not in failed and (go or not peers.refuses(name, champion)):
+        return champion
     # A version before the champion serves in its place at the start alone. What was withdrawn gave
     # wrong answers: whether to go back is for the automatic rollback or an operator to say.
     if state.status == "empty" and not peers.serves(name):
