@@ -113,6 +113,24 @@ class Schedule(RuleBasedStateMachine):
         self.service.changes += 1
 
     @rule()
+    def spoil_champion(self) -> None:
+        """What is promoted can be loaded no more, anywhere."""
+        self.spoil(0, self.service.repository.state.champion)
+
+    @rule(version=versions)
+    def take_back_at_once(self, version: int) -> None:
+        """A promotion is taken back when all workers have it ready, or have decided on it."""
+        self.promote(version)
+        for worker in self.workers:
+            worker.look()
+        for job in [job for job in self.service.jobs if job.name == "load"]:
+            if job in self.service.jobs:
+                self.service.finish(job)
+        if self.service.repository.state.previous:
+            self.roll_back()
+        self.all_tick()
+
+    @rule()
     def mend(self) -> None:
         """Every version can be loaded again."""
         self.service.broken.clear()
