@@ -87,6 +87,7 @@ class Reloader:
             for number in count():
                 if number % rounds == 0 and not self._reading.locked():
                     self._start(self.look())
+                    self._tolerate(self._judge)
                 self.follow_others()
                 await asyncio.sleep(pause)
         finally:
@@ -195,6 +196,13 @@ class Reloader:
         model.unload_asked()
         self._audit.note(name, "unload", version, None, "it was asked for", by)
         await self._until(lambda: not self._coordinator.serves(name))
+
+    def _judge(self) -> None:
+        """Judge the traffic, which logs and counts a change of verdict; one worker does it for all."""
+        if self._coordinator.keeper:
+            for name, model in self._models.items():
+                if model.state.serving is not None:
+                    self._coordinator.health(name)
 
     def _read(self, failed: dict[str, list[int]]) -> _Promoted:
         """Read what is promoted; raises ``ModelError`` or ``OSError`` if there is no repository."""

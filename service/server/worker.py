@@ -227,17 +227,27 @@ async def _admit(
         while not reloader.settled and monotonic() < end:
             await asyncio.sleep(0.02)
     coordinator.serving = True
-    coordinator.post()
-    shared_listener.open()
+    shared_listener.open()  # before the others are told: they cannot be where the store is full
+    with contextlib.suppress(OSError):  # ``_post`` goes on trying, and logs it
+        coordinator.post()
     _log.info("worker serving")
     logs.flush()
 
 
 async def _post(coordinator: WorkerCoordinator) -> None:
+    """Tell the other workers how this one is; a store that cannot be written is logged once."""
+    told = None
     while True:
         await asyncio.sleep(_POST_SECONDS)
-        if coordinator.serving:  # until then its predecessor's last word stands
-            coordinator.post(force=False)
+        if not coordinator.serving:  # until then its predecessor's last word stands
+            continue
+        try:
+            coordinator.post(force=told is not None)
+            told = None
+        except OSError as error:
+            if told != str(error):
+                told = str(error)
+                _log.error("shared store unwritable", reason=told)
 
 
 async def _drain(

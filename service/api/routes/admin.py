@@ -13,16 +13,27 @@ from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from models.errors import BundleRefused, ModelError, RepositoryError, UnknownModel, UnknownVersion
+from models.errors import (
+    BundleRefused,
+    LogUnwritable,
+    ModelError,
+    RepositoryError,
+    UnknownModel,
+    UnknownVersion,
+)
 from models.registry.releases import Releases
+from models.registry.store import ServingState
 from service.api.access_control import administrator
 from service.api.auth.keys import KeyStore
 from service.api.body.reading import read_bytes
 from service.api.problems import Problem
 from service.api.schemas import ErrorAnswer
 from service.coordination.coordinator import WorkerCoordinator
+from service.observability.logs import get_logger
 
 T = TypeVar("T")
+
+_log = get_logger()
 
 _MAX_BYTES = 65_536
 _READING: dict[int | str, dict[str, Any]] = {
@@ -135,15 +146,13 @@ def routes(
         if version is None:
             raise Problem(400, 'which version? The body should read {"version": 2, "why": "..."}')
         why = asked.why or "asked for over HTTP"
-        serving = await _tried(lambda: releases.promote(model, version, by, why))
-        return _json({"model": model, "champion": serving.champion})
+        return await _changed(releases, model, lambda: releases.promote(model, version, by, why))
 
     @step("rollback", "Have the champion's predecessor served again")
     async def roll_back(model: _Name, request: Request) -> Response:
         by, asked = await _asked(request)
         why = asked.why or "asked for over HTTP"
-        serving = await _tried(lambda: releases.roll_back(model, by, why, asked.version))
-        return _json({"model": model, "champion": serving.champion})
+        return await _changed(releases, model, lambda: releases.roll_back(model, by, why, asked.version))
 
     @step("load", "Read a model's promoted version again, now")
     async def load(model: _Name, request: Request) -> Response:
@@ -185,6 +194,19 @@ async def _asked(request: Request) -> tuple[str, _Step]:
         return by, msgspec.json.decode(content, type=_Step)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, f"the body is not what is asked for: {error}") from None
+
+
+async def _changed(releases: Releases, model: str, step: Callable[[], ServingState]) -> Response:
+    """Take a step and answer with the champion, with a warning where it could not be logged."""
+
+    def work() -> dict[str, object]:
+        try:
+            return {"model": model, "champion": step().champion}
+        except LogUnwritable as error:
+            _log.error("release log unwritable", model=model, reason=str(error))
+            return {"model": model, "champion": releases.serving(model).champion, "warning": str(error)}
+
+    return _json(await _tried(work))
 
 
 async def _tried(work: Callable[[], T]) -> T:
