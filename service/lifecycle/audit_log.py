@@ -16,39 +16,31 @@ class ReleaseAudit:
 
     def __init__(self, log: ReleaseLog | None = None) -> None:
         self._log = log
-        self._hand = ThreadPoolExecutor(1, thread_name_prefix="release-log")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="release-log")
 
     def note(
         self,
         model: str,
-        action: Action,
+        step: Action,
         before: int | None,
         after: int | None,
         why: str,
         by: str = SERVICE,
     ) -> None:
-        """Write a step down, soon."""
+        """Write a step down soon; before and after it these versions served."""
+
+        def write(log: ReleaseLog) -> None:
+            try:
+                log.add(model, step, before, after, by, why)
+            except OSError as error:  # serving goes on, and the service's own log has the step
+                reason = error.strerror
+                _log.error(
+                    "release log unwritable", model=model, action=step, after=after, reason=reason
+                )
+
         if self._log is not None:
-            self._hand.submit(self._write, self._log, model, action, before, after, by, why)
+            self._thread.submit(write, self._log)
 
     def close(self) -> None:
-        """Wait until all is written."""
-        self._hand.shutdown(wait=True)
-
-    @staticmethod
-    def _write(
-        log: ReleaseLog,
-        model: str,
-        action: Action,
-        before: int | None,
-        after: int | None,
-        by: str,
-        why: str,
-    ) -> None:
-        try:
-            log.add(model, action, before, after, by, why)
-        except OSError as error:
-            # Serving goes on: what cannot be written there is at least in the service's own log.
-            _log.error(
-                "release log unwritable", model=model, action=action, after=after, reason=error.strerror
-            )
+        """Wait until all steps are written."""
+        self._thread.shutdown(wait=True)

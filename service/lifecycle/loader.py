@@ -8,6 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from models.bundle.loading import Bundle, check_place, open_bundle
+from models.errors import ModelError
 from models.networks.outputs import INNER_OUTPUTS
 from models.registry.store import Repository
 from service.health.monitor import Monitor
@@ -21,6 +22,8 @@ from service.inference.queue import Outputs, Rows
 from service.inference.served_models import ServedModel
 from service.observability.counters import Telemetry, Traffic
 
+#: Names, sizes and times of a version's files: they tell one state of it from another, unread.
+Files = tuple[tuple[str, int, int], ...]
 OpenSession = Callable[[bytes, Device], Session]
 
 #: Runs per batch size at warm-up: the first pays for allocations.
@@ -88,12 +91,27 @@ class Loader:
             thresholds=np.array([target.threshold for target in manifest.targets]),
         )
 
-    def check(self, served: ServedModel) -> None:
+    def check(self, served: ServedModel) -> str | None:
         """Compare a serving session with what was published; raises ``BundleRefused`` if it differs.
 
-        Runs take their turn in the model's own thread.
+        Returns what is wrong with the bundle's files, which what serves does not need any more. Runs are
+        made in the model's own thread, among those of requests.
         """
         served.integrity.check(lambda rows: served.lane.submit(served.session.run, rows).result())
+        try:
+            served.integrity.check_files()
+        except (ModelError, OSError) as error:
+            return str(error)
+        return None
+
+    def files(self, name: str, version: int) -> Files:
+        """The state of a version's files now; empty where they cannot be looked at."""
+        try:
+            folder = self._repository.bundle(name, version)
+            found = [(path.name, path.lstat()) for path in sorted(folder.iterdir())]
+        except (ModelError, OSError):
+            return ()
+        return tuple((file, status.st_size, status.st_mtime_ns) for file, status in found)
 
 
 def _watched(session: Session, monitor: Monitor | None) -> Compute:

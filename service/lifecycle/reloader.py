@@ -1,40 +1,41 @@
-"""Keeps the catalog in step with the repository, and the models that serve intact.
+"""Drives the state machines of all models in one worker.
 
-Once a second it reads what is promoted; a new version is loaded beside the old one, off the event
-loop, and takes its place in one step. One model's trouble never touches another's.
-
-Where several workers serve, a new version waits, loaded and warm, until each of them has it so; then
-they change over at one moment. If one refuses it, all stay with the version before.
+It tells them what the repository promotes, what operators ask for, and that time has passed.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
 from time import monotonic
+from typing import Any
 
 from models.errors import ModelError
 from models.registry.releases import Releases
 from models.registry.store import Repository, ServingState
 from service.coordination.coordinator import WorkerCoordinator
-from service.errors import ModelNotFound, ModelNotReady
+from service.errors import ModelNotFound, ModelNotReady, ServiceError
 from service.inference.served_models import ServedModels
 from service.lifecycle.audit_log import SERVICE, ReleaseAudit
-from service.lifecycle.integrity_checks import IntegrityChecker
-from service.lifecycle.load_failures import LoadFailures
-from service.lifecycle.loader import Loader
-from service.lifecycle.rollout import Rollout
+from service.lifecycle.loader import Files, Loader
+from service.lifecycle.model_lifecycle import ModelLifecycle, Worker
 from service.observability.counters import Telemetry
 from service.observability.logs import get_logger, place_of
 
 #: How often a worker looks at what the others have ready and what was decided.
-_WATCH_SECONDS = 0.05
-#: How long a request to load or unload waits for the other workers.
-_FOLLOW_SECONDS = 10.0
+_FOLLOW_SECONDS = 0.05
+#: How long a request waits for the other workers.
+_AGREE_SECONDS = 10.0
+
+#: By model: what is promoted, or what is wrong with it, and the files of versions that failed.
+_Promoted = dict[str, tuple[ServingState | str, dict[int, Files]]]
 
 _log = get_logger()
 
 
 class Reloader:
-    """Polls one repository for one catalog."""
+    """Keeps the served models in step with the repository, and intact."""
 
     def __init__(
         self,
@@ -46,189 +47,205 @@ class Reloader:
         clock: Callable[[], float] = monotonic,
         coordinator: WorkerCoordinator | None = None,
         releases: Releases | None = None,
+        in_thread: Callable[..., Awaitable[Any]] = asyncio.to_thread,
     ) -> None:
-        """``group`` is the workers to agree with; there are none by default.
+        """Without ``coordinator`` the worker is alone.
 
-        ``releases`` knows of exemptions from what is promoted, and has the log of what was served.
+        ``releases`` knows exemptions from what is promoted, and has the release log.
         """
-        self._releases = releases
-        self._audit = ReleaseAudit(None if releases is None else releases.log)
-        self._coordinator = (
-            WorkerCoordinator(served_models, Telemetry()) if coordinator is None else coordinator
-        )
         self._served_models = served_models
+        self._loader = loader
         self._repository = repository
+        self._releases = releases
         self._poll_seconds = poll_seconds
-        self._load_failures = LoadFailures(repository, clock)
-        self._rollout = Rollout(
-            served_models, loader, self._coordinator, self._load_failures, self._audit, clock
-        )
-        self._obeyed: dict[str, float] = {}
-        #: Set once the repository has been looked at, whatever was found there.
-        self.looked = asyncio.Event()
-        #: Held by whoever changes what serves: the poll, or a request to load or unload.
-        self._turn = asyncio.Lock()
-        self._integrity_checker = IntegrityChecker(
+        self._coordinator = coordinator or WorkerCoordinator(served_models, Telemetry())
+        self._audit = ReleaseAudit(None if releases is None else releases.log)
+        self._in_thread = in_thread
+        self._worker = Worker(
             served_models,
             loader,
             self._coordinator,
-            self._load_failures,
             self._audit,
-            self._rollout,
             golden_seconds,
             clock,
-            self._turn,
+            in_thread,
+            self._start,
         )
+        self._models: dict[str, ModelLifecycle] = {}
+        self._jobs: set[asyncio.Task[Any]] = set()
+        self._failures: set[str] = set()
+        self._reading = asyncio.Lock()
+        #: Set once the repository has been looked at, whatever was found there.
+        self.looked = asyncio.Event()
 
     async def run(self) -> None:
-        """Poll until cancelled."""
-        while True:
-            try:
-                await self.poll()
-            except Exception as error:  # noqa: BLE001 - the next poll may find things mended
-                _log.error("poll failed", kind=type(error).__name__, place=place_of(error))
-            self.looked.set()
-            await asyncio.sleep(self._poll_seconds)
+        """Look at the repository, and follow the other workers, until cancelled."""
+        alone = self._coordinator.alone
+        pause = self._poll_seconds if alone else min(self._poll_seconds, _FOLLOW_SECONDS)
+        rounds = max(1, round(self._poll_seconds / pause))
+        try:
+            for number in count():
+                if number % rounds == 0 and not self._reading.locked():
+                    self._start(self.look())
+                    self._tolerate(self._judge)
+                self.follow_others()
+                await asyncio.sleep(pause)
+        finally:
+            for job in self._jobs:
+                job.cancel()
 
     def close(self) -> None:
-        """Write down what is left to write."""
+        """Wait until the release log is written."""
         self._audit.close()
 
-    async def watch(self) -> None:
-        """Follow the other workers until cancelled."""
-        while not self._coordinator.alone:
+    async def poll(self) -> None:
+        """Look at the repository, and wait for the end of all that this begins."""
+        await self.look()
+        for model in list(self._models.values()):
+            await self._settle(model)
+
+    async def look(self) -> _Promoted:
+        """Take in what the repository promotes, and return it; nothing if it cannot be read."""
+        async with self._reading:
+            failed = {name: list(model.state.failures) for name, model in self._models.items()}
             try:
-                await self.follow_others()
-            except Exception as error:  # noqa: BLE001 - as in ``run``
-                _log.error("watch failed", kind=type(error).__name__, place=place_of(error))
-            await asyncio.sleep(_WATCH_SECONDS)
+                promoted: _Promoted = await self._in_thread(self._read, failed)
+            except (ModelError, OSError) as error:
+                if self._served_models.trouble != str(error):
+                    _log.error("repository unreadable", reason=str(error))
+                self._served_models.trouble = str(error)
+                return {}
+            finally:
+                self.looked.set()
+            self._served_models.trouble = None
+            for name in promoted:
+                self._served_models.announce(name)
+                self._models.setdefault(name, ModelLifecycle(name, self._worker))
+            for name, model in self._models.items():
+                absent = f"model {name!r} is no longer promoted in the repository"
+                self._tolerate(partial(model.promoted, *promoted.get(name, (absent, {}))))
+            return promoted
 
-    async def follow_others(self) -> None:
-        """Change over to what is prepared if all are ready for it; do what was asked of another."""
-        self._rollout.cutover.look()
-        await self._integrity_checker.check_as_asked()
-        for name, state in self._served_models.states().items():
-            decision = self._coordinator.decision(name)
-            if decision is None or self._turn.locked() or self._obeyed.get(name) == decision.at:
-                continue
-            self._obeyed[name] = decision.at
-            async with self._turn:
-                self._obey(name)
-                if state.unloaded and not decision.unloaded:
-                    await self._load(name)
-
-    def _obey(self, name: str) -> None:
-        """Unload what another worker was asked to unload."""
-        decision = self._coordinator.decision(name)
-        if decision is not None and decision.unloaded and not self._served_models.state(name).unloaded:
-            self._unload(name)
+    def follow_others(self) -> None:
+        """Do what is due, and what the other workers have decided."""
+        went_well = [self._tolerate(model.advance) for model in self._models.values()]
+        if all(went_well):
+            self._failures.clear()
 
     @property
     def settled(self) -> bool:
-        """Whether everything that is agreed upon is served here, as far as it can be."""
-        return not self._rollout.cutover.waiting and all(
-            decision is None
-            or decision.unloaded
-            or self._rollout.serves(name) in (decision.version, None)
-            for name in self._served_models.states()
-            for decision in [self._coordinator.decision(name)]
-        )
+        """Whether all that was decided is served here, as far as it can be."""
+        for name, state in ((name, model.state) for name, model in self._models.items()):
+            decision, version = self._coordinator.decision(name), state.version
+            if state.ready is not None or (version is None and state.loading is not None):
+                return False
+            if (
+                decision is not None
+                and not decision.unloaded
+                and version not in (None, decision.version)
+            ):
+                return False
+        return True
 
     async def check(self, name: str) -> None:
-        """Run a serving model's golden rows; reload it once if they fail, withdraw it if that fails."""
-        await self._integrity_checker.check(name)
+        """Run a serving model's golden rows; reload it once if they fail, withdraw it if that fails.
+
+        Raises ``ModelNotFound`` or ``ModelNotReady``.
+        """
+        self._served_models.get(name)
+        self._models[name].check_asked()
+        await self._settle(self._models[name])
 
     async def examine(self, name: str) -> None:
         """Check a model at once, in all workers; raises ``ModelNotFound`` or ``ModelNotReady``."""
-        began = await self._integrity_checker.ask(name)
-        await self._until(lambda: self._integrity_checker.checked_since(name, began))
+        self._served_models.get(name)
+        began = datetime.now(UTC)
 
-    async def poll(self) -> None:
-        """Look at every model once."""
-        async with self._turn:
-            await self._poll()
+        def checked() -> bool:
+            model = self._coordinator.whole().models.get(name)
+            return model is None or model.checked_at is None or model.checked_at >= began
+
+        await self._until(partial(self._coordinator.ask_for_check, name), pause=0.002)
+        await self.check(name)
+        await self._until(checked)
 
     async def load(self, name: str, by: str = SERVICE) -> None:
         """Serve what is promoted now; raises ``ModelNotFound``, or ``ModelNotReady`` with the reason."""
-        async with self._turn:
-            await self._load(name)
-            served = self._served_models.state(name).served
-            if served is not None:
-                await self._decided(name, served.manifest.version, unloaded=False)
-        # Another worker may refuse it, or take its time.
-        await self._until(lambda: name not in self._rollout.cutover.waiting)
-        error = self._served_models.state(name).error
+        promoted, error = await self.look(), self._served_models.trouble
+        if error is None and name not in promoted:
+            raise ModelNotFound(f"no model named {name[:80]!r} is promoted in the repository")
+        if error is None:
+            self._models[name].load_asked()
+            await self._settle(self._models[name])
+            # Another worker may refuse it, or take its time.
+            await self._until(lambda: self._models[name].state.ready is None)
+            error = self._served_models.state(name).error
         if error is not None:
             raise ModelNotReady(f"model {name!r} cannot be loaded: {error}")
-        self._audit.note(name, "load", None, self._rollout.serves(name), "it was asked for", by)
+        version = self._models[name].state.version
+        self._audit.note(name, "load", None, version, "it was asked for", by)
 
     async def unload(self, name: str, by: str = SERVICE) -> None:
-        """Stop serving a model until ``load``; raises ``ModelNotFound``. Nothing is written."""
-        async with self._turn:
-            served = self._served_models.state(name).served
-            self._unload(name)
-            if served is not None:
-                await self._decided(name, served.manifest.version, unloaded=True)
-        version = None if served is None else served.manifest.version
+        """Stop serving a model until ``load``; raises ``ModelNotFound``."""
+        self._served_models.state(name)
+        model, decision = self._models[name], self._coordinator.decision(name)
+        version = model.state.version
+        agreed = version or (model.state.champion if decision is None else decision.version) or 0
+        decide = partial(self._coordinator.decide, name, agreed, unloaded=True, at_once=True)
+        await self._until(decide, pause=0.002)
+        model.unload_asked()
         self._audit.note(name, "unload", version, None, "it was asked for", by)
         await self._until(lambda: not self._coordinator.serves(name))
 
-    async def _load(self, name: str) -> None:
-        serving = (await asyncio.to_thread(self._wanted)).get(name)
-        if serving is None:
-            raise ModelNotFound(f"no model named {name[:80]!r} is promoted in the repository")
-        self._served_models.announce(name)
-        self._load_failures.forget(name)
-        await self._rollout.follow(name, serving)
+    def _judge(self) -> None:
+        """Judge the traffic, which logs and counts a change of verdict; one worker does it for all."""
+        if self._coordinator.keeper:
+            for name, model in self._models.items():
+                if model.state.serving is not None:
+                    self._coordinator.health(name)
 
-    def _unload(self, name: str) -> None:
-        old = self._served_models.unload(name)
-        self._rollout.cutover.discard(name)
-        if old is not None:
-            _log.info("model unloaded", model=old.label)
-            self._rollout.retire(old)
-
-    async def _decided(self, name: str, version: int, *, unloaded: bool) -> None:
-        while not self._coordinator.decide(name, version, unloaded=unloaded, at_once=True):
-            await asyncio.sleep(0.002)
-        self._coordinator.post()
-
-    async def _until(self, done: Callable[[], bool]) -> None:
-        end = monotonic() + _FOLLOW_SECONDS
-        while not done() and monotonic() < end:
-            await asyncio.sleep(_WATCH_SECONDS)
-
-    async def _poll(self) -> None:
-        try:
-            wanted = await asyncio.to_thread(self._wanted)
-        except (ModelError, OSError) as error:
-            if self._served_models.trouble != str(error):
-                _log.error("repository unreadable", reason=str(error))
-            self._served_models.trouble = str(error)
-            return
-        for name in wanted:
-            self._served_models.announce(name)
-        self._served_models.trouble = None
-        for name, serving in wanted.items():
-            self._obey(name)
-            if not self._served_models.state(name).unloaded:
-                await self._rollout.follow(name, serving)
-        for name, state in self._served_models.states().items():
-            if name not in wanted and state.error is None:
-                self._rollout.refuse(
-                    name, None, f"model {name!r} is no longer promoted in the repository"
-                )
-            if self._coordinator.keeper and state.served is not None:
-                self._coordinator.health(name)  # judging the traffic logs a change
-            await self._integrity_checker.look_after(name)
-
-    def _wanted(self) -> dict[str, ServingState | ModelError]:
-        """What is promoted, or what is wrong with it, by model."""
-        wanted: dict[str, ServingState | ModelError] = {}
+    def _read(self, failed: dict[str, list[int]]) -> _Promoted:
+        """Read what is promoted; raises ``ModelError`` or ``OSError`` if there is no repository."""
+        promoted: _Promoted = {}
         for name in self._repository.models():
             try:
-                source = self._repository if self._releases is None else self._releases
-                wanted[name] = source.serving(name)
+                wanted: ServingState | str = (self._releases or self._repository).serving(name)
             except (ModelError, OSError) as error:
-                wanted[name] = error if isinstance(error, ModelError) else ModelError(str(error))
-        return wanted
+                wanted = str(error)
+            versions = failed.get(name, [])
+            promoted[name] = wanted, {version: self._loader.files(name, version) for version in versions}
+        return promoted
+
+    async def _settle(self, model: ModelLifecycle) -> None:
+        while model.state.busy:
+            await asyncio.wait(self._jobs, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _until(self, done: Callable[[], bool], pause: float = _FOLLOW_SECONDS) -> None:
+        """Wait for the other workers, but not for ever."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _AGREE_SECONDS
+        while not done() and loop.time() < end:
+            await asyncio.sleep(pause)
+
+    def _start(self, work: Coroutine[Any, Any, Any]) -> None:
+        job = asyncio.get_running_loop().create_task(work)
+        self._jobs.add(job)
+        job.add_done_callback(self._end)
+
+    def _end(self, job: asyncio.Task[Any]) -> None:
+        self._jobs.discard(job)
+        if not job.cancelled():
+            self._tolerate(job.result)
+
+    def _tolerate(self, step: Callable[[], object]) -> bool:
+        """Go on after an error, such as one of the workers' shared store; log it when it begins."""
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - the next round may find things mended
+            known = isinstance(error, (OSError, ServiceError))
+            reason = str(error) if known else f"{type(error).__name__}: {place_of(error)}"
+            if reason not in self._failures:
+                _log.error("reload failed", reason=reason)
+            self._failures.add(reason)
+            return False
+        return True

@@ -85,7 +85,6 @@ async def _serve(
         shared_listener = _shared_listener(config, listener, server)
         link, stop_listening = SupervisorLink(config, stopping), shared_listener.close
         background += [
-            parts.reloader.watch(),
             _post(parts.coordinator),
             _start_listening(config, parts, shared_listener),
         ]

@@ -30,9 +30,8 @@ PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 
 def left_hand_side(expression: str) -> str:
     """What an alert compares: without the comparison it has data while all is well."""
-    without = re.sub(
-        r"\s*(==|>)\s*[\d.]+\s*$", "", expression.split(" or absent(", maxsplit=1)[0].strip()
-    )
+    compared = re.split(r" or absent\(| unless ", expression, maxsplit=1)[0].strip()
+    without = re.sub(r"\s*(==|>)\s*[\d.]+\s*$", "", compared)
     assert without != expression.strip(), f"no comparison at the end of {expression}"
     return without
 

@@ -12,8 +12,9 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from models.errors import ModelError
+from models.errors import LogUnwritable, ModelError
 from models.registry.releases import Releases
+from models.registry.store import ServingState
 from service.api.access_control import Control, administrator
 from service.api.auth.keys import KeyStore
 from service.api.body.decoding import decode
@@ -22,6 +23,9 @@ from service.api.openapi import answers, json_response, request_body
 from service.api.problems import Problem
 from service.api.schemas import Change
 from service.coordination.coordinator import WorkerCoordinator
+from service.observability.logs import get_logger
+
+_log = get_logger()
 
 _MAX_BYTES = 65_536
 _Name = Annotated[str, Path(max_length=64)]
@@ -115,15 +119,13 @@ def routes(
         if version is None:
             raise Problem(400, 'which version? The body should read {"version": 2, "why": "..."}')
         why = asked.why or "asked for over HTTP"
-        serving = await asyncio.to_thread(releases.promote, model, version, by, why)
-        return json_response({"model": model, "champion": serving.champion})
+        return await _changed(releases, model, lambda: releases.promote(model, version, by, why))
 
     @step("rollback", "Have the champion's predecessor served again")
     async def roll_back(model: _Name, request: Request) -> Response:
         by, asked = await _asked(request)
         why = asked.why or "asked for over HTTP"
-        serving = await asyncio.to_thread(releases.roll_back, model, by, why, asked.version)
-        return json_response({"model": model, "champion": serving.champion})
+        return await _changed(releases, model, lambda: releases.roll_back(model, by, why, asked.version))
 
     @step("load", "Read a model's promoted version again, now")
     async def load(model: _Name, request: Request) -> Response:
@@ -145,6 +147,19 @@ async def _asked(request: Request) -> tuple[str, Change]:
     by = f"key:{administrator(request).name}"
     content = await read_body(request.scope, request.receive, _MAX_BYTES)
     return by, decode(content, _decoder, wrong_shape=400) if content else Change()
+
+
+async def _changed(releases: Releases, model: str, step: Callable[[], ServingState]) -> Response:
+    """Take a step and answer with the champion, with a warning where it could not be logged."""
+
+    def work() -> dict[str, object]:
+        try:
+            return {"model": model, "champion": step().champion}
+        except LogUnwritable as error:
+            _log.error("release log unwritable", model=model, reason=str(error))
+            return {"model": model, "champion": releases.serving(model).champion, "warning": str(error)}
+
+    return json_response(await asyncio.to_thread(work))
 
 
 def _described(releases: Releases, name: str) -> dict[str, Any]:

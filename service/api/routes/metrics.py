@@ -158,6 +158,9 @@ class _Served(Collector):
         refused = GaugeMetricFamily(
             "snn_model_refused", "Whether what is promoted could not be loaded", labels=["model"]
         )
+        unloaded = GaugeMetricFamily(
+            "snn_model_unloaded", "Whether an operator unloaded the model", labels=["model"]
+        )
         intact = GaugeMetricFamily(
             "snn_model_intact", "Whether the last golden run reproduced", labels=["model"]
         )
@@ -193,7 +196,8 @@ class _Served(Collector):
         )
         for name, model in self._whole.models.items():
             ready.add_metric([name], model.ready)
-            refused.add_metric([name], model.error is not None)
+            refused.add_metric([name], model.error is not None and not model.unloaded)
+            unloaded.add_metric([name], model.unloaded)
             if model.intact is not None:
                 intact.add_metric([name], model.intact)
             if model.checked_at is not None:
@@ -218,7 +222,7 @@ class _Served(Collector):
             if deciding is not None:
                 for (member, layer), size in np.ndenumerate(health.effects[deciding].by_layer):
                     layers.add_metric([*labels, str(member), str(layer + 1)], float(size))
-        yield from (ready, refused, intact, checked, files, provider, waiting)
+        yield from (ready, refused, unloaded, intact, checked, files, provider, waiting)
         yield from (verdict, since, effect, layers)
         yield from self._activations()
 

@@ -80,7 +80,7 @@ class House:
 
     def steps(self) -> list[tuple]:
         """The log, short."""
-        self.reloader._audit._hand.submit(int).result()
+        self.reloader._audit._thread.submit(int).result()
         return [(step.action, step.before, step.after, step.by) for step in self.releases.log.entries()]
 
 

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from models.registry.release_log import ReleaseLog
 from models.registry.releases import Releases
 from models.registry.store import Repository
 from service.api.auth.keys import KeyFile, KeyStore, new_key
@@ -150,5 +151,24 @@ def test_a_model_is_checked_on_demand(admin) -> None:
         assert "member 1, layer 3" in fault["message"]
         assert app.served_models.get("htru2") is not served
         assert (await ask("POST", "/health/integrity/none")).status_code == 404
+
+    admin(work)
+
+
+def test_a_step_that_cannot_be_logged_is_answered_with_a_warning(
+    admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Promote and roll back were done: 200 with the champion, and what could not be written."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def work(app: App, ask, releases: Releases) -> None:
+        monkeypatch.setattr(ReleaseLog, "add", full)
+        for step, champion in (("promote", 2), ("rollback", 1)):
+            done = await ask("POST", f"/admin/models/htru2/{step}", json={"version": 2})
+            assert (done.status_code, done.json()["champion"]) == (200, champion)
+            assert "No space left" in done.json()["warning"]
+            assert releases.serving("htru2").champion == champion
 
     admin(work)
