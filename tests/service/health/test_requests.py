@@ -4,14 +4,15 @@ import asyncio
 import json
 
 import msgspec
-from service.api.transport.fast_request import RequestHead
 
+from service.api.body.decoding import Limits
 from service.api.transport.fast_path import FastPath
 from tests.service.api.routes.test_tables import CSV, HTRU2, table
 from tests.service.conftest import MAX_BYTES, MAX_ROWS, App
 from tests.support import bundles
 
 SAME = {"x-request-id": "always-the-same"}
+HEADERS = [(b"content-type", b"application/json"), (b"x-request-id", b"always-the-same")]
 ROWS = bundles.candidates(2).tolist()
 
 
@@ -54,13 +55,12 @@ def test_the_fast_path_counts_each_of_its_requests(with_app) -> None:
         fast_path = FastPath(
             app.telemetry,
             app.predictor,
-            max_rows=MAX_ROWS,
-            max_bytes=MAX_BYTES,
+            Limits(rows=MAX_ROWS, bytes=MAX_BYTES, table_bytes=MAX_BYTES),
             deadline_seconds=None,
         )
         connection, body = Connection(), msgspec.json.encode({"model": "htru2", "inputs": ROWS})
         for _ in range(20):
-            assert fast_path.begin(connection, RequestHead(SAME["x-request-id"].encode()), body)
+            assert fast_path.begin(connection, HEADERS, body)
             await asyncio.sleep(0)
         while len(connection.statuses) < 20:
             await asyncio.sleep(0.001)

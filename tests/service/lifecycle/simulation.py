@@ -142,7 +142,7 @@ class Service:
                 number: WorkerSlot(os.getpid(), first=worker.first)
                 for number, worker in self.workers.items()
             }
-            SharedStore(self.folder).call(Roster(slots, 3))
+            SharedStore(self.folder).write_roster(Roster(slots, 3))
 
     def finish(self, job: Job) -> None:
         """Let a job end."""
@@ -161,7 +161,7 @@ class SimulatedWorker:
         self.served_models, telemetry = ServedModels(), Telemetry()
         store = SharedStore(service.folder) if service.several else None
         if store is not None:
-            store.post, store.decide = self._fragile(store.post), self._fragile(store.decide)
+            store._open = self._fragile(store._open)
         self.coordinator = WorkerCoordinator(self.served_models, telemetry, store, number)
         self.reloader = Reloader(
             self.served_models,

@@ -84,8 +84,7 @@ def test_golden_checks_go_on_while_the_shared_store_is_full(
 
         await until(lambda: worker.reloader.looked.is_set() and worker.version == 1)
         sick = worker.served_models.get("htru2")
-        for name in ("post", "decide", "stand"):
-            monkeypatch.setattr(SharedStore, name, full)
+        monkeypatch.setattr(SharedStore, "_open", full)
         with structlog.testing.capture_logs() as lines:
             worker.faulty = True
             worker.clock.ahead += 61

@@ -36,7 +36,7 @@ class Schedule(RuleBasedStateMachine):
         super().__init__()
         self.loop = VirtualLoop()
         self.folder = Path(tempfile.mkdtemp(dir=_MEMORY if _MEMORY.is_dir() else None))
-        self.patch = mock.patch("service.coordination.coordinator.monotonic", self.loop.time)
+        self.patch = mock.patch("service.coordination.agreement.monotonic", self.loop.time)
         self.logs = structlog.testing.capture_logs()
         self.patch.start()
         self.logs.__enter__()
