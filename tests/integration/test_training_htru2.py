@@ -12,7 +12,7 @@ from tests.support.commands import training
 from tests.support.server import ROOT
 from training.data.official.sources import HTRU2, read
 from training.errors import DataError
-from training.recipes import RECIPES
+from training.recipes.official import RECIPES
 
 
 @pytest.mark.slow

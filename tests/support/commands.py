@@ -21,7 +21,7 @@ class Done:
 
 def call(*arguments: str, **environment: str) -> Done:
     """Run the training command line as ``python -m training`` does, right or wrong."""
-    from training.cli import main  # not every test of a command has the extra train
+    from training.cli.app import main  # not every test of a command has the extra train
 
     out, err = io.StringIO(), io.StringIO()
     with (

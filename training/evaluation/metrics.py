@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ Array = NDArray[np.floating]
 
 
 def auc(labels: Array, scores: Array) -> float:
-    """Area under the ROC curve of scores ``(n,)``, ties counted half; NaN where a class lacks."""
+    """Area under the ROC curve of scores ``(n,)``, ties counted half; NaN if there is one class only."""
     positive = labels == 1
     n_positive = int(positive.sum())
     n_negative = len(labels) - n_positive
@@ -85,15 +86,24 @@ def brier(labels: Array, probability: Array) -> float:
     return float(np.mean(np.square(probability - labels)))
 
 
+class Estimate(NamedTuple):
+    """A statistic of all rows, its standard error and its 95 % interval."""
+
+    value: float
+    error: float
+    low: float
+    high: float
+
+
 def bootstrap(
     statistic: Callable[[NDArray[np.intp]], float], rows: int, draws: int = 1000, seed: int = 0
-) -> tuple[float, float, float]:
-    """Standard error and the 2.5th and 97.5th percentile of ``statistic(indices)``.
+) -> Estimate:
+    """Estimate ``statistic(indices)`` by drawing ``rows`` indices with replacement.
 
-    Rows are drawn with replacement; draws in which the statistic is undefined (NaN) don't count.
+    Draws in which the statistic is undefined (NaN) do not count.
     """
     rng = np.random.default_rng(seed)
     values = np.array([statistic(rng.integers(0, rows, rows)) for _ in range(draws)])
     values = values[np.isfinite(values)]
     low, high = np.percentile(values, [2.5, 97.5])
-    return float(values.std()), float(low), float(high)
+    return Estimate(statistic(np.arange(rows)), float(values.std()), float(low), float(high))

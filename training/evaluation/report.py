@@ -1,5 +1,8 @@
 """The metrics of a set of predictions, as manifests, cards and terminals show them."""
 
+from collections.abc import Iterable
+from dataclasses import asdict
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
@@ -7,16 +10,23 @@ from pydantic import JsonValue
 from training.evaluation.calibration import calibration_slope
 from training.evaluation.class_calibration import class_metrics
 from training.evaluation.metrics import (
+    auc,
     average_precision,
     bootstrap,
     brier,
     confusion,
     log_loss,
     mean_auc,
-    target_aucs,
 )
 
 Array = NDArray[np.floating]
+
+
+def markdown_table(columns: Iterable[object], rows: Iterable[Iterable[object]]) -> list[str]:
+    """The lines of a Markdown table."""
+    header = [f"| {column} " if column else "| " for column in map(str, columns)]
+    lines = (f"| {' | '.join(map(str, cells))} |" for cells in rows)
+    return ["".join(header) + "|", "|" + "---|" * len(header), *lines]
 
 
 def metrics(
@@ -28,20 +38,21 @@ def metrics(
     *,
     exclusive: bool = False,
 ) -> dict[str, JsonValue]:
-    """Return the metrics of probabilities ``(n, T)``: for all targets together, and for each.
+    """Return the metrics of probabilities ``(n, T)``: over all targets, and of each.
 
-    Of classes, which are ``exclusive``, also accuracy and log-loss of all together; what is called of
-    each is the most probable then.
-
-    Spread: a bootstrap over rows, and where ``folds`` are given the standard deviation over them.
-    The base rate's log-loss and Brier score stand beside the model's.
+    ``exclusive`` targets are classes: accuracy and log-loss over all are added, and the call is the
+    most probable class. Spread is a bootstrap over rows and, with ``folds`` ``(n,)``, the standard
+    deviation over them. The base rate's log-loss and Brier score are given for comparison.
     """
-    overall: dict[str, JsonValue] = {"rows": len(labels), "mean_auc": mean_auc(labels, probability)}
-    error, low, high = bootstrap(
+    mean, error, low, high = bootstrap(
         lambda rows: mean_auc(labels[rows], probability[rows]), len(labels), draws=200
     )
-    overall["mean_auc_standard_error"] = error
-    overall["mean_auc_95_interval"] = [low, high]
+    overall: dict[str, JsonValue] = {
+        "rows": len(labels),
+        "mean_auc": mean,
+        "mean_auc_standard_error": error,
+        "mean_auc_95_interval": [low, high],
+    }
     if folds is not None:
         by_fold = [
             mean_auc(labels[folds == fold], probability[folds == fold]) for fold in np.unique(folds)
@@ -64,34 +75,26 @@ def metrics(
 def _target_metrics(
     labels: Array,
     probability: Array,
-    called: Array,
+    calls: Array,
     threshold: float,
     folds: NDArray[np.integer] | None,
 ) -> dict[str, JsonValue]:
-    known = ~np.isnan(labels)
-    y, p = labels[known], probability[known]
+    measured = ~np.isnan(labels)
+    y, p = labels[measured], probability[measured]
     base = np.full(len(y), float(np.mean(y)))
-    calls = confusion(y, called[known], threshold)
     document: dict[str, JsonValue] = {
         "measured": len(y),
         "positive": int(y.sum()),
-        "auc": float(target_aucs(y[:, None], p[:, None])[0]),
+        "auc": auc(y, p),
         "average_precision": average_precision(y, p),
         "log_loss": log_loss(y, p),
         "log_loss_base_rate": log_loss(y, base),
         "brier": brier(y, p),
         "brier_base_rate": brier(y, base),
         "calibration_slope": calibration_slope(y, p),
-        "recall": calls.recall,
-        "false_positive_rate": calls.false_positive_rate,
-        "precision": calls.precision,
-        "f1": calls.f1,
-        "g_mean": calls.g_mean,
-    }
+    } | asdict(confusion(y, calls[measured], threshold))
     if folds is not None:
-        aucs = [
-            target_aucs(y[folds[known] == fold][:, None], p[folds[known] == fold][:, None])[0]
-            for fold in np.unique(folds)
-        ]
+        own = folds[measured]
+        aucs = [auc(y[own == fold], p[own == fold]) for fold in np.unique(folds)]
         document["auc_sd_over_folds"] = float(np.nanstd(aucs, ddof=1))
     return document

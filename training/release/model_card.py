@@ -7,10 +7,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.manifest import FIGURE_FILE, Manifest
-from models.networks.theory import MemberTheory
+from training.evaluation.report import markdown_table
 from training.release.gate import Report
 
 _BINS = 10
+
+#: The columns of the targets' table, as formats of a target's figures.
+_COLUMNS = {
+    "target": "{name}",
+    "measured": "{measured:,}",
+    "positive": "{positive:,}",
+    "AUC ± sd over folds": "{auc:.4f} ± {auc_sd_over_folds:.4f}",
+    "average precision": "{average_precision:.3f}",
+    "log-loss (base rate)": "{log_loss:.4f} ({log_loss_base_rate:.4f})",
+    "Brier (base rate)": "{brier:.4f} ({brier_base_rate:.4f})",
+    "slope": "{calibration_slope:.2f}",
+    "threshold": "{threshold:.3f}",
+    "recall": "{recall:.3f}",
+    "FPR": "{false_positive_rate:.4f}",
+}
 
 
 def reliability_svg(
@@ -23,7 +38,7 @@ def reliability_svg(
     columns = min(len(targets), 4)
     lines = -(-len(targets) // columns)
     figure = Figure(figsize=(2.6 * columns + 0.6, 2.6 * lines + 0.4), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(lines, columns, squeeze=False)).ravel()
+    axes = figure.subplots(lines, columns, squeeze=False).ravel()
     for column, (axis, target) in enumerate(zip(axes, targets, strict=False)):
         known = ~np.isnan(labels[:, column])
         y, p = labels[known, column], probability[known, column]
@@ -57,8 +72,9 @@ def model_card(
     """Write the card as Markdown.
 
     ``summary`` are the data's counts; ``selection`` says how the recipe was chosen, ``limits`` what
-    the model must not be used for.
+    the model must not be used for, ``report`` what the gate found.
     """
+    provenance = manifest.provenance
     overall: Any = manifest.metrics["overall"]
     by_target: Any = manifest.metrics["targets"]
     low, high = overall["mean_auc_95_interval"]
@@ -68,19 +84,23 @@ def model_card(
     if manifest.exclusive:
         calibrated = "calibrated by one temperature and a bias per class, through softmax"
         accuracy = [
-            f"* Accuracy **{overall['accuracy']:.4f}** (standard error"
-            f" {overall['accuracy_standard_error']:.4f}; of the commonest class"
-            f" {overall['accuracy_base_rate']:.4f}); log-loss {overall['class_log_loss']:.4f} (base rate"
-            f" {overall['class_log_loss_base_rate']:.4f})."
+            "* Accuracy **{accuracy:.4f}** (standard error {accuracy_standard_error:.4f}; of the"
+            " commonest class {accuracy_base_rate:.4f}); log-loss {class_log_loss:.4f} (base rate"
+            " {class_log_loss_base_rate:.4f}).".format_map(overall)
         ]
+    rows = [
+        by_target[target.name] | {"name": target.name, "threshold": target.threshold}
+        for target in manifest.targets
+    ]
+    first = manifest.reference[0]
+    layers = enumerate(zip(first.mean, first.variance, first.saturated, strict=True), start=1)
     lines = [
         f"# {manifest.name} version {manifest.version}",
         "",
         manifest.description,
         "",
         f"Made {manifest.created:%Y-%m-%d} by `python -m training train {manifest.name}`"
-        f" in {manifest.provenance.seconds:.0f} s; training hash"
-        f" `{manifest.provenance.training_hash[:16]}`.",
+        f" in {provenance.seconds:.0f} s; training hash `{provenance.training_hash[:16]}`.",
         "",
         "## Figures",
         "",
@@ -88,28 +108,16 @@ def model_card(
         " and calibrated by a map fitted to the other folds. The scaling of the inputs, which"
         " knows no labels, saw all rows.",
         "",
-        f"* Mean AUC **{overall['mean_auc']:.4f}** over {len(by_target)}"
-        f" {'target' if len(by_target) == 1 else 'targets'} and {overall['rows']:,} rows;"
+        f"* Mean AUC **{overall['mean_auc']:.4f}** over {len(rows)}"
+        f" {'target' if len(rows) == 1 else 'targets'} and {overall['rows']:,} rows;"
         f" 95 % interval {low:.4f}–{high:.4f} (bootstrap over rows);"
         f" sd over the five folds {overall['mean_auc_sd_over_folds']:.4f}.",
         *accuracy,
         f"* By round (one network per fold each): {', '.join(f'{value:.4f}' for value in rounds)}.",
         "",
-        "| target | measured | positive | AUC ± sd over folds | average precision | log-loss (base rate)"
-        " | Brier (base rate) | slope | threshold | recall | FPR |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for target in manifest.targets:
-        row = by_target[target.name]
-        lines.append(
-            f"| {target.name} | {row['measured']:,} | {row['positive']:,}"
-            f" | {row['auc']:.4f} ± {row['auc_sd_over_folds']:.4f} | {row['average_precision']:.3f}"
-            f" | {row['log_loss']:.4f} ({row['log_loss_base_rate']:.4f})"
-            f" | {row['brier']:.4f} ({row['brier_base_rate']:.4f})"
-            f" | {row['calibration_slope']:.2f} | {target.threshold:.3f}"
-            f" | {row['recall']:.3f} | {row['false_positive_rate']:.4f} |"
-        )
-    lines += [
+        *markdown_table(
+            _COLUMNS, [[cell.format_map(row) for cell in _COLUMNS.values()] for row in rows]
+        ),
         "",
         f"Threshold: {manifest.threshold_rule}.",
         "",
@@ -119,13 +127,16 @@ def model_card(
         "",
         "## Data",
         "",
-        *(f"* {key.replace('_', ' ')}: {_plain(value)}" for key, value in summary.items()),
+        *(
+            f"* {key.replace('_', ' ')}: {f'{value:,}' if isinstance(value, int) else value}"
+            for key, value in summary.items()
+        ),
         "",
-        "| file | sha256 |",
-        "|---|---|",
-        *(f"| {name} | `{digest}` |" for name, digest in manifest.provenance.data.items()),
+        *markdown_table(
+            ("file", "sha256"), [(name, f"`{digest}`") for name, digest in provenance.data.items()]
+        ),
         "",
-        f"Folds: {manifest.provenance.fold_rule}; five of them.",
+        f"Folds: {provenance.fold_rule}; five of them.",
         "",
         "## Network",
         "",
@@ -144,19 +155,19 @@ def model_card(
         "Of held-out rows, first member; an SNN in training leaves the fixed point (0, 1), so these,"
         " not the fixed point, are what live traffic is compared with.",
         "",
-        "| layer | mean | variance | saturated share |",
-        "|---|---|---|---|",
+        *markdown_table(
+            ("layer", "mean", "variance", "saturated share"),
+            [(layer, *(f"{value:.3f}" for value in values)) for layer, values in layers],
+        ),
+        *_theory(manifest),
+        *(_gate(report) if report is not None else ()),
+        "",
+        "## Limits of use",
+        "",
+        limits,
+        "",
+        "Libraries: " + ", ".join(f"{name} {value}" for name, value in provenance.libraries.items()),
     ]
-    first = manifest.reference[0]
-    for layer, values in enumerate(zip(first.mean, first.variance, first.saturated, strict=True)):
-        mean, variance, saturated = values
-        lines.append(f"| {layer + 1} | {mean:.3f} | {variance:.3f} | {saturated:.3f} |")
-    if manifest.theory:
-        lines += ["", *_theory(manifest.theory[0])]
-    if report is not None:
-        lines += ["", *_gate(report)]
-    lines += ["", "## Limits of use", "", limits, ""]
-    lines += ["Libraries: " + ", ".join(f"{k} {v}" for k, v in manifest.provenance.libraries.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -164,59 +175,61 @@ def _recipes(manifest: Manifest) -> list[str]:
     """The recipe of every round that is served."""
     networks: Any = manifest.provenance.configuration["networks"]
     folds = len({member.fold for member in manifest.members})
-    lines = [
-        "| round | widths | dropout, inputs' | sees | learns | optimizer, rate, decay | epochs, batch |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for number in range(len(manifest.members) // folds):
         network = networks[number % len(networks)]
-        lines.append(
-            f"| {number + 1} | {', '.join(map(str, manifest.widths_of(number * folds)))}"
-            f" | {network['dropout']}, {network['input_dropout']}"
-            f" | {'all but ' + ', '.join(network['without']) if network['without'] else 'all features'}"
-            f" | {'shares of samples' if network['shares'] else 'majority labels'}"
-            f"{', targets alike' if network['balanced'] else ''}"
-            f" | {network['optimizer']}, {network['learning_rate']}, {network['weight_decay']}"
-            f" | {network['epochs']}, {network['batch_size']} |"
+        without = ", ".join(network["without"])
+        learns = "shares of samples" if network["shares"] else "majority labels"
+        rows.append(
+            (
+                number + 1,
+                ", ".join(map(str, manifest.widths_of(number * folds))),
+                f"{network['dropout']}, {network['input_dropout']}",
+                f"all but {without}" if without else "all features",
+                f"{learns}{', targets alike' if network['balanced'] else ''}",
+                f"{network['optimizer']}, {network['learning_rate']}, {network['weight_decay']}",
+                f"{network['epochs']}, {network['batch_size']}",
+            )
         )
-    return lines
+    columns = "round|widths|dropout, inputs'|sees|learns|optimizer, rate, decay|epochs, batch"
+    return markdown_table(columns.split("|"), rows)
 
 
-def _theory(member: MemberTheory) -> list[str]:
-    lines = [
+def _theory(manifest: Manifest) -> list[str]:
+    if not manifest.theory:
+        return []
+    rows = [
+        (
+            number,
+            f"{layer.mean:.3f}, {layer.variance:.3f}",
+            f"{layer.map_mean:.3f}, {layer.map_variance:.3f}",
+            f"{layer.covariance_mean:.3f}, {layer.covariance_variance:.3f}",
+            "–" if layer.correlation is None else f"{layer.correlation:.4f}",
+        )
+        for number, layer in enumerate(manifest.theory[0].layers, start=1)
+    ]
+    return [
+        "",
         "What theory says of the same member, mean and variance over all units and rows: the paper's"
         " map g takes inputs for independent and alike; with the layer below's covariance each unit is"
         " predicted for itself, and r is the correlation of the units' predicted and measured means."
         " The fixed point is (0, 1).",
         "",
-        "| layer | measured | map g | with covariance | r |",
-        "|---|---|---|---|---|",
+        *markdown_table(("layer", "measured", "map g", "with covariance", "r"), rows),
     ]
-    for number, layer in enumerate(member.layers):
-        correlation = "–" if layer.correlation is None else f"{layer.correlation:.4f}"
-        lines.append(
-            f"| {number + 1} | {layer.mean:.3f}, {layer.variance:.3f}"
-            f" | {layer.map_mean:.3f}, {layer.map_variance:.3f}"
-            f" | {layer.covariance_mean:.3f}, {layer.covariance_variance:.3f} | {correlation} |"
-        )
-    return lines
 
 
 def _gate(report: Report) -> list[str]:
     against = "no champion" if report.champion is None else f"version {report.champion}"
+    rows = [
+        (check.name, "passed" if check.passed else "**failed**", check.summary)
+        for check in report.checks
+    ]
     return [
+        "",
         "## Gate",
         "",
         f"{'Passed' if report.passed else 'Failed'}, beside {against}:",
         "",
-        "| check | | |",
-        "|---|---|---|",
-        *(
-            f"| {check.name} | {'passed' if check.passed else '**failed**'} | {check.summary} |"
-            for check in report.checks
-        ),
+        *markdown_table(("check", "", ""), rows),
     ]
-
-
-def _plain(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)

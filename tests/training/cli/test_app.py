@@ -28,7 +28,7 @@ def repository(tmp_path: Path) -> Repository:
 #: Asks every command for help, and tells how each ended and whether torch was loaded.
 _HELP = """
 import contextlib, io, json, sys
-from training.cli import app
+from training.cli.app import app
 ended = {}
 for command in json.loads(sys.argv[1]):
     with contextlib.redirect_stdout(io.StringIO()) as out:

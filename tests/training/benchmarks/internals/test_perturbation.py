@@ -7,8 +7,9 @@ import pytest
 
 from tests.training.benchmarks.internals.test_weight_faults import MODELS
 from tests.training.networks.test_export import raw
+from training.benchmarks.internals.fault_kinds import KINDS
 from training.benchmarks.internals.perturbation import PerturbationProbe
-from training.benchmarks.internals.weight_faults import KINDS, _Model
+from training.benchmarks.internals.weight_faults import _Model
 from training.errors import TrainingError
 
 ROWS = raw(60)
