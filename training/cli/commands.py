@@ -25,7 +25,6 @@ from training.pipeline.evaluate import evaluate_on, evaluate_out_of_fold, evalua
 from training.pipeline.run import train_model
 from training.pipeline.task import load_task
 from training.recipes.official import RECIPES
-from training.recipes.overrides import recipe_of_file
 from training.release.gate import PROMOTE, examine
 from training.release.publish import publish
 
@@ -66,6 +65,8 @@ def train_and_publish(
         raise TrainingError(f"--promote takes {', '.join(PROMOTE)}, not {promote!r}")
     dataset, recipe = load_task(model, user_file, repository)
     if recipe_file is not None:
+        from training.recipes.overrides import recipe_of_file
+
         recipe = recipe_of_file(recipe, recipe_file)
     if study is not None:
         from training.pipeline.search import winner  # only a search needs Optuna

@@ -1,18 +1,19 @@
 """Hyperparameters by Optuna, judged on the folds: ``python -m training search MODEL``.
 
-A trial trains one network without each fold and is scored by the mean over the folds of what the
-held-out rows say; one that lags behind the others' median is given up after any fold. The study is a
-journal file: killed at any moment, the same command goes on with it.
+A trial trains one network without each fold; its score is the mean over the held-out folds. A trial
+worse than the others' median is given up after any fold. The study is a journal file: if the search is
+killed, the same command resumes it.
 """
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from multiprocessing import cpu_count, get_context
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import optuna
 import torch
@@ -40,7 +41,7 @@ _STARTUP = 5
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a search is: trials finished, the best score and its trial, None before the first."""
+    """Numbers of trials finished and given up, the best score and its trial (None before the first)."""
 
     trials: int
     pruned: int
@@ -58,10 +59,10 @@ def search(
     seed: int,
     watch: Callable[[Progress], None],
 ) -> Progress:
-    """Go on with the study in ``path`` until ``trials`` are finished in all, or the time is over.
+    """Continue the study in ``path`` until ``trials`` are finished in all or ``timeout`` seconds passed.
 
-    The first trial is the recipe as it is (its first network's, where rounds differ), so that the winner
-    is no worse on the folds. Raises ``TrainingError`` for a study of other data.
+    The first trial is the recipe's first network, so that the winner is no worse on the folds. ``watch``
+    is called after each trial. Raises ``TrainingError`` if the study is of other data.
     """
     study = _open(path, dataset, seed)
     space = _Space(recipe.networks[0])
@@ -73,34 +74,36 @@ def search(
         def objective(trial: optuna.Trial) -> float:
             return judge(space.suggest(trial), seed, trial)
 
-        def stop_in_time(study: optuna.Study, _: object) -> None:
+        def report(study: optuna.Study, _: object) -> None:
             watch(_progress(study))
-            if _progress(study).trials >= trials:
-                study.stop()
 
+        enough = optuna.study.MaxTrialsCallback(trials, _DONE)
         if _progress(study).trials < trials:
-            study.optimize(objective, timeout=timeout, callbacks=[stop_in_time])
+            study.optimize(objective, timeout=timeout, callbacks=[report, enough])
     return _progress(study)
 
 
 def winner(recipe: ModelRecipe, dataset: Dataset, path: Path) -> ModelRecipe:
-    """The recipe with the hyperparameters of a study's best trial; raises ``TrainingError``."""
+    """The recipe with the hyperparameters of a study's best trial.
+
+    Raises ``TrainingError`` if there is no study of these data, or none of its trials is complete.
+    """
     if not path.is_file():
         raise TrainingError(f"{path} is no study; `python -m training search` makes one")
     study = _open(path, dataset, 0)
-    found = _progress(study)
-    if found.best is None:
+    final = _progress(study)
+    if final.best is None:
         raise TrainingError(f"{path}: no trial of the study is complete")
     document: dict[str, JsonValue] = {
         "study": path.name,
-        "trial": found.number,
-        "score": found.best,
-        "trials": found.trials,
-        "pruned": found.pruned,
+        "trial": final.number,
+        "score": final.best,
+        "trials": final.trials,
+        "pruned": final.pruned,
     }
     selection = (
-        f"Chosen on the five folds by a search of {found.trials} trials ({found.pruned} given up early):"
-        f" trial {found.number}, mean over folds {found.best:.4f} with one network each. The figures"
+        f"Chosen on the five folds by a search of {final.trials} trials ({final.pruned} given up early):"
+        f" trial {final.number}, mean over folds {final.best:.4f} with one network each. The figures"
         " above are of the same folds, which flatters them by what such a choice gains by chance."
     )
     network = _Space(recipe.networks[0]).read(study.best_trial.params)
@@ -118,15 +121,17 @@ def _open(path: Path, dataset: Dataset, seed: int) -> optuna.Study:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path} is not a study: {error}") from error
-    # Seeded by how far the study is: going on repeats none of the draws.
+    # The seed depends on the number of trials: a resumed search repeats none of the draws.
     study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.get_trials(deepcopy=False)))
     study.pruner = optuna.pruners.MedianPruner(n_startup_trials=_STARTUP)
-    of = {"model": dataset.name, "data": dataset.sources, "targets": list(dataset.targets)}
-    known = study.user_attrs.get("of")
-    if known is None:
-        study.set_user_attr("of", of)
-    elif known != of:
-        raise TrainingError(f"{path} is a study of {known['model']} on other data; name another --study")
+    identity = {"model": dataset.name, "data": dataset.sources, "targets": list(dataset.targets)}
+    earlier = study.user_attrs.get("of")
+    if earlier is None:
+        study.set_user_attr("of", identity)
+    elif earlier != identity:
+        raise TrainingError(
+            f"{path} is a study of {earlier['model']} on other data; name another --study"
+        )
     return study
 
 
@@ -134,16 +139,12 @@ def _progress(study: optuna.Study) -> Progress:
     done = study.get_trials(deepcopy=False, states=_DONE)
     complete = [trial for trial in done if trial.state == TrialState.COMPLETE]
     best = study.best_trial if complete else None
-    return Progress(
-        len(done),
-        len(done) - len(complete),
-        None if best is None else best.value,
-        None if best is None else best.number,
-    )
+    score, number = (None, None) if best is None else (best.value, best.number)
+    return Progress(len(done), len(done) - len(complete), score, number)
 
 
 class _Space:
-    """What is searched: around the recipe as it is, whose own values are always among the choices."""
+    """The search space: around the recipe, whose own values are always among the choices."""
 
     def __init__(self, network: Recipe) -> None:
         own = asdict(network)
@@ -180,53 +181,52 @@ Judge = Callable[[dict[str, Any], int, optuna.Trial], float]
 
 @contextmanager
 def _judging(dataset: Dataset, recipe: ModelRecipe) -> Iterator[Judge]:
-    """What scores hyperparameters, with processes that hold the rows for as long as it is open."""
+    """A function that scores hyperparameters, in processes that keep the rows while it is open."""
     featurizer = featurizer_for(dataset)
     raw = feature_rows(dataset, featurizer)
     rows = fit_squash(raw, featurizer.names, recipe.blocks).transform(raw)
     folds = np.unique(dataset.folds).tolist()
-    shared = (rows, dataset.labels, dataset.folds, asdict(recipe.networks[0]), dataset.exclusive)
+    network = replace(recipe.networks[0], exclusive=dataset.exclusive)
+    shared = (rows, dataset.labels, dataset.folds, network)
     context = get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(min(len(folds), cpu_count()), context, _share, shared) as pool:
+    with ProcessPoolExecutor(min(len(folds), joblib.cpu_count()), context, _share, shared) as pool:
 
         def judge(params: dict[str, Any], seed: int, trial: optuna.Trial) -> float:
-            waiting: list[Future[float]] = [
+            futures: list[Future[float]] = [
                 pool.submit(_score, params, fold, seed + fold) for fold in folds
             ]
             scores: list[float] = []
             try:
-                for step, future in enumerate(waiting):
+                for step, future in enumerate(futures):
                     scores.append(future.result())
                     trial.report(float(np.mean(scores)), step)
                     if trial.should_prune():
                         raise optuna.TrialPruned
             finally:
-                for future in waiting:
+                for future in futures:
                     future.cancel()
             return float(np.mean(scores))
 
         yield judge
 
 
-_shared: dict[str, Any] = {}
+_shared: list[tuple[Array32, Array32, NDArray[np.int8], Recipe]] = []
 
 
-def _share(
-    rows: Array32, labels: Array32, folds: NDArray[np.int8], network: dict[str, Any], exclusive: bool
-) -> None:
+def _share(*shared: Any) -> None:
     torch.set_num_threads(1)
-    _shared.update(rows=rows, labels=labels, folds=folds, network=network, exclusive=exclusive)
+    _shared[:] = [shared]
 
 
 def _score(params: dict[str, Any], fold: int, seed: int) -> float:
-    """Accuracy of classes, or else mean AUC, of one fold's rows by a network that never saw them."""
-    rows, labels = _shared["rows"], _shared["labels"]
-    held_out = _shared["folds"] == fold
-    recipe = Recipe(**(_shared["network"] | params | {"exclusive": _shared["exclusive"]}))
+    """Accuracy of classes, else mean AUC, on one fold by a network that was trained without it."""
+    rows, labels, folds, network_recipe = _shared[0]
+    held_out = folds == fold
+    recipe = replace(network_recipe, **params)
     judged = rows[held_out], labels[held_out]
     network = train(rows[~held_out], labels[~held_out], judged, recipe, seed, lambda _: None)
     with torch.no_grad():
         logits = network(torch.from_numpy(judged[0])).numpy()
-    if _shared["exclusive"]:
+    if recipe.exclusive:
         return float(np.mean(logits.argmax(axis=1) == judged[1].argmax(axis=1)))
     return mean_auc(judged[1], logits)

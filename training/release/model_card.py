@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.manifest import FIGURE_FILE, Manifest
-from training.evaluation.report import markdown_table
+from training.evaluation.metrics import markdown_table
 from training.release.gate import Report
 
 _BINS = 10

@@ -13,6 +13,7 @@ from training.evaluation.calibration import (
     choose_threshold,
     cross_fitted,
     fit_platt,
+    sigmoid,
 )
 from training.evaluation.metrics import (
     auc,
@@ -22,7 +23,6 @@ from training.evaluation.metrics import (
     confusion,
     log_loss,
     mean_auc,
-    sigmoid,
     target_aucs,
 )
 from training.release.gate import discrimination

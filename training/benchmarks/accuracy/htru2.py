@@ -28,8 +28,7 @@ from training.benchmarks.harness import REPORTS, Results, Say, run_missing
 from training.benchmarks.statistics import mean_and_sd, paired
 from training.data import featurizer_for, load_htru2
 from training.evaluation.calibration import choose_threshold
-from training.evaluation.metrics import auc, average_precision, confusion
-from training.evaluation.report import markdown_table
+from training.evaluation.metrics import auc, average_precision, confusion, markdown_table
 from training.networks.preprocessing import fit_squash
 from training.networks.rivals import METHODS, fit_scores
 from training.networks.training_loop import Recipe

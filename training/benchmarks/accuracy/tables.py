@@ -20,8 +20,7 @@ from training.benchmarks.harness import Say
 from training.benchmarks.statistics import mean_and_sd, with_interval
 from training.data import Dataset, Reading, load_table
 from training.data.official.uci import read_set
-from training.evaluation.metrics import auc, bootstrap
-from training.evaluation.report import markdown_table
+from training.evaluation.metrics import auc, bootstrap, markdown_table
 from training.pipeline.evaluate import bundle_out_of_fold
 from training.pipeline.run import train_model
 from training.recipes.table import table_recipe

@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 
 from training.benchmarks.harness import Results, save_figure
 from training.benchmarks.statistics import mean_and_sd, paired
-from training.evaluation.report import markdown_table
+from training.evaluation.metrics import markdown_table
 from training.networks.rivals import METHODS
 from training.networks.training_loop import Recipe
 

@@ -22,8 +22,7 @@ from models.registry.store import Repository
 from training.benchmarks.harness import Say
 from training.benchmarks.statistics import mean_and_sd, with_interval
 from training.data import Dataset, load_tox21
-from training.evaluation.metrics import bootstrap, mean_auc, target_aucs
-from training.evaluation.report import markdown_table
+from training.evaluation.metrics import bootstrap, markdown_table, mean_auc, target_aucs
 from training.pipeline.evaluate import bundle_out_of_fold
 from training.pipeline.run import feature_rows
 

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from models.registry.store import Repository
 from training.benchmarks.harness import REPORTS, Results, Say, run_missing, save_figure
 from training.data import featurizer_for, load_htru2
-from training.evaluation.metrics import auc
-from training.evaluation.report import markdown_table
+from training.evaluation.metrics import auc, markdown_table
 from training.networks.network import Network
 from training.networks.preprocessing import fit_squash
 from training.networks.rivals import METHODS, build

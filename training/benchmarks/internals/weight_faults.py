@@ -24,7 +24,7 @@ from training.benchmarks.internals.fault_kinds import KINDS, Kind
 from training.benchmarks.internals.perturbation import PerturbationProbe
 from training.data import Dataset, load_htru2, load_tox21
 from training.errors import TrainingError
-from training.evaluation.report import markdown_table
+from training.evaluation.metrics import markdown_table
 
 Array32 = NDArray[np.float32]
 

@@ -11,7 +11,7 @@ from rdkit.Chem.MolStandardize import rdMolStandardize
 from models.features import Accepted
 from models.features.molecules.standardise import read_smiles, standardise
 from training.data import featurizer_for, load_tox21, load_tox21_twin
-from training.data.fragment_choice import choose_fragments
+from training.data.fragment_choice import fragment_parameters
 from training.data.official import sources
 from training.data.official.tox21 import TARGETS, Sample, merge
 
@@ -82,11 +82,12 @@ def test_shares_keep_what_the_labels_leave_out():
 def test_fragments_are_the_commonest_whatever_the_order():
     """The choice depends on the set of molecules alone."""
     parents = ["CCO", "CCN", "CCC", "c1ccccc1O", "CCCl"]
-    chosen = choose_fragments(parents)
-    assert chosen == choose_fragments(reversed(parents))
-    assert len(chosen) == len(set(chosen))
-    (methyl, *_) = choose_fragments(["CC"])
-    assert methyl in chosen[:3]
+    chosen = fragment_parameters(parents)
+    assert chosen == fragment_parameters(parents[::-1])
+    (methyl, *_) = fragment_parameters(["CC"])["fragments"]
+    assert methyl in chosen["fragments"][:3]
+    for kind in ("fragments", "pharmacophores"):
+        assert len(chosen[kind]) == len(set(chosen[kind]))
 
 
 @pytest.mark.slow
