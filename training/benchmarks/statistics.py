@@ -38,9 +38,9 @@ def paired(differences: NDArray[np.floating], folds: int) -> Paired:
     if variance == 0:
         return Paired(mean, mean, mean, 0.0 if mean else 1.0)
     error = math.sqrt(variance)
-    reach = float(student.ppf(0.975, runs - 1)) * error
+    low, high = student.interval(0.95, runs - 1, mean, error)
     p = float(2 * student.sf(abs(mean) / error, runs - 1))
-    return Paired(mean, mean - reach, mean + reach, p)
+    return Paired(mean, float(low), float(high), p)
 
 
 def with_interval(value: float, low: float, high: float) -> str:

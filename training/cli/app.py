@@ -26,36 +26,26 @@ app = typer.Typer(
 _DEFAULT_MODELS = Path(__file__).resolve().parents[2] / "models" / "repository"
 _DEFAULT_STATE = Path("state")
 
-Model = Annotated[
-    str, typer.Argument(help="Name of the model: htru2, tox21, or a name of your own, as in my-task.")
-]
+Model = Annotated[str, typer.Argument(help="htru2, tox21, or a name of your own, as in my-task.")]
 Data = Annotated[Path | None, typer.Option(help="A table with your own rows, CSV or Parquet.")]
-Target = Annotated[
-    str | None,
-    typer.Option(
-        help="Column to predict, for a model of your own; the champion's if left out.",
-    ),
-]
-Instead = Annotated[
-    bool | None,
-    typer.Option(
-        "--instead/--add",
-        help="For htru2 and tox21: use DATA instead of the official set, or add it (the default).",
-        show_default=False,
-    ),
-]
+Target = Annotated[str | None, typer.Option(help="Column to predict; the champion's if left out.")]
+_INSTEAD = "For htru2 and tox21: use DATA instead of the official set, or add it (the default)."
+Instead = Annotated[bool | None, typer.Option("--instead/--add", help=_INSTEAD, show_default=False)]
 Positive = Annotated[str | None, typer.Option(help="Which of two classes is the positive one.")]
 Ignore = Annotated[list[str] | None, typer.Option(help="Column to leave out; repeatable.")]
-Category = Annotated[
-    list[str] | None, typer.Option(help="Column whose numbers are categories; repeatable.")
-]
-Models = Annotated[
-    Path, typer.Option(envvar="SNN_MODELS", help="Folder of the model repository.", show_default=False)
-]
+_CATEGORY = "Column whose numbers are categories; repeatable."
+Category = Annotated[list[str] | None, typer.Option(help=_CATEGORY)]
+Models = Annotated[Path, typer.Option(envvar="SNN_MODELS", show_default=False, help="Model repository.")]
 State = Annotated[
-    Path, typer.Option(envvar="SNN_STATE", help="Folder of the release log.", show_default=False)
+    Path, typer.Option(envvar="SNN_STATE", show_default=False, help="Release log's folder.")
 ]
 Why = Annotated[str, typer.Option(help="Reason, for the release log.")]
+_PROMOTE = "auto: unless worse than the champion; always; or never."
+_RECIPE = 'Hyperparameters from a JSON file, as in {"units": 128}.'
+_STUDY = "File of the study; MODEL.study below SNN_STATE if left out."
+_SPLIT = "out-of-fold; for tox21 also leaderboard (trains networks without that set) or final."
+_NAME = "htru2, tox21, tox21-served, tables, signal, graph, integrity or health."
+_THEORY = "Model whose measured layers are compared with the theory's predictions."
 
 
 @app.command()
@@ -63,21 +53,15 @@ def train(
     model: Model,
     models: Models = _DEFAULT_MODELS,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first member.")] = 0,
-    promote: Annotated[
-        str, typer.Option(help="auto: unless worse than the champion; always; or never.")
-    ] = "auto",
+    promote: Annotated[str, typer.Option(help=_PROMOTE)] = "auto",
     data: Data = None,
     instead: Instead = None,
     target: Target = None,
     positive: Positive = None,
     ignore: Ignore = None,
     category: Category = None,
-    recipe: Annotated[
-        Path | None, typer.Option(help='Hyperparameters from a JSON file, as in {"units": 128}.')
-    ] = None,
-    search: Annotated[
-        Path | None, typer.Option(help="Study of a search; its best trial is trained.")
-    ] = None,
+    recipe: Annotated[Path | None, typer.Option(help=_RECIPE)] = None,
+    search: Annotated[Path | None, typer.Option(help="Study whose best trial is trained.")] = None,
     state: State = _DEFAULT_STATE,
 ) -> None:
     """Train MODEL, publish a new version, and promote it unless it is worse.
@@ -94,10 +78,7 @@ def train(
 def search(
     model: Model,
     models: Models = _DEFAULT_MODELS,
-    study: Annotated[
-        Path | None,
-        typer.Option(help="File of the study; MODEL.study below SNN_STATE if left out."),
-    ] = None,
+    study: Annotated[Path | None, typer.Option(help=_STUDY)] = None,
     trials: Annotated[int, typer.Option(min=1, help="Trials in all, with those done before.")] = 40,
     timeout: Annotated[float | None, typer.Option(min=0, help="Seconds for this call.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sampler and the networks.")] = 0,
@@ -122,12 +103,7 @@ def evaluate(
     model: Model,
     version: Annotated[int | None, typer.Argument(help="A version; the champion if left out.")] = None,
     models: Models = _DEFAULT_MODELS,
-    split: Annotated[
-        str,
-        typer.Option(
-            help="out-of-fold; for tox21 also leaderboard (trains networks without that set) or final."
-        ),
-    ] = "out-of-fold",
+    split: Annotated[str, typer.Option(help=_SPLIT)] = "out-of-fold",
     data: Data = None,
 ) -> None:
     """Compute the metrics of a published version from its graph, and print them."""
@@ -138,10 +114,7 @@ def evaluate(
 
 @app.command()
 def benchmark(
-    name: Annotated[
-        str,
-        typer.Argument(help="htru2, tox21, tox21-served, tables, signal, graph, integrity or health."),
-    ],
+    name: Annotated[str, typer.Argument(help=_NAME)],
     models: Models = _DEFAULT_MODELS,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 5,
     processes: Annotated[int, typer.Option(min=1, help="Parallel fits, each on one thread.")] = 2,
@@ -163,10 +136,7 @@ def benchmark(
 
 @app.command()
 def theory(
-    model: Annotated[
-        str | None,
-        typer.Argument(help="Model whose measured layers are compared with the theory's predictions."),
-    ] = None,
+    model: Annotated[str | None, typer.Argument(help=_THEORY)] = None,
     models: Models = _DEFAULT_MODELS,
 ) -> None:
     """Prove theorems 1 to 3 by ball arithmetic, or compare MODEL's layers with the theory."""

@@ -21,12 +21,6 @@ class Replicates:
     shares: NDArray[np.float32]
     counts: NDArray[np.float32]
 
-    def columns(self, kept: Sequence[int]) -> "Replicates":
-        """The replicates of some of the targets."""
-        return Replicates(
-            np.ascontiguousarray(self.shares[:, kept]), np.ascontiguousarray(self.counts[:, kept])
-        )
-
 
 @dataclass(frozen=True)
 class Dataset:
@@ -38,7 +32,6 @@ class Dataset:
     ``exclusive`` says that every row has exactly one of the targets, which are classes then.
     ``parameters`` are the featurizer's if they come with the data, and ``golden`` are constructed
     records if they do. ``table`` says how a table was read, so that the next one is read alike.
-    ``in_leaderboard`` marks the rows that occur in that set, if there is one.
     ``replicates`` are the samples behind the labels, if a record may have several.
     ``sources`` maps each file read to its sha256; ``summary`` holds counts for the model card.
     """
@@ -49,7 +42,6 @@ class Dataset:
     labels: NDArray[np.float32]
     targets: tuple[str, ...]
     folds: NDArray[np.int8]
-    in_leaderboard: NDArray[np.bool_] | None
     sources: dict[str, str]
     summary: dict[str, object]
     exclusive: bool = False

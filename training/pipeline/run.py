@@ -34,34 +34,17 @@ _LIBRARIES = ("torch", "onnx", "numpy", "scipy", "rdkit")
 _PARITY_ROWS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """The results of a run that a bundle is made of.
-
-    ``out_of_fold`` are uncalibrated logits ``(n, T)``, each by members that never saw the row.
-    """
-
-    dataset: Dataset
-    recipe: ModelRecipe
-    featurizer: Featurizer
-    ensemble: Ensemble
-    calibration: Calibration
-    out_of_fold: NDArray[np.float64]
-    reference: Reference
-    theory: list[MemberTheory]
-    metrics: dict[str, JsonValue]
-    model: bytes
-    provenance: dict[str, JsonValue]
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fitted:
     """A fold ensemble and its calibration on held-out rows.
 
     ``raw`` and ``rows`` are features ``(n, F)`` before and after ``squash``; ``rounds`` holds every
-    network trained, ``ensemble`` those that are served; ``out_of_fold`` are uncalibrated logits.
+    network trained, ``ensemble`` those that are served. ``out_of_fold`` are uncalibrated logits
+    ``(n, T)``, each by members that never saw the row.
     """
 
+    dataset: Dataset
+    recipe: ModelRecipe
     featurizer: Featurizer
     raw: NDArray[np.float32]
     squash: Squash
@@ -70,6 +53,17 @@ class Fitted:
     ensemble: Ensemble
     out_of_fold: NDArray[np.float64]
     calibration: Calibration
+
+
+@dataclass(frozen=True)
+class Trained(Fitted):
+    """The results of a run, of which a bundle is made."""
+
+    metrics: dict[str, JsonValue]
+    reference: Reference
+    theory: list[MemberTheory]
+    model: bytes
+    provenance: dict[str, JsonValue]
 
 
 def fit(
@@ -105,7 +99,7 @@ def fit(
     ensemble = trained.rounds(0, recipe.served)
     logits = _out_of_fold(dataset, ensemble, rows)
     calibration = calibrated(dataset, logits, recipe.threshold_rule)
-    return Fitted(featurizer, raw, squash, rows, trained, ensemble, logits, calibration)
+    return Fitted(dataset, recipe, featurizer, raw, squash, rows, trained, ensemble, logits, calibration)
 
 
 def train_model(
@@ -140,18 +134,15 @@ def train_model(
         for layers, member in zip(served.layers(), ensemble.members, strict=True)
     ]
     say("exporting to ONNX and comparing with torch")
+    model = export(served, fitted.raw[:_PARITY_ROWS])
+    provenance = _provenance(dataset, recipe, ensemble, time.monotonic() - began)
     return Trained(
-        dataset,
-        recipe,
-        fitted.featurizer,
-        ensemble,
-        calibration,
-        fitted.out_of_fold,
-        reference,
-        theory,
-        figures,
-        export(served, fitted.raw[:_PARITY_ROWS]),
-        _provenance(dataset, recipe, ensemble, time.monotonic() - began),
+        **vars(fitted),
+        metrics=figures,
+        reference=reference,
+        theory=theory,
+        model=model,
+        provenance=provenance,
     )
 
 
@@ -160,9 +151,9 @@ def _check_labels(dataset: Dataset) -> None:
     for column, target in enumerate(dataset.targets):
         for fold in np.unique(dataset.folds):
             rest = dataset.labels[dataset.folds != fold, column]
-            for kind, label in (("positive", 1), ("negative", 0)):
-                if not (rest == label).any():
-                    raise DataError(f"{dataset.name}: {target} has no {kind} row outside fold {fold}")
+            missing = [kind for kind, label in (("positive", 1), ("negative", 0)) if label not in rest]
+            if missing:
+                raise DataError(f"{dataset.name}: {target} has no {missing[0]} row outside fold {fold}")
 
 
 def _out_of_fold(dataset: Dataset, trained: Ensemble, rows: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -5,10 +5,11 @@ worse than the others' median is given up after any fold. The study is a journal
 killed, the same command resumes it.
 """
 
-from collections.abc import Callable, Iterator
+import math
+import time
+from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 import optuna
 import torch
 from numpy.typing import NDArray
+from optuna import distributions
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
@@ -65,22 +67,42 @@ def search(
     is called after each trial. Raises ``TrainingError`` if the study is of other data.
     """
     study = _open(path, dataset, seed)
-    space = _Space(recipe.networks[0])
+    network = recipe.networks[0]
+    space = _space(network)
     if not study.get_trials(deepcopy=False):
-        study.enqueue_trial(space.default)
+        study.enqueue_trial({name: getattr(network, name) for name in space})
     watch(_progress(study))
-    with _judging(dataset, recipe) as judge:
-
-        def objective(trial: optuna.Trial) -> float:
-            return judge(space.suggest(trial), seed, trial)
-
-        def report(study: optuna.Study, _: object) -> None:
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    featurizer = featurizer_for(dataset)
+    raw = feature_rows(dataset, featurizer)
+    rows = fit_squash(raw, featurizer.names, recipe.blocks).transform(raw)
+    folds = np.unique(dataset.folds).tolist()
+    shared = (rows, dataset.labels, dataset.folds, replace(network, exclusive=dataset.exclusive))
+    context = get_context("spawn")  # torch's threads do not survive a fork
+    with ProcessPoolExecutor(min(len(folds), joblib.cpu_count()), context, _share, shared) as pool:
+        while _progress(study).trials < trials and time.monotonic() < deadline:
+            trial = study.ask(space)
+            futures = [pool.submit(_score, trial.params, fold, seed + fold) for fold in folds]
+            try:
+                study.tell(trial, _mean_score(trial, futures))
+            except optuna.TrialPruned:
+                study.tell(trial, state=TrialState.PRUNED)
+            finally:
+                for future in futures:
+                    future.cancel()
             watch(_progress(study))
-
-        enough = optuna.study.MaxTrialsCallback(trials, _DONE)
-        if _progress(study).trials < trials:
-            study.optimize(objective, timeout=timeout, callbacks=[report, enough])
     return _progress(study)
+
+
+def _mean_score(trial: optuna.Trial, futures: list[Future[float]]) -> float:
+    """The mean over the folds; raises ``TrialPruned`` after a fold if the mean so far is too low."""
+    scores: list[float] = []
+    for step, future in enumerate(futures):
+        scores.append(future.result())
+        trial.report(float(np.mean(scores)), step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return float(np.mean(scores))
 
 
 def winner(recipe: ModelRecipe, dataset: Dataset, path: Path) -> ModelRecipe:
@@ -106,7 +128,8 @@ def winner(recipe: ModelRecipe, dataset: Dataset, path: Path) -> ModelRecipe:
         f" trial {final.number}, mean over folds {final.best:.4f} with one network each. The figures"
         " above are of the same folds, which flatters them by what such a choice gains by chance."
     )
-    network = _Space(recipe.networks[0]).read(study.best_trial.params)
+    params = study.best_trial.params  # of this search space or an earlier one
+    network = {name: params[name] for name in _space(recipe.networks[0]) if name in params}
     return override(recipe, network, selection, document)
 
 
@@ -114,10 +137,11 @@ def _open(path: Path, dataset: Dataset, seed: int) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        backend = JournalFileBackend(str(path))
-        storage = JournalStorage(backend)
         study = optuna.create_study(
-            storage=storage, study_name=_STUDY, direction="maximize", load_if_exists=True
+            storage=JournalStorage(JournalFileBackend(str(path))),
+            study_name=_STUDY,
+            direction="maximize",
+            load_if_exists=True,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path} is not a study: {error}") from error
@@ -143,71 +167,22 @@ def _progress(study: optuna.Study) -> Progress:
     return Progress(len(done), len(done) - len(complete), score, number)
 
 
-class _Space:
-    """The search space: around the recipe, whose own values are always among the choices."""
-
-    def __init__(self, network: Recipe) -> None:
-        own = asdict(network)
-        self._choices: dict[str, list[Any]] = {
-            "shape": ["rectangular", "conic"],
-            "units": sorted({32, 64, 128, 256, network.units}),
-            "layers": sorted({2, 3, 4, 6, 8, network.layers}),
-            "dropout": sorted({0.0, 0.05, 0.1, 0.2, network.dropout}),
-            "input_dropout": sorted({0.0, 0.1, 0.2, network.input_dropout}),
-            "batch_size": sorted({64, 128, 256, network.batch_size}),
-        }
-        self._epochs = (max(1, network.epochs // 2), network.epochs * 2)
-        self.default = {
-            name: own[name] for name in (*self._choices, "epochs", "learning_rate", "weight_decay")
-        }
-
-    def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
-        """The hyperparameters of a trial."""
-        params: dict[str, Any] = {
-            name: trial.suggest_categorical(name, values) for name, values in self._choices.items()
-        }
-        params["epochs"] = trial.suggest_int("epochs", *self._epochs)
-        params["learning_rate"] = trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True)
-        params["weight_decay"] = trial.suggest_float("weight_decay", 1e-4, 1.0, log=True)
-        return params
-
-    def read(self, params: dict[str, Any]) -> dict[str, Any]:
-        """A finished trial's hyperparameters, of this space or an earlier one."""
-        return {name: params[name] for name in self.default if name in params}
-
-
-Judge = Callable[[dict[str, Any], int, optuna.Trial], float]
-
-
-@contextmanager
-def _judging(dataset: Dataset, recipe: ModelRecipe) -> Iterator[Judge]:
-    """A function that scores hyperparameters, in processes that keep the rows while it is open."""
-    featurizer = featurizer_for(dataset)
-    raw = feature_rows(dataset, featurizer)
-    rows = fit_squash(raw, featurizer.names, recipe.blocks).transform(raw)
-    folds = np.unique(dataset.folds).tolist()
-    network = replace(recipe.networks[0], exclusive=dataset.exclusive)
-    shared = (rows, dataset.labels, dataset.folds, network)
-    context = get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(min(len(folds), joblib.cpu_count()), context, _share, shared) as pool:
-
-        def judge(params: dict[str, Any], seed: int, trial: optuna.Trial) -> float:
-            futures: list[Future[float]] = [
-                pool.submit(_score, params, fold, seed + fold) for fold in folds
-            ]
-            scores: list[float] = []
-            try:
-                for step, future in enumerate(futures):
-                    scores.append(future.result())
-                    trial.report(float(np.mean(scores)), step)
-                    if trial.should_prune():
-                        raise optuna.TrialPruned
-            finally:
-                for future in futures:
-                    future.cancel()
-            return float(np.mean(scores))
-
-        yield judge
+def _space(network: Recipe) -> dict[str, distributions.BaseDistribution]:
+    """The search space: around a network, whose own values are always among the choices."""
+    choices: dict[str, list[Any]] = {
+        "shape": ["rectangular", "conic"],
+        "units": sorted({32, 64, 128, 256, network.units}),
+        "layers": sorted({2, 3, 4, 6, 8, network.layers}),
+        "dropout": sorted({0.0, 0.05, 0.1, 0.2, network.dropout}),
+        "input_dropout": sorted({0.0, 0.1, 0.2, network.input_dropout}),
+        "batch_size": sorted({64, 128, 256, network.batch_size}),
+    }
+    return {
+        **{name: distributions.CategoricalDistribution(values) for name, values in choices.items()},
+        "epochs": distributions.IntDistribution(max(1, network.epochs // 2), network.epochs * 2),
+        "learning_rate": distributions.FloatDistribution(1e-4, 1e-2, log=True),
+        "weight_decay": distributions.FloatDistribution(1e-4, 1.0, log=True),
+    }
 
 
 _shared: list[tuple[Array32, Array32, NDArray[np.int8], Recipe]] = []

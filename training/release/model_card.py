@@ -1,6 +1,8 @@
 """The model card: what a bundle is, how good, for what, and how it was made."""
 
 import io
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,11 @@ from training.evaluation.metrics import markdown_table
 from training.release.gate import Report
 
 _BINS = 10
+_TEMPLATE = Path(__file__).with_suffix(".md").read_text(encoding="utf-8")
+_ACCURACY = """\
+* Accuracy **{accuracy:.4f}** (standard error {accuracy_standard_error:.4f}; of the commonest class \
+{accuracy_base_rate:.4f}); log-loss {class_log_loss:.4f} (base rate {class_log_loss_base_rate:.4f}).
+"""
 
 #: The columns of the targets' table, as formats of a target's figures.
 _COLUMNS = {
@@ -77,101 +84,56 @@ def model_card(
     provenance = manifest.provenance
     overall: Any = manifest.metrics["overall"]
     by_target: Any = manifest.metrics["targets"]
-    low, high = overall["mean_auc_95_interval"]
     rounds: Any = manifest.metrics["mean_auc_by_round"]
-    calibrated = "calibrated per target (Platt)"
-    accuracy = []
-    if manifest.exclusive:
-        calibrated = "calibrated by one temperature and a bias per class, through softmax"
-        accuracy = [
-            "* Accuracy **{accuracy:.4f}** (standard error {accuracy_standard_error:.4f}; of the"
-            " commonest class {accuracy_base_rate:.4f}); log-loss {class_log_loss:.4f} (base rate"
-            " {class_log_loss_base_rate:.4f}).".format_map(overall)
-        ]
     rows = [
         by_target[target.name] | {"name": target.name, "threshold": target.threshold}
         for target in manifest.targets
     ]
     first = manifest.reference[0]
     layers = enumerate(zip(first.mean, first.variance, first.saturated, strict=True), start=1)
-    lines = [
-        f"# {manifest.name} version {manifest.version}",
-        "",
-        manifest.description,
-        "",
-        f"Made {manifest.created:%Y-%m-%d} by `python -m training train {manifest.name}`"
-        f" in {provenance.seconds:.0f} s; training hash `{provenance.training_hash[:16]}`.",
-        "",
-        "## Figures",
-        "",
-        "All out-of-fold: each row is judged only by members that were trained without its fold,"
-        " and calibrated by a map fitted to the other folds. The scaling of the inputs, which"
-        " knows no labels, saw all rows.",
-        "",
-        f"* Mean AUC **{overall['mean_auc']:.4f}** over {len(rows)}"
-        f" {'target' if len(rows) == 1 else 'targets'} and {overall['rows']:,} rows;"
-        f" 95 % interval {low:.4f}–{high:.4f} (bootstrap over rows);"
-        f" sd over the five folds {overall['mean_auc_sd_over_folds']:.4f}.",
-        *accuracy,
-        f"* By round (one network per fold each): {', '.join(f'{value:.4f}' for value in rounds)}.",
-        "",
-        *markdown_table(
-            _COLUMNS, [[cell.format_map(row) for cell in _COLUMNS.values()] for row in rows]
-        ),
-        "",
-        f"Threshold: {manifest.threshold_rule}.",
-        "",
-        f"![Reliability diagram]({FIGURE_FILE})",
-        "",
-        "Bars are the 95 % range of a perfectly calibrated model in bins of equal size.",
-        "",
-        "## Data",
-        "",
-        *(
-            f"* {key.replace('_', ' ')}: {f'{value:,}' if isinstance(value, int) else value}"
-            for key, value in summary.items()
-        ),
-        "",
-        *markdown_table(
-            ("file", "sha256"), [(name, f"`{digest}`") for name, digest in provenance.data.items()]
-        ),
-        "",
-        f"Folds: {provenance.fold_rule}; five of them.",
-        "",
-        "## Network",
-        "",
-        f"{len(manifest.members)} self-normalizing networks (Klambauer et al. 2017) of"
-        f" {manifest.layers} hidden layers on"
-        f" {manifest.features:,} features of `{manifest.featurizer.identifier}`; their mean logit is"
-        f" {calibrated}. SELU, LeCun-normal initialisation, alpha dropout, cosine schedule. Each round"
-        " trained one network without each fold:",
-        "",
-        *_recipes(manifest),
-        "",
-        selection,
-        "",
-        "## Activations",
-        "",
-        "Of held-out rows, first member; an SNN in training leaves the fixed point (0, 1), so these,"
-        " not the fixed point, are what live traffic is compared with.",
-        "",
-        *markdown_table(
-            ("layer", "mean", "variance", "saturated share"),
-            [(layer, *(f"{value:.3f}" for value in values)) for layer, values in layers],
-        ),
-        *_theory(manifest),
-        *(_gate(report) if report is not None else ()),
-        "",
-        "## Limits of use",
-        "",
-        limits,
-        "",
-        "Libraries: " + ", ".join(f"{name} {value}" for name, value in provenance.libraries.items()),
-    ]
-    return "\n".join(lines) + "\n"
+    return _TEMPLATE.format_map(
+        overall
+        | {
+            "manifest": manifest,
+            "provenance": provenance,
+            "interval": overall["mean_auc_95_interval"],
+            "target_count": f"{len(rows)} {'target' if len(rows) == 1 else 'targets'}",
+            "accuracy": _ACCURACY.format_map(overall) if manifest.exclusive else "",
+            "rounds": ", ".join(f"{value:.4f}" for value in rounds),
+            "targets": _table(
+                _COLUMNS, ([cell.format_map(row) for cell in _COLUMNS.values()] for row in rows)
+            ),
+            "figure": FIGURE_FILE,
+            "summary": "\n".join(
+                f"* {key.replace('_', ' ')}: {f'{value:,}' if isinstance(value, int) else value}"
+                for key, value in summary.items()
+            ),
+            "files": _table(
+                ("file", "sha256"), ((name, f"`{digest}`") for name, digest in provenance.data.items())
+            ),
+            "members": len(manifest.members),
+            "calibrated": "calibrated by one temperature and a bias per class, through softmax"
+            if manifest.exclusive
+            else "calibrated per target (Platt)",
+            "recipes": _recipes(manifest),
+            "selection": selection,
+            "activations": _table(
+                ("layer", "mean", "variance", "saturated share"),
+                ((layer, *(f"{value:.3f}" for value in values)) for layer, values in layers),
+            ),
+            "theory": _theory(manifest),
+            "gate": "" if report is None else _gate(report),
+            "limits": limits,
+            "libraries": ", ".join(f"{name} {value}" for name, value in provenance.libraries.items()),
+        }
+    )
 
 
-def _recipes(manifest: Manifest) -> list[str]:
+def _table(columns: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    return "\n".join(markdown_table(columns, rows))
+
+
+def _recipes(manifest: Manifest) -> str:
     """The recipe of every round that is served."""
     networks: Any = manifest.provenance.configuration["networks"]
     folds = len({member.fold for member in manifest.members})
@@ -192,13 +154,13 @@ def _recipes(manifest: Manifest) -> list[str]:
             )
         )
     columns = "round|widths|dropout, inputs'|sees|learns|optimizer, rate, decay|epochs, batch"
-    return markdown_table(columns.split("|"), rows)
+    return _table(columns.split("|"), rows)
 
 
-def _theory(manifest: Manifest) -> list[str]:
+def _theory(manifest: Manifest) -> str:
     if not manifest.theory:
-        return []
-    rows = [
+        return ""
+    rows = (
         (
             number,
             f"{layer.mean:.3f}, {layer.variance:.3f}",
@@ -207,29 +169,22 @@ def _theory(manifest: Manifest) -> list[str]:
             "–" if layer.correlation is None else f"{layer.correlation:.4f}",
         )
         for number, layer in enumerate(manifest.theory[0].layers, start=1)
-    ]
-    return [
-        "",
-        "What theory says of the same member, mean and variance over all units and rows: the paper's"
-        " map g takes inputs for independent and alike; with the layer below's covariance each unit is"
-        " predicted for itself, and r is the correlation of the units' predicted and measured means."
-        " The fixed point is (0, 1).",
-        "",
-        *markdown_table(("layer", "measured", "map g", "with covariance", "r"), rows),
-    ]
+    )
+    table = _table(("layer", "measured", "map g", "with covariance", "r"), rows)
+    return f"""
+What theory says of the same member, mean and variance over all units and rows: the paper's map g \
+takes inputs for independent and alike; with the layer below's covariance each unit is predicted for \
+itself, and r is the correlation of the units' predicted and measured means. The fixed point is (0, 1).
+
+{table}
+"""
 
 
-def _gate(report: Report) -> list[str]:
+def _gate(report: Report) -> str:
     against = "no champion" if report.champion is None else f"version {report.champion}"
-    rows = [
+    rows = (
         (check.name, "passed" if check.passed else "**failed**", check.summary)
         for check in report.checks
-    ]
-    return [
-        "",
-        "## Gate",
-        "",
-        f"{'Passed' if report.passed else 'Failed'}, beside {against}:",
-        "",
-        *markdown_table(("check", "", ""), rows),
-    ]
+    )
+    table = _table(("check", "", ""), rows)
+    return f"\n## Gate\n\n{'Passed' if report.passed else 'Failed'}, beside {against}:\n\n{table}\n"

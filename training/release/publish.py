@@ -6,21 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from models import features
+from models.bundle import manifest as names
 from models.bundle.golden import Golden
 from models.bundle.loading import Bundle, file_entry, open_bundle
-from models.bundle.manifest import (
-    CARD_FILE,
-    FIGURE_FILE,
-    GATE_FILE,
-    GOLDEN_FILE,
-    MANIFEST_FILE,
-    MODEL_FILE,
-    REFERENCE_FILE,
-    FeaturizerEntry,
-    Manifest,
-    Provenance,
-    Target,
-)
+from models.bundle.manifest import FeaturizerEntry, Manifest, Provenance, Target
 from models.registry.store import Repository
 from training.errors import ExportError
 from training.evaluation.calibration import CLASS_RULE, THRESHOLD_RULES
@@ -52,23 +41,23 @@ def publish(
         model = sign(trained.model, metadata)
         probability = trained.calibration.probability
         content = {
-            MODEL_FILE: model,
-            REFERENCE_FILE: trained.reference.to_bytes(),
-            GOLDEN_FILE: _golden(model, manifest.featurizer, dataset.golden).to_bytes(),
-            FIGURE_FILE: reliability_svg(dataset.labels, probability, dataset.targets),
+            names.MODEL_FILE: model,
+            names.REFERENCE_FILE: trained.reference.to_bytes(),
+            names.GOLDEN_FILE: _golden(model, manifest.featurizer, dataset.golden).to_bytes(),
+            names.FIGURE_FILE: reliability_svg(dataset.labels, probability, dataset.targets),
         }
 
         def fill(report: Report | None) -> Bundle:
-            content[CARD_FILE] = model_card(
+            content[names.CARD_FILE] = model_card(
                 manifest, dataset.summary, trained.recipe.selection, trained.recipe.limits, report
             ).encode()
             if report is not None:
-                content[GATE_FILE] = report.to_bytes()
+                content[names.GATE_FILE] = report.to_bytes()
             entries = {name: file_entry(data) for name, data in content.items()}
             document = manifest.model_copy(update={"files": entries}).model_dump_json(indent=1)
             for name, data in content.items():
                 (folder / name).write_bytes(data)
-            (folder / MANIFEST_FILE).write_bytes(document.encode() + b"\n")
+            (folder / names.MANIFEST_FILE).write_bytes(document.encode() + b"\n")
             return open_bundle(folder)
 
         bundle = fill(None)

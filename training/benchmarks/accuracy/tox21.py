@@ -11,6 +11,7 @@ Random forest and gradient boosting on the same features and folds: ``benchmark 
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -93,8 +94,7 @@ def _choices(method: str, layers: int) -> list[Job]:
             "seed": 0,
             "fold": _INNER,
         }
-        for rate in RATES
-        for dropout in DROPOUTS
+        for rate, dropout in product(RATES, DROPOUTS)
     ]
 
 

@@ -45,7 +45,7 @@ def _with_layer(layers: MemberLayers, number: int, layer: Layer) -> MemberLayers
 
 
 def _in_layer(
-    members: Members, member: int, number: int, change: Callable[[Array32, Array32], None]
+    members: Members, member: int, number: int, change: Callable[[Array32, Array32], object]
 ) -> Fault:
     """One layer of one member changed by ``change(weights, biases)``, in place, on a copy."""
     layer = Layer(members[member][number].weights.copy(), members[member][number].biases.copy())
@@ -57,14 +57,9 @@ def _in_layer(
 
 def _scaled(factor: float) -> Kind:
     """Weights of one member's layer, scaled."""
-
-    def make(members: Members, rng: np.random.Generator) -> Fault:
-        def change(weights: Array32, _: Array32) -> None:
-            weights *= factor
-
-        return _in_layer(members, *_random_layer(members, rng), change)
-
-    return make
+    return lambda members, rng: _in_layer(
+        members, *_random_layer(members, rng), lambda weights, _: np.multiply(weights, factor, weights)
+    )
 
 
 def _scaled_in_all(members: Members, rng: np.random.Generator) -> Fault:
@@ -95,8 +90,7 @@ def _dead(share: float) -> Kind:
 
     def make(members: Members, rng: np.random.Generator) -> Fault:
         def change(weights: Array32, biases: Array32) -> None:
-            width = weights.shape[1]
-            units = rng.permutation(width)[: max(1, round(share * width))]
+            units = rng.permutation(len(biases))[: max(1, round(share * len(biases)))]
             weights[:, units] = 0
             biases[units] = 0
 

@@ -5,7 +5,9 @@ The table of operators is why the graph is written as it is; ``training/TAPS.md`
 """
 
 import time
+import timeit
 from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -33,7 +35,6 @@ SHAPES = {
     "tox21, 10 × (8 × 384)": (10, 1321, 384, 8, 12),
 }
 _BATCHES = (1, 8, 32, 256)
-_ROUND_SECONDS = 0.1
 #: Copies of an operator in one graph, so that its time is not hidden by that of the call.
 _COPIES = 16
 
@@ -187,17 +188,13 @@ def _microseconds(
     sessions: dict[str, onnxruntime.InferenceSession], rows: Array32, rounds: int
 ) -> dict[str, float]:
     """Least microseconds of processor per run, the sessions taking turns."""
-    feed, best, counts = {INPUT: rows}, dict.fromkeys(sessions, np.inf), {}
-    for name, session in sessions.items():
-        for _ in range(3):
-            session.run(None, feed)
-        began = time.process_time()
-        session.run(None, feed)
-        counts[name] = max(1, int(_ROUND_SECONDS / max(time.process_time() - began, 1e-6)))
+    timers = {
+        name: timeit.Timer(partial(session.run, None, {INPUT: rows}), timer=time.process_time)
+        for name, session in sessions.items()
+    }
+    counts = {name: timer.autorange()[0] for name, timer in timers.items()}
+    best = dict.fromkeys(timers, np.inf)
     for _ in range(rounds):
-        for name, session in sessions.items():
-            began = time.process_time()
-            for _ in range(counts[name]):
-                session.run(None, feed)
-            best[name] = min(best[name], (time.process_time() - began) / counts[name] * 1e6)
+        for name, timer in timers.items():
+            best[name] = min(best[name], 1e6 * timer.timeit(counts[name]) / counts[name])
     return best

@@ -101,7 +101,7 @@ def run(repository: Repository, seeds: int, _processes: int, say: Say) -> str:
         if model.detect(model.members) is not None:
             raise TrainingError(f"{title}: the published model does not reproduce its golden rows")
         outputs = model.run(bundle.featurizer.featurize(sample).rows, model.members)
-        probe = PerturbationProbe.of(bundle.manifest, model.members, outputs)
+        probe = PerturbationProbe(bundle.manifest, model.members, outputs)
         for kind, make in KINDS.items():
             say(f"{title}: {kind}")
             rows.append((title, kind, *_cells(model, make, probe, seeds)))

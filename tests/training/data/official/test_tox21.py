@@ -60,7 +60,6 @@ def test_the_majority_of_records_decides_and_a_tie_is_not_measured():
     np.testing.assert_array_equal(by_target["NR-AR"], [1, 0, np.nan])
     np.testing.assert_array_equal(by_target["NR-ER"], [np.nan, np.nan, np.nan])
     np.testing.assert_array_equal(by_target["SR-p53"], [0, np.nan, np.nan])
-    np.testing.assert_array_equal(merged.in_leaderboard, [True, False, True])
     assert merged.summary["conflicting_labels"] == 2
     assert merged.summary["conflicting_labels_without_majority"] == 1
 
@@ -103,7 +102,6 @@ def test_the_published_records_become_parents(dataset):
     ]
     assert dataset.labels.shape == (7_748, 12)
     assert set(np.unique(dataset.labels[np.isfinite(dataset.labels)])) == {0.0, 1.0}
-    assert dataset.in_leaderboard.sum() == 293
     assert np.bincount(dataset.folds).min() > 1_400
     assert set(dataset.sources) == {source.name for source in OFFICIAL}
 
@@ -115,8 +113,6 @@ def test_the_twin_never_saw_the_leaderboard(official, capfd):
     captured = capfd.readouterr()
     assert captured.out + captured.err == ""
     assert not set(learned.records) & set(judged.records)
-    assert not learned.in_leaderboard.any()
-    assert judged.in_leaderboard.all()
     assert (len(learned), len(judged)) == (7_455, 293)
     assert (judged.labels == 1).sum() == 257
 
