@@ -101,20 +101,10 @@ def fit_ensemble(
     with context.Manager() as manager:
         reports: queue.Queue[tuple[int, Progress]] = manager.Queue()
         with ProcessPoolExecutor(min(len(members), joblib.cpu_count()), context) as pool:
+            data = (rows, labels, replicates, tuple(names))
             futures = [
-                pool.submit(
-                    _fit_member,
-                    rows,
-                    labels,
-                    replicates if recipe_of[index].shares else None,
-                    folds == member.fold,
-                    recipe_of[index],
-                    recipe_of[index].seen(names),
-                    index,
-                    member,
-                    reports,
-                )
-                for index, member in enumerate(members)
+                pool.submit(_fit_member, data, folds == member.fold, recipe, index, member, reports)
+                for index, (member, recipe) in enumerate(zip(members, recipe_of, strict=True))
             ]
             _relay(futures, reports, watch)
             states = [future.result() for future in futures]
@@ -127,19 +117,19 @@ def fit_ensemble(
 
 
 def _fit_member(
-    rows: Array32,
-    labels: Array32,
-    replicates: Replicates | None,
+    data: tuple[Array32, Array32, Replicates | None, tuple[str, ...]],
     held_out: NDArray[np.bool_],
     recipe: Recipe,
-    seen: NDArray[np.bool_],
     index: int,
     member: Member,
     reports: "queue.Queue[tuple[int, Progress]]",
 ) -> Mapping[str, NDArray[Any]]:
     """Train one member in a process of its own; return its weights as arrays, not shared memory."""
     torch.set_num_threads(1)
-    learned = labels if replicates is None else replicates.shares
+    rows, labels, replicates, names = data
+    samples = replicates if recipe.shares else None
+    learned = labels if samples is None else samples.shares
+    seen = recipe.seen(names)
     own = rows[:, seen]
     network = train(
         own[~held_out],
@@ -148,7 +138,7 @@ def _fit_member(
         recipe,
         member.seed,
         lambda progress: reports.put((index, progress)),
-        None if replicates is None else replicates.counts[~held_out],
+        None if samples is None else samples.counts[~held_out],
     )
     # Weights are published as float16: rounded here, everything later evaluates what will be served.
     state: dict[str, Tensor] = network.half().float().state_dict()

@@ -84,15 +84,15 @@ def _squash(graph: Nodes, table: NDArray[np.float32]) -> str:
     """
     median, power, mean, scale, limit, weight = table.astype(np.float64)
     one = graph.constant("one", 1)
-    known = graph.add("Where", graph.add("IsNaN", INPUT), graph.constant("squash.median", median), INPUT)
+    value = graph.add("Where", graph.add("IsNaN", INPUT), graph.constant("squash.median", median), INPUT)
     # Sign would take ten times as long. Infinity is clipped to 1.
     sign = graph.add(
         "Clip",
-        graph.add("Mul", known, graph.constant("largest", 1e38)),
+        graph.add("Mul", value, graph.constant("largest", 1e38)),
         graph.constant("minus_one", -1),
         one,
     )
-    log = graph.add("Log", graph.add("Add", graph.add("Abs", known), one))
+    log = graph.add("Log", graph.add("Add", graph.add("Abs", value), one))
     shape = graph.add("Mul", sign, graph.constant("squash.power", power - 1))
     q = graph.add("Add", shape, one)
     # Bounded, so that the largest float32 stays finite.

@@ -44,9 +44,9 @@ def bundle_out_of_fold(bundle: Bundle, dataset: Dataset) -> NDArray[np.float64]:
         )
     member_logits = run_graph(bundle, features.rows, MEMBER_LOGIT)
     members = tuple(bundle.manifest.members)
-    known = out_of_fold(member_logits, members, dataset.folds[accepted], dataset.exclusive)
-    logits = np.tile(known.mean(axis=0), (len(dataset), 1))
-    logits[accepted] = known
+    own = out_of_fold(member_logits, members, dataset.folds[accepted], dataset.exclusive)
+    logits = np.tile(own.mean(axis=0), (len(dataset), 1))
+    logits[accepted] = own
     return logits
 
 

@@ -47,8 +47,8 @@ def reliability_svg(
     figure = Figure(figsize=(2.6 * columns + 0.6, 2.6 * lines + 0.4), layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False).ravel()
     for column, (axis, target) in enumerate(zip(axes, targets, strict=False)):
-        known = ~np.isnan(labels[:, column])
-        y, p = labels[known, column], probability[known, column]
+        measured = ~np.isnan(labels[:, column])
+        y, p = labels[measured, column], probability[measured, column]
         bins = np.array_split(np.argsort(p), _BINS)
         mean = np.array([p[rows].mean() for rows in bins])
         rate = np.array([y[rows].mean() for rows in bins])
