@@ -1,4 +1,4 @@
-"""Comparisons of the SNN with other methods, on the same rows and folds, and of what watches it."""
+"""Comparisons of the SNN and its activation health with other methods, on the same rows and folds."""
 
 from collections.abc import Callable
 
@@ -8,8 +8,8 @@ from training.benchmarks.accuracy import htru2, tables, tox21, tox21_served
 from training.benchmarks.harness import Say
 from training.benchmarks.internals import onnx_speed, signal_propagation, weight_faults
 
-#: Name to benchmark: takes the model repository, the numbers of seeds and of processes, and a function
-#: that is told progress; returns a report in Markdown.
+#: By name: functions of the model repository, the numbers of seeds and of processes, and a function
+#: that is called with progress; they return a report in Markdown.
 BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
     "graph": onnx_speed.run,
     "health": health.run,

@@ -1,7 +1,7 @@
-"""A benchmark's results as a tidy CSV: one row per fit, appended as it is made, so that a run resumes.
+"""A benchmark's results as a tidy CSV: one row per fit, appended when the fit ends.
 
-A row begins with the configuration that identifies its fit and ends with the figures. What the file
-has already is not computed again; a run that is killed loses the fits under way and no more.
+A row begins with the configuration that identifies its fit and ends with the figures. Fits that the
+file has are not computed again: a run that is killed loses only the fits in progress.
 """
 
 import csv
@@ -10,11 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from training.errors import TrainingError
 
-#: Where the reports stand; the CSV of a benchmark lies beside its Markdown.
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: The folder of the reports; the CSV of a benchmark is beside its Markdown.
 REPORTS = Path(__file__).resolve().parent.parent / "reports"
 
 Key = tuple[str, ...]
@@ -25,7 +28,7 @@ class Results:
     """The rows of one file: ``keys`` name the columns of a configuration, ``figures`` the rest."""
 
     def __init__(self, path: Path, keys: Sequence[str], figures: Sequence[str]) -> None:
-        """Read the rows that are there. Raises ``TrainingError`` where the columns are others."""
+        """Read the rows of ``path``, if it exists. Raises ``TrainingError`` if its columns differ."""
         self.path = path
         self.keys, self.figures = tuple(keys), tuple(figures)
         self.rows: dict[Key, dict[str, float]] = {}
@@ -40,12 +43,11 @@ class Results:
                 self.rows[key] = {name: float(row[name]) for name in self.figures}
 
     def add(self, job: Mapping[str, object], figures: Mapping[str, float]) -> None:
-        """Append a row to the file, written through to the disk."""
-        new = not self.path.exists()
+        """Append a row to the file and flush it to the disk."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            if new:
+            if not file.tell():
                 writer.writerow((*self.keys, *self.figures))
             values = [f"{figures[name]:.6g}" for name in self.figures]
             writer.writerow((*self.key(job), *values))
@@ -58,7 +60,7 @@ class Results:
         return tuple(str(job[name]) for name in self.keys)
 
     def get(self, job: Mapping[str, object]) -> dict[str, float] | None:
-        """The figures of a job, None where it has not been run."""
+        """The figures of a job, None if it has not been run."""
         return self.rows.get(self.key(job))
 
 
@@ -70,29 +72,37 @@ def run_missing(
     say: Say,
     prepare: Callable[[], None] | None = None,
 ) -> None:
-    """Run the jobs that ``results`` lacks, over processes, and append each as it ends.
+    """Run the jobs that ``results`` lacks, in processes, and append each when it ends.
 
     ``prepare`` is called once in every process; ``work`` must be a module's function.
     """
-    waiting = [job for job in jobs if results.get(job) is None]
-    if not waiting:
+    missing = [job for job in jobs if results.get(job) is None]
+    if not missing:
         return
-    say(f"{len(waiting)} of {len(jobs)} fits to run")
+    say(f"{len(missing)} of {len(jobs)} fits to run")
     with ProcessPoolExecutor(
-        min(processes, len(waiting)), get_context("spawn"), initializer=_quietly, initargs=(prepare,)
+        min(processes, len(missing)), get_context("spawn"), initializer=_begin, initargs=(prepare,)
     ) as pool:
-        running = {pool.submit(work, job): job for job in waiting}
+        running = {pool.submit(work, job): job for job in missing}
         for number, future in enumerate(as_completed(running), start=1):
             job = running[future]
             results.add(job, future.result())
-            say(f"{number}/{len(waiting)} {' '.join(results.key(job))}")
+            say(f"{number}/{len(missing)} {' '.join(results.key(job))}")
 
 
-def _quietly(prepare: Callable[[], None] | None) -> None:
-    """One thread, lowest priority: a benchmark runs for long beside other work."""
+def _begin(prepare: Callable[[], None] | None) -> None:
+    """Start a worker on one thread at lowest priority: a benchmark runs for hours beside other work."""
     import torch
 
     torch.set_num_threads(1)
     os.nice(19 - os.nice(0))
     if prepare:
         prepare()
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write an SVG whose bytes depend on the figure alone."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({"svg.hashsalt": path.stem}):
+        figure.savefig(path, metadata={"Date": None})

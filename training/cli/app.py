@@ -1,14 +1,17 @@
-"""The training module's command line: ``python -m training``."""
+"""The training module's command line: ``python -m training``.
+
+Heavy libraries are imported inside the commands: ``--help`` must not wait for torch.
+"""
 
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from models.errors import LogUnwritable, ModelError, UnknownModel
 from models.registry.release_log import command_line_user
+from models.registry.releases import Releases
 from models.registry.store import Repository
 from training.data.user_file import UserFile
 from training.errors import TrainingError
@@ -17,49 +20,32 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Train self-normalizing networks, judge them, publish and promote them.",
+    help="Train self-normalizing networks, evaluate them, publish and promote them.",
 )
-# A pipe has no width of its own; tables need more than the 80 columns assumed then.
-console = Console(width=None if sys.stdout.isatty() else 140)
 
 _DEFAULT_MODELS = Path(__file__).resolve().parents[2] / "models" / "repository"
-
-Model = Annotated[
-    str, typer.Argument(help="Name of the model: htru2, tox21, or a task of your own, as in my-task.")
-]
-Data = Annotated[
-    Path | None,
-    typer.Option(help="Your own rows, CSV or Parquet; for a task of your own, its table."),
-]
-Target = Annotated[
-    str | None,
-    typer.Option(help="The column to predict, of a task of your own; may be left out next time."),
-]
-Instead = Annotated[
-    bool | None,
-    typer.Option(
-        "--instead/--add",
-        help="Of htru2 and tox21: use DATA instead of the official set, or add it (the default).",
-        show_default=False,
-    ),
-]
-Positive = Annotated[str | None, typer.Option(help="Which of two classes is the positive one.")]
-Ignore = Annotated[
-    list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
-]
-Category = Annotated[
-    list[str] | None,
-    typer.Option(help="A column whose numbers are categories; may be given several times."),
-]
-Models = Annotated[
-    Path, typer.Option(envvar="SNN_MODELS", help="The model repository's folder.", show_default=False)
-]
-
 _DEFAULT_STATE = Path("state")
+
+Model = Annotated[str, typer.Argument(help="htru2, tox21, or a name of your own, as in my-task.")]
+Data = Annotated[Path | None, typer.Option(help="A table with your own rows, CSV or Parquet.")]
+Target = Annotated[str | None, typer.Option(help="Column to predict; the champion's if left out.")]
+_INSTEAD = "For htru2 and tox21: use DATA instead of the official set, or add it (the default)."
+Instead = Annotated[bool | None, typer.Option("--instead/--add", help=_INSTEAD, show_default=False)]
+Positive = Annotated[str | None, typer.Option(help="Which of two classes is the positive one.")]
+Ignore = Annotated[list[str] | None, typer.Option(help="Column to leave out; repeatable.")]
+_CATEGORY = "Column whose numbers are categories; repeatable."
+Category = Annotated[list[str] | None, typer.Option(help=_CATEGORY)]
+Models = Annotated[Path, typer.Option(envvar="SNN_MODELS", show_default=False, help="Model repository.")]
 State = Annotated[
-    Path, typer.Option(envvar="SNN_STATE", help="The folder of the release log.", show_default=False)
+    Path, typer.Option(envvar="SNN_STATE", show_default=False, help="Release log's folder.")
 ]
-Why = Annotated[str, typer.Option(help="The reason, for the release log.")]
+Why = Annotated[str, typer.Option(help="Reason, for the release log.")]
+_PROMOTE = "auto: unless worse than the champion; always; or never."
+_RECIPE = 'Hyperparameters from a JSON file, as in {"units": 128}.'
+_STUDY = "File of the study; MODEL.study below SNN_STATE if left out."
+_SPLIT = "out-of-fold; for tox21 also leaderboard (trains networks without that set) or final."
+_NAME = "htru2, tox21, tox21-served, tables, signal, graph, integrity or health."
+_THEORY = "Model whose measured layers are compared with the theory's predictions."
 
 
 @app.command()
@@ -67,46 +53,35 @@ def train(
     model: Model,
     models: Models = _DEFAULT_MODELS,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first member.")] = 0,
-    promote: Annotated[
-        str, typer.Option(help="auto: unless worse than the champion; always; or never.")
-    ] = "auto",
+    promote: Annotated[str, typer.Option(help=_PROMOTE)] = "auto",
     data: Data = None,
     instead: Instead = None,
     target: Target = None,
     positive: Positive = None,
     ignore: Ignore = None,
     category: Category = None,
-    recipe: Annotated[
-        Path | None, typer.Option(help='Hyperparameters from a JSON file, as in {"units": 128}.')
-    ] = None,
-    search: Annotated[
-        Path | None, typer.Option(help="The study of a search, whose winner is trained.")
-    ] = None,
+    recipe: Annotated[Path | None, typer.Option(help=_RECIPE)] = None,
+    search: Annotated[Path | None, typer.Option(help="Study whose best trial is trained.")] = None,
     state: State = _DEFAULT_STATE,
 ) -> None:
     """Train MODEL, publish a new version, and promote it unless it is worse.
 
-    htru2 and tox21 have official data; any other name is a task of your own, from --data and --target.
+    htru2 and tox21 have official data; a model of any other name needs --data and --target.
     """
     from training.cli.commands import train_and_publish
 
-    own = _own(data, instead, target, positive, ignore, category)
-    train_and_publish(console, model, Repository(models), state, seed, promote, own, recipe, search)
+    user_file = _user_file(data, target, positive, ignore, category, instead)
+    train_and_publish(model, Repository(models), state, seed, promote, user_file, recipe, search)
 
 
 @app.command()
 def search(
     model: Model,
     models: Models = _DEFAULT_MODELS,
-    study: Annotated[
-        Path | None,
-        typer.Option(
-            help="The study's file; MODEL.study below SNN_STATE if left out.", show_default=False
-        ),
-    ] = None,
+    study: Annotated[Path | None, typer.Option(help=_STUDY)] = None,
     trials: Annotated[int, typer.Option(min=1, help="Trials in all, with those done before.")] = 40,
     timeout: Annotated[float | None, typer.Option(min=0, help="Seconds for this call.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of draws and networks.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the sampler and the networks.")] = 0,
     data: Data = None,
     instead: Instead = None,
     target: Target = None,
@@ -115,12 +90,12 @@ def search(
     category: Category = None,
     state: State = _DEFAULT_STATE,
 ) -> None:
-    """Search hyperparameters of MODEL on its folds; the same command goes on with what was begun."""
+    """Search hyperparameters of MODEL on its folds; the same command resumes an unfinished search."""
     from training.cli.commands import search_recipe
 
-    own = _own(data, instead, target, positive, ignore, category)
+    user_file = _user_file(data, target, positive, ignore, category, instead)
     path = study or state / f"{model}.study"
-    search_recipe(console, model, Repository(models), path, trials, timeout, seed, own)
+    search_recipe(model, Repository(models), path, trials, timeout, seed, user_file)
 
 
 @app.command()
@@ -128,55 +103,58 @@ def evaluate(
     model: Model,
     version: Annotated[int | None, typer.Argument(help="A version; the champion if left out.")] = None,
     models: Models = _DEFAULT_MODELS,
-    split: Annotated[
-        str,
-        typer.Option(
-            help="out-of-fold; for tox21 also leaderboard (trains a twin that never saw it) or final."
-        ),
-    ] = "out-of-fold",
+    split: Annotated[str, typer.Option(help=_SPLIT)] = "out-of-fold",
     data: Data = None,
 ) -> None:
-    """Print the metrics of a published version, computed anew from its graph."""
+    """Compute the metrics of a published version from its graph, and print them."""
     from training.cli.commands import evaluate_version
 
-    evaluate_version(
-        console, model, version, Repository(models), split, UserFile(data) if data else None
-    )
+    evaluate_version(model, version, Repository(models), split, UserFile(data) if data else None)
 
 
 @app.command()
 def benchmark(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="htru2, tox21, tox21-served, tables, signal, integrity, health (last two: of faults)."
-        ),
-    ],
+    name: Annotated[str, typer.Argument(help=_NAME)],
     models: Models = _DEFAULT_MODELS,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 5,
-    processes: Annotated[int, typer.Option(min=1, help="Fits at a time, each on one thread.")] = 2,
+    processes: Annotated[int, typer.Option(min=1, help="Parallel fits, each on one thread.")] = 2,
 ) -> None:
-    """Compare the SNN with other methods; results are kept and a run goes on where it was."""
-    from training.cli.commands import run_benchmark
+    """Compare the SNN with other methods, print the report and keep it in training/reports.
 
-    run_benchmark(console, name, Repository(models), seeds, processes)
+    Results are kept as they are computed: the same command resumes an unfinished benchmark.
+    """
+    from training.benchmarks import BENCHMARKS
+    from training.benchmarks.harness import REPORTS
+
+    if name not in BENCHMARKS:
+        raise TrainingError(f"no benchmark is named {name!r}; there are {', '.join(BENCHMARKS)}")
+    report = BENCHMARKS[name](Repository(models), seeds, processes, _log)
+    REPORTS.mkdir(exist_ok=True)
+    (REPORTS / f"{name}.md").write_text(report + "\n", encoding="utf-8")
+    typer.echo(report)
 
 
 @app.command()
 def theory(
-    model: Annotated[
-        str | None,
-        typer.Argument(help="A model whose layers are compared with the theory's predictions."),
-    ] = None,
+    model: Annotated[str | None, typer.Argument(help=_THEORY)] = None,
     models: Models = _DEFAULT_MODELS,
 ) -> None:
-    """Prove theorems 1 to 3 by ball arithmetic, or predict the layers of MODEL beside measurement."""
-    from training.cli.commands import predict_layers, prove_theorems
-
+    """Prove theorems 1 to 3 by ball arithmetic, or compare MODEL's layers with the theory."""
     if model is None:
-        prove_theorems(console)
-    else:
-        predict_layers(console, model, Repository(models))
+        from training.theory.report import prove  # proving needs python-flint, training does not
+
+        table, certified = prove(_log)
+        typer.echo(table)
+        if not certified:
+            raise TrainingError("a bound was not certified: see the table's last column")
+        return
+    from models.bundle.loading import open_bundle
+    from training.pipeline.task import load_task
+    from training.theory.layer_table import bundle_theory
+
+    repository = Repository(models)
+    bundle = open_bundle(repository.bundle(model, repository.serving(model).champion))
+    typer.echo(bundle_theory(bundle, load_task(model, None, repository)[0]))
 
 
 @app.command()
@@ -191,7 +169,7 @@ def versions(model: Model, models: Models = _DEFAULT_MODELS) -> None:
     except UnknownModel:
         champion = None
     for number in numbers:
-        console.print(f"{number}{'  champion' if number == champion else ''}", highlight=False)
+        typer.echo(f"{number}{'  champion' if number == champion else ''}")
 
 
 @app.command()
@@ -202,11 +180,9 @@ def promote(
     state: State = _DEFAULT_STATE,
     why: Why = "asked for by command",
 ) -> None:
-    """Make VERSION the champion if its files are whole; a running service takes it up by itself."""
-    from models.registry.releases import Releases
-
+    """Make VERSION the champion if its files are unaltered; a running service loads it by itself."""
     serving = Releases(Repository(models), state).promote(model, version, command_line_user(), why)
-    console.print(f"{model}: version {serving.champion} is the champion", highlight=False)
+    typer.echo(f"{model}: version {serving.champion} is the champion")
 
 
 @app.command()
@@ -217,19 +193,17 @@ def rollback(
     why: Why = "asked for by command",
 ) -> None:
     """Make the champion's predecessor the champion again."""
-    from models.registry.releases import Releases
-
     serving = Releases(Repository(models), state).roll_back(model, command_line_user(), why)
-    console.print(f"{model}: rolled back to version {serving.champion}", highlight=False)
+    typer.echo(f"{model}: rolled back to version {serving.champion}")
 
 
-def _own(
+def _user_file(
     data: Path | None,
-    instead: bool | None,
     target: str | None,
     positive: str | None,
     ignore: list[str] | None,
     category: list[str] | None,
+    instead: bool | None,
 ) -> UserFile | None:
     if data is not None:
         return UserFile(data, target, positive, tuple(ignore or ()), tuple(category or ()), instead)
@@ -238,12 +212,16 @@ def _own(
     return None
 
 
+def _log(text: str) -> None:
+    typer.echo(text, err=True)
+
+
 def main() -> None:
     """Run the command line; a known error is one sentence on stderr and exit status 1."""
     try:
         app()
-    except LogUnwritable as warning:  # it was done, and done it stays
-        Console(stderr=True, soft_wrap=True).print(f"warning: {warning}", highlight=False, markup=False)
+    except LogUnwritable as warning:  # the step itself was taken
+        _log(f"warning: {warning}")
     except (ModelError, TrainingError, OSError) as error:
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", highlight=False, markup=False)
+        _log(f"error: {error}")
         sys.exit(1)

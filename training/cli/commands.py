@@ -1,139 +1,144 @@
-"""What the commands do, apart from the command line: these imports take seconds, --help must not."""
+"""What train, search and evaluate do, and what they show on a terminal."""
 
+import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
 
-from models.bundle.loading import Bundle, open_bundle
+from models.bundle.loading import open_bundle
 from models.errors import UnknownModel
 from models.registry.release_log import command_line_user
 from models.registry.releases import Releases
 from models.registry.store import Repository
-from training.benchmarks import BENCHMARKS
-from training.benchmarks.harness import REPORTS
-from training.cli import display
 from training.data import load_tox21_twin
 from training.data.official import tox21_final
 from training.data.user_file import UserFile
 from training.errors import TrainingError
+from training.networks import training_loop
+from training.networks.ensemble import Watch
 from training.pipeline.evaluate import evaluate_on, evaluate_out_of_fold, evaluate_twin
 from training.pipeline.run import train_model
 from training.pipeline.task import load_task
 from training.recipes.official import RECIPES
-from training.recipes.overrides import recipe_of_file
-from training.release.gate import PROMOTE, Report, examine
+from training.release.gate import PROMOTE, examine
 from training.release.publish import publish
+
+# A pipe has no width; tables need more than the 80 columns that rich then assumes.
+_console = Console(width=None if sys.stdout.isatty() else 140)
+
+#: The columns of the table of metrics, as formats of a target's figures.
+_COLUMNS = {
+    "n": "{measured}",
+    "pos": "{positive}",
+    "AUC": "{auc:.4f}",
+    "AP": "{average_precision:.3f}",
+    "log-loss (base)": "{log_loss:.4f} ({log_loss_base_rate:.4f})",
+    "Brier (base)": "{brier:.4f} ({brier_base_rate:.4f})",
+    "slope": "{calibration_slope:.2f}",
+    "recall": "{recall:.3f}",
+    "FPR": "{false_positive_rate:.4f}",
+}
 
 
 def train_and_publish(
-    console: Console,
     model: str,
     repository: Repository,
     state: Path,
     seed: int,
     promote: str,
-    own: UserFile | None,
-    recipe_file: Path | None = None,
-    study: Path | None = None,
+    user_file: UserFile | None,
+    recipe_file: Path | None,
+    study: Path | None,
 ) -> None:
-    """Train, publish, and promote by the gate's verdict; the reason is printed."""
+    """Train, publish, and promote by the gate's verdict; print the reason.
+
+    Raises ``TrainingError`` or ``ModelError`` if an option, the data or the champion cannot be used.
+    """
     if recipe_file is not None and study is not None:
         raise TrainingError("--recipe and --search both say how to train; give one of them")
     if promote not in PROMOTE:
         raise TrainingError(f"--promote takes {', '.join(PROMOTE)}, not {promote!r}")
-    dataset, recipe = load_task(model, own, repository)
+    dataset, recipe = load_task(model, user_file, repository)
     if recipe_file is not None:
+        from training.recipes.overrides import recipe_of_file
+
         recipe = recipe_of_file(recipe, recipe_file)
     if study is not None:
-        from training.pipeline.search import winner  # Optuna is wanted by a search alone
+        from training.pipeline.search import winner  # only a search needs Optuna
 
         recipe = winner(recipe, dataset, study)
-    champion = _champion(repository, model)
-    with display.bars(console) as bars:
-        trained = train_model(dataset, recipe, seed, bars.console.print, display.Watch(bars))
-    reports: list[Report] = []
-
-    def judge(challenger: Bundle) -> Report:
-        rule = trained.recipe.threshold_rule
-        reports.append(
-            examine(
-                promote, dataset, trained.out_of_fold, trained.calibration, rule, champion, challenger
-            )
-        )
-        return reports[-1]
-
-    version = publish(trained, repository, judge)
-    console.print(f"published {model} version {version} in {repository.root}", highlight=False)
-    display.print_metrics(console, trained.metrics, f"{model} version {version}, out-of-fold")
-    _release(console, Releases(repository, state), model, reports[-1])
+    try:
+        champion = open_bundle(repository.bundle(model, repository.serving(model).champion))
+    except UnknownModel:
+        champion = None
+    with _member_bars() as bars:
+        trained = train_model(dataset, recipe, seed, bars.console.print, _watch(bars))
+    version = publish(trained, repository, partial(examine, promote, trained, champion))
+    _say(f"published {model} version {version} in {repository.root}")
+    _print_metrics(trained.metrics, f"{model} version {version}, out-of-fold")
+    releases = Releases(repository, state)
+    report: Any = releases.gate(model, version)
+    for check in report["checks"]:
+        _say(f"{'passed' if check['passed'] else 'FAILED':7} {check['name']}: {check['summary']}")
+    step = releases.promote if report["promote"] else releases.hold
+    step(model, version, command_line_user(), report["reason"])
+    _say(f"{'promoted' if report['promote'] else 'not promoted'}: {report['reason']}")
 
 
 def search_recipe(
-    console: Console,
     model: str,
     repository: Repository,
     study: Path,
     trials: int,
     timeout: float | None,
     seed: int,
-    own: UserFile | None,
+    user_file: UserFile | None,
 ) -> None:
-    """Search, or go on searching, and say how to train the winner."""
-    from training.pipeline import search  # Optuna is wanted by a search alone
+    """Start or resume a search, and print the command that trains its best trial.
 
-    dataset, recipe = load_task(model, own, repository)
-    columns = (
-        TextColumn("trials"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[best]}"),
-    )
-    with Progress(*columns, console=console) as bars:
+    Raises ``TrainingError`` if the data or the study cannot be used, or no trial was completed.
+    """
+    from training.pipeline import search  # only a search needs Optuna
+
+    dataset, recipe = load_task(model, user_file, repository)
+    best = TextColumn("{task.fields[best]}")
+    with Progress(
+        TextColumn("trials"), BarColumn(), MofNCompleteColumn(), best, console=_console
+    ) as bars:
         task = bars.add_task("trials", total=trials, best="")
 
         def watch(progress: search.Progress) -> None:
-            best = (
-                "" if progress.best is None else f"best {progress.best:.4f} by trial {progress.number}"
-            )
-            bars.update(task, completed=progress.trials, best=f"{best}, {progress.pruned} given up")
+            text = f"{progress.pruned} given up"
+            if progress.best is not None:
+                text = f"best {progress.best:.4f} by trial {progress.number}, {text}"
+            bars.update(task, completed=progress.trials, best=text)
 
-        found = search.search(
+        final = search.search(
             dataset, recipe, study, trials=trials, timeout=timeout, seed=seed, watch=watch
         )
-    if found.best is None:
-        raise TrainingError("no trial was completed in time; the same command goes on")
-    (chosen, *_) = search.winner(recipe, dataset, study).networks
-    console.print(f"best of {found.trials} trials: {found.best:.4f}, {chosen}", highlight=False)
-    console.print(
-        f"train it by: python -m training train {model} --search {study}",
-        highlight=False,
-        soft_wrap=True,
-    )
-
-
-def _release(console: Console, releases: Releases, model: str, report: Report) -> None:
-    """Promote by the gate's verdict, and say what it found."""
-    for check in report.checks:
-        console.print(f"{'passed' if check.passed else 'FAILED':7} {check.name}: {check.summary}")
-    by = command_line_user()
-    if report.promote:
-        releases.promote(model, report.version, by, report.reason)
-    else:
-        releases.hold(model, report.version, by, report.reason)
-    action = "promoted" if report.promote else "not promoted"
-    console.print(f"{action}: {report.reason}", highlight=False, soft_wrap=True)
+    if final.best is None:
+        raise TrainingError("no trial was completed in time; the same command resumes the search")
+    network = search.winner(recipe, dataset, study).networks[0]
+    _say(f"best of {final.trials} trials: {final.best:.4f}, {network}")
+    _say(f"train it by: python -m training train {model} --search {study}")
 
 
 def evaluate_version(
-    console: Console,
     model: str,
     version: int | None,
     repository: Repository,
     split: str,
-    own: UserFile | None,
+    user_file: UserFile | None,
 ) -> None:
-    """Compute a published version's metrics from its graph and print them."""
+    """Compute a published version's metrics from its graph and print them.
+
+    Raises ``TrainingError`` if the model has no such split, ``ModelError`` if there is no such version.
+    """
     if split not in ("out-of-fold", "leaderboard", "final"):
         raise TrainingError(f"--split takes out-of-fold, leaderboard or final, not {split!r}")
     if split != "out-of-fold" and model != "tox21":
@@ -142,59 +147,63 @@ def evaluate_version(
     bundle = open_bundle(repository.bundle(model, number))
     title = f"{model} version {number}, {split}"
     if split == "out-of-fold":
-        dataset, recipe = load_task(model, own, repository)
+        dataset, recipe = load_task(model, user_file, repository)
         document = evaluate_out_of_fold(bundle, dataset, recipe.threshold_rule)
     elif split == "final":
         final = tox21_final.load()
         document = evaluate_on(bundle, final.smiles, final.labels)
     else:
-        recipe = RECIPES[model]
-        learned, judged = load_tox21_twin()
-        with display.bars(console) as bars:
-            watch = display.Watch(bars)
-            document = evaluate_twin(learned, judged, recipe, 0, bars.console.print, watch)
-        title = f"{model}, the current recipe's twin that never saw the leaderboard set"
-    display.print_metrics(console, document, title)
+        training, leaderboard = load_tox21_twin()
+        with _member_bars() as bars:
+            document = evaluate_twin(
+                training, leaderboard, RECIPES[model], 0, bars.console.print, _watch(bars)
+            )
+        title = f"{model}, the current recipe trained without the leaderboard set"
+    _print_metrics(document, title)
 
 
-def _champion(repository: Repository, model: str) -> Bundle | None:
-    """The champion to beat. One that cannot be opened is an error: it must not be passed over."""
-    try:
-        serving = repository.serving(model)
-    except UnknownModel:
-        return None
-    return open_bundle(repository.bundle(model, serving.champion))
+def _say(text: str) -> None:
+    _console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def run_benchmark(
-    console: Console, name: str, repository: Repository, seeds: int, processes: int
-) -> None:
-    """Run one of the benchmarks; its report is printed and kept in training/reports."""
-    if name not in BENCHMARKS:
-        raise TrainingError(f"no benchmark is named {name!r}; there are {', '.join(BENCHMARKS)}")
-    log = Console(stderr=True, highlight=False)
-    report = BENCHMARKS[name](repository, seeds, processes, log.print)
-    REPORTS.mkdir(exist_ok=True)
-    (REPORTS / f"{name}.md").write_text(report + "\n", encoding="utf-8")
-    console.print(report, highlight=False, soft_wrap=True, markup=False)
+def _member_bars() -> Progress:
+    """A progress bar for each member of an ensemble."""
+    name, figures = TextColumn("member {task.description}"), TextColumn("{task.fields[figures]}")
+    return Progress(name, BarColumn(bar_width=20), MofNCompleteColumn(), figures, console=_console)
 
 
-def prove_theorems(console: Console) -> None:
-    """Print what is certified of the paper's theorems; an error where a bound is not."""
-    # Here and not above: proving wants python-flint, which training does not.
-    from training.theory.report import prove
+def _watch(bars: Progress) -> Watch:
+    """Show a member's loss, and AUC and variance by layer on its held-out fold."""
+    tasks: dict[int, TaskID] = {}
 
-    log = Console(stderr=True, highlight=False)
-    table, certified = prove(log.print)
-    console.print(table, highlight=False, soft_wrap=True, markup=False)
-    if not certified:
-        raise TrainingError("a bound was not certified: see the table's last column")
+    def watch(member: int, progress: training_loop.Progress) -> None:
+        if member not in tasks:
+            tasks[member] = bars.add_task(str(member), total=progress.epochs, figures="")
+        variances = " ".join(f"{variance:.2f}" for variance in progress.variances)
+        figures = f"loss {progress.loss:.4f}  AUC {progress.auc:.4f}  variance {variances}"
+        bars.update(tasks[member], completed=progress.epoch, figures=figures)
+
+    return watch
 
 
-def predict_layers(console: Console, model: str, repository: Repository) -> None:
-    """Print the champion's layers as measured and as the theory predicts them."""
-    from training.theory.layer_table import bundle_theory
-
-    bundle = open_bundle(repository.bundle(model, repository.serving(model).champion))
-    dataset, _ = load_task(model, None, repository)
-    console.print(bundle_theory(bundle, dataset), highlight=False, soft_wrap=True, markup=False)
+def _print_metrics(document: dict[str, Any], title: str) -> None:
+    """Print a table of the targets' metrics, and below it those over all targets."""
+    overall = document["overall"]
+    table = Table("target", title=title)
+    for column in _COLUMNS:
+        table.add_column(column, justify="right")
+    for target, row in document["targets"].items():
+        table.add_row(target, *(cell.format_map(row) for cell in _COLUMNS.values()))
+    _console.print(table)
+    if "accuracy" in overall:
+        _say(
+            "accuracy {accuracy:.4f} (of the commonest class {accuracy_base_rate:.4f}),"
+            " standard error {accuracy_standard_error:.4f}".format_map(overall)
+        )
+    if document.get("refused"):
+        _say(f"{document['refused']} records were refused and got the base rates")
+    spread = ""
+    if "mean_auc_by_fold" in overall:
+        spread = f", sd over folds {np.std(overall['mean_auc_by_fold'], ddof=1):.4f}"
+    low, high = overall["mean_auc_95_interval"]
+    _say(f"mean AUC {overall['mean_auc']:.4f}, 95 % interval {low:.4f} to {high:.4f}{spread}")

@@ -1,4 +1,4 @@
-"""The one shape in which every data set reaches the trainer."""
+"""The shape that all data sets have in training, and their featurizers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,22 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from models.features import Featurizer, create
+
 
 @dataclass(frozen=True, slots=True)
 class Replicates:
-    """Of several samples of one record: the share of positive ones, and their number, (n, T) each.
+    """Records of several samples: the share of positive samples and their number, (n, T) each.
 
-    A share is NaN where nothing was measured, and known where samples tie, unlike a label.
+    A share is NaN where nothing was measured. Unlike a label it is defined where samples tie.
     """
 
     shares: NDArray[np.float32]
     counts: NDArray[np.float32]
-
-    def columns(self, kept: Sequence[int]) -> "Replicates":
-        """The same of some of the targets."""
-        return Replicates(
-            np.ascontiguousarray(self.shares[:, kept]), np.ascontiguousarray(self.counts[:, kept])
-        )
 
 
 @dataclass(frozen=True)
@@ -34,10 +30,9 @@ class Dataset:
     ``labels`` has shape ``(n, T)``: 0, 1, or NaN where nothing was measured; ``targets`` names
     its columns. ``folds`` has shape ``(n,)``, values 0 to 4, a function of the record alone.
     ``exclusive`` says that every row has exactly one of the targets, which are classes then.
-    ``parameters`` are the featurizer's, where they come with the data, and ``golden`` constructed
-    records, for data of which no others are known. ``table`` says how a table was read, for whoever
-    reads the next one. ``in_leaderboard`` marks, where there is such a set, the rows that occur in it.
-    ``replicates`` is what the samples behind the labels say, where a record may have several.
+    ``parameters`` are the featurizer's if they come with the data, and ``golden`` are constructed
+    records if they do. ``table`` says how a table was read, so that the next one is read alike.
+    ``replicates`` are the samples behind the labels, if a record may have several.
     ``sources`` maps each file read to its sha256; ``summary`` holds counts for the model card.
     """
 
@@ -47,7 +42,6 @@ class Dataset:
     labels: NDArray[np.float32]
     targets: tuple[str, ...]
     folds: NDArray[np.int8]
-    in_leaderboard: NDArray[np.bool_] | None
     sources: dict[str, str]
     summary: dict[str, object]
     exclusive: bool = False
@@ -58,10 +52,19 @@ class Dataset:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The names of a table's columns, in the records' order; none where it is no table."""
+        """The names of a table's columns, in the records' order; empty for other data."""
         columns: Any = self.parameters.get("columns", [])
         return tuple(column["name"] for column in columns)
 
     def __len__(self) -> int:
         """The number of rows n."""
         return len(self.records)
+
+
+def featurizer_for(dataset: Dataset) -> Featurizer:
+    """The featurizer of a data set; that of molecules counts fragments chosen among its parents."""
+    if dataset.featurizer != "molecules-2":
+        return create(dataset.featurizer, dataset.parameters)
+    from training.data.fragment_choice import fragment_parameters  # RDKit takes a while to load
+
+    return create(dataset.featurizer, fragment_parameters([str(record) for record in dataset.records]))

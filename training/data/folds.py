@@ -1,14 +1,14 @@
 """Which of the five folds a row belongs to: a function of the row, never of the run.
 
-The first eight bytes of the sha256 of the row's key, read as a big-endian number, modulo 5. A
-row therefore keeps its fold whatever else is in the data set, and two versions of a model
-trained years apart can be compared on rows that neither member saw.
+It is the first eight bytes of the sha256 of the row's key, read as a big-endian number, modulo 5. A
+row keeps its fold whatever else is in the data set, and two versions of a model can be compared on
+rows that no member compared has seen.
 
 * A molecule's key is its Bemis-Murcko scaffold (canonical SMILES of the parent, stereo-free), so
-  that close relatives share a fold; where the scaffold has at most one ring, which would heap
-  thousands of unrelated molecules on benzene, it is the parent's own canonical SMILES.
+  that close relatives share a fold. If the scaffold has at most one ring, it is the parent's own
+  canonical SMILES: thousands of unrelated molecules share the scaffold benzene.
 * A candidate's key is its features as little-endian float64, with -0 as 0.
-* The key of a row of a table, which may hold categories and miss values, is its values as JSON.
+* The key of a table's row is its values as JSON, categories and missing values included.
 """
 
 import hashlib
@@ -51,9 +51,9 @@ def folds_of_molecules(parents: Sequence[str]) -> NDArray[np.int8]:
 
 
 def scaffold(parent: str) -> str:
-    """The key of a parent: its Bemis-Murcko scaffold, or itself where that has at most one ring.
+    """The key of a parent: its Bemis-Murcko scaffold, or itself if that has at most one ring.
 
-    G. W. Bemis, M. A. Murcko, J. Med. Chem. 39 (1996) 2887, in RDKit's reading.
+    G. W. Bemis, M. A. Murcko, J. Med. Chem. 39 (1996) 2887, as RDKit computes it.
     """
     frame: Chem.Mol = MurckoScaffold.GetScaffoldForMol(Chem.MolFromSmiles(parent))
     return Chem.MolToSmiles(frame) if frame.GetRingInfo().NumRings() > 1 else parent

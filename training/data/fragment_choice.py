@@ -1,7 +1,7 @@
 """Which circular fragments are counted: the commonest of the training molecules."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from rdkit import Chem
 
@@ -9,31 +9,28 @@ from models.features.molecules.fingerprints import fragment_counts, pharmacophor
 from models.features.molecules.rdkit_log import captured_rdkit_log
 from models.features.molecules.standardise import parent
 
-RADIUS = 3
-FRAGMENTS = 1_024
-PHARMACOPHORE_RADIUS = 2
-PHARMACOPHORES = 512
+RADIUS, FRAGMENTS = 3, 1_024
+PHARMACOPHORE_RADIUS, PHARMACOPHORES = 2, 512
 
 
-def choose_fragments(parents: Iterable[str]) -> list[int]:
-    """The ids of the ``FRAGMENTS`` fragments that occur in most parents, the commonest first.
+def fragment_parameters(parents: Sequence[str]) -> dict[str, object]:
+    """The parameters of featurizer ``molecules-2``, chosen among parents given as SMILES.
 
-    Labels play no part. Ties go to the smaller id, so the choice depends on the set alone.
+    Each kind of fragments holds the ids that occur in most parents, the commonest first. Labels are
+    not used. Ties go to the smaller id, so that the choice depends on the set alone.
     """
-    return _commonest(parents, lambda molecule: fragment_counts(molecule, RADIUS), FRAGMENTS)
-
-
-def choose_pharmacophores(parents: Iterable[str]) -> list[int]:
-    """As ``choose_fragments``: the ``PHARMACOPHORES`` commonest fragments of pharmacophore atoms."""
-    return _commonest(
-        parents,
-        lambda molecule: pharmacophore_counts(molecule, PHARMACOPHORE_RADIUS),
-        PHARMACOPHORES,
-    )
+    return {
+        "radius": RADIUS,
+        "fragments": _commonest(parents, lambda mol: fragment_counts(mol, RADIUS), FRAGMENTS),
+        "pharmacophore_radius": PHARMACOPHORE_RADIUS,
+        "pharmacophores": _commonest(
+            parents, lambda mol: pharmacophore_counts(mol, PHARMACOPHORE_RADIUS), PHARMACOPHORES
+        ),
+    }
 
 
 def _commonest(
-    parents: Iterable[str], count: Callable[[Chem.Mol], dict[int, int]], number: int
+    parents: Sequence[str], count: Callable[[Chem.Mol], dict[int, int]], number: int
 ) -> list[int]:
     occurrences: Counter[int] = Counter()
     with captured_rdkit_log():

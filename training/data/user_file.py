@@ -1,4 +1,4 @@
-"""What a user says of a file of their own; the command line makes one, so nothing heavy is imported."""
+"""A user's own data file and how to read it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class UserFile:
-    """A file and how it is to be read; ``instead`` of the official set, or added to it."""
+    """A file and the options to read it; ``instead`` of the official set, or added to it.
+
+    The command line makes one before it imports anything heavy.
+    """
 
     path: Path
     target: str | None = None

@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from training.errors import TrainingError
-from training.evaluation.metrics import sigmoid
 
 Array = NDArray[np.floating]
 ThresholdRule = Literal["youden", "f1"]
 
-#: What each rule means, for manifests and cards.
+#: What each rule means, for manifests and model cards.
 THRESHOLD_RULES: dict[ThresholdRule, str] = {
     "youden": "the probability that maximises recall minus false-positive rate (Youden's J),"
     " out-of-fold",
@@ -22,6 +21,11 @@ THRESHOLD_RULES: dict[ThresholdRule, str] = {
 
 #: The same where targets are classes.
 CLASS_RULE = "none: the most probable class is called"
+
+
+def sigmoid(logits: Array) -> NDArray[np.float64]:
+    """1 / (1 + exp(-logits)), without overflow."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * np.asarray(logits, dtype=np.float64))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Platt:
 def fit_platt(labels: Array, logits: Array) -> Platt:
     """Fit by maximum likelihood with Platt's (1999) smoothed targets; ``(n,)`` arrays without NaN.
 
-    Raises ``TrainingError`` for one class alone, and for logits that know nothing of the labels.
+    Raises ``TrainingError`` if there is one class only, or if logits fall as labels rise.
     """
     fitted = _regress(labels, logits)
     if not fitted.slope > 0:
@@ -52,12 +56,12 @@ def _regress(labels: Array, logits: Array) -> Platt:
     negatives = len(labels) - positives
     if positives == 0 or negatives == 0:
         raise TrainingError("calibration needs rows of both classes for every target")
-    wanted = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    expected = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
     def loss(parameters: Array) -> tuple[float, NDArray[np.float64]]:
         z = parameters[0] * logits + parameters[1]
-        value = np.mean(np.logaddexp(0, z) - wanted * z)
-        error = sigmoid(z) - wanted
+        value = np.mean(np.logaddexp(0, z) - expected * z)
+        error = sigmoid(z) - expected
         return float(value), np.array([np.mean(error * logits), np.mean(error)])
 
     start = np.array([1.0, 0.0])
@@ -66,10 +70,7 @@ def _regress(labels: Array, logits: Array) -> Platt:
 
 
 def cross_fitted(labels: Array, logits: Array, folds: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Return calibrated probabilities in which no row takes part in its own calibration.
-
-    Each fold's rows are calibrated by a fit to the other folds' out-of-fold logits; ``(n,)``.
-    """
+    """Return probabilities ``(n,)``: each fold's rows calibrated by a fit to the other folds' logits."""
     probability = np.empty(len(labels))
     for fold in np.unique(folds):
         held_out = folds == fold
@@ -80,7 +81,7 @@ def cross_fitted(labels: Array, logits: Array, folds: NDArray[np.integer]) -> ND
 def calibration_slope(labels: Array, probability: Array) -> float:
     """Slope of a logistic regression of labels on the logit of ``probability``; 1 is calibrated.
 
-    On few positives it may be anything, below zero too.
+    On few positives it may have any value, also below zero.
     """
     p = np.clip(probability, 1e-7, 1 - 1e-7)
     return _regress(labels, np.log(p) - np.log1p(-p)).slope
@@ -105,26 +106,28 @@ def choose_threshold(labels: Array, probability: Array, rule: ThresholdRule) -> 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What out-of-fold logits teach: a map per target, its threshold, and honest probabilities.
-
-    ``probability`` is ``(n, T)``, cross-fitted, NaN where the label is; ``thresholds`` is ``(T,)``.
-    """
+    """A calibration map and a threshold per target, fitted to out-of-fold logits."""
 
     maps: tuple[Platt, ...]
+    #: Shape ``(T,)``.
     thresholds: NDArray[np.float64]
+    #: Cross-fitted, ``(n, T)``; NaN where the label is.
     probability: NDArray[np.float64]
 
 
 def calibrate(
     labels: Array, logits: Array, folds: NDArray[np.integer], rule: ThresholdRule
 ) -> Calibration:
-    """Calibrate every target of ``(n, T)`` labels (NaN: not measured) and out-of-fold logits."""
+    """Calibrate every target of ``(n, T)`` labels (NaN: not measured) and out-of-fold logits.
+
+    Raises ``TrainingError`` if a target has one class only, or its logits fall as labels rise.
+    """
     maps, thresholds = [], []
     probability = np.full(logits.shape, np.nan)
     for column in range(logits.shape[1]):
-        known = ~np.isnan(labels[:, column])
-        y, z = labels[known, column], logits[known, column]
+        measured = ~np.isnan(labels[:, column])
+        y, z = labels[measured, column], logits[measured, column]
         maps.append(fit_platt(y, z))
-        probability[known, column] = cross_fitted(y, z, folds[known])
-        thresholds.append(choose_threshold(y, probability[known, column], rule))
+        probability[measured, column] = cross_fitted(y, z, folds[measured])
+        thresholds.append(choose_threshold(y, probability[measured, column], rule))
     return Calibration(tuple(maps), np.array(thresholds), probability)

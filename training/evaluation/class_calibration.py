@@ -11,7 +11,7 @@ from training.evaluation.calibration import Calibration, Platt
 
 Array = NDArray[np.floating]
 
-#: Rows of each class that were neither seen nor not: what keeps a rare class's bias finite.
+#: Rows added to each class's count, so that a rare class's bias stays finite.
 _PRIOR_ROWS = 1.0
 
 
@@ -20,7 +20,7 @@ def fit_classes(labels: Array, logits: Array) -> tuple[float, NDArray[np.float64
 
     probability = softmax(slope * logits + bias). Source: Guo et al. 2017 (arXiv 1706.04599), section
     4.2, temperature scaling, with the biases of their vector scaling: one slope for all classes keeps
-    rare ones from a slope of their own. Raises ``TrainingError`` where logits fall as labels rise.
+    rare ones from a slope of their own. Raises ``TrainingError`` if logits fall as labels rise.
     """
     rows, classes = labels.shape
     counts = labels.sum(axis=0) + _PRIOR_ROWS
@@ -29,7 +29,7 @@ def fit_classes(labels: Array, logits: Array) -> tuple[float, NDArray[np.float64
         slope, bias = parameters[0], parameters[1:]
         z = slope * logits + bias
         log = log_softmax(z, axis=1)
-        # Biases are free up to a constant, which the small penalty settles.
+        # Biases are determined up to a constant, which the small penalty fixes.
         value = -np.sum(labels * log) / rows + np.sum(bias**2 / counts) / rows
         error = (np.exp(log) - labels) / rows
         gradient = np.concatenate(
@@ -39,16 +39,16 @@ def fit_classes(labels: Array, logits: Array) -> tuple[float, NDArray[np.float64
 
     start = np.zeros(classes + 1)
     start[0] = 1.0
-    found = minimize(loss, start, jac=True, method="L-BFGS-B").x
-    if not found[0] > 0:
+    fitted = minimize(loss, start, jac=True, method="L-BFGS-B").x
+    if not fitted[0] > 0:
         raise TrainingError("calibration found logits that fall where labels rise: nothing was learned")
-    return float(found[0]), np.asarray(found[1:], dtype=np.float64)
+    return float(fitted[0]), np.asarray(fitted[1:], dtype=np.float64)
 
 
 def calibrate_classes(labels: Array, logits: Array, folds: NDArray[np.integer]) -> Calibration:
     """Calibrate classes from out-of-fold logits ``(n, T)``; each fold's rows by the other folds.
 
-    The maps hold the common slope and each class's bias. No threshold plays a part in what is called.
+    The maps hold the common slope and each class's bias. The thresholds have no effect on the calls.
     """
     slope, bias = fit_classes(labels, logits)
     probability = np.empty(logits.shape)

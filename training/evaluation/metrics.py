@@ -1,17 +1,22 @@
-"""Figures of merit of predictions, and their spread."""
+"""Figures of merit of predictions, their spread, and the metrics of manifests and model cards."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 from scipy.stats import rankdata
+
+from training.evaluation.calibration import calibration_slope
+from training.evaluation.class_calibration import class_metrics
 
 Array = NDArray[np.floating]
 
 
 def auc(labels: Array, scores: Array) -> float:
-    """Area under the ROC curve of scores ``(n,)``, ties counted half; NaN where a class lacks."""
+    """Area under the ROC curve of scores ``(n,)``, ties counted half; NaN if there is one class only."""
     positive = labels == 1
     n_positive = int(positive.sum())
     n_negative = len(labels) - n_positive
@@ -25,7 +30,7 @@ def target_aucs(labels: Array, scores: Array) -> NDArray[np.float64]:
     """AUC of every column of ``(n, T)`` arrays over its measured (not NaN) rows."""
     measured = ~np.isnan(labels)
     return np.array(
-        [auc(labels[known, column], scores[known, column]) for column, known in enumerate(measured.T)]
+        [auc(labels[rows, column], scores[rows, column]) for column, rows in enumerate(measured.T)]
     )
 
 
@@ -69,11 +74,6 @@ def confusion(labels: Array, scores: Array, threshold: float) -> Confusion:
     return Confusion(recall, false_positive_rate, precision, f1, g_mean)
 
 
-def sigmoid(logits: Array) -> NDArray[np.float64]:
-    """1 / (1 + exp(-logits)), without overflow."""
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * np.asarray(logits, dtype=np.float64))))
-
-
 def log_loss(labels: Array, probability: Array) -> float:
     """Mean negative log-likelihood in nats."""
     p = np.clip(probability, 1e-7, 1 - 1e-7)
@@ -85,15 +85,102 @@ def brier(labels: Array, probability: Array) -> float:
     return float(np.mean(np.square(probability - labels)))
 
 
+class Estimate(NamedTuple):
+    """A statistic of all rows, its standard error and its 95 % interval."""
+
+    value: float
+    error: float
+    low: float
+    high: float
+
+
 def bootstrap(
     statistic: Callable[[NDArray[np.intp]], float], rows: int, draws: int = 1000, seed: int = 0
-) -> tuple[float, float, float]:
-    """Standard error and the 2.5th and 97.5th percentile of ``statistic(indices)``.
+) -> Estimate:
+    """Estimate ``statistic(indices)`` by drawing ``rows`` indices with replacement.
 
-    Rows are drawn with replacement; draws in which the statistic is undefined (NaN) don't count.
+    Draws in which the statistic is undefined (NaN) do not count.
     """
     rng = np.random.default_rng(seed)
     values = np.array([statistic(rng.integers(0, rows, rows)) for _ in range(draws)])
     values = values[np.isfinite(values)]
     low, high = np.percentile(values, [2.5, 97.5])
-    return float(values.std()), float(low), float(high)
+    return Estimate(statistic(np.arange(rows)), float(values.std()), float(low), float(high))
+
+
+def markdown_table(columns: Iterable[object], rows: Iterable[Iterable[object]]) -> list[str]:
+    """The lines of a Markdown table."""
+    header = [f"| {column} " if column else "| " for column in map(str, columns)]
+    lines = (f"| {' | '.join(map(str, cells))} |" for cells in rows)
+    return ["".join(header) + "|", "|" + "---|" * len(header), *lines]
+
+
+def metrics(
+    labels: Array,
+    probability: Array,
+    targets: tuple[str, ...],
+    thresholds: Array,
+    folds: NDArray[np.integer] | None = None,
+    *,
+    exclusive: bool = False,
+) -> dict[str, JsonValue]:
+    """Return the metrics of probabilities ``(n, T)``: over all targets, and of each.
+
+    ``exclusive`` targets are classes: accuracy and log-loss over all are added, and the call is the
+    most probable class. Spread is a bootstrap over rows and, with ``folds`` ``(n,)``, the standard
+    deviation over them. The base rate's log-loss and Brier score are given for comparison.
+    """
+    mean, error, low, high = bootstrap(
+        lambda rows: mean_auc(labels[rows], probability[rows]), len(labels), draws=200
+    )
+    overall: dict[str, JsonValue] = {
+        "rows": len(labels),
+        "mean_auc": mean,
+        "mean_auc_standard_error": error,
+        "mean_auc_95_interval": [low, high],
+    }
+    if folds is not None:
+        by_fold = [
+            mean_auc(labels[folds == fold], probability[folds == fold]) for fold in np.unique(folds)
+        ]
+        overall["mean_auc_by_fold"] = [float(value) for value in by_fold]
+        overall["mean_auc_sd_over_folds"] = float(np.std(by_fold, ddof=1))
+    calls = probability
+    if exclusive:
+        overall |= class_metrics(labels, probability, folds)
+        calls = np.eye(len(targets))[probability.argmax(axis=1)]
+    by_target: dict[str, JsonValue] = {
+        target: _target_metrics(
+            labels[:, column], probability[:, column], calls[:, column], thresholds[column], folds
+        )
+        for column, target in enumerate(targets)
+    }
+    return {"overall": overall, "targets": by_target}
+
+
+def _target_metrics(
+    labels: Array,
+    probability: Array,
+    calls: Array,
+    threshold: float,
+    folds: NDArray[np.integer] | None,
+) -> dict[str, JsonValue]:
+    measured = ~np.isnan(labels)
+    y, p = labels[measured], probability[measured]
+    base = np.full(len(y), float(np.mean(y)))
+    document: dict[str, JsonValue] = {
+        "measured": len(y),
+        "positive": int(y.sum()),
+        "auc": auc(y, p),
+        "average_precision": average_precision(y, p),
+        "log_loss": log_loss(y, p),
+        "log_loss_base_rate": log_loss(y, base),
+        "brier": brier(y, p),
+        "brier_base_rate": brier(y, base),
+        "calibration_slope": calibration_slope(y, p),
+    } | asdict(confusion(y, calls[measured], threshold))
+    if folds is not None:
+        own = folds[measured]
+        aucs = [auc(y[own == fold], p[own == fold]) for fold in np.unique(folds)]
+        document["auc_sd_over_folds"] = float(np.nanstd(aucs, ddof=1))
+    return document

@@ -1,7 +1,6 @@
-"""The fold ensemble: networks that were each trained without one fold, and what they say of it.
+"""The fold ensemble: networks that were each trained without one fold, and out-of-fold predictions.
 
-No row judges a net that learned it: a row's out-of-fold prediction averages only the members
-whose held-out fold the row belongs to.
+A row's out-of-fold prediction averages only the members whose held-out fold the row belongs to.
 """
 
 import multiprocessing
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 from torch import Tensor
 
 from models.bundle.manifest import Member
@@ -24,13 +24,13 @@ from training.networks.training_loop import Progress, Recipe, train
 
 Array32 = NDArray[np.float32]
 Watch = Callable[[int, Progress], None]
-#: The weights that take the features, (units, F).
+#: Name of the first layer's weights, (units, F).
 _FIRST = "hidden.0.weight"
 
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
-    """Trained networks of equally many layers, and which fold each of them never saw."""
+    """Trained networks of equally many layers, and the fold that each was trained without."""
 
     members: tuple[Member, ...]
     networks: tuple[SelfNormalizingNetwork, ...]
@@ -55,12 +55,19 @@ class Ensemble:
 
 
 def out_of_fold(
-    member_logits: NDArray[np.floating], members: tuple[Member, ...], folds: NDArray[np.integer]
+    member_logits: NDArray[np.floating],
+    members: tuple[Member, ...],
+    folds: NDArray[np.integer],
+    exclusive: bool,
 ) -> NDArray[np.float64]:
-    """Average, for each row, the logits ``(n, members, T)`` of the members that never saw it."""
+    """Average, for each row, the logits ``(n, members, T)`` of the members that never saw it.
+
+    Returns ``(n, T)``; with ``exclusive`` log-probabilities, so that a column ranks the rows.
+    """
     held_out = np.array([member.fold for member in members])[None] == folds[:, None]
     weight = held_out / held_out.sum(axis=1, keepdims=True)
-    return np.asarray(np.einsum("nmt,nm->nt", member_logits, weight, dtype=np.float64))
+    logits = np.asarray(np.einsum("nmt,nm->nt", member_logits, weight, dtype=np.float64))
+    return log_softmax(logits, axis=1) if exclusive else logits
 
 
 def fit_ensemble(
@@ -75,10 +82,10 @@ def fit_ensemble(
     watch: Watch,
     replicates: Replicates | None = None,
 ) -> Ensemble:
-    """Train ``rounds`` networks without each fold, as many at a time as there are cores.
+    """Train ``rounds`` networks without each fold, one process per core that may be used.
 
-    Rounds take the ``recipes`` in turn. ``rows`` are squashed, ``(n, F)``, of features ``names``; those
-    that a recipe leaves out get no weight. A recipe may learn ``replicates``, where there are any, in
+    Rounds take the ``recipes`` in turn. ``rows`` ``(n, F)`` are squashed features called ``names``;
+    those that a recipe leaves out get weight 0. A recipe may learn ``replicates``, if there are any, in
     place of ``labels``. ``watch(member, progress)`` is called in this process after every epoch of every
     member.
     """
@@ -94,23 +101,13 @@ def fit_ensemble(
     with context.Manager() as manager:
         reports: queue.Queue[tuple[int, Progress]] = manager.Queue()
         with ProcessPoolExecutor(min(len(members), cores()), context) as pool:
-            waiting = [
-                pool.submit(
-                    _fit_member,
-                    rows,
-                    labels,
-                    replicates if recipe_of[index].shares else None,
-                    folds == member.fold,
-                    recipe_of[index],
-                    recipe_of[index].seen(names),
-                    index,
-                    member,
-                    reports,
-                )
-                for index, member in enumerate(members)
+            data = (rows, labels, replicates, tuple(names))
+            futures = [
+                pool.submit(_fit_member, data, folds == member.fold, recipe, index, member, reports)
+                for index, (member, recipe) in enumerate(zip(members, recipe_of, strict=True))
             ]
-            _relay(waiting, reports, watch)
-            states = [future.result() for future in waiting]
+            _relay(futures, reports, watch)
+            states = [future.result() for future in futures]
     networks = []
     for recipe, state in zip(recipe_of, states, strict=True):
         network = recipe.build(rows.shape[1], labels.shape[1])
@@ -120,19 +117,19 @@ def fit_ensemble(
 
 
 def _fit_member(
-    rows: Array32,
-    labels: Array32,
-    replicates: Replicates | None,
+    data: tuple[Array32, Array32, Replicates | None, tuple[str, ...]],
     held_out: NDArray[np.bool_],
     recipe: Recipe,
-    seen: NDArray[np.bool_],
     index: int,
     member: Member,
     reports: "queue.Queue[tuple[int, Progress]]",
 ) -> Mapping[str, NDArray[Any]]:
-    """Train one member in a process of its own; arrays travel back, not torch's shared memory."""
+    """Train one member in a process of its own; return its weights as arrays, not shared memory."""
     torch.set_num_threads(1)
-    learned = labels if replicates is None else replicates.shares
+    rows, labels, replicates, names = data
+    samples = replicates if recipe.shares else None
+    learned = labels if samples is None else samples.shares
+    seen = recipe.seen(names)
     own = rows[:, seen]
     network = train(
         own[~held_out],
@@ -141,9 +138,9 @@ def _fit_member(
         recipe,
         member.seed,
         lambda progress: reports.put((index, progress)),
-        None if replicates is None else replicates.counts[~held_out],
+        None if samples is None else samples.counts[~held_out],
     )
-    # Weights are published as float16; rounded here, all that follows judges what will be served.
+    # Weights are published as float16: rounded here, everything later evaluates what will be served.
     state: dict[str, Tensor] = network.half().float().state_dict()
     first = torch.zeros(len(state[_FIRST]), len(seen))
     first[:, torch.from_numpy(seen)] = state[_FIRST]
@@ -151,9 +148,9 @@ def _fit_member(
 
 
 def _relay(
-    waiting: list[Future[Any]], reports: "queue.Queue[tuple[int, Progress]]", watch: Watch
+    futures: list[Future[Any]], reports: "queue.Queue[tuple[int, Progress]]", watch: Watch
 ) -> None:
-    while not all(future.done() for future in waiting) or not reports.empty():
+    while not all(future.done() for future in futures) or not reports.empty():
         try:
             watch(*reports.get(timeout=0.2))
         except queue.Empty:

@@ -30,7 +30,7 @@ _NAMES = (*OUTPUTS, *INNER_OUTPUTS)
 
 @dataclass(frozen=True, slots=True)
 class ServedEnsemble:
-    """What is served: squashing, networks whose weights are rounded to float16, calibration.
+    """What is served: preprocessing, networks with weights rounded to float16, calibration.
 
     With ``exclusive`` the targets are classes, whose probabilities sum to 1.
     """
@@ -42,7 +42,7 @@ class ServedEnsemble:
 
     @torch.no_grad()
     def outputs(self, features: Array32) -> dict[str, Array32]:
-        """Compute by torch, network by network, what the graph must give for raw rows ``(n, F)``."""
+        """Compute by torch, network by network, the graph's outputs for raw rows ``(n, F)``."""
         squashed = self.squash(torch.from_numpy(features))
         taps, logits = [], []
         for network in self.ensemble.networks:
@@ -61,7 +61,7 @@ class ServedEnsemble:
 
     def platt(self) -> NDArray[np.float64]:
         """Slope and intercept per target, ``(T, 2)``."""
-        return np.array([[one.slope, one.intercept] for one in self.calibration])
+        return np.array([[platt.slope, platt.intercept] for platt in self.calibration])
 
     def layers(self) -> list[MemberLayers]:
         """Every member's layers, the head last."""
@@ -82,9 +82,9 @@ def _rounded(linear: nn.Linear, inputs: Tensor) -> Tensor:
 def export(served: ServedEnsemble, rows: Array32) -> bytes:
     """Return the ONNX model, checked against torch on raw feature rows ``(n, F)``.
 
-    Weights are kept as float16, which halves the file, and computed with as float32; onnxruntime
-    converts them once, when a session is made. Raises ``ExportError`` where a checker or the parity of
-    any output fails.
+    Weights are stored as float16, which halves the file, and computed with as float32; onnxruntime
+    converts them once, when a session is made. Raises ``ExportError`` if an output differs by more
+    than ``PARITY``.
     """
     model = build(
         served.squash.table.numpy(), served.layers(), served.platt(), exclusive=served.exclusive
@@ -98,11 +98,17 @@ def export(served: ServedEnsemble, rows: Array32) -> bytes:
 def reopened(model: bytes, outputs: tuple[str, ...]) -> onnxruntime.InferenceSession:
     """Return a CPU session in which ``outputs``, inner tensors of an older graph, are outputs too."""
     graph = onnx.load_model_from_string(model)
-    known = {output.name for output in graph.graph.output}
+    declared = {output.name for output in graph.graph.output}
     for name in outputs:
-        if name not in known:
+        if name not in declared:
             graph.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
     return onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def all_outputs(session: onnxruntime.InferenceSession, rows: Array32) -> dict[str, Array32]:
+    """All outputs of a session by name, for raw feature rows ``(n, F)``."""
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {INPUT: rows}), strict=True))
 
 
 def sign(model: bytes, metadata: dict[str, str]) -> bytes:
@@ -114,20 +120,19 @@ def sign(model: bytes, metadata: dict[str, str]) -> bytes:
 
 def _check(served: ServedEnsemble, content: bytes, rows: Array32) -> None:
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    got = dict(zip(_NAMES, session.run(list(_NAMES), {INPUT: rows}), strict=True))
-    wanted = served.outputs(rows)
-    # A unit on the threshold may count as saturated on one side alone: two units are let off.
+    actual, expected = all_outputs(session, rows), served.outputs(rows)
+    # Rounding may move a unit across the saturation threshold: two units may differ.
     narrowest = min(min(network.widths()) for network in served.ensemble.networks)
-    share = np.abs(wanted["taps"][..., 2] - got["taps"][..., 2]).max()
+    share = np.abs(expected["taps"][..., 2] - actual["taps"][..., 2]).max()
     if not share <= 2 / narrowest + PARITY:
         raise ExportError(
             f"taps: onnxruntime and torch differ by {share:.2g} of a layer's saturated units"
         )
-    for outputs in (wanted, got):
+    for outputs in (expected, actual):
         outputs["taps"] = outputs["taps"][..., :2]
     for name in _NAMES:
-        # Logits and statistics have no fixed scale: their own size is the unit, from 1 up.
-        size = np.maximum(np.abs(wanted[name]), 1.0)
-        error = float(np.max(np.abs(wanted[name] - got[name]) / size))
+        # Logits and statistics have no fixed scale: errors are relative to sizes above 1.
+        scale = np.maximum(np.abs(expected[name]), 1.0)
+        error = float(np.max(np.abs(expected[name] - actual[name]) / scale))
         if not error <= PARITY:
             raise ExportError(f"{name}: onnxruntime and torch differ by {error:.2g}, {PARITY:g} allowed")

@@ -26,17 +26,17 @@ def layer_widths(shape: Shape, units: int, layers: int, targets: int) -> tuple[i
     return tuple(max(targets, round(units * ratio**depth)) for depth in range(layers))
 
 
-def lecun_normal_(linear: nn.Linear, generator: torch.Generator | None = None) -> None:
+def lecun_normal_(linear: nn.Linear) -> None:
     """Initialise weights from N(0, 1 / fan-in) and biases to 0, so that omega ~ 0 and tau ~ 1.
 
-    PyTorch's own default gives tau ~ 1/3, with which the variance dies out in a deep SNN.
+    PyTorch's default gives tau ~ 1/3, with which the variance vanishes in a deep SNN.
     """
-    nn.init.normal_(linear.weight, std=1 / math.sqrt(linear.in_features), generator=generator)
+    nn.init.normal_(linear.weight, std=1 / math.sqrt(linear.in_features))
     nn.init.zeros_(linear.bias)
 
 
 class Network(nn.Module):
-    """What the training loop asks of a network: squashed features ``[batch, F]`` to logits."""
+    """A network for the training loop: squashed features ``[batch, F]`` to logits ``[batch, T]``."""
 
     def activations(self, features: Tensor) -> list[Tensor]:
         """Return every hidden layer's activations ``[batch, width]``, without dropout."""

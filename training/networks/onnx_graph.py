@@ -1,14 +1,14 @@
-"""The served ensemble as ONNX nodes, in the formulation that costs onnxruntime least.
+"""The served ensemble as ONNX nodes, in the form that onnxruntime computes fastest.
 
-Why each part is written as it is, and what the other ways cost, is in ``TAPS.md``.
+The reasons, and the times of other forms, are in ``TAPS.md``.
 
-SELU is slow as an operator (one scalar exponential after the other), quick as four vectorised ones.
-With c = ln(alpha), layers hold a(z) = max(z, c) + exp(min(z, c)) of z = x + c, since
+The operator Selu computes scalar exponentials; four vectorised operators are faster.
+With c = ln(alpha), layers compute a(z) = max(z, c) + exp(min(z, c)) of z = x + c, since
 
     selu(x) = lambda * (a(z) - c - alpha)
 
-and the affine rest is folded into biases, weights and statistics. Weights and biases are kept as they
-were trained; what folds them are nodes on constants, which a session computes once.
+and the affine part is folded into biases, weights and statistics. Weights and biases are stored as they
+were trained; they are folded by nodes on constants, which a session computes once.
 """
 
 import math
@@ -27,12 +27,12 @@ from models.networks.weights import Layer, MemberLayers, layer_tensors, tensor_n
 Array = NDArray[np.floating]
 
 _C = math.log(ALPHA)
-#: What a unit holds at x = 0.
+#: The value of a(z) at x = 0.
 _ZERO = _C + ALPHA
-#: Slope of the ramp that counts saturated units: it is steeper than float32 resolves activations.
+#: Slope of the ramp that counts saturated units: steeper than the resolution of float32 activations.
 _STEEP = 2.0**20
-#: From so many units on a product per member is quicker than one for all members side by side, which
-#: spares nodes; for one member it always is, and members of unlike widths know no other.
+#: From this width on, a product per member is faster than one batched product for all members, which
+#: needs fewer nodes. One member, or members of unlike widths, always take a product per member.
 _WIDE = 256
 
 
@@ -45,10 +45,9 @@ def build(
 ) -> onnx.ModelProto:
     """Return the graph from raw features to the manifest's outputs.
 
-    ``squash`` is the table of ``preprocessing.Squash`` (6, F). ``members`` have equally
-    many layers, of widths that may differ from member to member. ``platt`` is slope and intercept per
-    target, (T, 2).
-    With ``exclusive`` probabilities are a softmax over targets.
+    ``squash`` is the table of ``preprocessing.Squash`` (6, F). ``members`` have equally many layers;
+    their widths may differ. ``platt`` is slope and intercept per target, (T, 2). With ``exclusive``
+    probabilities are a softmax over targets.
     """
     graph = Nodes()
     features, targets = squash.shape[1], len(platt)
@@ -85,15 +84,15 @@ def _squash(graph: Nodes, table: NDArray[np.float32]) -> str:
     """
     median, power, mean, scale, limit, weight = table.astype(np.float64)
     one = graph.constant("one", 1)
-    known = graph.add("Where", graph.add("IsNaN", INPUT), graph.constant("squash.median", median), INPUT)
-    # Not by Sign, which costs ten times as much: infinity, too, is clipped to 1.
+    value = graph.add("Where", graph.add("IsNaN", INPUT), graph.constant("squash.median", median), INPUT)
+    # Sign would take ten times as long. Infinity is clipped to 1.
     sign = graph.add(
         "Clip",
-        graph.add("Mul", known, graph.constant("largest", 1e38)),
+        graph.add("Mul", value, graph.constant("largest", 1e38)),
         graph.constant("minus_one", -1),
         one,
     )
-    log = graph.add("Log", graph.add("Add", graph.add("Abs", known), one))
+    log = graph.add("Log", graph.add("Add", graph.add("Abs", value), one))
     shape = graph.add("Mul", sign, graph.constant("squash.power", power - 1))
     q = graph.add("Add", shape, one)
     # Bounded, so that the largest float32 stays finite.
@@ -119,7 +118,7 @@ def _folded(
     stored = graph.constant(weights, tensors[weights], np.float16)
     added = graph.constant(biases, tensors[biases])
     factors = graph.add("Cast", stored, to=TensorProto.FLOAT)
-    if layer:  # the features are what they are; a layer's units are lambda (a - _ZERO)
+    if layer:  # inputs of the first layer are features, of others units: lambda (a - _ZERO)
         factors = graph.add("Mul", factors, graph.constant("lambda", LAMBDA))
         sums = graph.add("ReduceSum", factors, graph.constant("inputs_axis", [-2], np.int64))
         added = graph.add("Sub", added, graph.add("Mul", sums, graph.constant("unit_zero", _ZERO)))
@@ -195,8 +194,8 @@ def _side_by_side(graph: Nodes, squashed: str, members: Sequence[MemberLayers]) 
 def _taps(graph: Nodes, statistics: _Statistics, layout: list[int], order: list[int]) -> None:
     """All statistics as (batch, members, layers, 3), of SELU's scale again.
 
-    Of shape (batch) or (members, batch) each they are put one behind the other and turned at last:
-    joining them beside each other would copy single numbers.
+    Statistics of shape (batch) or (members, batch) are concatenated along their first axis and
+    transposed last: concatenation along the last axis would copy single numbers.
     """
     mean, square, share = (
         graph.add("Concat", *kind, axis=0) if len(kind) > 1 else kind[0]

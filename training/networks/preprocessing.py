@@ -1,8 +1,8 @@
 """From raw features to network inputs, inside the graph: impute, unskew, standardise, squash.
 
 SNNs assume inputs of mean 0 and variance 1; raw features have heavy tails (HTRU2's DM-SNR
-kurtosis reaches 1191) and undefined values. Yeo-Johnson's power transform has an ONNX form, which
-a quantile map has not.
+kurtosis reaches 1191) and undefined values. Yeo-Johnson's power transform can be written in ONNX, a
+quantile map cannot.
 """
 
 from collections.abc import Sequence
@@ -79,10 +79,10 @@ def _power(log: Tensor, power: Tensor) -> Tensor:
 
 
 def fit_squash(rows: NDArray[np.float32], names: Sequence[str], blocks: Sequence[Block]) -> Squash:
-    """Fit the transform to raw rows ``(n, F)``; labels play no part.
+    """Fit the transform to raw rows ``(n, F)``, without labels.
 
-    Every name must start with the prefix of a block; the first that fits counts. A feature that
-    is constant gets weight 0.
+    Each of the F names must start with the prefix of a block; the first such block is used. A constant
+    feature gets weight 0.
     """
     table = np.zeros((6, rows.shape[1]), dtype=np.float64)
     for column, name in enumerate(names):
@@ -98,13 +98,14 @@ def _fit_column(values: NDArray[np.float64], block: Block) -> tuple[float, ...]:
     power = _fitted_power(known) if block.power == "fit" else float(block.power)
     median = float(np.median(known))
     filled = np.where(np.isnan(values), median, values)
-    moved = yeojohnson(filled, lmbda=power)
-    return (median, power, float(moved.mean()), float(moved.std()), block.limit, block.weight)
+    transformed = yeojohnson(filled, lmbda=power)
+    mean, scale = float(transformed.mean()), float(transformed.std())
+    return (median, power, mean, scale, block.limit, block.weight)
 
 
 def _fitted_power(known: NDArray[np.float64]) -> float:
     if len(np.unique(known[:1000])) <= 2 and len(np.unique(known)) <= 2:
-        return 1.0  # a binary feature has no shape to mend
+        return 1.0  # a power only shifts and scales a binary feature
     power = float(np.clip(yeojohnson_normmax(known), *_POWER_RANGE))
     # The mirrored branch has power 2 - p: keep that one away from 0 too.
     if abs(power) < _SMALLEST_POWER:

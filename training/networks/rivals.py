@@ -1,19 +1,20 @@
-"""The networks that the paper compares the SNN with, each of ReLU layers and one trick.
+"""The networks that the paper compares the SNN with, each of ReLU layers and one technique.
 
 Klambauer et al. 2017, section 3: batch, layer and weight normalisation, highway and residual
-networks, and plain layers in He's ("MSRA") initialisation. They take the SNN's place in the same
-training loop.
+networks, and plain layers in He's ("MSRA") initialisation. They are trained by the same loop.
 """
 
 import math
 from typing import Literal, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from training.networks.network import Network
-from training.networks.training_loop import Recipe
+from training.networks.training_loop import Recipe, train_network
 
 Method = Literal["SNN", "batch norm", "layer norm", "weight norm", "highway", "residual", "He ReLU"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -40,9 +41,8 @@ class Residual(nn.Module):
 
     def __init__(self, units: int) -> None:
         super().__init__()
-        steps = (nn.BatchNorm1d(units), nn.ReLU(), he(nn.Linear(units, units)))
-        again = (nn.BatchNorm1d(units), nn.ReLU(), he(nn.Linear(units, units)))
-        self.branch = nn.Sequential(*steps, *again)
+        steps = [(nn.BatchNorm1d(units), nn.ReLU(), he(nn.Linear(units, units))) for _ in range(2)]
+        self.branch = nn.Sequential(*steps[0], *steps[1])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``[batch, units]``."""
@@ -94,6 +94,23 @@ def build(method: Method, recipe: Recipe, features: int, targets: int) -> Networ
     return Rival(method, recipe, features, targets)
 
 
+def fit_scores(
+    method: Method,
+    recipe: Recipe,
+    rows: NDArray[np.float32],
+    labels: NDArray[np.float32],
+    learn: NDArray[np.intp],
+    seed: int,
+) -> NDArray[np.float64]:
+    """Logits ``(n, T)`` of squashed rows ``(n, F)`` by a network trained on the rows ``learn``."""
+    torch.manual_seed(seed)
+    network = build(method, recipe, rows.shape[1], labels.shape[1])
+    watched = rows[learn[:64]], labels[learn[:64]]
+    train_network(network, rows[learn], labels[learn], watched, recipe, lambda _: None)
+    with torch.no_grad():
+        return np.asarray(network(torch.from_numpy(rows)).numpy(), dtype=np.float64)
+
+
 def he(linear: nn.Linear) -> nn.Linear:
     """Initialise weights from N(0, 2 / fan-in) and biases to 0 (He et al. 2015, arXiv 1502.01852)."""
     nn.init.normal_(linear.weight, std=math.sqrt(2 / linear.in_features))
@@ -103,8 +120,8 @@ def he(linear: nn.Linear) -> nn.Linear:
 
 def _layer(method: Method, fan_in: int, units: int) -> nn.Module:
     linear = he(nn.Linear(fan_in, units))
-    # Highway and residual layers keep their input's width: a plain layer brings it to that.
-    wide = fan_in != units
+    # Highway and residual layers keep their input's width: a plain layer changes it first.
+    same_width = fan_in == units
     match method:
         case "batch norm":
             return nn.Sequential(linear, nn.BatchNorm1d(units), nn.ReLU())
@@ -112,9 +129,9 @@ def _layer(method: Method, fan_in: int, units: int) -> nn.Module:
             return nn.Sequential(linear, nn.LayerNorm(units), nn.ReLU())
         case "weight norm":
             return nn.Sequential(weight_norm(linear), nn.ReLU())
-        case "highway":
-            return nn.Sequential(linear, nn.ReLU()) if wide else Highway(units)
+        case "highway" if same_width:
+            return Highway(units)
         case "residual":
-            return nn.Sequential(linear, Residual(units)) if wide else Residual(units)
+            return Residual(units) if same_width else nn.Sequential(linear, Residual(units))
         case _:
             return nn.Sequential(linear, nn.ReLU())

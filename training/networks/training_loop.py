@@ -1,4 +1,4 @@
-"""Train one network. The loop is below, whole; everything else here prepares it."""
+"""Train one network: its hyperparameters, losses and the training loop."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -21,11 +21,11 @@ AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 class Recipe:
     """The hyperparameters of one network and its training.
 
-    ``balanced`` lets every target count alike in the loss, however few of its entries were measured.
-    Where the data hold several samples of a record, ``shares`` learns their shares of positive ones,
-    weighed by their number, and else the majority's labels are learned. ``without`` are beginnings of
-    the names of features that the network does not see.
-    ``exclusive`` is the data's to say: targets are classes, learned by softmax.
+    ``balanced`` gives every target the same weight in the loss, however few of its entries were
+    measured. If the data hold several samples of a record, ``shares`` learns the shares of positive
+    samples, weighted by their number, instead of the majority's labels. ``without`` are prefixes of
+    the names of features that the network does not see. ``exclusive`` is set by the data: targets are
+    classes, learned by softmax.
     """
 
     shape: Shape = "rectangular"
@@ -44,7 +44,7 @@ class Recipe:
     exclusive: bool = False
 
     def seen(self, names: Sequence[str]) -> NDArray[np.bool_]:
-        """Which of the features of these names ``(F,)`` the network sees."""
+        """Whether the network sees each of the features called ``names``; ``(F,)``."""
         return np.array([not name.startswith(self.without) for name in names])
 
     def build(self, features: int, targets: int) -> SelfNormalizingNetwork:
@@ -55,7 +55,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What an epoch of ``epochs`` showed: mean loss, and the held-out rows' AUC and layer variances."""
+    """Mean loss of an epoch, and AUC and variance by layer on the held-out rows after it."""
 
     epoch: int
     epochs: int
@@ -65,21 +65,21 @@ class Progress:
 
 
 def masked_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Mean binary cross-entropy over the measured entries; NaN labels have no part in it.
+    """Mean binary cross-entropy over the entries ``(n, T)`` whose label is not NaN.
 
-    ``weights`` ``(n, T)`` weigh the entries against each other.
+    ``weights`` ``(n, T)`` are the entries' weights.
     """
     measured = ~torch.isnan(labels)
-    each = None if weights is None else weights[measured]
-    return nn.functional.binary_cross_entropy_with_logits(logits[measured], labels[measured], each)
+    used = None if weights is None else weights[measured]
+    return nn.functional.binary_cross_entropy_with_logits(logits[measured], labels[measured], used)
 
 
 def entry_weights(labels: Tensor, counts: Tensor | None, balanced: bool) -> Tensor:
     """Weights ``(n, T)`` of the labels' entries; their mean over measured entries is 1.
 
-    ``counts`` ``(n, T)`` says how many samples a label rests on. An entry weighs as their square root,
-    up to that of four: samples of one compound repeat errors of its own, such as impurity, too.
-    ``balanced`` lets every target count alike.
+    ``counts`` ``(n, T)`` are the numbers of samples behind the labels. An entry's weight is the square
+    root of its count, at most that of four: samples of one compound share errors, such as impurity.
+    ``balanced`` gives every target the same weight.
     """
     weights = (~torch.isnan(labels)).float()
     if counts is not None:
@@ -87,11 +87,6 @@ def entry_weights(labels: Tensor, counts: Tensor | None, balanced: bool) -> Tens
     if balanced:
         weights = weights / weights.sum(dim=0)
     return weights * ((weights > 0).sum() / weights.sum())
-
-
-def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy of classes, which are 1 in one column of every row of the labels."""
-    return nn.functional.cross_entropy(logits, labels)
 
 
 def train(
@@ -121,7 +116,7 @@ def train_network(
     """Train a network on squashed rows ``(n, F)`` and labels ``(n, T)``, NaN where not measured.
 
     Labels may be shares of positive samples, and ``counts`` ``(n, T)`` their numbers. The held-out
-    rows and labels are watched, never learned from.
+    rows and labels are only evaluated, and ``report`` is called after every epoch.
     """
     x, y = torch.from_numpy(rows), torch.from_numpy(labels)
     samples = None if counts is None else torch.from_numpy(counts)
@@ -135,7 +130,7 @@ def train_network(
         for batch in torch.randperm(len(x)).split(recipe.batch_size):
             logits = network(x[batch])
             loss = (
-                class_loss(logits, y[batch])
+                nn.functional.cross_entropy(logits, y[batch])
                 if recipe.exclusive
                 else masked_loss(logits, y[batch], weights[batch])
             )
@@ -149,12 +144,11 @@ def train_network(
 
 
 def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Weight decay pulls on weights only: a decayed bias would shift a layer's mean."""
-    weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
-    biases = [parameter for parameter in network.parameters() if parameter.ndim == 1]
+    """Weight decay applies to weights only: decayed biases would shift a layer's mean."""
+    parameters = list(network.parameters())
     groups = [
-        {"params": weights, "weight_decay": recipe.weight_decay},
-        {"params": biases, "weight_decay": 0.0},
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
     ]
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=recipe.learning_rate)

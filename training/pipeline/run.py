@@ -13,9 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 from pydantic import JsonValue
-from scipy.special import log_softmax
 
-from models.bundle.manifest import Member
 from models.features import Features, Featurizer
 from models.health.fitting import MemberRows, fit_reference
 from models.health.reference import Reference
@@ -24,8 +22,7 @@ from training.data import Dataset, featurizer_for
 from training.errors import DataError
 from training.evaluation.calibration import Calibration, ThresholdRule, calibrate
 from training.evaluation.class_calibration import calibrate_classes
-from training.evaluation.metrics import mean_auc
-from training.evaluation.report import metrics
+from training.evaluation.metrics import mean_auc, metrics
 from training.networks.ensemble import Ensemble, Watch, fit_ensemble, out_of_fold
 from training.networks.export import ServedEnsemble, export
 from training.networks.preprocessing import Squash, fit_squash
@@ -37,34 +34,17 @@ _LIBRARIES = ("torch", "onnx", "numpy", "scipy", "rdkit")
 _PARITY_ROWS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """All that a run made and a bundle needs.
+@dataclass(frozen=True)
+class Fitted:
+    """A fold ensemble and its calibration on held-out rows.
 
-    ``out_of_fold`` are uncalibrated logits ``(n, T)``, each by members that never saw the row.
+    ``raw`` and ``rows`` are features ``(n, F)`` before and after ``squash``; ``rounds`` holds every
+    network trained, ``ensemble`` those that are served. ``out_of_fold`` are uncalibrated logits
+    ``(n, T)``, each by members that never saw the row.
     """
 
     dataset: Dataset
     recipe: ModelRecipe
-    featurizer: Featurizer
-    ensemble: Ensemble
-    calibration: Calibration
-    out_of_fold: NDArray[np.float64]
-    reference: Reference
-    theory: list[MemberTheory]
-    metrics: dict[str, JsonValue]
-    model: bytes
-    provenance: dict[str, JsonValue]
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """A fold ensemble and what its held-out rows taught.
-
-    ``raw`` and ``rows`` are features ``(n, F)`` before and after ``squash``; ``rounds`` holds every
-    network trained, ``ensemble`` those that are served; ``out_of_fold`` are uncalibrated logits.
-    """
-
     featurizer: Featurizer
     raw: NDArray[np.float32]
     squash: Squash
@@ -75,6 +55,17 @@ class Fitted:
     calibration: Calibration
 
 
+@dataclass(frozen=True)
+class Trained(Fitted):
+    """The results of a run, of which a bundle is made."""
+
+    metrics: dict[str, JsonValue]
+    reference: Reference
+    theory: list[MemberTheory]
+    model: bytes
+    provenance: dict[str, JsonValue]
+
+
 def fit(
     dataset: Dataset,
     recipe: ModelRecipe,
@@ -83,7 +74,10 @@ def fit(
     say: Callable[[str], None],
     watch: Watch,
 ) -> Fitted:
-    """Featurize, train ``rounds`` networks without each fold, and calibrate out-of-fold."""
+    """Featurize, train ``rounds`` networks without each fold, and calibrate out-of-fold.
+
+    Raises ``DataError`` or ``TrainingError`` if the data cannot be learned from or calibrated on.
+    """
     _check_labels(dataset)
     featurizer = featurizer_for(dataset)
     say(f"featurizing {len(dataset)} rows with {featurizer.identifier}")
@@ -103,30 +97,29 @@ def fit(
         replicates=dataset.replicates,
     )
     ensemble = trained.rounds(0, recipe.served)
-    logits = held_out_logits(
-        ensemble.member_logits(rows), ensemble.members, dataset.folds, dataset.exclusive
-    )
+    logits = _out_of_fold(dataset, ensemble, rows)
     calibration = calibrated(dataset, logits, recipe.threshold_rule)
-    return Fitted(featurizer, raw, squash, rows, trained, ensemble, logits, calibration)
+    return Fitted(dataset, recipe, featurizer, raw, squash, rows, trained, ensemble, logits, calibration)
 
 
 def train_model(
     dataset: Dataset, recipe: ModelRecipe, seed: int, say: Callable[[str], None], watch: Watch
 ) -> Trained:
-    """Train, calibrate, evaluate and export; ``say`` is told each stage, ``watch`` each epoch."""
+    """Train, calibrate, evaluate and export.
+
+    ``say`` is called with a sentence before each stage, ``watch`` after each epoch of each member.
+    Raises ``TrainingError`` if the data cannot be learned from or the exported graph differs.
+    """
     began = time.monotonic()
     fitted = fit(dataset, recipe, recipe.rounds, seed, say, watch)
     ensemble, calibration = fitted.ensemble, fitted.calibration
     say("evaluating out-of-fold")
-    figures = metrics(
-        dataset.labels,
-        calibration.probability,
-        dataset.targets,
-        calibration.thresholds,
-        dataset.folds,
-        exclusive=dataset.exclusive,
-    )
-    figures["mean_auc_by_round"] = _by_round(dataset, fitted.rounds, fitted.rows, recipe.rounds)
+    figures = out_of_fold_metrics(dataset, calibration)
+    rounds = [fitted.rounds.rounds(number, number + 1) for number in range(recipe.rounds)]
+    # The AUC of each round alone shows the spread between seeds and recipes.
+    figures["mean_auc_by_round"] = [
+        mean_auc(dataset.labels, _out_of_fold(dataset, alone, fitted.rows)) for alone in rounds
+    ]
     reference = fit_reference(
         [
             MemberRows(ensemble.member_taps(fitted.rows[held_out], number), held_out)
@@ -141,93 +134,84 @@ def train_model(
         for layers, member in zip(served.layers(), ensemble.members, strict=True)
     ]
     say("exporting to ONNX and comparing with torch")
+    model = export(served, fitted.raw[:_PARITY_ROWS])
+    provenance = _provenance(dataset, recipe, ensemble, time.monotonic() - began)
     return Trained(
-        dataset,
-        recipe,
-        fitted.featurizer,
-        ensemble,
-        calibration,
-        fitted.out_of_fold,
-        reference,
-        theory,
-        figures,
-        export(served, fitted.raw[:_PARITY_ROWS]),
-        _provenance(dataset, recipe, ensemble, time.monotonic() - began),
+        **vars(fitted),
+        metrics=figures,
+        reference=reference,
+        theory=theory,
+        model=model,
+        provenance=provenance,
     )
 
 
 def _check_labels(dataset: Dataset) -> None:
-    """Every target needs both classes outside every fold, or nothing can be learned or calibrated."""
+    """Every target needs both classes outside every fold, or it cannot be learned or calibrated."""
     for column, target in enumerate(dataset.targets):
         for fold in np.unique(dataset.folds):
             rest = dataset.labels[dataset.folds != fold, column]
-            for kind, label in (("positive", 1), ("negative", 0)):
-                if not (rest == label).any():
-                    raise DataError(f"{dataset.name}: {target} has no {kind} row outside fold {fold}")
+            missing = [kind for kind, label in (("positive", 1), ("negative", 0)) if label not in rest]
+            if missing:
+                raise DataError(f"{dataset.name}: {target} has no {missing[0]} row outside fold {fold}")
 
 
-def held_out_logits(
-    member_logits: NDArray[np.floating],
-    members: tuple[Member, ...],
-    folds: NDArray[np.integer],
-    exclusive: bool,
-) -> NDArray[np.float64]:
-    """Uncalibrated logits ``(n, T)``, each by members that never saw the row.
-
-    Of classes they are log-probabilities, so that a column's order over rows has a meaning.
-    """
-    logits = out_of_fold(member_logits, members, folds)
-    return log_softmax(logits, axis=1) if exclusive else logits
+def _out_of_fold(dataset: Dataset, trained: Ensemble, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Uncalibrated logits ``(n, T)`` of squashed rows ``(n, F)``, by members that never saw the row."""
+    return out_of_fold(trained.member_logits(rows), trained.members, dataset.folds, dataset.exclusive)
 
 
 def calibrated(dataset: Dataset, logits: NDArray[np.floating], rule: ThresholdRule) -> Calibration:
-    """Calibrate out-of-fold logits as the data set's kind of target needs it."""
+    """Calibrate out-of-fold logits ``(n, T)``, of classes or of independent targets.
+
+    Raises ``TrainingError`` if logits fall as labels rise.
+    """
     if dataset.exclusive:
         return calibrate_classes(dataset.labels, logits, dataset.folds)
     return calibrate(dataset.labels, logits, dataset.folds, rule)
 
 
+def out_of_fold_metrics(dataset: Dataset, calibration: Calibration) -> dict[str, JsonValue]:
+    """The metrics of a manifest, from cross-fitted probabilities."""
+    return metrics(
+        dataset.labels,
+        calibration.probability,
+        dataset.targets,
+        calibration.thresholds,
+        dataset.folds,
+        exclusive=dataset.exclusive,
+    )
+
+
 def feature_rows(dataset: Dataset, featurizer: Featurizer) -> NDArray[np.float32]:
-    """Featurize a whole data set; a record that the featurizer refuses is an error here."""
-    made = featurized(dataset, featurizer)
-    if len(made.rows) != len(dataset):
-        refused = len(dataset) - len(made.rows)
+    """Features ``(n, F)`` of a data set; raises ``DataError`` if the featurizer refuses a record."""
+    rows = featurized(dataset, featurizer).rows
+    if len(rows) != len(dataset):
+        refused = len(dataset) - len(rows)
         raise DataError(f"{dataset.name}: the featurizer refused {refused} of {len(dataset)} records")
-    return made.rows
+    return rows
 
 
 def featurized(dataset: Dataset, featurizer: Featurizer) -> Features:
-    """Featurize a data set; by name where the featurizer is of a table whose columns stood otherwise."""
+    """Featurize a data set; by column name if the featurizer's table has other columns."""
     fields = dataset.fields
     if not fields or fields == featurizer.fields:
         return featurizer.featurize(dataset.records)
     records: Sequence[Any] = dataset.records
-    known = set(featurizer.fields)
+    shared = set(featurizer.fields)
     return featurizer.featurize(
         [
-            {name: value for name, value in zip(fields, record, strict=True) if name in known}
+            {name: value for name, value in zip(fields, record, strict=True) if name in shared}
             for record in records
         ]
     )
-
-
-def _by_round(dataset: Dataset, trained: Ensemble, rows: NDArray[np.float32], rounds: int) -> JsonValue:
-    """Out-of-fold mean AUC of each training round alone: the spread that seeds and recipes make."""
-    singles = [trained.rounds(number, number + 1) for number in range(rounds)]
-    return [
-        mean_auc(
-            dataset.labels,
-            held_out_logits(one.member_logits(rows), one.members, dataset.folds, dataset.exclusive),
-        )
-        for one in singles
-    ]
 
 
 def _provenance(
     dataset: Dataset, recipe: ModelRecipe, ensemble: Ensemble, seconds: float
 ) -> dict[str, JsonValue]:
     libraries: dict[str, JsonValue] = {name: version(name) for name in _LIBRARIES}
-    # The GPU build is a distribution of another name; the module tells for both.
+    # The GPU build is a distribution of another name; the module has the version of either.
     libraries["onnxruntime"] = onnxruntime.__version__
     libraries["python"] = platform.python_version()
     document: dict[str, JsonValue] = {

@@ -1,14 +1,15 @@
 """Hyperparameters by Optuna, judged on the folds: ``python -m training search MODEL``.
 
-A trial trains one network without each fold and is scored by the mean over the folds of what the
-held-out rows say; one that lags behind the others' median is given up after any fold. The study is a
-journal file: killed at any moment, the same command goes on with it.
+A trial trains one network without each fold; its score is the mean over the held-out folds. A trial
+worse than the others' median is given up after any fold. The study is a journal file: if the search is
+killed, the same command resumes it.
 """
 
-from collections.abc import Callable, Iterator
+import math
+import time
+from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 import optuna
 import torch
 from numpy.typing import NDArray
+from optuna import distributions
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
@@ -41,7 +43,7 @@ _STARTUP = 5
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a search is: trials finished, the best score and its trial, None before the first."""
+    """Numbers of trials finished and given up, the best score and its trial (None before the first)."""
 
     trials: int
     pruned: int
@@ -59,52 +61,75 @@ def search(
     seed: int,
     watch: Callable[[Progress], None],
 ) -> Progress:
-    """Go on with the study in ``path`` until ``trials`` are finished in all, or the time is over.
+    """Continue the study in ``path`` until ``trials`` are finished in all or ``timeout`` seconds passed.
 
-    The first trial is the recipe as it is (its first network's, where rounds differ), so that the winner
-    is no worse on the folds. Raises ``TrainingError`` for a study of other data.
+    The first trial is the recipe's first network, so that the winner is no worse on the folds. ``watch``
+    is called after each trial. Raises ``TrainingError`` if the study is of other data.
     """
     study = _open(path, dataset, seed)
-    space = _Space(recipe.networks[0])
+    network = recipe.networks[0]
+    space = _space(network)
     if not study.get_trials(deepcopy=False):
-        study.enqueue_trial(space.default)
+        study.enqueue_trial({name: getattr(network, name) for name in space})
     watch(_progress(study))
-    with _judging(dataset, recipe) as judge:
-
-        def objective(trial: optuna.Trial) -> float:
-            return judge(space.suggest(trial), seed, trial)
-
-        def stop_in_time(study: optuna.Study, _: object) -> None:
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    featurizer = featurizer_for(dataset)
+    raw = feature_rows(dataset, featurizer)
+    rows = fit_squash(raw, featurizer.names, recipe.blocks).transform(raw)
+    folds = np.unique(dataset.folds).tolist()
+    shared = (rows, dataset.labels, dataset.folds, replace(network, exclusive=dataset.exclusive))
+    context = get_context("spawn")  # torch's threads do not survive a fork
+    with ProcessPoolExecutor(min(len(folds), cores()), context, _share, shared) as pool:
+        while _progress(study).trials < trials and time.monotonic() < deadline:
+            trial = study.ask(space)
+            futures = [pool.submit(_score, trial.params, fold, seed + fold) for fold in folds]
+            try:
+                study.tell(trial, _mean_score(trial, futures))
+            except optuna.TrialPruned:
+                study.tell(trial, state=TrialState.PRUNED)
+            finally:
+                for future in futures:
+                    future.cancel()
             watch(_progress(study))
-            if _progress(study).trials >= trials:
-                study.stop()
-
-        if _progress(study).trials < trials:
-            study.optimize(objective, timeout=timeout, callbacks=[stop_in_time])
     return _progress(study)
 
 
+def _mean_score(trial: optuna.Trial, futures: list[Future[float]]) -> float:
+    """The mean over the folds; raises ``TrialPruned`` after a fold if the mean so far is too low."""
+    scores: list[float] = []
+    for step, future in enumerate(futures):
+        scores.append(future.result())
+        trial.report(float(np.mean(scores)), step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return float(np.mean(scores))
+
+
 def winner(recipe: ModelRecipe, dataset: Dataset, path: Path) -> ModelRecipe:
-    """The recipe with the hyperparameters of a study's best trial; raises ``TrainingError``."""
+    """The recipe with the hyperparameters of a study's best trial.
+
+    Raises ``TrainingError`` if there is no study of these data, or none of its trials is complete.
+    """
     if not path.is_file():
         raise TrainingError(f"{path} is no study; `python -m training search` makes one")
     study = _open(path, dataset, 0)
-    found = _progress(study)
-    if found.best is None:
+    final = _progress(study)
+    if final.best is None:
         raise TrainingError(f"{path}: no trial of the study is complete")
     document: dict[str, JsonValue] = {
         "study": path.name,
-        "trial": found.number,
-        "score": found.best,
-        "trials": found.trials,
-        "pruned": found.pruned,
+        "trial": final.number,
+        "score": final.best,
+        "trials": final.trials,
+        "pruned": final.pruned,
     }
     selection = (
-        f"Chosen on the five folds by a search of {found.trials} trials ({found.pruned} given up early):"
-        f" trial {found.number}, mean over folds {found.best:.4f} with one network each. The figures"
+        f"Chosen on the five folds by a search of {final.trials} trials ({final.pruned} given up early):"
+        f" trial {final.number}, mean over folds {final.best:.4f} with one network each. The figures"
         " above are of the same folds, which flatters them by what such a choice gains by chance."
     )
-    network = _Space(recipe.networks[0]).read(study.best_trial.params)
+    params = study.best_trial.params  # of this search space or an earlier one
+    network = {name: params[name] for name in _space(recipe.networks[0]) if name in params}
     return override(recipe, network, selection, document)
 
 
@@ -112,22 +137,25 @@ def _open(path: Path, dataset: Dataset, seed: int) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        backend = JournalFileBackend(str(path))
-        storage = JournalStorage(backend)
         study = optuna.create_study(
-            storage=storage, study_name=_STUDY, direction="maximize", load_if_exists=True
+            storage=JournalStorage(JournalFileBackend(str(path))),
+            study_name=_STUDY,
+            direction="maximize",
+            load_if_exists=True,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path} is not a study: {error}") from error
-    # Seeded by how far the study is: going on repeats none of the draws.
+    # The seed depends on the number of trials: a resumed search repeats none of the draws.
     study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.get_trials(deepcopy=False)))
     study.pruner = optuna.pruners.MedianPruner(n_startup_trials=_STARTUP)
-    of = {"model": dataset.name, "data": dataset.sources, "targets": list(dataset.targets)}
-    known = study.user_attrs.get("of")
-    if known is None:
-        study.set_user_attr("of", of)
-    elif known != of:
-        raise TrainingError(f"{path} is a study of {known['model']} on other data; name another --study")
+    identity = {"model": dataset.name, "data": dataset.sources, "targets": list(dataset.targets)}
+    earlier = study.user_attrs.get("of")
+    if earlier is None:
+        study.set_user_attr("of", identity)
+    elif earlier != identity:
+        raise TrainingError(
+            f"{path} is a study of {earlier['model']} on other data; name another --study"
+        )
     return study
 
 
@@ -135,99 +163,45 @@ def _progress(study: optuna.Study) -> Progress:
     done = study.get_trials(deepcopy=False, states=_DONE)
     complete = [trial for trial in done if trial.state == TrialState.COMPLETE]
     best = study.best_trial if complete else None
-    return Progress(
-        len(done),
-        len(done) - len(complete),
-        None if best is None else best.value,
-        None if best is None else best.number,
-    )
+    score, number = (None, None) if best is None else (best.value, best.number)
+    return Progress(len(done), len(done) - len(complete), score, number)
 
 
-class _Space:
-    """What is searched: around the recipe as it is, whose own values are always among the choices."""
-
-    def __init__(self, network: Recipe) -> None:
-        own = asdict(network)
-        self._choices: dict[str, list[Any]] = {
-            "shape": ["rectangular", "conic"],
-            "units": sorted({32, 64, 128, 256, network.units}),
-            "layers": sorted({2, 3, 4, 6, 8, network.layers}),
-            "dropout": sorted({0.0, 0.05, 0.1, 0.2, network.dropout}),
-            "input_dropout": sorted({0.0, 0.1, 0.2, network.input_dropout}),
-            "batch_size": sorted({64, 128, 256, network.batch_size}),
-        }
-        self._epochs = (max(1, network.epochs // 2), network.epochs * 2)
-        self.default = {
-            name: own[name] for name in (*self._choices, "epochs", "learning_rate", "weight_decay")
-        }
-
-    def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
-        """The hyperparameters of a trial."""
-        params: dict[str, Any] = {
-            name: trial.suggest_categorical(name, values) for name, values in self._choices.items()
-        }
-        params["epochs"] = trial.suggest_int("epochs", *self._epochs)
-        params["learning_rate"] = trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True)
-        params["weight_decay"] = trial.suggest_float("weight_decay", 1e-4, 1.0, log=True)
-        return params
-
-    def read(self, params: dict[str, Any]) -> dict[str, Any]:
-        """A finished trial's hyperparameters, of this space or an earlier one."""
-        return {name: params[name] for name in self.default if name in params}
+def _space(network: Recipe) -> dict[str, distributions.BaseDistribution]:
+    """The search space: around a network, whose own values are always among the choices."""
+    choices: dict[str, list[Any]] = {
+        "shape": ["rectangular", "conic"],
+        "units": sorted({32, 64, 128, 256, network.units}),
+        "layers": sorted({2, 3, 4, 6, 8, network.layers}),
+        "dropout": sorted({0.0, 0.05, 0.1, 0.2, network.dropout}),
+        "input_dropout": sorted({0.0, 0.1, 0.2, network.input_dropout}),
+        "batch_size": sorted({64, 128, 256, network.batch_size}),
+    }
+    return {
+        **{name: distributions.CategoricalDistribution(values) for name, values in choices.items()},
+        "epochs": distributions.IntDistribution(max(1, network.epochs // 2), network.epochs * 2),
+        "learning_rate": distributions.FloatDistribution(1e-4, 1e-2, log=True),
+        "weight_decay": distributions.FloatDistribution(1e-4, 1.0, log=True),
+    }
 
 
-Judge = Callable[[dict[str, Any], int, optuna.Trial], float]
+_shared: list[tuple[Array32, Array32, NDArray[np.int8], Recipe]] = []
 
 
-@contextmanager
-def _judging(dataset: Dataset, recipe: ModelRecipe) -> Iterator[Judge]:
-    """What scores hyperparameters, with processes that hold the rows for as long as it is open."""
-    featurizer = featurizer_for(dataset)
-    raw = feature_rows(dataset, featurizer)
-    rows = fit_squash(raw, featurizer.names, recipe.blocks).transform(raw)
-    folds = np.unique(dataset.folds).tolist()
-    shared = (rows, dataset.labels, dataset.folds, asdict(recipe.networks[0]), dataset.exclusive)
-    context = get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(min(len(folds), cores()), context, _share, shared) as pool:
-
-        def judge(params: dict[str, Any], seed: int, trial: optuna.Trial) -> float:
-            waiting: list[Future[float]] = [
-                pool.submit(_score, params, fold, seed + fold) for fold in folds
-            ]
-            scores: list[float] = []
-            try:
-                for step, future in enumerate(waiting):
-                    scores.append(future.result())
-                    trial.report(float(np.mean(scores)), step)
-                    if trial.should_prune():
-                        raise optuna.TrialPruned
-            finally:
-                for future in waiting:
-                    future.cancel()
-            return float(np.mean(scores))
-
-        yield judge
-
-
-_shared: dict[str, Any] = {}
-
-
-def _share(
-    rows: Array32, labels: Array32, folds: NDArray[np.int8], network: dict[str, Any], exclusive: bool
-) -> None:
+def _share(*shared: Any) -> None:
     torch.set_num_threads(1)
-    _shared.update(rows=rows, labels=labels, folds=folds, network=network, exclusive=exclusive)
+    _shared[:] = [shared]
 
 
 def _score(params: dict[str, Any], fold: int, seed: int) -> float:
-    """Accuracy of classes, or else mean AUC, of one fold's rows by a network that never saw them."""
-    rows, labels = _shared["rows"], _shared["labels"]
-    held_out = _shared["folds"] == fold
-    recipe = Recipe(**(_shared["network"] | params | {"exclusive": _shared["exclusive"]}))
+    """Accuracy of classes, else mean AUC, on one fold by a network that was trained without it."""
+    rows, labels, folds, network_recipe = _shared[0]
+    held_out = folds == fold
+    recipe = replace(network_recipe, **params)
     judged = rows[held_out], labels[held_out]
     network = train(rows[~held_out], labels[~held_out], judged, recipe, seed, lambda _: None)
     with torch.no_grad():
         logits = network(torch.from_numpy(judged[0])).numpy()
-    if _shared["exclusive"]:
+    if recipe.exclusive:
         return float(np.mean(logits.argmax(axis=1) == judged[1].argmax(axis=1)))
     return mean_auc(judged[1], logits)

@@ -1,4 +1,4 @@
-"""What a model is trained on, and by which recipe: an official data set, or a file of one's own."""
+"""The data and the default recipe of a model: an official data set, or a user's own file."""
 
 from models.bundle.loading import open_bundle
 from models.errors import UnknownModel
@@ -17,43 +17,45 @@ from training.errors import DataError
 from training.recipes.official import RECIPES, ModelRecipe
 from training.recipes.table import table_recipe
 
-LOADERS = {"htru2": load_htru2, "tox21": load_tox21}
-OWN_LOADERS = {"htru2": load_candidates, "tox21": load_molecules}
+_LOADERS = {"htru2": load_htru2, "tox21": load_tox21}
+_OWN_LOADERS = {"htru2": load_candidates, "tox21": load_molecules}
 
 
-def load_task(model: str, own: UserFile | None, repository: Repository) -> tuple[Dataset, ModelRecipe]:
-    """Load what ``model`` learns from, with its default recipe; raises ``DataError``.
+def load_task(
+    model: str, user_file: UserFile | None, repository: Repository
+) -> tuple[Dataset, ModelRecipe]:
+    """Load the data of ``model`` and its default recipe.
 
-    A table that is there again, for a model that is served already, is read as the last one was.
+    A table without ``target`` is read as the champion's was. Raises ``DataError`` if the data cannot be
+    had or the options do not fit the model.
     """
-    if model in LOADERS:
-        if own is None:
-            return LOADERS[model](), RECIPES[model]
-        if own.target or own.positive or own.ignore or own.category:
+    if model in _LOADERS:
+        if user_file is None:
+            return _LOADERS[model](), RECIPES[model]
+        if user_file.target or user_file.positive or user_file.ignore or user_file.category:
             raise DataError(f"{model} has targets and columns of its own: give --data alone")
-        return OWN_LOADERS[model](own.path, instead=bool(own.instead)), RECIPES[model]
-    if own is None:
+        return _OWN_LOADERS[model](user_file.path, instead=bool(user_file.instead)), RECIPES[model]
+    if user_file is None:
         raise DataError(
-            f"no data set is known for {model!r}; there are {', '.join(LOADERS)}, and a task of your own"
-            " takes --data FILE --target COLUMN"
+            f"no data set is known for {model!r}; there are {', '.join(_LOADERS)}, and a task of your"
+            " own takes --data FILE --target COLUMN"
         )
-    repository.versions(model)  # raises for what is no name
-    if own.instead is not None:
+    repository.versions(model)  # raises if the name is not valid
+    if user_file.instead is not None:
         raise DataError("--add and --instead are for htru2 and tox21, which have an official set")
-    dataset = load_table(model, own.path, _reading(model, own, repository))
+    dataset = load_table(model, user_file.path, _reading(model, user_file, repository))
     return dataset, table_recipe(dataset)
 
 
-def _reading(model: str, own: UserFile, repository: Repository) -> Reading:
-    if own.target is not None:
-        return Reading(
-            target=own.target, positive=own.positive, ignore=own.ignore, category=own.category
-        )
+def _reading(model: str, user_file: UserFile, repository: Repository) -> Reading:
+    if user_file.target is not None:
+        return Reading.model_validate(user_file, from_attributes=True)
     try:
         version = repository.serving(model).champion
     except UnknownModel:
         raise DataError(f"{model} is new: --target says which column is to be predicted") from None
-    read = open_bundle(repository.bundle(model, version)).manifest.provenance.configuration.get("table")
-    if not isinstance(read, dict) or "target" not in read:
+    champion = open_bundle(repository.bundle(model, version))
+    table = champion.manifest.provenance.configuration.get("table")
+    if not isinstance(table, dict) or "target" not in table:
         raise DataError(f"{model} was not made from a table; --target says what is to be predicted")
-    return Reading.model_validate(read)
+    return Reading.model_validate(table)

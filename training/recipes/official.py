@@ -1,6 +1,6 @@
-"""How each model is made: the network's recipe, its inputs' squashing, its ensemble.
+"""The recipes of the official models: networks, preprocessing of inputs, ensemble.
 
-Every choice here was made on the folds; the commit that changed it says by how much.
+Every choice was made on the folds; the commit that changed it says by how much.
 """
 
 import json
@@ -16,11 +16,11 @@ from training.networks.training_loop import Recipe
 
 @dataclass(frozen=True, slots=True)
 class ModelRecipe:
-    """Everything that decides a model besides its data and seed.
+    """Everything that determines a model besides its data and seed.
 
     Each round trains one network without each fold; rounds take the recipes of ``networks`` in turn,
-    which may differ in all but the number of layers. The first ``served`` rounds make the ensemble; the
-    others only show what the seed alone changes.
+    which may differ in all but the number of layers. The first ``served`` rounds are the ensemble; the
+    others only show the spread between seeds. Raises ``TrainingError`` if numbers of layers differ.
     """
 
     task: str
@@ -32,11 +32,11 @@ class ModelRecipe:
     threshold_rule: ThresholdRule
     selection: str
     limits: str
-    #: The search whose winner this is: study, trials, score.
+    #: The search of which this is the best trial: study, trials, score.
     search: dict[str, JsonValue] | None = None
 
     def __post_init__(self) -> None:
-        """Raises ``TrainingError``: an ensemble's statistics need members of equally many layers."""
+        """Check the numbers of layers: an ensemble's statistics are by member and layer."""
         layers = sorted({network.layers for network in self.networks})
         if len(layers) != 1:
             raise TrainingError(f"networks of one ensemble need equally many layers, not {layers}")

@@ -1,4 +1,4 @@
-"""A recipe other than the model's own: from a file, or the winner of a search."""
+"""Hyperparameters other than the model's own: from a file, or of the best trial of a search."""
 
 import json
 from dataclasses import asdict, fields, replace
@@ -11,15 +11,15 @@ from training.errors import TrainingError
 from training.networks.training_loop import Recipe
 from training.recipes.official import ModelRecipe
 
-#: What may be chosen; whether targets exclude each other is the data's to say.
-CHOOSABLE = tuple(field.name for field in fields(Recipe) if field.name != "exclusive")
+#: All but ``exclusive``, which the data decide.
+_CHOOSABLE = tuple(field.name for field in fields(Recipe) if field.name != "exclusive")
 
 
 def recipe_of_file(recipe: ModelRecipe, path: Path) -> ModelRecipe:
     """The model's recipe with hyperparameters from a JSON file, as in ``{"units": 128, "layers": 6}``.
 
-    They are those of every round. A manifest's ``provenance.configuration`` will do, too, with all its
-    networks. Raises ``TrainingError``.
+    They are those of every round. The file may also be a manifest's ``provenance.configuration``, with
+    a network per round. Raises ``TrainingError`` if it is not JSON, or names the wrong hyperparameter.
     """
     try:
         document = json.loads(path.read_bytes())
@@ -29,11 +29,13 @@ def recipe_of_file(recipe: ModelRecipe, path: Path) -> ModelRecipe:
     if not isinstance(document, dict) or not document:
         raise TrainingError(f'--recipe {path} is no object of hyperparameters, as in {{"units": 128}}')
     networks = document.get("networks", [document.get("network")])
-    if not isinstance(networks, list) or not all(isinstance(one, dict) for one in networks):
+    if not isinstance(networks, list) or not all(isinstance(network, dict) for network in networks):
         return override(recipe, document, selection)
-    known = [{name: one[name] for name in CHOOSABLE if name in one} for one in networks]
-    made = tuple(_with(Recipe(), one) for one in known)
-    return replace(recipe, networks=made, selection=selection)
+    recipes = tuple(
+        _with(Recipe(), {name: network[name] for name in _CHOOSABLE if name in network})
+        for network in networks
+    )
+    return replace(recipe, networks=recipes, selection=selection)
 
 
 def override(
@@ -42,24 +44,24 @@ def override(
     selection: str,
     search: dict[str, JsonValue] | None = None,
 ) -> ModelRecipe:
-    """The recipe, with other hyperparameters in every round; ``TrainingError`` names a wrong one."""
+    """The recipe with other hyperparameters in every round; raises ``TrainingError`` for a wrong one."""
     networks = tuple(_with(own, network) for own in recipe.networks)
     return replace(recipe, networks=networks, selection=selection, search=search)
 
 
-def _with(own: Recipe, network: dict[str, Any]) -> Recipe:
-    unknown = [name for name in network if name not in CHOOSABLE]
+def _with(recipe: Recipe, network: dict[str, Any]) -> Recipe:
+    unknown = [name for name in network if name not in _CHOOSABLE]
     if unknown:
         raise TrainingError(
-            f"no hyperparameter is named {unknown[0]!r}; there are {', '.join(CHOOSABLE)}"
+            f"no hyperparameter is named {unknown[0]!r}; there are {', '.join(_CHOOSABLE)}"
         )
     try:
-        # Checked, since a dataclass would take any value.
-        made = TypeAdapter(Recipe).validate_python(asdict(own) | network)
+        # A dataclass alone would take values of any type.
+        changed = TypeAdapter(Recipe).validate_python(asdict(recipe) | network)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise TrainingError(f"hyperparameter {first['loc'][0]}: {first['msg']}") from error
     for name in ("units", "layers", "batch_size", "epochs", "learning_rate"):
-        if not getattr(made, name) > 0:
+        if not getattr(changed, name) > 0:
             raise TrainingError(f"hyperparameter {name} must be above 0")
-    return made
+    return changed

@@ -1,10 +1,12 @@
 """The raw inputs of the golden rows: constructed, never taken from a data set."""
 
+from itertools import pairwise
+
 from models.bundle.manifest import FeaturizerEntry
 from training.errors import TrainingError
 
-#: Well-known molecules, written by hand, that differ in size, elements, charge and shape: each
-#: descriptor and many fragments take several values over them.
+#: Well-known molecules, written by hand. They differ in size, elements, charge and shape, so that each
+#: descriptor and many fragments take several values.
 MOLECULES = (
     "CCO",  # ethanol
     "c1ccccc1",  # benzene
@@ -41,32 +43,32 @@ MOLECULES = (
 )
 
 
-def _candidates() -> tuple[list[float], ...]:
-    """Made-up candidates that span the ranges of the eight features, typical to extreme."""
-    low = (6.0, 25.0, -1.8, -1.7, 0.3, 7.5, -3.0, -1.9)
-    noise = (115.0, 46.0, 0.2, 0.3, 3.0, 18.0, 8.5, 80.0)
-    pulsar = (55.0, 38.0, 1.2, 3.0, 50.0, 55.0, 2.7, 8.0)
-    high = (190.0, 98.0, 8.0, 68.0, 220.0, 110.0, 34.0, 1190.0)
-    corners = (low, noise, pulsar, high)
-    between = [
-        [round(first * (1 - share) + second * share, 3) for first, second in zip(a, b, strict=True)]
-        for a, b in zip(corners, (noise, pulsar, high, low), strict=True)
-        for share in (0.0, 0.25, 0.5, 0.75)
-    ]
-    # One feature at a time pushed to its ends, from the noise candidate.
-    pushed = [
-        [end if column == position else value for position, value in enumerate(noise)]
-        for column in range(len(noise))
-        for end in (low[column], high[column])
-    ]
-    return (*between, *pushed)
-
-
 def golden_records(featurizer: FeaturizerEntry) -> tuple[object, ...]:
-    """Return the constructed records for a kind of featurizer."""
+    """Return the constructed records for a kind of featurizer; raises ``TrainingError`` if unknown."""
     kind = featurizer.identifier.rsplit("-", 1)[0]
     if kind == "molecules":
         return MOLECULES
     if kind == "pulsar":
         return _candidates()
     raise TrainingError(f"no golden records are known for featurizer {featurizer.identifier!r}")
+
+
+def _candidates() -> tuple[list[float], ...]:
+    """Candidates constructed over the ranges of the eight features, typical to extreme."""
+    low = (6.0, 25.0, -1.8, -1.7, 0.3, 7.5, -3.0, -1.9)
+    noise = (115.0, 46.0, 0.2, 0.3, 3.0, 18.0, 8.5, 80.0)
+    pulsar = (55.0, 38.0, 1.2, 3.0, 50.0, 55.0, 2.7, 8.0)
+    high = (190.0, 98.0, 8.0, 68.0, 220.0, 110.0, 34.0, 1190.0)
+    corners = (low, noise, pulsar, high, low)
+    between = [
+        [round(first * (1 - share) + second * share, 3) for first, second in zip(a, b, strict=True)]
+        for a, b in pairwise(corners)
+        for share in (0.0, 0.25, 0.5, 0.75)
+    ]
+    # The noise candidate with one feature at a time at either end of its range.
+    extreme = [
+        [end if column == position else value for position, value in enumerate(noise)]
+        for column in range(len(noise))
+        for end in (low[column], high[column])
+    ]
+    return (*between, *extreme)

@@ -1,16 +1,38 @@
 """The model card: what a bundle is, how good, for what, and how it was made."""
 
 import io
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.manifest import FIGURE_FILE, Manifest
-from models.networks.theory import MemberTheory
+from training.evaluation.metrics import markdown_table
 from training.release.gate import Report
 
 _BINS = 10
+_TEMPLATE = Path(__file__).with_suffix(".md").read_text(encoding="utf-8")
+_ACCURACY = """\
+* Accuracy **{accuracy:.4f}** (standard error {accuracy_standard_error:.4f}; of the commonest class \
+{accuracy_base_rate:.4f}); log-loss {class_log_loss:.4f} (base rate {class_log_loss_base_rate:.4f}).
+"""
+
+#: The columns of the targets' table, as formats of a target's figures.
+_COLUMNS = {
+    "target": "{name}",
+    "measured": "{measured:,}",
+    "positive": "{positive:,}",
+    "AUC ± sd over folds": "{auc:.4f} ± {auc_sd_over_folds:.4f}",
+    "average precision": "{average_precision:.3f}",
+    "log-loss (base rate)": "{log_loss:.4f} ({log_loss_base_rate:.4f})",
+    "Brier (base rate)": "{brier:.4f} ({brier_base_rate:.4f})",
+    "slope": "{calibration_slope:.2f}",
+    "threshold": "{threshold:.3f}",
+    "recall": "{recall:.3f}",
+    "FPR": "{false_positive_rate:.4f}",
+}
 
 
 def reliability_svg(
@@ -23,10 +45,10 @@ def reliability_svg(
     columns = min(len(targets), 4)
     lines = -(-len(targets) // columns)
     figure = Figure(figsize=(2.6 * columns + 0.6, 2.6 * lines + 0.4), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(lines, columns, squeeze=False)).ravel()
+    axes = figure.subplots(lines, columns, squeeze=False).ravel()
     for column, (axis, target) in enumerate(zip(axes, targets, strict=False)):
-        known = ~np.isnan(labels[:, column])
-        y, p = labels[known, column], probability[known, column]
+        measured = ~np.isnan(labels[:, column])
+        y, p = labels[measured, column], probability[measured, column]
         bins = np.array_split(np.argsort(p), _BINS)
         mean = np.array([p[rows].mean() for rows in bins])
         rate = np.array([y[rows].mean() for rows in bins])
@@ -57,166 +79,112 @@ def model_card(
     """Write the card as Markdown.
 
     ``summary`` are the data's counts; ``selection`` says how the recipe was chosen, ``limits`` what
-    the model must not be used for.
+    the model must not be used for, ``report`` what the gate found.
     """
+    provenance = manifest.provenance
     overall: Any = manifest.metrics["overall"]
     by_target: Any = manifest.metrics["targets"]
-    low, high = overall["mean_auc_95_interval"]
     rounds: Any = manifest.metrics["mean_auc_by_round"]
-    calibrated = "calibrated per target (Platt)"
-    accuracy = []
-    if manifest.exclusive:
-        calibrated = "calibrated by one temperature and a bias per class, through softmax"
-        accuracy = [
-            f"* Accuracy **{overall['accuracy']:.4f}** (standard error"
-            f" {overall['accuracy_standard_error']:.4f}; of the commonest class"
-            f" {overall['accuracy_base_rate']:.4f}); log-loss {overall['class_log_loss']:.4f} (base rate"
-            f" {overall['class_log_loss_base_rate']:.4f})."
-        ]
-    lines = [
-        f"# {manifest.name} version {manifest.version}",
-        "",
-        manifest.description,
-        "",
-        f"Made {manifest.created:%Y-%m-%d} by `python -m training train {manifest.name}`"
-        f" in {manifest.provenance.seconds:.0f} s; training hash"
-        f" `{manifest.provenance.training_hash[:16]}`.",
-        "",
-        "## Figures",
-        "",
-        "All out-of-fold: each row is judged only by members that were trained without its fold,"
-        " and calibrated by a map fitted to the other folds. The scaling of the inputs, which"
-        " knows no labels, saw all rows.",
-        "",
-        f"* Mean AUC **{overall['mean_auc']:.4f}** over {len(by_target)}"
-        f" {'target' if len(by_target) == 1 else 'targets'} and {overall['rows']:,} rows;"
-        f" 95 % interval {low:.4f}–{high:.4f} (bootstrap over rows);"
-        f" sd over the five folds {overall['mean_auc_sd_over_folds']:.4f}.",
-        *accuracy,
-        f"* By round (one network per fold each): {', '.join(f'{value:.4f}' for value in rounds)}.",
-        "",
-        "| target | measured | positive | AUC ± sd over folds | average precision | log-loss (base rate)"
-        " | Brier (base rate) | slope | threshold | recall | FPR |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for target in manifest.targets:
-        row = by_target[target.name]
-        lines.append(
-            f"| {target.name} | {row['measured']:,} | {row['positive']:,}"
-            f" | {row['auc']:.4f} ± {row['auc_sd_over_folds']:.4f} | {row['average_precision']:.3f}"
-            f" | {row['log_loss']:.4f} ({row['log_loss_base_rate']:.4f})"
-            f" | {row['brier']:.4f} ({row['brier_base_rate']:.4f})"
-            f" | {row['calibration_slope']:.2f} | {target.threshold:.3f}"
-            f" | {row['recall']:.3f} | {row['false_positive_rate']:.4f} |"
-        )
-    lines += [
-        "",
-        f"Threshold: {manifest.threshold_rule}.",
-        "",
-        f"![Reliability diagram]({FIGURE_FILE})",
-        "",
-        "Bars are the 95 % range of a perfectly calibrated model in bins of equal size.",
-        "",
-        "## Data",
-        "",
-        *(f"* {key.replace('_', ' ')}: {_plain(value)}" for key, value in summary.items()),
-        "",
-        "| file | sha256 |",
-        "|---|---|",
-        *(f"| {name} | `{digest}` |" for name, digest in manifest.provenance.data.items()),
-        "",
-        f"Folds: {manifest.provenance.fold_rule}; five of them.",
-        "",
-        "## Network",
-        "",
-        f"{len(manifest.members)} self-normalizing networks (Klambauer et al. 2017) of"
-        f" {manifest.layers} hidden layers on"
-        f" {manifest.features:,} features of `{manifest.featurizer.identifier}`; their mean logit is"
-        f" {calibrated}. SELU, LeCun-normal initialisation, alpha dropout, cosine schedule. Each round"
-        " trained one network without each fold:",
-        "",
-        *_recipes(manifest),
-        "",
-        selection,
-        "",
-        "## Activations",
-        "",
-        "Of held-out rows, first member; an SNN in training leaves the fixed point (0, 1), so these,"
-        " not the fixed point, are what live traffic is compared with.",
-        "",
-        "| layer | mean | variance | saturated share |",
-        "|---|---|---|---|",
+    rows = [
+        by_target[target.name] | {"name": target.name, "threshold": target.threshold}
+        for target in manifest.targets
     ]
     first = manifest.reference[0]
-    for layer, values in enumerate(zip(first.mean, first.variance, first.saturated, strict=True)):
-        mean, variance, saturated = values
-        lines.append(f"| {layer + 1} | {mean:.3f} | {variance:.3f} | {saturated:.3f} |")
-    if manifest.theory:
-        lines += ["", *_theory(manifest.theory[0])]
-    if report is not None:
-        lines += ["", *_gate(report)]
-    lines += ["", "## Limits of use", "", limits, ""]
-    lines += ["Libraries: " + ", ".join(f"{k} {v}" for k, v in manifest.provenance.libraries.items())]
-    return "\n".join(lines) + "\n"
+    layers = enumerate(zip(first.mean, first.variance, first.saturated, strict=True), start=1)
+    return _TEMPLATE.format_map(
+        overall
+        | {
+            "manifest": manifest,
+            "provenance": provenance,
+            "interval": overall["mean_auc_95_interval"],
+            "target_count": f"{len(rows)} {'target' if len(rows) == 1 else 'targets'}",
+            "accuracy": _ACCURACY.format_map(overall) if manifest.exclusive else "",
+            "rounds": ", ".join(f"{value:.4f}" for value in rounds),
+            "targets": _table(
+                _COLUMNS, ([cell.format_map(row) for cell in _COLUMNS.values()] for row in rows)
+            ),
+            "figure": FIGURE_FILE,
+            "summary": "\n".join(
+                f"* {key.replace('_', ' ')}: {f'{value:,}' if isinstance(value, int) else value}"
+                for key, value in summary.items()
+            ),
+            "files": _table(
+                ("file", "sha256"), ((name, f"`{digest}`") for name, digest in provenance.data.items())
+            ),
+            "members": len(manifest.members),
+            "calibrated": "calibrated by one temperature and a bias per class, through softmax"
+            if manifest.exclusive
+            else "calibrated per target (Platt)",
+            "recipes": _recipes(manifest),
+            "selection": selection,
+            "activations": _table(
+                ("layer", "mean", "variance", "saturated share"),
+                ((layer, *(f"{value:.3f}" for value in values)) for layer, values in layers),
+            ),
+            "theory": _theory(manifest),
+            "gate": "" if report is None else _gate(report),
+            "limits": limits,
+            "libraries": ", ".join(f"{name} {value}" for name, value in provenance.libraries.items()),
+        }
+    )
 
 
-def _recipes(manifest: Manifest) -> list[str]:
+def _table(columns: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    return "\n".join(markdown_table(columns, rows))
+
+
+def _recipes(manifest: Manifest) -> str:
     """The recipe of every round that is served."""
     networks: Any = manifest.provenance.configuration["networks"]
     folds = len({member.fold for member in manifest.members})
-    lines = [
-        "| round | widths | dropout, inputs' | sees | learns | optimizer, rate, decay | epochs, batch |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for number in range(len(manifest.members) // folds):
         network = networks[number % len(networks)]
-        lines.append(
-            f"| {number + 1} | {', '.join(map(str, manifest.widths_of(number * folds)))}"
-            f" | {network['dropout']}, {network['input_dropout']}"
-            f" | {'all but ' + ', '.join(network['without']) if network['without'] else 'all features'}"
-            f" | {'shares of samples' if network['shares'] else 'majority labels'}"
-            f"{', targets alike' if network['balanced'] else ''}"
-            f" | {network['optimizer']}, {network['learning_rate']}, {network['weight_decay']}"
-            f" | {network['epochs']}, {network['batch_size']} |"
+        without = ", ".join(network["without"])
+        learns = "shares of samples" if network["shares"] else "majority labels"
+        rows.append(
+            (
+                number + 1,
+                ", ".join(map(str, manifest.widths_of(number * folds))),
+                f"{network['dropout']}, {network['input_dropout']}",
+                f"all but {without}" if without else "all features",
+                f"{learns}{', targets alike' if network['balanced'] else ''}",
+                f"{network['optimizer']}, {network['learning_rate']}, {network['weight_decay']}",
+                f"{network['epochs']}, {network['batch_size']}",
+            )
         )
-    return lines
+    columns = "round|widths|dropout, inputs'|sees|learns|optimizer, rate, decay|epochs, batch"
+    return _table(columns.split("|"), rows)
 
 
-def _theory(member: MemberTheory) -> list[str]:
-    lines = [
-        "What theory says of the same member, mean and variance over all units and rows: the paper's"
-        " map g takes inputs for independent and alike; with the layer below's covariance each unit is"
-        " predicted for itself, and r is the correlation of the units' predicted and measured means."
-        " The fixed point is (0, 1).",
-        "",
-        "| layer | measured | map g | with covariance | r |",
-        "|---|---|---|---|---|",
-    ]
-    for number, layer in enumerate(member.layers):
-        correlation = "–" if layer.correlation is None else f"{layer.correlation:.4f}"
-        lines.append(
-            f"| {number + 1} | {layer.mean:.3f}, {layer.variance:.3f}"
-            f" | {layer.map_mean:.3f}, {layer.map_variance:.3f}"
-            f" | {layer.covariance_mean:.3f}, {layer.covariance_variance:.3f} | {correlation} |"
+def _theory(manifest: Manifest) -> str:
+    if not manifest.theory:
+        return ""
+    rows = (
+        (
+            number,
+            f"{layer.mean:.3f}, {layer.variance:.3f}",
+            f"{layer.map_mean:.3f}, {layer.map_variance:.3f}",
+            f"{layer.covariance_mean:.3f}, {layer.covariance_variance:.3f}",
+            "–" if layer.correlation is None else f"{layer.correlation:.4f}",
         )
-    return lines
+        for number, layer in enumerate(manifest.theory[0].layers, start=1)
+    )
+    table = _table(("layer", "measured", "map g", "with covariance", "r"), rows)
+    return f"""
+What theory says of the same member, mean and variance over all units and rows: the paper's map g \
+takes inputs for independent and alike; with the layer below's covariance each unit is predicted for \
+itself, and r is the correlation of the units' predicted and measured means. The fixed point is (0, 1).
+
+{table}
+"""
 
 
-def _gate(report: Report) -> list[str]:
+def _gate(report: Report) -> str:
     against = "no champion" if report.champion is None else f"version {report.champion}"
-    return [
-        "## Gate",
-        "",
-        f"{'Passed' if report.passed else 'Failed'}, beside {against}:",
-        "",
-        "| check | | |",
-        "|---|---|---|",
-        *(
-            f"| {check.name} | {'passed' if check.passed else '**failed**'} | {check.summary} |"
-            for check in report.checks
-        ),
-    ]
-
-
-def _plain(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    rows = (
+        (check.name, "passed" if check.passed else "**failed**", check.summary)
+        for check in report.checks
+    )
+    table = _table(("check", "", ""), rows)
+    return f"\n## Gate\n\n{'Passed' if report.passed else 'Failed'}, beside {against}:\n\n{table}\n"

@@ -1,91 +1,78 @@
 """Turn a finished run into a bundle in the model repository."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from models import features
+from models.bundle import manifest as names
 from models.bundle.golden import Golden
-from models.bundle.loading import Bundle, Run, file_entry, open_bundle
-from models.bundle.manifest import (
-    CARD_FILE,
-    FIGURE_FILE,
-    GATE_FILE,
-    GOLDEN_FILE,
-    MANIFEST_FILE,
-    MODEL_FILE,
-    REFERENCE_FILE,
-    FeaturizerEntry,
-    Manifest,
-    Provenance,
-    Target,
-)
-from models.networks.outputs import INNER_OUTPUTS, INPUT, OUTPUTS
+from models.bundle.loading import Bundle, file_entry, open_bundle
+from models.bundle.manifest import FeaturizerEntry, Manifest, Provenance, Target
 from models.registry.store import Repository
 from training.errors import ExportError
 from training.evaluation.calibration import CLASS_RULE, THRESHOLD_RULES
-from training.networks.export import reopened, sign
+from training.networks.export import all_outputs, reopened, sign
 from training.pipeline.run import Trained
-from training.release.gate import Judge, Report
+from training.release.gate import Report
 from training.release.golden_records import golden_records
 from training.release.model_card import model_card, reliability_svg
 
 
-def publish(trained: Trained, repository: Repository, judge: Judge | None = None) -> int:
-    """Publish the run's bundle as the model's next version, which is returned; nothing is promoted.
+def publish(
+    trained: Trained, repository: Repository, judge: Callable[[Bundle], Report] | None = None
+) -> int:
+    """Publish the run's bundle as the model's next version, which is returned; promote nothing.
 
-    The bundle is opened and its golden rows are run from the staging folder first: what cannot be
-    served is never given a version. ``judge`` is then asked about it, and its report goes with it.
+    The bundle is opened from the staging folder and its golden rows are run first: a bundle that
+    cannot be served gets no version. ``judge`` is then called with it; its report becomes a file of
+    the bundle. Raises ``ExportError`` or ``BundleRefused`` if the bundle cannot be served.
     """
     dataset = trained.dataset
 
     def write(folder: Path, version: int) -> None:
-        provenance = Provenance.model_validate(trained.provenance)
-        model = sign(
-            trained.model,
-            {"model": dataset.name, "version": str(version), "training_hash": provenance.training_hash},
-        )
-        featurizer = FeaturizerEntry.model_validate(
-            {
-                "identifier": trained.featurizer.identifier,
-                "parameters": trained.featurizer.parameters,
-            }
-        )
-        content = {
-            MODEL_FILE: model,
-            REFERENCE_FILE: trained.reference.to_bytes(),
-            GOLDEN_FILE: _golden(model, featurizer, dataset.golden).to_bytes(),
-            FIGURE_FILE: reliability_svg(
-                dataset.labels, trained.calibration.probability, dataset.targets
-            ),
+        manifest = _manifest(trained, version)
+        metadata = {
+            "model": dataset.name,
+            "version": str(version),
+            "training_hash": manifest.provenance.training_hash,
         }
-        manifest = _manifest(trained, version, featurizer, provenance)
+        model = sign(trained.model, metadata)
+        probability = trained.calibration.probability
+        content = {
+            names.MODEL_FILE: model,
+            names.REFERENCE_FILE: trained.reference.to_bytes(),
+            names.GOLDEN_FILE: _golden(model, manifest.featurizer, dataset.golden).to_bytes(),
+            names.FIGURE_FILE: reliability_svg(dataset.labels, probability, dataset.targets),
+        }
 
-        def fill(report: Report | None) -> None:
-            content[CARD_FILE] = model_card(
+        def fill(report: Report | None) -> Bundle:
+            content[names.CARD_FILE] = model_card(
                 manifest, dataset.summary, trained.recipe.selection, trained.recipe.limits, report
             ).encode()
             if report is not None:
-                content[GATE_FILE] = report.to_bytes()
+                content[names.GATE_FILE] = report.to_bytes()
             entries = {name: file_entry(data) for name, data in content.items()}
             document = manifest.model_copy(update={"files": entries}).model_dump_json(indent=1)
             for name, data in content.items():
                 (folder / name).write_bytes(data)
-            (folder / MANIFEST_FILE).write_bytes(document.encode() + b"\n")
+            (folder / names.MANIFEST_FILE).write_bytes(document.encode() + b"\n")
+            return open_bundle(folder)
 
-        fill(None)
-        bundle = _rehearse(folder)
+        bundle = fill(None)
+        bundle.check_golden(partial(all_outputs, reopened(bundle.model, ())))
         if judge is not None:
             fill(judge(bundle))
-            open_bundle(folder)
 
     return repository.publish(dataset.name, write)
 
 
-def _manifest(
-    trained: Trained, version: int, featurizer: FeaturizerEntry, provenance: Provenance
-) -> Manifest:
-    dataset = trained.dataset
+def _manifest(trained: Trained, version: int) -> Manifest:
+    """The manifest, but for the list of files."""
+    dataset, featurizer = trained.dataset, trained.featurizer
     widths = [network.widths() for network in trained.ensemble.networks]
+    rule = CLASS_RULE if dataset.exclusive else THRESHOLD_RULES[trained.recipe.threshold_rule]
     return Manifest(
         schema_version=1,
         name=dataset.name,
@@ -93,8 +80,10 @@ def _manifest(
         created=datetime.now(UTC).replace(microsecond=0),
         task=trained.recipe.task,
         description=trained.recipe.description,
-        featurizer=featurizer,
-        features=len(trained.featurizer.names),
+        featurizer=FeaturizerEntry.model_validate(
+            {"identifier": featurizer.identifier, "parameters": featurizer.parameters}
+        ),
+        features=len(featurizer.names),
         targets=[
             Target(name=name, threshold=threshold, slope=platt.slope, intercept=platt.intercept)
             for name, threshold, platt in zip(
@@ -102,36 +91,22 @@ def _manifest(
             )
         ],
         exclusive=dataset.exclusive,
-        threshold_rule=CLASS_RULE
-        if dataset.exclusive
-        else THRESHOLD_RULES[trained.recipe.threshold_rule],
+        threshold_rule=rule,
         members=list(trained.ensemble.members),
         widths=[max(layer) for layer in zip(*widths, strict=True)],
         member_widths=widths if any(own != widths[0] for own in widths) else [],
         reference=list(trained.reference.members),
         theory=trained.theory,
         metrics=trained.metrics,
-        provenance=provenance,
+        provenance=Provenance.model_validate(trained.provenance),
         files={},
     )
 
 
 def _golden(model: bytes, entry: FeaturizerEntry, constructed: tuple[object, ...]) -> Golden:
+    """The golden rows: constructed records, their features and the graph's outputs."""
     records = constructed or golden_records(entry)
     rows = features.create(entry.identifier, entry.parameters).featurize(records).rows
     if len(rows) != len(records):
         raise ExportError("the featurizer refused a golden record, which it must not")
-    return Golden(records, rows, **_run(model)(rows))
-
-
-def _rehearse(folder: Path) -> Bundle:
-    """Load the staged bundle as the service will, and run its golden rows."""
-    bundle = open_bundle(folder)
-    bundle.check_golden(_run(bundle.model))
-    return bundle
-
-
-def _run(model: bytes) -> Run:
-    """A session's outputs by name, the inner ones too."""
-    names, session = [*OUTPUTS, *INNER_OUTPUTS], reopened(model, ())
-    return lambda rows: dict(zip(names, session.run(names, {INPUT: rows}), strict=True))
+    return Golden(records, rows, **all_outputs(reopened(model, ()), rows))

@@ -13,6 +13,7 @@ from training.evaluation.calibration import (
     choose_threshold,
     cross_fitted,
     fit_platt,
+    sigmoid,
 )
 from training.evaluation.metrics import (
     auc,
@@ -22,10 +23,9 @@ from training.evaluation.metrics import (
     confusion,
     log_loss,
     mean_auc,
-    sigmoid,
     target_aucs,
 )
-from training.release.gate_checks import discrimination
+from training.release.gate import discrimination
 
 PREDICTIONS = st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=2, max_size=60).filter(
     lambda pairs: 0 < sum(label for label, _ in pairs) < len(pairs)
@@ -126,7 +126,8 @@ def test_no_other_threshold_is_better(rule: str) -> None:
 def test_the_bootstrap_gives_the_standard_error_of_a_mean() -> None:
     """For a mean of 400 numbers of spread 1 it is about 0.05."""
     values = np.random.default_rng(1).standard_normal(400)
-    error, low, high = bootstrap(lambda rows: float(values[rows].mean()), 400)
+    value, error, low, high = bootstrap(lambda rows: float(values[rows].mean()), 400)
+    assert value == values.mean()
     assert error == pytest.approx(0.05, rel=0.15)
     assert low < values.mean() < high
 

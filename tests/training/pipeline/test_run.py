@@ -44,7 +44,6 @@ def made_up(n: int = 1500, seed: int = 0) -> Dataset:
         labels=labels[:, None],
         targets=("pulsar",),
         folds=folds_of_rows(values),
-        in_leaderboard=None,
         sources={"made-up.csv": "0" * 64},
         summary={"candidates": n},
     )

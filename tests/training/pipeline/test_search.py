@@ -30,7 +30,6 @@ def made_up(n: int = 300, seed: int = 0) -> Dataset:
         labels=labels[:, None],
         targets=("pulsar",),
         folds=folds_of_rows(values),
-        in_leaderboard=None,
         sources={"made-up.csv": str(seed) * 64},
         summary={},
     )

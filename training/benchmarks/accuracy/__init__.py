@@ -1,1 +1,1 @@
-"""How well models predict, beside their rivals."""
+"""Accuracy of the models beside other methods."""

@@ -1,7 +1,7 @@
 """HTRU2 by nested 10-fold cross-validation, the paper's protocol.
 
 For each outer fold a network's depth is chosen on the next fold, by networks that saw neither, and
-one network is then trained without the outer fold alone. Squashing, threshold and model come from
+one network is then trained without the outer fold alone. Preprocessing, threshold and model come from
 the training part; every method sees the same folds. The threshold of recall, FPR and G-mean
 maximises F1 on the training part.
 """
@@ -13,7 +13,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -26,13 +25,13 @@ from sklearn.tree import DecisionTreeClassifier
 
 from models.registry.store import Repository
 from training.benchmarks.harness import REPORTS, Results, Say, run_missing
-from training.benchmarks.statistics import paired
+from training.benchmarks.statistics import mean_and_sd, paired
 from training.data import featurizer_for, load_htru2
 from training.evaluation.calibration import choose_threshold
-from training.evaluation.metrics import auc, average_precision, confusion
+from training.evaluation.metrics import auc, average_precision, confusion, markdown_table
 from training.networks.preprocessing import fit_squash
-from training.networks.rivals import METHODS, build
-from training.networks.training_loop import Recipe, train_network
+from training.networks.rivals import METHODS, fit_scores
+from training.networks.training_loop import Recipe
 from training.pipeline.run import feature_rows
 from training.recipes.official import HTRU2
 
@@ -73,28 +72,14 @@ _CLASSICS: dict[str, Callable[[int], Any]] = {
 }
 ALL = (*METHODS, *_CLASSICS)
 
-_COLUMNS = (
-    "method",
-    "seeds",
-    "AUC",
-    "the paper's",
-    "AUC minus the SNN's (95 %)",
-    "AP",
-    "recall",
-    "FPR",
-    "G-mean",
-    "fit, s",
-)
-
 
 def run(_repository: Repository, seeds: int, processes: int, say: Say) -> str:
     """Run what is missing of all methods, seeds and outer folds; return the report."""
     results = Results(REPORTS / "htru2.csv", ("method", "seed", "fold"), FIGURES)
-    # The first seed of all methods before the others, and what is cheap before what is dear: an
-    # unfinished run says most.
-    dear = [method for method in METHODS if method != "SNN"]
+    # An unfinished run should say most: the first seed of all methods and the fast methods come first.
+    slow = [method for method in METHODS if method != "SNN"]
     rounds = [(seed, method) for seed in range(seeds) for method in ALL]
-    rounds.sort(key=lambda one: (one[0] > 0, one[1] in dear))
+    rounds.sort(key=lambda pair: (pair[0] > 0, pair[1] in slow))
     jobs = [
         {"method": method, "seed": seed, "fold": fold}
         for seed, method in rounds
@@ -105,64 +90,31 @@ def run(_repository: Repository, seeds: int, processes: int, say: Say) -> str:
 
 
 @cache
-def _data() -> tuple[NDArray[np.float32], tuple[str, ...], Array]:
-    """Raw features, their names and labels; once in every process."""
+def _data() -> tuple[NDArray[np.float32], tuple[str, ...], NDArray[np.float32]]:
+    """Raw features ``(n, F)``, their names and labels ``(n, 1)``; once in every process."""
     dataset = load_htru2()
     featurizer = featurizer_for(dataset)
-    return feature_rows(dataset, featurizer), featurizer.names, dataset.labels[:, 0]
+    return feature_rows(dataset, featurizer), featurizer.names, dataset.labels
 
 
 def fit_fold(job: Mapping[str, Any]) -> dict[str, float]:
     """Fit one method without one outer fold and judge it there."""
-    _, _, labels = _data()
+    labels = _data()[2][:, 0]
     splits = StratifiedKFold(FOLDS, shuffle=True, random_state=job["seed"])
-    judged_by_fold = [judge for _, judge in splits.split(labels, labels)]
-    judge = judged_by_fold[job["fold"]]
-    inner = judged_by_fold[(job["fold"] + 1) % FOLDS]
+    held_out = [rows for _, rows in splits.split(labels, labels)]
+    judge, inner = held_out[job["fold"]], held_out[(job["fold"] + 1) % FOLDS]
     learn = np.setdiff1d(np.arange(len(labels)), judge)
     began = time.process_time()
     layers = 0
     if job["method"] in METHODS:
         fewer = np.setdiff1d(learn, inner)
-        tried = {depth: auc(labels[inner], _network(job, depth, fewer)[inner]) for depth in GRID}
-        layers = max(GRID, key=lambda depth: tried[depth])
+        aucs = {depth: auc(labels[inner], _network(job, depth, fewer)[inner]) for depth in GRID}
+        layers = max(GRID, key=lambda depth: aucs[depth])
         began = time.process_time()
         scores = _network(job, layers, learn)
     else:
         scores = _classic(job, learn)
     seconds = time.process_time() - began
-    return judged(labels, scores, learn, judge) | {"seconds": seconds, "layers": float(layers)}
-
-
-def _network(job: Mapping[str, Any], layers: int, learn: Rows) -> Array:
-    """Scores of all rows by one network that learned from ``learn``."""
-    raw, names, labels = _data()
-    recipe = replace(RECIPE, layers=layers)
-    rows = fit_squash(raw[learn], names, HTRU2.blocks).transform(raw)
-    column = labels[:, None].astype(np.float32)
-    torch.manual_seed(1000 * job["seed"] + job["fold"])
-    network = train_network(
-        build(job["method"], recipe, rows.shape[1], 1),
-        rows[learn],
-        column[learn],
-        (rows[learn[:64]], column[learn[:64]]),
-        recipe,
-        lambda _: None,
-    )
-    with torch.no_grad():
-        return np.asarray(network(torch.from_numpy(rows)).numpy()[:, 0], dtype=np.float64)
-
-
-def _classic(job: Mapping[str, Any], learn: Rows) -> Array:
-    raw, _, labels = _data()
-    model = _CLASSICS[job["method"]](job["seed"]).fit(raw[learn], labels[learn])
-    if hasattr(model, "predict_proba"):
-        return np.asarray(model.predict_proba(raw)[:, 1])
-    return np.asarray(model.decision_function(raw))
-
-
-def judged(labels: Array, scores: Array, learn: Rows, judge: Rows) -> dict[str, float]:
-    """The figures of scores on the judged rows."""
     threshold = choose_threshold(labels[learn], scores[learn], "f1")
     calls = confusion(labels[judge], scores[judge], threshold)
     return {
@@ -172,54 +124,69 @@ def judged(labels: Array, scores: Array, learn: Rows, judge: Rows) -> dict[str, 
         "fpr": calls.false_positive_rate,
         "g_mean": calls.g_mean,
         "f1": calls.f1,
+        "seconds": seconds,
+        "layers": float(layers),
     }
+
+
+def _network(job: Mapping[str, Any], layers: int, learn: Rows) -> Array:
+    """Scores of all rows by one network that learned from ``learn``."""
+    raw, names, labels = _data()
+    rows = fit_squash(raw[learn], names, HTRU2.blocks).transform(raw)
+    seed = 1000 * job["seed"] + job["fold"]
+    recipe = replace(RECIPE, layers=layers)
+    return fit_scores(job["method"], recipe, rows, labels, learn, seed)[:, 0]
+
+
+def _classic(job: Mapping[str, Any], learn: Rows) -> Array:
+    raw, _, labels = _data()
+    model = _CLASSICS[job["method"]](job["seed"]).fit(raw[learn], labels[learn, 0])
+    if hasattr(model, "predict_proba"):
+        return np.asarray(model.predict_proba(raw)[:, 1])
+    return np.asarray(model.decision_function(raw))
 
 
 def report(results: Results, seeds: int) -> str:
     """Markdown: every method's figures over what has been run, and its paired difference to the SNN."""
-    lines = [
-        "# HTRU2, nested 10-fold cross-validation",
-        "",
+    text = (
         f"`python -m training benchmark htru2 --seeds {seeds}`. Mean ± sd over outer folds and the seeds"
         " named; differences to the SNN are paired over the same folds, with a variance corrected for"
         " dependent training sets (Nadeau and Bengio 2003). Networks: 64 units, AdamW, 15 epochs; depth"
         f" chosen on an inner fold from {', '.join(map(str, GRID))}. Classic methods run at"
-        " one setting each. Seconds are CPU time of one fit.",
-        "",
-        f"| {' | '.join(_COLUMNS)} |",
-        f"|{'---|' * len(_COLUMNS)}",
-    ]
+        " one setting each. Seconds are CPU time of one fit."
+    )
+    snn = _rows(results, "SNN", seeds)
+    table = []
     for method in ALL:
-        made = _rows(results, method, seeds)
-        if not made:
+        rows = _rows(results, method, seeds)
+        if not rows:
             continue
-        table = {name: np.array([row[name] for row in made.values()]) for name in FIGURES}
-        gap = "" if method == "SNN" else str(_against_snn(results, method, seeds))
-        cells = (
-            method,
-            str(len({seed for seed, _ in made})) if len(made) % FOLDS == 0 else f"{len(made)} folds",
-            f"{table['auc'].mean():.4f} ± {table['auc'].std(ddof=1):.4f}" if len(made) > 1 else "",
-            PAPERS.get(method, ""),
-            gap,
-            *(f"{table[name].mean():.3f}" for name in ("average_precision", "recall")),
-            f"{table['fpr'].mean():.4f}",
-            f"{table['g_mean'].mean():.3f}",
-            f"{table['seconds'].mean():.1f}",
+        figures = {name: np.array([row[name] for row in rows.values()]) for name in FIGURES}
+        common = sorted(rows.keys() & snn.keys())
+        gaps = np.array([rows[place]["auc"] - snn[place]["auc"] for place in common])
+        table.append(
+            (
+                method,
+                len({seed for seed, _ in rows}) if len(rows) % FOLDS == 0 else f"{len(rows)} folds",
+                mean_and_sd(figures["auc"]),
+                PAPERS.get(method, ""),
+                "" if method == "SNN" else paired(gaps, FOLDS),
+                *(f"{figures[name].mean():.3f}" for name in ("average_precision", "recall")),
+                f"{figures['fpr'].mean():.4f}",
+                f"{figures['g_mean'].mean():.3f}",
+                f"{figures['seconds'].mean():.1f}",
+            )
         )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    columns = "method|seeds|AUC|the paper's|AUC minus the SNN's (95 %)|AP|recall|FPR|G-mean|fit, s"
+    title = "# HTRU2, nested 10-fold cross-validation"
+    return "\n".join([title, "", text, "", *markdown_table(columns.split("|"), table)])
 
 
 def _rows(results: Results, method: str, seeds: int) -> dict[tuple[int, int], dict[str, float]]:
-    found = {
-        (seed, fold): results.get({"method": method, "seed": seed, "fold": fold})
-        for seed in range(seeds)
-        for fold in range(FOLDS)
+    """The figures of a method by seed and fold, as far as they have been run."""
+    places = [(seed, fold) for seed in range(seeds) for fold in range(FOLDS)]
+    return {
+        (seed, fold): row
+        for seed, fold in places
+        if (row := results.get({"method": method, "seed": seed, "fold": fold}))
     }
-    return {place: row for place, row in found.items() if row is not None}
-
-
-def _against_snn(results: Results, method: str, seeds: int) -> object:
-    rows, snn = _rows(results, method, seeds), _rows(results, "SNN", seeds)
-    both = sorted(rows.keys() & snn.keys())
-    return paired(np.array([rows[place]["auc"] - snn[place]["auc"] for place in both]), FOLDS)

@@ -1,14 +1,14 @@
 """Tables that nobody prepared: the served ensemble beside gradient boosting, on the same folds.
 
-Each set is written as CSV and goes the way of a user's own table, with the default recipe; the SNN's
-figures are those of the published graph. Into one of them categories and missing values are worked:
-two of its columns are cut into named ranges, and one value in twenty is deleted.
+Each set is written as CSV and loaded as a user's own table, with the default recipe; the SNN's figures
+are those of the published graph. One of the sets gets categories and missing values: two of its columns
+are cut into named ranges, and one value in twenty is deleted.
 """
 
 import csv
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,11 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from models.bundle.loading import open_bundle
 from models.registry.store import Repository
+from training.benchmarks.harness import Say
+from training.benchmarks.statistics import mean_and_sd, with_interval
 from training.data import Dataset, Reading, load_table
 from training.data.official.uci import read_set
-from training.evaluation.metrics import auc, bootstrap
+from training.evaluation.metrics import auc, bootstrap, markdown_table
 from training.pipeline.evaluate import bundle_out_of_fold
 from training.pipeline.run import train_model
 from training.recipes.table import table_recipe
@@ -26,37 +28,34 @@ from training.release.publish import publish
 
 Array = NDArray[np.floating]
 
-#: The sets, and whether categories and missing values are worked into each.
+#: The sets, and whether categories and missing values are added to each.
 _SETS = {"bank": True, "chess-krvkp": False, "waveform": False}
 _TARGET = "clase"
 _DELETED = 0.05
 _RANGES = ("lowest", "low", "high", "highest")
 
 
-def run(_repository: Repository, seeds: int, _processes: int, say: Callable[[str], None]) -> str:
+def run(_repository: Repository, seeds: int, _processes: int, say: Say) -> str:
     """Return the table over ``seeds`` seeds of both methods."""
-    lines = [
-        f"Tables, out-of-fold over five folds, seeds 0–{seeds - 1}, default recipe and defaults",
-        "",
-        "| set | rows | columns | figure | SNN, as served | gradient boosting"
-        " | difference, 95 % paired bootstrap |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, worked in _SETS.items():
+    columns = ("set", "rows", "columns", "figure", "SNN, as served", "gradient boosting")
+    rows = []
+    for name, altered in _SETS.items():
         with tempfile.TemporaryDirectory() as folder:
-            path = write_set(Path(folder) / f"{name}.csv", name, worked=worked)
+            path = write_set(Path(folder) / f"{name}.csv", name, altered=altered)
             dataset = load_table(name, path, Reading(target=_TARGET))
             own = [_served(dataset, Path(folder), seed, say) for seed in range(seeds)]
-        rival = [boosted(dataset, seed) for seed in range(seeds)]
-        lines.append(_line(name, worked, dataset, own, rival))
-        say(lines[-1])
-    return "\n".join(lines)
+        boosting = [boosted(dataset, seed) for seed in range(seeds)]
+        title = f"{name} with categories and missing values" if altered else name
+        rows.append((title, *_cells(dataset, own, boosting)))
+        say(" | ".join(map(str, rows[-1])))
+    title = f"Tables, out-of-fold over five folds, seeds 0–{seeds - 1}, default recipe and defaults"
+    return "\n".join([title, "", *markdown_table((*columns, "difference, 95 % paired bootstrap"), rows)])
 
 
-def write_set(path: Path, name: str, *, worked: bool) -> Path:
-    """Write a set as CSV, as a user would have it; ``worked``: with categories and missing values."""
+def write_set(path: Path, name: str, *, altered: bool) -> Path:
+    """Write a set as CSV, as a user would have it; ``altered``: with categories and missing values."""
     names, rows = read_set(name)
-    if worked:
+    if altered:
         columns = [list(cells) for cells in zip(*rows, strict=True)]
         rng = np.random.default_rng(0)
         for column in range(2):
@@ -72,7 +71,7 @@ def write_set(path: Path, name: str, *, worked: bool) -> Path:
     return path
 
 
-def _served(dataset: Dataset, folder: Path, seed: int, say: Callable[[str], None]) -> Array:
+def _served(dataset: Dataset, folder: Path, seed: int, say: Say) -> Array:
     """Out-of-fold scores ``(n, T)`` of a bundle trained by the default recipe."""
     trained = train_model(dataset, table_recipe(dataset), seed, say, lambda _member, _progress: None)
     repository = Repository(folder / "models")
@@ -81,15 +80,14 @@ def _served(dataset: Dataset, folder: Path, seed: int, say: Callable[[str], None
 
 
 def boosted(dataset: Dataset, seed: int) -> Array:
-    """Out-of-fold probabilities ``(n, T)`` of gradient boosting, which knows which columns are what."""
-    entries = dataset.parameters["columns"]
-    assert isinstance(entries, list)
+    """Out-of-fold probabilities ``(n, T)`` of gradient boosting, told which columns are categories."""
+    entries: Any = dataset.parameters["columns"]
     categorical = np.array([entry["kind"] == "category" for entry in entries])
     columns = []
     for entry, values in zip(entries, zip(*dataset.records, strict=True), strict=True):
         if entry["kind"] == "category":
-            places: dict[object, float] = {value: place for place, value in enumerate(entry["values"])}
-            columns.append([np.nan if v is None else places.get(v, len(places)) for v in values])
+            codes = {value: code for code, value in enumerate(entry["values"])}
+            columns.append([np.nan if v is None else codes.get(v, len(codes)) for v in values])
         else:
             columns.append([np.nan if value is None else value for value in values])
     rows = np.array(columns, dtype=np.float64).T
@@ -99,8 +97,8 @@ def boosted(dataset: Dataset, seed: int) -> Array:
         held_out = dataset.folds == fold
         boosting = HistGradientBoostingClassifier(categorical_features=categorical, random_state=seed)
         boosting.fit(rows[~held_out], labels[~held_out])
-        made = boosting.predict_proba(rows[held_out])
-        scores[held_out] = made if dataset.exclusive else made[:, 1:]
+        probability = boosting.predict_proba(rows[held_out])
+        scores[held_out] = probability if dataset.exclusive else probability[:, 1:]
     return scores
 
 
@@ -112,24 +110,17 @@ def figure(dataset: Dataset, scores: Array, rows: NDArray[np.intp]) -> float:
     return auc(labels[:, 0], scores[rows, 0])
 
 
-def _line(name: str, worked: bool, dataset: Dataset, own: list[Array], rival: list[Array]) -> str:
-    everything = np.arange(len(dataset))
+def _cells(dataset: Dataset, own: list[Array], boosting: list[Array]) -> tuple[object, ...]:
+    """Both methods' figures with their spread over seeds, and the paired difference."""
 
     def difference(rows: NDArray[np.intp]) -> float:
-        pairs = zip(own, rival, strict=True)
+        pairs = zip(own, boosting, strict=True)
         return float(np.mean([figure(dataset, a, rows) - figure(dataset, b, rows) for a, b in pairs]))
 
-    def spread(runs: list[Array]) -> str:
-        values = [figure(dataset, scores, everything) for scores in runs]
-        sd = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
-        return f"{np.mean(values):.4f}{sd}"
-
-    _, low, high = bootstrap(difference, len(dataset), draws=500)
-    entries = dataset.parameters["columns"]
-    assert isinstance(entries, list)
-    kinds = " with categories and missing values" if worked else ""
-    what = "accuracy" if dataset.exclusive else "AUC"
-    return (
-        f"| {name}{kinds} | {len(dataset):,} | {len(entries)} | {what} | {spread(own)} | {spread(rival)}"
-        f" | {difference(everything):+.4f} ({low:+.4f} to {high:+.4f}) |"
-    )
+    gap, _, low, high = bootstrap(difference, len(dataset), draws=500)
+    everything = np.arange(len(dataset))
+    spreads = [
+        mean_and_sd([figure(dataset, scores, everything) for scores in runs]) for runs in (own, boosting)
+    ]
+    kind = "accuracy" if dataset.exclusive else "AUC"
+    return (f"{len(dataset):,}", len(dataset.fields), kind, *spreads, with_interval(gap, low, high))

@@ -1,5 +1,6 @@
 """The report of ``benchmark tox21``: the paper's table beside ours, and the five folds."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from training.benchmarks.harness import Results
-from training.benchmarks.statistics import paired
+from training.benchmarks.harness import Results, save_figure
+from training.benchmarks.statistics import mean_and_sd, paired
+from training.evaluation.metrics import markdown_table
 from training.networks.rivals import METHODS
 from training.networks.training_loop import Recipe
 
@@ -32,7 +34,17 @@ def report(
     """Markdown of what has been run of both steps; ``choices`` were tried for each method and depth."""
     fits = {results.key(job): results.get(job) is not None for job in (*by_depth, *by_fold)}
     seeds = len({job["seed"] for job in by_depth})
-    depths = sorted({job["layers"] for job in by_depth})
+    aucs = aucs_by_depth(results, by_depth)
+    depths = sorted({depth for _, depth in aucs})
+    chosen = {(job["method"], job["layers"]): f"{job['rate']:g}, {job['dropout']:g}" for job in by_depth}
+    shown = [
+        [
+            mean_and_sd(aucs[method, depth], 1)
+            + (f" ({PAPERS[method][depth]})" if depth in PAPERS[method] else "")
+            for depth in depths
+        ]
+        for method in METHODS
+    ]
     lines = [
         "# Tox21 by depth and method",
         "",
@@ -43,38 +55,39 @@ def report(
         "",
         "## Fold 0: mean AUC of 12 assays × 100 by layers, mean ± sd over seeds (the paper's)",
         "",
-        f"| | {' | '.join(map(str, depths))} |",
-        f"|---|{'---|' * len(depths)}",
+        *markdown_table(
+            ("", *depths), [(method, *cells) for method, cells in zip(METHODS, shown, strict=True)]
+        ),
+        "",
+        "![mean AUC by depth](tox21.svg)",
+        "",
+        _ranking(aucs, depths),
+        "",
+        "Learning rate and dropout chosen:",
+        "",
+        *markdown_table(
+            ("", *depths),
+            [(method, *(chosen.get((method, depth), "–") for depth in depths)) for method in METHODS],
+        ),
+        "",
+        *_folds(results, by_fold),
     ]
-    for method in METHODS:
-        cells = []
-        for depth in depths:
-            papers = PAPERS[method].get(depth)
-            values = _values(results, by_depth, method, depth)
-            cells.append(_cell(values) + (f" ({papers})" if papers else ""))
-        lines.append(f"| {method} | {' | '.join(cells)} |")
-    lines += ["", "![mean AUC by depth](tox21.svg)", "", *_ranking(results, by_depth, depths), ""]
-    lines += [*_chosen(by_depth, depths), "", *_folds(results, by_fold)]
     return "\n".join(lines)
 
 
 def draw(results: Results, by_depth: Sequence[Job], path: Path) -> None:
     """Draw mean AUC by depth as an SVG: here, with the sd over seeds, and in the paper."""
-    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    depths = sorted({job["layers"] for job in by_depth})
-    figure, (ours, theirs) = plt.subplots(
-        1, 2, figsize=(10, 4.2), sharex=True, sharey=True, layout="constrained"
-    )
+    aucs = aucs_by_depth(results, by_depth)
+    depths = sorted({depth for _, depth in aucs})
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    ours, theirs = figure.subplots(1, 2, sharex=True, sharey=True)
     for method in METHODS:
         style: dict[str, Any] = {"label": method, "linewidth": 2.5 if method == "SNN" else 1.2}
-        made = {depth: _values(results, by_depth, method, depth) for depth in depths}
-        made = {depth: values for depth, values in made.items() if values}
-        means = [float(np.mean(values)) for values in made.values()]
-        ours.errorbar(list(made), means, [np.std(values) for values in made.values()], **style)
+        own = {depth: aucs[method, depth] for depth in depths if aucs[method, depth]}
+        means, sds = ([f(values) for values in own.values()] for f in (np.mean, np.std))
+        ours.errorbar(list(own), means, sds, **style)
         theirs.plot(list(PAPERS[method]), list(PAPERS[method].values()), **style)
     for axis, title in ((ours, "here, fold 0"), (theirs, "Klambauer et al. 2017, table 3")):
         axis.set(title=title, xlabel="layers", xscale="log", xticks=depths, xticklabels=depths)
@@ -83,61 +96,56 @@ def draw(results: Results, by_depth: Sequence[Job], path: Path) -> None:
         axis.grid(alpha=0.3)
     ours.set_ylabel("mean AUC of 12 assays × 100")
     theirs.legend(fontsize=8, ncols=2)
-    with mpl.rc_context({"svg.hashsalt": "tox21"}):  # the same figure gives the same file
-        figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
+    save_figure(figure, path)
 
 
-def _values(results: Results, by_depth: Sequence[Job], method: str, depth: int) -> list[float]:
-    """Mean AUC * 100 of each seed that has been run."""
-    jobs = [job for job in by_depth if (job["method"], job["layers"]) == (method, depth)]
-    return [100 * row["mean"] for job in jobs if (row := results.get(job))]
+def aucs_by_depth(results: Results, by_depth: Sequence[Job]) -> dict[tuple[str, int], list[float]]:
+    """Mean AUC * 100 of each seed that has been run, by method and depth."""
+    aucs: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for job in by_depth:
+        row = results.get(job)
+        aucs[job["method"], job["layers"]] += [100 * row["mean"]] if row else []
+    return aucs
 
 
-def _cell(values: Sequence[float]) -> str:
-    if not values:
-        return "–"
-    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.1f}{spread}"
-
-
-def _ranking(results: Results, by_depth: Sequence[Job], depths: Sequence[int]) -> list[str]:
+def _ranking(aucs: Mapping[tuple[str, int], Sequence[float]], depths: Sequence[int]) -> str:
     """How far the methods' order at each depth is the paper's."""
-    lines = [
+    texts = [
         "By layers, the SNN's place here (the paper's), and all methods' rank correlation (Spearman):"
     ]
     for depth in depths:
-        ours, theirs = [], []
-        for method in METHODS:
-            values = _values(results, by_depth, method, depth)
-            if values and depth in PAPERS[method]:
-                ours.append(float(np.mean(values)))
-                theirs.append(PAPERS[method][depth])
-        if len(ours) > 2:
-            here, there = (1 + sum(each > row[0] for each in row) for row in (ours, theirs))
+        methods = [method for method in METHODS if aucs[method, depth] and depth in PAPERS[method]]
+        if len(methods) > 2:
+            ours = np.array([np.mean(aucs[method, depth]) for method in methods])
+            theirs = np.array([PAPERS[method][depth] for method in methods])
+            own_rank, paper_rank = (1 + int((row > row[0]).sum()) for row in (ours, theirs))
             correlation = spearmanr(ours, theirs).statistic
-            lines.append(f"{depth} layers: {here} of {len(ours)} ({there}), {correlation:+.2f};")
-    return [" ".join(lines)]
-
-
-def _chosen(by_depth: Sequence[Job], depths: Sequence[int]) -> list[str]:
-    """The learning rate and dropout of every method and depth."""
-    chosen = {(job["method"], job["layers"]): f"{job['rate']:g}, {job['dropout']:g}" for job in by_depth}
-    return [
-        "Learning rate and dropout chosen:",
-        "",
-        f"| | {' | '.join(map(str, depths))} |",
-        f"|---|{'---|' * len(depths)}",
-        *(
-            f"| {method} | {' | '.join(chosen.get((method, depth), '–') for depth in depths)} |"
-            for method in METHODS
-        ),
-    ]
+            texts.append(
+                f"{depth} layers: {own_rank} of {len(ours)} ({paper_rank}), {correlation:+.2f};"
+            )
+    return " ".join(texts)
 
 
 def _folds(results: Results, by_fold: Sequence[Job]) -> list[str]:
     """Five folds, each method at its best depth; differences to the SNN paired by fold."""
-    lines = [
+    layers = {job["method"]: job["layers"] for job in by_fold}
+    seeds: dict[str, dict[int, list[float]]] = {method: defaultdict(list) for method in layers}
+    for job in by_fold:
+        if row := results.get(job):
+            seeds[job["method"]][job["fold"]].append(row["mean"])
+    means = {
+        method: {fold: float(np.mean(values)) for fold, values in folds.items()}
+        for method, folds in seeds.items()
+    }
+    rows = []
+    for method, folds in means.items():
+        if len(folds) < 2:
+            continue
+        common = sorted(folds.keys() & means["SNN"].keys())
+        gap = paired(np.array([folds[fold] - means["SNN"][fold] for fold in common]), 5)
+        spread = mean_and_sd(list(folds.values())) + (f" ({len(folds)} folds)" if len(folds) < 5 else "")
+        rows.append((method, layers[method] or "", spread, "" if method == "SNN" else gap))
+    return [
         "## Five folds, each method at its best depth of fold 0",
         "",
         "A fold's figure is the mean over seeds; ± is the sd over folds. Differences to the SNN are"
@@ -145,29 +153,5 @@ def _folds(results: Results, by_fold: Sequence[Job]) -> list[str]:
         " The choice of depth flatters every method's fold 0 alike. Random forest and gradient boosting"
         " on the same features and folds: `benchmark tox21-served`.",
         "",
-        "| method | layers | mean AUC of 12 | minus the SNN's (95 %) |",
-        "|---|---|---|---|",
+        *markdown_table(("method", "layers", "mean AUC of 12", "minus the SNN's (95 %)"), rows),
     ]
-    figures: dict[str, dict[int, float]] = {}
-    layers: dict[str, int] = {}
-    for job in by_fold:
-        layers[job["method"]] = job["layers"]
-    for method in layers:
-        folds: dict[int, list[float]] = {}
-        for job in by_fold:
-            if job["method"] == method and (row := results.get(job)):
-                folds.setdefault(job["fold"], []).append(row["mean"])
-        figures[method] = {fold: float(np.mean(values)) for fold, values in folds.items()}
-    for method, by in figures.items():
-        if len(by) < 2:
-            continue
-        values = np.array(list(by.values()))
-        common = sorted(by.keys() & figures["SNN"].keys())
-        gap = paired(np.array([by[fold] - figures["SNN"][fold] for fold in common]), 5)
-        spread = f"{values.mean():.4f} ± {values.std(ddof=1):.4f}"
-        if len(by) < 5:
-            spread += f" ({len(by)} folds)"
-        lines.append(
-            f"| {method} | {layers[method] or ''} | {spread} | {'' if method == 'SNN' else gap} |"
-        )
-    return lines

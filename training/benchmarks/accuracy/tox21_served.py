@@ -4,51 +4,55 @@ The SNN's side is the published champion, whose graph is run for each row with t
 never saw it. Rivals get one model per assay and fold, fitted to the measured rows.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from itertools import product
 from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
 from models.bundle.loading import open_bundle
 from models.registry.store import Repository
 from training.benchmarks.harness import Say
+from training.benchmarks.statistics import mean_and_sd, with_interval
 from training.data import Dataset, load_tox21
-from training.evaluation.metrics import bootstrap, mean_auc, target_aucs
+from training.evaluation.metrics import bootstrap, markdown_table, mean_auc, target_aucs
 from training.pipeline.evaluate import bundle_out_of_fold
 from training.pipeline.run import feature_rows
 
 Array = NDArray[np.floating]
 
-_RIVALS = ("random forest", "gradient boosting")
+_RIVALS: dict[str, Callable[[int], Any]] = {
+    # The forest gets 0 for undefined values.
+    "random forest": lambda seed: make_pipeline(
+        SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True),
+        RandomForestClassifier(300, max_features="sqrt", n_jobs=1, random_state=seed),
+    ),
+    "gradient boosting": lambda seed: HistGradientBoostingClassifier(random_state=seed),
+}
 
 
 def run(repository: Repository, seeds: int, processes: int, say: Say) -> str:
-    """Return the table; rivals are refitted with ``seeds`` seeds, the champion stands as it is."""
+    """Return the table; the rivals are fitted with ``seeds`` seeds, the champion is not refitted."""
     dataset = load_tox21()
     bundle = open_bundle(repository.bundle("tox21", repository.serving("tox21").champion))
     raw = feature_rows(dataset, bundle.featurizer)
-    champion = bundle_out_of_fold(bundle, dataset)
-    scores: dict[str, list[Array]] = {"SNN (served)": [champion]}
-    jobs = [
-        (rival, seed, target, fold)
-        for rival in _RIVALS
-        for seed in range(seeds)
-        for target in range(len(dataset.targets))
-        for fold in np.unique(dataset.folds)
-    ]
-    blank = np.full((seeds, *dataset.labels.shape), np.nan)
-    rivals = {rival: blank.copy() for rival in _RIVALS}
-    with ProcessPoolExecutor(
-        processes, get_context("spawn"), initializer=_share, initargs=(raw, dataset)
-    ) as pool:
-        for (rival, seed, target, fold), made in zip(jobs, pool.map(_fit, jobs), strict=True):
-            rivals[rival][seed, dataset.folds == fold, target] = made
+    scores = {rival: np.full((seeds, *dataset.labels.shape), np.nan) for rival in _RIVALS}
+    jobs = list(
+        product(_RIVALS, range(seeds), range(len(dataset.targets)), np.unique(dataset.folds).tolist())
+    )
+    with ProcessPoolExecutor(processes, get_context("spawn"), _share, (raw, dataset)) as pool:
+        for job, probability in zip(jobs, pool.map(_fit, jobs), strict=True):
+            rival, seed, target, fold = job
+            scores[rival][seed, dataset.folds == fold, target] = probability
             say(f"{rival} seed {seed} {dataset.targets[target]} fold {fold}")
-    scores |= {rival: list(made) for rival, made in rivals.items()}
-    return _table(dataset, scores, champion)
+    return _report(dataset, bundle_out_of_fold(bundle, dataset), scores)
 
 
 _shared: dict[str, tuple[NDArray[np.float32], Dataset]] = {}
@@ -56,7 +60,7 @@ _shared: dict[str, tuple[NDArray[np.float32], Dataset]] = {}
 
 def _share(raw: NDArray[np.float32], dataset: Dataset) -> None:
     """Send the matrix to each process once, not with each of the jobs."""
-    threadpool_limits(1)  # boosting would take all cores, and its threads would wait for each other's
+    threadpool_limits(1)  # boosting would start a thread on every core in every process
     _shared["data"] = (raw, dataset)
 
 
@@ -66,43 +70,33 @@ def _fit(job: tuple[str, int, int, int]) -> NDArray[np.float64]:
     raw, dataset = _shared["data"]
     y = dataset.labels[:, target]
     learn = (dataset.folds != fold) & ~np.isnan(y)
-    judge = dataset.folds == fold
-    if rival == "random forest":
-        # A forest takes no undefined values in every release: 0 stands for them.
-        rows = np.nan_to_num(raw, nan=0.0)
-        forest = RandomForestClassifier(300, max_features="sqrt", n_jobs=1, random_state=seed)
-        forest.fit(rows[learn], y[learn])
-        return np.asarray(forest.predict_proba(rows[judge])[:, 1])
-    boosting = HistGradientBoostingClassifier(random_state=seed)
-    boosting.fit(raw[learn], y[learn])
-    return np.asarray(boosting.predict_proba(raw[judge])[:, 1])
+    model = _RIVALS[rival](seed).fit(raw[learn], y[learn])
+    return np.asarray(model.predict_proba(raw[dataset.folds == fold])[:, 1])
 
 
-def _table(dataset: Dataset, scores: dict[str, list[Array]], champion: Array) -> str:
-    """Mean AUC with spread over seeds, per assay, and the paired bootstrap against the champion."""
-    lines = [
-        "# The served Tox21 ensemble",
-        "",
-        "`python -m training benchmark tox21-served`. Out-of-fold over five scaffold folds,"
-        f" {len(dataset)} parents, AUC.",
-        "",
-        f"| method | mean of 12 | champion minus method, 95 % | {' | '.join(dataset.targets)} |",
-        f"|---|---|---|{'---|' * len(dataset.targets)}",
-    ]
-    for method, runs in scores.items():
-        means = [mean_auc(dataset.labels, made) for made in runs]
-        spread = f" ± {np.std(means, ddof=1):.4f}" if len(means) > 1 else ""
+def _report(dataset: Dataset, champion: Array, rivals: dict[str, Array]) -> str:
+    """Mean AUC with spread over seeds, per assay, and the paired bootstrap against the champion.
+
+    Scores are ``(n, T)`` of the champion, ``(seeds, n, T)`` of each rival; the bootstrap takes the
+    first seed.
+    """
+    labels = dataset.labels
+    rows = []
+    for method, runs in {"SNN (served)": champion[None], **rivals}.items():
+
+        def difference(rows: NDArray[np.intp], rival: Array = runs[0]) -> float:
+            return mean_auc(labels[rows], champion[rows]) - mean_auc(labels[rows], rival[rows])
+
         gap = ""
-        if runs[0] is not champion:
-            first = runs[0]
-
-            def difference(rows: NDArray[np.intp], first: Array = first) -> float:
-                y = dataset.labels[rows]
-                return mean_auc(y, champion[rows]) - mean_auc(y, first[rows])
-
-            _, low, high = bootstrap(difference, len(dataset), draws=500)
-            gap = f"{difference(np.arange(len(dataset))):+.4f} ({low:+.4f} to {high:+.4f})"
-        by_target = np.mean([target_aucs(dataset.labels, made) for made in runs], axis=0)
-        cells = " | ".join(f"{value:.3f}" for value in by_target)
-        lines.append(f"| {method} | {np.mean(means):.4f}{spread} | {gap} | {cells} |")
-    return "\n".join(lines)
+        if method in rivals:
+            value, _, low, high = bootstrap(difference, len(dataset), draws=500)
+            gap = with_interval(value, low, high)
+        by_target = np.mean([target_aucs(labels, scores) for scores in runs], axis=0)
+        mean = mean_and_sd([mean_auc(labels, scores) for scores in runs])
+        rows.append((method, mean, gap, *(f"{value:.3f}" for value in by_target)))
+    text = (
+        "`python -m training benchmark tox21-served`. Out-of-fold over five scaffold folds,"
+        f" {len(dataset)} parents, AUC."
+    )
+    columns = ("method", "mean of 12", "champion minus method, 95 %", *dataset.targets)
+    return "\n".join(["# The served Tox21 ensemble", "", text, "", *markdown_table(columns, rows)])

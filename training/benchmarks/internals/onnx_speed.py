@@ -1,11 +1,13 @@
-"""What the served graph costs onnxruntime, beside the same networks written the usual way.
+"""Times of the served graph in onnxruntime, beside the same networks as exporters usually write them.
 
-Seconds of processor in one thread, the least of several interleaved rounds; nets with random weights.
-The operators' table is why the graph is written as it is; ``training/TAPS.md`` discusses it.
+Processor seconds on one thread, the least of several interleaved rounds; networks with random weights.
+The table of operators is why the graph is written as it is; ``training/TAPS.md`` discusses it.
 """
 
 import time
-from collections.abc import Callable, Mapping
+import timeit
+from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -13,60 +15,60 @@ import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
+from models.networks.onnx_nodes import Nodes
 from models.networks.outputs import INPUT
 from models.networks.selu import SATURATED_BELOW
 from models.networks.weights import Layer, MemberLayers
 from models.registry.store import Repository
+from training.benchmarks.harness import Say
+from training.evaluation.metrics import markdown_table
 from training.networks.onnx_graph import build
 
 Array32 = NDArray[np.float32]
 
-#: Members, features, width, layers, targets: the net of usual comparisons, and the committed models'.
+#: Members, features, width, layers, targets: a single network, and the sizes of the committed models.
 SHAPES = {
     "8 × 256, 8 inputs": (1, 8, 256, 8, 1),
     "htru2, 5 × (4 × 64)": (5, 8, 64, 4, 1),
     "tox21, 10 × (8 × 384)": (10, 1321, 384, 8, 12),
 }
 _BATCHES = (1, 8, 32, 256)
-_ROUND_SECONDS = 0.1
-#: Copies of an operator in one graph, so that what a call costs does not hide it.
+#: Copies of an operator in one graph, so that its time is not hidden by that of the call.
 _COPIES = 16
 
 
-def run(_: Repository, seeds: int, _processes: int, say: Callable[[str], None]) -> str:
+def run(_: Repository, seeds: int, _processes: int, say: Say) -> str:
     """Return both tables; ``seeds`` is the number of rounds."""
-    lines = [
-        "Microseconds of processor per run, least of the rounds; in brackets against the first column.",
-        "",
-        "| network | rows | Gemm and Selu, no statistics | as served, no statistics | as served |",
-        "|---|---|---|---|---|",
-    ]
+    networks, operators = [], []
     for name, shape in SHAPES.items():
         say(name)
-        usual, served = _usual(shape), _served(shape)
-        graphs = {"usual": usual, "bare": _without_taps(served), "served": served}
+        served = _served(shape)
+        graphs = {"usual": _usual(shape), "bare": _without_taps(served), "served": served}
         sessions = {key: _session(model) for key, model in graphs.items()}
         for batch in _BATCHES:
             rows = np.random.default_rng(1).standard_normal((batch, shape[1]), dtype=np.float32)
-            took = _microseconds(sessions, rows, seeds)
-            cells = [f"{took['usual']:.0f}"]
-            cells += [
-                f"{took[key]:.0f} ({took[key] / took['usual'] - 1:+.0%})" for key in ("bare", "served")
-            ]
-            lines.append(f"| {name} | {batch} | {' | '.join(cells)} |")
-    lines += ["", "| operator, on (rows, 256) | 1 row | 32 rows | 256 rows |", "|---|---|---|---|"]
+            times = _microseconds(sessions, rows, seeds)
+            usual = times.pop("usual")
+            cells = [f"{time:.0f} ({time / usual - 1:+.0%})" for time in times.values()]
+            networks.append((name, batch, f"{usual:.0f}", *cells))
     say("operators")
-    for name, nodes in OPERATORS.items():
-        # As written: onnxruntime would merge what copies have in common.
-        session = {"": _session(_copies(nodes), optimised=False)}
+    for name, chain in OPERATORS.items():
+        # Not optimised: onnxruntime would merge equal nodes of the copies.
+        session = {"": _session(_copies(chain), optimised=False)}
         cells = []
         for batch in (1, 32, 256):
             rows = np.random.default_rng(1).standard_normal((batch, 256), dtype=np.float32)
             cells.append(f"{_microseconds(session, rows, seeds)[''] / _COPIES:.2f}")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        operators.append((name, *cells))
+    text = (
+        "Microseconds of processor per run, least of the rounds; in brackets against the first column."
+    )
+    columns = ("network", "rows", "Gemm and Selu, no statistics")
+    lines = markdown_table((*columns, "as served, no statistics", "as served"), networks)
+    columns = ("operator, on (rows, 256)", "1 row", "32 rows")
+    return "\n".join([text, "", *lines, "", *markdown_table((*columns, "256 rows"), operators)])
 
 
 def _members(shape: tuple[int, ...]) -> list[MemberLayers]:
@@ -108,29 +110,24 @@ def _without_taps(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _usual(shape: tuple[int, ...]) -> onnx.ModelProto:
     """Each member as Gemm and Selu, as exporters write it, and the mean logit's probability."""
-    nodes, tensors, logits = [], [], []
+    graph, logits = Nodes(), []
     for member, layers in enumerate(_members(shape)):
         value = INPUT
         for number, layer in enumerate(layers):
-            name = f"{member}.{number}"
-            tensors += [
-                numpy_helper.from_array(layer.weights, f"w{name}"),
-                numpy_helper.from_array(layer.biases, f"b{name}"),
-            ]
-            nodes.append(helper.make_node("Gemm", [value, f"w{name}", f"b{name}"], [f"z{name}"]))
-            value = f"z{name}"
+            weights = graph.constant(f"weights_{member}_{number}", layer.weights)
+            biases = graph.constant(f"biases_{member}_{number}", layer.biases)
+            value = graph.add("Gemm", value, weights, biases)
             if number < len(layers) - 1:
-                nodes.append(helper.make_node("Selu", [value], [f"a{name}"]))
-                value = f"a{name}"
+                value = graph.add("Selu", value)
         logits.append(value)
-    nodes += [helper.make_node("Mean", logits, ["mean"]), helper.make_node("Sigmoid", ["mean"], ["p"])]
-    return _model(nodes, tensors, shape[1], ["p"])
+    probability = graph.add("Sigmoid", graph.add("Mean", *logits))
+    return graph.model("usual", {INPUT: [shape[1]]}, {probability: [shape[-1]]})
 
 
-_Nodes = list[tuple[str, list[str], dict[str, Any]]]
+_Chain = list[tuple[str, list[str], dict[str, Any]]]
 
 #: Operators on x (rows, 256); a node after another takes its output as ``_``.
-OPERATORS: Mapping[str, _Nodes] = {
+OPERATORS: Mapping[str, _Chain] = {
     "Selu": [("Selu", ["x"], {})],
     "Clip, Clip, Exp, Add: the same": [
         ("Clip", ["x", "c"], {}),
@@ -158,39 +155,22 @@ OPERATORS: Mapping[str, _Nodes] = {
 }
 
 
-def _copies(chain: _Nodes) -> onnx.ModelProto:
+def _copies(chain: _Chain) -> onnx.ModelProto:
     rng = np.random.default_rng(0)
-    constants = {
-        "c": np.float32(0.5),
-        "axis": np.array([-1]),
-        "ones": np.ones((256, 1), np.float32),
-        "scale": np.ones(256, np.float32),
-        "threshold": np.float32(SATURATED_BELOW),
-        "square": rng.standard_normal((256, 256), dtype=np.float32),
-    }
-    nodes, outputs = [], []
-    for copy in range(_COPIES):
+    graph, outputs = Nodes(), []
+    graph.constant("c", 0.5)
+    graph.constant("axis", [-1], np.int64)
+    graph.constant("ones", np.ones((256, 1)))
+    graph.constant("scale", np.ones(256))
+    graph.constant("threshold", SATURATED_BELOW)
+    graph.constant("square", rng.standard_normal((256, 256), dtype=np.float32))
+    for _ in range(_COPIES):
         before = ""
-        for step, (operator, inputs, attributes) in enumerate(chain):
+        for operator, inputs, attributes in chain:
             names = [{"x": INPUT, "_": before}.get(name, name) for name in inputs]
-            before = f"{operator}_{copy}_{step}"
-            nodes.append(helper.make_node(operator, names, [before], **attributes))
+            before = graph.add(operator, *names, **attributes)
         outputs.append(before)
-    tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
-    return _model(nodes, tensors, 256, outputs)
-
-
-def _model(
-    nodes: list[onnx.NodeProto], tensors: list[onnx.TensorProto], features: int, outputs: list[str]
-) -> onnx.ModelProto:
-    given = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", features])
-    graph = helper.make_graph(
-        nodes, "timed", [given], [helper.make_empty_tensor_value_info(name) for name in outputs], tensors
-    )
-    model: onnx.ModelProto = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10
-    )
-    return model
+    return graph.model("timed", {INPUT: [256]}, {name: [None] for name in outputs})
 
 
 def _session(model: onnx.ModelProto, *, optimised: bool = True) -> onnxruntime.InferenceSession:
@@ -208,18 +188,13 @@ def _microseconds(
     sessions: dict[str, onnxruntime.InferenceSession], rows: Array32, rounds: int
 ) -> dict[str, float]:
     """Least microseconds of processor per run, the sessions taking turns."""
-    feed, best, counts = {INPUT: rows}, dict.fromkeys(sessions, np.inf), {}
-    for name, session in sessions.items():
-        for _ in range(3):
-            session.run(None, feed)
-        began = time.process_time()
-        session.run(None, feed)
-        counts[name] = max(1, int(_ROUND_SECONDS / max(time.process_time() - began, 1e-6)))
+    timers = {
+        name: timeit.Timer(partial(session.run, None, {INPUT: rows}), timer=time.process_time)
+        for name, session in sessions.items()
+    }
+    counts = {name: timer.autorange()[0] for name, timer in timers.items()}
+    best = dict.fromkeys(timers, np.inf)
     for _ in range(rounds):
-        for name, session in sessions.items():
-            began = time.process_time()
-            for _ in range(counts[name]):
-                session.run(None, feed)
-            took = (time.process_time() - began) / counts[name] * 1e6
-            best[name] = min(best[name], took)
+        for name, timer in timers.items():
+            best[name] = min(best[name], 1e6 * timer.timeit(counts[name]) / counts[name])
     return best

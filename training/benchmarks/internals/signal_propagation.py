@@ -1,13 +1,12 @@
-"""How a signal fares through 32 layers: mean and variance by layer, at the start and through training.
+"""Mean and variance of activations through 32 layers, at the start and through training.
 
-The paper's picture: an SNN keeps its activations near mean 0 and variance 1 by itself. HTRU2's
-training rows of fold 0; statistics of 2,000 of its held-out rows, over rows and units.
+The paper's claim: an SNN keeps its activations near mean 0 and variance 1 by itself. Trained on HTRU2
+without fold 0; statistics over units and 2,000 rows of fold 0.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import pairwise
-from pathlib import Path
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from models.registry.store import Repository
-from training.benchmarks.harness import REPORTS, Results, Say, run_missing
+from training.benchmarks.harness import REPORTS, Results, Say, run_missing, save_figure
 from training.data import featurizer_for, load_htru2
-from training.evaluation.metrics import auc
+from training.evaluation.metrics import auc, markdown_table
 from training.networks.network import Network
 from training.networks.preprocessing import fit_squash
 from training.networks.rivals import METHODS, build
@@ -27,14 +26,12 @@ from training.recipes.official import HTRU2
 
 LAYERS = 32
 RECIPE = Recipe(units=128, layers=LAYERS, batch_size=512, epochs=1, learning_rate=1e-3)
-#: Epochs after which the layers are looked at; 0 is the start.
+#: Epochs after which the layers are measured; 0 is the start.
 EPOCHS = (0, 1, 5, 10)
 _SHOWN = (1, 2, 4, 8, 16, 24, 32)
 _FIGURES = tuple(
     f"{what}_{epoch}_{layer}"
-    for what in ("mean", "variance")
-    for epoch in EPOCHS
-    for layer in range(1, LAYERS + 1)
+    for what, epoch, layer in product(("mean", "variance"), EPOCHS, range(1, LAYERS + 1))
 )
 
 
@@ -43,12 +40,12 @@ def run(_repository: Repository, seeds: int, processes: int, say: Say) -> str:
     results = Results(REPORTS / "signal.csv", ("method", "seed"), (*_FIGURES, "auc"))
     jobs = [{"method": method, "seed": seed} for seed in range(seeds) for method in METHODS]
     run_missing(results, jobs, measure, processes, say)
-    _draw(results, REPORTS / "signal.svg")
+    _draw(results)
     return report(results, seeds)
 
 
 def measure(job: Mapping[str, Any]) -> dict[str, float]:
-    """Train one network and look at its layers after each of ``EPOCHS``."""
+    """Train one network and measure its layers after each of ``EPOCHS``."""
     dataset = load_htru2()
     featurizer = featurizer_for(dataset)
     raw = feature_rows(dataset, featurizer)
@@ -57,7 +54,7 @@ def measure(job: Mapping[str, Any]) -> dict[str, float]:
     judge = np.flatnonzero(~learn)[:2000]
     torch.manual_seed(job["seed"])
     network = build(job["method"], RECIPE, rows.shape[1], 1)
-    figures = _look(network, rows[judge], 0)
+    figures = _measure(network, rows[judge], 0)
     for before, after in pairwise(EPOCHS):
         train_network(
             network,
@@ -67,14 +64,14 @@ def measure(job: Mapping[str, Any]) -> dict[str, float]:
             replace(RECIPE, epochs=after - before),
             lambda _: None,
         )
-        figures |= _look(network, rows[judge], after)
+        figures |= _measure(network, rows[judge], after)
     with torch.no_grad():
         scores = network(torch.from_numpy(rows[judge])).numpy()[:, 0]
     return figures | {"auc": auc(dataset.labels[judge, 0], scores)}
 
 
-def _look(network: Network, rows: NDArray[np.float32], epoch: int) -> dict[str, float]:
-    # Batch normalisation knows no averages before training: at the start it takes the batch's own.
+def _measure(network: Network, rows: NDArray[np.float32], epoch: int) -> dict[str, float]:
+    # Batch normalisation has no running averages before training: it uses the batch's.
     layers = network.train(epoch == 0).activations(torch.from_numpy(rows))
     figures = {}
     for number, layer in enumerate(layers, start=1):
@@ -96,26 +93,21 @@ def report(results: Results, seeds: int) -> str:
         "![mean and variance by layer](signal.svg)",
     ]
     for what in ("variance", "mean"):
-        lines += [
-            "",
-            f"## {what.capitalize()} after SELU or ReLU, by layer",
-            "",
-            f"| method | epochs | {' | '.join(map(str, _SHOWN))} |",
-            f"|---|---|{'---|' * len(_SHOWN)}",
+        rows = [
+            (method, epoch, *(f"{values[layer - 1]:.3g}" for layer in _SHOWN))
+            for method in METHODS
+            for epoch in (EPOCHS[0], EPOCHS[-1])
+            if (values := profile(results, method, what, epoch)) is not None
         ]
-        for method in METHODS:
-            for epoch in (EPOCHS[0], EPOCHS[-1]):
-                values = profile(results, method, what, epoch)
-                if values is not None:
-                    cells = " | ".join(f"{values[layer - 1]:.3g}" for layer in _SHOWN)
-                    lines.append(f"| {method} | {epoch} | {cells} |")
+        title = f"## {what.capitalize()} after SELU or ReLU, by layer"
+        lines += ["", title, "", *markdown_table(("method", "epochs", *_SHOWN), rows)]
     aucs = {m: [row["auc"] for key, row in results.rows.items() if key[0] == m] for m in METHODS}
-    told = "; ".join(f"{method} {np.mean(values):.4f}" for method, values in aucs.items() if values)
-    return "\n".join([*lines, "", f"AUC of the 2,000 rows after {EPOCHS[-1]} epochs: {told}."])
+    means = "; ".join(f"{method} {np.mean(values):.4f}" for method, values in aucs.items() if values)
+    return "\n".join([*lines, "", f"AUC of the 2,000 rows after {EPOCHS[-1]} epochs: {means}."])
 
 
 def profile(results: Results, method: str, what: str, epoch: int) -> NDArray[np.float64] | None:
-    """A statistic of every layer, averaged over seeds; None where the method was not run."""
+    """A statistic of every layer, averaged over seeds; None if the method was not run."""
     rows = [row for key, row in results.rows.items() if key[0] == method]
     if not rows:
         return None
@@ -127,28 +119,24 @@ def profile(results: Results, method: str, what: str, epoch: int) -> NDArray[np.
     return np.asarray(np.exp(np.log(np.maximum(values, 1e-30)).mean(axis=0)))
 
 
-def _draw(results: Results, path: Path) -> None:
-    import matplotlib as mpl
+def _draw(results: Results) -> None:
+    from matplotlib.figure import Figure
 
-    mpl.use("Agg")
-    mpl.rcParams["svg.hashsalt"] = "snn"  # the same figure gives the same file
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(2, 2, figsize=(10, 6.5), sharex=True, layout="constrained")
-    layers = np.arange(1, LAYERS + 1)
-    for column, epoch in enumerate((EPOCHS[0], EPOCHS[-1])):
-        for row, what in enumerate(("mean", "variance")):
-            axis = axes[row, column]
-            for method in METHODS:
-                values = profile(results, method, what, epoch)
-                if values is not None:
-                    width = 2.5 if method == "SNN" else 1.2
-                    axis.plot(layers, values, label=method, linewidth=width)
-            axis.set_title(f"{what}, {'at the start' if epoch == 0 else f'after {epoch} epochs'}")
-            axis.set_yscale("symlog" if what == "mean" else "log")
-            axis.grid(alpha=0.3)
+    figure = Figure(figsize=(10, 6.5), layout="constrained")
+    axes = figure.subplots(2, 2, sharex=True)
+    for (column, epoch), (row, what) in product(
+        enumerate((EPOCHS[0], EPOCHS[-1])), enumerate(("mean", "variance"))
+    ):
+        axis = axes[row, column]
+        for method in METHODS:
+            values = profile(results, method, what, epoch)
+            if values is not None:
+                width = 2.5 if method == "SNN" else 1.2
+                axis.plot(np.arange(1, LAYERS + 1), values, label=method, linewidth=width)
+        axis.set_title(f"{what}, {'at the start' if epoch == 0 else f'after {epoch} epochs'}")
+        axis.set_yscale("symlog" if what == "mean" else "log")
+        axis.grid(alpha=0.3)
     axes[1, 0].set_xlabel("layer")
     axes[1, 1].set_xlabel("layer")
     axes[0, 1].legend(fontsize=8, ncols=2)
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
+    save_figure(figure, REPORTS / "signal.svg")

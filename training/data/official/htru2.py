@@ -5,7 +5,10 @@ Candidate Selection*, MNRAS 459 (2016) 1104; doi 10.24432/C5DK6R. Columns are ta
 the official Readme swaps the names of skewness and kurtosis.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from training.data.dataset import Dataset
 from training.data.folds import folds_of_rows
@@ -19,9 +22,9 @@ _COUNTS = {"candidates": 17_898, "pulsars": 1_639, "noise": 16_259}
 def load() -> Dataset:
     """All candidates in file order: records of eight floats, labels of shape ``(17898, 1)``.
 
-    Raises ``DataError`` where the file cannot be had, is altered, or miscounts.
+    Raises ``DataError`` if the file cannot be had, is altered, or miscounts.
     """
-    # Lone carriage returns end the lines of the official file: split on any white space.
+    # The official file ends lines with carriage returns alone: split at any white space.
     lines = read(HTRU2).decode("ascii").split()
     table = np.array([line.split(",") for line in lines], dtype=np.float64)
     values, classes = np.ascontiguousarray(table[:, :8]), table[:, 8]
@@ -32,6 +35,17 @@ def load() -> Dataset:
     }
     if counts != _COUNTS or not np.isfinite(table).all():
         raise DataError(f"{HTRU2.pinned} holds {counts}, expected {_COUNTS}, all finite")
+    return candidates(values, classes, {HTRU2.pinned: HTRU2.sha256}, dict(counts))
+
+
+def candidates(
+    values: NDArray[np.float64],
+    classes: NDArray[np.floating],
+    sources: dict[str, str],
+    summary: dict[str, object],
+    **options: Any,
+) -> Dataset:
+    """A data set of candidates: eight numbers ``(n, 8)`` and a class ``(n,)``, 0 or 1, of each."""
     return Dataset(
         name="htru2",
         featurizer="pulsar-1",
@@ -39,7 +53,7 @@ def load() -> Dataset:
         labels=classes.astype(np.float32)[:, np.newaxis],
         targets=TARGETS,
         folds=folds_of_rows(values),
-        in_leaderboard=None,
-        sources={HTRU2.pinned: HTRU2.sha256},
-        summary=dict(counts),
+        sources=sources,
+        summary=summary,
+        **options,
     )

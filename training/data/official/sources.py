@@ -1,7 +1,7 @@
 """The official data files: found in SNN_DATA_DIR, or fetched from their publishers by pooch.
 
-Every file is pinned by sha256. A file that is there and has another hash is an error rather than
-something to overwrite: it may be a newer release, or the reader's own work.
+Every file is pinned by sha256. A file with another hash is an error and is not overwritten: it may be
+a newer release, or the user's own work.
 """
 
 import hashlib
@@ -23,8 +23,7 @@ _TRIPOD = "https://tripod.nih.gov/tox21/challenge/download?id={}&sec="
 class Source:
     """One published file: its name here, where it is served, and the sha256 that it must have.
 
-    With ``member`` the hash is of that member of the zip and not of the zip, for publishers who
-    pack anew.
+    With ``member`` the hash is of that member of the zip, for publishers who repack the zip.
     """
 
     name: str
@@ -34,7 +33,7 @@ class Source:
 
     @property
     def pinned(self) -> str:
-        """The name of what the hash is of."""
+        """The name of the file or member that has the hash."""
         return self.member or self.name
 
 
@@ -73,21 +72,21 @@ def read(source: Source) -> bytes:
     """The verified bytes of the pinned file, or of the pinned member of its zip.
 
     Looks in ``SNN_DATA_DIR`` and the user's cache, and downloads into the first of these that
-    can be written. Raises ``DataError`` where the hash is wrong (naming both hashes and the
-    path) or where the file is neither there nor to be had.
+    can be written. Raises ``DataError`` if the hash is wrong (naming both hashes and the path) or
+    the file is missing and cannot be downloaded.
     """
     path = locate(source)
     return _download(source) if path is None else _verified(source, path)
 
 
 def locate(source: Source) -> Path | None:
-    """Where the file lies already, verified or not; None where it would be downloaded."""
+    """The path of the file, verified or not; None if it would be downloaded."""
     paths = [folder / source.name for folder in _folders()]
     return next((path for path in paths if path.is_file()), None)
 
 
 def _folders() -> list[Path]:
-    """Where files are looked for: the user's own folder first, then the cache."""
+    """The folders that are searched: the user's own first, then the cache."""
     own = os.environ.get("SNN_DATA_DIR")
     cache = Path(pooch.os_cache("snn"))
     return [Path(own), cache] if own else [cache]
@@ -101,19 +100,24 @@ def _verified(source: Source, path: Path) -> bytes:
                 content = archive.read(source.member)
         except (zipfile.BadZipFile, KeyError) as error:
             raise DataError(f"{path} holds no readable {source.member}: {error}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != source.sha256:
-        raise DataError(
-            f"{path}: {source.pinned} has sha256 {found}, expected {source.sha256}; "
-            "move the file away to have the official one downloaded"
-        )
+    check_sha256(path, source.pinned, content, source.sha256)
     return content
 
 
+def check_sha256(path: Path, name: str, content: bytes, expected: str) -> None:
+    """Raise ``DataError`` if the file or archive member ``name`` of ``path`` has another hash."""
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != expected:
+        raise DataError(
+            f"{path}: {name} has sha256 {digest}, expected {expected}; move the file away and"
+            " take the official one"
+        )
+
+
 def _download(source: Source) -> bytes:
-    """Fetch into a temporary folder, verify, then move into place: no half file is ever found."""
+    """Fetch into a temporary folder, verify, then move: no partial file is ever visible."""
     folder = _writable(_folders())
-    pooch.get_logger().setLevel("WARNING")  # it would advise to pin what is pinned here
+    pooch.get_logger().setLevel("WARNING")  # it advises to pin files, which is done here
     faults = []
     for address in source.addresses:
         with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as staging:
@@ -121,7 +125,7 @@ def _download(source: Source) -> bytes:
                 pinned = None if source.member else f"sha256:{source.sha256}"
                 fetched = Path(pooch.retrieve(address, pinned, source.name, staging))
                 content = _verified(source, fetched)
-            # pooch raises whatever its transport does, and ValueError for a wrong hash
+            # pooch passes on its transport's errors, and raises ValueError for a wrong hash
             except (OSError, ValueError, DataError) as error:
                 faults.append(f"{address}: {error}")
                 continue

@@ -2,8 +2,8 @@
 
 R. Huang et al., Front. Environ. Sci. 3:85 (2016); A. Mayr et al., *DeepTox*, Front. Environ.
 Sci. 3:80 (2016). The archives list samples, not compounds: records are standardised and merged by
-parent. Where the records of a parent disagree on an assay the majority decides, and an even
-split counts as not measured. Networks learn from the samples' shares, and are judged by the labels.
+parent. If the records of a parent disagree on an assay the majority decides, and an even
+split counts as not measured. Networks learn the samples' shares and are evaluated on the labels.
 """
 
 import io
@@ -57,7 +57,7 @@ class Sample:
 def load() -> Dataset:
     """Training and leaderboard sets, merged by parent; labels of shape ``(n, 12)``.
 
-    Raises ``DataError`` where a file cannot be had, is altered, or miscounts.
+    Raises ``DataError`` if a file cannot be had, is altered, or its counts are not the published ones.
     """
     return merge("tox21", read_training(), read_leaderboard())
 
@@ -65,11 +65,11 @@ def load() -> Dataset:
 def load_twin() -> tuple[Dataset, Dataset]:
     """The training set without any parent of the leaderboard set, and the leaderboard set.
 
-    A model fitted and chosen on the first may be judged on the second. Raises as ``load``.
+    A model fitted and chosen on the first may be evaluated on the second. Raises ``DataError``.
     """
     leaderboard = read_leaderboard()
-    known = {sample.parent for sample in leaderboard}
-    training = [sample for sample in read_training() if sample.parent not in known]
+    excluded = {sample.parent for sample in leaderboard}
+    training = [sample for sample in read_training() if sample.parent not in excluded]
     return (
         merge("tox21-without-leaderboard", training, []),
         merge("tox21-leaderboard", [], leaderboard),
@@ -93,7 +93,7 @@ def _read_archive(source: Source, records: int, published: list[tuple[int, int]]
     with zipfile.ZipFile(io.BytesIO(read(source))) as archive:
         (member,) = archive.namelist()
         content = archive.read(member)
-    # Not sanitised by the reader, which would drop three platinum complexes without a word.
+    # Not sanitised by the reader, which would drop three platinum complexes silently.
     supplier = Chem.ForwardSDMolSupplier(io.BytesIO(content), sanitize=False, removeHs=False)
     with captured_rdkit_log():  # of ambiguous stereo, which parents do not have
         samples = [_sample(molecule, source) for molecule in supplier]
@@ -118,14 +118,14 @@ def _sample(molecule: Chem.Mol | None, source: Source) -> Sample:
         if molecule.HasProp(target):
             labels[column] = float(molecule.GetProp(target))
     try:
-        found = standardise(molecule)
+        standard = standardise(molecule)
     except Unreadable as fault:
         raise DataError(f"{source.name}, record {name}: {fault}") from fault
-    return Sample(name, found.smiles, labels, bool(found.removed), found.repaired)
+    return Sample(name, standard.smiles, labels, bool(standard.removed), standard.repaired)
 
 
 def merge(name: str, training: Sequence[Sample], leaderboard: Sequence[Sample]) -> Dataset:
-    """One row per parent, in the order of first occurrence, by the rule in this module's head."""
+    """One row per parent, in the order of first occurrence, merged as this module's docstring says."""
     samples = [*training, *leaderboard]
     by_parent: dict[str, list[NDArray[np.float32]]] = defaultdict(list)
     for sample in samples:
@@ -140,7 +140,6 @@ def merge(name: str, training: Sequence[Sample], leaderboard: Sequence[Sample]) 
     np.divide(positive, counts, out=shares, where=counts > 0)
     conflicts = (positive > 0) & (negative > 0)
     parents = tuple(by_parent)
-    known = {sample.parent for sample in leaderboard}
     sources = [(TOX21_TRAINING, training), (TOX21_LEADERBOARD, leaderboard)]
     return Dataset(
         name=name,
@@ -149,7 +148,6 @@ def merge(name: str, training: Sequence[Sample], leaderboard: Sequence[Sample]) 
         labels=labels,
         targets=TARGETS,
         folds=folds_of_molecules(parents),
-        in_leaderboard=np.array([parent in known for parent in parents]),
         replicates=Replicates(shares, counts),
         sources={source.name: source.sha256 for source, used in sources if used},
         summary={

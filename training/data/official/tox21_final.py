@@ -1,6 +1,6 @@
 """The 647 compounds of Tox21's final evaluation, with the labels that JKU published.
 
-They may judge a finished model and nothing else: no choice, fit or threshold may depend on them.
+They may evaluate a finished model and nothing else: no choice, fit or threshold may depend on them.
 The official protocol keeps the compounds that also occur in the training set.
 """
 
@@ -46,7 +46,7 @@ class FinalEvaluation:
 
 
 def load() -> FinalEvaluation:
-    """The official set. Raises ``DataError`` where a file cannot be had, is altered, or miscounts."""
+    """The official set. Raises ``DataError`` if a file cannot be had, is altered, or miscounts."""
     final = parse(read(TOX21_FINAL), read(TOX21_FINAL_LABELS))
     measured, positive = np.isfinite(final.labels).sum(axis=0), (final.labels == 1).sum(axis=0)
     counts = dict(zip(TARGETS, zip(measured.tolist(), positive.tolist(), strict=True), strict=True))
@@ -58,7 +58,7 @@ def load() -> FinalEvaluation:
 def parse(compounds: bytes, labels: bytes) -> FinalEvaluation:
     """Join the compounds (tab separated, with a header) and the labels (gzipped csv) by sample id.
 
-    Raises ``DataError`` where either is of another form or a compound has no labels.
+    Raises ``DataError`` if either has another format or a compound has no labels.
     """
     lines = compounds.decode("ascii").splitlines()
     rows = [line.split("\t") for line in lines[1:] if line.strip()]
@@ -80,8 +80,8 @@ def parse(compounds: bytes, labels: bytes) -> FinalEvaluation:
 def _labels_by_sample(content: bytes) -> dict[str, list[float]]:
     """Each sample's labels in the order of ``TARGETS``.
 
-    The header names the targets with dots for hyphens; R leaves out the name of the first
-    column, the sample id, or writes it empty.
+    The header names the targets with dots for hyphens; the first column, the
+    sample id, has an empty name or none.
     """
     name = TOX21_FINAL_LABELS.name
     try:

@@ -1,15 +1,15 @@
 """Data sets of the UCI collection of Fernandez-Delgado et al. 2014 (JMLR 15, 3133).
 
 A set is a tab-separated member ``<set>/<set>_R.dat`` of the collection's archive: row number,
-standardised inputs ``f1`` to ``fn``, and the class ``clase`` from 0. Members are pinned, archives are
-not: the collection is packed in several ways.
+standardised inputs ``f1`` to ``fn``, and the class ``clase`` from 0. Members are pinned by sha256, the
+archive is not: it is distributed in several forms.
 """
 
-import hashlib
 import os
 import tarfile
 from pathlib import Path
 
+from training.data.official.sources import check_sha256
 from training.errors import DataError
 
 ADDRESS = "http://persoal.citius.usc.es/manuel.fernandez.delgado/papers/jmlr/data.tar.gz"
@@ -35,13 +35,11 @@ def read_set(name: str) -> tuple[list[str], list[list[str]]]:
     member = f"{name}/{name}_R.dat"
     try:
         with tarfile.open(path) as archive:
-            found = next((entry for entry in archive if entry.name.endswith(f"/{member}")), None)
-            file = archive.extractfile(found) if found is not None else None
+            entry = next((entry for entry in archive if entry.name.endswith(f"/{member}")), None)
+            file = archive.extractfile(entry) if entry is not None else None
             content = file.read() if file is not None else b""
     except tarfile.TarError as error:
         raise DataError(f"{path} is no archive that can be read: {error}") from error
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != SETS[name]:
-        raise DataError(f"{path}: {member} has sha256 {digest}, expected {SETS[name]}")
+    check_sha256(path, member, content, SETS[name])
     header, *rows = [line.split("\t") for line in content.decode("ascii").splitlines()]
     return header[-len(rows[0]) + 1 :], [row[1:] for row in rows]

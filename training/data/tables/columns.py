@@ -1,4 +1,4 @@
-"""A table's columns read off their cells: which hold numbers, which categories, what they may be."""
+"""The kinds and values of a table's columns, inferred from their cells: numbers or categories."""
 
 import math
 from collections import Counter
@@ -12,17 +12,17 @@ from models.features.tabular.featurizer import as_category
 from training.data.tables.reading import Table, Unreadable
 from training.errors import DataError
 
-#: A category of fewer rows is lumped together with others; so are all beyond the commonest.
+#: A category with fewer rows is merged into "other", as are all but so many of the commonest.
 RARE, MOST_CATEGORIES = 10, 64
-#: Of a column with so many numbers the rest are taken for mistakes.
+#: If this share of a column's cells are numbers, the others are reported as mistakes.
 _MOSTLY = 0.9
-#: The levels of a column of numbers that its golden values span.
+#: The quantiles of a column of numbers that its golden values are near to.
 _LEVELS = (0.01, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.99)
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its entry of the schema, its values, and values constructed in their range."""
+    """One column: its entry in the featurizer parameters, its values, and constructed golden values."""
 
     entry: dict[str, object]
     values: list[object]
@@ -32,7 +32,7 @@ class Column:
 def read_column(table: Table, name: str, *, is_category: bool, pieces: int) -> Column:
     """Read a column's cells; raises ``DataError`` naming the line of one that cannot be used.
 
-    Numbers get knots for so many ``pieces``, or none for fewer than two.
+    A column of numbers gets knots for ``pieces`` linear pieces, none if these are fewer than two.
     """
     cells = table.columns[name]
     foreign = next((cell for cell in cells if isinstance(cell, Unreadable)), None)
@@ -43,7 +43,7 @@ def read_column(table: Table, name: str, *, is_category: bool, pieces: int) -> C
         )
     parsed = [number(cell) if isinstance(cell, str) else cell for cell in cells]
     numeric = [isinstance(value, (int, float)) and not isinstance(value, bool) for value in parsed]
-    known = [not _is_missing(value) for value in parsed]
+    known = [not is_missing(value) for value in parsed]
     if not any(known):
         raise DataError(f"{table.name}, column {name}: it is empty; leave it out by --ignore {name}")
     share = sum(a and b for a, b in zip(numeric, known, strict=True)) / sum(known)
@@ -61,37 +61,37 @@ def read_column(table: Table, name: str, *, is_category: bool, pieces: int) -> C
 def _numbers(table: Table, name: str, parsed: list[object], pieces: int) -> Column:
     values: list[object] = []
     for row, value in enumerate(parsed):
-        if _is_missing(value):
+        if is_missing(value):
             values.append(None)
             continue
         assert isinstance(value, (int, float))
         if not abs(value) < float(np.finfo(np.float32).max):
             raise DataError(f"{table.where(row, name)}: {value} is beyond a 32-bit float, or infinite")
         values.append(float(value) + 0.0)
-    found = np.array([value for value in values if value is not None], dtype=np.float64)
-    # Rounded, so that no value of a row comes along.
-    constructed: list[object] = [float(f"{level:.3g}") for level in np.quantile(found, _LEVELS)]
-    entry: dict[str, object] = {"name": name, "kind": "number", "optional": len(found) < len(values)}
+    numbers = np.array([value for value in values if value is not None], dtype=np.float64)
+    # Rounded, so that no value of the data is published.
+    constructed: list[object] = [float(f"{level:.3g}") for level in np.quantile(numbers, _LEVELS)]
+    entry: dict[str, object] = {"name": name, "kind": "number", "optional": len(numbers) < len(values)}
     if entry["optional"]:
         constructed.append(None)
-    entry |= _centre_and_scale(found)
-    if knots := _knots(found, pieces):
+    entry |= _centre_and_scale(numbers)
+    if knots := _knots(numbers, pieces):
         entry["knots"] = knots
     return Column(entry, values, constructed)
 
 
-def _centre_and_scale(found: NDArray[np.float64]) -> dict[str, object]:
+def _centre_and_scale(numbers: NDArray[np.float64]) -> dict[str, object]:
     """Median and quartile distance, which is a standard deviation of normal values; rounded."""
-    low, centre, high = np.quantile(found, (0.25, 0.5, 0.75))
-    scale = (high - low) / 1.349 or float(found.std()) or 1.0
+    low, centre, high = np.quantile(numbers, (0.25, 0.5, 0.75))
+    scale = (high - low) / 1.349 or float(numbers.std()) or 1.0
     return {"centre": float(f"{centre:.6g}"), "scale": float(f"{max(scale, 1e-20):.4g}")}
 
 
-def _knots(found: NDArray[np.float64], pieces: int) -> list[float]:
-    """Every value where there are few, otherwise rounded quantiles; none where they say nothing."""
-    different = np.unique(found)
+def _knots(numbers: NDArray[np.float64], pieces: int) -> list[float]:
+    """All values if there are few, otherwise rounded quantiles; none for two values or fewer."""
+    different = np.unique(numbers)
     if len(different) > pieces + 1:
-        levels = np.quantile(found, np.linspace(0, 1, pieces + 1))
+        levels = np.quantile(numbers, np.linspace(0, 1, pieces + 1))
         different = np.unique([float(f"{level:.4g}") for level in levels])
     return different.tolist() if pieces > 1 and len(different) > 2 else []
 
@@ -120,7 +120,8 @@ def _categories(table: Table, name: str) -> Column:
     return Column(entry, list(values), constructed)
 
 
-def _is_missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
+    """Whether a parsed cell is None or NaN."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 

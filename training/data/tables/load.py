@@ -1,4 +1,4 @@
-"""Any table as a data set: its columns' kinds, its target and its folds are read off the file."""
+"""A user's own table as a data set: columns' kinds, target and folds are inferred from the file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +15,12 @@ from training.data.tables.targets import read_targets
 from training.errors import DataError
 
 _GOLDEN_ROWS = 48
-#: Pieces that a column of numbers is cut into, and all of them together: a wide table's are fewer.
+#: Most linear pieces of a column of numbers, and of all columns together.
 _PIECES, _PIECES_OF_ALL = 16, 1024
 
 
 class Reading(BaseModel):
-    """How a table is to be read: the target, its positive class, columns left out or made categories."""
+    """How to read a table: the target, its positive class, columns to ignore or to make categories."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -31,9 +31,9 @@ class Reading(BaseModel):
 
 
 def load(name: str, path: Path, reading: Reading) -> Dataset:
-    """Read a table; raises ``DataError`` that names file, line and column.
+    """Read a table; raises ``DataError`` naming file, line and column.
 
-    Records are lists in the columns' order; rows without a value of the target are left out, and
+    Records are tuples in the columns' order. Rows without a value of the target are left out and
     counted.
     """
     table = read_table(path)
@@ -70,7 +70,6 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
         labels=targets.labels,
         targets=targets.names,
         folds=folds,
-        in_leaderboard=None,
         sources={table.name: table.sha256},
         summary=summary,
         exclusive=len(targets.names) > 1,
@@ -83,7 +82,7 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
 def _check_folds(
     name: str, folds: NDArray[np.int8], labels: NDArray[np.float32], targets: Sequence[str]
 ) -> None:
-    """Every fold needs rows, and where the target is one of both kinds, to be judged by."""
+    """Every fold needs rows, and of a single target both classes, to be evaluated."""
     for fold in range(FOLDS):
         held_out = labels[folds == fold]
         if not len(held_out):
@@ -93,19 +92,18 @@ def _check_folds(
                 f"{name}: the rows of fold {fold} are all of one class; more rows are needed"
             )
     for column, target in enumerate(targets):
-        found = np.unique(folds[labels[:, column] == 1])
-        if len(found) < 3:
+        populated = np.unique(folds[labels[:, column] == 1])
+        if len(populated) < 3:
             raise DataError(
-                f"{name}: the rows of class {target!r} are all in {len(found)} of {FOLDS} folds"
+                f"{name}: the rows of class {target!r} are all in {len(populated)} of {FOLDS} folds"
             )
 
 
 def _constructed(columns: list[list[object]]) -> tuple[object, ...]:
-    """Made-up records that span the columns' ranges, each column's values mixed by itself."""
+    """Records constructed over the columns' ranges, each column's values shuffled independently."""
     rng = np.random.default_rng(0)
     rows = max(_GOLDEN_ROWS, *map(len, columns))
-    mixed = []
-    for values in columns:
-        places = rng.permutation(np.arange(rows) % len(values))
-        mixed.append([values[place] for place in places])
-    return tuple(list(record) for record in zip(*mixed, strict=True))
+    shuffled = [
+        [values[place] for place in rng.permutation(np.arange(rows) % len(values))] for values in columns
+    ]
+    return tuple(list(record) for record in zip(*shuffled, strict=True))

@@ -1,4 +1,4 @@
-"""A reader's own table file, CSV or Parquet, as columns of cells; what is wrong is told by line.
+"""A user's own table file, CSV or Parquet, as columns of cells; errors name the line.
 
 CSV is UTF-8, separated by commas, with the columns' names in its first line (RFC 4180); any line ends.
 """
@@ -19,7 +19,7 @@ _MOST_COLUMNS = 4096
 class Table:
     """Cells by column, all of one length: text from CSV, values from Parquet, None where empty.
 
-    ``lines`` says where each row is in the file, as ``place`` calls it.
+    ``lines`` are the rows' numbers in the file, of lines or of what ``place`` names.
     """
 
     name: str
@@ -38,10 +38,9 @@ class Table:
 
 
 def read_table(path: Path, names: tuple[str, ...] | None = None) -> Table:
-    """Read a file by its name's end; raises ``DataError``.
+    """Read a file, as Parquet or CSV by its suffix; raises ``DataError`` if it is not such a table.
 
-    ``names`` are the columns of a CSV file whose first line is data already: where every cell of it is
-    a number and there are so many.
+    ``names`` are the columns of a CSV file without a header, whose first line holds as many numbers.
     """
     if not path.is_file():
         raise DataError(f"{path} is no file")
@@ -122,16 +121,19 @@ def _parquet(path: Path, digest: str) -> Table:
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path.name} is not Parquet: {str(error).splitlines()[0]}") from error
     _check_header(path, table.column_names)
+    types: Any = pa.types
+    kinds = ("integer", "floating", "boolean", "null", "string", "large_string")
+    readable = [getattr(types, f"is_{kind}") for kind in kinds]
     columns: dict[str, list[object]] = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
-        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-        if pa.types.is_decimal(kind):
-            column = column.cast(pa.float64())  # noqa: PLW2901 - the same column
-        elif not any(is_kind(kind) for is_kind in _kinds(pa)):
-            # Kept, so that --ignore can name it; only a column that is used must be readable.
+        kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+        if types.is_decimal(kind):
+            columns[name] = column.cast(pa.float64()).to_pylist()
+        elif any(is_kind(kind) for is_kind in readable):
+            columns[name] = column.to_pylist()
+        else:
+            # Kept, so that --ignore can name it: only columns that are used must be readable.
             columns[name] = [Unreadable(str(kind))] * len(column)
-            continue
-        columns[name] = column.to_pylist()
     return Table(path.name, digest, columns, list(range(1, len(table) + 1)), "row")
 
 
@@ -140,14 +142,6 @@ class Unreadable:
     """A cell of a Parquet kind that is neither a number, a text nor a boolean."""
 
     kind: str
-
-
-def _kinds(pa: Any) -> tuple[Any, ...]:
-    types = pa.types
-    return (
-        types.is_integer, types.is_floating, types.is_boolean, types.is_string, types.is_large_string,
-        types.is_null,
-    )  # fmt: skip
 
 
 def _is_number(cell: str) -> bool:

@@ -11,7 +11,7 @@ from models.features.tabular.featurizer import as_category
 from training.data.tables.reading import Table, Unreadable
 from training.errors import DataError
 
-#: Words for no and yes: of such a target the column's name says what is positive.
+#: Words for yes and no. A target of these is named after its column.
 _YES = {"1": "0", "true": "false", "yes": "no", "y": "n", "t": "f", "positive": "negative"}
 _YES |= {"active": "inactive"}
 FEWEST_ROWS, FEWEST_OF_CLASS, MOST_CLASSES = 100, 10, 100
@@ -19,24 +19,24 @@ FEWEST_ROWS, FEWEST_OF_CLASS, MOST_CLASSES = 100, 10, 100
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Labels ``(n, T)`` of the rows numbered ``rows``, the others having none; T names.
-
-    ``positive`` is the class that is 1 of the only target, or empty where targets are classes.
-    """
+    """Numbers of the n rows with a value, their labels ``(n, T)``, T names, and rows by class."""
 
     rows: list[int]
     labels: NDArray[np.float32]
     names: tuple[str, ...]
-    positive: str
     counts: dict[str, int]
 
 
 def read_targets(table: Table, column: str, positive: str | None) -> Targets:
-    """Read the target; raises ``DataError`` for one that cannot be learned."""
+    """Read the target column; raises ``DataError`` if it cannot be learned.
+
+    Two classes make one target, 1 for ``positive`` (by default the second class); more make one each.
+    """
     if column not in table.columns:
         raise DataError(
             f"{table.name} has no column {column!r} to be the target; it has {_named(table.columns)}"
         )
+    place = f"{table.name}, column {column}"
     words = _words(table.columns[column])
     rows = [row for row, word in enumerate(words) if word is not None]
     counts = Counter(word for word in words if word is not None)
@@ -46,40 +46,35 @@ def read_targets(table: Table, column: str, positive: str | None) -> Targets:
             " needed"
         )
     if len(counts) == 1:
-        raise DataError(
-            f"{table.name}, column {column}: every row is {next(iter(counts))!r}; a target needs two"
-            " classes"
-        )
+        raise DataError(f"{place}: every row is {next(iter(counts))!r}; a target needs two classes")
     if len(counts) > MOST_CLASSES:
         raise DataError(
-            f"{table.name}, column {column}: {len(counts):,} different values are no classes, at most"
-            f" {MOST_CLASSES}; a quantity must be cut into ranges first"
+            f"{place}: {len(counts):,} different values are no classes, at most {MOST_CLASSES};"
+            " a quantity must be cut into ranges first"
         )
     classes = sorted(counts, key=_order)
     rarest = min(classes, key=lambda name: counts[name])
     if counts[rarest] < FEWEST_OF_CLASS:
         raise DataError(
-            f"{table.name}, column {column}: {rarest!r} has {counts[rarest]} rows, at least"
-            f" {FEWEST_OF_CLASS} are needed; merge it with another class or take its rows out"
+            f"{place}: {rarest!r} has {counts[rarest]} rows, at least {FEWEST_OF_CLASS} are needed;"
+            " merge it with another class or take its rows out"
         )
-    number_of = {name: place for place, name in enumerate(classes)}
-    places = np.array([number_of[str(words[row])] for row in rows])
-    tally = {name: counts[name] for name in classes}
+    codes = np.array([classes.index(str(words[row])) for row in rows])
+    by_class = {name: counts[name] for name in classes}
     if len(classes) > 2:
         if positive is not None:
             raise DataError(f"--positive is for two classes; column {column} has {len(classes)}")
-        labels = np.eye(len(classes), dtype=np.float32)[places]
-        return Targets(rows, labels, tuple(classes), "", tally)
+        labels = np.eye(len(classes), dtype=np.float32)[codes]
+        return Targets(rows, labels, tuple(classes), by_class)
     if positive is not None and positive not in classes:
         raise DataError(f"--positive {positive}: column {column} has {classes[0]!r} and {classes[1]!r}")
-    is_plain = positive is None and _is_yes(classes[1], classes[0])
-    chosen = positive or classes[1]
-    hits = (places == classes.index(chosen)).astype(np.float32)[:, None]
-    return Targets(rows, hits, (column if is_plain else chosen,), chosen, tally)
+    name = column if positive is None and _is_yes(classes[1], classes[0]) else positive or classes[1]
+    labels = (codes == classes.index(positive or classes[1])).astype(np.float32)[:, None]
+    return Targets(rows, labels, (name,), by_class)
 
 
 def _words(cells: list[object]) -> list[str | None]:
-    """Each row's class: numbers, which may be written in several ways, by their shortest form."""
+    """Each row's class; numbers are written in their shortest form, so that 1 and 1.0 are one class."""
     if any(isinstance(cell, Unreadable) for cell in cells):
         return [None] * len(cells)
     texts = [category(cell) if isinstance(cell, str) else as_category(cell) for cell in cells]
@@ -99,5 +94,4 @@ def _is_yes(yes: str, no: str) -> bool:
 
 
 def _named(columns: dict[str, list[object]]) -> str:
-    names = list(columns)
-    return ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    return ", ".join(list(columns)[:20]) + (", …" if len(columns) > 20 else "")

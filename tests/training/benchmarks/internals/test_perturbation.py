@@ -7,8 +7,9 @@ import pytest
 
 from tests.training.benchmarks.internals.test_weight_faults import MODELS
 from tests.training.networks.test_export import raw
+from training.benchmarks.internals.fault_kinds import KINDS
 from training.benchmarks.internals.perturbation import PerturbationProbe
-from training.benchmarks.internals.weight_faults import KINDS, _Model
+from training.benchmarks.internals.weight_faults import _Model
 from training.errors import TrainingError
 
 ROWS = raw(60)
@@ -30,7 +31,7 @@ def test_it_agrees_with_the_graph_on_every_kind_of_fault(made: bytes) -> None:
     """A fault reaches a size where the graph's own probabilities of any row move by that much."""
     model = _Model(SimpleNamespace(model=made))
     outputs = model.run(ROWS, model.members)
-    sound = PerturbationProbe.of(manifest(made), model.members, outputs)
+    sound = PerturbationProbe(manifest(made), model.members, outputs)
     np.testing.assert_allclose(sound.probability, outputs["probability"], atol=1e-5)
     assert not sound.reaches(model.members, 1e-9)
     seen = set()
@@ -53,4 +54,4 @@ def test_members_that_are_not_the_graphs_are_refused() -> None:
     """Outputs of another graph are noticed before anything is compared with them."""
     one, other = (_Model(SimpleNamespace(model=made)) for made in MODELS.values())
     with pytest.raises(TrainingError, match="do not compute what the graph of made does"):
-        PerturbationProbe.of(manifest(MODELS["alike"]), one.members, other.run(ROWS, other.members))
+        PerturbationProbe(manifest(MODELS["alike"]), one.members, other.run(ROWS, other.members))

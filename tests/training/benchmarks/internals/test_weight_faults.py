@@ -10,7 +10,8 @@ from models.errors import Place
 from models.networks.outputs import INPUT
 from models.networks.weights import read_weights
 from tests.training.networks.test_export import NAMES, ensemble, raw, unlike
-from training.benchmarks.internals.weight_faults import KINDS, _Model
+from training.benchmarks.internals.fault_kinds import KINDS
+from training.benchmarks.internals.weight_faults import _Model
 from training.networks.export import export
 
 #: Kept stacked by layer, and apart by member.

@@ -11,7 +11,7 @@ from rdkit.Chem.MolStandardize import rdMolStandardize
 from models.features import Accepted
 from models.features.molecules.standardise import read_smiles, standardise
 from training.data import featurizer_for, load_tox21, load_tox21_twin
-from training.data.fragment_choice import choose_fragments
+from training.data.fragment_choice import fragment_parameters
 from training.data.official import sources
 from training.data.official.tox21 import TARGETS, Sample, merge
 
@@ -60,7 +60,6 @@ def test_the_majority_of_records_decides_and_a_tie_is_not_measured():
     np.testing.assert_array_equal(by_target["NR-AR"], [1, 0, np.nan])
     np.testing.assert_array_equal(by_target["NR-ER"], [np.nan, np.nan, np.nan])
     np.testing.assert_array_equal(by_target["SR-p53"], [0, np.nan, np.nan])
-    np.testing.assert_array_equal(merged.in_leaderboard, [True, False, True])
     assert merged.summary["conflicting_labels"] == 2
     assert merged.summary["conflicting_labels_without_majority"] == 1
 
@@ -82,11 +81,12 @@ def test_shares_keep_what_the_labels_leave_out():
 def test_fragments_are_the_commonest_whatever_the_order():
     """The choice depends on the set of molecules alone."""
     parents = ["CCO", "CCN", "CCC", "c1ccccc1O", "CCCl"]
-    chosen = choose_fragments(parents)
-    assert chosen == choose_fragments(reversed(parents))
-    assert len(chosen) == len(set(chosen))
-    (methyl, *_) = choose_fragments(["CC"])
-    assert methyl in chosen[:3]
+    chosen = fragment_parameters(parents)
+    assert chosen == fragment_parameters(parents[::-1])
+    (methyl, *_) = fragment_parameters(["CC"])["fragments"]
+    assert methyl in chosen["fragments"][:3]
+    for kind in ("fragments", "pharmacophores"):
+        assert len(chosen[kind]) == len(set(chosen[kind]))
 
 
 @pytest.mark.slow
@@ -102,7 +102,6 @@ def test_the_published_records_become_parents(dataset):
     ]
     assert dataset.labels.shape == (7_748, 12)
     assert set(np.unique(dataset.labels[np.isfinite(dataset.labels)])) == {0.0, 1.0}
-    assert dataset.in_leaderboard.sum() == 293
     assert np.bincount(dataset.folds).min() > 1_400
     assert set(dataset.sources) == {source.name for source in OFFICIAL}
 
@@ -114,8 +113,6 @@ def test_the_twin_never_saw_the_leaderboard(official, capfd):
     captured = capfd.readouterr()
     assert captured.out + captured.err == ""
     assert not set(learned.records) & set(judged.records)
-    assert not learned.in_leaderboard.any()
-    assert judged.in_leaderboard.all()
     assert (len(learned), len(judged)) == (7_455, 293)
     assert (judged.labels == 1).sum() == 257
 

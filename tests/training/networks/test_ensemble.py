@@ -1,0 +1,44 @@
+"""The fold ensemble's processes."""
+
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the extra train is not installed")
+
+from tests.support.executor import ThisProcess
+from training.networks import ensemble
+from training.networks.training_loop import Recipe
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity")
+def test_processes_are_no_more_than_the_cores_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine of many cores, a process that may use one fits one member at a time."""
+    started: list[int] = []
+
+    class Recorder(ThisProcess):
+        def __init__(self, workers: int, *arguments: Any) -> None:
+            started.append(workers)
+            super().__init__(workers, *arguments)
+
+    monkeypatch.setattr(ensemble, "ProcessPoolExecutor", Recorder)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    allowed = os.sched_getaffinity(0)
+    rows = np.random.default_rng(0).standard_normal((20, 2)).astype(np.float32)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        ensemble.fit_ensemble(
+            rows,
+            (rows[:, :1] > 0).astype(np.float32),
+            np.arange(20) % 2,
+            [Recipe(units=2, layers=1, epochs=1)],
+            names=("a", "b"),
+            rounds=1,
+            seed=0,
+            watch=lambda _member, _progress: None,
+        )
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert started == [1]
