@@ -157,7 +157,7 @@ def every_way(service: Service, model: str, records: list) -> dict[str, list[dic
     }
     assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(answers, 200)
     return {
-        name: [json.loads(line) for line in answer.text.splitlines()]
+        name: [json.loads(line) for line in answer.text.split("\n")[:-1]]
         if answer.headers["content-type"].startswith(NDJSON)
         else answer.json(parse_constant=pytest.fail)["results"]
         for name, answer in answers.items()
@@ -199,7 +199,7 @@ def test_numbers_have_the_same_results_as_csv_and_on_the_fast_path(
     results = [fast.json()["results"]]
     for accept in (JSON, NDJSON):
         answer = service.ask(table, "?model=htru2", content_type="text/csv", accept=accept)
-        lines = answer.text.splitlines() if accept == NDJSON else ()
+        lines = answer.text.split("\n")[:-1] if accept == NDJSON else ()
         results.append([json.loads(line) for line in lines] or answer.json()["results"])
     check_same(results[1], results[0], "CSV to JSON")
     check_same(results[2], results[0], "CSV to NDJSON")
