@@ -1,67 +1,19 @@
-"""Child processes that compute for this process and end with it; and how many cores it may use."""
+"""Child processes that compute for this process and end with it."""
 
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import partial
-from math import ceil
 from multiprocessing.connection import wait
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-
-_CGROUPS = Path("/sys/fs/cgroup")
-_MEMBERSHIP = Path("/proc/self/cgroup")
-
-
-def cores() -> int:
-    """Return how many cores this process may use, at least 1.
-
-    It is the least of the scheduler's affinity mask and the CPU quotas of the process's control
-    groups, as a container has one. A quota is rounded up: 1.5 cores are 2.
-    """
-    try:
-        usable = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on Linux
-        usable = os.cpu_count() or 1
-    return max(1, ceil(min(usable, *_quotas())))
-
-
-def _quotas() -> Iterator[float]:
-    """Yield the CPU quotas, in cores, of the process's control groups (v1 and v2) and their parents.
-
-    In a container the path of a group may be that on the host, where the container has no such
-    folder; the file in the root folder has the container's quota then. Source: ``cpu.max`` in the
-    kernel's admin-guide/cgroup-v2 and ``cpu.cfs_quota_us`` in scheduler/sched-bwc.
-    """
-    yield float("inf")
-    try:
-        memberships = _MEMBERSHIP.read_text().splitlines()
-    except OSError:  # not on Linux
-        return
-    for membership in memberships:
-        _, controllers, path = membership.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        root = _CGROUPS / controllers
-        folder = root / path.lstrip("/")
-        for group in (folder, *folder.parents):
-            with suppress(OSError):
-                if controllers:
-                    limit = [(group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")]
-                else:
-                    limit = (group / "cpu.max").read_text().split()
-                if limit[0].strip() not in ("max", "-1"):
-                    yield int(limit[0]) / int(limit[1])
-            if group == root:
-                break
 
 
 class ProcessPool:

@@ -6,8 +6,9 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 
+from models.cores import cores
 from service.errors import MalformedInput, ScoreRefused
-from service.inference.processes import ProcessPool, cores
+from service.inference.processes import ProcessPool
 from service.scoring.scorer import Job, Pieces, Scored, score
 from service.tables import Source
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.cores import cores
 from service.errors import MalformedInput, ScoreRefused
 from service.inference.backend.device import CPU
-from service.inference.processes import cores
 from service.scoring.scorer import Job, Pieces, Scored, score
 from service.tables import Source, open_source
 
