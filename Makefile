@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test check lint types imports bench test-gpu container-test audit sbom clean
+.PHONY: help serve test schedules check lint types imports bench test-gpu container-test audit sbom clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
@@ -18,6 +18,9 @@ serve: $(VENV)/.serve ## start the service on port 8000 with the committed model
 
 test: $(VENV)/.dev ## run the whole test suite; ARGS='-k store' for a part of it
 	$(BIN)/python -m pytest $(ARGS)
+
+schedules: $(VENV)/.dev ## 10,000 random schedules of reloads by up to three workers; some ten minutes
+	SNN_TEST_SCHEDULES=10000 $(BIN)/python -m pytest tests/service/lifecycle/test_state_machine.py $(ARGS)
 
 check: lint types imports test ## lint, types, import rules, then the tests
 
