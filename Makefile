@@ -10,7 +10,7 @@ PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test test-quick check lint types imports bench test-gpu container-test audit sbom clean
+.PHONY: help serve test test-quick schedules check lint types imports bench test-gpu container-test audit sbom clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ test: $(VENV)/.dev ## run the whole test suite on all cores; ARGS='-k store' for
 
 test-quick: $(VENV)/.dev ## run the tests that start no server, browser or training, in under a minute
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow and not gpu' $(ARGS)
+
+schedules: $(VENV)/.dev ## 10,000 random schedules of reloads by up to three workers; some ten minutes
+	SNN_TEST_SCHEDULES=10000 $(BIN)/python -m pytest tests/service/lifecycle/test_state_machine.py $(ARGS)
 
 check: lint types imports test ## lint, types, import rules, then the tests
 

@@ -1,6 +1,7 @@
 """Writes the service's own steps into the release log, in their order and off the event loop."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from models.registry.release_log import Action, ReleaseLog
 from service.observability.logs import get_logger
@@ -27,20 +28,17 @@ class ReleaseAudit:
         why: str,
         by: str = SERVICE,
     ) -> None:
-        """Write a step down soon; before and after it these versions served."""
-
-        def write(log: ReleaseLog) -> None:
-            try:
-                log.add(model, step, before, after, by, why)
-            except OSError as error:  # serving goes on, and the service's own log has the step
-                reason = error.strerror
-                _log.error(
-                    "release log unwritable", model=model, action=step, after=after, reason=reason
-                )
-
+        """Write a step down soon; ``before`` and ``after`` it these versions served."""
         if self._log is not None:
-            self._thread.submit(write, self._log)
+            self._thread.submit(_write, self._log, model, step, before, after, by, why)
 
     def close(self) -> None:
         """Wait until all steps are written."""
         self._thread.shutdown(wait=True)
+
+
+def _write(log: ReleaseLog, model: str, step: Action, *rest: Any) -> None:
+    try:
+        log.add(model, step, *rest)
+    except OSError as error:  # serving goes on, and the service's own log has the step
+        _log.error("release log unwritable", model=model, action=step, reason=error.strerror)

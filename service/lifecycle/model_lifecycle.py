@@ -5,7 +5,7 @@ overtaken is not in the state when it ends: it changes nothing, and what it load
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,8 @@ from service.inference.integrity import fault_of
 from service.inference.served_models import ServedModel, ServedModels
 from service.lifecycle.audit_log import ReleaseAudit
 from service.lifecycle.loader import Files, Loader
-from service.lifecycle.state_machine import Failure, Load, Ready, State, Status, next_step
+from service.lifecycle.state_machine import Failure, Load, Ready, State, next_step
 from service.observability.logs import get_logger
-
-#: A failed load is repeated when the bundle's files change, and after this many seconds in any case:
-#: the cause may lie outside the bundle.
-_RETRY_SECONDS = 30.0
 
 _log = get_logger()
 
@@ -37,7 +33,6 @@ class Worker:
     audit: ReleaseAudit
     golden_seconds: float
     clock: Callable[[], float]
-    in_thread: Callable[..., Awaitable[Any]]
     start: Callable[[Coroutine[Any, Any, None]], None]
 
 
@@ -53,17 +48,20 @@ class ModelLifecycle:
 
     def promoted(self, wanted: ServingState | str, files: Mapping[int, Files]) -> None:
         """Take in what the repository promotes, or what is wrong; ``files`` are of failed versions."""
-        state, before, now = self.state, self.state.trouble, self._worker.clock()
-        state.trouble = wanted if isinstance(wanted, str) else None
-        if state.trouble not in (None, before):
-            self._refuse(None, str(wanted))
-        if not isinstance(wanted, str):
+        state, now = self.state, self._worker.clock()
+        if isinstance(wanted, str):
+            if wanted != state.trouble:
+                self._refuse(None, wanted)
+            state.trouble = wanted
+        else:
             if wanted.champion != state.champion:
                 state.failures = {}
-            state.wanted, state.fresh = wanted, True
+            state.champion, state.previous = wanted.champion, wanted.previous
+            state.trouble, state.fresh = None, True
         for version, failure in state.failures.items():
-            changed = files.get(version, ()) != failure.files or now >= failure.at + _RETRY_SECONDS
-            if changed and state.loading is None:  # not while another version is tried in its place
+            # Not while another version is on its way in its place, which would be in vain.
+            waits = state.loading is None and state.ready is None
+            if waits and failure.is_over(files.get(version, ()), now):
                 state.failures[version] = failure._replace(may_retry=True)
         self.advance()
 
@@ -112,12 +110,13 @@ class ModelLifecycle:
         elif step == "wait" and agreed is not None:
             asyncio.get_running_loop().call_later(agreed.at - now, self.advance)
         elif step == "serve" and state.ready is not None:
-            others = [] if state.serving else [each.reason for each in state.failures.values()]
-            why = "; ".join(
-                ["it is to be served", *others]
-            )  # the others are those that it stands in for
+            if version == state.champion:
+                state.failures = {}
+            failed = [] if state.serving else [failure.reason for failure in state.failures.values()]
+            why = "; ".join(["it is to be served", *failed])  # in the place of those that failed
             self._serve(state.ready.model, state.ready.seconds, why)
-            self.advance()
+            if version != state.champion:
+                self.advance()
         elif step in ("propose", "propose at once") and self._peers.decide(
             self._name, version, at_once=step == "propose at once"
         ):
@@ -134,48 +133,41 @@ class ModelLifecycle:
         return load
 
     async def _run_load(self, load: Load) -> None:
-        worker, reason, files = self._worker, "", Files()
-        model: ServedModel | None = None
+        loader, state, version = self._worker.loader, self.state, load.version
+        reason, files, model = "", Files(), None
         try:
-            files = await worker.in_thread(worker.loader.files, self._name, load.version)
-            model = await worker.in_thread(worker.loader.load, self._name, load.version)
+            files = await asyncio.to_thread(loader.files, self._name, version)
+            model = await asyncio.to_thread(loader.load, self._name, version)
         except Exception as error:  # noqa: BLE001 - a broken bundle can break anything below
             foreseen = isinstance(error, (ModelError, ServiceError, OSError))
             reason = str(error) if foreseen else f"{type(error).__name__} while loading it"
-        if load is self.state.loading:
-            self._loaded(load, model, reason, files)
-        elif load is self.state.repairing:
-            self._repaired(load, model, reason, files)
-        elif model is not None:
+        now = self._worker.clock()
+        if load not in (state.loading, state.repairing):
             self._close(model)
+        elif model is None:
+            self._failed(load, reason, files)
+        elif load is state.repairing:
+            self._serve(model, now - load.began, "its golden rows failed, and it was loaded anew")
+        else:
+            state.loading, state.ready = None, Ready(version, model, now - load.began, now)
+            state.failures.pop(version, None)
         self.advance()
 
-    def _loaded(self, load: Load, model: ServedModel | None, reason: str, files: Files) -> None:
-        state, version, now = self.state, load.version, self._worker.clock()
-        state.loading = None
-        if model is not None:
-            state.ready = Ready(version, model, now - load.began, now)
-            state.failures.pop(version, None)
-            if version == state.champion:
-                state.failures = {}
-            return
-        reason, known = f"version {version} was refused: {reason}", state.failures.get(version)
-        state.failures[version] = Failure(reason, files, now)
-        if known is None or known.reason != reason:
-            self._refuse(version, reason)
-
-    def _repaired(self, load: Load, model: ServedModel | None, reason: str, files: Files) -> None:
-        state, now, bad = self.state, self._worker.clock(), self.state.serving
-        if model is not None:
-            self._serve(model, now - load.began, "its golden rows failed, and it was loaded anew")
-        elif bad is not None:
+    def _failed(self, load: Load, reason: str, files: Files) -> None:
+        state, version, bad = self.state, load.version, self.state.serving
+        known = state.failures.get(version)
+        if load is state.repairing and bad is not None:
             reason = f"its golden rows failed ({load.fault}) and reloading did not help: {reason}"
-            state.failures[load.version] = Failure(reason, files, now)
-            self._stop("withdrawn")
+            state.stop("withdrawn")
             self._worker.served_models.withdraw(self._name, reason)
-            self._worker.audit.note(self._name, "refuse", load.version, None, reason)
+            self._worker.audit.note(self._name, "refuse", version, None, reason)
             _log.error("model withdrawn", model=bad.label, reason=reason)
             self._close(bad)
+        else:
+            state.loading, reason = None, f"version {version} was refused: {reason}"
+            if known is None or known.reason != reason:
+                self._refuse(version, reason)
+        state.failures[version] = Failure(reason, files, self._worker.clock())
 
     def _check(self) -> None:
         state, now = self.state, self._worker.clock()
@@ -185,34 +177,32 @@ class ModelLifecycle:
             self._worker.start(self._run_check(state.serving))
 
     async def _run_check(self, model: ServedModel) -> None:
-        worker, state = self._worker, self.state
-        fault: Exception | None = None
-        files_error: str | None = None
+        worker, state, fault, files_error = self._worker, self.state, None, None
         try:
             with model.leased():
-                files_error = await worker.in_thread(worker.loader.check, model)
+                files_error = await asyncio.to_thread(worker.loader.check, model)
         except Exception as error:  # noqa: BLE001 - a session that raises is not intact either
-            fault = error
+            fault = fault_of(error)
             _log.error("golden rows failed", model=model.label, reason=str(error))
         if model is not state.checking:
             return
         state.checking = None
         if fault is not None:
-            state.repairing = self._load(model.manifest.version, str(fault))
+            state.repairing = self._load(model.manifest.version, fault.message)
             self._peers.alarm(self._name, model.manifest.version, "golden_rows")
         elif files_error not in (None, worker.served_models.state(self._name).files_error):
             _log.error("bundle altered on disk", model=model.label, reason=files_error)
-        found = None if fault is None else fault_of(fault)
-        worker.served_models.checked(self._name, found, files_error)
+        worker.served_models.checked(self._name, fault, files_error)
         self.advance()
 
     def _serve(self, model: ServedModel, seconds: float, why: str) -> None:
         """Let a loaded model serve; loading it has run its golden rows."""
-        worker, state = self._worker, self.state
+        worker, state, before = self._worker, self.state, self.state.version
         if state.ready is not None and state.ready.model is model:
             state.ready = None
-        self._stop("serving")
-        state.serving, state.checked_at = model, worker.clock()
+        state.stop("serving")
+        state.serving, state.version = model, model.manifest.version
+        state.checked_at = worker.clock()
         self._peers.take_over(model)
         old = worker.served_models.put(self._name, model)
         _log.info(
@@ -222,55 +212,49 @@ class ModelLifecycle:
             replaces=None if old is None else old.label,
             seconds=round(seconds, 3),
         )
-        if old is not None:
-            self._close(old)
+        self._close(old)
         if self._peers.keeper:
-            before = None if old is None else old.manifest.version
-            worker.audit.note(self._name, "serve", before, model.manifest.version, why)
+            worker.audit.note(self._name, "serve", before, state.version, why)
 
     def _unload(self) -> None:
         self.state.loading, self.state.failures = None, {}
         self._drop_ready()
-        self._stop("unloaded")
+        self.state.stop("unloaded")
         old = self._worker.served_models.unload(self._name)
         if old is not None:
             _log.info("model unloaded", model=old.label)
-            self._close(old)
-
-    def _stop(self, status: Status) -> None:
-        """Let nothing serve, so that a check or a repair of it counts no more."""
-        state = self.state
-        state.serving, state.status = None, status
-        state.repairing = state.checking = None
-        state.returning = state.check_due = False
+        self._close(old)
 
     def _drop_ready(self) -> None:
-        if self.state.ready is not None:
-            self._close(self.state.ready.model)
-            self.state.ready = None
+        ready, self.state.ready = self.state.ready, None
+        self._close(None if ready is None else ready.model)
 
-    def _close(self, model: ServedModel) -> None:
-        self._worker.start(model.retire())
+    def _close(self, model: ServedModel | None) -> None:
+        if model is not None:
+            self._worker.start(model.retire())
 
     def _refuse(self, version: int | None, reason: str) -> None:
-        served = self.state.serving
+        served, before = self.state.serving, self.state.version
         serving = None if served is None else served.label
         _log.error("model refused", model=self._name, version=version, reason=reason, serving=serving)
-        self._worker.audit.note(self._name, "refuse", self.state.version, version, reason)
+        self._worker.audit.note(self._name, "refuse", before, version, reason)
 
     def _tell(self) -> None:
         """Tell the other workers what is ready and what is refused here, and clients what is wrong."""
         state, peers = self.state, self._peers
-        ready = None if state.ready is None else state.ready.version
-        told = ready, state.refused, state.error, id(state.serving), state.status, state.checked_at
+        failed = state.champion in state.failures and state.status != "withdrawn"
+        refused, ready = state.champion if failed else None, state.ready and state.ready.version
+        reasons = [failure.reason for failure in state.failures.values()]
+        error = state.trouble or "; ".join(reasons) or None
+        told = ready, refused, error, id(state.serving), state.status, state.checked_at
         if told == self._told:
             return
-        for versions, version in ((peers.prepared, ready), (peers.refused, state.refused)):
+        for versions, version in ((peers.prepared, ready), (peers.refused, refused)):
             versions.pop(self._name, None)
             if version is not None:
                 versions[self._name] = version
-        if state.error is not None or state.status != "unloaded":  # which has a reason of its own
-            self._worker.served_models.blame(self._name, state.error)
+        if error is not None or state.status != "unloaded":  # which has a reason of its own
+            self._worker.served_models.blame(self._name, error)
         if not peers.alone:
             peers.post()
         self._told = told

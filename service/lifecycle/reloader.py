@@ -4,7 +4,7 @@ It tells them what the repository promotes, what operators ask for, and that tim
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
@@ -47,29 +47,19 @@ class Reloader:
         clock: Callable[[], float] = monotonic,
         coordinator: WorkerCoordinator | None = None,
         releases: Releases | None = None,
-        in_thread: Callable[..., Awaitable[Any]] = asyncio.to_thread,
     ) -> None:
         """Without ``coordinator`` the worker is alone.
 
         ``releases`` knows exemptions from what is promoted, and has the release log.
         """
         self._served_models = served_models
-        self._loader = loader
         self._repository = repository
         self._releases = releases
         self._poll_seconds = poll_seconds
         self._coordinator = coordinator or WorkerCoordinator(served_models, Telemetry())
         self._audit = ReleaseAudit(None if releases is None else releases.log)
-        self._in_thread = in_thread
         self._worker = Worker(
-            served_models,
-            loader,
-            self._coordinator,
-            self._audit,
-            golden_seconds,
-            clock,
-            in_thread,
-            self._start,
+            served_models, loader, self._coordinator, self._audit, golden_seconds, clock, self._start
         )
         self._models: dict[str, ModelLifecycle] = {}
         self._jobs: set[asyncio.Task[Any]] = set()
@@ -109,7 +99,7 @@ class Reloader:
         async with self._reading:
             failed = {name: list(model.state.failures) for name, model in self._models.items()}
             try:
-                promoted: _Promoted = await self._in_thread(self._read, failed)
+                promoted: _Promoted = await asyncio.to_thread(self._read, failed)
             except (ModelError, OSError) as error:
                 if self._served_models.trouble != str(error):
                     _log.error("repository unreadable", reason=str(error))
@@ -213,11 +203,15 @@ class Reloader:
             except (ModelError, OSError) as error:
                 wanted = str(error)
             versions = failed.get(name, [])
-            promoted[name] = wanted, {version: self._loader.files(name, version) for version in versions}
+            promoted[name] = (
+                wanted,
+                {version: self._worker.loader.files(name, version) for version in versions},
+            )
         return promoted
 
     async def _settle(self, model: ModelLifecycle) -> None:
-        while model.state.busy:
+        state = model.state
+        while any(job is not None for job in (state.loading, state.repairing, state.checking)):
             await asyncio.wait(self._jobs, return_when=asyncio.FIRST_COMPLETED)
 
     async def _until(self, done: Callable[[], bool], pause: float = _FOLLOW_SECONDS) -> None:

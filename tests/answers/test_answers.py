@@ -56,6 +56,7 @@ def test_one_byte_is_a_difference() -> None:
             b'snn_request_seconds_sum{route="/x"} 0.6',
         ),
     ],
+    ids=["request id", "time", "durations of v2", "memory", "seconds of metrics"],  # a time is no name
 )
 def test_what_must_differ_is_replaced(path: str, one: bytes, two: bytes) -> None:
     """Request ids, times of the run, durations and memory are no difference."""

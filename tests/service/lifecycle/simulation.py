@@ -144,6 +144,17 @@ class Service:
             }
             SharedStore(self.folder).write_roster(Roster(slots, 3))
 
+    async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Do slow work, as ``asyncio.to_thread``: now, or when the test says."""
+        read = work.__name__ == "_read" and work(*arguments)  # now, and told later
+        if work.__name__ in ("load", "check") or (read and self.slow_reads):
+            owner = work.__self__
+            worker = next(w for w in self.workers.values() if owner in (w, w.reloader))
+            job = Job(worker, work.__name__, self.loop.create_future())
+            self.jobs.append(job)
+            await job.end
+        return read or work(*arguments)
+
     def finish(self, job: Job) -> None:
         """Let a job end."""
         self.jobs.remove(job)
@@ -171,7 +182,6 @@ class SimulatedWorker:
             60.0,
             service.loop.time,
             self.coordinator,
-            in_thread=self._in_thread,
         )
         self.served: list[int] = []
         put, withdraw = self.served_models.put, self.served_models.withdraw
@@ -193,17 +203,6 @@ class SimulatedWorker:
             return write(*arguments)
 
         return written
-
-    async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        if work.__name__ in ("load", "check") or (work.__name__ == "_read" and self.service.slow_reads):
-            if work.__name__ == "_read":
-                outcome = work(*arguments)  # read now, told later
-            end = asyncio.get_running_loop().create_future()
-            self.service.jobs.append(Job(self, work.__name__, end))
-            await end
-            if work.__name__ == "_read":
-                return outcome
-        return work(*arguments)
 
     # What the reloader uses of a loader.
 

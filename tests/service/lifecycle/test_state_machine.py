@@ -36,9 +36,8 @@ class Schedule(RuleBasedStateMachine):
         super().__init__()
         self.loop = VirtualLoop()
         self.folder = Path(tempfile.mkdtemp(dir=_MEMORY if _MEMORY.is_dir() else None))
-        self.patch = mock.patch("service.coordination.agreement.monotonic", self.loop.time)
+        mock.patch("service.coordination.agreement.monotonic", self.loop.time).start()
         self.logs = structlog.testing.capture_logs()
-        self.patch.start()
         self.logs.__enter__()
         #: Versions that were promoted since all workers last served the same champion.
         self.current: set[int] = {1}
@@ -47,6 +46,7 @@ class Schedule(RuleBasedStateMachine):
     def begin(self, count: int) -> None:
         """Start the service."""
         self.service = Service(self.folder, self.loop, count > 1)
+        mock.patch("asyncio.to_thread", self.service.in_thread).start()
         self.count = count
         for number in range(1, count + 1):
             self.service.start(number)
@@ -234,7 +234,7 @@ class Schedule(RuleBasedStateMachine):
             self.loop.turn()
             self.loop.close()
             self.logs.__exit__(None, None, None)
-            self.patch.stop()
+            mock.patch.stopall()
             shutil.rmtree(self.folder)
 
     def settle(self) -> None:
