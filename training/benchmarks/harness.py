@@ -49,8 +49,7 @@ class Results:
             writer = csv.writer(file, lineterminator="\n")
             if not file.tell():
                 writer.writerow((*self.keys, *self.figures))
-            values = [f"{figures[name]:.6g}" for name in self.figures]
-            writer.writerow((*self.key(job), *values))
+            writer.writerow((*self.key(job), *(f"{figures[name]:.6g}" for name in self.figures)))
             file.flush()
             os.fsync(file.fileno())
         self.rows[self.key(job)] = {name: float(figures[name]) for name in self.figures}

@@ -45,12 +45,11 @@ MOLECULES = (
 
 def golden_records(featurizer: FeaturizerEntry) -> tuple[object, ...]:
     """Return the constructed records for a kind of featurizer; raises ``TrainingError`` if unknown."""
+    records = {"molecules": MOLECULES, "pulsar": _candidates()}
     kind = featurizer.identifier.rsplit("-", 1)[0]
-    if kind == "molecules":
-        return MOLECULES
-    if kind == "pulsar":
-        return _candidates()
-    raise TrainingError(f"no golden records are known for featurizer {featurizer.identifier!r}")
+    if kind not in records:
+        raise TrainingError(f"no golden records are known for featurizer {featurizer.identifier!r}")
+    return records[kind]
 
 
 def _candidates() -> tuple[list[float], ...]:

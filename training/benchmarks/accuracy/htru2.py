@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -80,11 +81,8 @@ def run(_repository: Repository, seeds: int, processes: int, say: Say) -> str:
     slow = [method for method in METHODS if method != "SNN"]
     rounds = [(seed, method) for seed in range(seeds) for method in ALL]
     rounds.sort(key=lambda pair: (pair[0] > 0, pair[1] in slow))
-    jobs = [
-        {"method": method, "seed": seed, "fold": fold}
-        for seed, method in rounds
-        for fold in range(FOLDS)
-    ]
+    places = product(rounds, range(FOLDS))
+    jobs = [{"method": method, "seed": seed, "fold": fold} for (seed, method), fold in places]
     run_missing(results, jobs, fit_fold, processes, say)
     return report(results, seeds)
 
@@ -184,9 +182,8 @@ def report(results: Results, seeds: int) -> str:
 
 def _rows(results: Results, method: str, seeds: int) -> dict[tuple[int, int], dict[str, float]]:
     """The figures of a method by seed and fold, as far as they have been run."""
-    places = [(seed, fold) for seed in range(seeds) for fold in range(FOLDS)]
     return {
         (seed, fold): row
-        for seed, fold in places
+        for seed, fold in product(range(seeds), range(FOLDS))
         if (row := results.get({"method": method, "seed": seed, "fold": fold}))
     }

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import gmean
 
 from models.registry.store import Repository
 from training.benchmarks.harness import REPORTS, Results, Say, run_missing, save_figure
@@ -114,9 +115,7 @@ def profile(results: Results, method: str, what: str, epoch: int) -> NDArray[np.
     values = np.array(
         [[row[f"{what}_{epoch}_{layer}"] for layer in range(1, LAYERS + 1)] for row in rows]
     )
-    if what == "mean":
-        return np.asarray(values.mean(axis=0))
-    return np.asarray(np.exp(np.log(np.maximum(values, 1e-30)).mean(axis=0)))
+    return np.asarray(values.mean(axis=0) if what == "mean" else gmean(np.maximum(values, 1e-30)))
 
 
 def _draw(results: Results) -> None:

@@ -37,10 +37,9 @@ _COUNTS = {
 class FinalEvaluation:
     """SMILES as published, and labels of shape ``(n, 12)`` in the order of ``TARGETS``.
 
-    Row i of ``labels`` belongs to ``smiles[i]`` and ``sample_ids[i]``; NaN where not measured.
+    Row i of ``labels`` belongs to ``smiles[i]``; NaN where not measured.
     """
 
-    sample_ids: tuple[str, ...]
     smiles: tuple[str, ...]
     labels: NDArray[np.float32]
 
@@ -71,7 +70,6 @@ def parse(compounds: bytes, labels: bytes) -> FinalEvaluation:
             f"{TOX21_FINAL_LABELS.name} has no row for {len(missing)} compounds, first {missing[0]}"
         )
     return FinalEvaluation(
-        sample_ids=tuple(sample for _, sample in rows),
         smiles=tuple(smiles for smiles, _ in rows),
         labels=np.array([by_sample[sample] for _, sample in rows], dtype=np.float32),
     )

@@ -51,8 +51,10 @@ def read_column(table: Table, name: str, *, is_category: bool, pieces: int) -> C
         return _categories(table, name)
     if share < 1:
         row = next(row for row in range(len(parsed)) if known[row] and not numeric[row])
+        text = str(parsed[row])
+        shown = text if len(text) <= 40 else text[:40] + "…"
         raise DataError(
-            f"{table.where(row, name)}: {_shown(parsed[row])} is no number, and nearly all others are;"
+            f"{table.where(row, name)}: {shown!r} is no number, and nearly all others are;"
             f" correct it, empty it, or make it categories by --category {name}"
         )
     return _numbers(table, name, parsed, pieces)
@@ -123,8 +125,3 @@ def _categories(table: Table, name: str) -> Column:
 def is_missing(value: object) -> bool:
     """Whether a parsed cell is None or NaN."""
     return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def _shown(value: object) -> str:
-    text = str(value)
-    return repr(text if len(text) <= 40 else text[:40] + "…")

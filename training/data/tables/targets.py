@@ -33,9 +33,8 @@ def read_targets(table: Table, column: str, positive: str | None) -> Targets:
     Two classes make one target, 1 for ``positive`` (by default the second class); more make one each.
     """
     if column not in table.columns:
-        raise DataError(
-            f"{table.name} has no column {column!r} to be the target; it has {_named(table.columns)}"
-        )
+        others = ", ".join(list(table.columns)[:20]) + (", …" if len(table.columns) > 20 else "")
+        raise DataError(f"{table.name} has no column {column!r} to be the target; it has {others}")
     place = f"{table.name}, column {column}"
     words = _words(table.columns[column])
     rows = [row for row, word in enumerate(words) if word is not None]
@@ -68,8 +67,10 @@ def read_targets(table: Table, column: str, positive: str | None) -> Targets:
         return Targets(rows, labels, tuple(classes), by_class)
     if positive is not None and positive not in classes:
         raise DataError(f"--positive {positive}: column {column} has {classes[0]!r} and {classes[1]!r}")
-    name = column if positive is None and _is_yes(classes[1], classes[0]) else positive or classes[1]
-    labels = (codes == classes.index(positive or classes[1])).astype(np.float32)[:, None]
+    no, yes = classes
+    plain = positive is None and (_YES.get(yes.lower()) == no.lower() or (yes, no) == ("1", "-1"))
+    name = column if plain else positive or yes
+    labels = (codes == classes.index(positive or yes)).astype(np.float32)[:, None]
     return Targets(rows, labels, (name,), by_class)
 
 
@@ -87,11 +88,3 @@ def _words(cells: list[object]) -> list[str | None]:
 def _order(name: str) -> tuple[float, str]:
     value = number(name)
     return (value if isinstance(value, float) else float("inf"), name)
-
-
-def _is_yes(yes: str, no: str) -> bool:
-    return _YES.get(yes.lower()) == no.lower() or (yes, no) == ("1", "-1")
-
-
-def _named(columns: dict[str, list[object]]) -> str:
-    return ", ".join(list(columns)[:20]) + (", …" if len(columns) > 20 else "")
