@@ -55,6 +55,14 @@ class Histogram(msgspec.Struct):
         self.counts = [own + added for own, added in zip(self.counts, other.counts, strict=True)]
         self.total += other.total
 
+    def cumulative(self) -> tuple[list[tuple[str, float]], float]:
+        """Return the counts up to each bound, as Prometheus' text format has them, and the sum."""
+        total, buckets = 0, []
+        for bound, number in zip([*self.bounds, float("inf")], self.counts, strict=True):
+            total += number
+            buckets.append((f"{bound:g}" if bound != float("inf") else "+Inf", float(total)))
+        return buckets, self.total
+
 
 class Tally(msgspec.Struct):
     """How often something happened, and the seconds that it took in total."""

@@ -20,7 +20,7 @@ from service.coordination.coordinator import WorkerCoordinator
 from service.health.monitor import Health
 from service.health.verdict import VERDICTS
 from service.inference.served_models import ServedModel, ServedModels
-from service.observability.counters import ALARMS, Histogram, Telemetry
+from service.observability.counters import ALARMS, Telemetry
 
 #: As ``WorkerCoordinator.health`` returns it.
 Judged = tuple[ServedModel, Health, datetime]
@@ -104,7 +104,7 @@ class _Counted(Collector):
             "snn_request_seconds", "From a request's head to the end of its answer", labels=["route"]
         )
         for route, histogram in self._telemetry.latency.items():
-            latency.add_metric([route], *_buckets(histogram))
+            latency.add_metric([route], *histogram.cumulative())
         yield latency
         yield from self._by_version()
 
@@ -136,10 +136,10 @@ class _Counted(Collector):
             rows.add_metric(labels, traffic.rows)
             for reason, number in traffic.rejected.items():
                 rejected.add_metric([*labels, reason], number)
-            featurize.add_metric(labels, *_buckets(traffic.featurize))
-            queue.add_metric(labels, *_buckets(traffic.queue))
-            compute.add_metric(labels, *_buckets(traffic.compute))
-            batch.add_metric(labels, *_buckets(traffic.batch_rows))
+            featurize.add_metric(labels, *traffic.featurize.cumulative())
+            queue.add_metric(labels, *traffic.queue.cumulative())
+            compute.add_metric(labels, *traffic.compute.cumulative())
+            batch.add_metric(labels, *traffic.batch_rows.cumulative())
             for kind in ALARMS:  # also 0, since Prometheus sees no increase from nothing
                 alarms.add_metric([*labels, kind], traffic.alarms.get(kind, 0))
             not_finite.add_metric(labels, traffic.not_finite)
@@ -253,12 +253,3 @@ class _Served(Collector):
                     shifted.add_metric(place, sums.shifted[member, layer])
                     squared.add_metric(place, sums.squared[member, layer])
         yield from (rows, shifted, squared)
-
-
-def _buckets(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
-    """Return a histogram for prometheus-client: cumulative counts by upper bound, and the sum."""
-    total, buckets = 0, []
-    for bound, number in zip([*histogram.bounds, float("inf")], histogram.counts, strict=True):
-        total += number
-        buckets.append((f"{bound:g}" if bound != float("inf") else "+Inf", float(total)))
-    return buckets, histogram.total
