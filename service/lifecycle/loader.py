@@ -26,12 +26,12 @@ from service.observability.counters import Telemetry, Traffic
 Files = tuple[tuple[str, int, int], ...]
 OpenSession = Callable[[bytes, Device], Session]
 
-#: Runs per batch size at warm-up: the first pays for allocations.
+#: Runs per batch size at warm-up: the first allocates memory, the last is timed.
 _WARM_UP_RUNS = 3
 
 
 class Loader:
-    """Loads served models. ``load`` and ``check`` take long and belong in a thread."""
+    """Loads and checks models. Its methods block: call them in a thread."""
 
     def __init__(
         self,
@@ -115,13 +115,13 @@ class Loader:
 
 
 def _watched(session: Session, monitor: Monitor | None) -> Compute:
-    """One batch's last two stops: the session, and the monitor, if any, which adds ``p_value``."""
+    """Compute a batch in the session, and have the monitor, if there is one, add ``p_value``."""
 
     def compute(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
         outputs: dict[str, np.ndarray] = {**session.run(rows)}
         if monitor is not None:
             outputs["p_value"] = monitor.observe(outputs, parts)
-        for name in INNER_OUTPUTS:  # nobody asks for them, and one is as large as the request
+        for name in INNER_OUTPUTS:  # no request asks for them, and one is as large as the request
             outputs.pop(name, None)
         return outputs
 
@@ -129,7 +129,7 @@ def _watched(session: Session, monitor: Monitor | None) -> Compute:
 
 
 def _counted(compute: Compute, traffic: Traffic) -> Compute:
-    """Count whose rows were in a batch that could not be computed."""
+    """Count the requests of a batch that could not be computed."""
 
     def counted(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
         try:
@@ -148,7 +148,7 @@ def _warm_up(
     batch_pace: LatencyEstimator,
     featurize_pace: LatencyEstimator,
 ) -> None:
-    """Run every size of batch once or twice and learn how long it takes, and how long featurizing."""
+    """Run batches of 1, 4, 16, … rows, and learn how long each takes, and how long featurizing."""
     records = bundle.golden.records
     started = perf_counter()
     bundle.featurizer.featurize(records)

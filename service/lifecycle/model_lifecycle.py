@@ -59,16 +59,16 @@ class ModelLifecycle:
             state.champion, state.previous = wanted.champion, wanted.previous
             state.trouble, state.fresh = None, True
         for version, failure in state.failures.items():
-            # Not while another version is on its way in its place, which would be in vain.
-            waits = state.loading is None and state.ready is None
-            if waits and failure.is_over(files.get(version, ()), now):
+            idle = state.loading is None and state.ready is None  # nothing is tried in its place
+            if idle and failure.is_over(files.get(version, failure.files), now):
                 state.failures[version] = failure._replace(may_retry=True)
         self.advance()
 
     def load_asked(self) -> None:
         """Try what is promoted again, whatever was decided before."""
         self._overrule()
-        self.state.failures, self.state.returning = {}, self.state.status == "unloaded"
+        self.state.failures, self.state.fresh = {}, True
+        self.state.returning = self.state.status == "unloaded"
         self.advance()
 
     def unload_asked(self) -> None:

@@ -126,9 +126,12 @@ def _target(state: State, agreed: CutoverDecision | None, peers: WorkerCoordinat
         return decided
     if champion is None or version == champion:
         return None
-    # Where another worker refuses it, loading it is in vain, but for one that refuses it as well.
+    # Where another worker refuses it, loading it is in vain, but for one that refuses it as well. A
+    # refusal also ends by a rollback, so that a load begins only when the repository was just read.
     go = version is None or decided == champion or champion in failures
-    if champion not in failed and (go or not peers.refuses(name, champion)):
+    begun = any(job is not None and job.version == champion for job in (state.loading, state.ready))
+    may_go = (state.fresh or begun) and not peers.refuses(name, champion)
+    if champion not in failed and (go or may_go):
         return champion
     # A version before the champion serves in its place at the start alone. What was withdrawn gave
     # wrong answers: whether to go back is for the automatic rollback or an operator to say.
