@@ -71,7 +71,7 @@ def main() -> int:
 
         def compare(part: str) -> list[Pair]:
             sides = {"old": old.within(part), "new": new.within(part)}
-            if part in commands.PACKAGES:
+            if part in commands.PARTS:
                 return commands.pairs(
                     part,
                     _both(
@@ -86,7 +86,7 @@ def main() -> int:
             return _served(part, sides, keys, detail)
 
         # Two at a time: the services' time is mostly waiting, the commands' is not.
-        parts = arguments.only or [*commands.PACKAGES, *CONFIGURATIONS]
+        parts = arguments.only or [*commands.PARTS, *CONFIGURATIONS]
         pairs = [pair for found in pool.map(compare, parts) for pair in found]
     verdict = Verdict(pairs, read_expected(arguments.expected))
     print(f"{verdict.table()}\n\nfirst answers by status: {verdict.statuses()}")
@@ -110,7 +110,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--models", type=Path, help="bundles for both; OLD/models/repository")
     parser.add_argument("--expected", type=Path, help="a file of names whose difference is meant")
     parser.add_argument(
-        "--only", action="append", choices=[*commands.PACKAGES, *CONFIGURATIONS], help="a part"
+        "--only", action="append", choices=[*commands.PARTS, *CONFIGURATIONS], help="a part"
     )
     parser.add_argument(
         "--verbose", action="store_true", help="tell each request, and expected differences"

@@ -25,6 +25,11 @@ class Command:
         return f"command {self.route}: {' '.join(self.arguments)}{more}"
 
     @property
+    def part(self) -> str:
+        """The one of ``PARTS`` that it is run in."""
+        return "score" if self.arguments[:2] == ["service", "score"] else self.arguments[0]
+
+    @property
     def route(self) -> str:
         """The group that the table counts it in."""
         return " ".join(self.arguments[:2] if self.arguments[1:2] != ["--help"] else self.arguments[:1])
@@ -87,13 +92,13 @@ _WRONG_TRAINING = (
 )  # fmt: skip
 
 
-#: Whose command lines are run.
-PACKAGES = ("service", "training")
+#: The parts that commands are run in: a package's, or the scoring of files.
+PARTS = ("service", "score", "training")
 
 
-def commands(package: str) -> list[Command]:
-    """Return every command of a package, in an order that both sides keep to."""
-    return [command for command in _all() if command.arguments[0] == package]
+def commands(part: str) -> list[Command]:
+    """Return every command of a part, in an order that both sides keep to."""
+    return [command for command in _all() if command.part == part]
 
 
 def _all() -> Iterator[Command]:
@@ -133,14 +138,14 @@ def _scores() -> Iterator[Command]:
 
 
 def run_all(
-    package: str, checkout: Checkout, committed: Path, volatile: Volatile, say: Callable[[str], None]
+    part: str, checkout: Checkout, committed: Path, volatile: Volatile, say: Callable[[str], None]
 ) -> list[bytes]:
     """Run every command, and return what each wrote and how it ended."""
     make_repository(committed, checkout.folder / "repository", broken=True)
     for name, content in files_to_score().items():
         (checkout.folder / name).write_bytes(content)
     found = []
-    for command in commands(package):
+    for command in commands(part):
         say(command.name)
         done = checkout.run(command.arguments, command.settings)
         parts = [
@@ -155,11 +160,11 @@ def run_all(
     return found
 
 
-def pairs(package: str, found: Mapping[str, list[bytes]]) -> list[Pair]:
+def pairs(part: str, found: Mapping[str, list[bytes]]) -> list[Pair]:
     """Put both sides' results together; a command that is run again is told apart by its number."""
     made: list[Pair] = []
     seen: dict[str, int] = {}
-    for command, old, new in zip(commands(package), found["old"], found["new"], strict=True):
+    for command, old, new in zip(commands(part), found["old"], found["new"], strict=True):
         seen[command.name] = seen.get(command.name, 0) + 1
         number = seen[command.name]
         name = command.name if number == 1 else f"{command.name} (run {number})"
