@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from service.coordination.shared_store import CutoverDecision
+from service.coordination.statuses import CutoverDecision
 from service.lifecycle.state_machine import Failure, Load, Ready, State, next_step
 
 FAILED = {2: Failure("broken", (), 0.0)}
