@@ -6,7 +6,7 @@ from datetime import datetime
 
 from service.coordination.statuses import ModelStatus, Roster, WorkerStatus
 from service.errors import ModelNotFound, ModelNotReady
-from service.inference.integrity import Fault
+from service.inference.integrity import IntegrityFault
 from service.observability.counters import Telemetry
 from service.observability.process import counters, total
 
@@ -22,7 +22,7 @@ class ModelWhole:
     unloaded: bool
     intact: bool | None
     checked_at: datetime | None
-    fault: Fault | None
+    fault: IntegrityFault | None
     files_error: str | None
     waiting: int
 

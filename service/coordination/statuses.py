@@ -9,7 +9,7 @@ import numpy as np
 from service.coordination.window_sums import WindowSums
 from service.health.outliers import OutlierRow
 from service.health.sequential_state import Watch
-from service.inference.integrity import Fault
+from service.inference.integrity import IntegrityFault
 from service.observability.counters import Telemetry
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class ModelStatus(msgspec.Struct, frozen=True):
     unloaded: bool
     intact: bool | None
     checked_at: datetime | None
-    fault: Fault | None
+    fault: IntegrityFault | None
     files_error: str | None
     waiting: int
     #: None for a model without taps.

@@ -24,7 +24,7 @@ from models.bundle.loading import Bundle, Run, verify_files
 from models.errors import BundleRefused, NotReproduced
 
 
-class Fault(msgspec.Struct, frozen=True):
+class IntegrityFault(msgspec.Struct, frozen=True):
     """The first part of a model that differed; members are numbered from 0, layers from 1."""
 
     message: str
@@ -34,13 +34,13 @@ class Fault(msgspec.Struct, frozen=True):
     layer: int | None = None
 
 
-def fault_of(error: Exception) -> Fault:
+def fault_of(error: Exception) -> IntegrityFault:
     """Return the fault that an error of a check describes, with its location if it has one."""
     text, now = str(error) or type(error).__name__, datetime.now(UTC)
     if isinstance(error, NotReproduced):
         place = error.place
-        return Fault(text, now, place.part, place.member, place.layer)
-    return Fault(text, now)
+        return IntegrityFault(text, now, place.part, place.member, place.layer)
+    return IntegrityFault(text, now)
 
 
 class Integrity:

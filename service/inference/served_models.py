@@ -16,7 +16,7 @@ from service.errors import ModelNotFound, ModelNotReady
 from service.health.monitor import Monitor
 from service.inference.backend.onnx_session import Session
 from service.inference.batcher import Batcher
-from service.inference.integrity import Fault, Integrity
+from service.inference.integrity import Integrity, IntegrityFault
 from service.inference.latency import LatencyEstimator
 from service.observability.counters import Traffic
 
@@ -92,7 +92,7 @@ class ModelState:
     intact: bool | None = None
     checked_at: datetime | None = None
     #: The fault that the last failed check of this version found; kept after a reload has repaired it.
-    fault: Fault | None = None
+    fault: IntegrityFault | None = None
     #: What is wrong with the bundle's files, which the model in memory does not need any more.
     files_error: str | None = None
 
@@ -163,7 +163,7 @@ class ServedModels:
         """Set or clear a model's error; what is served stays."""
         self._states[name] = replace(self._states.get(name, ModelState()), error=error)
 
-    def checked(self, name: str, fault: Fault | None, files_error: str | None = None) -> None:
+    def checked(self, name: str, fault: IntegrityFault | None, files_error: str | None = None) -> None:
         """Record an integrity check; an earlier fault is kept if this one found none."""
         state = self._states[name]
         self._states[name] = replace(
