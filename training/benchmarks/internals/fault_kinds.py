@@ -18,14 +18,14 @@ Members = list[MemberLayers]
 
 
 @dataclass(frozen=True, slots=True)
-class IntegrityFault:
+class Fault:
     """The members with a fault, and the first place that differs from the published ones."""
 
     members: Members
     place: Place
 
 
-Kind = Callable[[Members, np.random.Generator], IntegrityFault]
+Kind = Callable[[Members, np.random.Generator], Fault]
 
 
 def _random_layer(members: Members, rng: np.random.Generator) -> tuple[int, int]:
@@ -46,13 +46,13 @@ def _with_layer(layers: MemberLayers, number: int, layer: Layer) -> MemberLayers
 
 def _in_layer(
     members: Members, member: int, number: int, change: Callable[[Array32, Array32], object]
-) -> IntegrityFault:
+) -> Fault:
     """One layer of one member changed by ``change(weights, biases)``, in place, on a copy."""
     layer = Layer(members[member][number].weights.copy(), members[member][number].biases.copy())
     change(layer.weights, layer.biases)
     changed = list(members)
     changed[member] = _with_layer(members[member], number, layer)
-    return IntegrityFault(changed, _place(members, number, member))
+    return Fault(changed, _place(members, number, member))
 
 
 def _scaled(factor: float) -> Kind:
@@ -62,7 +62,7 @@ def _scaled(factor: float) -> Kind:
     )
 
 
-def _scaled_in_all(members: Members, rng: np.random.Generator) -> IntegrityFault:
+def _scaled_in_all(members: Members, rng: np.random.Generator) -> Fault:
     """Weights of a layer of all members, scaled by 1.1."""
     number = _random_layer(members, rng)[1]
     changed = [
@@ -71,10 +71,10 @@ def _scaled_in_all(members: Members, rng: np.random.Generator) -> IntegrityFault
         )
         for layers in members
     ]
-    return IntegrityFault(changed, _place(members, number, 0))
+    return Fault(changed, _place(members, number, 0))
 
 
-def _bit_flipped(members: Members, rng: np.random.Generator) -> IntegrityFault:
+def _bit_flipped(members: Members, rng: np.random.Generator) -> Fault:
     """The top bit of the exponent of any one weight, in the output layer too."""
 
     def change(weights: Array32, _: Array32) -> None:
@@ -88,7 +88,7 @@ def _bit_flipped(members: Members, rng: np.random.Generator) -> IntegrityFault:
 def _dead(share: float) -> Kind:
     """Units whose incoming weights and bias are 0; a share of 0 means one unit."""
 
-    def make(members: Members, rng: np.random.Generator) -> IntegrityFault:
+    def make(members: Members, rng: np.random.Generator) -> Fault:
         def change(weights: Array32, biases: Array32) -> None:
             units = rng.permutation(len(biases))[: max(1, round(share * len(biases)))]
             weights[:, units] = 0
@@ -99,15 +99,15 @@ def _dead(share: float) -> Kind:
     return make
 
 
-def _all_weights(members: Members, change: Callable[[Array32], Array32]) -> IntegrityFault:
+def _all_weights(members: Members, change: Callable[[Array32], Array32]) -> Fault:
     """Every weight of every member changed; the biases stay."""
     changed = [
         tuple(Layer(change(layer.weights), layer.biases) for layer in layers) for layers in members
     ]
-    return IntegrityFault(changed, _place(members, 0, 0))
+    return Fault(changed, _place(members, 0, 0))
 
 
-def _stale(members: Members, rng: np.random.Generator) -> IntegrityFault:
+def _stale(members: Members, rng: np.random.Generator) -> Fault:
     """Weights of a slightly different model, as of an earlier epoch: 5 % noise."""
 
     def noisy(array: Array32) -> Array32:
@@ -117,19 +117,19 @@ def _stale(members: Members, rng: np.random.Generator) -> IntegrityFault:
     return _all_weights(members, noisy)
 
 
-def _foreign(members: Members, rng: np.random.Generator) -> IntegrityFault:
+def _foreign(members: Members, rng: np.random.Generator) -> Fault:
     """Another model of the same shape: every layer's weights in another order."""
     return _all_weights(members, lambda array: rng.permutation(array.reshape(-1)).reshape(array.shape))
 
 
-def _replaced(members: Members, rng: np.random.Generator) -> IntegrityFault:
+def _replaced(members: Members, rng: np.random.Generator) -> Fault:
     """One member replaced by a copy of another of its shape; every shape has one per fold."""
     member = int(rng.integers(len(members)))
     shapes = [[layer.weights.shape for layer in layers] for layers in members]
     others = [at for at in range(len(members)) if at != member and shapes[at] == shapes[member]]
     changed = list(members)
     changed[member] = members[int(rng.choice(others))]
-    return IntegrityFault(changed, _place(members, 0, member))
+    return Fault(changed, _place(members, 0, member))
 
 
 KINDS: dict[str, Kind] = {
