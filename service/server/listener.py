@@ -1,4 +1,4 @@
-"""Accepts connections from a listening socket that several workers share.
+"""Accepts connections from a listening socket that several workers may share.
 
 The kernel wakes every worker that waits, and the first to run could accept all connections: of eight
 lasting ones, one worker of two would often get six. So each accepts one connection per turn of its
@@ -67,12 +67,12 @@ class SharedListener:
         listener: socket.socket,
         factory: Callable[[], asyncio.Protocol],
         connections: Callable[[], int],
-        counts: ConnectionCounts,
-        number: int,
+        counts: ConnectionCounts | None = None,
+        number: int = 1,
     ) -> None:
         """``factory`` makes a protocol per connection; ``connections`` returns how many are open.
 
-        ``number`` is the worker's own, from 1.
+        ``number`` is the worker's own, from 1; ``counts`` is None for a worker that is alone.
         """
         self._loop = asyncio.get_running_loop()
         self._listener = listener
@@ -85,7 +85,9 @@ class SharedListener:
         self._opening: set[asyncio.Task[None]] = set()
 
     def open(self) -> None:
-        """Begin to accept connections."""
+        """Begin to accept connections, unless it is closed already."""
+        if self._listener.fileno() < 0:
+            return
         self._accepting = True
         self.update_count()
         self._listen()
@@ -94,11 +96,13 @@ class SharedListener:
         """Accept no more connections; open ones stay open."""
         self._accepting = False
         self._loop.remove_reader(self._listener)
-        self._counts.put(self._number, -1)
+        self._listener.close()
+        if self._counts is not None:
+            self._counts.put(self._number, -1)
 
     def update_count(self) -> None:
         """Tell the other workers how many connections are open now."""
-        if self._accepting:
+        if self._accepting and self._counts is not None:
             self._counts.put(self._number, self._connections() + len(self._opening))
 
     def _listen(self) -> None:
@@ -106,7 +110,7 @@ class SharedListener:
             self._loop.add_reader(self._listener, self._accept_or_yield)
 
     def _accept_or_yield(self) -> None:
-        if self._counts.ahead(self._number):
+        if self._counts is not None and self._counts.ahead(self._number):
             self._loop.remove_reader(self._listener)
             self._loop.call_later(_YIELD_SECONDS, self._accept_what_waits)
         else:

@@ -2,7 +2,9 @@
 
 import http.client
 import json
+import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,3 +104,59 @@ def test_an_offer_of_another_protocol_is_ignored(server: Server, offer: tuple, p
                 first, second = answers(connection, 2)
                 assert (first[0], second[0]) == (expected, 200), (offer, place, first)
                 assert nothing_more(connection)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_answer_of_a_draining_service_is_the_last_of_its_connection(
+    repository: Path, tmp_path: Path, workers: int
+) -> None:
+    """After SIGTERM each answer says so, on either path; no client loses one, and new ones may come."""
+    content = json.dumps({"model": "htru2", "inputs": bundles.candidates(1).tolist()})
+    asks = [
+        ("POST", "/predict", content, {"Content-Type": "application/json"}),
+        ("POST", "/predict", content, {"Content-Type": "application/json; charset=utf-8"}),
+        ("POST", "/predict", "{", {}),
+        ("GET", "/health/live", None, {}),
+        ("GET", "/nowhere", None, {}),
+    ]
+    answered: list[tuple[float, bool, str | None]] = []
+    failures: list[Exception] = []
+    stopping = threading.Event()
+
+    def client(server: Server, ask: tuple) -> None:
+        address = server.address.rpartition("/")[2]
+        connection = http.client.HTTPConnection(address, timeout=20)
+        try:
+            while not stopping.is_set():
+                method, path, body, headers = ask
+                connection.request(method, path, body, headers)
+                response = connection.getresponse()
+                response.read()
+                answered.append(
+                    (time.monotonic(), response.status < 500, response.getheader("connection"))
+                )
+        except OSError as error:
+            failures.append(error)
+
+    settings = {"models": repository, "drain_wait_seconds": 1, "workers": workers}
+    with running(tmp_path, **settings) as server:
+        server.wait_until_ready()
+        threads = [threading.Thread(target=client, args=(server, ask)) for ask in asks]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.3)
+        server.process.send_signal(signal.SIGTERM)
+        for _ in range(workers):
+            server.wait_for_line("draining")
+        time.sleep(0.2)
+        drained = time.monotonic()
+        time.sleep(0.3)
+        stopping.set()
+        for thread in threads:
+            thread.join()
+        assert server.process.wait(20) == 0
+    assert failures == []
+    assert all(fine for _, fine, _ in answered)
+    during = {connection for when, _, connection in answered if when > drained}
+    assert during == {"close"}
+    assert sum(connection == "close" for *_, connection in answered) > 20

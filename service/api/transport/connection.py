@@ -5,6 +5,7 @@ What is refused here never becomes a request, so that the answer is written by h
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import cast
 
@@ -32,6 +33,13 @@ TOO_LONG = (
 _log = get_logger()
 
 
+@dataclass(slots=True)
+class ConnectionPolicy:
+    """What all connections of a process go by; ``draining`` says that each answer is the last."""
+
+    draining: bool = False
+
+
 def go_on_after_close(parser: httptools.HttpRequestParser) -> None:
     """Let a parser read on after a message that ends the connection.
 
@@ -55,6 +63,7 @@ class Connection(HttpToolsProtocol):
     refused, and ``_deaf`` says that nothing more is read of it.
     """
 
+    policy = ConnectionPolicy()
     ended: Callable[[], None] | None = None
     _unread = _hosts = _unanswered = 0
     _deaf = _gathers = _closes = False
@@ -82,6 +91,11 @@ class Connection(HttpToolsProtocol):
             self.timeout_keep_alive_task.cancel()
         if self.ended is not None:
             self.ended()
+
+    def drain(self) -> None:
+        """Let the answer to the latest request say that it is the last."""
+        if self._unanswered:
+            self._deaf, self.cycle.keep_alive = self._deaf or not self.cycle.more_body, False
 
     def _watch(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)

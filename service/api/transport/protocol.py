@@ -127,7 +127,7 @@ class HttpProtocol(Connection):
         self.headers.extend(headers)
         self.scope[TRANSPORT] = self.transport  # type: ignore[literal-required]
         super().on_headers_complete()
-        self.cycle.keep_alive = version == "1.1" and not self._closes
+        self.cycle.keep_alive = version == "1.1" and not self._closes and not self.policy.draining
         self.headers = []  # of the trailers, which are no headers of the request
         self._unanswered += 1
 
@@ -176,7 +176,8 @@ class HttpProtocol(Connection):
         head = [STATUS_LINE[status]]
         for name, value in (*self.server_state.default_headers, *headers):
             head += (name, b": ", value, b"\r\n")
-        if not request.keep_alive:
+        last = not request.keep_alive or (self.policy.draining and not self.pipeline)
+        if last:
             head.append(b"connection: close\r\n")
         head.append(
             b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\n\r\n"
@@ -191,7 +192,7 @@ class HttpProtocol(Connection):
             if not is_gone(error):
                 raise
             return False
-        if not request.keep_alive:
+        if last:
             self._socket.close()
         if not at_once:
             self.on_response_complete()
