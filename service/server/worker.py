@@ -17,6 +17,7 @@ import msgspec
 import uvicorn
 import uvloop
 
+from service.api.transport.connection import ConnectionPolicy
 from service.api.transport.protocol import HttpProtocol
 from service.coordination.coordinator import WorkerCoordinator
 from service.coordination.shared_store import SharedStore
@@ -24,7 +25,7 @@ from service.errors import DeviceUnavailable, SettingsError
 from service.inference.backend.device import Device, choose_device
 from service.observability import logs
 from service.server.assembly import Parts, assemble
-from service.server.listener import ConnectionCounts, SharedListener, inherited
+from service.server.listener import ConnectionCounts, SharedListener, inherited, most_connections
 from service.server.supervisor import FAILED, WorkerConfig
 from service.server.supervisor_link import SupervisorLink
 from service.server.uvicorn_server import Server
@@ -40,7 +41,6 @@ _POST_SECONDS = 0.25
 _SETTLE_SECONDS = 10.0
 #: Allocations between two garbage collections: reference counts alone free a request's objects.
 _COLLECT_AFTER = 20_000
-_KEEP_ALIVE_SECONDS = 75
 
 _log = logs.get_logger()
 
@@ -76,7 +76,7 @@ async def _serve(
     background = [parts.reloader.run(), _flush_logs()]
     if parts.auto_rollback is not None:
         background.append(parts.auto_rollback.run())
-    shared_listener, link = _shared_listener(config, listener, server), None
+    shared_listener, link = _shared_listener(config, listener, server, settings), None
     if config is None:
         host, port = listener.getsockname()[:2]
         _log.info("listening", host=host, port=port, models=str(settings.models))
@@ -114,14 +114,14 @@ def _server(parts: Parts, settings: Settings) -> Server:
             proxy_headers=False,  # nothing here asks who or where the client is
             ws="none",
             http=HttpProtocol,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(settings.drain_seconds) or 1,
-        )
+        ),
+        ConnectionPolicy(settings.client_seconds, settings.idle_seconds),
     )
 
 
 def _shared_listener(
-    config: WorkerConfig | None, listener: socket.socket, server: Server
+    config: WorkerConfig | None, listener: socket.socket, server: Server, settings: Settings
 ) -> SharedListener:
     shared_listener = SharedListener(
         listener,
@@ -129,6 +129,8 @@ def _shared_listener(
         lambda: len(server.server_state.connections),
         None if config is None else ConnectionCounts(config.counts, config.workers),
         1 if config is None else config.number,
+        most=most_connections(settings.max_connections),
+        make_room=server.make_room,
     )
     return shared_listener
 

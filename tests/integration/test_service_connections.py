@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -160,3 +160,100 @@ def test_every_answer_of_a_draining_service_is_the_last_of_its_connection(
     during = {connection for when, _, connection in answered if when > drained}
     assert during == {"close"}
     assert sum(connection == "close" for *_, connection in answered) > 20
+
+
+@pytest.fixture(scope="module")
+def impatient(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that waits for a second, and keeps 40 connections open."""
+    limits = {"client_seconds": 1, "idle_seconds": 2, "max_connections": 40}
+    with running(tmp_path_factory.mktemp("impatient"), models=repository, **limits) as server:
+        server.wait_until_ready()
+        yield server
+
+
+_HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\n"
+_LONG = b"Content-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+_LATE = {
+    "nothing": (b"", b"", b""),
+    "half a head": (_HEAD, b"", b"408"),
+    "a header now and then": (_HEAD, b"a: b\r\n", b"408"),
+    "blank lines": (b"\r\n", b"\r\n", b"408"),
+    "half a body": (_HEAD + _LONG + b'{"model"', b"", b"408"),
+    "a body byte by byte": (_HEAD + _LONG, b" ", b"408"),
+    "a chunked body": (_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n", b"408"),
+    "trailers": (_HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"a: b\r\n", b"408"),
+    "a body that nobody asked for": (b"GET / HTTP/1.1\r\nHost: x\r\n" + _LONG, b" ", b"200"),
+    "a second request in part": (b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\nGET", b"", b"200"),
+    "no second request": (b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n", b"", b"200"),
+}
+
+
+@pytest.mark.parametrize("kind", _LATE)
+def test_a_client_that_is_late_is_closed(impatient: Server, kind: str) -> None:
+    """Its answer, if it is due one, says so; the connection ends within the stated times."""
+    first, more, status = _LATE[kind]
+    started, received = time.monotonic(), b""
+    with connected(impatient) as connection:
+        connection.sendall(first)
+        connection.settimeout(0.2)
+        while True:
+            try:
+                piece = connection.recv(100_000)
+                if not piece:
+                    break
+                received += piece
+            except TimeoutError:
+                with suppress(OSError):
+                    connection.sendall(more)
+            except ConnectionResetError:
+                break
+            assert time.monotonic() - started < 10
+    assert received[9:12] == status
+    assert time.monotonic() - started < 6
+    assert received.count(b"HTTP/1.1 ") <= 2
+
+
+def test_a_client_that_reads_no_answer_is_closed(impatient: Server) -> None:
+    """Its answers are dropped with the connection when nothing of them was read for so long."""
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", int(impatient.address.rpartition(":")[2])))
+        deaf.settimeout(0.5)
+        body = json.dumps({"model": "htru2", "inputs": bundles.candidates(2000).tolist()}).encode()
+        with suppress(OSError):
+            for _ in range(40):
+                deaf.sendall(request(body))
+        end = time.monotonic() + 10
+        while open_connections(impatient) > 1:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+
+def open_connections(server: Server) -> int:
+    """How many of the server's connections are open; a client has one of them."""
+    inodes = set()
+    for path in Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            inodes.add(str(path.readlink()).removeprefix("socket:[")[:-1])
+    port = f":{int(server.address.rpartition(':')[2]):04X}"
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(line[1].endswith(port) and line[3] == "01" and line[9] in inodes for line in lines)
+
+
+def test_connections_are_capped_and_those_that_wait_give_way(impatient: Server) -> None:
+    """Many silent connections never keep a client out, and no more than the limit are open."""
+    silent: list[socket.socket] = []
+    address = ("127.0.0.1", int(impatient.address.rpartition(":")[2]))
+    try:
+        for number in range(200):
+            silent.append(socket.create_connection(address, timeout=5))
+            if number % 3 == 0:
+                silent[-1].sendall(_HEAD)
+            if number % 20 == 0:
+                with connected(impatient) as connection:
+                    connection.sendall(request(BODY))
+                    assert answers(connection, 1)[0][0] == 200
+                assert open_connections(impatient) <= 40
+    finally:
+        for each in silent:
+            each.close()

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from math import inf
 from typing import cast
 
 import httptools
@@ -35,8 +36,14 @@ _log = get_logger()
 
 @dataclass(slots=True)
 class ConnectionPolicy:
-    """What all connections of a process go by; ``draining`` says that each answer is the last."""
+    """What all connections of a process go by; ``draining`` says that each answer is the last.
 
+    ``client_seconds`` is how long a client may take to send a head, and how long it may read nothing of
+    an answer. ``idle_seconds`` is how long a connection may wait for its next request.
+    """
+
+    client_seconds: float = 30.0
+    idle_seconds: float = 75.0
     draining: bool = False
 
 
@@ -54,8 +61,9 @@ class Connection(HttpToolsProtocol):
 
     ``_unread`` is how many bytes came since the parser last called back: amid a head, or amid the
     trailers of a chunked body, it is what the parser holds. ``_gathers`` says that a request's body is
-    gathered for the fast path, ``_request`` is the one that waits for its answer there, and
-    ``_idle_since`` the time of the connection's last answer.
+    gathered for the fast path, ``_request`` is the one that waits for its answer there. Amid a head
+    ``_since`` is when it began, otherwise when the last request was answered. ``_unwritten`` bytes of
+    answers are still to be sent, of which the client has read none since ``_stalled_since``.
 
     Of the head that is read, ``_hosts`` counts the ``Host`` headers, ``_coding`` is the transfer
     coding, ``_closes`` says that the request is the last one, and ``_offer`` is the head without its
@@ -67,12 +75,14 @@ class Connection(HttpToolsProtocol):
     ended: Callable[[], None] | None = None
     _unread = _hosts = _unanswered = 0
     _deaf = _gathers = _closes = False
+    _in_head = True
     _body = b""
     _coding: bytes | None = None
     _offer: bytes | None = None
     _reason: Refusal | None = None
     _request: FastRequest | None = None
-    _idle_since: float | None = None
+    _since: float | None = None
+    _unwritten, _stalled_since = 0, 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; head and body of an answer are written at once."""
@@ -80,6 +90,8 @@ class Connection(HttpToolsProtocol):
         self._socket = transport
         super().connection_made(cast("asyncio.Transport", self._coalescing))
         go_on_after_close(self.parser)
+        self._since = self.loop.time()
+        self._watch()
         self._fast_path: FastPath | None = getattr(self.app, "fast_path", None)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -97,23 +109,49 @@ class Connection(HttpToolsProtocol):
         if self._unanswered:
             self._deaf, self.cycle.keep_alive = self._deaf or not self.cycle.more_body, False
 
-    def _watch(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+    @property
+    def waits_since(self) -> float | None:
+        """Since when it has neither an unanswered request nor one whose head has arrived."""
+        return None if self._unanswered or self._deaf else self._since
+
+    def make_room(self) -> None:
+        """Close at once; it counts as closing from now on."""
+        self._deaf = True
+        self._socket.abort()
 
     def _unset_keepalive_if_required(self) -> None:
-        """Note that the connection is in use, for the timer."""
-        self._idle_since = None
+        """Keep the timer, which serves all requests of the connection."""
+
+    def _watch(self, seconds: float = inf) -> None:
+        most = min(seconds, self.policy.client_seconds, self.policy.idle_seconds)
+        self.timeout_keep_alive_task = self.loop.call_later(most, self.timeout_keep_alive_handler)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that has been idle for too long; otherwise check again later."""
-        self.timeout_keep_alive_task = None
-        if self.transport.is_closing() or self._idle_since is None:
+        """Close a connection whose client is late; otherwise look again later.
+
+        One timer serves all requests of a connection: setting and cancelling one for each costs as much
+        as counting the request.
+        """
+        now, unwritten = self.loop.time(), self._socket.get_write_buffer_size()
+        if not unwritten or unwritten != self._unwritten:
+            self._unwritten, self._stalled_since = unwritten, now
+        elif now - self._stalled_since >= self.policy.client_seconds:
+            self._socket.abort()
             return
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        since = self.waits_since
+        if since is None or self._socket.is_closing():
+            self._watch()
+            return
+        allowed = self.policy.client_seconds if self._in_head else self.policy.idle_seconds
+        left = since + allowed - now
         if left > 0:
             self._watch(left)
+            return
+        if self._in_head and self._unread:
+            self._refuse((408, f"the head of the request did not arrive within {allowed:g} s"))
         else:
             self.transport.close()
+        self._watch()
 
     def _refuse(self, reason: Refusal) -> None:
         """Answer by an error and close, after the answers to earlier requests.

@@ -9,7 +9,7 @@ from typing import cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from service.api.context import TRANSPORT, is_gone
+from service.api.context import CLIENT_SECONDS, TRANSPORT, is_gone
 from service.api.problems import Headers
 from service.api.transport.connection import HEAD_BYTES, TOO_LONG, Connection, go_on_after_close
 from service.api.transport.fast_path import ROUTE, FastRequest
@@ -29,7 +29,6 @@ class HttpProtocol(Connection):
         """Parse what arrived, within the limit on the head."""
         if self._deaf:
             return
-        self._idle_since = None  # for the timer
         self._unread += len(data)
         try:
             self._feed(data)
@@ -37,6 +36,8 @@ class HttpProtocol(Connection):
             if not self._deaf:  # otherwise it is what follows the last request
                 self._refuse(self._reason or (400, f"this is no valid HTTP request: {error}"))
             return
+        if self._in_head and self._since is None:
+            self._since = self.loop.time()
         if self._gathers:
             self._take_usual_path()  # its body is not all here
         if self._unread > HEAD_BYTES:
@@ -66,6 +67,7 @@ class HttpProtocol(Connection):
             raise _Refused
         self.url, self.headers, self.expect_100_continue = b"", [], False
         self._hosts, self._coding, self._closes = 0, None, False
+        self._in_head, self._since = True, None
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Add a header, and note those that decide how the request is read."""
@@ -89,7 +91,7 @@ class HttpProtocol(Connection):
             if size > HEAD_BYTES:
                 self._reason = TOO_LONG
                 raise _Refused
-        self._unread = 0
+        self._unread, self._in_head = 0, False
         parser = self.parser
         method, version = parser.get_method(), parser.get_http_version()
         if parser.should_upgrade() and method != b"CONNECT":
@@ -125,7 +127,8 @@ class HttpProtocol(Connection):
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects and version != "1.0"
         self.headers.extend(headers)
-        self.scope[TRANSPORT] = self.transport  # type: ignore[literal-required]
+        scope = cast("dict[str, object]", self.scope)
+        scope[TRANSPORT], scope[CLIENT_SECONDS] = self.transport, self.policy.client_seconds
         super().on_headers_complete()
         self.cycle.keep_alive = version == "1.1" and not self._closes and not self.policy.draining
         self.headers = []  # of the trailers, which are no headers of the request
@@ -199,11 +202,7 @@ class HttpProtocol(Connection):
         return True
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, or wait for one until the keep-alive time is over.
-
-        One timer serves all answers of a connection: setting and cancelling one for each costs as
-        much as counting the request.
-        """
+        """Go on with the next request, or wait for one."""
         self.server_state.total_requests += 1
         self._unanswered -= 1
         if self._socket.is_closing():
@@ -219,6 +218,4 @@ class HttpProtocol(Connection):
             # Nobody knows whether the body still comes.
             self.transport.close()
             return
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._watch(self.timeout_keep_alive)
+        self._since = self.loop.time()
