@@ -143,8 +143,9 @@ def metrics(
         by_fold = [
             mean_auc(labels[folds == fold], probability[folds == fold]) for fold in np.unique(folds)
         ]
-        overall["mean_auc_by_fold"] = [float(value) for value in by_fold]
-        overall["mean_auc_sd_over_folds"] = float(np.std(by_fold, ddof=1))
+        # A fold without rows of both classes has none.
+        overall["mean_auc_by_fold"] = [float(value) for value in by_fold if np.isfinite(value)]
+        overall["mean_auc_sd_over_folds"] = float(np.nanstd(by_fold, ddof=1))
     calls = probability
     if exclusive:
         overall |= class_metrics(labels, probability, folds)

@@ -217,7 +217,7 @@ def _provenance(
     document: dict[str, JsonValue] = {
         "configuration": recipe.configuration() | ({"table": dataset.table} if dataset.table else {}),
         "data": dict(dataset.sources),
-        "fold_rule": "first 8 bytes of sha256 of the row's key, modulo 5",
+        "fold_rule": dataset.fold_rule,
         "libraries": libraries,
     }
     seeds = [member.seed for member in ensemble.members]

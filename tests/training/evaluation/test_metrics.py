@@ -1,5 +1,7 @@
 """Metrics, calibration and the gate, against scikit-learn and on made-up predictions."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,6 +25,7 @@ from training.evaluation.metrics import (
     confusion,
     log_loss,
     mean_auc,
+    metrics,
     target_aucs,
 )
 from training.release.gate import discrimination
@@ -130,6 +133,16 @@ def test_the_bootstrap_gives_the_standard_error_of_a_mean() -> None:
     assert value == values.mean()
     assert error == pytest.approx(0.05, rel=0.15)
     assert low < values.mean() < high
+
+
+def test_a_fold_without_both_classes_has_no_auc_of_its_own() -> None:
+    """The spread is over the other folds, and every figure is a number that JSON can hold."""
+    labels, logits, folds = made_up(500)
+    labels[folds == 3] = 0
+    document = metrics(labels[:, None], sigmoid(logits)[:, None], ("t",), np.array([0.5]), folds)
+    assert len(document["overall"]["mean_auc_by_fold"]) == 4
+    assert document["overall"]["mean_auc_sd_over_folds"] > 0
+    json.dumps(document, allow_nan=False)
 
 
 @pytest.mark.slow
