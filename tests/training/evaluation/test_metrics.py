@@ -19,6 +19,7 @@ from training.evaluation.calibration import (
 )
 from training.evaluation.metrics import (
     auc,
+    auc_influence,
     average_precision,
     bootstrap,
     brier,
@@ -28,7 +29,7 @@ from training.evaluation.metrics import (
     metrics,
     target_aucs,
 )
-from training.release.gate import discrimination
+from training.release.comparison import discrimination
 
 PREDICTIONS = st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=2, max_size=60).filter(
     lambda pairs: 0 < sum(label for label, _ in pairs) < len(pairs)
@@ -143,6 +144,18 @@ def test_a_fold_without_both_classes_has_no_auc_of_its_own() -> None:
     assert len(document["overall"]["mean_auc_by_fold"]) == 4
     assert document["overall"]["mean_auc_sd_over_folds"] > 0
     json.dumps(document, allow_nan=False)
+
+
+def test_the_influence_of_rows_gives_the_bootstraps_standard_error() -> None:
+    """Of a mean over two targets, with ties and rows that were not measured."""
+    labels, logits, _ = made_up(800)
+    y = np.stack([labels, np.roll(labels, 7)], axis=1)
+    y[::5, 1] = np.nan
+    scores = np.stack([logits.round(1), logits + np.random.default_rng(3).normal(size=800)], axis=1)
+    _, error, _, _ = bootstrap(lambda rows: mean_auc(y[rows], scores[rows]), 800)
+    influence = auc_influence(y, scores)
+    assert np.sqrt(np.square(influence).sum()) == pytest.approx(error, rel=0.1)
+    assert not auc_influence(np.ones((5, 1)), np.arange(5.0)[:, None]).any()
 
 
 @pytest.mark.slow
