@@ -13,6 +13,7 @@ from models.networks.outputs import INNER_OUTPUTS
 from models.registry.store import Repository
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner
+from service.health.row_sample import RowSample
 from service.inference.backend.device import Device
 from service.inference.backend.onnx_session import Session, open_session
 from service.inference.batcher import Batcher, Compute, Limits
@@ -74,16 +75,17 @@ class Loader:
                 names=bundle.featurizer.names,
                 keep_features=self._keep_features,
             )
-        lane = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}")
+        lane, sample = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}"), RowSample()
         limits = replace(self._limits, inline_seconds=-1.0) if session.may_block else self._limits
         return ServedModel(
             bundle=bundle,
             session=session,
             integrity=integrity,
             batcher=Batcher(
-                _counted(_watched(session, monitor), traffic), lane, traffic, limits, batch_pace
+                _counted(_watched(session, monitor, sample), traffic), lane, traffic, limits, batch_pace
             ),
             monitor=monitor,
+            sample=sample,
             lane=lane,
             featurize_pace=featurize_pace,
             traffic=traffic,
@@ -114,13 +116,14 @@ class Loader:
         return tuple((file, status.st_size, status.st_mtime_ns) for file, status in found)
 
 
-def _watched(session: Session, monitor: Monitor | None) -> Compute:
+def _watched(session: Session, monitor: Monitor | None, sample: RowSample) -> Compute:
     """Compute a batch in the session, and have the monitor, if there is one, add ``p_value``."""
 
     def compute(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
         outputs: dict[str, np.ndarray] = {**session.run(rows)}
         if monitor is not None:
             outputs["p_value"] = monitor.observe(outputs, parts)
+            sample.add(rows, parts)
         for name in INNER_OUTPUTS:  # no request asks for them, and one is as large as the request
             outputs.pop(name, None)
         return outputs
