@@ -85,6 +85,8 @@ class Featurizer(Protocol):
     fields: tuple[str, ...]
     #: Those of the fields whose values are text; all others are numbers.
     texts: frozenset[str]
+    #: Whether it tells records that the model cannot judge from others, and gives warnings.
+    judges_applicability: bool
 
     def featurize(self, records: Sequence[object]) -> Features:
         """Turn ``records`` into rows; never raises for a bad record."""

@@ -38,6 +38,7 @@ class MoleculeFeaturizer:
     identifier = "molecules-1"
     fields: tuple[str, ...] = ()
     texts: frozenset[str] = frozenset()
+    judges_applicability = False
     _blocks: ClassVar[tuple[_Block, ...]] = ((DESCRIPTORS, describe), (KEYS, structural_keys))
     # Per fingerprint: the parameters of its radius and ids, and whether it counts pharmacophores.
     _fingerprints: ClassVar[tuple[tuple[str, str, bool], ...]] = (("radius", "fragments", False),)
@@ -121,6 +122,7 @@ class JudgingMoleculeFeaturizer(WiderMoleculeFeaturizer):
     """
 
     identifier = "molecules-3"
+    judges_applicability = True
 
     def _read(self, record: object) -> tuple[Chem.Mol, Outcome]:
         found = parent_compound(read_smiles(record), str(record))
