@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     max_stream_bytes: Count = 256 * 1024 * 1024
     #: Processes per worker that featurize large requests; 0 for none, if not set a share of the cores.
     featurize_processes: Annotated[int, Field(ge=0, le=256)] | None = None
+    #: Whether records that a model cannot judge are answered so, or with numbers all the same.
+    applicability: Literal["judge", "ignore"] = "judge"
     #: Bytes of a worker's cache of feature rows by SMILES; 0 for no cache.
     cache_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
     #: Rows that may wait for a model; requests beyond are refused.

@@ -47,6 +47,13 @@ _MODEL_PARAMETER = {
     "description": "Which model a table is for; a JSON body names it itself.",
     "schema": {"type": "string", "default": DEFAULT_SMILES_MODEL},
 }
+_APPLICABILITY_PARAMETER = {
+    "name": "applicability",
+    "in": "query",
+    "required": False,
+    "description": "With ignore, records that the model cannot judge get numbers, too.",
+    "schema": {"type": "string", "enum": ["judge", "ignore"]},
+}
 
 
 def create_app(
@@ -141,7 +148,7 @@ def _predict_route() -> APIRouter:
         summary="Predict molecules or pulsar candidates",
         description=_TABLES,
         openapi_extra={
-            "parameters": [_MODEL_PARAMETER, TIMEOUT_PARAMETER],
+            "parameters": [_MODEL_PARAMETER, _APPLICABILITY_PARAMETER, TIMEOUT_PARAMETER],
             "requestBody": {"required": True, "content": content_of(PredictRequest) | _TABLE_CONTENT},
         },
         responses=described | {200: {"content": answer | _TABLE_CONTENT}},

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope
 
 from service.api.auth.keys import Key
 from service.api.problems import Disconnected, Problem, problem_of
-from service.inference.predictor import Prediction, Predictor, Stages
+from service.inference.predictor import Applicability, Prediction, Predictor, Stages
 from service.inference.served_models import ServedModel
 from service.observability.counters import Telemetry, Traffic
 from service.observability.logs import get_logger, place_of, plain
@@ -41,8 +41,8 @@ class RequestContext:
     """One request's id, deadline and key, and what its log line and its counters need."""
 
     __slots__ = (
-        "deadline", "encode", "key", "model", "read", "request_id", "rows", "stages", "status",
-        "traffic",
+        "applicability", "deadline", "encode", "key", "model", "read", "request_id", "rows", "stages",
+        "status", "traffic",
     )  # fmt: skip
 
     def __init__(self, request_id: bytes) -> None:
@@ -53,6 +53,8 @@ class RequestContext:
         self.key: Key | None = None
         #: The time of ``perf_counter`` after which no further work begins; None for no deadline.
         self.deadline: float | None = None
+        #: What the request says of records that a model cannot judge; None where it says nothing.
+        self.applicability: Applicability | None = None
         #: ``model@version``, once the model is known.
         self.model: str | None = None
         #: Records that were predicted, or refused one by one. A request refused as a whole has none.
@@ -74,7 +76,7 @@ class RequestContext:
 
         Raises ``Disconnected``, and what ``Predictor.predict`` raises.
         """
-        work = predictor.predict(served, records, self.deadline, self)
+        work = predictor.predict(served, records, self.deadline, self, applicability=self.applicability)
         if predictor.is_quick(served, records):
             prediction = await work
         else:

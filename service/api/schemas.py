@@ -49,6 +49,16 @@ class PredictRequest(Struct, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
+    applicability: (
+        Annotated[
+            Literal["judge", "ignore"],
+            Meta(
+                description="With ignore there are numbers for records that the model cannot judge, too;"
+                " by default what the service is set to."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class NamedCandidate(Struct):
@@ -62,6 +72,13 @@ class NamedCandidate(Struct):
     dm_stdev: float
     dm_skewness: float
     dm_kurtosis: float
+
+
+class Warned(Struct):
+    """What to know about a result; service/README.md has a table of the codes."""
+
+    code: str
+    message: str
 
 
 class OkResult(Struct):
@@ -83,6 +100,18 @@ class OkResult(Struct):
     smiles: Annotated[str | None, Meta(description="The SMILES as it was sent.")] = None
     parent: Annotated[str | None, Meta(description="The molecule that was predicted.")] = None
     removed: Annotated[list[str] | None, Meta(description="Fragments that were left out.")] = None
+    warnings: list[Warned] | None = None
+
+
+class NotApplicableResult(Struct):
+    """A record that the model cannot judge; the others were predicted."""
+
+    status: Literal["not_applicable"]
+    message: Annotated[str, Meta(description="Why not.")]
+    smiles: str | None = None
+    parent: Annotated[str | None, Meta(description="The molecule that would be predicted.")] = None
+    removed: list[str] | None = None
+    warnings: list[Warned] | None = None
 
 
 class ErrorResult(Struct):
@@ -93,13 +122,16 @@ class ErrorResult(Struct):
     smiles: str | None = None
 
 
-# msgspec takes one of the two by its status alone where they are tagged, and they are not: results are
+# msgspec takes one of them by its status alone where they are tagged, and they are not: results are
 # written by hand.
 Result = Annotated[
     Any,
     Meta(
         extra_json_schema={
-            "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("OkResult", "ErrorResult")]
+            "anyOf": [
+                {"$ref": f"#/components/schemas/{name}"}
+                for name in ("OkResult", "NotApplicableResult", "ErrorResult")
+            ]
         }
     ),
 ]
@@ -113,7 +145,7 @@ class ModelInfo(Struct):
 
 
 class SmilesAnswer(Struct):
-    """The answer to ``smiles``; ``predictions`` is null for what could not be read."""
+    """The answer to ``smiles``; ``predictions`` is null for what has no numbers."""
 
     predictions: dict[str, Probabilities | None]
     model_info: ModelInfo

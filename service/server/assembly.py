@@ -60,7 +60,9 @@ def assemble(settings: Settings, device: Device, shared_store: SharedStore | Non
         keep_features=settings.show_departing_features,
     )
     executor = FeaturizationExecutor(_featurizers(settings), settings.cache_bytes)
-    predictor = Predictor(served_models, settings.max_rows, executor)
+    predictor = Predictor(
+        served_models, settings.max_rows, executor, applicability=settings.applicability
+    )
     reloader = Reloader(
         served_models,
         loader,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from models.features import Featurizer
 from models.features.tabular.cells import category, number
@@ -140,6 +140,8 @@ class OutputLayout:
     schema: bytes = b""
     #: Whether the targets are mutually exclusive classes.
     exclusive: bool = False
+    #: Whether results tell what the model cannot judge, and have warnings.
+    judges: bool = False
 
     @property
     def calls(self) -> tuple[str, ...]:
@@ -149,7 +151,10 @@ class OutputLayout:
     @property
     def details(self) -> tuple[str, ...]:
         """The columns that tell how a record was read."""
-        return ("parent", "removed", "repaired") if self.is_smiles else ()
+        if not self.is_smiles:
+            return ()
+        told = ("parent", "removed", "repaired")
+        return ("status", *told, "warnings") if self.judges else told
 
     @property
     def added(self) -> tuple[str, ...]:
@@ -175,8 +180,7 @@ class OutputLayout:
         cells: list[object] = []
         for name in self.details:
             value = result.get(name)
-            # Fragments joined as SMILES joins them.
-            cells.append(".".join(map(str, value)) if isinstance(value, list) else value)
+            cells.append(_joined(name, value) if isinstance(value, list) else value)
         if result["status"] == "ok":
             probability, call = result["probability"], result["call"]
             assert isinstance(probability, dict)
@@ -209,6 +213,13 @@ class Writer:
         if not problem:
             return b""
         return self.rows([{}], [{"status": "error", "message": problem}], first=False)
+
+
+def _joined(name: str, values: list[Any]) -> str:
+    """Return warnings as ``code: message | …``, and fragments joined as SMILES joins them."""
+    if name == "warnings":
+        return " | ".join(f"{warning['code']}: {warning['message']}" for warning in values)
+    return ".".join(map(str, values))
 
 
 def readers(form: RecordSchema) -> tuple[Reader, ...]:

@@ -107,7 +107,8 @@ class NdjsonWriter(Writer):
         """Return some lines."""
         del first
         pairs = zip(carried, results, strict=True)
-        return b"".join(_encode(_merged(row, result)) + b"\n" for row, result in pairs)
+        reserved = _RESERVED_OF_JUDGES if self.layout.judges else _RESERVED
+        return b"".join(_encode(_merged(row, result, reserved)) + b"\n" for row, result in pairs)
 
 
 class JsonWriter(Writer):
@@ -121,7 +122,8 @@ class JsonWriter(Writer):
     def rows(self, carried: Sequence[Carried], results: Sequence[Result], *, first: bool) -> bytes:
         """Return some results, with a comma before them if they are not the first."""
         pairs = zip(carried, results, strict=True)
-        text = b",".join(_encode(_merged(row, result)) for row, result in pairs)
+        reserved = _RESERVED_OF_JUDGES if self.layout.judges else _RESERVED
+        text = b",".join(_encode(_merged(row, result, reserved)) for row, result in pairs)
         return text if first or not text else b"," + text
 
     def tail(self, problem: str = "") -> bytes:
@@ -133,11 +135,13 @@ class JsonWriter(Writer):
 _RESERVED = frozenset(
     ("status", "message", "parent", "removed", "repaired", "probability", "call", "p_value")
 )
+#: Those of a model that tells what it cannot judge.
+_RESERVED_OF_JUDGES = _RESERVED | {"warnings"}
 
 
-def _merged(carried: Carried, result: Result) -> dict[str, object]:
+def _merged(carried: Carried, result: Result, reserved: frozenset[str]) -> dict[str, object]:
     """Return a row's fields and its result as one object; an error if both have a field."""
-    conflicts = _RESERVED.intersection(carried)
+    conflicts = reserved.intersection(carried)
     if not conflicts:
         return carried | result
     rest = {name: value for name, value in carried.items() if name not in conflicts}

@@ -7,7 +7,7 @@ from rdkit import Chem
 
 from models.features.molecules.fingerprints import fragment_counts, pharmacophore_counts
 from models.features.molecules.rdkit_log import captured_rdkit_log
-from models.features.molecules.standardise import parent
+from models.features.molecules.reading import parent
 
 RADIUS, FRAGMENTS = 3, 1_024
 PHARMACOPHORE_RADIUS, PHARMACOPHORES = 2, 512

@@ -1,7 +1,7 @@
 """JSON bodies, and what ``POST /predict`` asks for: one set of rules for every format and both paths."""
 
 import json
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast, get_args
 from urllib.parse import parse_qs
 
 import msgspec
@@ -13,6 +13,7 @@ from service.api.body.reading import read_body
 from service.api.problems import Problem
 from service.api.schemas import PredictRequest
 from service.errors import InvalidRequest
+from service.inference.predictor import Applicability
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ class Asked(NamedTuple):
     model: str
     records: list[Any]
     keyed: bool
+    applicability: Applicability | None = None
 
 
 def parse(content: bytes, queried: str | None = None) -> Asked:
@@ -58,7 +60,7 @@ def parse(content: bytes, queried: str | None = None) -> Asked:
         )
     if not named and not keyed:
         raise InvalidRequest("'model' is missing: it says which model the inputs are for")
-    return Asked(named or DEFAULT_SMILES_MODEL, records, keyed)
+    return Asked(named or DEFAULT_SMILES_MODEL, records, keyed, body.applicability or None)
 
 
 def queried_model(scope: Scope) -> str | None:
@@ -66,13 +68,26 @@ def queried_model(scope: Scope) -> str | None:
     if not scope.get("query_string"):
         return None
     query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    unknown = sorted(set(query) - {"model"})
+    unknown = sorted(set(query) - {"model", "applicability"})
     if unknown:
-        raise InvalidRequest(f"unknown parameter {unknown[0][:80]!r}; there is 'model'")
+        raise InvalidRequest(
+            f"unknown parameter {unknown[0][:80]!r}; there are 'model' and 'applicability'"
+        )
     names = query.get("model", [])
     if len(names) > 1:
         raise InvalidRequest("the parameter 'model' is said twice")
     return names[0] if names else None
+
+
+def queried_applicability(scope: Scope) -> Applicability | None:
+    """Return the query's ``applicability``; raises ``InvalidRequest`` for another value, or two."""
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+    values = query.get("applicability", [])
+    if not values:
+        return None
+    if len(values) > 1 or values[0] not in get_args(Applicability):
+        raise InvalidRequest("the parameter 'applicability' is 'judge' or 'ignore', once")
+    return cast(Applicability, values[0])
 
 
 async def read_json(scope: Scope, receive: Receive, limit: int) -> bytes:

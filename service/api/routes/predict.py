@@ -16,6 +16,7 @@ from service.api.body.decoding import (
     Asked,
     Limits,
     parse,
+    queried_applicability,
     queried_model,
 )
 from service.api.body.negotiation import ANSWERS, answer_format, body_format
@@ -50,6 +51,7 @@ class PredictEndpoint:
         sent = body_format(scope)
         wanted = answer_format(scope, sent)
         queried = queried_model(scope)
+        context_of(scope).applicability = queried_applicability(scope)
         if sent != "json":
             await self._answer_table(scope, receive, send, queried or DEFAULT_SMILES_MODEL, sent, wanted)
             return
@@ -60,6 +62,7 @@ class PredictEndpoint:
             text = f"model {asked.model!r} does not take SMILES; send its records as 'inputs'"
             raise InvalidRequest(text)
         context.ask(served)
+        context.applicability = asked.applicability or context.applicability
         rows = (
             None if wanted == "json" and dict not in map(type, asked.records) else _rows(asked, served)
         )

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from rdkit import Chem
 
 from models.features.molecules.rdkit_log import captured_rdkit_log
-from models.features.molecules.standardise import Unreadable, standardise
+from models.features.molecules.reading import Unreadable
+from models.features.molecules.standardise import standardise
 from training.data.dataset import Dataset, Replicates
 from training.data.folds import folds_of_molecules
 from training.data.official.sources import TOX21_LEADERBOARD, TOX21_TRAINING, Source, read

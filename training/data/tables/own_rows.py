@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from models.features.molecules.rdkit_log import captured_rdkit_log
-from models.features.molecules.standardise import Unreadable, read_smiles, standardise
+from models.features.molecules.reading import Unreadable, read_smiles
+from models.features.molecules.standardise import standardise
 from models.features.tabular.cells import number
 from models.features.tabular.pulsar import NAMES
 from training.data.dataset import Dataset, Replicates
