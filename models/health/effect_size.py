@@ -92,14 +92,25 @@ def origin_of(effect: Effects) -> Origin:
     do not, are the network's.
     """
     sizes = sorted((member.sure for member in effect.members), reverse=True)
-    if len(sizes) > 2 and sizes[0] >= DEGRADED_AT and sizes[0] > LONELY * max(sizes[1], NAMED_AT):
+    if len(sizes) > 2 and sizes[0] >= DEGRADED_AT and departs_alone(effect):
         return "model"
     if effect.inputs is not None:
         moved = effect.inputs.sure
+        if effect.inputs.effect >= UNHEALTHY_AT:  # by far, if not surely so: layers are not to blame
+            moved = max(moved, effect.inputs.effect)
         explained = moved >= EXPLAINS_AT and EXPLAINED * moved >= sizes[0]
         return "input" if moved >= DEGRADED_AT or explained else "model"
     first = effect.departures[:, 0] - effect.departure_margins[:, 0] >= NAMED_AT
     return "input" if first.mean() > 0.5 else "model"
+
+
+def departs_alone(effect: Effects) -> bool:
+    """Whether one member departs much further than any other, for sure and as estimated."""
+    for sizes in ([shift.sure for shift in effect.members], [shift.effect for shift in effect.members]):
+        first, second = sorted(sizes, reverse=True)[:2]
+        if first <= LONELY * max(second, NAMED_AT):
+            return False
+    return True
 
 
 def largest_of(shifts: Iterable[Shift]) -> Shift:

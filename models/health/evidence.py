@@ -11,6 +11,9 @@ from models.health.sequential import capped
 
 Array = NDArray[np.float64]
 
+#: Rows, requests, and Σ of squared rows per request: the counts of sums.
+COUNTS = 3
+
 #: Rows are counted in so many cells by what their inputs are, to tell how many of them are distinct.
 CELLS = 64
 

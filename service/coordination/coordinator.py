@@ -11,8 +11,8 @@ from service.coordination.statuses import VerdictRecord, VerdictRecords
 from service.coordination.window_sums import WindowSums, add_windows
 from service.errors import NotEnoughTraffic, NotWatched
 from service.health.baselines import Baselines, TakenBaseline
+from service.health.change import Found
 from service.health.monitor import NOT_WATCHED, Health, Monitor
-from service.health.onset.change import Found
 from service.health.outliers import OutlierRow, merged
 from service.health.sequential_alarm import INPUTS, SequentialAlarms
 from service.health.sequential_state import Alarm, Watch

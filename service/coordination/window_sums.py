@@ -13,8 +13,8 @@ from typing import Self
 import msgspec
 import numpy as np
 
+from models.health.windows.blocks import Blocks, joined
 from service.health.monitor import Monitor
-from service.health.onset.blocks import Blocks, joined
 from service.health.windows import WINDOWS, Buckets, Window, read
 
 #: How many of the latest buckets' evidence is posted: a minute, of which a reader may miss most.

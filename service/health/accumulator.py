@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.health.detector import Detector, Judged
-from models.health.evidence import OwnSums, Sums, own_sums, sum_up, values_width
-from service.health.onset.blocks import Blocks
-from service.health.onset.pieces import RowCells, pieces_of
+from models.health.evidence import COUNTS, OwnSums, Sums, own_sums, sum_up, values_width
+from models.health.windows.blocks import Blocks
+from models.health.windows.pieces import RowCells, pieces_of
 from service.health.outliers import DEPARTED, KEPT, OutlierLog
 from service.health.row_owner import Requester, RowOwner
-from service.health.windows import COUNTS
 
 #: Rows that wait before they are summed up.
 ROOM = 256

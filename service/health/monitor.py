@@ -16,20 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.health.detector import Detector
-from models.health.diagnosis.inputs import FeatureScales, recognise
+from models.health.diagnosis.inputs import KIND_ROWS, FeatureScales, recognise
 from models.health.effect_size import Effects
 from models.health.evidence import Sums, values_width
 from models.health.reference import Reference
+from models.health.windows.blocks import BlockLog, Blocks, joined
 from models.health.windows.onset import Traffic, scan
+from models.health.windows.pieces import block_width, evidence_of_blocks
 from models.health.windows.shifts import assess
 from models.networks.outputs import SQUASHED, TAPS
 from models.networks.selu import SATURATION
 from service.health.accumulator import StatisticsAccumulator
 from service.health.baselines import Baseline
+from service.health.change import Change, Found
 from service.health.layer_statistics import feature_means, layer_statistics
-from service.health.onset.blocks import BlockLog, Blocks, joined
-from service.health.onset.change import Change, Found
-from service.health.onset.pieces import block_width, evidence_of_blocks
 from service.health.outliers import OutlierLog, OutlierRow
 from service.health.row_owner import RowOwner
 from service.health.verdict import UNWATCHED, Alarmed, HealthVerdict, judge
@@ -144,7 +144,8 @@ class Monitor:
         if found is None:
             return Health(judge(effects, None, self.names), windows, effects)
         happened, means, inputs = None, found.scan.now.effects.feature_means, self.reference.inputs
-        if found.scan.has_moved and means is not None and inputs is not None:
+        enough = found.scan.now.effects.rows >= KIND_ROWS
+        if found.scan.has_moved and enough and means is not None and inputs is not None:
             usual = None if self.baseline is None else self.baseline.features
             happened = recognise(inputs, means, self._scales, usual)
         judgement = judge(

@@ -15,8 +15,8 @@ from models.health.effect_size import origin_of
 from models.health.layout import Layout
 from models.health.sequential import Sequential, cumulants_by_moments
 from service.health.baselines import Baseline
+from service.health.change import Found
 from service.health.monitor import Monitor
-from service.health.onset.change import Found
 from service.health.sequential_state import Alarm, Watch
 from service.health.windows import Buckets, closed, latest
 

@@ -14,11 +14,10 @@ import msgspec
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from models.health.evidence import COUNTS
+
 #: The windows' names and lengths in seconds; None is everything since the start.
 WINDOWS: dict[str, float | None] = {"1m": 60.0, "10m": 600.0, "1h": 3600.0, "start": None}
-
-#: Rows, requests, and Σ of squared rows per request: a bucket's counts.
-COUNTS = 3
 
 #: Seconds of a bucket, and how many are kept: five seconds each for the last ten minutes, a minute each
 #: for the last hour, and one for all of the time.

@@ -19,6 +19,9 @@ Array = NDArray[np.float64]
 
 Kind = Literal["constant", "swapped", "shuffled", "shifted", "rescaled", "population"]
 
+#: Means and spreads of fewer rows than this do not tell what happened.
+KIND_ROWS = 96
+
 #: More features than this are not tried against each other.
 _MOST_FEATURES = 64
 #: Standard scores at which a feature's scale is known, and those that stand for its distribution.

@@ -10,9 +10,9 @@ from service.api.routes.health.integrity import integrity
 from service.coordination.aggregate import ClusterStatus
 from service.coordination.coordinator import WorkerCoordinator
 from service.health.baselines import TakenBaseline
+from service.health.change import Change
 from service.health.layer_statistics import layer_statistics
 from service.health.monitor import Monitor
-from service.health.onset.change import Change
 from service.health.outliers import document as departing_document
 from service.health.verdict import HealthVerdict
 from service.health.windows import WINDOWS, Window

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from models.health.evidence import CELLS, OwnSums
 from models.health.layout import Layout
+from models.health.windows.blocks import BLOCK_ROWS, Blocks
 from models.health.windows.uncertainty import Evidence
-from service.health.onset.blocks import BLOCK_ROWS, Blocks
 
 Array = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from service.health.windows import COUNTS
+from models.health.evidence import COUNTS
 
 Array = NDArray[np.float64]
 

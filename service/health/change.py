@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from models.health.effect_size import Shift
+from models.health.windows.blocks import Blocks
 from models.health.windows.onset import Scan
-from service.health.onset.blocks import Blocks
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,0 @@
-"""The latest traffic in blocks, and when in it a change began and ended."""
