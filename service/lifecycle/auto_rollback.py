@@ -178,7 +178,8 @@ class AutoRollback:
         if served is None or self._clock() < due:
             return None
         judgement = self._coordinator.health(name)[1].judgement
-        if judgement.verdict != "unhealthy" or judgement.origin != "model":
+        # A model that fails its golden rows is loaded anew first.
+        if judgement.verdict != "unhealthy" or judgement.origin != "model" or judgement.model == "faulty":
             return None
         self._compared_at[name] = self._clock()
         try:

@@ -9,7 +9,8 @@ import numpy as np
 
 from models.bundle.loading import Bundle, check_place, open_bundle
 from models.errors import ModelError
-from models.networks.outputs import INNER_OUTPUTS
+from models.health.diagnosis.inputs import FeatureScales
+from models.networks.outputs import INNER_OUTPUTS, SQUASHED
 from models.registry.store import Repository
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner
@@ -74,6 +75,7 @@ class Loader:
                 traffic=traffic,
                 names=bundle.featurizer.names,
                 keep_features=self._keep_features,
+                scales=_scales_of(bundle, session),
             )
         lane, sample = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}"), RowSample()
         limits = replace(self._limits, inline_seconds=-1.0) if session.may_block else self._limits
@@ -114,6 +116,14 @@ class Loader:
         except (ModelError, OSError):
             return ()
         return tuple((file, status.st_size, status.st_mtime_ns) for file, status in found)
+
+
+def _scales_of(bundle: Bundle, session: Session) -> FeatureScales | None:
+    """How raw features become what the first layer sees; None where the graph does not tell."""
+    inputs = None if bundle.reference is None else bundle.reference.inputs
+    if inputs is None or bundle.featurizer.identifier.startswith("molecules-"):
+        return None
+    return FeatureScales.of(inputs, lambda rows: session.run(rows)[SQUASHED])
 
 
 def _watched(session: Session, monitor: Monitor | None, sample: RowSample) -> Compute:
