@@ -14,11 +14,11 @@ from models.bundle.loading import Bundle
 from models.bundle.manifest import Manifest
 from service.errors import ModelNotFound, ModelNotReady
 from service.health.monitor import Monitor
-from service.health.row_sample import RowSample
 from service.inference.backend.onnx_session import Session
 from service.inference.batcher import Batcher
 from service.inference.integrity import Integrity, IntegrityFault
 from service.inference.latency import LatencyEstimator
+from service.inference.row_sample import RowSample
 from service.observability.counters import Traffic
 
 
