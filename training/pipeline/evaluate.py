@@ -35,7 +35,7 @@ def bundle_out_of_fold(bundle: Bundle, dataset: Dataset) -> NDArray[np.float64]:
     Rows that its featurizer refuses, such as a table's with a new category, get the mean of the others:
     they count as uninformative answers. Raises ``DataError`` if half of the rows are refused.
     """
-    features = featurized(dataset, bundle.featurizer)
+    features = featurized(dataset, bundle.featurizer).judged(ignore_applicability=True)
     accepted = np.array([isinstance(outcome, Accepted) for outcome in features.outcomes])
     if 2 * accepted.sum() <= len(accepted):
         raise DataError(
@@ -60,10 +60,11 @@ def evaluate_on(
 ) -> dict[str, JsonValue]:
     """Metrics of the served probabilities on records with labels ``(n, T)`` that no member saw.
 
-    A record that the featurizer refuses gets the targets' base rates of the training rows: it counts
+    Records that the model cannot judge count with the numbers that it gives for them all the same, as
+    for the leaderboard. A record that the featurizer refuses gets the targets' base rates of the training rows: it counts
     as an uninformative answer. ``refused`` is the number of these.
     """
-    features = bundle.featurizer.featurize(records)
+    features = bundle.featurizer.featurize(records).judged(ignore_applicability=True)
     accepted = np.array([isinstance(outcome, Accepted) for outcome in features.outcomes])
     figures: Any = bundle.manifest.metrics["targets"]
     rows = [figures[target.name] for target in bundle.manifest.targets]
