@@ -68,6 +68,14 @@ class Settings(BaseSettings):
     cache_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
     #: Rows that may wait for a model; requests beyond are refused.
     max_queue_rows: Count = 32_768
+    #: Connections that each worker keeps open, fewer than the files that the process may open. Beyond
+    #: them those that have waited longest for a request are closed; if none waits, none is accepted.
+    max_connections: Count = 8192
+    #: How long a client may take to send a request's head, may send nothing of its body, and may read
+    #: nothing of the answer. A body has this time and a second for each 16 KiB of it.
+    client_seconds: Seconds = 30.0
+    #: How long a connection may wait for its next request.
+    idle_seconds: Seconds = 75.0
     #: The deadline of a request that sets none, counted from its arrival.
     deadline_seconds: Seconds = 120.0
     #: How often the repository is polled for a newly promoted version.

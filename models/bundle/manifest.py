@@ -80,7 +80,7 @@ class Provenance(_Strict):
     """How the bundle was trained.
 
     ``training_hash``: the sha256 (hexadecimal) of the model's name, the seeds and all other entries
-    but ``seconds``, the training time.
+    but the names of files and ``seconds``, the training time.
     """
 
     training_hash: str

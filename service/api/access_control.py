@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from service.api.auth.headers import KEY_HEADERS, key_of
-from service.api.auth.keys import Key, KeyStore, Scope
+from service.api.auth.keys import Key, KeyStore, RateLimiter, Scope
 from service.api.context import context_of
 from service.api.problems import Problem
 
@@ -56,6 +56,8 @@ RULES = (
 )
 _COMPILED = [(re.compile(rule.path), rule) for rule in RULES]
 
+#: Keys of one request that are looked up.
+_MOST_PRESENTED = 4
 _CHALLENGE = (b"www-authenticate", b'Bearer realm="snn-serving"')
 _NO_KEY = "this takes an API key: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
 _WITHOUT_KEYS = (
@@ -94,10 +96,7 @@ class AccessControl:
             await self._app(scope, receive, send)
             return
         context = context_of(scope)
-        entry = self._key_store.find(_presented(scope))
-        if entry is None:
-            raise _unauthorized("this API key is not known here, or was revoked")
-        key, meter = entry
+        key, meter = self._choose(_presented(scope), needed)
         context.key = key
         if _expired(key):
             raise _unauthorized(f"the API key {key.name!r} expired at {key.expires}")
@@ -122,6 +121,19 @@ class AccessControl:
             await self._app(scope, receive, send)
         finally:
             meter.charge(context.rows)
+
+    def _choose(self, presented: list[bytes], needed: Scope) -> tuple[Key, RateLimiter | None]:
+        """Return the first key that is known and sufficient, or else the first that is known.
+
+        A proxy, or a browser, may add a header of its own. Raises ``Problem`` 401 for unknown keys.
+        """
+        entries = [entry for key in presented if (entry := self._key_store.find(key)) is not None]
+        if not entries:
+            raise _unauthorized(
+                "this API key is not known here, or was revoked" if presented else _NO_KEY
+            )
+        sufficient = (entry for entry in entries if entry[0].may(needed) and not _expired(entry[0]))
+        return next(sufficient, entries[0])
 
 
 def unlimited(key_store: KeyStore, presented: bytes | None, scope: Scope) -> Key | None:
@@ -152,14 +164,10 @@ def administrator(request: Request) -> Key:
     return key
 
 
-def _presented(scope: Connection) -> bytes:
-    for name, value in scope["headers"]:
-        if name in KEY_HEADERS:
-            key = key_of(name, value)
-            if key:
-                return key
-            break
-    raise _unauthorized(_NO_KEY)
+def _presented(scope: Connection) -> list[bytes]:
+    """Return the keys of all headers that may have one; not all of them need be this service's."""
+    keys = (key_of(name, value) for name, value in scope["headers"] if name in KEY_HEADERS)
+    return [key for key in keys if key][:_MOST_PRESENTED]
 
 
 def _unauthorized(message: str) -> Problem:

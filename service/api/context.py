@@ -24,6 +24,8 @@ SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 TIMEOUT_HEADER = b"x-request-timeout-ms"
 #: The key under which a request's scope has its connection's transport.
 TRANSPORT = "snn.transport"
+#: The key under which a request's scope has how long its client may send nothing.
+CLIENT_SECONDS = "snn.client_seconds"
 #: nginx's status for a client that left before its answer.
 CLOSED_BY_CLIENT = 499
 

@@ -14,6 +14,7 @@ from models.bundle.loading import Bundle
 from models.bundle.manifest import Manifest
 from service.errors import ModelNotFound, ModelNotReady
 from service.health.monitor import Monitor
+from service.health.row_sample import RowSample
 from service.inference.backend.onnx_session import Session
 from service.inference.batcher import Batcher
 from service.inference.integrity import Integrity, IntegrityFault
@@ -40,6 +41,8 @@ class ServedModel:
     batcher: Batcher
     #: None for a model without taps, which has no activations to watch.
     monitor: Monitor | None
+    #: The latest rows, while the model is on probation after a promotion.
+    sample: RowSample
     #: The one thread for runs that are too long for the event loop.
     lane: ThreadPoolExecutor
     #: How long featurizing takes by the number of records.

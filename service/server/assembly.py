@@ -89,7 +89,9 @@ def assemble(settings: Settings, device: Device, shared_store: SharedStore | Non
     )
     auto_rollback = None
     if settings.probation_seconds:
-        auto_rollback = AutoRollback(served_models, coordinator, releases, settings.probation_seconds)
+        auto_rollback = AutoRollback(
+            served_models, coordinator, releases, loader, settings.probation_seconds
+        )
     return Parts(app, served_models, coordinator, reloader, predictor, auto_rollback)
 
 

@@ -1,4 +1,4 @@
-"""Accepts connections from a listening socket that several workers share.
+"""Accepts connections from a listening socket that several workers may share.
 
 The kernel wakes every worker that waits, and the first to run could accept all connections: of eight
 lasting ones, one worker of two would often get six. So each accepts one connection per turn of its
@@ -7,9 +7,11 @@ What still waits then it accepts: no connection waits for a worker that is busy.
 """
 
 import asyncio
+import contextlib
 import errno
 import mmap
 import os
+import resource
 import socket
 import tempfile
 from collections.abc import Callable
@@ -21,8 +23,10 @@ _YIELD_SECONDS = 0.02
 _SLACK = 8
 #: Connections accepted at once while the other workers accept none.
 _MOST_AT_ONCE = 64
-#: How long not to try again when the process or the machine has no room for a connection.
-_FULL_SECONDS = 0.5
+#: How long not to try again when there is no room for a connection, and when some was just made.
+_FULL_SECONDS, _FREED_SECONDS = 0.5, 0.01
+#: Open files that are kept for all else: models, logs, the repository, other processes.
+_OTHER_FILES = 128
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -67,12 +71,17 @@ class SharedListener:
         listener: socket.socket,
         factory: Callable[[], asyncio.Protocol],
         connections: Callable[[], int],
-        counts: ConnectionCounts,
-        number: int,
+        counts: ConnectionCounts | None = None,
+        number: int = 1,
+        *,
+        most: int = 2**31,
+        make_room: Callable[[], bool] = lambda: False,
     ) -> None:
         """``factory`` makes a protocol per connection; ``connections`` returns how many are open.
 
-        ``number`` is the worker's own, from 1.
+        ``number`` is the worker's own, from 1; ``counts`` is None for a worker that is alone. ``most``
+        is how many connections it keeps open. ``make_room`` closes some that wait for a request, and
+        returns whether there were any.
         """
         self._loop = asyncio.get_running_loop()
         self._listener = listener
@@ -80,12 +89,15 @@ class SharedListener:
         self._connections = connections
         self._counts = counts
         self._number = number
-        self._accepting = False
+        self._most, self._make_room = most, make_room
+        self._accepting = self._full = False
         self._at_once = 1
         self._opening: set[asyncio.Task[None]] = set()
 
     def open(self) -> None:
-        """Begin to accept connections."""
+        """Begin to accept connections, unless it is closed already."""
+        if self._listener.fileno() < 0:
+            return
         self._accepting = True
         self.update_count()
         self._listen()
@@ -94,19 +106,28 @@ class SharedListener:
         """Accept no more connections; open ones stay open."""
         self._accepting = False
         self._loop.remove_reader(self._listener)
-        self._counts.put(self._number, -1)
+        self._listener.close()
+        if self._counts is not None:
+            self._counts.put(self._number, -1)
 
     def update_count(self) -> None:
         """Tell the other workers how many connections are open now."""
-        if self._accepting:
-            self._counts.put(self._number, self._connections() + len(self._opening))
+        if self._accepting and self._counts is not None:
+            self._counts.put(self._number, self._open_connections())
+
+    def _open_connections(self) -> int:
+        return self._connections() + len(self._opening)
 
     def _listen(self) -> None:
-        if self._accepting:
+        if self._accepting and not self._full:
             self._loop.add_reader(self._listener, self._accept_or_yield)
 
     def _accept_or_yield(self) -> None:
-        if self._counts.ahead(self._number):
+        if self._counts is None:
+            for _ in range(_MOST_AT_ONCE):
+                if not self._accept():
+                    return
+        elif self._counts.ahead(self._number):
             self._loop.remove_reader(self._listener)
             self._loop.call_later(_YIELD_SECONDS, self._accept_what_waits)
         else:
@@ -124,6 +145,9 @@ class SharedListener:
         self._listen()
 
     def _accept(self) -> bool:
+        if self._open_connections() >= self._most:
+            self._wait_for_room()
+            return False
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -131,8 +155,7 @@ class SharedListener:
         except OSError as error:
             if error.errno not in _FULL:
                 raise
-            self._loop.remove_reader(self._listener)
-            self._loop.call_later(_FULL_SECONDS, self._listen)
+            self._wait_for_room()
             return False
         connection.setblocking(False)
         task = self._loop.create_task(self._connect(connection))
@@ -141,11 +164,40 @@ class SharedListener:
         self.update_count()
         return True
 
+    def _wait_for_room(self) -> None:
+        """Accept no more until some connections were closed, or some time has passed."""
+        self._loop.remove_reader(self._listener)
+        self._full = True
+        self._loop.call_later(_FREED_SECONDS if self._make_room() else _FULL_SECONDS, self._try_again)
+
+    def _try_again(self) -> None:
+        self._full = False
+        self._listen()
+
     async def _connect(self, connection: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(self._factory, connection)
         except OSError:  # the client has closed it already
             connection.close()
+
+
+def most_connections(wanted: int) -> int:
+    """Return how many connections this process may have, of as many as are wanted.
+
+    The limit on open files is raised to what they need, as far as the system lets it be raised.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        hard = 2**31
+    needed = min(hard, wanted + _OTHER_FILES)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        with contextlib.suppress(OSError, ValueError):  # as many as there are, then
+            resource.setrlimit(
+                resource.RLIMIT_NOFILE, (needed, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+            )
+            soft = needed
+    files = hard if soft == resource.RLIM_INFINITY else soft
+    return max(1, min(wanted, files - min(_OTHER_FILES, files // 2)))
 
 
 def inherited(descriptor: int) -> socket.socket:

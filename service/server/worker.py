@@ -10,7 +10,6 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
@@ -18,6 +17,7 @@ import msgspec
 import uvicorn
 import uvloop
 
+from service.api.transport.connection import ConnectionPolicy
 from service.api.transport.protocol import HttpProtocol
 from service.coordination.coordinator import WorkerCoordinator
 from service.coordination.shared_store import SharedStore
@@ -25,7 +25,7 @@ from service.errors import DeviceUnavailable, SettingsError
 from service.inference.backend.device import Device, choose_device
 from service.observability import logs
 from service.server.assembly import Parts, assemble
-from service.server.listener import ConnectionCounts, SharedListener, inherited
+from service.server.listener import ConnectionCounts, SharedListener, inherited, most_connections
 from service.server.supervisor import FAILED, WorkerConfig
 from service.server.supervisor_link import SupervisorLink
 from service.server.uvicorn_server import Server
@@ -41,7 +41,6 @@ _POST_SECONDS = 0.25
 _SETTLE_SECONDS = 10.0
 #: Allocations between two garbage collections: reference counts alone free a request's objects.
 _COLLECT_AFTER = 20_000
-_KEEP_ALIVE_SECONDS = 75
 
 _log = logs.get_logger()
 
@@ -77,21 +76,21 @@ async def _serve(
     background = [parts.reloader.run(), _flush_logs()]
     if parts.auto_rollback is not None:
         background.append(parts.auto_rollback.run())
-    link, stop_listening = None, None
+    shared_listener, link = _shared_listener(config, listener, server, settings), None
     if config is None:
         host, port = listener.getsockname()[:2]
         _log.info("listening", host=host, port=port, models=str(settings.models))
+        shared_listener.open()
     else:
-        shared_listener = _shared_listener(config, listener, server)
-        link, stop_listening = SupervisorLink(config, stopping), shared_listener.close
+        link = SupervisorLink(config, stopping)
         background += [
             _post(parts.coordinator),
             _start_listening(config, parts, shared_listener),
         ]
-    background.append(_drain(stopping, parts, server, settings.drain_wait_seconds, stop_listening))
+    background.append(_drain(stopping, parts, server, settings.drain_wait_seconds, shared_listener))
     tasks = [asyncio.create_task(coroutine) for coroutine in background]
     try:
-        await server.serve(sockets=[listener] if config is None else [])
+        await server.serve(sockets=[])
     finally:
         for task in tasks:
             task.cancel()
@@ -115,19 +114,23 @@ def _server(parts: Parts, settings: Settings) -> Server:
             proxy_headers=False,  # nothing here asks who or where the client is
             ws="none",
             http=HttpProtocol,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(settings.drain_seconds) or 1,
-        )
+        ),
+        ConnectionPolicy(settings.client_seconds, settings.idle_seconds),
     )
 
 
-def _shared_listener(config: WorkerConfig, listener: socket.socket, server: Server) -> SharedListener:
+def _shared_listener(
+    config: WorkerConfig | None, listener: socket.socket, server: Server, settings: Settings
+) -> SharedListener:
     shared_listener = SharedListener(
         listener,
         lambda: server.protocol(shared_listener.update_count),
         lambda: len(server.server_state.connections),
-        ConnectionCounts(config.counts, config.workers),
-        config.number,
+        None if config is None else ConnectionCounts(config.counts, config.workers),
+        1 if config is None else config.number,
+        most=most_connections(settings.max_connections),
+        make_room=server.make_room,
     )
     return shared_listener
 
@@ -163,16 +166,16 @@ async def _drain(
     parts: Parts,
     server: Server,
     wait: float,
-    stop_listening: Callable[[], None] | None,
+    shared_listener: SharedListener,
 ) -> None:
     """On a signal, stop being ready, answer on for ``wait`` seconds, then finish what is in flight."""
     await stopping.wait()
     parts.served_models.draining = True
+    server.drain()
     _log.info("draining", seconds=wait)
     logs.flush()
     await asyncio.sleep(wait)
-    if stop_listening is not None:
-        stop_listening()
+    shared_listener.close()
     server.should_exit = True
 
 

@@ -70,6 +70,16 @@ def out_of_fold(
     return log_softmax(logits, axis=1) if exclusive else logits
 
 
+def members_of(folds: NDArray[np.integer], rounds: int, seed: int) -> tuple[Member, ...]:
+    """The members of ``rounds`` rounds in their order: one without each fold, each of its own seed."""
+    numbers = [int(fold) for fold in np.unique(folds)]
+    return tuple(
+        Member(fold=fold, seed=seed + round_ * len(numbers) + fold)
+        for round_ in range(rounds)
+        for fold in numbers
+    )
+
+
 def fit_ensemble(
     rows: Array32,
     labels: Array32,
@@ -89,13 +99,9 @@ def fit_ensemble(
     place of ``labels``. ``watch(member, progress)`` is called in this process after every epoch of every
     member.
     """
-    numbers = [int(fold) for fold in np.unique(folds)]
-    members = tuple(
-        Member(fold=fold, seed=seed + round_ * len(numbers) + fold)
-        for round_ in range(rounds)
-        for fold in numbers
-    )
-    recipe_of = [recipes[index // len(numbers) % len(recipes)] for index in range(len(members))]
+    members = members_of(folds, rounds, seed)
+    count = len(members) // rounds
+    recipe_of = [recipes[index // count % len(recipes)] for index in range(len(members))]
     # Spawned, not forked: torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:

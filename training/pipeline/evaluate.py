@@ -9,8 +9,11 @@ from pydantic import JsonValue
 
 from models.bundle.loading import Bundle
 from models.features import Accepted
+from models.features.tabular.cells import number
+from models.features.tabular.featurizer import as_category
 from models.networks.outputs import INNER_OUTPUTS, INPUT, MEMBER_LOGIT
 from training.data import Dataset
+from training.data.folds import folds_by_rule
 from training.errors import DataError
 from training.evaluation.calibration import ThresholdRule
 from training.evaluation.metrics import metrics
@@ -32,9 +35,12 @@ def run_graph(bundle: Bundle, rows: NDArray[np.float32], output: str) -> NDArray
 def bundle_out_of_fold(bundle: Bundle, dataset: Dataset) -> NDArray[np.float64]:
     """Return a bundle's uncalibrated logits ``(n, T)``, each by members that never saw the row.
 
-    Rows that its featurizer refuses, such as a table's with a new category, get the mean of the others:
-    they count as uninformative answers. Raises ``DataError`` if half of the rows are refused.
+    The rows' folds are those of the bundle's own rule and columns. Rows that its featurizer refuses,
+    such as a table's with a new category, get the mean of the others: they count as uninformative
+    answers. Raises ``DataError`` if half of the rows are refused, or if it cannot be told which members
+    saw a row.
     """
+    folds = bundle_folds(bundle, dataset)
     features = featurized(dataset, bundle.featurizer).judged(ignore_applicability=True)
     accepted = np.array([isinstance(outcome, Accepted) for outcome in features.outcomes])
     if 2 * accepted.sum() <= len(accepted):
@@ -44,10 +50,48 @@ def bundle_out_of_fold(bundle: Bundle, dataset: Dataset) -> NDArray[np.float64]:
         )
     member_logits = run_graph(bundle, features.rows, MEMBER_LOGIT)
     members = tuple(bundle.manifest.members)
-    own = out_of_fold(member_logits, members, dataset.folds[accepted], dataset.exclusive)
+    own = out_of_fold(member_logits, members, folds[accepted], dataset.exclusive)
     logits = np.tile(own.mean(axis=0), (len(dataset), 1))
     logits[accepted] = own
     return logits
+
+
+def bundle_folds(bundle: Bundle, dataset: Dataset) -> NDArray[np.int8]:
+    """Return the fold ``(n,)`` of each row by the bundle's rule, from the columns that it reads.
+
+    Raises ``DataError`` if a column is missing or the rule is not known here.
+    """
+    manifest = bundle.manifest
+    rule = manifest.provenance.fold_rule
+    if not dataset.fields:
+        if rule != dataset.fold_rule:
+            raise DataError(
+                f"version {manifest.version} has another rule of folds ({rule}): which of its members"
+                " saw a row cannot be told"
+            )
+        return dataset.folds
+    missing = [name for name in bundle.featurizer.fields if name not in dataset.fields]
+    if missing:
+        raise DataError(
+            f"version {manifest.version} reads column {missing[0]}, which these rows lack: it cannot be"
+            " asked about them"
+        )
+    entries: Any = manifest.featurizer.parameters["columns"]
+    columns = [(dataset.fields.index(entry["name"]), _READERS[entry["kind"]]) for entry in entries]
+    records: Sequence[Any] = dataset.records
+    own = [[read(record[at]) for at, read in columns] for record in records]
+    try:
+        return folds_by_rule(rule, bundle.featurizer.fields, own, dataset.labels)
+    except DataError as error:
+        raise DataError(f"version {manifest.version}: {error}") from error
+
+
+def _as_number(value: object) -> object:
+    return number(value) if isinstance(value, str) else value
+
+
+#: How a column's values are written in the key of a row, by the column's kind.
+_READERS: dict[str, Callable[[object], object]] = {"number": _as_number, "category": as_category}
 
 
 def evaluate_out_of_fold(bundle: Bundle, dataset: Dataset, rule: ThresholdRule) -> dict[str, JsonValue]:

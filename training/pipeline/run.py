@@ -23,12 +23,15 @@ from training.errors import DataError
 from training.evaluation.calibration import Calibration, ThresholdRule, calibrate
 from training.evaluation.class_calibration import calibrate_classes
 from training.evaluation.metrics import mean_auc, metrics
-from training.networks.ensemble import Ensemble, Watch, fit_ensemble, out_of_fold
+from training.networks.ensemble import Ensemble, Watch, fit_ensemble, members_of, out_of_fold
 from training.networks.export import ServedEnsemble, export
 from training.networks.preprocessing import Squash, fit_squash
 from training.recipes.official import ModelRecipe
 
 _LIBRARIES = ("torch", "onnx", "numpy", "scipy", "rdkit")
+
+#: Raised when the same data, recipe and seed come to train another model.
+_PROCEDURE = 2
 
 #: Rows on which the exported graph is compared with torch.
 _PARITY_ROWS = 1000
@@ -135,14 +138,13 @@ def train_model(
     ]
     say("exporting to ONNX and comparing with torch")
     model = export(served, fitted.raw[:_PARITY_ROWS])
-    provenance = _provenance(dataset, recipe, ensemble, time.monotonic() - began)
     return Trained(
         **vars(fitted),
         metrics=figures,
         reference=reference,
         theory=theory,
         model=model,
-        provenance=provenance,
+        provenance=provenance(dataset, recipe, seed) | {"seconds": round(time.monotonic() - began, 1)},
     )
 
 
@@ -207,22 +209,25 @@ def featurized(dataset: Dataset, featurizer: Featurizer) -> Features:
     )
 
 
-def _provenance(
-    dataset: Dataset, recipe: ModelRecipe, ensemble: Ensemble, seconds: float
-) -> dict[str, JsonValue]:
+def provenance(dataset: Dataset, recipe: ModelRecipe, seed: int) -> dict[str, JsonValue]:
+    """What a run is made of, before it begins: data, recipe, procedure, libraries, and their hash.
+
+    Two runs of one training hash publish the same model, whatever their files are called.
+    """
     libraries: dict[str, JsonValue] = {name: version(name) for name in _LIBRARIES}
     # The GPU build is a distribution of another name; the module has the version of either.
     libraries["onnxruntime"] = onnxruntime.__version__
     libraries["python"] = platform.python_version()
+    configuration = recipe.configuration() | {"procedure": _PROCEDURE, "featurizer": dataset.featurizer}
     document: dict[str, JsonValue] = {
-        "configuration": recipe.configuration() | ({"table": dataset.table} if dataset.table else {}),
+        "configuration": configuration | ({"table": dataset.table} if dataset.table else {}),
         "data": dict(dataset.sources),
-        "fold_rule": "first 8 bytes of sha256 of the row's key, modulo 5",
+        "fold_rule": dataset.fold_rule,
         "libraries": libraries,
     }
-    seeds = [member.seed for member in ensemble.members]
-    text = json.dumps([dataset.name, document, seeds], sort_keys=True)
-    return document | {
-        "training_hash": hashlib.sha256(text.encode()).hexdigest(),
-        "seconds": round(seconds, 1),
-    }
+    seeds = [member.seed for member in members_of(dataset.folds, recipe.served, seed)]
+    nameless = {key: value for key, value in dataset.table.items() if key != "file"}
+    content = {"data": sorted(dataset.sources.values()), "table": nameless, "seeds": seeds}
+    made_of = [dataset.name, document | {"configuration": configuration} | content]
+    text = json.dumps(made_of, sort_keys=True)
+    return document | {"training_hash": hashlib.sha256(text.encode()).hexdigest()}

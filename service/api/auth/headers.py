@@ -1,6 +1,6 @@
 """The headers in which a request has its API key."""
 
-#: The first of these in a request counts.
+#: Whichever of these holds a key of this service counts.
 KEY_HEADERS = (b"x-api-key", b"authorization")
 
 

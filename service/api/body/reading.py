@@ -5,9 +5,11 @@ from collections.abc import Callable
 
 from starlette.types import Receive, Scope
 
+from service.api.context import CLIENT_SECONDS
 from service.api.problems import Disconnected, Problem
 
-#: A body has this many seconds to arrive, and one more for each so many bytes of it.
+#: A body has the client's seconds to arrive, by default so many, and one more for each so many bytes of
+#: it. Between two pieces it has no more than the client's seconds.
 _SECONDS = 30.0
 _BYTES_PER_SECOND = 16 * 1024
 #: Bytes that are gathered before ``keep`` is called.
@@ -31,10 +33,10 @@ async def read_body(
             await _drain(receive)
             raise _too_large(limit)
     loop = asyncio.get_running_loop()
-    began = loop.time()
+    began, seconds = loop.time(), scope.get(CLIENT_SECONDS, _SECONDS)
     parts, gathered, size, more = list[bytes](), 0, 0, True
     try:
-        async with asyncio.timeout(_SECONDS) as timeout:
+        async with asyncio.timeout(seconds) as timeout:
             while more:
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -48,13 +50,14 @@ async def read_body(
                         await _drain(receive)
                     raise _too_large(limit)
                 if more:
-                    timeout.reschedule(began + _SECONDS + (size + gathered) / _BYTES_PER_SECOND)
+                    whole = began + seconds + (size + gathered) / _BYTES_PER_SECOND
+                    timeout.reschedule(min(loop.time() + seconds, whole))
                 if keep is not None and gathered > _GATHERED_BYTES:
                     await asyncio.to_thread(keep, b"".join(parts))
                     parts.clear()
                     size, gathered = size + gathered, 0
     except TimeoutError:
-        text = f"the body did not arrive within {_SECONDS:.0f} s and {_BYTES_PER_SECOND} bytes/s"
+        text = f"the body did not arrive within {seconds:g} s and by {_BYTES_PER_SECOND} bytes/s"
         raise Problem(408, text, [(b"connection", b"close")]) from None
     return b"".join(parts)
 

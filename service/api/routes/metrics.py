@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from service.coordination.aggregate import ClusterStatus
 from service.coordination.coordinator import WorkerCoordinator
 from service.health.monitor import Health
-from service.health.verdict import VERDICTS
+from service.health.verdict import MODEL_VERDICTS, TRAFFIC_VERDICTS, VERDICTS
 from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import ALARMS, Telemetry
 
@@ -179,21 +179,22 @@ class _Served(Collector):
         verdict = GaugeMetricFamily(
             "snn_activation_verdict", "1 for the verdict that holds", labels=[*_VERSION, "verdict"]
         )
-        since = GaugeMetricFamily(
-            "snn_activation_verdict_timestamp_seconds",
-            "When the verdict that holds began, seconds since 1970",
-            labels=_VERSION,
+        of_model = GaugeMetricFamily(
+            "snn_model_verdict", "1 for the verdict on the model", labels=[*_VERSION, "verdict"]
         )
+        of_traffic = GaugeMetricFamily(
+            "snn_traffic_verdict", "1 for the verdict on the traffic", labels=[*_VERSION, "verdict"]
+        )
+        name = "snn_activation_verdict_timestamp_seconds"
+        text = "When the verdict that holds began, seconds since 1970"
+        since = GaugeMetricFamily(name, text, labels=_VERSION)
         layers = GaugeMetricFamily(
             "snn_activation_layer_effect",
             "The same of one layer, in the window that decides the verdict",
             labels=_LAYER,
         )
-        effect = GaugeMetricFamily(
-            "snn_activation_effect",
-            "How far activations have moved, in standard deviations of the reference rows",
-            labels=[*_VERSION, "window"],
-        )
+        text = "How far activations have moved, in standard deviations of the reference rows"
+        effect = GaugeMetricFamily("snn_activation_effect", text, labels=[*_VERSION, "window"])
         for name, model in self._whole.models.items():
             ready.add_metric([name], model.ready)
             refused.add_metric([name], model.error is not None and not model.unloaded)
@@ -215,6 +216,10 @@ class _Served(Collector):
             since.add_metric(labels, began.timestamp())
             for each in VERDICTS:
                 verdict.add_metric([*labels, each], each == health.judgement.verdict)
+            for name_of in MODEL_VERDICTS:
+                of_model.add_metric([*labels, name_of], name_of == health.judgement.model)
+            for called in TRAFFIC_VERDICTS:
+                of_traffic.add_metric([*labels, called], called == health.judgement.traffic)
             for window, effects in health.effects.items():
                 if health.windows[window].count:
                     effect.add_metric([*labels, window], effects.largest)
@@ -223,7 +228,7 @@ class _Served(Collector):
                 for (member, layer), size in np.ndenumerate(health.effects[deciding].by_layer):
                     layers.add_metric([*labels, str(member), str(layer + 1)], float(size))
         yield from (ready, refused, unloaded, intact, checked, files, provider, waiting)
-        yield from (verdict, since, effect, layers)
+        yield from (verdict, of_model, of_traffic, since, effect, layers)
         yield from self._activations()
 
     def _activations(self) -> Iterator[Metric]:

@@ -1,8 +1,7 @@
 """The fast path: ``POST /predict`` of numbers whose body arrives in one read of its connection.
 
-For one row the web layer costs several times what the network does, and most of that is ASGI's: a
-task, a scope, messages, an event to wait for. Here a request goes from the parser to the batcher in one
-step, and its answer from the batch to the socket in another.
+For one row the web layer costs several times what the network does, most of it for ASGI. Here a request
+goes from the parser to the batcher in one step, and its answer from the batch to the socket in another.
 
 Any other request is declined before anything is counted, and takes the usual path: malformed JSON,
 named features, records that cannot be read, unknown models. So every error has one author, and an
@@ -87,8 +86,10 @@ def _plain_head(headers: list[tuple[bytes, bytes]]) -> _Head | None:
                 request_id = value
         elif name == TIMEOUT_HEADER:
             timeout = value
-        else:
-            key = key_of(name, value) if key is None else key
+        elif (presented := key_of(name, value)) and presented != key:
+            if key is not None:
+                return None
+            key = presented
     return _Head(new_request_id() if request_id is None else request_id, timeout, key)
 
 

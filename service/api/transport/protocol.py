@@ -1,117 +1,138 @@
-"""One connection: uvicorn's protocol with a limit on a request's head, and with the fast path.
+"""Reads the requests of one connection, and answers those of the fast path.
 
-httptools has no limit, and would gather a header of any size. What is refused here never becomes a
-request, so that the answer is written by hand.
+uvicorn's protocol reads them too, but loses its place where a client offers another protocol, and
+checks less than RFC 9112 asks. httptools has no limit on a head, and would gather a header of any size.
 """
 
-import asyncio
-from collections.abc import Callable
-from http import HTTPStatus
 from typing import cast
 
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from service.api.context import TRANSPORT, is_gone, new_request_id
-from service.api.problems import Headers, Problem, problem_body
-from service.api.transport.fast_path import ROUTE, FastPath, FastRequest
-from service.api.transport.write_coalescing import CoalescingTransport
-from service.observability.logs import get_logger
-
-#: Bytes of a request's line and headers together.
-HEAD_BYTES = 64 * 1024
-#: Seconds for which a refused client is read, since it would see a reset connection in place of the
-#: error. Nothing of it is kept.
-_DRAIN_SECONDS = 2.0
-
-_TOO_LONG = f"the head of the request is longer than {HEAD_BYTES} bytes; send fewer or shorter headers"
+from service.api.context import CLIENT_SECONDS, TRANSPORT, is_gone
+from service.api.problems import Headers
+from service.api.transport.connection import HEAD_BYTES, TOO_LONG, Connection, go_on_after_close
+from service.api.transport.fast_path import ROUTE, FastRequest
+from service.api.transport.framing import NOTED, fault_of, head_without_offer, path_of, says_close
 
 _FAST_PATH_URL = ROUTE.encode()
 
-_log = get_logger()
+
+class _Refused(Exception):
+    """Ends the parsing of a read, whose connection is refused or has ended."""
 
 
-class _HeadTooLong(Exception):
-    """Ends the parsing of a read whose head is too long."""
-
-
-class HttpProtocol(HttpToolsProtocol):
-    """A connection, which calls ``ended`` when it is lost.
-
-    ``_unread`` is how many bytes came since the parser last called back: amid a head, or amid the
-    trailers of a chunked body, it is what the parser holds. ``_gathers`` says that a request's body is
-    gathered for the fast path, ``_request`` is the one that waits for its answer there, and
-    ``_idle_since`` the time of the connection's last answer.
-    """
-
-    ended: Callable[[], None] | None = None
-    _unread = 0
-    _too_long = _refused = _gathers = False
-    _body = b""
-    _request: FastRequest | None = None
-    _idle_since: float | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin; head and body of an answer are written at once."""
-        self._coalescing = CoalescingTransport(transport, self.loop)
-        self._socket = transport
-        super().connection_made(cast("asyncio.Transport", self._coalescing))
-        self._fast_path: FastPath | None = getattr(self.app, "fast_path", None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Clean up, and call ``ended``."""
-        if self._request is not None and self._fast_path is not None:
-            self._fast_path.abandon(self._request)
-        super().connection_lost(exc)
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-        if self.ended is not None:
-            self.ended()
+class HttpProtocol(Connection):
+    """A connection whose requests take the fast path where they can."""
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, within the limit on the head."""
-        if self._refused:
+        if self._deaf:
             return
         self._unread += len(data)
-        super().data_received(data)
-        if self._gathers and not self._refused:
+        try:
+            self._feed(data)
+        except httptools.HttpParserError as error:
+            if not self._deaf:  # otherwise it is what follows the last request
+                self._refuse(self._reason or (400, f"this is no valid HTTP request: {error}"))
+            return
+        if self._in_head and self._since is None:
+            self._since = self.loop.time()
+        if self._gathers:
             self._take_usual_path()  # its body is not all here
-        if self._unread > HEAD_BYTES and not self._refused:
-            self._refuse(431, _TOO_LONG)
+        if self._unread > HEAD_BYTES:
+            self._refuse(TOO_LONG)
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        """Pass data to the parser; raises ``HttpParserError``.
+
+        A request that offers to change the protocol ends the parser. Another one reads its head again,
+        without the offer, and goes on with what follows the head.
+        """
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offered:
+                assert self._offer is not None
+                head, self._offer = self._offer, None
+                self.parser = httptools.HttpRequestParser(self)
+                go_on_after_close(self.parser)
+                self.parser.feed_data(head)
+                data = memoryview(data)[offered.args[0] :]
 
     def on_message_begin(self) -> None:
-        """Begin to read a request, whose scope has its connection."""
-        super().on_message_begin()
-        self.scope[TRANSPORT] = self.transport  # type: ignore[literal-required]
+        """Begin to read a request; raises ``_Refused`` after one that was said to be the last."""
+        if self._deaf:
+            raise _Refused
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+        self._hosts, self._coding, self._closes = 0, None, False
+        self._in_head, self._since = True, None
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Add a header, and note those that decide how the request is read."""
+        name = name.lower()
+        value = value.rstrip(b" \t")
+        if name in NOTED:
+            if name == b"host":
+                self._hosts += 1
+            elif name == b"connection":
+                self._closes = self._closes or says_close(value)
+            elif name == b"expect":
+                self.expect_100_continue = value.lower() == b"100-continue"
+            else:
+                self._coding = value if self._coding is None else self._coding + b", " + value
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Begin with the request, unless its head was too long within a single read."""
+        """Begin with the request; raises ``_Refused`` where its head is too long or unsound."""
         if self._unread > HEAD_BYTES:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > HEAD_BYTES:
-                self._too_long = True
-                raise _HeadTooLong
-        self._unread = 0
-        if self._fast_path is not None and self.url == _FAST_PATH_URL and self._may_be_plain():
+                self._reason = TOO_LONG
+                raise _Refused
+        self._unread, self._in_head = 0, False
+        parser = self.parser
+        method, version = parser.get_method(), parser.get_http_version()
+        if parser.should_upgrade() and method != b"CONNECT":
+            self._offer = head_without_offer(method, self.url, version, self.headers)
+            return
+        if self._hosts != 1 or self._coding is not None or version != "1.1" or method == b"CONNECT":
+            self._reason = fault_of(method, version, self._hosts, self._coding)
+            if self._reason is not None:
+                raise _Refused
+        if (
+            self._fast_path is not None
+            and self.url == _FAST_PATH_URL
+            and method == b"POST"
+            and version == "1.1"
+            and self._coding is None
+            and not self._unanswered
+            and not self._closes
+            and not self.flow.write_paused
+        ):
             self._gathers = True
             return
-        super().on_headers_complete()
+        if self.url[:1] != b"/":
+            path = path_of(self.url, method)
+            if isinstance(path, tuple):
+                self._reason = path
+                raise _Refused
+            self.url = path
+        self._begin(version)
 
-    def _may_be_plain(self) -> bool:
-        """Return whether it is a POST with no request before it, on a connection that is kept."""
-        parser = self.parser
-        return (
-            (self.cycle is None or self.cycle.response_complete)
-            and parser.get_method() == b"POST"
-            and parser.get_http_version() == "1.1"
-            and parser.should_keep_alive()
-            and not parser.should_upgrade()
-            and not self.pipeline
-            and not self.flow.write_paused
-        )
+    def _begin(self, version: str) -> None:
+        """Begin an ASGI request, whose scope has its connection."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects and version != "1.0"
+        self.headers.extend(headers)
+        scope = cast("dict[str, object]", self.scope)
+        scope[TRANSPORT], scope[CLIENT_SECONDS] = self.transport, self.policy.client_seconds
+        super().on_headers_complete()
+        self.cycle.keep_alive = version == "1.1" and not self._closes and not self.policy.draining
+        self.headers = []  # of the trailers, which are no headers of the request
+        self._unanswered += 1
 
     def on_body(self, body: bytes) -> None:
         """Pass on a piece of the body, which has limits of its own."""
@@ -123,12 +144,15 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Offer the request to the fast path; otherwise take the usual path."""
+        if self._offer is not None:
+            return  # it is read again
         if self._gathers:
             assert self._fast_path is not None
             request = self._fast_path.begin(self, self.headers, self._body)
             if request is not None:
                 self._gathers, self._body = False, b""
                 self.cycle = cast("RequestResponseCycle", request)
+                self._unanswered += 1
                 if request.response_complete:  # refused at once
                     self.on_response_complete()
                 else:
@@ -136,11 +160,13 @@ class HttpProtocol(HttpToolsProtocol):
                 return
             self._take_usual_path()
         super().on_message_complete()
+        self.cycle.more_body = False
+        self._deaf = not self.cycle.keep_alive
 
     def _take_usual_path(self) -> None:
         """Make an ASGI request of what was gathered."""
         body, self._gathers, self._body = self._body, False, b""
-        super().on_headers_complete()
+        self._begin("1.1")
         if body:
             super().on_body(body)
 
@@ -153,7 +179,8 @@ class HttpProtocol(HttpToolsProtocol):
         head = [STATUS_LINE[status]]
         for name, value in (*self.server_state.default_headers, *headers):
             head += (name, b": ", value, b"\r\n")
-        if not request.keep_alive:
+        last = not request.keep_alive or (self.policy.draining and not self.pipeline)
+        if last:
             head.append(b"connection: close\r\n")
         head.append(
             b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\n\r\n"
@@ -168,71 +195,27 @@ class HttpProtocol(HttpToolsProtocol):
             if not is_gone(error):
                 raise
             return False
-        if not request.keep_alive:
+        if last:
             self._socket.close()
         if not at_once:
             self.on_response_complete()
         return True
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, or wait for one until the keep-alive time is over.
-
-        One timer serves all answers of a connection: setting and cancelling one for each costs as
-        much as counting the request.
-        """
+        """Go on with the next request, or wait for one."""
         self.server_state.total_requests += 1
+        self._unanswered -= 1
         if self._socket.is_closing():
             return
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             return
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._watch(self.timeout_keep_alive)
-
-    def _watch(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
-
-    def _unset_keepalive_if_required(self) -> None:
-        """Note that the connection is in use, for the timer."""
-        self._idle_since = None
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that has been idle for too long; otherwise check again later."""
-        self.timeout_keep_alive_task = None
-        if self.transport.is_closing() or self._idle_since is None:
+        if self._reason is not None:
+            self._send_refusal(self._reason)
             return
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if left > 0:
-            self._watch(left)
-        else:
+        if self.cycle.more_body and self.cycle.waiting_for_100_continue:
+            # Nobody knows whether the body still comes.
             self.transport.close()
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what could not be parsed, in the service's own shape."""
-        if self._too_long:
-            self._refuse(431, _TOO_LONG)
-        else:
-            self._refuse(400, msg.removesuffix(".").replace("Invalid", "invalid"))
-
-    def _refuse(self, status: int, message: str) -> None:
-        """Answer by an error and close, after the answers to earlier requests."""
-        self._refused = True
-        if self.cycle is not None and not self.cycle.response_complete:
-            if self.cycle.more_body:  # the rest of this request is refused
-                self.transport.close()
-            self.cycle.keep_alive = False
             return
-        request_id = new_request_id()
-        _log.info("refused", request_id=request_id.decode(), status=status)
-        content = problem_body(Problem(status, message), request_id.decode())
-        head = (
-            b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
-            b"x-request-id: %s\r\nconnection: close\r\n\r\n"
-        )
-        phrase = HTTPStatus(status).phrase.encode()
-        self.transport.write(head % (status, phrase, len(content), request_id) + content)
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.loop.call_later(_DRAIN_SECONDS, self.transport.close)
+        self._since = self.loop.time()

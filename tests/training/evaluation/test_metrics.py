@@ -1,5 +1,7 @@
 """Metrics, calibration and the gate, against scikit-learn and on made-up predictions."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,15 +19,17 @@ from training.evaluation.calibration import (
 )
 from training.evaluation.metrics import (
     auc,
+    auc_influence,
     average_precision,
     bootstrap,
     brier,
     confusion,
     log_loss,
     mean_auc,
+    metrics,
     target_aucs,
 )
-from training.release.gate import discrimination
+from training.release.comparison import discrimination
 
 PREDICTIONS = st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=2, max_size=60).filter(
     lambda pairs: 0 < sum(label for label, _ in pairs) < len(pairs)
@@ -130,6 +134,28 @@ def test_the_bootstrap_gives_the_standard_error_of_a_mean() -> None:
     assert value == values.mean()
     assert error == pytest.approx(0.05, rel=0.15)
     assert low < values.mean() < high
+
+
+def test_a_fold_without_both_classes_has_no_auc_of_its_own() -> None:
+    """The spread is over the other folds, and every figure is a number that JSON can hold."""
+    labels, logits, folds = made_up(500)
+    labels[folds == 3] = 0
+    document = metrics(labels[:, None], sigmoid(logits)[:, None], ("t",), np.array([0.5]), folds)
+    assert len(document["overall"]["mean_auc_by_fold"]) == 4
+    assert document["overall"]["mean_auc_sd_over_folds"] > 0
+    json.dumps(document, allow_nan=False)
+
+
+def test_the_influence_of_rows_gives_the_bootstraps_standard_error() -> None:
+    """Of a mean over two targets, with ties and rows that were not measured."""
+    labels, logits, _ = made_up(800)
+    y = np.stack([labels, np.roll(labels, 7)], axis=1)
+    y[::5, 1] = np.nan
+    scores = np.stack([logits.round(1), logits + np.random.default_rng(3).normal(size=800)], axis=1)
+    _, error, _, _ = bootstrap(lambda rows: mean_auc(y[rows], scores[rows]), 800)
+    influence = auc_influence(y, scores)
+    assert np.sqrt(np.square(influence).sum()) == pytest.approx(error, rel=0.1)
+    assert not auc_influence(np.ones((5, 1)), np.arange(5.0)[:, None]).any()
 
 
 @pytest.mark.slow

@@ -10,8 +10,11 @@ from service.api.routes.health.integrity import integrity
 from service.coordination.aggregate import ClusterStatus
 from service.coordination.coordinator import WorkerCoordinator
 from service.health.baselines import TakenBaseline
-from service.health.monitor import Monitor, layer_statistics
+from service.health.change import Change
+from service.health.layer_statistics import layer_statistics
+from service.health.monitor import Monitor
 from service.health.outliers import document as departing_document
+from service.health.verdict import HealthVerdict
 from service.health.windows import WINDOWS, Window
 from service.inference.served_models import ServedModel, ServedModels
 
@@ -19,6 +22,8 @@ from service.inference.served_models import ServedModel, ServedModels
 _COMPARED = ("mean", "log_variance", "saturated")
 #: Features whose shifts the document lists.
 _LISTED_FEATURES = 10
+#: Where the project has its runbook.
+_RUNBOOK = "deploy/RUNBOOK.md"
 
 
 def every_model(served_models: ServedModels, coordinator: WorkerCoordinator) -> dict[str, Any]:
@@ -44,8 +49,13 @@ def document_of(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str)
         "model": served.manifest.name,
         "version": str(version),
         "verdict": judgement.verdict,
+        "model_verdict": judgement.model,
+        "traffic_verdict": judgement.traffic,
+        "headline": judgement.headline,
+        "advice": _advice(judgement),
         "reason": reason,
         "since": _time(since),
+        "change": None if health.change is None else _change(health.change),
         "origin": judgement.origin,
         "first_departing": None if first is None else {"member": first[0], "layer": first[1] + 1},
         "integrity": integrity(whole.models[name]),
@@ -62,6 +72,26 @@ def document_of(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str)
         "members": []
         if monitor is None
         else _members(served, monitor, health.windows[shown], health.effects[shown]),
+    }
+
+
+def _advice(judgement: HealthVerdict) -> dict[str, str] | None:
+    """Return what to do, and where the runbook tells more; None where nothing is to be done."""
+    if judgement.advice is None:
+        return None
+    return {"text": judgement.advice, "runbook": f"{_RUNBOOK}#{judgement.section}"}
+
+
+def _change(change: Change) -> dict[str, Any]:
+    """Return when traffic last moved: estimates of begin and end, and how far it had moved."""
+    return {
+        "began": _time(change.began),
+        "ended": _time(change.ended),
+        "rows": change.rows,
+        "requests": change.requests,
+        "effect": _number(change.shift.sure),
+        "estimate": _number(change.shift.effect),
+        "margin": _number(change.shift.margin),
     }
 
 

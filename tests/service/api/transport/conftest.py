@@ -9,6 +9,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from service.api.transport.connection import ConnectionPolicy
 from service.api.transport.fast_path import FastPath
 from service.api.transport.protocol import HttpProtocol
 from tests.service.conftest import App
@@ -80,11 +81,16 @@ def with_server(with_app, monkeypatch) -> Callable[[Callable[[App, Server], Awai
                 ws="none",
                 log_config=None,
                 proxy_headers=False,
-                timeout_keep_alive=keep_alive,
             )
             config.load()
             state, loop = ServerState(), asyncio.get_running_loop()
-            listener = await loop.create_server(lambda: HttpProtocol(config, state, {}), "127.0.0.1", 0)
+
+            def protocol() -> HttpProtocol:
+                made = HttpProtocol(config, state, {})
+                made.policy = ConnectionPolicy(idle_seconds=keep_alive)
+                return made
+
+            listener = await loop.create_server(protocol, "127.0.0.1", 0)
             server = Server(listener.sockets[0].getsockname()[1], state)
             begin = FastPath.begin
 

@@ -1,0 +1,259 @@
+"""Connections to the real server, byte by byte: what HTTP/1.1 clients do that others do not."""
+
+import http.client
+import json
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support import bundles
+from tests.support.server import Server, running
+
+pytestmark = pytest.mark.slow
+
+BODY = json.dumps({"model": "htru2", "inputs": bundles.candidates(1).tolist()}).encode()
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model repository with one version of the small htru2."""
+    root = tmp_path_factory.mktemp("repository")
+    bundles.publish(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with the small htru2."""
+    with running(tmp_path_factory.mktemp("server"), models=repository) as server:
+        server.wait_until_ready()
+        yield server
+
+
+@contextmanager
+def connected(server: Server) -> Iterator[socket.socket]:
+    """A connection to the server."""
+    address = ("127.0.0.1", int(server.address.rpartition(":")[2]))
+    with socket.create_connection(address, timeout=20) as connection:
+        yield connection
+
+
+def request(body: bytes, *lines: str, path: str = "/predict") -> bytes:
+    """A ``POST`` with these header lines."""
+    head = [f"POST {path} HTTP/1.1", "Host: x", "Content-Type: application/json", *lines]
+    return ("\r\n".join([*head, f"Content-Length: {len(body)}"]) + "\r\n\r\n").encode() + body
+
+
+def answers(connection: socket.socket, count: int) -> list[tuple[int, bytes]]:
+    """The statuses and bodies of the next answers, and of no more."""
+    file, found = connection.makefile("rb"), []
+    for _ in range(count):
+        status = int(file.readline().split()[1])
+        headers = http.client.parse_headers(file)
+        if status == 100:
+            status = int(file.readline().split()[1])
+            headers = http.client.parse_headers(file)
+        found.append((status, file.read(int(headers["content-length"]))))
+    return found
+
+
+def nothing_more(connection: socket.socket) -> bool:
+    """Whether nothing comes for a while; the connection may be closed."""
+    connection.settimeout(0.3)
+    try:
+        return connection.recv(1000) == b""
+    except TimeoutError:
+        return True
+
+
+_JAVA = (
+    "Connection: Upgrade, HTTP2-Settings",
+    "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk",
+    "Upgrade: h2c",
+)
+_OFFERS = [
+    _JAVA,
+    ("Upgrade: websocket", "Connection: keep-alive, UPGRADE", "Sec-WebSocket-Version: 13"),
+    ("connection:upgrade", "upgrade: TLS/1.0"),
+    (*_JAVA, "Expect: 100-continue"),
+]
+
+
+@pytest.mark.parametrize("offer", _OFFERS)
+@pytest.mark.parametrize("path", ["/predict", "/v2/models/htru2/infer"])
+def test_an_offer_of_another_protocol_is_ignored(server: Server, offer: tuple, path: str) -> None:
+    """The body is read wherever it is cut, and a request within the body is never answered."""
+    inner = b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n"
+    plain, status = (BODY, 200) if path == "/predict" else (b"{}", 400)
+    for body, expected in ((plain, status), (inner, 400)):
+        content = request(body, *offer, path=path)
+        for place in (len(content), len(content) - len(body), len(content) - 2, 40, 5):
+            with connected(server) as connection:
+                connection.sendall(content[:place])
+                if place < len(content):
+                    time.sleep(0.03)
+                    connection.sendall(content[place:] + request(BODY))
+                else:
+                    connection.sendall(request(BODY))
+                first, second = answers(connection, 2)
+                assert (first[0], second[0]) == (expected, 200), (offer, place, first)
+                assert nothing_more(connection)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_answer_of_a_draining_service_is_the_last_of_its_connection(
+    repository: Path, tmp_path: Path, workers: int
+) -> None:
+    """After SIGTERM each answer says so, on either path; no client loses one, and new ones may come."""
+    content = json.dumps({"model": "htru2", "inputs": bundles.candidates(1).tolist()})
+    asks = [
+        ("POST", "/predict", content, {"Content-Type": "application/json"}),
+        ("POST", "/predict", content, {"Content-Type": "application/json; charset=utf-8"}),
+        ("POST", "/predict", "{", {}),
+        ("GET", "/health/live", None, {}),
+        ("GET", "/nowhere", None, {}),
+    ]
+    answered: list[tuple[float, bool, str | None]] = []
+    failures: list[Exception] = []
+    stopping = threading.Event()
+
+    def client(server: Server, ask: tuple) -> None:
+        address = server.address.rpartition("/")[2]
+        connection = http.client.HTTPConnection(address, timeout=20)
+        try:
+            while not stopping.is_set():
+                method, path, body, headers = ask
+                connection.request(method, path, body, headers)
+                response = connection.getresponse()
+                response.read()
+                answered.append(
+                    (time.monotonic(), response.status < 500, response.getheader("connection"))
+                )
+        except OSError as error:
+            failures.append(error)
+
+    settings = {"models": repository, "drain_wait_seconds": 1, "workers": workers}
+    with running(tmp_path, **settings) as server:
+        server.wait_until_ready()
+        threads = [threading.Thread(target=client, args=(server, ask)) for ask in asks]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.3)
+        server.process.send_signal(signal.SIGTERM)
+        for _ in range(workers):
+            server.wait_for_line("draining")
+        time.sleep(0.2)
+        drained = time.monotonic()
+        time.sleep(0.3)
+        stopping.set()
+        for thread in threads:
+            thread.join()
+        assert server.process.wait(20) == 0
+    assert failures == []
+    assert all(fine for _, fine, _ in answered)
+    during = {connection for when, _, connection in answered if when > drained}
+    assert during == {"close"}
+    assert sum(connection == "close" for *_, connection in answered) > 20
+
+
+@pytest.fixture(scope="module")
+def impatient(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that waits for a second, and keeps 40 connections open."""
+    limits = {"client_seconds": 1, "idle_seconds": 2, "max_connections": 40}
+    with running(tmp_path_factory.mktemp("impatient"), models=repository, **limits) as server:
+        server.wait_until_ready()
+        yield server
+
+
+_HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\n"
+_LONG = b"Content-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+_LATE = {
+    "nothing": (b"", b"", b""),
+    "half a head": (_HEAD, b"", b"408"),
+    "a header now and then": (_HEAD, b"a: b\r\n", b"408"),
+    "blank lines": (b"\r\n", b"\r\n", b"408"),
+    "half a body": (_HEAD + _LONG + b'{"model"', b"", b"408"),
+    "a body byte by byte": (_HEAD + _LONG, b" ", b"408"),
+    "a chunked body": (_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n", b"408"),
+    "trailers": (_HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"a: b\r\n", b"408"),
+    "a body that nobody asked for": (b"GET / HTTP/1.1\r\nHost: x\r\n" + _LONG, b" ", b"200"),
+    "a second request in part": (b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\nGET", b"", b"200"),
+    "no second request": (b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n", b"", b"200"),
+}
+
+
+@pytest.mark.parametrize("kind", _LATE)
+def test_a_client_that_is_late_is_closed(impatient: Server, kind: str) -> None:
+    """Its answer, if it is due one, says so; the connection ends within the stated times."""
+    first, more, status = _LATE[kind]
+    started, received = time.monotonic(), b""
+    with connected(impatient) as connection:
+        connection.sendall(first)
+        connection.settimeout(0.2)
+        while True:
+            try:
+                piece = connection.recv(100_000)
+                if not piece:
+                    break
+                received += piece
+            except TimeoutError:
+                with suppress(OSError):
+                    connection.sendall(more)
+            except ConnectionResetError:
+                break
+            assert time.monotonic() - started < 10
+    assert received[9:12] == status
+    assert time.monotonic() - started < 6
+    assert received.count(b"HTTP/1.1 ") <= 2
+
+
+def test_a_client_that_reads_no_answer_is_closed(impatient: Server) -> None:
+    """Its answers are dropped with the connection when nothing of them was read for so long."""
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", int(impatient.address.rpartition(":")[2])))
+        deaf.settimeout(0.5)
+        body = json.dumps({"model": "htru2", "inputs": bundles.candidates(2000).tolist()}).encode()
+        with suppress(OSError):
+            for _ in range(40):
+                deaf.sendall(request(body))
+        end = time.monotonic() + 10
+        while open_connections(impatient) > 1:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+
+def open_connections(server: Server) -> int:
+    """How many of the server's connections are open; a client has one of them."""
+    inodes = set()
+    for path in Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            inodes.add(str(path.readlink()).removeprefix("socket:[")[:-1])
+    port = f":{int(server.address.rpartition(':')[2]):04X}"
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(line[1].endswith(port) and line[3] == "01" and line[9] in inodes for line in lines)
+
+
+def test_connections_are_capped_and_those_that_wait_give_way(impatient: Server) -> None:
+    """Many silent connections never keep a client out, and no more than the limit are open."""
+    silent: list[socket.socket] = []
+    address = ("127.0.0.1", int(impatient.address.rpartition(":")[2]))
+    try:
+        for number in range(200):
+            silent.append(socket.create_connection(address, timeout=5))
+            if number % 3 == 0:
+                silent[-1].sendall(_HEAD)
+            if number % 20 == 0:
+                with connected(impatient) as connection:
+                    connection.sendall(request(BODY))
+                    assert answers(connection, 1)[0][0] == 200
+                assert open_connections(impatient) <= 40
+    finally:
+        for each in silent:
+            each.close()
