@@ -65,7 +65,7 @@ class Dataset:
 
 def featurizer_for(dataset: Dataset) -> Featurizer:
     """The featurizer of a data set; that of molecules counts fragments chosen among its parents."""
-    if dataset.featurizer != "molecules-2":
+    if not dataset.featurizer.startswith("molecules-"):
         return create(dataset.featurizer, dataset.parameters)
     from training.data.fragment_choice import fragment_parameters  # RDKit takes a while to load
 

@@ -14,7 +14,7 @@ PHARMACOPHORE_RADIUS, PHARMACOPHORES = 2, 512
 
 
 def fragment_parameters(parents: Sequence[str]) -> dict[str, object]:
-    """The parameters of featurizer ``molecules-2``, chosen among parents given as SMILES.
+    """The parameters of a featurizer of molecules, chosen among parents given as SMILES.
 
     Each kind of fragments holds the ids that occur in most parents, the commonest first. Labels are
     not used. Ties go to the smaller id, so that the choice depends on the set alone.

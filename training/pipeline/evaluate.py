@@ -41,7 +41,7 @@ def bundle_out_of_fold(bundle: Bundle, dataset: Dataset) -> NDArray[np.float64]:
     saw a row.
     """
     folds = bundle_folds(bundle, dataset)
-    features = featurized(dataset, bundle.featurizer)
+    features = featurized(dataset, bundle.featurizer).judged(ignore_applicability=True)
     accepted = np.array([isinstance(outcome, Accepted) for outcome in features.outcomes])
     if 2 * accepted.sum() <= len(accepted):
         raise DataError(
@@ -104,10 +104,11 @@ def evaluate_on(
 ) -> dict[str, JsonValue]:
     """Metrics of the served probabilities on records with labels ``(n, T)`` that no member saw.
 
-    A record that the featurizer refuses gets the targets' base rates of the training rows: it counts
+    Records that the model cannot judge count with the numbers that it gives for them all the same, as
+    for the leaderboard. A record that the featurizer refuses gets the targets' base rates of the training rows: it counts
     as an uninformative answer. ``refused`` is the number of these.
     """
-    features = bundle.featurizer.featurize(records)
+    features = bundle.featurizer.featurize(records).judged(ignore_applicability=True)
     accepted = np.array([isinstance(outcome, Accepted) for outcome in features.outcomes])
     figures: Any = bundle.manifest.metrics["targets"]
     rows = [figures[target.name] for target in bundle.manifest.targets]

@@ -110,7 +110,8 @@ def parent_compound(molecule: Chem.Mol, written: str = "") -> Parent:
 def _of_one_part(molecule: Chem.Mol, smiles: str, written: str, repaired: str) -> Parent:
     """The parent of one connected molecule without charges, metals and isotopes, as most records are."""
     warnings = _of_repair(repaired)
-    if "[" in _CLOSED_SHELL.sub("", smiles):
+    organic = _CARBON_TEXT.search(smiles)
+    if organic and "[" in _CLOSED_SHELL.sub("", smiles):
         warnings += _of_radicals(molecule)
     form = placed(molecule) if _MAY_TAKE.search(smiles) else molecule
     if form is not molecule:
@@ -119,7 +120,7 @@ def _of_one_part(molecule: Chem.Mol, smiles: str, written: str, repaired: str) -
         keep_smallest_rings(form)
     else:
         form = _parsed(smiles)
-    if not _CARBON_TEXT.search(smiles):
+    if not organic:
         return Parent(form, smiles, (), repaired, NO_CARBON, (*warnings, ("inorganic", NO_CARBON)))
     return Parent(form, smiles, (), repaired, "", warnings)
 
