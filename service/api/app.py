@@ -47,6 +47,13 @@ _MODEL_PARAMETER = {
     "description": "Which model a table is for; a JSON body names it itself.",
     "schema": {"type": "string", "default": DEFAULT_SMILES_MODEL},
 }
+_VERSION_PARAMETER = {
+    "name": "version",
+    "in": "query",
+    "required": False,
+    "description": "The version that has to answer a table; a JSON body names it itself.",
+    "schema": {"type": "string"},
+}
 
 
 def create_app(
@@ -141,7 +148,7 @@ def _predict_route() -> APIRouter:
         summary="Predict molecules or pulsar candidates",
         description=_TABLES,
         openapi_extra={
-            "parameters": [_MODEL_PARAMETER, TIMEOUT_PARAMETER],
+            "parameters": [_MODEL_PARAMETER, _VERSION_PARAMETER, TIMEOUT_PARAMETER],
             "requestBody": {"required": True, "content": content_of(PredictRequest) | _TABLE_CONTENT},
         },
         responses=described | {200: {"content": answer | _TABLE_CONTENT}},
