@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.bundle.loading import Bundle
 from models.bundle.manifest import Manifest
-from service.errors import ModelNotFound, ModelNotReady
+from service.errors import ModelNotFound, ModelNotReady, VersionNotFound
 from service.health.monitor import Monitor
 from service.inference.backend.onnx_session import Session
 from service.inference.batcher import Batcher
@@ -67,6 +67,19 @@ class ServedModel:
     def takes_smiles(self) -> bool:
         """Whether a record is a SMILES."""
         return self.manifest.featurizer.identifier.startswith("molecules-")
+
+    def of_version(self, version: str | None) -> "ServedModel":
+        """Return this model if it is of a version, or None is asked for.
+
+        Raises ``VersionNotFound``. One version of a model is loaded at a time.
+        """
+        loaded = str(self.manifest.version)
+        if version is not None and version != loaded:
+            raise VersionNotFound(
+                f"version {version[:20]!r} of model {self.manifest.name!r} is not loaded;"
+                f" version {loaded} is"
+            )
+        return self
 
     @contextmanager
     def leased(self) -> Iterator[None]:

@@ -19,6 +19,7 @@ from service.api.access_control import Control, administrator
 from service.api.auth.keys import KeyStore
 from service.api.body.decoding import decode
 from service.api.body.reading import read_body
+from service.api.error_codes import Code
 from service.api.openapi import answers, json_response, request_body
 from service.api.problems import Problem
 from service.api.schemas import Change
@@ -70,7 +71,9 @@ def routes(
     async def gate(model: _Name, version: _Version) -> Response:
         report = await asyncio.to_thread(releases.gate, model, version)
         if report is None:
-            raise Problem(404, f"version {version} of {model!r} went through no gate")
+            raise Problem(
+                404, f"version {version} of {model!r} went through no gate", code=Code.NOT_FOUND
+            )
         return json_response(report)
 
     @router.get(
