@@ -1,4 +1,4 @@
-"""Two versions of a model over the same rows: does the traffic depart, or the newer version.
+"""Judges the same rows by two versions of a model, to tell the newer one's fault from the traffic's.
 
 A shift of traffic moves both. A version that is at fault departs on rows on which the one before does
 not. A version that computes what the one before computes is never found at fault, whatever rows clients
