@@ -207,7 +207,7 @@ def test_pages_and_the_openapi_document_are_there(with_app) -> None:
         schema = predict["requestBody"]["content"]["application/json"]["schema"]
         assert schema == {"$ref": "#/components/schemas/PredictRequest"}
         shape = document["components"]["schemas"]["PredictRequest"]
-        assert {"smiles", "model", "version", "inputs"} == set(shape["properties"])
+        assert {"smiles", "model", "version", "inputs", "applicability"} == set(shape["properties"])
         wrong = await app.client.put("/predict")
         assert wrong.status_code == 405
         assert set(wrong.json()) == {"error", "code", "request_id"}
