@@ -3,6 +3,8 @@
 import http.client
 import json
 import re
+import resource
+import shutil
 import signal
 import socket
 import threading
@@ -337,3 +339,52 @@ def test_pages_hold_behind_the_prefix_of_a_proxy(repository: Path, tmp_path: Pat
         assert server.client.get(f"{prefix}x/docs").status_code == 404
         bare = server.client.get(prefix)
         assert (bare.status_code, bare.headers["location"]) == (307, "snn/")
+
+
+def _without_free_files(pid: int, free: int) -> None:
+    """Let a process open only so many more files."""
+    most = len(list(Path(f"/proc/{pid}/fd").iterdir())) + free
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
+
+
+def _asks(server: Server) -> int:
+    """The status of a prediction on a new connection; 0 without an answer in time."""
+    try:
+        with connected(server) as connection:
+            connection.settimeout(3)
+            connection.sendall(request(BODY))
+            return answers(connection, 1)[0][0]
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("sent", [b"", _HEAD, _HEAD + _LONG], ids=["idle", "half a head", "half a body"])
+def test_listener_and_reloader_recover_where_no_file_is_free(
+    repository: Path, tmp_path: Path, workers: int, sent: bytes
+) -> None:
+    """Connections that wait give way at once; in any case all is well once the others are closed."""
+    root = shutil.copytree(repository, tmp_path / "repository")
+    with running(tmp_path, models=root, workers=workers, drain_wait_seconds=0) as server:
+        server.wait_until_ready()
+        lines = server.lines()
+        begun = [line["process"] for line in lines if line["event"] == "worker begins"]
+        for pid in begun or [server.process.pid]:
+            _without_free_files(pid, 30)
+        held: list[socket.socket] = []
+        address = ("127.0.0.1", int(server.address.rpartition(":")[2]))
+        for _ in range(100 * workers):
+            held.append(socket.create_connection(address, timeout=5))
+            held[-1].sendall(sent)
+        server.wait_for_line("no free files")
+        if not sent.startswith(_HEAD + _LONG):
+            assert [_asks(server) for _ in range(5)] == [200] * 5
+        for each in held:
+            each.close()
+        end = time.monotonic() + 15
+        while _asks(server) != 200:
+            assert time.monotonic() < end
+        version = bundles.publish(root, seed=1)
+        server.wait_for_line("model serving", model=f"htru2@{version}")
+        server.client.close()  # it may have been one of those that gave way
+        assert server.stop() == 0
