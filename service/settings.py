@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     #: 0 takes any free port; the log tells which.
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    #: The prefix under which a proxy publishes the service, such as ``/snn``; it may stay in the path.
+    root_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
     #: Processes that answer requests; each holds the models in its own memory.
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     #: The most records in one request.

@@ -77,6 +77,7 @@ def create_app(
     deadline_seconds: float | None = None,
     key_store: KeyStore | None = None,
     origins: Sequence[str] = (),
+    root_path: str = "",
     administration: admin.Administration | None = None,
 ) -> ASGIApp:
     """Build the ASGI application over the served models.
@@ -84,7 +85,8 @@ def create_app(
     ``spool`` is a folder for large bodies. ``control`` loads and unloads models over the v2 protocol.
     ``coordinator`` reports on all workers, by default on this one alone. ``deadline_seconds`` is the
     deadline of requests that name none. ``key_store`` has the API keys; None for no keys. ``origins``
-    are the origins of pages that may send requests (CORS). ``administration`` serves ``/admin``.
+    are the origins of pages that may send requests (CORS). ``root_path`` is the prefix of a proxy.
+    ``administration`` serves ``/admin``.
     """
     coordinator = WorkerCoordinator(served_models, telemetry) if coordinator is None else coordinator
     app = FastAPI(
@@ -93,6 +95,8 @@ def create_app(
         version="1",
         docs_url=None,  # FastAPI's own pages load scripts from the internet
         redoc_url=None,
+        redirect_slashes=False,  # the redirect would lead to whatever Host says
+        servers=[{"url": root_path}] if root_path else None,
         openapi_tags=[{"name": tag} for tag in ("predict", "v2", "health", "metrics", "admin")],
     )
     limits = Limits(max_rows, max_bytes, max_stream_bytes)
@@ -122,7 +126,7 @@ def create_app(
     if key_store is not None:
         inner = AccessControl(infer, key_store)
         direct = {place: AccessControl(app, key_store) for place, app in direct.items()}
-    middleware = RequestMiddleware(inner, direct, known, telemetry, deadline_seconds)
+    middleware = RequestMiddleware(inner, direct, known, telemetry, deadline_seconds, root_path)
     middleware.fast_path = FastPath(
         telemetry, predictor, limits, deadline_seconds=deadline_seconds, key_store=key_store
     )

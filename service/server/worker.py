@@ -35,7 +35,6 @@ from service.settings import Settings, injected_names, load_settings
 #: How long a thread may hold the interpreter while another waits. With Python's usual 5 ms, RDKit's
 #: threads would delay every step of the event loop by as much.
 _SWITCH_SECONDS = 0.0005
-_FLUSH_SECONDS = 0.2
 #: How often a worker posts its status where no request makes it do so.
 _POST_SECONDS = 0.25
 #: How long a successor may take to reach the other workers' versions before it accepts connections.
@@ -54,7 +53,8 @@ def work(settings: Settings, listener: socket.socket, config: WorkerConfig | Non
     device = choose_device(
         settings.device, memory_bytes=settings.cuda_memory_bytes, tf32=settings.cuda_tf32
     )
-    logs.configure(settings.log_level, worker=None if config is None else config.number)
+    number = None if config is None else config.number
+    logs.configure(settings.log_level, number, shared=config is not None)
     sys.setswitchinterval(_SWITCH_SECONDS)
     # What is loaded by now stays; the collector need not look at it again.
     gc.freeze()
@@ -74,7 +74,7 @@ async def _serve(
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    background = [parts.reloader.run(), _flush_logs()]
+    background = [parts.reloader.run()]
     if parts.auto_rollback is not None:
         background.append(parts.auto_rollback.run())
     if config is None or (config.first and config.number == 1):
@@ -188,12 +188,6 @@ async def _drain(
     await asyncio.sleep(wait)
     shared_listener.close()
     server.should_exit = True
-
-
-async def _flush_logs() -> None:
-    while True:
-        await asyncio.sleep(_FLUSH_SECONDS)
-        logs.flush()
 
 
 def main(argument: str) -> int:

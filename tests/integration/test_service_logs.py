@@ -1,0 +1,133 @@
+"""The log of the real server: readers that stall or leave, and what it tells of clients."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support import bundles
+from tests.support.server import environment, running
+
+pytestmark = pytest.mark.slow
+
+#: More than the server keeps, and than the pipe takes.
+REQUESTS = 9_500
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model repository with one version of the small htru2."""
+    root = tmp_path_factory.mktemp("repository")
+    bundles.publish(root)
+    return root
+
+
+@contextmanager
+def piped(repository: Path, folder: Path, workers: int) -> Iterator[tuple[subprocess.Popen, int, int]]:
+    """A server that logs into a pipe; yields it, its port, and the pipe's end, which nobody reads."""
+    reader, writer = os.pipe()
+    settings = {"models": repository, "port": 0, "device": "cpu", "drain_wait_seconds": 0}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service"],
+        stdout=writer,
+        cwd=folder,
+        env=environment(workers=workers, state=folder / "state", **settings),
+    )
+    os.close(writer)
+    port, content = None, b""
+    try:
+        while port is None:
+            content += os.read(reader, 1)
+            if content.endswith(b"\n"):
+                line, content = json.loads(content), b""
+                port = line["port"] if line["event"] == "listening" else None
+        yield process, port, reader
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        os.close(reader)
+
+
+def pipeline(port: int, count: int) -> int:
+    """Send so many requests on one connection; return how many were answered."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        found, content = 0, b""
+        for start in range(0, count, 200):
+            number = min(200, count - start)
+            connection.sendall(b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n" * number)
+            while content.count(b"HTTP/1.1 200 ") < number:
+                piece = connection.recv(1 << 20)
+                if not piece:
+                    return found
+                content += piece
+            found, content = found + number, b""
+        return found
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_reader_that_stalls_stalls_nobody(repository: Path, tmp_path: Path, workers: int) -> None:
+    """Requests, probes and metrics are answered, and SIGTERM ends it at once."""
+    with piped(repository, tmp_path, workers) as (process, port, _):
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, verify=False) as client:
+            while client.get("/health/ready").status_code != 200:
+                time.sleep(0.05)
+            for _ in range(workers):
+                assert pipeline(port, 600) == 600
+            for path in ("/health/live", "/metrics"):
+                assert client.get(path).status_code == 200
+        started = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert time.monotonic() - started < 8
+
+
+def test_a_reader_that_goes_on_is_told_how_much_is_missing(repository: Path, tmp_path: Path) -> None:
+    """What the buffer cannot hold is counted; every line is whole, and one says how many are missing."""
+    with piped(repository, tmp_path, 1) as (process, port, reader):
+        assert pipeline(port, REQUESTS) == REQUESTS
+        metrics = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=20).text
+        counted = re.search(r"^snn_log_lines_dropped_total (\S+)$", metrics, re.M)
+        assert counted is not None
+        assert float(counted[1]) > 100
+        content = b""
+        end = time.monotonic() + 60
+        asked = False
+        while b'"stopped"' not in content and time.monotonic() < end:
+            content += os.read(reader, 1 << 20)
+            if b"log lines dropped" in content and not asked:
+                asked = pipeline(port, 1) == 1
+                process.send_signal(signal.SIGTERM)
+        lines = [json.loads(line) for line in content.splitlines()]
+        (told,) = [line for line in lines if line["event"] == "log lines dropped"]
+        logged = sum(line["event"] == "request" for line in lines)
+        assert logged + told["lines"] == pytest.approx(REQUESTS + 2, abs=20)
+
+
+def test_a_reader_that_leaves_is_no_failure(repository: Path, tmp_path: Path) -> None:
+    """Without a reader the service answers on, and ends with status 0."""
+    with piped(repository, tmp_path, 1) as (process, port, reader):
+        os.dup2(os.open(os.devnull, os.O_RDONLY), reader)
+        assert pipeline(port, 500) == 500
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_lines_of_several_workers_are_whole(repository: Path, tmp_path: Path) -> None:
+    """Under load from all sides each line of the shared log is JSON."""
+    with running(tmp_path, models=repository, workers=2) as server:
+        server.wait_until_ready()
+        for _ in range(4):
+            assert pipeline(int(server.address.rpartition(":")[2]), 1000) == 1000
+        assert server.stop() == 0
+        assert sum(line["event"] == "request" for line in server.lines()) >= 4000
