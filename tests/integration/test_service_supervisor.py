@@ -3,6 +3,8 @@
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from tests.integration.test_service_workers import gone, wait_until, workers
 from tests.support import bundles
-from tests.support.server import Server, running
+from tests.support.server import Server, environment, running
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +28,24 @@ def repository(tmp_path: Path) -> Path:
 def events(server: Server) -> list[str]:
     """What was logged so far."""
     return [line["event"] for line in server.lines()]
+
+
+@pytest.mark.parametrize("place", ["", "state"])
+def test_a_state_folder_that_cannot_be_made_is_refused(
+    repository: Path, tmp_path: Path, place: str
+) -> None:
+    """SNN_STATE that is a file, or lies in one: one sentence at the start, and status 2."""
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    done = subprocess.run(
+        [sys.executable, "-m", "service"],
+        env=environment(models=repository, state=file / place, port=0, device="cpu"),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, f"SNN_STATE={file / place}: {file} is not a folder\n")
 
 
 def test_a_worker_that_hangs_holds_up_nobody_and_is_replaced(repository: Path, tmp_path: Path) -> None:
@@ -49,7 +69,7 @@ def test_a_worker_that_hangs_holds_up_nobody_and_is_replaced(repository: Path, t
 
 
 def test_a_worker_that_cannot_be_started_is_tried_again(repository: Path, tmp_path: Path) -> None:
-    """No descriptor is left when a worker dies: the service goes on, and is whole once there are some."""
+    """No descriptor is left when a worker dies: the service goes on, and is whole once there is one."""
     with running(tmp_path, models=repository, workers=2) as server:
         server.wait_until_ready()
         wait_until(lambda: events(server).count("worker serving") == 2)
