@@ -42,6 +42,14 @@ def _is_folder(path: Path) -> Path:
     return path
 
 
+def _may_be_folder(path: Path) -> Path:
+    """Accept a folder, and a path where one can be made."""
+    nearest = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
+    if not nearest.is_dir():
+        raise ValueError(f"{nearest} is not a folder")
+    return path
+
+
 def _split(value: object) -> object:
     """Split a list at its commas."""
     if isinstance(value, str):
@@ -63,7 +71,7 @@ class Settings(BaseSettings):
     #: The model repository.
     models: Annotated[Path, AfterValidator(_is_folder)] = COMMITTED_MODELS
     #: The only folder that the service writes to, for what must outlast a restart.
-    state: Path = Path("state")
+    state: Annotated[Path, AfterValidator(_may_be_folder)] = Path("state")
     #: ``auto`` uses CUDA where it works; with ``cuda`` the service does not start where it does not.
     device: Literal["auto", "cpu", "cuda"] = "auto"
     #: Bytes of the GPU's memory that each model may use; no limit if not set.

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from models.health.inputs import Inputs, arrays_of, check_shapes, inputs_of
+from models.npz import check_unpacked
 
 #: Variances are compared by their logarithm, since they are positive and skewed; the offset keeps
 #: a layer that has died (variance 0) at a finite, very distant value.
@@ -32,8 +33,9 @@ SHARE_FLOOR = 0.005
 #: Standardised scores are shifted by this much, so that none that matters is negative.
 SCORE_SHIFT = 100.0
 
-#: The most bytes of a reference's arrays: what a file claims of itself must not fill the memory.
-_MOST_BYTES = 1 << 28
+#: The most bytes of a reference's arrays: per statistic of a member and statistic or term that tells of
+#: it, per feature, and beside them. What a file claims of itself must not fill the memory.
+_BYTES_PER_VALUE, _TERMS, _DIRECTIONS, _SPARE_BYTES = 8, 1024, 64, 16 << 20
 
 Array = NDArray[np.float64]
 
@@ -128,8 +130,9 @@ class Reference:
 
         Raises ``ValueError`` if it is no npz of plain arrays, or not of these members and features.
         """
-        arrays = _unpacked(content)
         count, size = len(members), 3 * len(members[0].mean) if members else 0
+        values = count * size * (size + _TERMS) + _DIRECTIONS * features
+        arrays = _unpacked(content, _BYTES_PER_VALUE * values + _SPARE_BYTES)
         inputs = inputs_of(arrays, features)
         shapes = {
             "centre": (count, size),
@@ -185,11 +188,9 @@ def whitening_of(covariance: Array) -> Array:
     return inverse
 
 
-def _unpacked(content: bytes) -> dict[str, NDArray[np.generic]]:
+def _unpacked(content: bytes, most: int) -> dict[str, NDArray[np.generic]]:
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
-                raise ValueError(f"its arrays have more than {_MOST_BYTES} bytes")
+        check_unpacked(content, most)
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
