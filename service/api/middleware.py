@@ -13,8 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api.context import (
     CLOSED_BY_CLIENT,
     SANE_ID,
+    SYNTHETIC_HEADER,
     TIMEOUT_HEADER,
     RequestContext,
+    SyntheticContext,
     failure_of,
     finish,
     is_gone,
@@ -57,8 +59,11 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         started = perf_counter()
-        request_id, timeout = _read_head(scope)
-        context = scope["snn.context"] = RequestContext(request_id)
+        request_id, timeout, synthetic = _read_head(scope)
+        context = RequestContext(request_id)
+        if synthetic:
+            context = SyntheticContext(request_id, scope.get("client"))
+        scope["snn.context"] = context
 
         async def send_and_note(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -106,14 +111,16 @@ class RequestMiddleware:
         return str(getattr(scope.get("route"), "path", mounted))
 
 
-def _read_head(scope: Scope) -> tuple[bytes, bytes | None]:
-    """Return the client's request id, or a new one where it is not usable; and its time-out."""
-    request_id = timeout = None
+def _read_head(scope: Scope) -> tuple[bytes, bytes | None, bool]:
+    """Return the client's request id, or a new one where it is not usable; its time-out; its mark."""
+    request_id, timeout, synthetic = None, None, False
     for name, value in scope["headers"]:
         if name == b"x-request-id" and SANE_ID.fullmatch(value):
             request_id = bytes(value)
         elif name == TIMEOUT_HEADER:
             timeout = value
+        elif name == SYNTHETIC_HEADER:
+            synthetic = value == b"1"
     if request_id is None:
         request_id = new_request_id()
-    return request_id, timeout
+    return request_id, timeout, synthetic

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.health.effect_size import DEGRADED_AT, origin_of
-from training.benchmarks.health.faults import CLEAN, MODEL
+from models.health.effect_size import origin_of
+from training.benchmarks.health.faults import CLEAN
+from training.benchmarks.health.monitors import Monitors
+from training.benchmarks.health.network import Seen
 from training.benchmarks.health.store import load
 from training.benchmarks.health.traffic import ORDERS, Requests, Rows, Watcher, clean_requests
 from training.benchmarks.health.trial import HALVES, Fitted, load_material, seen_of
@@ -57,7 +60,9 @@ def delays(job: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _once(monitors: Any, rows: Mapping[str, Rows], size: int, rng: np.random.Generator) -> dict[str, float]:
+def _once(
+    monitors: Monitors, rows: Mapping[str, Rows], size: int, rng: np.random.Generator
+) -> dict[str, float]:
     watcher, per_second = Watcher(monitors), _PER_SECOND[size]
     at_once = max(_BEFORE // size // 64, 1)
     traffic, now = clean_requests(rows["clean"], "random", size, per_second, rng, at_once), 0.0
@@ -118,9 +123,5 @@ def quiet(job: Mapping[str, Any]) -> dict[str, float]:
     return figures | {"largest": largest}
 
 
-def _chosen(seen: Any, which: Any) -> Any:
-    return type(seen)(seen.squashed[which], seen.taps[which], seen.logit[which])
-
-
-assert DEGRADED_AT > 0
-assert MODEL
+def _chosen(seen: Seen, which: NDArray[np.bool_]) -> Seen:
+    return Seen(seen.squashed[which], seen.taps[which], seen.logit[which])
