@@ -1,8 +1,11 @@
 """The documents of ``/health/activations``: each model's live statistics beside its reference."""
 
+import asyncio
 import math
 from datetime import datetime
 from typing import Any
+
+from msgspec.json import encode
 
 from models.health.effect_size import Effects
 from models.health.sequential import DELTA, REQUESTS_PER_FALSE_ALARM
@@ -30,9 +33,22 @@ _RUNBOOK = "deploy/RUNBOOK.md"
 def every_model(served_models: ServedModels, coordinator: WorkerCoordinator) -> dict[str, Any]:
     """Return the activation health of all models that can answer."""
     whole = coordinator.whole()
+    names = _ready(served_models, whole)
+    return {"models": {name: document_of(coordinator, whole, name) for name in names}}
+
+
+async def every_model_in_steps(served_models: ServedModels, coordinator: WorkerCoordinator) -> bytes:
+    """Return the JSON of ``every_model``, and let others have the event loop after every model."""
+    whole, parts = coordinator.whole(), []
+    for name in _ready(served_models, whole):
+        parts.append(b"%b:%b" % (encode(name), encode(document_of(coordinator, whole, name))))
+        await asyncio.sleep(0)
+    return b'{"models":{%b}}' % b",".join(parts)
+
+
+def _ready(served_models: ServedModels, whole: ClusterStatus) -> list[str]:
     served = [name for name, state in served_models.states().items() if state.served is not None]
-    ready = [name for name in served if name in whole.models and whole.models[name].ready]
-    return {"models": {name: document_of(coordinator, whole, name) for name in ready}}
+    return [name for name in served if name in whole.models and whole.models[name].ready]
 
 
 def document_of(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str) -> dict[str, Any]:
