@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Sequence
+from ipaddress import ip_address
 from itertools import count
 from os import urandom
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ T = TypeVar("T")
 SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 #: Milliseconds from a request's arrival after which no further work begins for it.
 TIMEOUT_HEADER = b"x-request-timeout-ms"
+#: The header by which a client says that its rows are made up: ``1``.
+SYNTHETIC_HEADER = b"x-snn-synthetic"
 #: The key under which a request's scope has its connection's transport.
 TRANSPORT = "snn.transport"
 #: The key under which a request's scope has how long its client may send nothing.
@@ -39,6 +42,9 @@ _number = count(1)
 
 class RequestContext:
     """One request's id, deadline and key, and what its log line and its counters need."""
+
+    #: Whether the request is marked as an example or a probe, which tells nothing of the traffic.
+    synthetic = False
 
     __slots__ = (
         "applicability", "deadline", "encode", "key", "model", "read", "request_id", "rows", "stages",
@@ -87,6 +93,34 @@ class RequestContext:
                 gone.cancel()
         self.rows, self.stages = len(records), prediction.stages
         return prediction
+
+
+class SyntheticContext(RequestContext):
+    """A request that its client marked as synthetic.
+
+    The mark counts with a valid API key, or from this machine: others could hide traffic by it.
+    """
+
+    __slots__ = ("local",)
+
+    def __init__(self, request_id: bytes, client: tuple[str, int] | None) -> None:
+        """``client`` is the address that the request came from."""
+        super().__init__(request_id)
+        self.local = client is not None and _is_loopback(client[0])
+
+    @property
+    def synthetic(self) -> bool:  # type: ignore[override]
+        """Whether the mark counts."""
+        return self.local or self.key is not None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
 
 
 def context_of(scope: Scope) -> RequestContext:
