@@ -105,8 +105,8 @@ def evaluate_on(
     """Metrics of the served probabilities on records with labels ``(n, T)`` that no member saw.
 
     Records that the model cannot judge count with the numbers that it gives for them all the same, as
-    for the leaderboard. A record that the featurizer refuses gets the targets' base rates of the training rows: it counts
-    as an uninformative answer. ``refused`` is the number of these.
+    for the leaderboard. A record that the featurizer refuses gets the targets' base rates of the
+    training rows: it counts as an uninformative answer. ``refused`` is the number of these.
     """
     features = bundle.featurizer.featurize(records).judged(ignore_applicability=True)
     accepted = np.array([isinstance(outcome, Accepted) for outcome in features.outcomes])

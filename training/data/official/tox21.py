@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
-from models.features.molecules.rdkit_log import captured_rdkit_log
 from models.features.molecules.parents.compound import parent_compound
+from models.features.molecules.rdkit_log import captured_rdkit_log
 from models.features.molecules.reading import Unreadable
 from training.data.dataset import Dataset, Replicates
 from training.data.folds import folds_of_molecules

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from models.features.molecules.rdkit_log import captured_rdkit_log
 from models.features.molecules.parents.compound import parent_compound
+from models.features.molecules.rdkit_log import captured_rdkit_log
 from models.features.molecules.reading import Unreadable, read_smiles
 from models.features.tabular.cells import number
 from models.features.tabular.pulsar import NAMES
