@@ -8,6 +8,7 @@
     ├── InvalidRequest      the request is well-formed, but no model can answer it
     ├── TooLarge            more rows or bytes than the service accepts at once
     ├── ModelNotFound       no model of that name is served
+    │   └── VersionNotFound    the model is served, but not this version of it
     ├── ModelNotReady       the model cannot answer now
     ├── Overloaded          the queue is full; the error says when to try again
     ├── NotEnoughTraffic    too few rows for a baseline
@@ -53,6 +54,10 @@ class TooLarge(ServiceError):
 
 class ModelNotFound(ServiceError):
     """No model of that name is served."""
+
+
+class VersionNotFound(ModelNotFound):
+    """The model is served, but not this version of it."""
 
 
 class ModelNotReady(ServiceError):

@@ -1,5 +1,9 @@
 """Settings: environment variables with the prefix ``SNN_``, each with a default that works."""
 
+import os
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +13,24 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from service.errors import SettingsError
 
 _PREFIX = "SNN_"
+
+#: Variables that other parts of the project read: training, clients, compose, tests and benchmarks.
+_OF_OTHERS = frozenset(
+    f"{_PREFIX}{name}"
+    for name in (
+        "API_KEY", "BASE_IMAGE", "DATA_DIR", "GPUS", "GRAFANA_IMAGE", "GRAFANA_MEMORY", "GRAFANA_PORT",
+        "PEERS", "PEERS_MODEL", "PEERS_PATH", "PROMETHEUS_IMAGE", "PROMETHEUS_MEMORY", "PROMETHEUS_PORT",
+        "PROMETHEUS_RETENTION", "SECRETS", "SERVICE_GPU_IMAGE", "SERVICE_IMAGE", "SERVICE_MEMORY",
+        "TEST_CONTAINERS", "TEST_CRASHES", "TEST_SCHEDULES", "TEST_STREAMS", "TRAINING_IMAGE",
+        "TRAINING_MEMORY",
+    )
+)  # fmt: skip
+#: What Kubernetes tells every container about a service whose name begins with ``snn``. Of ``…_PORT``
+#: the value decides: it is an address.
+_INJECTED = re.compile(
+    r"SNN_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_INJECTED_PORT, _ADDRESS = re.compile(r"SNN_(\w+_)?PORT"), re.compile(r"(tcp|udp|sctp)://.*")
 
 #: The bundles that are committed with the code.
 COMMITTED_MODELS = Path(__file__).resolve().parent.parent / "models" / "repository"
@@ -100,10 +122,31 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+def injected_names(environment: Mapping[str, str]) -> list[str]:
+    """Return the variables that Kubernetes sets for a service whose name begins with ``snn``."""
+    return [
+        name
+        for name, value in environment.items()
+        if _INJECTED.fullmatch(name) or (_INJECTED_PORT.fullmatch(name) and _ADDRESS.fullmatch(value))
+    ]
+
+
 def load_settings() -> Settings:
-    """Read the environment; raises ``SettingsError``, one line that names the variable."""
+    """Read the environment.
+
+    Raises ``SettingsError``, one line that names the variable: one that is malformed, or one that no
+    part of the project knows. A misspelled ``SNN_API_KEYS_FILE`` would open the service to all.
+    """
+    known = {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields} | _OF_OTHERS
+    injected = injected_names(os.environ)
+    for name in sorted(os.environ):
+        if name.upper().startswith(_PREFIX) and name not in injected and name.upper() not in known:
+            close = get_close_matches(name.upper(), known - _OF_OTHERS, 1)
+            hint = f"did you mean {close[0]}?" if close else "the README lists all settings"
+            raise SettingsError(f"{name}: there is no such setting; {hint}")
     try:
-        return Settings()
+        # Kubernetes' own SNN_PORT is no setting.
+        return Settings(port=8000) if "SNN_PORT" in injected else Settings()
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = f"{_PREFIX}{str(first['loc'][0]).upper()}"

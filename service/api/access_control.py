@@ -18,6 +18,7 @@ from starlette.types import Scope as Connection
 from service.api.auth.headers import KEY_HEADERS, key_of
 from service.api.auth.keys import Key, KeyStore, RateLimiter, Scope
 from service.api.context import context_of
+from service.api.error_codes import Code
 from service.api.problems import Problem
 
 
@@ -29,6 +30,9 @@ class Control(Protocol):
 
     async def unload(self, name: str, by: str = ...) -> None:
         """Stop serving a model until it is loaded; raises ``ModelNotFound``."""
+
+    async def retire(self, name: str) -> None:
+        """Forget a model that is no longer promoted; raises ``ModelNotFound``."""
 
     async def examine(self, name: str) -> None:
         """Check a model in all workers; raises ``ModelNotFound`` or ``ModelNotReady``."""
@@ -99,7 +103,7 @@ class AccessControl:
         key, meter = self._choose(_presented(scope), needed)
         context.key = key
         if _expired(key):
-            raise _unauthorized(f"the API key {key.name!r} expired at {key.expires}")
+            raise _unauthorized(f"the API key {key.name!r} expired at {key.expires}", Code.EXPIRED_KEY)
         if not key.may(needed):
             raise Problem(
                 403,
@@ -116,6 +120,7 @@ class AccessControl:
                 429,
                 f"the API key {key.name!r} is over its rate; come back in {wait:.3g} s",
                 [(b"retry-after", after)],
+                Code.RATE_LIMITED,
             )
         try:
             await self._app(scope, receive, send)
@@ -129,9 +134,9 @@ class AccessControl:
         """
         entries = [entry for key in presented if (entry := self._key_store.find(key)) is not None]
         if not entries:
-            raise _unauthorized(
-                "this API key is not known here, or was revoked" if presented else _NO_KEY
-            )
+            if not presented:
+                raise _unauthorized(_NO_KEY, Code.NO_KEY)
+            raise _unauthorized("this API key is not known here, or was revoked", Code.UNKNOWN_KEY)
         sufficient = (entry for entry in entries if entry[0].may(needed) and not _expired(entry[0]))
         return next(sufficient, entries[0])
 
@@ -158,7 +163,7 @@ def administrator(request: Request) -> Key:
     """
     key = context_of(request.scope).key
     if key is None:
-        raise Problem(403, _WITHOUT_KEYS)
+        raise Problem(403, _WITHOUT_KEYS, code=Code.CLOSED_TO_ALL)
     if not key.may("admin"):
         raise Problem(403, f"the API key {key.name!r} has no scope 'admin'")
     return key
@@ -170,5 +175,5 @@ def _presented(scope: Connection) -> list[bytes]:
     return [key for key in keys if key][:_MOST_PRESENTED]
 
 
-def _unauthorized(message: str) -> Problem:
-    return Problem(401, message, [_CHALLENGE])
+def _unauthorized(message: str, code: Code) -> Problem:
+    return Problem(401, message, [_CHALLENGE], code)

@@ -54,6 +54,13 @@ _APPLICABILITY_PARAMETER = {
     "description": "With ignore, records that the model cannot judge get numbers, too.",
     "schema": {"type": "string", "enum": ["judge", "ignore"]},
 }
+_VERSION_PARAMETER = {
+    "name": "version",
+    "in": "query",
+    "required": False,
+    "description": "The version that has to answer a table; a JSON body names it itself.",
+    "schema": {"type": "string"},
+}
 
 
 def create_app(
@@ -148,7 +155,12 @@ def _predict_route() -> APIRouter:
         summary="Predict molecules or pulsar candidates",
         description=_TABLES,
         openapi_extra={
-            "parameters": [_MODEL_PARAMETER, _APPLICABILITY_PARAMETER, TIMEOUT_PARAMETER],
+            "parameters": [
+                _MODEL_PARAMETER,
+                _VERSION_PARAMETER,
+                _APPLICABILITY_PARAMETER,
+                TIMEOUT_PARAMETER,
+            ],
             "requestBody": {"required": True, "content": content_of(PredictRequest) | _TABLE_CONTENT},
         },
         responses=described | {200: {"content": answer | _TABLE_CONTENT}},

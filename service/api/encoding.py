@@ -62,10 +62,10 @@ def keyed(prediction: Prediction, records: Sequence[object], rows: ParsedRows | 
     manifest = prediction.served.manifest
     found = results(prediction.served, records, prediction.outcomes, prediction.outputs)
     pairs = zip(records, found, strict=True)
+    unread = [] if rows is None else [rows.carried[place].get("smiles") for place in rows.faults]
     document: dict[str, Any] = {
-        "predictions": {
-            record: result.get("probability") for record, result in pairs if isinstance(record, str)
-        },
+        "predictions": {record: None for record in unread if isinstance(record, str)}
+        | {record: result.get("probability") for record, result in pairs if isinstance(record, str)},
         "model_info": {"name": manifest.name, "version": str(manifest.version)},
         "results": found if rows is None else msgspec.Raw(b"[" + _carrying(prediction, rows) + b"]"),
     }

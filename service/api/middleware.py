@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.body.negotiation import accepts
 from service.api.context import (
     CLOSED_BY_CLIENT,
     SANE_ID,
@@ -24,6 +25,9 @@ from service.api.context import (
 from service.api.problems import Disconnected, Problem, send_problem
 from service.api.transport.fast_path import FastPath
 from service.observability.counters import Telemetry
+
+#: What asks whether the service lives may send any ``Accept``.
+_PROBES = frozenset(("/health/live", "/health/ready", "/healthz", "/v2/health/live", "/v2/health/ready"))
 
 
 class RequestMiddleware:
@@ -60,8 +64,21 @@ class RequestMiddleware:
         request_id, timeout = _read_head(scope)
         context = scope["snn.context"] = RequestContext(request_id)
 
+        dropped = False
+
         async def send_and_note(message: Message) -> None:
+            nonlocal dropped
+            if dropped:
+                if message.get("more_body"):  # a stream, which would go on for nobody
+                    raise Disconnected
+                return
             if message["type"] == "http.response.start":
+                kind = _unwanted(scope, message)
+                if kind is not None:
+                    text = f"the answer is {kind}, which is none of the types that Accept names"
+                    await send_problem(send_and_note, Problem(406, text), request_id.decode())
+                    dropped = True
+                    return
                 context.status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", context.request_id)]
             try:
@@ -81,7 +98,7 @@ class RequestMiddleware:
                 raise Problem(400, "X-Request-Timeout-Ms is not a whole number of milliseconds")
             await app(scope, receive, send_and_note)
         except Disconnected:
-            context.status = CLOSED_BY_CLIENT
+            context.status = context.status if dropped else CLOSED_BY_CLIENT
         except Exception as error:  # noqa: BLE001 - no client may receive a traceback
             problem, failure = failure_of(error)
             if not context.status:
@@ -104,6 +121,19 @@ class RequestMiddleware:
             return str(scope["path"])
         mounted = scope.get("root_path") or "unmatched"
         return str(getattr(scope.get("route"), "path", mounted))
+
+
+def _unwanted(scope: Scope, start: Message) -> str | None:
+    """Return the media type of an answer that its client does not accept; None for all others.
+
+    Routes that predict look at ``Accept`` before they do anything. What was changed is answered, and
+    so are probes, whoever asks.
+    """
+    if start["status"] != 200 or scope["method"] not in ("GET", "HEAD") or scope["path"] in _PROBES:
+        return None
+    kind = next((value for name, value in start["headers"] if name.lower() == b"content-type"), b"")
+    media = kind.decode("latin-1").partition(";")[0].strip().lower()
+    return media if media and not accepts(scope, media) else None
 
 
 def _read_head(scope: Scope) -> tuple[bytes, bytes | None]:

@@ -1,4 +1,4 @@
-"""Errors as the client sees them: ``{"error": "one sentence", "request_id": "…"}``."""
+"""Errors as the client sees them: ``{"error": "one sentence", "code": "…", "request_id": "…"}``."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Send
 
 from models.errors import BundleRefused, ModelError, RepositoryError, UnknownModel, UnknownVersion
+from service.api.error_codes import MEANINGS, Code, code_of
 from service.api.schemas import ErrorAnswer
 from service.errors import (
     DeadlineMissed,
@@ -24,29 +25,30 @@ from service.errors import (
     Overloaded,
     ServiceError,
     TooLarge,
+    VersionNotFound,
 )
 
 Headers = Sequence[tuple[bytes, bytes]]
 
-_STATUS: dict[type[ServiceError], int] = {
-    MalformedInput: 400,
-    InvalidRequest: 422,
-    TooLarge: 413,
-    ModelNotFound: 404,
-    NotEnoughTraffic: 409,
-    NotWatched: 409,
-    NotKept: 503,
-    DrawingUnavailable: 503,
-    DeadlineMissed: 504,
+_CODES: dict[type[ServiceError], Code] = {
+    MalformedInput: Code.MALFORMED_REQUEST,
+    InvalidRequest: Code.INVALID_REQUEST,
+    TooLarge: Code.TOO_LARGE,
+    ModelNotFound: Code.UNKNOWN_MODEL,
+    VersionNotFound: Code.UNKNOWN_VERSION,
+    NotEnoughTraffic: Code.CONFLICT,
+    NotWatched: Code.CONFLICT,
+    NotKept: Code.UNAVAILABLE,
+    DrawingUnavailable: Code.UNAVAILABLE,
+    DeadlineMissed: Code.DEADLINE_EXCEEDED,
 }
 
-
 #: Errors of the repository of models, the first that fits.
-_MODEL_STATUS: dict[type[ModelError], int] = {
-    UnknownModel: 404,
-    UnknownVersion: 404,
-    RepositoryError: 409,
-    BundleRefused: 409,
+_MODEL_CODES: dict[type[ModelError], Code] = {
+    UnknownModel: Code.UNKNOWN_MODEL,
+    UnknownVersion: Code.UNKNOWN_VERSION,
+    RepositoryError: Code.CONFLICT,
+    BundleRefused: Code.CONFLICT,
 }
 
 _SENTENCES = {
@@ -56,11 +58,17 @@ _SENTENCES = {
 
 
 class Problem(Exception):
-    """An error of HTTP alone, such as a wrong content type; ``headers`` are added to its answer."""
+    """An error of HTTP alone, such as a wrong content type; ``headers`` are added to its answer.
 
-    def __init__(self, status: int, message: str, headers: Headers = ()) -> None:
+    ``code`` is by default the usual one of the status.
+    """
+
+    def __init__(
+        self, status: int, message: str, headers: Headers = (), code: Code | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
+        self.code = code_of(status) if code is None else code
         self.headers = headers
 
 
@@ -78,7 +86,7 @@ def problem_of(error: Exception) -> Problem:
             after = str(max(1, ceil(error.retry_after))).encode()
             return Problem(429, f"{error}; try again later", [(b"retry-after", after)])
         case ModelNotReady():
-            return Problem(503, str(error), [(b"retry-after", b"1")])
+            return Problem(503, str(error), [(b"retry-after", b"1")], Code.MODEL_NOT_READY)
         case HTTPException():
             headers = [(k.lower().encode(), v.encode()) for k, v in (error.headers or {}).items()]
             sentence = _SENTENCES.get(error.status_code, str(error.detail))
@@ -88,12 +96,16 @@ def problem_of(error: Exception) -> Problem:
             where, name = first["loc"][0], first["loc"][-1]
             return Problem(422, f"the {where} parameter {name!r} is wrong: {first['msg']}")
         case ModelError():
-            found = (status for kind, status in _MODEL_STATUS.items() if isinstance(error, kind))
-            return Problem(next(found, 500), str(error))
-        case ServiceError() if type(error) in _STATUS:
-            return Problem(_STATUS[type(error)], str(error))
+            found = (code for kind, code in _MODEL_CODES.items() if isinstance(error, kind))
+            return _of_code(next(found, Code.INTERNAL_ERROR), str(error))
+        case ServiceError() if type(error) in _CODES:
+            return _of_code(_CODES[type(error)], str(error))
         case _:
             return Problem(500, "the service failed; its log says where, under this request id")
+
+
+def _of_code(code: Code, message: str) -> Problem:
+    return Problem(MEANINGS[code][0], message, code=code)
 
 
 async def send_json(send: Send, status: int, content: bytes, headers: Headers = ()) -> None:
@@ -118,4 +130,4 @@ async def send_problem(send: Send, problem: Problem, request_id: str) -> None:
 
 def problem_body(problem: Problem, request_id: str) -> bytes:
     """Return an error in the service's shape, as JSON."""
-    return msgspec.json.encode(ErrorAnswer(str(problem), request_id))
+    return msgspec.json.encode(ErrorAnswer(str(problem), problem.code, request_id))

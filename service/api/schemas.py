@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from service.api.error_codes import Code
+
 Probabilities = Annotated[dict[str, float], Meta(description="Calibrated probability of each target.")]
 
 _VALUE = {"anyOf": [{"type": kind} for kind in ("number", "string", "boolean", "null")]}
@@ -37,6 +39,10 @@ class PredictRequest(Struct, forbid_unknown_fields=True):
                 extra_json_schema={"items": {"type": "string"}, "minItems": 1},
             ),
         ]
+        | UnsetType
+    ) = UNSET
+    version: (
+        Annotated[str | int, Meta(description="Answer by this version or not at all.", examples=["1"])]
         | UnsetType
     ) = UNSET
     inputs: (
@@ -164,6 +170,13 @@ class ErrorAnswer(Struct):
     """Any error."""
 
     error: Annotated[str, Meta(description="What is wrong, where, and what to do.")]
+    code: Annotated[
+        str,
+        Meta(
+            description="The same for programs; service/README.md lists what each code means.",
+            extra_json_schema={"enum": [code.value for code in Code]},
+        ),
+    ]
     request_id: str
 
 

@@ -39,6 +39,9 @@ class ModelStatus(msgspec.Struct, frozen=True):
     provider: str | None
     error: str | None
     unloaded: bool
+    promised: bool
+    has_served: bool
+    vanished: bool
     intact: bool | None
     checked_at: datetime | None
     fault: IntegrityFault | None

@@ -179,7 +179,8 @@ class AutoRollback:
             return None
         judgement = self._coordinator.health(name)[1].judgement
         # A model that fails its golden rows is loaded anew first.
-        if judgement.verdict != "unhealthy" or judgement.origin != "model" or judgement.model == "faulty":
+        departs = judgement.verdict == "unhealthy" and judgement.origin == "model"
+        if not departs or judgement.model == "faulty":
             return None
         self._compared_at[name] = self._clock()
         try:

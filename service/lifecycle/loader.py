@@ -14,13 +14,13 @@ from models.networks.outputs import INNER_OUTPUTS, SQUASHED
 from models.registry.store import Repository
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner
-from service.health.row_sample import RowSample
 from service.inference.backend.device import Device
 from service.inference.backend.onnx_session import Session, open_session
 from service.inference.batcher import Batcher, Compute, Limits
 from service.inference.integrity import Integrity
 from service.inference.latency import LatencyEstimator
 from service.inference.queue import Outputs, Rows
+from service.inference.row_sample import RowSample
 from service.inference.served_models import ServedModel
 from service.observability.counters import Telemetry, Traffic
 

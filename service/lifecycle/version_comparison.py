@@ -1,4 +1,4 @@
-"""Two versions of a model over the same rows: does the traffic depart, or the newer version.
+"""Judges the same rows by two versions of a model, to tell the newer one's fault from the traffic's.
 
 A shift of traffic moves both. A version that is at fault departs on rows on which the one before does
 not. A version that computes what the one before computes is never found at fault, whatever rows clients
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner
-from service.health.row_sample import Rows
 from service.health.verdict import HealthVerdict
+from service.inference.row_sample import Rows
 from service.inference.served_models import ServedModel
 from service.lifecycle.loader import Loader
 

@@ -7,6 +7,7 @@ A service of one worker is this process alone. A supervisor of several starts
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import socket
 import sys
@@ -29,7 +30,7 @@ from service.server.listener import ConnectionCounts, SharedListener, inherited,
 from service.server.supervisor import FAILED, WorkerConfig
 from service.server.supervisor_link import SupervisorLink
 from service.server.uvicorn_server import Server
-from service.settings import Settings, load_settings
+from service.settings import Settings, injected_names, load_settings
 
 #: How long a thread may hold the interpreter while another waits. With Python's usual 5 ms, RDKit's
 #: threads would delay every step of the event loop by as much.
@@ -76,6 +77,8 @@ async def _serve(
     background = [parts.reloader.run(), _flush_logs()]
     if parts.auto_rollback is not None:
         background.append(parts.auto_rollback.run())
+    if config is None or (config.first and config.number == 1):
+        _report_exposure(settings)
     shared_listener, link = _shared_listener(config, listener, server, settings), None
     if config is None:
         host, port = listener.getsockname()[:2]
@@ -101,6 +104,14 @@ async def _serve(
         if link is not None:
             parts.coordinator.post()
             link.close()
+
+
+def _report_exposure(settings: Settings) -> None:
+    """Log what an operator has to know about who may do what, and which variables are ignored."""
+    if settings.api_keys_file is None:
+        _log.warning("no API keys: open to all", hint="SNN_API_KEYS_FILE asks for keys")
+    for name in injected_names(os.environ):
+        _log.warning("variable ignored", variable=name, reason="Kubernetes sets it for a service")
 
 
 def _server(parts: Parts, settings: Settings) -> Server:

@@ -38,7 +38,6 @@ MIB = 1 << 20
         b'{"model": "../htru2", "inputs": [[1]]}',
         b'{"model": "\\ud800", "inputs": [[1]]}',
         b'{"inputs": [[1]], "smiles": ["C"]}',
-        b'{"smiles": ["\\ud800"]}',
         b"\xff\xfe\x00",
         b"\x80abc",
         b"\x1f\x8b\x08\x00rubbish",

@@ -98,7 +98,7 @@ def check_refused(answer: Answer, *statuses: int) -> str:
     """See that an answer is an error of the service's shape with one of these statuses; return it."""
     assert answer.status in statuses, (answer.status, answer.body[:300])
     document = answer.json()
-    assert set(document) == {"error", "request_id"}
+    assert set(document) == {"error", "code", "request_id"}
     assert document["request_id"] == answer.headers["x-request-id"]
     for trace in ("Traceback", 'File "', "site-packages", ".py:"):
         assert trace not in document["error"]

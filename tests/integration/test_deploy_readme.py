@@ -16,9 +16,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 COMMITTED = Repository(ROOT / "models" / "repository")
 
-#: Folders and addresses, which the image and the published port settle, and the keys, which come as a
-#: secret by deploy/compose.keys.yml.
-SETTLED = {"models", "state", "host", "port", "api_keys_file"}
+#: Folders and addresses, which the image and the published port settle.
+SETTLED = {"models", "state", "host", "port"}
 
 
 def requests() -> list[dict[str, object]]:

@@ -165,7 +165,12 @@ def _distance(mean: Array, plain: Array, widened: Array) -> Array:
     effect = np.sqrt(np.maximum(length - plain.sum(axis=-1), 0.0))
     along = (squares * widened).sum(axis=-1) / np.maximum(length, 1e-300)
     spread = np.sqrt(2 * np.square(widened).sum(axis=-1))
-    return np.stack([effect, np.sqrt(MARGIN**2 * along + MARGIN * spread)])
+    margin = np.sqrt(MARGIN**2 * along + MARGIN * spread)
+    # Columns that have surely moved each by itself have surely moved so far together; they must not be
+    # spoiled by one that has moved with little evidence.
+    single = np.maximum(np.abs(mean) - MARGIN * np.sqrt(widened), 0.0)
+    apart = effect - np.sqrt(np.square(single).sum(axis=-1))
+    return np.stack([effect, np.clip(apart, 0.0, margin)])
 
 
 def _single(mean: Array, widened: Array, part: slice) -> Array:

@@ -91,16 +91,19 @@ def errors_of(windows: Evidence, before: Evidence | None = None) -> Errors:
         known = (before.counts[:, 1:2] >= _FEWEST_BEFORE) & (2 * freedom >= before.counts[:, :1])
         spread = before.spread
         between = np.maximum(between, np.where(known, spread - _within(before, spread), 0.0))
-    plain = (squares * between + rows * within) / np.square(rows)
+    shares = squares * between / np.square(rows), within / rows
     again = coincidence(windows)[:, None]
-    plain = np.maximum(plain, unit * (again + (1 - again) / rows))
-    population = (distinct(windows) >= FEWEST_DISTINCT)[:, None]
-    pieces, counted = np.where(population, np.inf, unit / plain), np.ones(plain.shape, bool)
+    same = unit * (again + (1 - again) / rows)
+    plain = np.maximum(shares[0] + shares[1], same)
+    few = distinct(windows)[:, None] < FEWEST_DISTINCT
+    widened, counted = plain * np.where(few, widening(unit / same), 1.0), np.ones(plain.shape, bool)
     if before is not None:
+        by_requests = shares[0] * widening(np.square(rows) / squares) + shares[1] * widening(rows)
+        careful = np.maximum(by_requests, same * widening(unit / same))
         first = before.counts[:, :1] < 1  # nothing came before: it is a window like others
-        pieces = np.where(first, pieces, unit / plain)
-        counted = population & (pieces >= FEWEST_PIECES)
-    return Errors(plain, plain * widening(pieces), unit, counted)
+        widened = np.where(first, widened, careful)
+        counted = ~few & (first | (unit / plain >= FEWEST_PIECES))
+    return Errors(plain, widened, unit, counted)
 
 
 def distinct(windows: Evidence) -> Array:

@@ -1,15 +1,18 @@
 """JSON bodies, and what ``POST /predict`` asks for: one set of rules for every format and both paths."""
 
 import json
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar, cast, get_args
 from urllib.parse import parse_qs
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from starlette.types import Receive, Scope
 
 from service.api.body.negotiation import body_format
 from service.api.body.reading import read_body
+from service.api.body.torn_text import whole_text, with_torn_records
+from service.api.error_codes import Code
 from service.api.problems import Problem
 from service.api.schemas import PredictRequest
 from service.errors import InvalidRequest
@@ -29,65 +32,90 @@ class Limits(NamedTuple):
     table_bytes: int
 
 
+#: Python converts no integers of more digits, which are far beyond a float.
+_MOST_DIGITS = 4000
+
 _predict_request = msgspec.json.Decoder(PredictRequest)
 
 
+class Queried(NamedTuple):
+    """What the query of ``POST /predict`` names; None for what it does not."""
+
+    model: str | None = None
+    version: str | None = None
+    applicability: Applicability | None = None
+
+
 class Asked(NamedTuple):
-    """A JSON request of ``POST /predict``; ``keyed`` where its records are ``smiles``."""
+    """A JSON request of ``POST /predict``; ``keyed`` where its records are ``smiles``.
+
+    ``version`` is None where any version may answer.
+    """
 
     model: str
+    version: str | None
     records: list[Any]
     keyed: bool
     applicability: Applicability | None = None
 
 
-def parse(content: bytes, queried: str | None = None) -> Asked:
-    """Decode a JSON body of ``POST /predict``; ``queried`` is the query's model.
+def parse(content: bytes, queried: Queried = Queried()) -> Asked:  # noqa: B008 - immutable
+    """Decode a JSON body of ``POST /predict``.
 
     Raises ``Problem`` 400 or 422, and ``InvalidRequest``.
     """
-    body = decode(content, _predict_request)
+    body = decode(content, _predict_request, repair=with_torn_records)
     keyed = body.inputs is UNSET
     records = body.smiles if keyed else body.inputs
     if records is UNSET or (body.smiles is not UNSET and not keyed):
         raise InvalidRequest(
             'send either {"smiles": ["CCO", …]} or {"model": "…", "inputs": [record, …]}'
         )
-    named = body.model or queried
-    if queried and named != queried:
-        raise InvalidRequest(
-            f"the body is for model {named!r:.82}, the query for {queried!r:.82}; name one"
-        )
-    if not named and not keyed:
+    model = _one_of("model", body.model, queried.model)
+    version = _one_of("version", body.version, queried.version)
+    if model is None and not keyed:
         raise InvalidRequest("'model' is missing: it says which model the inputs are for")
-    return Asked(named or DEFAULT_SMILES_MODEL, records, keyed, body.applicability or None)
+    applicability = body.applicability or queried.applicability
+    return Asked(
+        DEFAULT_SMILES_MODEL if model is None else model, version, records, keyed, applicability
+    )
 
 
-def queried_model(scope: Scope) -> str | None:
-    """Return the query's ``model``; raises ``InvalidRequest`` for other parameters, or two of it."""
-    if not scope.get("query_string"):
-        return None
-    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    unknown = sorted(set(query) - {"model", "applicability"})
-    if unknown:
+def _one_of(name: str, said: str | int | UnsetType, queried: str | None) -> str | None:
+    """Return what the body and the query name; raises ``InvalidRequest`` where they differ."""
+    if said is UNSET:
+        return queried
+    if queried not in (None, str(said)):
         raise InvalidRequest(
-            f"unknown parameter {unknown[0][:80]!r}; there are 'model' and 'applicability'"
+            f"the body is for {name} {str(said)!r:.82}, the query for {queried!r:.82}; name one"
         )
-    names = query.get("model", [])
-    if len(names) > 1:
-        raise InvalidRequest("the parameter 'model' is said twice")
-    return names[0] if names else None
+    return str(said)
 
 
-def queried_applicability(scope: Scope) -> Applicability | None:
-    """Return the query's ``applicability``; raises ``InvalidRequest`` for another value, or two."""
-    query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
-    values = query.get("applicability", [])
-    if not values:
-        return None
-    if len(values) > 1 or values[0] not in get_args(Applicability):
-        raise InvalidRequest("the parameter 'applicability' is 'judge' or 'ignore', once")
-    return cast(Applicability, values[0])
+def queried(scope: Scope) -> Queried:
+    """Return what the query names.
+
+    Raises ``Problem`` 422 for another parameter, and ``InvalidRequest`` for one that is said twice.
+    """
+    if not scope.get("query_string"):
+        return Queried()
+    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    unknown = sorted(set(query) - set(Queried._fields))
+    if unknown:
+        raise _unknown("parameter", unknown, Queried._fields)
+    for name, values in query.items():
+        if len(values) > 1:
+            raise InvalidRequest(f"the parameter {name!r} is said twice")
+    named = {name: value for name, (value,) in query.items()}
+    if named.get("applicability", "judge") not in get_args(Applicability):
+        raise InvalidRequest("the parameter 'applicability' is 'judge' or 'ignore'")
+    return Queried(**cast(dict[str, Any], named))
+
+
+def _unknown(what: str, names: Iterable[str], known: Iterable[str]) -> Problem:
+    shown = ", ".join(f"{name[:80]!r}" for name in sorted(names)[:8])
+    text = f"unknown {what} {shown}; there is {', '.join(map(repr, known))}"
+    return Problem(422, text, code=Code.UNKNOWN_FIELD)
 
 
 async def read_json(scope: Scope, receive: Receive, limit: int) -> bytes:
@@ -97,11 +125,17 @@ async def read_json(scope: Scope, receive: Receive, limit: int) -> bytes:
     return await read_body(scope, receive, limit)
 
 
-def decode(content: bytes | memoryview, decoder: msgspec.json.Decoder[T], wrong_shape: int = 422) -> T:
+def decode(
+    content: bytes | memoryview,
+    decoder: msgspec.json.Decoder[T],
+    wrong_shape: int = 422,
+    repair: Callable[[object], object] = whole_text,
+) -> T:
     """Decode a JSON body; raises ``Problem`` 400 for no JSON, ``wrong_shape`` for another document.
 
     NaN, Infinity and numbers beyond a float are read, though strict JSON does not have them: they
-    concern one record, and the featurizer's message names it.
+    concern one record, and the featurizer's message names it. ``repair`` takes a document with halves
+    of surrogate pairs, which no answer could repeat.
     """
     try:
         return decoder.decode(content)
@@ -112,12 +146,23 @@ def decode(content: bytes | memoryview, decoder: msgspec.json.Decoder[T], wrong_
     except msgspec.DecodeError as error:
         strict = error
     try:
-        document = json.loads(bytes(content))
-        msgspec.json.encode(document)  # no half of a surrogate pair, which no answer could repeat
+        document = json.loads(bytes(content), parse_int=_integer)
+        try:
+            msgspec.json.encode(document)
+        except UnicodeEncodeError:
+            document = repair(document)
         return msgspec.convert(document, decoder.type)
     except msgspec.ValidationError as error:
+        known = getattr(decoder.type, "__struct_fields__", ())
+        unknown = set(document) - set(known) if isinstance(document, dict) else set()
+        if unknown and "unknown field" in str(error) and wrong_shape == 422:
+            raise _unknown("field", unknown, known) from error
         raise Problem(wrong_shape, f"the request has the wrong shape: {error}") from error
     except (ValueError, RecursionError) as error:
         shape = isinstance(strict, msgspec.ValidationError)
         what = "the request has the wrong shape" if shape else "the body is not JSON"
         raise Problem(400, f"{what}: {strict}") from error
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)

@@ -67,6 +67,18 @@ def answer_format(scope: Scope, sent: str) -> str:
     return best
 
 
+def accepts(scope: Scope, *kinds: str) -> bool:
+    """Return whether the ``Accept`` headers, if there are any, name one of these media types."""
+    accepted = [value for name, value in scope["headers"] if name == b"accept" and value.strip()]
+    if not accepted or accepted == [b"*/*"]:
+        return True
+    wanted = dict(_weights(b",".join(accepted).decode("latin-1").lower().split(",")))
+    return any(
+        wanted.get(kind, wanted.get(kind.partition("/")[0] + "/*", wanted.get("*/*", 0.0))) > 0
+        for kind in kinds
+    )
+
+
 def _weights(parts: Iterable[str]) -> Iterable[tuple[str, float]]:
     for part in parts:
         media, *parameters = (piece.strip() for piece in part.split(";"))

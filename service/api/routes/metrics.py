@@ -161,6 +161,9 @@ class _Served(Collector):
         unloaded = GaugeMetricFamily(
             "snn_model_unloaded", "Whether an operator unloaded the model", labels=["model"]
         )
+        vanished = GaugeMetricFamily(
+            "snn_model_vanished", "Whether nothing is promoted of what serves", labels=["model"]
+        )
         intact = GaugeMetricFamily(
             "snn_model_intact", "Whether the last golden run reproduced", labels=["model"]
         )
@@ -197,7 +200,9 @@ class _Served(Collector):
         effect = GaugeMetricFamily("snn_activation_effect", text, labels=[*_VERSION, "window"])
         for name, model in self._whole.models.items():
             ready.add_metric([name], model.ready)
-            refused.add_metric([name], model.error is not None and not model.unloaded)
+            told = model.unloaded or model.vanished
+            refused.add_metric([name], model.error is not None and not told)
+            vanished.add_metric([name], model.vanished)
             unloaded.add_metric([name], model.unloaded)
             if model.intact is not None:
                 intact.add_metric([name], model.intact)
@@ -227,7 +232,7 @@ class _Served(Collector):
             if deciding is not None:
                 for (member, layer), size in np.ndenumerate(health.effects[deciding].by_layer):
                     layers.add_metric([*labels, str(member), str(layer + 1)], float(size))
-        yield from (ready, refused, unloaded, intact, checked, files, provider, waiting)
+        yield from (ready, refused, unloaded, vanished, intact, checked, files, provider, waiting)
         yield from (verdict, of_model, of_traffic, since, effect, layers)
         yield from self._activations()
 

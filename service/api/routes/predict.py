@@ -15,13 +15,14 @@ from service.api.body.decoding import (
     DEFAULT_SMILES_MODEL,
     Asked,
     Limits,
+    Queried,
     parse,
-    queried_applicability,
-    queried_model,
+    queried,
 )
 from service.api.body.negotiation import ANSWERS, answer_format, body_format
 from service.api.body.reading import read_body
 from service.api.body.spooling import spooled_body
+from service.api.body.torn_text import TORN, TornRecord
 from service.api.context import context_of
 from service.api.problems import send_json
 from service.api.routes.tables import TableAnswer, model_headers
@@ -31,6 +32,8 @@ from service.inference.served_models import ServedModel
 from service.tables import ParsedRows, RecordSchema
 from service.tables.ndjson import add_value
 
+#: Records of these types have fields that their results carry.
+_WITH_FIELDS = frozenset((dict, TornRecord))
 #: Tables that are answered at a time.
 _TABLES = 16
 
@@ -50,22 +53,21 @@ class PredictEndpoint:
         """
         sent = body_format(scope)
         wanted = answer_format(scope, sent)
-        queried = queried_model(scope)
-        context_of(scope).applicability = queried_applicability(scope)
+        named = queried(scope)
+        context_of(scope).applicability = named.applicability
         if sent != "json":
-            await self._answer_table(scope, receive, send, queried or DEFAULT_SMILES_MODEL, sent, wanted)
+            await self._answer_table(scope, receive, send, named, sent, wanted)
             return
         context, started = context_of(scope), perf_counter()
-        asked = parse(await read_body(scope, receive, self._limits.bytes), queried)
-        served = self._predictor.model(asked.model)
+        asked = parse(await read_body(scope, receive, self._limits.bytes), named)
+        served = self._predictor.model(asked.model).of_version(asked.version)
         if asked.keyed and not served.takes_smiles:
             text = f"model {asked.model!r} does not take SMILES; send its records as 'inputs'"
             raise InvalidRequest(text)
         context.ask(served)
-        context.applicability = asked.applicability or context.applicability
-        rows = (
-            None if wanted == "json" and dict not in map(type, asked.records) else _rows(asked, served)
-        )
+        context.applicability = asked.applicability
+        plain = wanted == "json" and _WITH_FIELDS.isdisjoint(map(type, asked.records))
+        rows = None if plain else _rows(asked, served)
         context.read = perf_counter() - started
         records = asked.records if rows is None else rows.records
         prediction = await context.predict(self._predictor, served, records, receive)
@@ -86,15 +88,19 @@ class PredictEndpoint:
             await send({"type": "http.response.body", "body": content})
 
     async def _answer_table(
-        self, scope: Scope, receive: Receive, send: Send, name: str, sent: str, wanted: str
+        self, scope: Scope, receive: Receive, send: Send, named: Queried, sent: str, wanted: str
     ) -> None:
-        self._predictor.model(name)  # an unknown model is refused before a large body arrives
+        name = DEFAULT_SMILES_MODEL if named.model is None else named.model
+        self._predictor.model(name).of_version(
+            named.version
+        )  # an unknown model is refused before a large body arrives
         if self._tables >= _TABLES:
             raise Overloaded(f"{self._tables} tables are being answered, which is the most", 5.0)
         self._tables += 1
         try:
             async with spooled_body(scope, receive, self._limits.table_bytes, self._folder) as body:
-                context, served = context_of(scope), self._predictor.model(name)
+                context = context_of(scope)
+                served = self._predictor.model(name).of_version(named.version)
                 context.ask(served)
                 answer = TableAnswer(self._predictor, served, context, self._limits.rows)
                 with served.leased():  # every row of an answer is by one version
@@ -107,7 +113,10 @@ def _rows(asked: Asked, served: ServedModel) -> ParsedRows:
     """Return the records with the fields that they carry; null stands for one without ``smiles``."""
     rows, schema = ParsedRows(), RecordSchema.of(served.bundle.featurizer)
     for record in asked.records:
-        add_value(rows, record, schema)
+        if isinstance(record, TornRecord):
+            rows.refuse(record.carried(is_smiles=schema.is_smiles), TORN)
+        else:
+            add_value(rows, record, schema)
     for place in rows.faults:
         rows.records.insert(place, None)
     return rows

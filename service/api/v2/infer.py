@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.features import NotApplicable, Outcome, Rejected
 from service.api.body.decoding import Limits
+from service.api.body.negotiation import accepts
 from service.api.body.reading import read_body
 from service.api.context import context_of
 from service.api.problems import Problem
@@ -112,7 +113,12 @@ class Infer:
 
 
 def _headers(scope: Scope) -> tuple[int | None, bytes | None]:
-    """Return the JSON's length, in bytes of the decompressed body, and the content coding."""
+    """Return the JSON's length, in bytes of the decompressed body, and the content coding.
+
+    Raises ``Problem`` 400, 406 or 415.
+    """
+    if not accepts(scope, "application/json", "application/octet-stream"):
+        raise Problem(406, "answers are application/json, with binary tensors application/octet-stream")
     length, coding = None, None
     for name, value in scope["headers"]:
         if name == _HEADER:

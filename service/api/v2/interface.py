@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from models.networks.outputs import INPUT, OUTPUTS, TAPS
-from service.errors import ModelNotFound
 from service.inference.served_models import ServedModel, ServedModels
 from service.tables.base import Reader, RecordSchema, readers
 
@@ -56,12 +55,6 @@ def interface_of(served: ServedModel) -> Interface:
 def find(served_models: ServedModels, name: str, version: str | None) -> ServedModel:
     """Return the served model of this name, and of this version unless that is None.
 
-    Raises ``ModelNotFound`` or ``ModelNotReady``. One version of a model is loaded at a time.
+    Raises ``ModelNotFound``, ``VersionNotFound`` or ``ModelNotReady``.
     """
-    served = served_models.get(name)
-    loaded = str(served.manifest.version)
-    if version is not None and version != loaded:
-        raise ModelNotFound(
-            f"version {version[:20]!r} of model {name!r} is not loaded; version {loaded} is"
-        )
-    return served
+    return served_models.get(name).of_version(version)

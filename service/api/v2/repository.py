@@ -12,6 +12,7 @@ from service.api.access_control import Control
 from service.api.body.decoding import decode
 from service.api.body.reading import read_body
 from service.api.context import context_of
+from service.api.error_codes import Code
 from service.api.openapi import answers, json_response, request_body
 from service.api.problems import Problem
 from service.api.v2 import schemas
@@ -83,6 +84,7 @@ def _allowed(control: Control | None) -> Control:
             403,
             "models are not loaded and unloaded by request here; start the service with API keys"
             " (SNN_API_KEYS_FILE), or with SNN_REPOSITORY_CONTROL=true to let everybody do it",
+            code=Code.CLOSED_TO_ALL,
         )
     return control
 

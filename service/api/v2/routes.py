@@ -30,7 +30,7 @@ def _described() -> APIRouter:
     """Describe the inference routes, which ``Infer`` answers before the router."""
     router = APIRouter(tags=["v2"])
     common: dict[str, Any] = {
-        "responses": answers(schemas.InferenceResponse, 400, 404, 408, 413, 415, 429, 503, 504),
+        "responses": answers(schemas.InferenceResponse, 400, 404, 406, 408, 413, 415, 429, 503, 504),
         "openapi_extra": request_body(schemas.InferenceRequest) | {"parameters": [TIMEOUT_PARAMETER]},
     }
 

@@ -44,7 +44,7 @@ def test_an_unforeseen_error_has_the_documented_shape_on_every_route(with_app, m
                 document = {"request_id": answer.headers["x-request-id"]}
                 if method != "HEAD":  # its answer has no body
                     document = answer.json()
-                    assert set(document) == {"error", "request_id"}
+                    assert set(document) == {"error", "code", "request_id"}
                 assert document["request_id"] == answer.headers["x-request-id"]
         assert {
             ("POST", "/predict"), ("GET", "/health/ready"), ("GET", "/metrics"), ("GET", "/models"),
@@ -67,7 +67,7 @@ def test_a_parameter_that_is_wrong_has_the_documented_shape(with_app, path: str,
         app.rebuild(administration=Administration(None, None))
         answer = await app.client.get(path)
         assert answer.status_code == 422
-        assert set(answer.json()) == {"error", "request_id"}
+        assert set(answer.json()) == {"error", "code", "request_id"}
         assert words in answer.json()["error"]
 
     with_app(work)

@@ -223,6 +223,12 @@ ROW = json.dumps(GOOD[0])
         (404, "?model=nobody", {}),
         (422, "?model=htru2&model=htru2", {}),
         (422, "?model=htru2&mode=x", {}),
+        (404, "?model=", {}),
+        (404, "?model=htru2&version=2", {}),
+        (404, "?model=htru2&version=", {}),
+        (422, "?model=htru2&version=1&version=1", {}),
+        (200, "?model=htru2&version=1", {}),
+        (406, "?model=htru2", {"accept": "application/xml"}),
         (422, "?x", {}),
         (406, "?model=htru2", {"accept": "image/png"}),
         (
@@ -255,7 +261,7 @@ def test_a_request_as_a_whole_has_the_same_status_by_every_way(
         answer = service.ask(body, query, content_type=kind + suffix, **rest)
         assert answer.status_code == status, (kind, answer.text)
         if status >= 400:
-            assert set(answer.json()) == {"error", "request_id"}
+            assert set(answer.json()) == {"error", "code", "request_id"}
 
 
 @pytest.mark.parametrize("accept", [JSON, NDJSON, "text/csv"])
@@ -268,8 +274,14 @@ def test_a_request_as_a_whole_has_the_same_status_by_every_way(
         (422, {"model": "htru2", "inputs": []}),
         (422, {"model": "htru2", "smiles": ["C"]}),
         (422, {"model": "htru2", "inputs": [GOOD[0]], "applicability": "ignore"}),
-        (422, {"model": "", "inputs": [GOOD[0]]}),
-        (200, {"model": "", "smiles": ["C"]}),
+        (404, {"model": "", "inputs": [GOOD[0]]}),
+        (404, {"model": "", "smiles": ["C"]}),
+        (200, {"model": "htru2", "version": "1", "inputs": [GOOD[0]]}),
+        (200, {"model": "htru2", "version": 1, "inputs": [GOOD[0]]}),
+        (404, {"model": "htru2", "version": "2", "inputs": [GOOD[0]]}),
+        (404, {"model": "htru2", "version": "", "inputs": [GOOD[0]]}),
+        (404, {"smiles": ["C"], "version": 2}),
+        (422, {"smiles": ["C"], "version": None}),
         (404, {"model": "nobody", "inputs": [GOOD[0]]}),
     ],
 )
@@ -287,3 +299,14 @@ def test_the_model_of_the_query_is_that_of_a_body_without_one(service: Service) 
     both = service.ask(f'{{"model": "htru2", "inputs": [{ROW}]}}', "?model=tox21", content_type=JSON)
     assert both.status_code == 422
     assert "'htru2'" in both.json()["error"]
+
+
+def test_a_torn_smiles_has_an_error_in_its_place_by_every_way(service: Service) -> None:
+    """Its neighbours are answered; where its text is repeated, U+FFFD stands for the half."""
+    answers = every_way(service, "tox21", ["CCO", "\ud800", "CC\udc00 CCO", "C"])
+    keyed = service.ask('{"smiles": ["CCO", "\\ud800", "CC\\udc00 CCO", "C"]}', content_type=JSON).json()
+    answers["smiles"] = keyed["results"]
+    for name, results in answers.items():
+        assert [result["status"] for result in results] == ["ok", "error", "error", "ok"], name
+    assert keyed["predictions"]["\ufffd"] is None
+    assert set(keyed["predictions"]) == {"CCO", "\ufffd", "CC\ufffd CCO", "C"}

@@ -14,7 +14,7 @@ from typing import Any
 from unittest import mock
 
 from models.errors import BundleRefused, RepositoryError
-from models.registry.store import ServingState
+from models.registry.serving_state import ServingState
 from service.coordination.coordinator import WorkerCoordinator
 from service.coordination.shared_store import Roster, SharedStore, WorkerSlot
 from service.errors import ServiceError
@@ -81,6 +81,10 @@ class FakeRepository:
         if not self.readable:
             raise RepositoryError("the repository is away")
         return [NAME]
+
+    def strays(self) -> dict[str, str]:
+        """Nothing else."""
+        return {}
 
     def serving(self, _: str) -> ServingState:
         """What is promoted."""
@@ -160,10 +164,10 @@ class Service:
 
     async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Do slow work, as ``asyncio.to_thread``: now, or when the test says."""
-        read = work.__name__ == "_read" and work(*arguments)  # now, and told later
+        read = work.__name__ == "read" and work(*arguments)  # now, and told later
         if work.__name__ in ("load", "check") or (read and self.slow_reads):
             owner = work.__self__
-            worker = next(w for w in self.workers.values() if owner in (w, w.reloader))
+            worker = next(w for w in self.workers.values() if owner in (w, w.reloader._promotions))
             job = Job(worker, work.__name__, self.loop.create_future())
             self.jobs.append(job)
             await job.end

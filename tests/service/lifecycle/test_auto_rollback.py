@@ -82,6 +82,13 @@ class House:
         for number in range(requests):
             await self.predictor.predict(served, [row], request=RequestContext(b"r%d" % number))
 
+    async def shifted(self, requests: int) -> None:
+        """Candidates that lie apart from those of training, no two alike."""
+        served = self.predictor.model("htru2")
+        for number in range(requests):
+            rows = (bundles.candidates(8, seed=number) + 3 * bundles.SPREAD).tolist()
+            await self.predictor.predict(served, rows, request=RequestContext(b"r%d" % number))
+
     async def look(self) -> None:
         """A look of the guardian, then of the reloader."""
         await self.auto_rollback.look()
@@ -240,7 +247,7 @@ def test_what_moves_both_versions_takes_nothing_back(
         monkeypatch.setattr(house.coordinator, "health", blamed)
         monkeypatch.setattr(verdict, "origin_of", lambda _: "model")
         for _ in range(3):
-            await house.repeated(400)
+            await house.shifted(50)
             house.now += 11
             await house.look()
         assert judged[-1] == "unhealthy"

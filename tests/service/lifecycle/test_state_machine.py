@@ -221,7 +221,7 @@ class Schedule(RuleBasedStateMachine):
                 told = any(f"version {champion} was refused" in str(each.error) for each in self.workers)
                 assert version in self.current or told, (worker.number, version, self.current)
             worker.served.clear()
-        reading = any(job.name == "_read" for job in self.service.jobs)
+        reading = any(job.name == "read" for job in self.service.jobs)
         agreed = all(worker.version == worker.champion == champion for worker in self.workers)
         if agreed and not reading:  # what was read before a promotion may be told after it
             self.current = {champion}

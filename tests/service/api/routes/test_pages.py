@@ -94,7 +94,7 @@ def test_no_path_leads_out_of_the_folder(with_app, path: str) -> None:
     async def work(app: App) -> None:
         answer = await app.client.get(f"/web/{path}")
         assert answer.status_code == 404
-        assert set(answer.json()) == {"error", "request_id"}
+        assert set(answer.json()) == {"error", "code", "request_id"}
 
     with_app(work)
 
@@ -151,7 +151,7 @@ def test_what_is_not_drawn_says_why(with_app, body: str, status: int, words: str
         answer = await app.client.post("/molecule.svg", content=body, headers=headers)
         assert answer.status_code == status, answer.text
         document = answer.json()
-        assert set(document) == {"error", "request_id"}
+        assert set(document) == {"error", "code", "request_id"}
         assert words in document["error"]
 
     with_app(work)

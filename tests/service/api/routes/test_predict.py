@@ -24,7 +24,7 @@ def check_error(answer: httpx.Response, status: int, *words: str) -> None:
     """Check an error's shape, and that its sentence names what is wrong."""
     assert answer.status_code == status, answer.text[:300]
     document = answer.json()
-    assert set(document) == {"error", "request_id"}
+    assert set(document) == {"error", "code", "request_id"}
     assert document["request_id"] == answer.headers["x-request-id"]
     for word in words:
         assert word in document["error"]
@@ -93,7 +93,9 @@ def test_numbers_that_json_lacks_cost_their_own_row_alone(with_app, number: str)
         (b"{", 400, ["not JSON"]),
         (b'{"model": "htru2", "inputs": [[1]]} x', 400, ["not JSON"]),
         (b'{"model": "\xff"}', 400, ["UTF-8"]),
-        (b'{"model": "htru2", "inputs": ["\\ud800"]}', 400, ["not JSON"]),
+        (b'{"model": "\\ud800", "inputs": [[1]]}', 404, ["\ufffd"]),
+        (b'{"model": "htru2", "inputs": [[1]], "modle": 1, "x": 2}', 422, ["'modle', 'x'", "'version'"]),
+        (b'{"model": "", "inputs": [[1]]}', 404, ["''"]),
         (b'{"inputs": ' + b"[" * 40_000 + b"]" * 40_000 + b"}", 400, ["too deep"]),
         (b"[1, 2]", 422, ["object"]),
         (b"null", 422, []),
@@ -376,5 +378,39 @@ def test_a_backlog_of_featurizing_turns_requests_away(with_app) -> None:
         answer = await app.predict(smiles=[f"word{number}" for number in range(100)])
         check_error(answer, 429, "try again")
         assert answer.headers["retry-after"] == "32"
+
+    with_app(work)
+
+
+_DIGITS = "9" * 5001
+_ROW = json.dumps(bundles.candidates(1)[0].tolist())
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        '"\\ud800"', '["\\udc00", 1]', '{"profile_mean": "\\ud83d"}', '{"\\ud800": 1}',
+        f'{{"name": "\\ud800", {json.dumps(dict(zip(NAMES, json.loads(_ROW), strict=True)))[1:]}',
+        _DIGITS, f"-{_DIGITS}", f"[{_DIGITS}, 1, 1, 1, 1, 1, 1, 1]", f'{{"profile_mean": {_DIGITS}}}',
+        "1e999", f"[{_DIGITS}.0, 1, 1, 1, 1, 1, 1, 1]",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
+def test_a_record_that_json_cannot_hold_is_an_error_in_its_own_place(
+    with_app, record: str, accept: str
+) -> None:
+    """Halves of surrogate pairs and endless integers leave the records beside them their answers."""
+
+    async def work(app: App) -> None:
+        body = f'{{"model": "htru2", "inputs": [{_ROW}, {record}, {_ROW}]}}'
+        answer = await app.client.post("/predict", content=body, headers={"accept": accept})
+        assert answer.status_code == 200, answer.text
+        if accept == "application/json":
+            results = answer.json()["results"]
+        else:
+            results = [json.loads(line) for line in answer.text.splitlines()]
+        assert [result["status"] for result in results] == ["ok", "error", "ok"]
+        assert ("surrogate" in results[1]["message"]) == ("\\u" in record)
+        assert results[0]["probability"] == results[2]["probability"]
 
     with_app(work)

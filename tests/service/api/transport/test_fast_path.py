@@ -198,7 +198,7 @@ def test_deadlines_hold(with_server) -> None:
             await asyncio.sleep(0.05)
             status, _, body = await two.ask(body_of(GOOD[0]), x_request_timeout_ms="50")
             assert status == 504
-            assert set(json.loads(body)) == {"error", "request_id"}
+            assert set(json.loads(body)) == {"error", "code", "request_id"}
             assert (await one.answer())[0] == 200
         assert server.taken == 2
 

@@ -207,10 +207,10 @@ def test_pages_and_the_openapi_document_are_there(with_app) -> None:
         schema = predict["requestBody"]["content"]["application/json"]["schema"]
         assert schema == {"$ref": "#/components/schemas/PredictRequest"}
         shape = document["components"]["schemas"]["PredictRequest"]
-        assert {"smiles", "model", "inputs"} == set(shape["properties"])
+        assert {"smiles", "model", "version", "inputs"} == set(shape["properties"])
         wrong = await app.client.put("/predict")
         assert wrong.status_code == 405
-        assert set(wrong.json()) == {"error", "request_id"}
+        assert set(wrong.json()) == {"error", "code", "request_id"}
         assert wrong.headers["allow"] == "POST"
         metadata = await app.client.get("/metadata")
         assert metadata.status_code == 404
