@@ -17,13 +17,14 @@ from service.api.context import context_of
 from service.api.middleware import RequestMiddleware
 from service.api.openapi import TIMEOUT_PARAMETER, answers, complete, content_of
 from service.api.problems import Problem, problem_body, problem_of
+from service.api.result_schemas import InputsAnswer, SmilesAnswer
 from service.api.routes import admin, metrics, models, molecule_svg, pages
 from service.api.routes.health import activations, integrity, probes
 from service.api.routes.health.stream import PATH as STREAM
 from service.api.routes.health.stream import Stream
 from service.api.routes.molecule_svg import MoleculeDrawer
 from service.api.routes.predict import PredictEndpoint
-from service.api.schemas import InputsAnswer, PredictRequest, SmilesAnswer
+from service.api.schemas import PredictRequest
 from service.api.transport.fast_path import FastPath
 from service.api.v2.infer import Infer
 from service.api.v2.routes import routes as v2_routes

@@ -39,6 +39,7 @@ def test_the_defaults_serve_the_committed_models_on_the_loopback(tmp_path, monke
         ("POLL_SECONDS", "nan"),
         ("MODELS", "/nowhere/at/all"),
         ("LOG_LEVEL", "loud"),
+        ("APPLICABILITY", "maybe"),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_the_variable(name, value, monkeypatch, tmp_path) -> None:

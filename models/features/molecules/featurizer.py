@@ -12,6 +12,7 @@ from models.features.base import Accepted, Features, NotApplicable, Outcome, Rej
 from models.features.molecules.descriptors import NAMES as DESCRIPTORS
 from models.features.molecules.descriptors import QUANTUM_NUMBERS, describe, quantum_numbers
 from models.features.molecules.fingerprints import RADII, FragmentCounter
+from models.features.molecules.notation import read_text
 from models.features.molecules.parents.compound import parent_compound
 from models.features.molecules.rdkit_log import captured_rdkit_log
 from models.features.molecules.reading import Unreadable, read_smiles
@@ -125,10 +126,15 @@ class JudgingMoleculeFeaturizer(WiderMoleculeFeaturizer):
     judges_applicability = True
 
     def _read(self, record: object) -> tuple[Chem.Mol, Outcome]:
-        found = parent_compound(read_smiles(record), str(record))
-        details = _details(found.smiles, found.removed, found.repaired)
-        if found.warnings:
-            details["warnings"] = [{"code": code, "message": text} for code, text in found.warnings]
+        written = read_text(record)
+        found = parent_compound(written.molecule, written.text)
+        repaired = "; ".join(filter(None, (written.mended, found.repaired)))
+        details = _details(found.smiles, found.removed, repaired)
+        warnings = [{"code": code, "message": text} for code, text in found.warnings]
+        if written.mended:
+            warnings.insert(0, {"code": "repaired", "message": written.mended})
+        if warnings:
+            details["warnings"] = warnings
         if found.reason:
             return found.molecule, NotApplicable(found.reason, details)
         return found.molecule, Accepted(details)

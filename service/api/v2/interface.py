@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from models.networks.outputs import INPUT, OUTPUTS, TAPS
 from service.inference.served_models import ServedModel, ServedModels
-from service.tables.base import Reader, RecordSchema, readers
+from service.tables.schema import Reader, RecordSchema, readers
 
 #: "Platforms" of the Open Inference Protocol: ONNX, by <project>_<format>.
 PLATFORM = "onnx_onnxv1"

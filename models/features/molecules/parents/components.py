@@ -44,8 +44,9 @@ c1ccccc1 Cc1ccccc1 Cc1ccccc1C Cc1cccc(C)c1 Cc1ccc(C)cc1 CCc1ccccc1 CC(C)c1ccccc1
 Clc1ccccc1 Clc1ccccc1Cl Fc1ccccc1 FC(F)(F)c1ccccc1 COc1ccccc1 N#Cc1ccccc1 O=[N+]([O-])c1ccccc1
 CCCCC CCCCCC CCCCCCC CCCCCCCC CC(C)CC CC(C)CC(C)(C)C C1CCCC1 C1CCCCC1 CC1CCCCC1 C1CCc2ccccc2C1
 c1ccncc1 Cc1ccccn1 Cc1cccnc1 Cc1ccncc1
-O=C=O [C-]#[O+]
 """
+#: Carbonic acid and the oxides of carbon: the training set has none of them alone, nor their salts.
+MINERAL = frozenset(("O=C(O)O", "O=C=O", "[C-]#[O+]"))
 
 # Acids, then bases, that are hardly ever the compound of a record that holds another.
 _PARTNERS = """
@@ -75,7 +76,7 @@ O=P(O)(O)OCC(O)CO O=P(O)(O)OC(CO)CO OCC1OC(OP(=O)(O)O)C(O)C(O)C1O
 O=S(=O)(NS(=O)(=O)C(F)(F)F)C(F)(F)F O=S(=O)(C(S(=O)(=O)C(F)(F)F)S(=O)(=O)C(F)(F)F)C(F)(F)F
 O=S(=O)(NS(=O)(=O)C(F)(F)C(F)(F)F)C(F)(F)C(F)(F)F CS(=O)(=O)NS(C)(=O)=O O=S(=O)(F)C(F)(F)F
 N#CN=C=N N#CNC#N N#CC(C#N)C#N N#CS N=C=S N#CO N=C=O C#N N#C[BH-](C#N)C#N N#C[B-](C#N)(C#N)C#N
-O=C(O)O c1ccc([B-](c2ccccc2)(c2ccccc2)c2ccccc2)cc1
+c1ccc([B-](c2ccccc2)(c2ccccc2)c2ccccc2)cc1
 FC(F)(F)c1cc([B-](c2cc(C(F)(F)F)cc(C(F)(F)F)c2)(c2cc(C(F)(F)F)cc(C(F)(F)F)c2)c2cc(C(F)(F)F)cc(C(F)(F)F)c2)cc(C(F)(F)F)c1
 Fc1c(F)c(F)c([B-](c2c(F)c(F)c(F)c(F)c2F)(c2c(F)c(F)c(F)c(F)c2F)c2c(F)c(F)c(F)c(F)c2F)c(F)c1F
 FC(F)(F)C(F)(F)[P-](F)(F)(F)(C(F)(F)C(F)(F)F)C(F)(F)C(F)(F)F
@@ -132,4 +133,4 @@ def _roles() -> dict[str, Role]:
 
 def role_of(smiles: str) -> Role:
     """The role of an organic fragment without a metal, given by its neutral canonical SMILES."""
-    return _roles().get(smiles, Role.COMPOUND)
+    return Role.INORGANIC if smiles in MINERAL else _roles().get(smiles, Role.COMPOUND)

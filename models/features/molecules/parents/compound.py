@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
-from models.features.molecules.parents.components import Role, role_of
+from models.features.molecules.parents.components import MINERAL, Role, role_of
 from models.features.molecules.parents.groups import neutral, one_drawing
 from models.features.molecules.parents.metals import Metals, is_metal, name_of, separate
 from models.features.molecules.parents.radicals import unpaired
@@ -50,6 +50,7 @@ Warnings = tuple[tuple[str, str], ...]
 
 _WATER = "O"
 NO_CARBON = "the record holds no carbon; the model has learned from organic compounds"
+NO_ORGANIC_CARBON = "the record holds no organic carbon; the model has learned from organic compounds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,9 @@ def _of_one_part(molecule: Chem.Mol, smiles: str, written: str, repaired: str) -
         keep_smallest_rings(form)
     else:
         form = _parsed(smiles)
-    if not organic:
-        return Parent(form, smiles, (), repaired, NO_CARBON, (*warnings, ("inorganic", NO_CARBON)))
+    if not organic or smiles in MINERAL:
+        reason = NO_ORGANIC_CARBON if organic else NO_CARBON
+        return Parent(form, smiles, (), repaired, reason, (*warnings, ("inorganic", reason)))
     return Parent(form, smiles, (), repaired, "", warnings)
 
 
@@ -140,9 +142,10 @@ def _of_parts(molecule: Chem.Mol, repaired: str) -> Parent:
     parts = Chem.GetMolFrags(drawn, asMols=True, sanitizeFrags=False)
     fragments = sorted(map(_fragment, parts), key=_order)
     warnings += _of_metals(metals)
-    if not organic or _is_solvate_of_a_salt(fragments, metals):
-        return _inorganic(fragments, repaired, warnings)
     first, *_ = fragments
+    if first.role is Role.INORGANIC or _is_solvate_of_a_salt(fragments, metals):
+        reason = NO_ORGANIC_CARBON if organic else NO_CARBON
+        return _inorganic(fragments, repaired, reason, warnings)
     removed = [fragment for fragment in fragments if fragment.smiles != first.smiles]
     others = {f.smiles for f in removed if f.role >= Role.COMPOUND and f.heavy >= MIXTURE_HEAVY_ATOMS}
     if others:
@@ -196,13 +199,13 @@ def _order(fragment: _Fragment) -> tuple[int, int, float, str]:
     return -fragment.role, -fragment.heavy, -fragment.weight, fragment.smiles
 
 
-def _inorganic(fragments: Sequence[_Fragment], repaired: str, warnings: Warnings) -> Parent:
+def _inorganic(fragments: Sequence[_Fragment], repaired: str, reason: str, warnings: Warnings) -> Parent:
     """A record without an organic compound: what is left of it without water and solvents."""
     kept = [f for f in fragments if f.role is Role.INORGANIC and f.drawn != _WATER] or fragments
     molecule = _parsed(".".join(sorted(f.drawn for f in kept)))
     smiles = Chem.MolToSmiles(molecule)
     left = tuple(sorted(f.drawn for f in fragments if f not in kept))
-    return Parent(molecule, smiles, left, repaired, NO_CARBON, (*warnings, ("inorganic", NO_CARBON)))
+    return Parent(molecule, smiles, left, repaired, reason, (*warnings, ("inorganic", reason)))
 
 
 def _not_learned(metals: Metals) -> str:
