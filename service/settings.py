@@ -42,6 +42,12 @@ def _is_folder(path: Path) -> Path:
     return path
 
 
+def _is_no_file(path: Path) -> Path:
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is not a folder")
+    return path
+
+
 def _split(value: object) -> object:
     """Split a list at its commas."""
     if isinstance(value, str):
@@ -63,7 +69,7 @@ class Settings(BaseSettings):
     #: The model repository.
     models: Annotated[Path, AfterValidator(_is_folder)] = COMMITTED_MODELS
     #: The only folder that the service writes to, for what must outlast a restart.
-    state: Path = Path("state")
+    state: Annotated[Path, AfterValidator(_is_no_file)] = Path("state")
     #: ``auto`` uses CUDA where it works; with ``cuda`` the service does not start where it does not.
     device: Literal["auto", "cpu", "cuda"] = "auto"
     #: Bytes of the GPU's memory that each model may use; no limit if not set.

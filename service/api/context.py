@@ -26,6 +26,9 @@ TIMEOUT_HEADER = b"x-request-timeout-ms"
 TRANSPORT = "snn.transport"
 #: The key under which a request's scope has how long its client may send nothing.
 CLIENT_SECONDS = "snn.client_seconds"
+#: What asks again and again whether the service lives. It may send any ``Accept``, and is logged only
+#: at level ``debug`` unless the answer is no.
+PROBES = frozenset(("/health/live", "/health/ready", "/healthz", "/v2/health/live", "/v2/health/ready"))
 #: nginx's status for a client that left before its answer.
 CLOSED_BY_CLIENT = 499
 
@@ -141,6 +144,8 @@ def finish(
         details["encode"] = round(context.encode, 6)
     if "kind" in failure:
         _log.error("request", **details, **failure)
+    elif route in PROBES and context.status < 500:
+        _log.debug("request", **details, **failure)
     else:
         plain.info("request", details | failure)
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api.body.negotiation import accepts
 from service.api.context import (
     CLOSED_BY_CLIENT,
+    PROBES,
     SANE_ID,
     TIMEOUT_HEADER,
     RequestContext,
@@ -25,9 +26,6 @@ from service.api.context import (
 from service.api.problems import Disconnected, Problem, send_problem
 from service.api.transport.fast_path import FastPath
 from service.observability.counters import Telemetry
-
-#: What asks whether the service lives may send any ``Accept``.
-_PROBES = frozenset(("/health/live", "/health/ready", "/healthz", "/v2/health/live", "/v2/health/ready"))
 
 
 class RequestMiddleware:
@@ -154,7 +152,7 @@ class _Answer:
         and so are probes, whoever asks.
         """
         scope = self._scope
-        if start["status"] != 200 or scope["method"] != "GET" or scope["path"] in _PROBES:
+        if start["status"] != 200 or scope["method"] != "GET" or scope["path"] in PROBES:
             return None
         kind = next((value for name, value in start["headers"] if name.lower() == b"content-type"), b"")
         media = kind.decode("latin-1").partition(";")[0].strip().lower()

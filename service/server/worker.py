@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 from time import monotonic
 
@@ -78,7 +79,7 @@ async def _serve(
     if parts.auto_rollback is not None:
         background.append(parts.auto_rollback.run())
     if config is None or (config.first and config.number == 1):
-        _report_exposure(settings)
+        _report_start(settings)
     shared_listener, link = _shared_listener(config, listener, server, settings), None
     if config is None:
         host, port = listener.getsockname()[:2]
@@ -106,12 +107,19 @@ async def _serve(
             link.close()
 
 
-def _report_exposure(settings: Settings) -> None:
-    """Log what an operator has to know about who may do what, and which variables are ignored."""
+def _report_start(settings: Settings) -> None:
+    """Log what an operator has to know: who may do what, and what is not as the settings say."""
     if settings.api_keys_file is None:
         _log.warning("no API keys: open to all", hint="SNN_API_KEYS_FILE asks for keys")
     for name in injected_names(os.environ):
         _log.warning("variable ignored", variable=name, reason="Kubernetes sets it for a service")
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.state):
+            pass
+    except OSError as error:
+        hint = "baselines and the release log are not kept; set SNN_STATE"
+        _log.warning("state not writable", reason=str(error), hint=hint)
 
 
 def _server(parts: Parts, settings: Settings) -> Server:

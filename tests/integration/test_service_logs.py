@@ -131,3 +131,48 @@ def test_lines_of_several_workers_are_whole(repository: Path, tmp_path: Path) ->
             assert pipeline(int(server.address.rpartition(":")[2]), 1000) == 1000
         assert server.stop() == 0
         assert sum(line["event"] == "request" for line in server.lines()) >= 4000
+
+
+def test_probes_are_logged_at_debug_alone(repository: Path, tmp_path: Path) -> None:
+    """What asks every few seconds whether the service lives does not fill the log; a refusal is told."""
+    probes = ["/health/live", "/health/ready", "/healthz", "/v2/health/live", "/v2/health/ready"]
+    for level in ("info", "debug"):
+        folder = tmp_path / level
+        folder.mkdir()
+        with running(folder, models=repository, log_level=level, drain_wait_seconds=1) as server:
+            server.wait_until_ready()
+            for path in probes:
+                assert server.client.get(path, headers={"x-request-id": "probe"}).status_code == 200
+                assert server.client.head(path, headers={"x-request-id": "probe"}).status_code == 200
+            server.client.get("/v2", headers={"x-request-id": "other"})
+            server.wait_for_line("request", request_id="other")
+            found = [line for line in server.lines() if line.get("request_id") == "probe"]
+            assert len(found) == (10 if level == "debug" else 0)
+            assert {line["level"] for line in found} <= {"debug"}
+            server.process.send_signal(signal.SIGTERM)
+            server.wait_for_line("draining")
+            assert server.client.get("/health/ready").status_code == 503
+            server.wait_for_line("request", route="/health/ready", status=503, level="info")
+
+
+def test_a_state_folder_that_cannot_be_written_is_told_at_the_start(
+    repository: Path, tmp_path: Path
+) -> None:
+    """A file in its place stops the start; a folder that takes nothing is a warning."""
+    file = tmp_path / "file"
+    file.touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "service"],
+        cwd=tmp_path,
+        env=environment(models=repository, port=0, state=file),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == f"SNN_STATE={file}: {file} is not a folder\n"
+    with running(tmp_path, models=repository, state="/proc/nothing/state") as server:
+        line = server.wait_for_line("state not writable", level="warning")
+        assert "/proc/nothing" in line["reason"]
+        assert server.wait_until_ready().status_code == 200

@@ -31,6 +31,8 @@ TOO_LONG = (
     f"the head of the request is longer than {HEAD_BYTES} bytes; send fewer or shorter headers",
 )
 
+_CUT_SHORT = (400, "the connection ended within the request")
+
 _log = get_logger()
 
 
@@ -114,6 +116,28 @@ class Connection(HttpToolsProtocol):
         """Since when it has neither an unanswered request nor one whose head has arrived."""
         return None if self._unanswered or self._deaf else self._since
 
+    @property
+    def _head_begun(self) -> bool:
+        """Whether it is amid a head; before the first one there are no headers."""
+        return self._in_head and self.headers is not None
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what was asked, though nothing more will come; return whether there is anything.
+
+        A client that only ended its sending waits for its answer, and one that has gone looks the same.
+        """
+        if self._deaf or self._reason is not None:
+            return True
+        self._coalescing.flush()
+        in_body = bool(self._unanswered) and self.cycle.more_body
+        if in_body or self._head_begun:
+            self._refuse(_CUT_SHORT)
+            return True
+        self._deaf = True
+        if self._unanswered:
+            self.cycle.keep_alive = False
+        return bool(self._unanswered)
+
     def make_room(self) -> None:
         """Close at once; it counts as closing from now on."""
         self._deaf = True
@@ -147,7 +171,7 @@ class Connection(HttpToolsProtocol):
         if left > 0:
             self._watch(left)
             return
-        if self._in_head and self._unread:
+        if self._head_begun:
             self._refuse((408, f"the head of the request did not arrive within {allowed:g} s"))
         else:
             self.transport.close()
