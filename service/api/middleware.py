@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.body.negotiation import accepts
 from service.api.context import (
+    CLIENT,
     CLOSED_BY_CLIENT,
     PROBES,
     SANE_ID,
@@ -65,6 +66,7 @@ class RequestMiddleware:
         scope = self._seen_from_inside(scope)
         request_id, timeout = _read_head(scope)
         context = scope["snn.context"] = RequestContext(request_id)
+        context.client = scope.get(CLIENT)
         answer = _Answer(context, scope, send, without_body=method == "HEAD")
         app = self._direct.get((scope["method"], scope["path"]), self._app)
         failure: dict[str, Any] = {}

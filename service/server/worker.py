@@ -19,6 +19,7 @@ import msgspec
 import uvicorn
 import uvloop
 
+from service.api.transport.client_address import ClientAddress
 from service.api.transport.connection import ConnectionPolicy
 from service.api.transport.protocol import HttpProtocol
 from service.coordination.coordinator import WorkerCoordinator
@@ -135,7 +136,11 @@ def _server(parts: Parts, settings: Settings) -> Server:
             http=HttpProtocol,
             timeout_graceful_shutdown=int(settings.drain_seconds) or 1,
         ),
-        ConnectionPolicy(settings.client_seconds, settings.idle_seconds),
+        ConnectionPolicy(
+            settings.client_seconds,
+            settings.idle_seconds,
+            ClientAddress(settings.trusted_proxies) if settings.log_client else None,
+        ),
     )
 
 

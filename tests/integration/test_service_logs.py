@@ -176,3 +176,27 @@ def test_a_state_folder_that_cannot_be_written_is_told_at_the_start(
         line = server.wait_for_line("state not writable", level="warning")
         assert "/proc/nothing" in line["reason"]
         assert server.wait_until_ready().status_code == 200
+
+
+def test_the_log_has_clients_addresses_where_it_is_asked_to(repository: Path, tmp_path: Path) -> None:
+    """On both paths and for refusals; a trusted proxy names the client, otherwise it is the peer."""
+    body = json.dumps({"model": "htru2", "inputs": bundles.candidates(1).tolist()})
+    cases = {"off": ({}, None), "on": ({"log_client": True}, "127.0.0.1")}
+    cases["proxy"] = ({"log_client": True, "trusted_proxies": "10.0.0.0/8,127.0.0.1"}, "203.0.113.9")
+    for name, (options, expected) in cases.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        with running(folder, models=repository, **options) as server:
+            server.wait_until_ready()
+            forwarded = {"x-forwarded-for": "1.2.3.4, 203.0.113.9", "content-type": "application/json"}
+            for path, kind in (("fast", "application/json"), ("usual", "application/json;x=1")):
+                headers = forwarded | {"x-request-id": path, "content-type": kind}
+                answer = server.client.post("/predict", content=body, headers=headers)
+                assert answer.status_code == 200
+                line = server.wait_for_line("request", request_id=path)
+                assert line.get("client") == expected
+            address = ("127.0.0.1", int(server.address.rpartition(":")[2]))
+            with socket.create_connection(address) as connection:
+                connection.sendall(b"GET / HTTP/9.9\r\n\r\n")
+                connection.recv(1000)
+            assert server.wait_for_line("refused").get("client") == (expected and "127.0.0.1")
