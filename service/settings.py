@@ -7,12 +7,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import SettingsError
 
 _PREFIX = "SNN_"
+_EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 #: Variables that other parts of the project read: training, clients, compose, tests and benchmarks.
 _OF_OTHERS = frozenset(
@@ -55,6 +56,14 @@ def _split(value: object) -> object:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
+
+
+def _networks(value: object) -> object:
+    """Split a list of networks; ``*`` stands for all."""
+    parts = _split(value)
+    if not isinstance(parts, tuple):
+        return parts
+    return tuple(network for part in parts for network in (_EVERYWHERE if part == "*" else (part,)))
 
 
 Count = Annotated[int, Field(ge=1)]
@@ -129,6 +138,10 @@ class Settings(BaseSettings):
     drain_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     #: How long a stopping service waits for requests in flight.
     drain_seconds: Seconds = 20.0
+    #: Whether the log has the clients' addresses.
+    log_client: bool = False
+    #: Addresses and networks of proxies whose ``X-Forwarded-For`` says who the client is; ``*`` for all.
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_networks)] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 

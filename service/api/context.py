@@ -29,6 +29,11 @@ SYNTHETIC_HEADER = b"x-snn-synthetic"
 TRANSPORT = "snn.transport"
 #: The key under which a request's scope has how long its client may send nothing.
 CLIENT_SECONDS = "snn.client_seconds"
+#: The key under which a request's scope has its client's address, if the log is to have it.
+CLIENT = "snn.client"
+#: What asks again and again whether the service lives. It may send any ``Accept``, and is logged only
+#: at level ``debug`` unless the answer is no.
+PROBES = frozenset(("/health/live", "/health/ready", "/healthz", "/v2/health/live", "/v2/health/ready"))
 #: nginx's status for a client that left before its answer.
 CLOSED_BY_CLIENT = 499
 
@@ -47,12 +52,14 @@ class RequestContext:
     synthetic = False
 
     __slots__ = (
-        "applicability", "deadline", "encode", "key", "model", "read", "request_id", "rows", "stages",
-        "status", "traffic",
+        "applicability", "client", "deadline", "encode", "key", "model", "read", "request_id", "rows",
+        "stages", "status", "traffic",
     )  # fmt: skip
 
     def __init__(self, request_id: bytes) -> None:
         self.request_id = request_id
+        #: The client's address, if the log is to have it.
+        self.client: str | None = None
         #: The status of the answer, 0 before it begins.
         self.status = 0
         #: The valid API key of the request; None without one, or where the service has no keys.
@@ -166,6 +173,8 @@ def finish(
         "status": context.status,
         "seconds": round(seconds, 6),
     }
+    if context.client is not None:
+        details["client"] = context.client
     if context.key is not None:
         details["key"] = context.key.name
     if context.model is not None:
@@ -177,6 +186,8 @@ def finish(
         details["encode"] = round(context.encode, 6)
     if "kind" in failure:
         _log.error("request", **details, **failure)
+    elif route in PROBES and context.status < 500:
+        _log.debug("request", **details, **failure)
     else:
         plain.info("request", details | failure)
 

@@ -12,7 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.body.negotiation import accepts
 from service.api.context import (
+    CLIENT,
     CLOSED_BY_CLIENT,
+    PROBES,
     SANE_ID,
     SYNTHETIC_HEADER,
     TIMEOUT_HEADER,
@@ -27,9 +29,6 @@ from service.api.context import (
 from service.api.problems import Disconnected, Problem, send_problem
 from service.api.transport.fast_path import FastPath
 from service.observability.counters import Telemetry
-
-#: What asks whether the service lives may send any ``Accept``.
-_PROBES = frozenset(("/health/live", "/health/ready", "/healthz", "/v2/health/live", "/v2/health/ready"))
 
 
 class RequestMiddleware:
@@ -72,6 +71,7 @@ class RequestMiddleware:
         if synthetic:
             context = SyntheticContext(request_id, scope.get("client"))
         scope["snn.context"] = context
+        context.client = scope.get(CLIENT)
         answer = _Answer(context, scope, send, without_body=method == "HEAD")
         app = self._direct.get((scope["method"], scope["path"]), self._app)
         failure: dict[str, Any] = {}
@@ -159,7 +159,7 @@ class _Answer:
         and so are probes, whoever asks.
         """
         scope = self._scope
-        if start["status"] != 200 or scope["method"] != "GET" or scope["path"] in _PROBES:
+        if start["status"] != 200 or scope["method"] != "GET" or scope["path"] in PROBES:
             return None
         kind = next((value for name, value in start["headers"] if name.lower() == b"content-type"), b"")
         media = kind.decode("latin-1").partition(";")[0].strip().lower()

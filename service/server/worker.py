@@ -10,6 +10,7 @@ import gc
 import os
 import socket
 import sys
+import tempfile
 from pathlib import Path
 from time import monotonic
 
@@ -17,6 +18,7 @@ import msgspec
 import uvicorn
 import uvloop
 
+from service.api.transport.client_address import ClientAddress
 from service.api.transport.connection import ConnectionPolicy
 from service.api.transport.protocol import HttpProtocol
 from service.coordination.coordinator import WorkerCoordinator
@@ -78,7 +80,7 @@ async def _serve(
     if parts.auto_rollback is not None:
         background.append(parts.auto_rollback.run())
     if config is None or (config.first and config.number == 1):
-        _report_exposure(settings)
+        _report_start(settings)
     shared_listener, link = _shared_listener(config, listener, server, settings), None
     if config is None:
         host, port = listener.getsockname()[:2]
@@ -106,12 +108,19 @@ async def _serve(
             link.close()
 
 
-def _report_exposure(settings: Settings) -> None:
-    """Log what an operator has to know about who may do what, and which variables are ignored."""
+def _report_start(settings: Settings) -> None:
+    """Log what an operator has to know: who may do what, and what is not as the settings say."""
     if settings.api_keys_file is None:
         _log.warning("no API keys: open to all", hint="SNN_API_KEYS_FILE asks for keys")
     for name in injected_names(os.environ):
         _log.warning("variable ignored", variable=name, reason="Kubernetes sets it for a service")
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.state):
+            pass
+    except OSError as error:
+        hint = "baselines and the release log are not kept; set SNN_STATE"
+        _log.warning("state not writable", reason=str(error), hint=hint)
 
 
 def _stop(stopping: asyncio.Event) -> None:
@@ -136,7 +145,11 @@ def _server(parts: Parts, settings: Settings) -> Server:
             http=HttpProtocol,
             timeout_graceful_shutdown=int(settings.drain_seconds) or 1,
         ),
-        ConnectionPolicy(settings.client_seconds, settings.idle_seconds),
+        ConnectionPolicy(
+            settings.client_seconds,
+            settings.idle_seconds,
+            ClientAddress(settings.trusted_proxies) if settings.log_client else None,
+        ),
     )
 
 

@@ -182,7 +182,7 @@ _LATE = {
     "nothing": (b"", b"", b""),
     "half a head": (_HEAD, b"", b"408"),
     "a header now and then": (_HEAD, b"a: b\r\n", b"408"),
-    "blank lines": (b"\r\n", b"\r\n", b"408"),
+    "blank lines": (b"\r\n", b"\r\n", b""),
     "half a body": (_HEAD + _LONG + b'{"model"', b"", b"408"),
     "a body byte by byte": (_HEAD + _LONG, b" ", b"408"),
     "a chunked body": (_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n", b"408"),
@@ -388,3 +388,43 @@ def test_listener_and_reloader_recover_where_no_file_is_free(
         server.wait_for_line("model serving", model=f"htru2@{version}")
         server.client.close()  # it may have been one of those that gave way
         assert server.stop() == 0
+
+
+_HALVES = {
+    "the fast path": (request(BODY), [200]),
+    "the usual path": (request(BODY.replace(b"htru2", b"none")), [404]),
+    "two requests": (request(BODY) + b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n", [200, 200]),
+    "a table": (
+        request(b"[1,2,3,4,5,6,7,8]\n", path="/predict?model=htru2").replace(b"/json", b"/x-ndjson"),
+        [200],
+    ),
+    "half a head": (_HEAD, [400]),
+    "half a body": (_HEAD + _LONG + b"{", [400]),
+    "one and a half": (request(BODY) + _HEAD, [200, 400]),
+    "half a chunk": (_HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab", [400]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", _HALVES)
+@pytest.mark.parametrize("pause", [0.0, 0.1])
+def test_a_client_that_only_ended_its_sending_gets_its_answers(
+    server: Server, kind: str, pause: float
+) -> None:
+    """Each request is answered, one that is cut short by 400, and then the connection is closed."""
+    sent, expected = _HALVES[kind]
+    with connected(server) as connection:
+        connection.sendall(sent)
+        time.sleep(pause)
+        connection.shutdown(socket.SHUT_WR)
+        received = b""
+        while piece := connection.recv(1 << 20):
+            received += piece
+    statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", received)]
+    assert statuses == expected
+
+
+def test_a_client_that_ended_its_sending_without_a_request_is_closed(server: Server) -> None:
+    """There is nothing to wait for."""
+    with connected(server) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""

@@ -131,3 +131,72 @@ def test_lines_of_several_workers_are_whole(repository: Path, tmp_path: Path) ->
             assert pipeline(int(server.address.rpartition(":")[2]), 1000) == 1000
         assert server.stop() == 0
         assert sum(line["event"] == "request" for line in server.lines()) >= 4000
+
+
+def test_probes_are_logged_at_debug_alone(repository: Path, tmp_path: Path) -> None:
+    """What asks every few seconds whether the service lives does not fill the log; a refusal is told."""
+    probes = ["/health/live", "/health/ready", "/healthz", "/v2/health/live", "/v2/health/ready"]
+    for level in ("info", "debug"):
+        folder = tmp_path / level
+        folder.mkdir()
+        with running(folder, models=repository, log_level=level, drain_wait_seconds=1) as server:
+            server.wait_until_ready()
+            for path in probes:
+                assert server.client.get(path, headers={"x-request-id": "probe"}).status_code == 200
+                assert server.client.head(path, headers={"x-request-id": "probe"}).status_code == 200
+            server.client.get("/v2", headers={"x-request-id": "other"})
+            server.wait_for_line("request", request_id="other")
+            found = [line for line in server.lines() if line.get("request_id") == "probe"]
+            assert len(found) == (10 if level == "debug" else 0)
+            assert {line["level"] for line in found} <= {"debug"}
+            server.process.send_signal(signal.SIGTERM)
+            server.wait_for_line("draining")
+            assert server.client.get("/health/ready").status_code == 503
+            server.wait_for_line("request", route="/health/ready", status=503, level="info")
+
+
+def test_a_state_folder_that_cannot_be_written_is_told_at_the_start(
+    repository: Path, tmp_path: Path
+) -> None:
+    """A file in its place stops the start; a folder that takes nothing is a warning."""
+    file = tmp_path / "file"
+    file.touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "service"],
+        cwd=tmp_path,
+        env=environment(models=repository, port=0, state=file),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == f"SNN_STATE={file}: {file} is not a folder\n"
+    with running(tmp_path, models=repository, state="/proc/nothing/state") as server:
+        line = server.wait_for_line("state not writable", level="warning")
+        assert "/proc/nothing" in line["reason"]
+        assert server.wait_until_ready().status_code == 200
+
+
+def test_the_log_has_clients_addresses_where_it_is_asked_to(repository: Path, tmp_path: Path) -> None:
+    """On both paths and for refusals; a trusted proxy names the client, otherwise it is the peer."""
+    body = json.dumps({"model": "htru2", "inputs": bundles.candidates(1).tolist()})
+    cases = {"off": ({}, None), "on": ({"log_client": True}, "127.0.0.1")}
+    cases["proxy"] = ({"log_client": True, "trusted_proxies": "10.0.0.0/8,127.0.0.1"}, "203.0.113.9")
+    for name, (options, expected) in cases.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        with running(folder, models=repository, **options) as server:
+            server.wait_until_ready()
+            forwarded = {"x-forwarded-for": "1.2.3.4, 203.0.113.9", "content-type": "application/json"}
+            for path, kind in (("fast", "application/json"), ("usual", "application/json;x=1")):
+                headers = forwarded | {"x-request-id": path, "content-type": kind}
+                answer = server.client.post("/predict", content=body, headers=headers)
+                assert answer.status_code == 200
+                line = server.wait_for_line("request", request_id=path)
+                assert line.get("client") == expected
+            address = ("127.0.0.1", int(server.address.rpartition(":")[2]))
+            with socket.create_connection(address) as connection:
+                connection.sendall(b"GET / HTTP/9.9\r\n\r\n")
+                connection.recv(1000)
+            assert server.wait_for_line("refused").get("client") == (expected and "127.0.0.1")
