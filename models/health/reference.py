@@ -68,6 +68,8 @@ class Reference:
     by ``coefficients`` (terms, M * 3L), given the inputs. ``scale`` (2, M) is mean and standard
     deviation of the log-distance of the departures; ``scores`` are each member's, sorted. ``cumulants``
     (columns, signs, rates) bounds what capped departures do by chance; None where that is not known.
+    ``averaged`` are p-values of rows of the data, averaged over the members, sorted, among which those
+    of new rows are ranked; None in older bundles and for one member.
     """
 
     members: tuple[MemberReference, ...]
@@ -79,6 +81,7 @@ class Reference:
     scores: tuple[NDArray[np.float32], ...]
     inputs: Inputs | None
     cumulants: Array | None
+    averaged: NDArray[np.float32] | None = None
 
     @classmethod
     def of(cls, members: Sequence[MemberReference]) -> Self:
@@ -118,6 +121,8 @@ class Reference:
         arrays["counts"] = np.array([len(own) for own in self.scores])
         if self.cumulants is not None:
             arrays["cumulants"] = self.cumulants
+        if self.averaged is not None:
+            arrays["averaged"] = self.averaged
         if self.inputs is not None:
             arrays |= arrays_of(self.inputs)
         stream = io.BytesIO()
@@ -149,7 +154,12 @@ class Reference:
         plain = {name: arrays[name].astype(np.float64) for name in shapes}
         if not (plain["spread"] > 0).all() or not (plain["scale"][1] > 0).all():
             raise ValueError("a spread is not positive")
-        cumulants = arrays.get("cumulants")
+        cumulants, averaged = arrays.get("cumulants"), arrays.get("averaged")
+        shares = None if averaged is None else averaged.astype(np.float32)
+        if shares is not None:
+            in_order = shares.ndim == 1 and len(shares) > 0 and bool((np.diff(shares) >= 0).all())
+            if not in_order or not 0 < shares[0] <= shares[-1] <= 1:
+                raise ValueError("its averaged p-values are no sorted shares")
         # For bundles from before this floor; it errs on the safe side of their scores and cumulants.
         factors = share_factors(plain["whitening"])
         plain["whitening"] = plain["whitening"] * factors[:, None, :]
@@ -159,6 +169,7 @@ class Reference:
             scores=tuple(np.split(scores, np.cumsum(counts)[:-1])),
             inputs=inputs,
             cumulants=None if cumulants is None else cumulants.astype(np.float64),
+            averaged=shares,
             **plain,
         )
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from models.features import Features, Featurizer
+from models.health.combining import asked_rows, combined
 from models.health.fitting import MemberRows, fit_reference
 from models.health.reference import Reference
 from models.networks.theory import MemberTheory, member_theory
@@ -137,14 +138,7 @@ def train_model(
     figures["mean_auc_by_round"] = [
         mean_auc(dataset.labels, _out_of_fold(dataset, alone, fitted.rows).logits) for alone in rounds
     ]
-    reference = fit_reference(
-        [
-            MemberRows(ensemble.member_taps(fitted.rows[held_out], number), held_out)
-            for number, member in enumerate(ensemble.members)
-            for held_out in [np.flatnonzero(dataset.folds == member.fold)]
-        ],
-        fitted.rows,
-    )
+    reference = _reference(dataset, ensemble, fitted.rows)
     served = ServedEnsemble(fitted.squash, ensemble, calibration.maps, exclusive=dataset.exclusive)
     theory = [
         member_theory(layers, fitted.rows[dataset.folds == member.fold])
@@ -160,6 +154,19 @@ def train_model(
         model=model,
         provenance=provenance(dataset, recipe, seed) | {"seconds": round(time.monotonic() - began, 1)},
     )
+
+
+def _reference(dataset: Dataset, ensemble: Ensemble, rows: NDArray[np.float32]) -> Reference:
+    """Fit the reference for squashed rows ``(n, F)`` to those that each member never saw."""
+    numbers = range(len(ensemble.members))
+    held_out = [np.flatnonzero(dataset.folds == member.fold) for member in ensemble.members]
+    members = [
+        MemberRows(ensemble.member_taps(rows[own], number), own)
+        for number, own in zip(numbers, held_out, strict=True)
+    ]
+    asked = rows[asked_rows(len(rows))]
+    taps = np.stack([ensemble.member_taps(asked, number) for number in numbers], axis=1)
+    return combined(fit_reference(members, rows), members, rows, taps)
 
 
 def _check_labels(dataset: Dataset) -> None:
