@@ -15,7 +15,13 @@ from service.api.auth.keys import KeyStore
 from service.api.body.decoding import DEFAULT_SMILES_MODEL, Limits
 from service.api.context import context_of
 from service.api.middleware import RequestMiddleware
-from service.api.openapi import TIMEOUT_PARAMETER, answers, complete, content_of
+from service.api.openapi import (
+    SYNTHETIC_PARAMETER,
+    TIMEOUT_PARAMETER,
+    answers,
+    complete,
+    content_of,
+)
 from service.api.problems import Problem, problem_body, problem_of
 from service.api.routes import admin, metrics, models, molecule_svg, pages
 from service.api.routes.health import activations, integrity, probes
@@ -138,7 +144,7 @@ def _predict_route() -> APIRouter:
         summary="Predict molecules or pulsar candidates",
         description=_TABLES,
         openapi_extra={
-            "parameters": [_MODEL_PARAMETER, TIMEOUT_PARAMETER],
+            "parameters": [_MODEL_PARAMETER, TIMEOUT_PARAMETER, SYNTHETIC_PARAMETER],
             "requestBody": {"required": True, "content": content_of(PredictRequest) | _TABLE_CONTENT},
         },
         responses=described | {200: {"content": answer | _TABLE_CONTENT}},
