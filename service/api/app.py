@@ -15,7 +15,13 @@ from service.api.auth.keys import KeyStore
 from service.api.body.decoding import DEFAULT_SMILES_MODEL, Limits
 from service.api.context import context_of
 from service.api.middleware import RequestMiddleware
-from service.api.openapi import TIMEOUT_PARAMETER, answers, complete, content_of
+from service.api.openapi import (
+    SYNTHETIC_PARAMETER,
+    TIMEOUT_PARAMETER,
+    answers,
+    complete,
+    content_of,
+)
 from service.api.problems import Problem, problem_body, problem_of
 from service.api.result_schemas import InputsAnswer, SmilesAnswer
 from service.api.routes import admin, metrics, models, molecule_svg, pages
@@ -162,6 +168,7 @@ def _predict_route() -> APIRouter:
                 _VERSION_PARAMETER,
                 _APPLICABILITY_PARAMETER,
                 TIMEOUT_PARAMETER,
+                SYNTHETIC_PARAMETER,
             ],
             "requestBody": {"required": True, "content": content_of(PredictRequest) | _TABLE_CONTENT},
         },

@@ -18,10 +18,10 @@ def delay_report(delays: Results, quiet: Results, trials: Results) -> list[str]:
         "## Delay",
         "",
         "A fault begins after 8,192 clean rows, lasts, and ends: median rows (requests) until the"
-        " verdict turns, and clean rows until it is back, by the rows of a request. Ten times in each of"
-        " two folds; looked at after every request, or every eight of one row. An asterisk marks faults"
-        f" that at least {_PLAIN:.0%} of windows of {VERDICT_SIZE} such rows alone show; a dash, that"
-        " the verdict did not turn within 4,096 rows in most trials.",
+        " verdict turns, and clean rows until it is back, by the rows of a request. Ten times, in the"
+        " two halves of a fold; looked at after every request, or every eight of one row. An asterisk"
+        f" marks faults that at least {_PLAIN:.0%} of windows of {VERDICT_SIZE} such rows alone show; a"
+        " dash, that the verdict did not turn within 4,096 rows in most trials.",
         "",
     ]
     for model in dict.fromkeys(key[0] for key in delays.rows):
