@@ -10,7 +10,7 @@ PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test test-quick schedules framing check lint types imports bench test-gpu container-test audit sbom clean
+.PHONY: help serve test test-quick schedules framing slow-clients check lint types imports bench test-gpu container-test audit sbom clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ schedules: $(VENV)/.dev ## 10,000 random schedules of reloads by up to three wor
 
 framing: $(VENV)/.dev ## 100,000 random streams of HTTP requests, cut anywhere and compared with h11; some five minutes
 	SNN_TEST_STREAMS=100000 $(BIN)/python -m pytest tests/service/api/transport/test_framing.py $(ARGS)
+
+slow-clients: $(VENV)/.dev ## 2,000 clients of each slow or silent kind beside a quick one; some four minutes
+	SNN_TEST_CLIENTS=2000 $(BIN)/python -m pytest -s tests/chaos/test_chaos_slow_clients.py $(ARGS)
 
 check: lint types imports test ## lint, types, import rules, then the tests
 
