@@ -420,7 +420,7 @@ def test_a_client_that_only_ended_its_sending_gets_its_answers(
         while piece := connection.recv(1 << 20):
             received += piece
     statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", received)]
-    assert statuses == expected
+    assert [status for status in statuses if status != 100] == expected  # 100 where the answer is late
 
 
 def test_a_client_that_ended_its_sending_without_a_request_is_closed(server: Server) -> None:
