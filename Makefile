@@ -27,7 +27,7 @@ test-quick: $(VENV)/.dev ## run the tests that start no server, browser or train
 schedules: $(VENV)/.dev ## 10,000 random schedules of reloads by up to three workers; some ten minutes
 	SNN_TEST_SCHEDULES=10000 $(BIN)/python -m pytest tests/service/lifecycle/test_state_machine.py $(ARGS)
 
-framing: $(VENV)/.dev ## 100,000 random streams of HTTP requests, cut anywhere and compared with h11; some five minutes
+framing: $(VENV)/.dev ## 100,000 random streams of HTTP requests, cut anywhere and compared with h11; some ten minutes
 	SNN_TEST_STREAMS=100000 $(BIN)/python -m pytest tests/service/api/transport/test_framing.py $(ARGS)
 
 slow-clients: $(VENV)/.dev ## 2,000 clients of each slow or silent kind beside a quick one; some four minutes
