@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from models.features import Accepted
 from service.api.auth.keys import KeyFile, KeyStore, new_key
+from service.api.transport.fast_path import FastPath
 from service.errors import Overloaded
 from service.inference.results import Writing, results_of
 from tests.service.api.transport.conftest import GOOD, Server, body_of, request
@@ -377,5 +378,26 @@ def test_what_was_answered_is_let_go_without_the_collector(with_server) -> None:
         finally:
             gc.enable()
         assert server.taken == 3
+
+    with_server(work)
+
+
+def test_a_fault_of_the_service_amid_reading_is_its_own(with_server, monkeypatch) -> None:
+    """An exception in a callback of the parser is 500 and in the log, and not the client's 400."""
+    from structlog.testing import capture_logs
+
+    async def work(app: App, server: Server) -> None:
+        def fails(*_: object) -> None:
+            raise KeyError("SECRET")
+
+        monkeypatch.setattr(FastPath, "begin", fails)
+        async with server.client() as client:
+            with capture_logs() as logged:
+                status, headers, body = await client.ask(body_of(GOOD[0]))
+        assert (status, headers["connection"]) == (500, "close")
+        assert json.loads(body)["code"] == "internal_error"
+        (line,) = [line for line in logged if line["log_level"] == "error"]
+        assert (line["event"], line["kind"]) == ("reading failed", "KeyError")
+        assert "SECRET" not in f"{body!r}{logged}"
 
     with_server(work)
