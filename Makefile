@@ -10,7 +10,7 @@ PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test test-quick schedules framing slow-clients check lint types imports bench test-gpu container-test audit sbom clean
+.PHONY: help serve test test-quick schedules framing slow-clients mutants check lint types imports bench test-gpu container-test audit sbom clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ framing: $(VENV)/.dev ## 100,000 random streams of HTTP requests, cut anywhere a
 
 slow-clients: $(VENV)/.dev ## 2,000 clients of each slow or silent kind beside a quick one; some four minutes
 	SNN_TEST_CLIENTS=2000 $(BIN)/python -m pytest -s tests/chaos/test_chaos_slow_clients.py $(ARGS)
+
+mutants: $(VENV)/.mutants ## change the code in 400 random places and list what no test notices; an hour
+	PATH="$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants $(ARGS)
 
 check: lint types imports test ## lint, types, import rules, then the tests
 
@@ -62,7 +65,7 @@ sbom: $(VENV)/.dev ## write the bill of materials of the environment, CycloneDX,
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.json $(BIN)/python
 
 clean: ## remove the environment and the caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info mutants
 
 # One environment, a stamp for each set of dependencies. What `serve` installs is a part of what the
 # others install, so only they can bring torch in.
@@ -82,4 +85,8 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 
 $(VENV)/.gpu: pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[dev,gpu]'
+	@touch $(VENV)/.serve $(VENV)/.dev $@
+
+$(VENV)/.mutants: pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[mutants]'
 	@touch $(VENV)/.serve $(VENV)/.dev $@

@@ -43,9 +43,11 @@ def _is_folder(path: Path) -> Path:
     return path
 
 
-def _is_no_file(path: Path) -> Path:
-    if path.exists() and not path.is_dir():
-        raise ValueError(f"{path} is not a folder")
+def _may_be_folder(path: Path) -> Path:
+    """Accept a folder, and a path where one can be made."""
+    nearest = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
+    if not nearest.is_dir():
+        raise ValueError(f"{nearest} is not a folder")
     return path
 
 
@@ -78,7 +80,7 @@ class Settings(BaseSettings):
     #: The model repository.
     models: Annotated[Path, AfterValidator(_is_folder)] = COMMITTED_MODELS
     #: The only folder that the service writes to, for what must outlast a restart.
-    state: Annotated[Path, AfterValidator(_is_no_file)] = Path("state")
+    state: Annotated[Path, AfterValidator(_may_be_folder)] = Path("state")
     #: ``auto`` uses CUDA where it works; with ``cuda`` the service does not start where it does not.
     device: Literal["auto", "cpu", "cuda"] = "auto"
     #: Bytes of the GPU's memory that each model may use; no limit if not set.
@@ -101,6 +103,8 @@ class Settings(BaseSettings):
     max_stream_bytes: Count = 256 * 1024 * 1024
     #: Processes per worker that featurize large requests; 0 for none, if not set a share of the cores.
     featurize_processes: Annotated[int, Field(ge=0, le=256)] | None = None
+    #: Whether records that a model cannot judge are answered so, or with numbers all the same.
+    applicability: Literal["judge", "ignore"] = "judge"
     #: Bytes of a worker's cache of feature rows by SMILES; 0 for no cache.
     cache_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
     #: Rows that may wait for a model; requests beyond are refused.

@@ -9,14 +9,24 @@ from pkgutil import resolve_name
 from typing import cast
 
 from models.errors import FeaturizerError
-from models.features.base import Accepted, Features, Featurizer, Outcome, Rejected
+from models.features.base import Accepted, Features, Featurizer, NotApplicable, Outcome, Rejected
 
-__all__ = ["Accepted", "Features", "Featurizer", "FeaturizerError", "Outcome", "Rejected", "create"]
+__all__ = [
+    "Accepted",
+    "Features",
+    "Featurizer",
+    "FeaturizerError",
+    "NotApplicable",
+    "Outcome",
+    "Rejected",
+    "create",
+]
 
 # Classes are imported on first use: a service that serves pulsars alone does not load RDKit.
 _CLASSES = {
     "molecules-1": "molecules.featurizer:MoleculeFeaturizer",
     "molecules-2": "molecules.featurizer:WiderMoleculeFeaturizer",
+    "molecules-3": "molecules.featurizer:JudgingMoleculeFeaturizer",
     "pulsar-1": "tabular.pulsar:CandidateFeaturizer",
     "tables-1": "tabular.featurizer:TableFeaturizer",
 }

@@ -1,7 +1,8 @@
 """The interface of all featurizers: a block of feature rows and one outcome per record.
 
 A featurizer never raises for a bad record, and a bad record never changes the result of another. A
-record that it cannot read is ``Rejected`` with a message for the client, and has no row.
+record that it cannot read is ``Rejected`` with a message for the client, and has no row. One that it
+reads but that the model cannot judge, as a molecule without carbon, is ``NotApplicable`` and has a row.
 """
 
 from collections.abc import Sequence
@@ -20,26 +21,54 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class NotApplicable:
+    """A record that has a row, but that the model cannot judge; ``message`` says why in one sentence."""
+
+    message: str
+    details: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """A record that cannot be read; ``message`` says in one sentence what is wrong and what to do."""
 
     message: str
 
 
-Outcome = Accepted | Rejected
+Outcome = Accepted | NotApplicable | Rejected
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
     """The result of one ``featurize`` call.
 
-    ``rows``: shape ``(accepted, F)``, C-contiguous float32, in the order of the records. A value may
-    be NaN (missing or undefined; the graph imputes it) but never infinite.
+    ``rows``: shape ``(n, F)``, C-contiguous float32, for the n records that are not rejected, in their
+    order. A value may be NaN (missing or undefined; the graph imputes it) but never infinite.
     ``outcomes``: one per record, in order.
     """
 
     rows: NDArray[np.float32]
     outcomes: list[Outcome]
+
+    def judged(self, *, ignore_applicability: bool = False) -> "Features":
+        """The features with rows for ``Accepted`` records alone.
+
+        With ``ignore_applicability`` those that are ``NotApplicable`` become accepted.
+        """
+        applies = [
+            type(outcome) is Accepted for outcome in self.outcomes if type(outcome) is not Rejected
+        ]
+        if all(applies):
+            return self
+        if not ignore_applicability:
+            return Features(self.rows[np.array(applies)], self.outcomes)
+        return Features(
+            self.rows,
+            [
+                Accepted(outcome.details) if isinstance(outcome, NotApplicable) else outcome
+                for outcome in self.outcomes
+            ],
+        )
 
 
 class Featurizer(Protocol):
@@ -56,6 +85,8 @@ class Featurizer(Protocol):
     fields: tuple[str, ...]
     #: Those of the fields whose values are text; all others are numbers.
     texts: frozenset[str]
+    #: Whether it tells records that the model cannot judge from others, and gives warnings.
+    judges_applicability: bool
 
     def featurize(self, records: Sequence[object]) -> Features:
         """Turn ``records`` into rows; never raises for a bad record."""

@@ -11,33 +11,43 @@ from models.health.sequential import capped
 
 Array = NDArray[np.float64]
 
+#: Rows, requests, and Σ of squared rows per request: the counts of sums.
+COUNTS = 3
+
+#: Rows are counted in so many cells by what their inputs are, to tell how many of them are distinct.
+CELLS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Sums:
     """Additive statistics of rows, about the reference's centre; W columns, E of them evidence.
 
     ``counts`` (3,) are rows, requests and Σ of squared rows per request. ``total`` and ``squared`` (W,)
-    are over rows, ``within`` (E,) are squared deviations from each request's own mean, and ``capped``
-    (E,) sums the requests' capped means.
+    are over rows, ``within`` (E,) are squared deviations from each request's own mean. ``by_request``
+    (2, E) sums each request's means, of its rows and of their squares. ``cells`` (CELLS,) are numbers
+    of rows; rows that are the same are in one cell.
     """
 
     counts: Array
     total: Array
     squared: Array
     within: Array
-    capped: Array
+    by_request: Array
+    cells: Array
 
     @classmethod
     def of(cls, counts: Array, values: NDArray[np.floating], layout: Layout) -> Self:
         """Split an array of ``values`` again."""
         width, evidence = layout.width, layout.width - layout.evidence.start
-        ends = np.cumsum([width, width, evidence])
-        return cls(counts, *np.split(np.asarray(values, np.float64), ends))
+        ends = np.cumsum([width, width, evidence, 2 * evidence])
+        total, squared, within, by_request, cells = np.split(np.asarray(values, np.float64), ends)
+        return cls(counts, total, squared, within, by_request.reshape(2, -1), cells)
 
     @property
     def values(self) -> Array:
-        """All but the counts, in one array (2W + 2E,)."""
-        return np.concatenate([self.total, self.squared, self.within, self.capped])
+        """All but the counts, in one array (2W + 3E + CELLS,)."""
+        parts = self.total, self.squared, self.within, self.by_request.ravel(), self.cells
+        return np.concatenate(parts)
 
     @property
     def rows(self) -> int:
@@ -50,23 +60,60 @@ class Sums:
         return int(float(self.counts[1]) + 0.5)
 
 
+@dataclass(frozen=True, slots=True)
+class OwnSums:
+    """Each request's sums over its rows (E, requests): evidence, its squares, and capped evidence."""
+
+    plain: NDArray[np.floating]
+    squared: NDArray[np.floating]
+    capped: NDArray[np.floating]
+
+
 def values_width(layout: Layout) -> int:
     """Return the length of ``Sums.values``."""
-    return int(2 * layout.width + 2 * (layout.width - layout.evidence.start))
+    return int(2 * layout.width + 3 * (layout.width - layout.evidence.start) + CELLS)
+
+
+def own_sums(
+    rows: NDArray[np.floating],
+    sizes: NDArray[np.integer],
+    layout: Layout,
+    centre: Array | None = None,
+) -> OwnSums:
+    """Sum up rows' statistics (W, n) by request, of ``sizes`` rows each, in their order.
+
+    The evidence is capped about ``centre`` (E,), or about the reference's.
+    """
+    evidence = rows[layout.evidence]
+    moved = evidence if centre is None else evidence - centre[:, None].astype(evidence.dtype)
+    parts = evidence, np.square(evidence), capped(moved)
+    if len(sizes) < rows.shape[1]:  # some request has a second row
+        starts = np.cumsum(sizes) - sizes
+        parts = tuple(np.add.reduceat(part, starts, axis=1) for part in parts)  # type: ignore[assignment]
+    return OwnSums(*parts)
 
 
 def sum_up(
-    rows: NDArray[np.floating], sizes: NDArray[np.integer], layout: Layout
-) -> tuple[Sums, NDArray[np.floating]]:
+    rows: NDArray[np.floating],
+    sizes: NDArray[np.integer],
+    layout: Layout,
+    own: OwnSums | None = None,
+    cells: NDArray[np.integer] | None = None,
+) -> Sums:
     """Sum up rows' statistics (W, n), of requests of ``sizes`` rows each, in their order.
 
-    Returns the sums, and every request's own sums of evidence (E, requests).
+    ``own`` are the requests' own sums, where they are known. ``cells`` (n,) are the rows' cells;
+    without them all rows count as distinct.
     """
+    own = own_sums(rows, sizes, layout) if own is None else own
     # Not by a product with ones: BLAS would wake threads for one of this size.
     total, squared = np.add.reduce(rows, axis=1), np.einsum("kr,kr->k", rows, rows)
-    own, within = rows[layout.evidence], np.zeros(layout.width - layout.evidence.start)
-    if len(sizes) < rows.shape[1]:  # some request has a second row
-        own = np.add.reduceat(own, np.cumsum(sizes) - sizes, axis=1)
-        within = np.maximum(squared[layout.evidence] - np.square(own) @ (1 / sizes), 0.0)
+    within = np.zeros(layout.width - layout.evidence.start)
+    if len(sizes) < rows.shape[1]:
+        within = np.maximum(squared[layout.evidence] - np.square(own.plain) @ (1 / sizes), 0.0)
     counts = np.array([sizes.sum(), len(sizes), np.square(sizes).sum()], np.float64)
-    return Sums(counts, total, squared, within, capped(own / sizes).sum(axis=1)), own
+    by_request = np.stack([(part / sizes).sum(axis=1) for part in (own.plain, own.squared)])
+    counted = np.full(CELLS, rows.shape[1] / CELLS)
+    if cells is not None:
+        counted = np.bincount(cells, minlength=CELLS).astype(np.float64)
+    return Sums(counts, total, squared, within, by_request, counted)

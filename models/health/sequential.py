@@ -1,15 +1,23 @@
 """A sequential detector of small lasting departures, with a declared rate of false alarms.
 
 For each column of evidence, each direction and each of three rates, a wealth is multiplied for every
-request by exp(rate * (x - delta) - cumulant), where x is the mean over the request's rows, capped, and
-the cumulant is the log of what exp(rate * x) is on average over reference rows. While the column's mean
-is within ``DELTA`` of the reference a wealth does not grow on average; it is reset to 1 whenever it
-falls below, which makes it an e-detector (Shin, Ramdas, Rinaldo 2023): the mean of all wealths exceeds
-A no sooner than after A requests on average, whatever their number, and however rows depend on each
-other within a request, since the exponential is convex. One budget is shared by all models.
+request by exp(rate * (x - delta) - cumulant), where x is the mean of the request's rows, each capped,
+and the cumulant is the log of what exp(rate * row) is on average over reference rows. While rows are
+shifted by at most ``DELTA`` a wealth does not grow on average; it is reset to 1 whenever it falls below,
+which makes it an e-detector (Shin, Ramdas, Rinaldo 2023): the mean of all wealths exceeds A no sooner
+than after A requests on average, whatever their number.
+
+Rows may depend on each other within a request. The exponential is convex, so that exp(rate * x) is at
+most the mean of exp(rate * row) over the request's rows, whose expectation is that of one row. Rows are
+capped before the mean for this reason: the exponential of a capped mean is not convex. A shift s from 0
+to delta is no news, since capped(row + s) is at most capped(row) + s. Requests must not depend on each
+other beyond that; how often clusters, rhythms and pauses alarm is measured (``benchmark health``).
+
+One budget is shared by all models.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +30,7 @@ DELTA = 0.5
 #: Requests between two false alarms, on average and at least, over all members, layers and models.
 REQUESTS_PER_FALSE_ALARM = 1_000_000
 
-#: Evidence of one request counts as at most this many standard deviations: one row must not alarm.
+#: A row's evidence counts as at most this many standard deviations: one row must not alarm.
 CAP = 3.0
 
 #: Suited to departures of about delta + rate.
@@ -30,10 +38,14 @@ RATES = np.array([0.2, 0.5, 1.0])
 
 _SIGNS = np.array([1.0, -1.0])
 
+#: Standard errors by which estimated moments may be off.
+_SURE = 4.5
 
-def capped(evidence: Array) -> Array:
-    """Requests' mean evidence as the detector takes it."""
-    return np.clip(evidence, -CAP, CAP)
+
+def capped(evidence: NDArray[Any]) -> NDArray[Any]:
+    """Rows' evidence, about its centre, as the detector takes it."""
+    within: NDArray[Any] = np.clip(evidence, -CAP, CAP)
+    return within
 
 
 def cumulants_of(rows: Array) -> Array:
@@ -49,6 +61,27 @@ def cumulants_of(rows: Array) -> Array:
             error = growth.std(axis=0) / np.sqrt(len(growth))
             result[:, s, r] = np.log(growth.mean(axis=0) + 2 * error)
     return np.maximum(result, 0.0)
+
+
+def cumulants_by_moments(variance: Array, requests: int) -> Array:
+    """Return bounds of cumulants (columns, signs, rates) where only rows' moments are known.
+
+    ``variance`` (columns,) is that of rows about their centre, estimated, like the centre, from so many
+    ``requests``. A capped row y has |E y| <= variance / (4 * CAP) beside the centre's own error, as
+    (t - CAP) <= t² / (4 * CAP); and exp(u) = 1 + u + u² * f(u) with f rising, so that E exp(rate * y)
+    is at most 1 + rate * |E y| + E y² * (exp(rate * CAP) - 1 - rate * CAP) / CAP² (Bennett 1962). Where
+    the variance is large, the chord of the exponential over [-CAP, CAP] is the better bound.
+    """
+    count = max(requests, 1)
+    error = _SURE * np.sqrt(variance / count)
+    # The variance is itself an estimate; of many requests it is off by a small part.
+    square = np.minimum(variance * (1 + _SURE * np.sqrt(2 / count)) + np.square(error), CAP**2)
+    mean = np.minimum(error + variance / (4 * CAP), CAP)
+    heights = RATES * CAP
+    bennett = RATES * mean[:, None] + square[:, None] * (np.expm1(heights) - heights) / CAP**2
+    chord = np.cosh(heights) - 1 + np.sinh(heights) * mean[:, None] / CAP
+    both_signs: Array = np.log1p(np.minimum(bennett, chord))[:, None, :]
+    return np.repeat(both_signs, len(_SIGNS), axis=1)
 
 
 @dataclass(slots=True)

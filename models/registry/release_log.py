@@ -16,7 +16,7 @@ from typing import Literal
 
 LOG_FILE = "releases.jsonl"
 
-Action = Literal["promote", "hold", "rollback", "serve", "refuse", "unload", "load"]
+Action = Literal["promote", "hold", "rollback", "serve", "refuse", "unload", "load", "retire"]
 
 #: Readers read at most this much of the end; a line takes about 200 bytes.
 _TAIL_BYTES = 4 * 1024 * 1024

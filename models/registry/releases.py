@@ -8,6 +8,8 @@ state folder instead, as an exemption from one promotion: the next promotion end
 import errno
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -15,9 +17,11 @@ from pydantic import JsonValue
 
 from models.bundle.loading import read_file, read_manifest, verify_files
 from models.bundle.manifest import GATE_FILE, MODEL_FILE
-from models.errors import LogUnwritable, ModelError, ReadOnly, RepositoryError
+from models.errors import LogUnwritable, ModelError, ReadOnly, RepositoryError, UnknownModel
+from models.registry.durable_files import locked, replace_file
 from models.registry.release_log import Action, ReleaseLog
-from models.registry.store import Repository, ServingState, locked, replace_file
+from models.registry.serving_state import ServingState
+from models.registry.store import Repository
 
 EXEMPTIONS_FILE = "exemptions.json"
 
@@ -77,18 +81,27 @@ class Releases:
         except ModelError as error:
             self._note(model, "refuse", before, version, by, f"not promoted: {error}")
             raise
-        try:
+        advice = "promote where it can be written: python -m training promote MODEL VERSION"
+        with self._writing(advice):
             serving = self.repository.promote(model, version)
-        except OSError as error:
-            if error.errno not in _NOT_WRITABLE:
-                raise
-            raise ReadOnly(
-                f"the model repository {self.repository.root} is read-only from here"
-                f" ({os.strerror(error.errno)}); promote where it can be written:"
-                " python -m training promote MODEL VERSION"
-            ) from error
         self._note(model, "promote", before, version, by, why)
         return serving
+
+    def retire(self, model: str, by: str, why: str, served: int | None = None) -> None:
+        """Have a model served no longer, until a version of it is promoted again.
+
+        ``served`` is the version that serves although nothing may be promoted any more. Raises
+        ``UnknownModel`` if nothing is promoted and nothing serves, ``ReadOnly`` if the repository cannot
+        be written, and ``LogUnwritable`` if the step was taken but not logged.
+        """
+        try:
+            with self._writing("take the model's folder away where it can be, then retire it here"):
+                before = self.repository.retire(model).champion
+        except UnknownModel:
+            if served is None:
+                raise
+            before = served
+        self._note(model, "retire", before, None, by, why)
 
     def hold(self, model: str, version: int, by: str, why: str) -> None:
         """Log that a version was published and not promoted; raises ``LogUnwritable``."""
@@ -180,7 +193,7 @@ class Releases:
             return None
 
     def _note(
-        self, model: str, action: Action, before: int | None, after: int, by: str, why: str
+        self, model: str, action: Action, before: int | None, after: int | None, by: str, why: str
     ) -> None:
         """Log a step that was taken; raises ``LogUnwritable``, which says that it was."""
         try:
@@ -189,6 +202,19 @@ class Releases:
             raise LogUnwritable(
                 f"{model}: version {before} → {after} was done ({action}), but the release log in"
                 f" {self.state} cannot be written: {error.strerror}"
+            ) from error
+
+    @contextmanager
+    def _writing(self, advice: str) -> Iterator[None]:
+        """Raise ``ReadOnly`` with the advice where the repository cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _NOT_WRITABLE:
+                raise
+            raise ReadOnly(
+                f"the model repository {self.repository.root} is read-only from here"
+                f" ({os.strerror(error.errno)}); {advice}"
             ) from error
 
     def _exemption(self, model: str, serving: ServingState) -> Exemption | None:

@@ -2,6 +2,7 @@
 
     <root>/<model>/<version>/    a bundle; versions are integers and never overwritten
     <root>/<model>/serving.json  {"champion": 2, "previous": [1], "generation": 2}
+    <root>/<model>/retired.json  the same, of a model that is not to be served any more
 
 Crash safety: a bundle is written to a hidden staging folder, synced to the disk, and renamed to its
 version in one step; ``serving.json`` is replaced in one step. A process that dies in between leaves a
@@ -9,46 +10,25 @@ staging folder that is never read and that the next publisher removes. Writers o
 other by a file lock. Readers need no lock, and may have read-only access.
 """
 
-import fcntl
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 from models.bundle.files import read_plain
 from models.bundle.manifest import NAME_PATTERN, RESERVED_NAMES
 from models.errors import BundleRefused, RepositoryError, UnknownModel, UnknownVersion
+from models.registry.durable_files import locked, replace_file, sync, sync_folder
+from models.registry.serving_state import ServingState, parse_serving
 
-SERVING_FILE = "serving.json"
+SERVING_FILE, RETIRED_FILE = "serving.json", "retired.json"
 _STAGING = ".staging-"
 _MOST_SERVING_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class ServingState:
-    """The content of ``serving.json``: the champion's version, and earlier champions, latest first."""
-
-    champion: int
-    previous: tuple[int, ...] = ()
-    #: The number of changes so far, which differs even between two promotions of the same version.
-    generation: int = field(default=0, compare=False)
-
-    def rolled_back(self, model: str) -> "ServingState":
-        """The state with the champion's predecessor as champion.
-
-        Raises ``RepositoryError``, naming ``model``, if there is no predecessor.
-        """
-        if not self.previous:
-            raise RepositoryError(
-                f"model {model!r} has no earlier champion than version {self.champion}"
-            )
-        return ServingState(self.previous[0], self.previous[1:], self.generation + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +42,20 @@ class Repository:
 
         Raises ``RepositoryError`` if the repository is not a folder.
         """
-        if not self.root.is_dir():
-            raise RepositoryError(f"the model repository {self.root} is not a folder")
-        return sorted(path.parent.name for path in self.root.glob(f"*/{SERVING_FILE}"))
+        return sorted(
+            name for name in self._folders() if _is_name(name) and self._has(name, SERVING_FILE)
+        )
+
+    def strays(self) -> dict[str, str]:
+        """Folders that are no served models, sorted, each with the reason; raises as ``models``."""
+        found = {}
+        for name in sorted(self._folders()):
+            if not _is_name(name):
+                found[name] = "its name is no model's"
+            elif not self._has(name, SERVING_FILE):
+                retired = self._has(name, RETIRED_FILE)
+                found[name] = "it is retired" if retired else "no version of it is promoted"
+        return found
 
     def versions(self, model: str) -> list[int]:
         """Published versions of a model, ascending; empty if there are none.
@@ -121,12 +112,24 @@ class Repository:
         """
         self.bundle(model, version)
         with locked(self._folder(model)):
-            try:
-                now = self.serving(model)
-            except UnknownModel:
+            now = self._last_promoted(model)
+            if now is None:
                 return self._replace(model, ServingState(version, (), 1))
             earlier = tuple(old for old in (now.champion, *now.previous) if old != version)
             return self._replace(model, ServingState(version, earlier, now.generation + 1))
+
+    def retire(self, model: str) -> ServingState:
+        """Promote no version of a model any more, until the next promotion; return what was promoted.
+
+        Its versions stay. Raises as ``serving``.
+        """
+        folder = self._folder(model)
+        self.serving(model)  # an unknown model has no folder to lock
+        with locked(folder):
+            now = self.serving(model)
+            (folder / SERVING_FILE).replace(folder / RETIRED_FILE)
+            sync_folder(folder)
+        return now
 
     def roll_back(self, model: str, expected: int | None = None) -> ServingState:
         """Make the champion's predecessor the champion again.
@@ -149,7 +152,7 @@ class Repository:
         """Copy the versions that ``source`` has and this repository lacks; return models and versions.
 
         For a volume that is older than the image that is mounted with it. Existing versions and
-        champions stay as they are; a model without a champion gets that of ``source``.
+        champions stay as they are; a model without one gets that of ``source``, unless it is retired.
         """
         copied = []
         for model in source.models():
@@ -157,7 +160,7 @@ class Repository:
                 if version not in self.versions(model):
                     self._add(model, version, partial(_copy, source.bundle(model, version)))
                     copied.append((model, version))
-            if not (self._folder(model) / SERVING_FILE).exists():
+            if not any(self._has(model, file) for file in (SERVING_FILE, RETIRED_FILE)):
                 self.promote(model, source.serving(model).champion)
         return copied
 
@@ -173,13 +176,31 @@ class Repository:
             try:
                 write(staging, number)
                 staging.chmod(0o755)  # mkdtemp makes it private; the service may be another user
-                _sync(staging)
+                sync(staging)
                 staging.rename(folder / str(number))
             except BaseException:
                 shutil.rmtree(staging, ignore_errors=True)
                 raise
-            _sync_folder(folder)
+            sync_folder(folder)
         return number
+
+    def _folders(self) -> list[str]:
+        if not self.root.is_dir():
+            raise RepositoryError(f"the model repository {self.root} is not a folder")
+        return [path.name for path in self.root.iterdir() if path.is_dir()]
+
+    def _has(self, model: str, file: str) -> bool:
+        return os.path.lexists(self.root / model / file)
+
+    def _last_promoted(self, model: str) -> ServingState | None:
+        """What is promoted, or was when the model was retired; None if nothing ever was."""
+        path = self._folder(model) / RETIRED_FILE
+        try:
+            return self.serving(model)
+        except UnknownModel:
+            if not path.exists():
+                return None
+            return parse_serving(read_plain(path, _MOST_SERVING_BYTES), str(path))
 
     def _folder(self, model: str) -> Path:
         if not re.fullmatch(NAME_PATTERN, model):
@@ -191,66 +212,19 @@ class Repository:
         return self.root / model
 
     def _replace(self, model: str, serving: ServingState) -> ServingState:
-        replace_file(self._folder(model) / SERVING_FILE, json.dumps(asdict(serving)))
+        folder = self._folder(model)
+        replace_file(folder / SERVING_FILE, json.dumps(asdict(serving)))
+        (folder / RETIRED_FILE).unlink(missing_ok=True)
         return serving
-
-
-def parse_serving(text: bytes, place: str) -> ServingState:
-    """Parse the content of ``serving.json``; raises ``RepositoryError`` that begins with ``place``."""
-    try:
-        document = json.loads(text)
-        champion, previous = document["champion"], document.get("previous", [])
-        generation = document.get("generation", 0)
-        if any(type(number) is not int for number in [champion, *previous, generation]):
-            raise TypeError("versions are whole numbers")
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise RepositoryError(
-            f'{place} is malformed ({error}); it should read {{"champion": 1, "previous": []}}'
-        ) from error
-    return ServingState(champion, tuple(previous), generation)
 
 
 def _copy(bundle: Path, folder: Path, _: int) -> None:
     shutil.copytree(bundle, folder, symlinks=True, dirs_exist_ok=True)
 
 
+def _is_name(name: str) -> bool:
+    return re.fullmatch(NAME_PATTERN, name) is not None and name not in RESERVED_NAMES
+
+
 def _is_version(path: Path) -> bool:
     return re.fullmatch(r"[1-9][0-9]{0,8}", path.name) is not None and path.is_dir()
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock; the operating system releases it if the process dies."""
-    with (folder / ".lock").open("a", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Replace a file's content by ``text`` in one step, synced to the disk.
-
-    The caller holds the folder's lock. Raises ``OSError`` if it cannot be written.
-    """
-    staging = path.with_name(f".{path.name}.new")
-    with staging.open("w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    staging.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Sync a folder's files to the disk, so that they are there before the rename is."""
-    for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -31,6 +31,9 @@ class Control(Protocol):
     async def unload(self, name: str, by: str = ...) -> None:
         """Stop serving a model until it is loaded; raises ``ModelNotFound``."""
 
+    async def retire(self, name: str) -> None:
+        """Forget a model that is no longer promoted; raises ``ModelNotFound``."""
+
     async def examine(self, name: str) -> None:
         """Check a model in all workers; raises ``ModelNotFound`` or ``ModelNotReady``."""
 

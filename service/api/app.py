@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -16,15 +15,22 @@ from service.api.body.decoding import DEFAULT_SMILES_MODEL, Limits
 from service.api.context import context_of
 from service.api.cors import Cors
 from service.api.middleware import RequestMiddleware
-from service.api.openapi import TIMEOUT_PARAMETER, answers, complete, content_of
+from service.api.openapi import (
+    SYNTHETIC_PARAMETER,
+    TIMEOUT_PARAMETER,
+    answers,
+    complete,
+    content_of,
+)
 from service.api.problems import Problem, problem_body, problem_of
+from service.api.result_schemas import InputsAnswer, SmilesAnswer
 from service.api.routes import admin, metrics, models, molecule_svg, pages
 from service.api.routes.health import activations, integrity, probes
 from service.api.routes.health.stream import PATH as STREAM
 from service.api.routes.health.stream import Stream
 from service.api.routes.molecule_svg import MoleculeDrawer
 from service.api.routes.predict import PredictEndpoint
-from service.api.schemas import InputsAnswer, PredictRequest, SmilesAnswer
+from service.api.schemas import PredictRequest
 from service.api.transport.fast_path import FastPath
 from service.api.v2.infer import Infer
 from service.api.v2.routes import routes as v2_routes
@@ -46,6 +52,13 @@ _MODEL_PARAMETER = {
     "required": False,
     "description": "Which model a table is for; a JSON body names it itself.",
     "schema": {"type": "string", "default": DEFAULT_SMILES_MODEL},
+}
+_APPLICABILITY_PARAMETER = {
+    "name": "applicability",
+    "in": "query",
+    "required": False,
+    "description": "With ignore, records that the model cannot judge get numbers, too.",
+    "schema": {"type": "string", "enum": ["judge", "ignore"]},
 }
 _VERSION_PARAMETER = {
     "name": "version",
@@ -111,9 +124,7 @@ def create_app(
     known = [route.path for route in app.routes if isinstance(route, Route) and "{" not in route.path]
     infer = Infer(served_models, predictor, limits, otherwise=app)
     predict = PredictEndpoint(predictor, limits, spool)
-    stream = Stream(
-        lambda: msgspec.json.encode(activations.every_model(served_models, coordinator)), served_models
-    )
+    stream = Stream(lambda: activations.every_model_in_steps(served_models, coordinator), served_models)
     inner: ASGIApp = infer
     direct: dict[tuple[str, str], ASGIApp] = {("POST", "/predict"): predict, ("GET", STREAM): stream}
     if key_store is not None:
@@ -138,7 +149,13 @@ def _predict_route() -> APIRouter:
         summary="Predict molecules or pulsar candidates",
         description=_TABLES,
         openapi_extra={
-            "parameters": [_MODEL_PARAMETER, _VERSION_PARAMETER, TIMEOUT_PARAMETER],
+            "parameters": [
+                _MODEL_PARAMETER,
+                _VERSION_PARAMETER,
+                _APPLICABILITY_PARAMETER,
+                TIMEOUT_PARAMETER,
+                SYNTHETIC_PARAMETER,
+            ],
             "requestBody": {"required": True, "content": content_of(PredictRequest) | _TABLE_CONTENT},
         },
         responses=described | {200: {"content": answer | _TABLE_CONTENT}},

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Sequence
+from ipaddress import ip_address
 from itertools import count
 from os import urandom
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ from starlette.types import Receive, Scope
 
 from service.api.auth.keys import Key
 from service.api.problems import Disconnected, Problem, problem_of
-from service.inference.predictor import Prediction, Predictor, Stages
+from service.inference.predictor import Applicability, Prediction, Predictor, Stages
 from service.inference.served_models import ServedModel
 from service.observability.counters import Telemetry, Traffic
 from service.observability.logs import get_logger, place_of, plain
@@ -22,6 +23,8 @@ T = TypeVar("T")
 SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 #: Milliseconds from a request's arrival after which no further work begins for it.
 TIMEOUT_HEADER = b"x-request-timeout-ms"
+#: The header by which a client says that its rows are made up: ``1``.
+SYNTHETIC_HEADER = b"x-snn-synthetic"
 #: The key under which a request's scope has its connection's transport.
 TRANSPORT = "snn.transport"
 #: The key under which a request's scope has how long its client may send nothing.
@@ -45,9 +48,12 @@ _number = count(1)
 class RequestContext:
     """One request's id, deadline and key, and what its log line and its counters need."""
 
+    #: Whether the request is marked as an example or a probe, which tells nothing of the traffic.
+    synthetic = False
+
     __slots__ = (
-        "client", "deadline", "encode", "key", "model", "read", "request_id", "rows", "stages", "status",
-        "traffic",
+        "applicability", "client", "deadline", "encode", "key", "model", "read", "request_id", "rows",
+        "stages", "status", "traffic",
     )  # fmt: skip
 
     def __init__(self, request_id: bytes) -> None:
@@ -60,6 +66,8 @@ class RequestContext:
         self.key: Key | None = None
         #: The time of ``perf_counter`` after which no further work begins; None for no deadline.
         self.deadline: float | None = None
+        #: What the request says of records that a model cannot judge; None where it says nothing.
+        self.applicability: Applicability | None = None
         #: ``model@version``, once the model is known.
         self.model: str | None = None
         #: Records that were predicted, or refused one by one. A request refused as a whole has none.
@@ -81,7 +89,7 @@ class RequestContext:
 
         Raises ``Disconnected``, and what ``Predictor.predict`` raises.
         """
-        work = predictor.predict(served, records, self.deadline, self)
+        work = predictor.predict(served, records, self.deadline, self, applicability=self.applicability)
         if predictor.is_quick(served, records):
             prediction = await work
         else:
@@ -92,6 +100,34 @@ class RequestContext:
                 gone.cancel()
         self.rows, self.stages = len(records), prediction.stages
         return prediction
+
+
+class SyntheticContext(RequestContext):
+    """A request that its client marked as synthetic.
+
+    The mark counts with a valid API key, or from this machine: others could hide traffic by it.
+    """
+
+    __slots__ = ("local",)
+
+    def __init__(self, request_id: bytes, client: tuple[str, int] | None) -> None:
+        """``client`` is the address that the request came from."""
+        super().__init__(request_id)
+        self.local = client is not None and _is_loopback(client[0])
+
+    @property
+    def synthetic(self) -> bool:  # type: ignore[override]
+        """Whether the mark counts."""
+        return self.local or self.key is not None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
 
 
 def context_of(scope: Scope) -> RequestContext:

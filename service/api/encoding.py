@@ -92,6 +92,7 @@ def layout_of(served: ServedModel, columns: tuple[str, ...]) -> OutputLayout:
         served.takes_smiles,
         columns,
         exclusive=served.manifest.exclusive,
+        judges=served.bundle.featurizer.judges_applicability,
     )
 
 

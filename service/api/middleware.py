@@ -16,8 +16,10 @@ from service.api.context import (
     CLOSED_BY_CLIENT,
     PROBES,
     SANE_ID,
+    SYNTHETIC_HEADER,
     TIMEOUT_HEADER,
     RequestContext,
+    SyntheticContext,
     failure_of,
     finish,
     is_gone,
@@ -64,8 +66,11 @@ class RequestMiddleware:
             return
         started, method = perf_counter(), scope["method"]
         scope = self._seen_from_inside(scope)
-        request_id, timeout = _read_head(scope)
-        context = scope["snn.context"] = RequestContext(request_id)
+        request_id, timeout, synthetic = _read_head(scope)
+        context = RequestContext(request_id)
+        if synthetic:
+            context = SyntheticContext(request_id, scope.get("client"))
+        scope["snn.context"] = context
         context.client = scope.get(CLIENT)
         answer = _Answer(context, scope, send, without_body=method == "HEAD")
         app = self._direct.get((scope["method"], scope["path"]), self._app)
@@ -169,14 +174,16 @@ async def _lead_below(path: str, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def _read_head(scope: Scope) -> tuple[bytes, bytes | None]:
-    """Return the client's request id, or a new one where it is not usable; and its time-out."""
-    request_id = timeout = None
+def _read_head(scope: Scope) -> tuple[bytes, bytes | None, bool]:
+    """Return the client's request id, or a new one where it is not usable; its time-out; its mark."""
+    request_id, timeout, synthetic = None, None, False
     for name, value in scope["headers"]:
         if name == b"x-request-id" and SANE_ID.fullmatch(value):
             request_id = bytes(value)
         elif name == TIMEOUT_HEADER:
             timeout = value
+        elif name == SYNTHETIC_HEADER:
+            synthetic = value == b"1"
     if request_id is None:
         request_id = new_request_id()
-    return request_id, timeout
+    return request_id, timeout, synthetic

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Response
 
-from service.api import schemas
+from service.api import result_schemas, schemas
 from service.api.v2 import schemas as v2_schemas
 
 Described = dict[int | str, dict[str, Any]]
@@ -40,6 +40,19 @@ TIMEOUT_PARAMETER = {
         " SNN_DEADLINE_SECONDS. A table is answered in pieces and has none."
     ),
     "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+}
+
+
+#: The same of the header by which a client says that its records are made up.
+SYNTHETIC_PARAMETER = {
+    "name": "X-SNN-Synthetic",
+    "in": "header",
+    "required": False,
+    "description": (
+        "1 for records that are examples or probes: they are answered as any, and left out of the"
+        " activation health. It counts with an API key or, without keys, from the same machine."
+    ),
+    "schema": {"type": "string", "enum": ["1"]},
 }
 
 
@@ -81,7 +94,7 @@ def complete(app: FastAPI) -> None:
             document = made()
             shapes = [
                 shape
-                for module in (schemas, v2_schemas)
+                for module in (schemas, result_schemas, v2_schemas)
                 for shape in vars(module).values()
                 if isinstance(shape, type) and shape.__base__ is msgspec.Struct
             ]

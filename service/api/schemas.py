@@ -6,8 +6,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from service.api.error_codes import Code
 
-Probabilities = Annotated[dict[str, float], Meta(description="Calibrated probability of each target.")]
-
 _VALUE = {"anyOf": [{"type": kind} for kind in ("number", "string", "boolean", "null")]}
 _RECORD = {
     "anyOf": [
@@ -55,6 +53,16 @@ class PredictRequest(Struct, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
+    applicability: (
+        Annotated[
+            Literal["judge", "ignore"],
+            Meta(
+                description="With ignore there are numbers for records that the model cannot judge, too;"
+                " by default what the service is set to."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class NamedCandidate(Struct):
@@ -68,70 +76,6 @@ class NamedCandidate(Struct):
     dm_stdev: float
     dm_skewness: float
     dm_kurtosis: float
-
-
-class OkResult(Struct):
-    """A record that was predicted, after the fields that it carries."""
-
-    status: Literal["ok"]
-    probability: Probabilities
-    call: Annotated[
-        dict[str, bool] | str,
-        Meta(description="Whether each target's threshold is reached; of classes the most probable."),
-    ]
-    p_value: Annotated[
-        float | None,
-        Meta(
-            description="Share of training-like records whose activations are as unusual as these;"
-            " null of a model without taps."
-        ),
-    ]
-    smiles: Annotated[str | None, Meta(description="The SMILES as it was sent.")] = None
-    parent: Annotated[str | None, Meta(description="The molecule that was predicted.")] = None
-    removed: Annotated[list[str] | None, Meta(description="Fragments that were left out.")] = None
-
-
-class ErrorResult(Struct):
-    """A record that could not be predicted; the others were."""
-
-    status: Literal["error"]
-    message: str
-    smiles: str | None = None
-
-
-# msgspec takes one of the two by its status alone where they are tagged, and they are not: results are
-# written by hand.
-Result = Annotated[
-    Any,
-    Meta(
-        extra_json_schema={
-            "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("OkResult", "ErrorResult")]
-        }
-    ),
-]
-
-
-class ModelInfo(Struct):
-    """Which model answered."""
-
-    name: str
-    version: str
-
-
-class SmilesAnswer(Struct):
-    """The answer to ``smiles``; ``predictions`` is null for what could not be read."""
-
-    predictions: dict[str, Probabilities | None]
-    model_info: ModelInfo
-    results: list[Result]
-
-
-class InputsAnswer(Struct):
-    """The answer to ``inputs``, one result per record in order."""
-
-    model: str
-    version: str
-    results: list[Result]
 
 
 class ErrorAnswer(Struct):

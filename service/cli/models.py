@@ -1,7 +1,7 @@
 """``python -m service models``: the models' versions, as the routes under ``/admin`` show them.
 
-``load`` and ``unload`` ask a running service. All other commands work on the repository and the state
-folder, whether the service runs or not.
+``load``, ``unload`` and ``retire`` ask a running service. All other commands work on the repository and
+the state folder, whether the service runs or not.
 """
 
 import json
@@ -24,7 +24,7 @@ from service.settings import load_settings
 
 models = typer.Typer(
     no_args_is_help=True,
-    help="Versions: list, compare, promote, roll back, load, unload. Reads SNN_MODELS and SNN_STATE.",
+    help="Versions: list, compare, promote, roll back, load, unload, retire; SNN_MODELS, SNN_STATE.",
 )
 
 _Model = Annotated[str, typer.Argument(help="Name of the model.")]
@@ -130,6 +130,12 @@ def unload(model: _Model, url: _Url = _ADDRESS) -> None:
     _ask(url, model, "unload")
 
 
+@models.command("retire")
+def retire(model: _Model, url: _Url = _ADDRESS) -> None:
+    """Have a running service serve a model no longer, until a version of it is promoted again."""
+    _ask(url, model, "retire")
+
+
 def _ask(url: str, model: str, step: str) -> None:
     """Post to ``/admin``; an error is one sentence on standard error and exit status 1."""
     if not url.startswith(("http://", "https://")):
@@ -152,4 +158,4 @@ def _ask(url: str, model: str, step: str) -> None:
     except OSError as error:
         sys.stderr.write(f"error: {url} does not answer: {error}\n")
         raise typer.Exit(1) from None
-    _print(f"{model}: {step}ed")
+    _print(f"{model}: {step.removesuffix('e')}ed")

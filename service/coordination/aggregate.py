@@ -20,6 +20,9 @@ class ModelWhole:
     ready: bool
     error: str | None
     unloaded: bool
+    #: Whether the service is ready only with this model.
+    promised: bool
+    vanished: bool
     intact: bool | None
     checked_at: datetime | None
     fault: IntegrityFault | None
@@ -76,8 +79,11 @@ def aggregate(statuses: dict[int, WorkerStatus], roster: Roster, *, draining: bo
     trouble = _joined({number: status.trouble for number, status in counting.items()})
     if trouble is None and missing:
         trouble = f"worker {missing[0]} is starting"
-    ready = not (draining or missing) and bool(models)
-    ready = ready and all(model.ready or model.unloaded for model in models.values())
+    needed = [model for model in models.values() if model.promised and not model.unloaded]
+    answering = any(model.ready for model in models.values())
+    if trouble is None and models and not (needed or answering):
+        trouble = "no model can answer"
+    ready = not (draining or missing) and answering and all(model.ready for model in needed)
     return ClusterStatus(ready, draining, trouble, models, counted, total(processes), roster)
 
 
@@ -99,6 +105,10 @@ def _model(by_worker: dict[int, ModelStatus | None]) -> ModelWhole:
         ready=len(serving) == len(by_worker),
         error=_joined(errors),
         unloaded=all(status.unloaded for status in statuses),
+        # What came later counts from when it has served everywhere.
+        promised=any(status.promised for status in statuses)
+        or all(status is not None and status.has_served for status in by_worker.values()),
+        vanished=any(status.vanished for status in statuses),
         intact=all(intact) if intact else None,
         checked_at=min(checked, default=None),
         fault=max(faults, key=lambda fault: fault.at, default=None),

@@ -155,6 +155,19 @@ class WorkerAgreement:
             for status in self._deciding()
         )
 
+    def is_promised(self, name: str) -> bool:
+        """Return whether the service is ready only with a model that this worker has just found.
+
+        Of workers that the service began with, those that they find first are. A successor takes the
+        others' word and its predecessor's.
+        """
+        slot = self._shared_store.roster().slots.get(self._number)
+        if slot is None or slot.first:
+            return True
+        known = [self._predecessor, *self._others().values()]
+        models = [status.models.get(name) for status in known if status is not None]
+        return any(model is not None and (model.promised or model.has_served) for model in models)
+
     def refuses(self, name: str, version: int) -> bool:
         """Return whether any other worker could not load this version."""
         return any(
@@ -164,11 +177,12 @@ class WorkerAgreement:
     def _deciding(self) -> list[WorkerStatus | None]:
         """Return the statuses of the other workers whose word counts; None for one without a status.
 
-        A successor that accepts no connections yet does not count: it follows what is decided.
+        One that hangs does not, nor does a successor that accepts no connections yet: both follow what
+        is decided.
         """
         statuses: list[WorkerStatus | None] = []
         for number, slot in self._shared_store.roster().slots.items():
-            if number != self._number:
+            if number != self._number and not slot.silent:
                 status = self._shared_store.status(number)
                 if status is not None and status.pid != slot.pid:  # its predecessor's
                     status = None
@@ -194,6 +208,9 @@ class WorkerAgreement:
                 provider=None if served is None else served.session.provider,
                 error=state.error,
                 unloaded=state.unloaded,
+                promised=state.promised,
+                has_served=state.has_served,
+                vanished=state.vanished,
                 intact=state.intact,
                 checked_at=state.checked_at,
                 fault=state.fault,

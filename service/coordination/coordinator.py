@@ -1,9 +1,8 @@
 """How the traffic of all workers together is judged, and the baselines that operators took of it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
-
-import numpy as np
 
 from models.health.sequential import DELTA
 from service.coordination.agreement import WorkerAgreement
@@ -12,11 +11,12 @@ from service.coordination.statuses import VerdictRecord, VerdictRecords
 from service.coordination.window_sums import WindowSums, add_windows
 from service.errors import NotEnoughTraffic, NotWatched
 from service.health.baselines import Baselines, TakenBaseline
-from service.health.monitor import NOT_WATCHED, Baseline, Health, Monitor
+from service.health.change import Found
+from service.health.monitor import NOT_WATCHED, Health, Monitor
 from service.health.outliers import OutlierRow, merged
-from service.health.sequential_alarm import INPUTS, SequentialAlarms
-from service.health.sequential_state import Alarm, Watch
-from service.health.verdict import Alarmed, judge
+from service.health.sequential_alarm import SequentialAlarms
+from service.health.sequential_state import INPUTS, Alarm, Watch
+from service.health.verdict import Alarmed, with_integrity
 from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import ALARMS, Telemetry
 from service.observability.logs import get_logger
@@ -51,14 +51,18 @@ class WorkerCoordinator(WorkerAgreement):
         served = self._served_models.get(name)
         monitor = served.monitor
         if monitor is None:
-            return served, NOT_WATCHED, self._since(served, NOT_WATCHED, None)
+            health = replace(
+                NOT_WATCHED, judgement=with_integrity(NOT_WATCHED.judgement, self._intact(name))
+            )
+            return served, health, self._since(served, health, None)
         sums, now = self._sums_of_all(served, monitor), monotonic()
-        self._apply_baseline(name, monitor)
-        watch = self._watch(served, monitor, sums[1:])
+        found = monitor.scan([part.blocks for part in sums], now)
+        watch = self._watch(served, monitor, sums, found)
         alarm = None if watch is None or watch.alarm is None else _alarmed(watch, watch.alarm)
         windows = add_windows(part.windows_at(now) for part in sums)
-        effects = {span: monitor.effects(window) for span, window in windows.items()}
-        health = Health(judge(effects, monitor.names, alarm), windows, effects)
+        health = monitor.judged(windows, found, alarm)
+        judgement = with_integrity(health.judgement, self._intact(name))
+        health = replace(health, judgement=judgement)
         return served, health, self._since(served, health, watch)
 
     def alarm(self, name: str, version: int, kind: str) -> None:
@@ -104,10 +108,13 @@ class WorkerCoordinator(WorkerAgreement):
         taken, wrong = self._baselines.read(name)
         if taken is None or taken.version != served.manifest.version:
             return None, wrong
-        width = served.monitor.detector.layout.width
-        inputs = served.monitor.reference.inputs
+        layout, inputs = served.monitor.detector.layout, served.monitor.reference.inputs
         sizes = [] if inputs is None else [len(inputs.centre)] * 2
-        if len(taken.offset) != width or [len(row) for row in taken.features or []] != sizes:
+        evidence = {0, layout.width - layout.evidence.start}
+        fits = len(taken.offset) == layout.width and {
+            len(taken.centre or []), len(taken.variance or [])
+        } <= evidence  # fmt: skip
+        if not fits or [len(row) for row in taken.features or []] != sizes:
             return None, f"the baseline of {name} does not fit version {taken.version} and is ignored"
         return taken, None
 
@@ -131,17 +138,21 @@ class WorkerCoordinator(WorkerAgreement):
                 f"a baseline needs {BASELINE_ROWS} rows; version {version} of {name} has seen {rows}"
             )
         window = windows[longest]
-        offset, features = monitor.centre_of(window)
+        baseline = monitor.baseline_of(window, datetime.now(UTC))
+        assert baseline.centre is not None
+        assert baseline.variance is not None
         taken = TakenBaseline(
             model=name,
             version=version,
             rows=window.count,
             requests=window.requests,
             window=longest,
-            taken_at=datetime.now(UTC),
+            taken_at=baseline.taken_at,
             by=by,
-            offset=offset.tolist(),
-            features=None if features is None else features.tolist(),
+            offset=baseline.offset.tolist(),
+            features=None if baseline.features is None else baseline.features.tolist(),
+            centre=baseline.centre.tolist(),
+            variance=baseline.variance.tolist(),
         )
         self._baselines.write(taken)
         _log.info("baseline taken", model=served.label, rows=taken.rows, by=by)
@@ -170,23 +181,37 @@ class WorkerCoordinator(WorkerAgreement):
             if model.sums is not None and model.sums.fits(own)
         ]
 
-    def _apply_baseline(self, name: str, monitor: Monitor) -> None:
-        taken, _ = self.baseline(name)
+    def _sums(self, name: str, monitor: Monitor) -> WindowSums:
+        """Sum up what this worker saw, about the baseline that holds now."""
+        state = self._served_models.states().get(name)
+        serves = state is not None and state.served is not None and state.served.monitor is monitor
+        taken = self.baseline(name)[0] if serves else None
         if taken is None:
-            monitor.baseline = None
+            if monitor.baseline is not None:
+                monitor.baseline = None
         elif monitor.baseline is None or monitor.baseline.taken_at != taken.taken_at:
-            features = None if taken.features is None else np.array(taken.features)
-            monitor.baseline = Baseline(taken.taken_at, np.array(taken.offset), features)
+            monitor.baseline = taken.baseline()
+        return super()._sums(name, monitor)
 
-    def _watch(self, served: ServedModel, monitor: Monitor, others: list[WindowSums]) -> Watch | None:
+    def _intact(self, name: str) -> bool | None:
+        """Whether the model reproduced its golden rows when it was last checked, in every worker."""
+        state = self._served_models.state(name).intact
+        models = [status.models.get(name) for status in self._others().values()]
+        known = [state, *(model.intact for model in models if model is not None)]
+        return False if False in known else state
+
+    def _watch(
+        self, served: ServedModel, monitor: Monitor, sums: list[WindowSums], found: Found | None
+    ) -> Watch | None:
         """Bring the sequential detector up to date where this worker runs it, and return its state."""
         name, version = served.manifest.name, served.manifest.version
         if not self.keeper:
             return self.watch(name)
         states = [state.served for state in self._served_models.states().values()]
         watched = sum(other is not None and other.monitor is not None for other in states)
-        histories = [sums.evidence_history() for sums in others]
-        return self._sequential_alarms.look(name, version, monitor, histories, watched)
+        own, *others = sums
+        evidence = [part.evidence for part in others if part.centre == own.centre]
+        return self._sequential_alarms.look(name, version, monitor, evidence, watched, found)
 
     def _since(self, served: ServedModel, health: Health, watch: Watch | None) -> datetime:
         """Record the verdict for all workers, log a change once, and return since when it holds."""

@@ -1,18 +1,21 @@
 """One worker's share in a model's sliding windows, small enough to be written four times a second.
 
-A worker keeps its buckets to itself, 3 MiB for a network of 200 layers, and posts what they sum to:
-each window as of now, and the sequential evidence of the last minute. Sums add up over workers. Those
-of a worker that has died go on sliding: its rows count as spread evenly between two windows' ends.
+A worker keeps its buckets to itself, 5 MiB for a network of 200 layers, and posts what they sum to:
+each window as of now, the blocks of the latest traffic, and the sequential evidence of the last minute.
+Sums add up over workers. Those of a worker that has died go on sliding: its rows count as spread evenly
+between two windows' ends.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Self
 
 import msgspec
 import numpy as np
 
+from models.health.windows.blocks import Blocks, joined
 from service.health.monitor import Monitor
-from service.health.windows import COUNTS, WINDOWS, Buckets, History, Window, read
+from service.health.windows import WINDOWS, Buckets, Window, read
 
 #: How many of the latest buckets' evidence is posted: a minute, of which a reader may miss most.
 _EVIDENCE_BUCKETS = 12
@@ -26,13 +29,16 @@ _FRESH_SECONDS = 10.0
 class WindowSums(msgspec.Struct, frozen=True):
     """Sums of each window as of ``at``, in seconds of the monotonic clock.
 
-    ``evidence`` holds, by bucket of the finest windows, the requests' capped evidence (E,) alone, the
-    last E of a bucket's values.
+    ``evidence`` holds, by bucket of the finest windows, the requests' capped evidence (E,), about the
+    baseline that was taken at ``centre``, or about the reference's centre. ``blocks`` are those of the
+    latest traffic.
     """
 
     at: float
     windows: dict[str, Window]
     evidence: Buckets
+    blocks: Blocks
+    centre: datetime | None = None
 
     @classmethod
     def of(cls, monitor: Monitor, now: float, past: Self | None = None) -> Self:
@@ -40,15 +46,17 @@ class WindowSums(msgspec.Struct, frozen=True):
 
         ``now`` is the time of the monotonic clock in seconds.
         """
-        history = monitor.history()
-        columns = monitor.detector.layout.evidence
-        evidence = history.fine.values[:, columns.start - columns.stop :]
-        buckets = [Buckets(history.fine.ticks, history.fine.counts, evidence)]
-        windows = read([history], now)
+        windows = read([monitor.history()], now)
+        evidence, blocks = [monitor.evidence()], [monitor.blocks()]
+        centre = None if monitor.baseline is None else monitor.baseline.taken_at
         if past is not None:
             windows = add_windows([windows, past.windows_at(now)])
-            buckets.append(past.evidence)
-        return cls(now // _STEP_SECONDS * _STEP_SECONDS, windows, _latest(buckets))
+            blocks.append(past.blocks)
+            if past.centre == centre:
+                evidence.append(past.evidence)
+        at = now // _STEP_SECONDS * _STEP_SECONDS
+        windows = {name: _compact(window, name) for name, window in windows.items()}
+        return cls(at, windows, _latest(evidence), joined(blocks), centre)
 
     def fits(self, other: Self) -> bool:
         """Return whether both can be added up: their shapes are the same."""
@@ -68,15 +76,6 @@ class WindowSums(msgspec.Struct, frozen=True):
             name: self.windows[name] if seconds is None else self._last(max(seconds - age, 0.0))
             for name, seconds in WINDOWS.items()
         }
-
-    def evidence_history(self) -> History:
-        """Return a history that holds the evidence in its finest buckets, and no other."""
-        width, features = self._widths
-        values = np.zeros((len(self.evidence.ticks), width), np.float32)
-        values[:, width - self.evidence.values.shape[1] :] = self.evidence.values
-        fine = Buckets(self.evidence.ticks, self.evidence.counts, values)
-        others = [_empty(size) for size in (width, width, features, features)]
-        return History(fine, *others)
 
     def _last(self, seconds: float) -> Window:
         """Interpolate the sums over the last ``seconds`` before ``at``."""
@@ -100,6 +99,13 @@ def add_windows(parts: Iterable[dict[str, Window]]) -> dict[str, Window]:
     return total
 
 
+def _compact(window: Window, name: str) -> Window:
+    """In single precision, as buckets are; the values since the start stay as they are."""
+    features = None if window.features is None else window.features.astype(np.float32)
+    values = window.values if WINDOWS[name] is None else window.values.astype(np.float32)
+    return Window(window.counts, values, features)
+
+
 def _plus(first: Window, second: Window) -> Window:
     features = None
     if first.features is not None and second.features is not None:
@@ -121,7 +127,3 @@ def _latest(parts: list[Buckets]) -> Buckets:
         np.concatenate([part.counts for part in parts])[order],
         np.concatenate([part.values for part in parts])[order],
     )
-
-
-def _empty(width: int) -> Buckets:
-    return Buckets(np.zeros(0, np.int64), np.zeros((0, COUNTS)), np.zeros((0, width), np.float32))

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.health.detector import Detector, Judged
-from models.health.evidence import Sums, sum_up, values_width
-from models.health.sequential import capped
+from models.health.evidence import COUNTS, OwnSums, Sums, own_sums, sum_up, values_width
+from models.health.windows.blocks import Blocks
+from models.health.windows.pieces import RowCells, pieces_of
 from service.health.outliers import DEPARTED, KEPT, OutlierLog
 from service.health.row_owner import Requester, RowOwner
-from service.health.windows import COUNTS
 
 #: Rows that wait before they are summed up.
 ROOM = 256
@@ -39,6 +39,22 @@ class Batch:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Sums of what was gathered: for the windows, for the sequential detector, and by pieces.
+
+    ``capped`` (E,) sums the requests' means of capped evidence; ``not_finite`` counts rows that are in
+    no sum, since they are no numbers.
+    """
+
+    counts: Array
+    values: Array
+    features: Array
+    capped: Array
+    pieces: list[Blocks]
+    not_finite: int
+
+
 class StatisticsAccumulator:
     """The batches that wait, and the sums of those before them. One thread at a time may use it."""
 
@@ -46,12 +62,27 @@ class StatisticsAccumulator:
         """Rows that departed are noted in ``outliers``, with their features if ``keep_features``."""
         self._detector, self._outliers, self._keep_features = detector, outliers, keep_features
         self._inputs = detector.reference.inputs
+        self._cells = RowCells(0 if self._inputs is None else len(self._inputs.centre), detector.layout)
+        self._centre: Array | None = None
         self._batches: list[Batch] = []
         self._waiting = 0
         self._open: OrderedDict[Requester, tuple[int, Array]] = OrderedDict()
-        self._counts, self._values = np.zeros(COUNTS), np.zeros(values_width(detector.layout))
+        self._begin()
+
+    def _begin(self) -> None:
+        evidence = self._detector.layout.width - self._detector.layout.evidence.start
+        self._counts, self._values = np.zeros(COUNTS), np.zeros(values_width(self._detector.layout))
         self._features = np.zeros((2, 0 if self._inputs is None else len(self._inputs.centre)))
-        self._not_finite = 0
+        self._capped, self._not_finite = np.zeros(evidence), 0
+        self._pieces: list[Blocks] = []
+
+    def cap_about(self, centre: Array | None) -> None:
+        """Cap evidence about ``centre`` (E,) from now on, or about the reference's.
+
+        What was gathered has to be taken before.
+        """
+        self._centre = centre
+        self._open.clear()  # their sums are about another centre
 
     @property
     def empty(self) -> bool:
@@ -68,26 +99,32 @@ class StatisticsAccumulator:
         if self._waiting >= ROOM:
             self._sum_up(at)  # while the processor's cache still has them
 
-    def take(self, now: float) -> tuple[Array, Array, Array, int]:
-        """Return the sums (counts, values, features, rows that are no numbers) and begin anew."""
+    def take(self, now: float) -> Gathered:
+        """Return the sums and begin anew."""
         self._sum_up(now)
-        features = np.zeros(0)
+        features = self._features.ravel()
         if self._inputs is not None:
-            spread = self._inputs.spread
-            features = np.concatenate([self._features[0] / spread, self._features[1] / spread**2])
-        taken = self._counts.copy(), self._values.copy(), features, self._not_finite
-        self._counts[:] = self._values[:] = self._features[:] = 0.0
-        self._not_finite = 0
-        return taken
+            features = (self._features / self._scales).ravel()
+        sums = Gathered(
+            self._counts, self._values, features, self._capped, self._pieces, self._not_finite
+        )
+        self._begin()
+        return sums
+
+    @property
+    def _scales(self) -> Array:
+        assert self._inputs is not None
+        return np.stack([self._inputs.spread, self._inputs.spread**2])
 
     def _sum_up(self, now: float) -> None:
         """Bring the batches that wait into the sums."""
         batches, self._batches, self._waiting = self._batches, [], 0
         if not batches:
             return
-        owners = [owner for batch in batches for owner in batch.owners or _nobodys(batch)]
-        requests = [owner.request for owner in owners]
-        sizes = np.array([owner.rows for owner in owners])
+        parts = [(owner, batch.at) for batch in batches for owner in batch.owners or _nobodys(batch)]
+        requests = [owner.request for owner, _ in parts]
+        sizes = np.array([owner.rows for owner, _ in parts])
+        came = np.array([at for _, at in parts])
         self._note(batches, requests, sizes, now)
         rows = self._detector.statistics([batch.judged for batch in batches])
         centred = None
@@ -95,47 +132,83 @@ class StatisticsAccumulator:
             squashed = [batch.judged.squashed for batch in batches if batch.judged.squashed is not None]
             centred = squashed[0] if len(squashed) == 1 else np.concatenate(squashed)
             centred = centred - self._inputs.centre
-        sums, own = sum_up(rows, sizes, self._detector.layout)
-        if not np.isfinite(sums.total).all():  # one such row would turn every later statistic into NaN
-            finite = np.flatnonzero(np.isfinite(rows).all(axis=0))
-            self._not_finite += rows.shape[1] - len(finite)
-            left, sizes = np.unique(np.repeat(range(len(sizes)), sizes)[finite], return_counts=True)
+        chosen = self._countable(rows, requests, sizes)
+        if chosen is not None:
+            left, sizes = np.unique(np.repeat(range(len(sizes)), sizes)[chosen], return_counts=True)
             if not len(left):
                 return
-            requests = [requests[number] for number in left]
-            centred = None if centred is None else centred[finite]
-            sums, own = sum_up(rows[:, finite], sizes, self._detector.layout)
-        self._join(sums, requests, sizes, own)
+            requests, came = [requests[number] for number in left], came[left]
+            centred = None if centred is None else centred[chosen]
+            rows = rows[:, chosen]
+        layout = self._detector.layout
+        own, cells = own_sums(rows, sizes, layout, self._centre), self._cells.of(rows, centred)
+        sums = sum_up(rows, sizes, layout, own, cells)
+        scales = None if centred is None else self._scales
+        pieces, piece = pieces_of(own, sizes, came, cells, centred, scales)
+        self._capped += (own.capped / sizes).sum(axis=1)
+        self._join(sums, pieces, piece, requests, sizes, own)
+        self._pieces.append(pieces)
         self._counts += sums.counts
         self._values += sums.values
         if centred is not None:
             self._features[0] += np.add.reduce(centred, axis=0)
             self._features[1] += np.einsum("rf,rf->f", centred, centred)
 
+    def _countable(
+        self,
+        rows: NDArray[np.floating],
+        requests: Sequence[Requester | None],
+        sizes: NDArray[np.integer],
+    ) -> NDArray[np.intp] | None:
+        """The rows that tell of the traffic, None for all: those that are numbers and not made up."""
+        countable = None
+        if any(request is not None and request.synthetic for request in requests):
+            real = [request is None or not request.synthetic for request in requests]
+            countable = np.repeat(real, sizes)
+        if not np.isfinite(np.add.reduce(rows, axis=None)):
+            # One such row would turn every later statistic into NaN.
+            finite = np.isfinite(rows).all(axis=0)
+            self._not_finite += int((~finite if countable is None else countable & ~finite).sum())
+            countable = finite if countable is None else finite & countable
+        return None if countable is None else np.flatnonzero(countable)
+
     def _join(
         self,
         sums: Sums,
+        pieces: Blocks,
+        piece: NDArray[np.intp],
         requests: Sequence[Requester | None],
         sizes: NDArray[np.integer],
-        own: NDArray[np.floating],
+        own: OwnSums,
     ) -> None:
         """Correct the sums where a part goes on with a request that is known; remember the others.
 
-        ``own`` (E, requests) are the parts' sums of evidence.
+        ``own`` are the parts' sums, ``piece`` says in which of the pieces they are. The last piece that
+        has a part of a request stands for all of it.
         """
+        width = own.plain.shape[0]
         for number, (request, size) in enumerate(zip(requests, sizes.tolist(), strict=True)):
             if request is None or (size == 1 and request not in self._open):
                 continue
-            rows, total = size, own[:, number].astype(np.float64)
+            rows = size
+            total = np.stack([own.plain[:, number], own.squared[:, number], own.capped[:, number]])
+            total = total.astype(np.float64)
             before = self._open.pop(request, None)
             if before is not None:
-                gap = total / size - before[1] / before[0]
-                sums.capped[:] -= capped(total / size) + capped(before[1] / before[0])
+                gap = total[0] / size - before[1][0] / before[0]
+                change = -(total / size + before[1] / before[0])
                 rows, total = rows + before[0], total + before[1]
+                change += total / rows
+                sums.by_request[:] += change[:2]
+                self._capped += change[2]
+                within = np.square(gap) * (size * before[0] / rows)
+                sums.within[:] += within
                 sums.counts[1] -= 1
                 sums.counts[2] += 2 * size * before[0]
-                sums.within[:] += np.square(gap) * (size * before[0] / rows)
-                sums.capped[:] += capped(total / rows)
+                place = piece[number]
+                pieces.counts[place, 1] -= 1
+                pieces.counts[place, 2] += 2 * size * before[0]
+                pieces.values[place, 2 * width : 3 * width] += within
             self._open[request] = rows, total
             if len(self._open) > _REMEMBERED:
                 self._open.popitem(last=False)
@@ -157,7 +230,7 @@ class StatisticsAccumulator:
         seen: set[bytes] = set()
         for row in departed[p_values[departed].argsort(kind="stable")].tolist():
             request = requests[owner_of[row]]
-            if request is None or request.request_id in seen:
+            if request is None or request.synthetic or request.request_id in seen:
                 continue
             seen.add(request.request_id)
             number = int(np.searchsorted(starts, row, "right")) - 1

@@ -10,20 +10,44 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from service.errors import NotKept
 
 _FOLDER, _LOCK = "baselines", ".lock"
 _MOST_BYTES = 1 << 24
 
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Means of live traffic that an operator declared to be healthy; ``features`` is (2, F) or None.
+
+    ``centre`` and ``variance`` (E,) are those of rows of its ``requests``, every request counting alike;
+    None for a baseline that was taken before they were kept.
+    """
+
+    taken_at: datetime
+    offset: Array
+    features: Array | None
+    centre: Array | None = None
+    variance: Array | None = None
+    requests: int = 0
+
 
 class TakenBaseline(msgspec.Struct, frozen=True):
-    """A baseline: of which version, from how much traffic, when, and the means."""
+    """A baseline: of which version, from how much traffic, when, and the means.
+
+    ``centre`` and ``variance`` are as ``Baseline`` has them; baselines that were taken before they were
+    kept have none.
+    """
 
     model: str
     version: int
@@ -34,6 +58,17 @@ class TakenBaseline(msgspec.Struct, frozen=True):
     by: str
     offset: list[float]
     features: list[list[float]] | None
+    centre: list[float] | None = None
+    variance: list[float] | None = None
+
+    def baseline(self) -> Baseline:
+        """Return it as monitors take it."""
+        features, centre, variance = (
+            None if numbers is None else np.array(numbers)
+            for numbers in (self.features, self.centre, self.variance)
+        )
+        offset = np.array(self.offset)
+        return Baseline(self.taken_at, offset, features, centre, variance, self.requests)
 
 
 class _Sealed(msgspec.Struct, frozen=True):
@@ -109,7 +144,7 @@ def _parsed(content: bytes, name: str) -> tuple[TakenBaseline | None, str | None
         taken = msgspec.json.decode(sealed.content, type=TakenBaseline)
     except msgspec.MsgspecError:
         return None, broken
-    numbers = [taken.offset, *(taken.features or [])]
+    numbers = [taken.offset, *(taken.features or []), taken.centre or [], taken.variance or []]
     if not all(np.isfinite(line).all() for line in numbers):
         return None, broken
     return taken, None

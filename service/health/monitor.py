@@ -16,17 +16,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.health.detector import Detector
-from models.health.effect_size import Effects, assess
+from models.health.diagnosis.inputs import KIND_ROWS, FeatureScales, recognise
+from models.health.effect_size import Effects
 from models.health.evidence import Sums, values_width
 from models.health.reference import Reference
+from models.health.windows.blocks import BlockLog, Blocks, joined
+from models.health.windows.onset import Traffic, scan
+from models.health.windows.pieces import block_width, evidence_of_blocks
+from models.health.windows.shifts import assess
 from models.networks.outputs import SQUASHED, TAPS
 from models.networks.selu import SATURATION
 from service.health.accumulator import StatisticsAccumulator
+from service.health.baselines import Baseline
+from service.health.change import Change, Found
+from service.health.layer_statistics import feature_means, layer_statistics
 from service.health.outliers import OutlierLog, OutlierRow
 from service.health.row_owner import RowOwner
 from service.health.verdict import UNWATCHED, Alarmed, HealthVerdict, judge
-from service.health.windows import History, Window, Windows, read
-from service.observability.counters import Activations, Traffic
+from service.health.windows import Buckets, History, Window, Windows, evidence_ring, read
+from service.observability.counters import Activations
+from service.observability.counters import Traffic as CountedTraffic
 
 #: For how long sums are kept; they enter the windows as of the time of the first row.
 _GATHER_SECONDS = 1.0
@@ -38,21 +47,16 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
-    """Means of live traffic that an operator declared to be healthy; ``features`` is (2, F) or None."""
-
-    taken_at: datetime
-    offset: Array
-    features: Array | None
-
-
-@dataclass(frozen=True, slots=True)
 class Health:
-    """A verdict, and the windows and effects by name that it was reached by."""
+    """A verdict, and the windows and effects by name that it was reached by.
+
+    ``change`` is when traffic last moved, None where it has not.
+    """
 
     judgement: HealthVerdict
     windows: dict[str, Window]
     effects: dict[str, Effects]
+    change: Change | None = None
 
 
 #: The health of a model without taps, which has no monitor.
@@ -66,28 +70,47 @@ class Monitor:
         self,
         reference: Reference,
         clock: Callable[[], float] = monotonic,
-        traffic: Traffic | None = None,
+        traffic: CountedTraffic | None = None,
         names: Sequence[str] = (),
         keep_features: bool = False,
+        scales: FeatureScales | None = None,
     ) -> None:
-        """``clock`` is monotonic, in seconds; ``names`` are the features'.
+        """``clock`` is monotonic, in seconds; ``names`` and ``scales`` are the features'.
 
         ``traffic`` is where the sums go that outlive a reload of this version. ``keep_features`` allows
         the features of rows that departed to be kept and shown.
         """
         self.reference, self.clock, self.names = reference, clock, names
         self.detector = Detector(reference)
-        #: What an operator has declared to be healthy, in the reference's place.
-        self.baseline: Baseline | None = None
-        self._traffic = Traffic() if traffic is None else traffic
+        self._scales = scales
+        self._baseline: Baseline | None = None
+        self._traffic = CountedTraffic() if traffic is None else traffic
         self._lock = Lock()
         self._outliers = OutlierLog()
         self._accumulator = StatisticsAccumulator(
             self.detector, self._outliers, keep_features=keep_features
         )
-        features = 0 if reference.inputs is None else 2 * len(reference.inputs.centre)
-        self._windows = Windows(values_width(self.detector.layout), features)
+        layout = self.detector.layout
+        features = 0 if reference.inputs is None else len(reference.inputs.centre)
+        self._windows = Windows(values_width(layout), 2 * features)
+        self._blocks = BlockLog(block_width(layout, features))
+        self._evidence = evidence_ring(layout.width - layout.evidence.start)
         self._gathered_at = clock()
+
+    @property
+    def baseline(self) -> Baseline | None:
+        """What an operator has declared to be healthy, in the reference's place."""
+        return self._baseline
+
+    @baseline.setter
+    def baseline(self, baseline: Baseline | None) -> None:
+        layout = self.detector.layout
+        with self._lock:
+            self._fold(self.clock())
+            self._baseline = baseline
+            self._accumulator.cap_about(None if baseline is None else baseline.centre)
+            # What was capped about another centre is no evidence any more.
+            self._evidence = evidence_ring(layout.width - layout.evidence.start)
 
     def observe(
         self, outputs: Mapping[str, NDArray[np.floating]], parts: Sequence[RowOwner] = ()
@@ -108,10 +131,39 @@ class Monitor:
         return p_values.round(6)
 
     def health(self, others: Sequence[History] = (), alarm: Alarmed | None = None) -> Health:
-        """Judge the windows as they are now, together with those of other workers."""
-        windows = read([self.history(), *others], self.clock())
+        """Judge the traffic as it is now; the windows are together with those of other workers."""
+        now = self.clock()
+        windows = read([self.history(), *others], now)
+        return self.judged(windows, self.scan([self.blocks()], now), alarm)
+
+    def judged(
+        self, windows: dict[str, Window], found: Found | None, alarm: Alarmed | None = None
+    ) -> Health:
+        """Judge traffic by all workers' windows, and by what their latest traffic shows."""
         effects = {name: self.effects(window) for name, window in windows.items()}
-        return Health(judge(effects, self.names, alarm), windows, effects)
+        if found is None:
+            return Health(judge(effects, None, self.names), windows, effects)
+        happened, means, inputs = None, found.scan.now.effects.feature_means, self.reference.inputs
+        enough = found.scan.now.effects.rows >= KIND_ROWS
+        if found.scan.has_moved and enough and means is not None and inputs is not None:
+            usual = None if self.baseline is None else self.baseline.features
+            happened = recognise(inputs, means, self._scales, usual)
+        judgement = judge(
+            effects, found.scan, self.names, alarm, seconds=found.seconds, happened=happened
+        )
+        return Health(judgement, windows, effects, found.change)
+
+    def scan(self, parts: Sequence[Blocks], now: float) -> Found | None:
+        """Return what the suffixes of all workers' traffic show; None with too few rows.
+
+        ``now`` is a time of the clock.
+        """
+        blocks, baseline, layout = joined(parts), self.baseline, self.detector.layout
+        evidence, features = evidence_of_blocks(blocks.counts, blocks.values, layout)
+        offset = None if baseline is None else baseline.offset[layout.evidence]
+        by_feature = None if baseline is None else baseline.features
+        shown = scan(Traffic(self.reference, layout, evidence, features, offset, by_feature))
+        return None if shown is None else Found.of(shown, blocks, now)
 
     def effects(self, window: Window) -> Effects:
         """Return how far a window has moved from the baseline, or else the reference."""
@@ -120,21 +172,38 @@ class Monitor:
             self.reference,
             self.detector.layout,
             Sums.of(window.counts, window.values, self.detector.layout),
-            _feature_means(window),
+            feature_means(window),
             None if baseline is None else baseline.offset,
             None if baseline is None else baseline.features,
         )
 
-    def centre_of(self, window: Window) -> tuple[Array, Array | None]:
-        """Return the means of a window that has rows, as a baseline holds them."""
-        sums = Sums.of(window.counts, window.values, self.detector.layout)
-        return sums.total / window.count, _feature_means(window)
+    def baseline_of(self, window: Window, taken_at: datetime) -> Baseline:
+        """Return a baseline of a window that has rows."""
+        layout = self.detector.layout
+        sums = Sums.of(window.counts, window.values, layout)
+        requests = max(window.requests, 1)
+        centre, square = sums.by_request / requests
+        variance = np.maximum(square - np.square(centre), 0.0)
+        offset = sums.total / window.count
+        return Baseline(taken_at, offset, feature_means(window), centre, variance, requests)
 
     def history(self) -> History:
         """Return a copy of what the windows hold, to be read together with other workers'."""
         with self._lock:
             self._fold(self.clock())
             return self._windows.history()
+
+    def blocks(self) -> Blocks:
+        """Return a copy of the latest traffic's blocks."""
+        with self._lock:
+            self._fold(self.clock())
+            return self._blocks.blocks()
+
+    def evidence(self) -> Buckets:
+        """Return requests' capped evidence (E,) of the last two minutes, in the finest buckets."""
+        with self._lock:
+            self._fold(self.clock())
+            return self._evidence.buckets()
 
     def departing(self) -> list[OutlierRow]:
         """Return the rows that departed furthest in the last hour."""
@@ -143,49 +212,23 @@ class Monitor:
             self._fold(now)
             return self._outliers.read(now)
 
-    def take_over(self, history: History) -> None:
-        """Go on with the windows of a worker that died."""
-        with self._lock:
-            self._windows.take_over(history)
-
     def _fold(self, now: float) -> None:
         """Bring what was gathered into the windows and the traffic's sums."""
         if self._accumulator.empty:
             return
-        counts, values, features, not_finite = self._accumulator.take(now)
-        sums = None
+        taken = self._accumulator.take(now)
+        counts, sums = taken.counts, None
         if counts[0]:
-            self._windows.add(counts, values, features, self._gathered_at)
-            mean, pooled, _ = layer_statistics(self.detector, Window(counts, values, None))
+            self._windows.add(counts, taken.values, taken.features, self._gathered_at)
+            self._evidence.add(counts, taken.capped, self._gathered_at)
+            for pieces in taken.pieces:
+                self._blocks.add(pieces)
+            mean, pooled, _ = layer_statistics(self.detector, Window(counts, taken.values, None))
             shifted = np.maximum(mean - SATURATION, 0.0)
             squared = np.maximum(np.square(mean - SATURATION) + pooled, 0.0)
             sums = Activations(int(counts[0]), counts[0] * shifted, counts[0] * squared)
         with _sums_lock:
-            self._traffic.not_finite += not_finite
+            self._traffic.not_finite += taken.not_finite
             before = self._traffic.activations
             if sums is not None:
                 self._traffic.activations = sums if before is None else before.plus(sums)
-
-
-def _feature_means(window: Window) -> Array | None:
-    if window.features is None or not window.count:
-        return None
-    means: Array = window.features.reshape(2, -1) / window.count
-    return means
-
-
-def layer_statistics(detector: Detector, window: Window) -> tuple[Array, Array, Array]:
-    """Return mean, variance and saturated share over all units of all rows, (members, layers) each.
-
-    The variance is that of all of them pooled: the mean within rows plus that between rows' means.
-    """
-    layout, reference = detector.layout, detector.reference
-    sums = Sums.of(window.counts, window.values, layout)
-    rows, shape = max(sums.rows, 1), (layout.members, layout.layers)
-    plain = (sums.total[layout.plain] / rows).reshape(*shape, 3)
-    squares = (sums.squared[layout.plain] / rows).reshape(*shape, 3)[..., 0]
-    centre = reference.centre.reshape(*shape, 3)
-    within = (sums.total[layout.variance] / rows).reshape(shape)
-    within = within + np.array([member.variance for member in reference.members])
-    pooled = within + np.maximum(squares - np.square(plain[..., 0]), 0.0)
-    return plain[..., 0] + centre[..., 0], pooled, plain[..., 2] + centre[..., 2]

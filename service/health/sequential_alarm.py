@@ -1,7 +1,7 @@
-"""Runs the sequential detectors, one per served version, over what all workers' windows hold.
+"""Runs the sequential detectors, one per served version, over the evidence of all workers.
 
 Detectors do not merge: workers write sums into buckets on one clock, and one process reads each bucket
-once it gets no more rows.
+once it gets no more rows. An alarm says what the suffixes of traffic say, which see the same change.
 """
 
 from collections.abc import Sequence
@@ -9,19 +9,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.health.evidence import Sums
+from models.health.effect_size import origin_of
 from models.health.layout import Layout
-from models.health.sequential import Sequential, capped
-from service.health.monitor import Baseline, Monitor
-from service.health.sequential_state import Alarm, Watch
-from service.health.windows import COUNTS, History, closed, latest
+from models.health.sequential import Sequential, cumulants_by_moments
+from service.health.baselines import Baseline
+from service.health.change import Found
+from service.health.monitor import Monitor
+from service.health.sequential_state import INPUTS, Alarm, Watch
+from service.health.windows import Buckets, closed, latest
 
 #: For how long an alarm degrades the verdict.
 ALARM_SECONDS = 600.0
 
-#: Where an alarm is that is of no member.
-INPUTS = "the inputs"
+#: By how much later than a change's end an alarm of it may come.
+_LATE_SECONDS = 30.0
 
 #: No detector is brought up to date more often.
 _EVERY_SECONDS = 1.0
@@ -51,40 +54,69 @@ class SequentialAlarms:
         name: str,
         version: int,
         monitor: Monitor,
-        others: Sequence[History],
+        others: Sequence[Buckets],
         models: int = 1,
+        found: Found | None = None,
     ) -> Watch | None:
         """Take in the buckets that are new; ``models`` share the budget of false alarms.
 
-        Returns how the detector stands; None where the reference has no bounds for it.
+        ``others`` are the other workers' evidence about the same centre, and ``found`` is what the
+        suffixes of all workers' traffic show. Returns how the detector stands; None where it has no
+        bounds: the reference has none, or the baseline was taken before its spread was kept.
         """
-        layout, now, cumulants = monitor.detector.layout, monitor.clock(), monitor.reference.cumulants
+        now, cumulants = monitor.clock(), _bounds(monitor)
         if cumulants is None:
             return None
-        histories = [monitor.history(), *others]
+        evidence = [monitor.evidence(), *others]
         state = self._running.get(name)
         if state is None or state.version != version or state.baseline is not monitor.baseline:
             # Begin with what comes from now on: what came before may be of another centre.
-            state = _Running(version, monitor.baseline, Sequential(cumulants), latest(histories))
+            state = _Running(version, monitor.baseline, Sequential(cumulants), latest(evidence))
             self._running[name] = state
         if now - state.looked >= _EVERY_SECONDS:
             state.looked = now
             state.sequential.models = max(models, 1)
-            for tick, requests, values in closed(histories, state.after, now):
+            for tick, requests, total in closed(evidence, state.after, now):
                 state.after = tick
-                total = Sums.of(np.zeros(COUNTS), values, layout).capped
-                if state.baseline is not None:
-                    # Requests far beyond the cap count as the cap: so does the centre.
-                    total = total - requests * capped(state.baseline.offset[layout.evidence])
                 column = state.sequential.add(round(requests), total)
                 if column is not None:
                     state.alarms += state.alarm is None  # a fault that lasts is one
-                    state.alarm = Alarm(datetime.now(UTC), now, place_of(layout, column))
-        if state.alarm is not None and now - state.alarm.at_clock > ALARM_SECONDS:
+                    where = _explained(monitor.detector.layout, column, found)
+                    state.alarm = Alarm(datetime.now(UTC), now, where)
+        if state.alarm is not None and _is_over(state.alarm, now, found):
             state.alarm = None
         detector = state.sequential
         level = round(detector.level, 3)
         return Watch(detector.requests, level, detector.threshold, state.alarms, state.alarm)
+
+
+def _bounds(monitor: Monitor) -> NDArray[np.float64] | None:
+    """What capped evidence does by chance, about the centre that the monitor has."""
+    baseline = monitor.baseline
+    if baseline is None:
+        return monitor.reference.cumulants
+    if baseline.variance is None:
+        return None
+    return cumulants_by_moments(baseline.variance, baseline.requests)
+
+
+def _explained(layout: Layout, column: int, found: Found | None) -> str:
+    """Where an alarm is: the inputs, where they explain the layers that depart."""
+    where = place_of(layout, column)
+    if where == INPUTS or found is None:
+        return where
+    return INPUTS if origin_of(found.scan.now.effects) == "input" else where
+
+
+def _is_over(alarm: Alarm, now: float, found: Found | None) -> bool:
+    """Whether an alarm has passed: with time, or since traffic is surely where it was."""
+    if now - alarm.at_clock > ALARM_SECONDS:
+        return True
+    if found is None or found.scan.has_moved:
+        return False
+    # A detector alarms some seconds after the change that it tells of.
+    ended = found.ended is not None and found.ended > alarm.at_clock - _LATE_SECONDS
+    return ended or (found.scan.steady and found.seconds < now - alarm.at_clock)
 
 
 def place_of(layout: Layout, column: int) -> str:

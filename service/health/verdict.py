@@ -1,44 +1,50 @@
-"""From windows' effects to a verdict, with a sentence that says what moved, how far, and where."""
+"""From what traffic shows to verdicts: on the model, on the traffic, and the worse of both."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-
-from models.health.effect_size import (
-    DEGRADED_AT,
-    EXPLAINS_AT,
-    NAMED_AT,
-    UNHEALTHY_AT,
-    Effects,
-    Origin,
-    origin_of,
-)
+from models.health.diagnosis.inputs import Happened
+from models.health.effect_size import DEGRADED_AT, UNHEALTHY_AT, Effects, Origin, origin_of
+from models.health.windows.onset import FEWEST_ROWS, Scan
+from models.health.windows.uncertainty import FEWEST_DISTINCT
+from service.health import words
 from service.health.windows import WINDOWS
 
 Verdict = Literal["unwatched", "warming_up", "healthy", "degraded", "unhealthy"]
 VERDICTS: tuple[Verdict, ...] = ("unwatched", "warming_up", "healthy", "degraded", "unhealthy")
+ModelVerdict = Literal["intact", "suspect", "faulty"]
+MODEL_VERDICTS: tuple[ModelVerdict, ...] = ("intact", "suspect", "faulty")
+TrafficVerdict = Literal["unwatched", "warming_up", "like_training", "degraded", "unhealthy"]
+TRAFFIC_VERDICTS: tuple[TrafficVerdict, ...] = (
+    "unwatched", "warming_up", "like_training", "degraded", "unhealthy",
+)  # fmt: skip
 
 #: Fewer rows than this in a window give no verdict.
-WARM_UP_ROWS = 64
+WARM_UP_ROWS = FEWEST_ROWS
 
-#: The windows that decide, where they have rows enough.
+#: The windows of which a healthy verdict tells, where they have rows enough.
 _RECENT = ("1m", "10m")
-
-#: Features that a sentence names.
-NAMED_FEATURES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class HealthVerdict:
-    """A verdict and its reasons; ``window`` is the one that decided, None while warming up."""
+    """A verdict and its reasons.
+
+    ``window`` is the one that shows it, None while warming up. ``headline`` says in a few words what
+    happened, ``advice`` what to do, ``section`` is the runbook's. ``reason`` has the numbers.
+    """
 
     verdict: Verdict
     reason: str
     origin: Origin | None = None
     first_departing: tuple[int, int] | None = None  # member and layer, both from 0
     window: str | None = None
+    model: ModelVerdict = "intact"
+    traffic: TrafficVerdict = "unwatched"
+    headline: str = ""
+    advice: str | None = None
+    section: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,76 +60,102 @@ UNWATCHED = HealthVerdict(
     "unwatched",
     "no taps: the model's graph gives no statistics of its layers, so that there is nothing to watch"
     " inside; golden rows check its outputs alone, and predictions have no p-value",
+    headline="Nothing is watched: this model's graph gives no statistics of its layers.",
 )
 
 
 def judge(
-    effects: Mapping[str, Effects], names: Sequence[str], alarm: Alarmed | None = None
-) -> HealthVerdict:
-    """Turn windows' effects into a verdict; ``names`` are the features'.
-
-    The last minute and the last ten are looked at, whichever has moved further: a minute sees a
-    fault soon, ten see a small one. Where traffic is too thin for both, a longer window decides.
-    ``alarm`` says what the sequential detector found lately: it degrades, and never more than that.
-    """
-    full = [name for name in WINDOWS if effects[name].rows >= WARM_UP_ROWS]
-    eligible = [name for name in full if name in _RECENT] or full[:1]
-    if not eligible:
-        text = f"{effects['start'].rows} rows so far; a verdict needs {WARM_UP_ROWS}"
-        return HealthVerdict("warming_up", text)
-    name = max(eligible, key=lambda window: effects[window].largest)
-    effect = effects[name]
-    size, place = effect.largest, effect.first_departing
-    if size < DEGRADED_AT and alarm is None:
-        text = (
-            "inputs and layers are within"
-            f" {max(size, 0.01):.2f} standard deviations of the reference rows ({_within(name, effect)})"
-        )
-        return HealthVerdict("healthy", text, window=name)
-    origin = origin_of(effect)
-    if size < DEGRADED_AT and alarm is not None:
-        # What the windows do not show yet, they cannot tell the origin of.
-        return HealthVerdict("degraded", alarm.reason, "input" if alarm.inputs else origin, place, name)
-    verdict: Verdict = "unhealthy" if size >= UNHEALTHY_AT else "degraded"
-    return HealthVerdict(verdict, _sentence(name, effect, origin, place, names), origin, place, name)
-
-
-def _sentence(
-    name: str,
-    effect: Effects,
-    origin: Origin,
-    place: tuple[int, int] | None,
+    windows: Mapping[str, Effects],
+    found: Scan | None,
     names: Sequence[str],
-) -> str:
-    where = "" if place is None else f", first in member {place[0]}, layer {place[1] + 1}"
-    layers = max((member.sure for member in effect.members), default=0.0)
-    if origin == "input":
-        size = effect.largest if effect.inputs is None else effect.inputs.sure
-        features = moved_features(effect, names)
-        most = ", most in " + ", ".join(f"{feature} ({shift:.2f})" for feature, shift in features)
-        text = f"the inputs have moved by {size:.2f} standard deviations of the reference rows"
-        text += most if features else ""
-        if layers >= DEGRADED_AT:
-            text += f", and layers depart by {layers:.2f}{where}"
-    else:
-        moved = 0.0 if effect.inputs is None else effect.inputs.sure
-        usual = "are as usual" if moved < EXPLAINS_AT else f"have moved by {moved:.2f} only"
-        text = (
-            f"layers depart by {layers:.2f} standard deviations of the reference rows from what the"
-            f" inputs lead one to expect{where}, while the inputs {usual}: the network differs"
+    alarm: Alarmed | None = None,
+    *,
+    seconds: float = 0.0,
+    happened: Happened | None = None,
+) -> HealthVerdict:
+    """Turn what traffic shows into verdicts; ``names`` are the features'.
+
+    ``found`` is what the suffixes of traffic show, None with too few rows; ``seconds`` is how long ago
+    that began which they show, and ``happened`` what happened to the inputs. ``windows`` are shown
+    beside it. ``alarm`` says what the sequential detector found lately: it degrades, and never more.
+    """
+    if found is None:
+        rows = windows["start"].rows
+        return HealthVerdict(
+            "warming_up",
+            f"{rows} rows so far; a verdict needs {WARM_UP_ROWS}",
+            traffic="warming_up",
+            headline=f"Warming up: {rows} of {WARM_UP_ROWS} rows seen.",
         )
-    return f"{text} ({_within(name, effect)})"
+    effect = found.now.effects
+    if not found.has_moved and alarm is None:
+        return _healthy(windows, effect)
+    name, place = _window_of(windows, seconds), effect.first_departing
+    if not found.has_moved and alarm is not None:
+        # What the suffixes do not show yet, they cannot tell the origin of.
+        origin: Origin = "input" if alarm.inputs else "model"
+        text = words.of_drift(origin)
+        reason, of_model, of_traffic = alarm.reason, UNHEALTHY_AT, DEGRADED_AT
+        verdict: Verdict = "degraded"
+    else:
+        origin = origin_of(effect)
+        text = words.of_change(effect, origin, place, names, happened)
+        reason = words.numbers(effect, origin, place, names)
+        of_model = of_traffic = effect.largest
+        verdict = "unhealthy" if effect.largest >= UNHEALTHY_AT else "degraded"
+        if origin == "model":
+            of_traffic = 0.0 if effect.inputs is None else effect.inputs.sure
+    traffic: TrafficVerdict = "like_training"
+    if of_traffic >= DEGRADED_AT and (origin == "input" or found.has_moved):
+        traffic = "unhealthy" if of_traffic >= UNHEALTHY_AT else "degraded"
+    model: ModelVerdict = "intact" if origin == "input" or of_model < DEGRADED_AT else "suspect"
+    return HealthVerdict(
+        verdict, reason, origin, place, name, model, traffic, text.headline, text.advice, text.section
+    )
 
 
-def moved_features(effect: Effects, names: Sequence[str]) -> list[tuple[str, float]]:
-    """Return the features that have moved furthest, with their shifts; none where they are not kept."""
-    if effect.features is None or not effect.rows:
-        return []
-    order = np.argsort(effect.features)[::-1][:NAMED_FEATURES]
-    shifts = [(names[at], float(effect.features[at])) for at in order]
-    return [(feature, shift) for feature, shift in shifts if shift >= NAMED_AT]
+def with_integrity(judged: HealthVerdict, intact: bool | None) -> HealthVerdict:
+    """Add what golden rows say of the model: one that fails them is faulty, whatever traffic shows."""
+    if intact is not False:
+        return judged
+    text = words.FAULTY
+    return replace(
+        judged,
+        verdict="unhealthy",
+        model="faulty",
+        reason=f"golden rows are not reproduced; {judged.reason}",
+        origin="model",
+        headline=text.headline,
+        advice=text.advice,
+        section=text.section,
+    )
 
 
-def _within(name: str, effect: Effects) -> str:
-    span = "since the start" if WINDOWS[name] is None else f"last {name}"
-    return f"{span}, {effect.rows} rows of {effect.requests} requests"
+def _healthy(windows: Mapping[str, Effects], effect: Effects) -> HealthVerdict:
+    full = [name for name in WINDOWS if windows[name].rows >= WARM_UP_ROWS]
+    recent = [name for name in full if name in _RECENT] or full[:1] or ["start"]
+    name = max(recent, key=lambda window: windows[window].largest)
+    if effect.distinct < FEWEST_DISTINCT:
+        reason = (
+            f"the same few rows again and again: {effect.rows} rows count as about"
+            f" {effect.distinct:.0f} distinct ones, which is no shift of a population"
+        )
+        headline = (
+            "The same few rows again and again: no shift is told from so few. The model is intact."
+        )
+    else:
+        size = max(effect.largest, 0.01)
+        reason = (
+            f"inputs and layers are within {size:.2f} standard deviations of the reference rows"
+            f" ({words.span(effect)})"
+        )
+        headline = "Traffic is like the training data; the model is intact."
+    return HealthVerdict("healthy", reason, window=name, traffic="like_training", headline=headline)
+
+
+def _window_of(windows: Mapping[str, Effects], seconds: float) -> str:
+    """The shortest window that reaches back so far and has rows."""
+    for name, length in WINDOWS.items():
+        if (length is None or length >= seconds) and windows[name].rows:
+            return name
+    return "start"

@@ -3,8 +3,7 @@
 A record that cannot be featurized is rejected by itself, and its neighbours are predicted. Quick
 featurizing happens on the event loop. The rest, mostly of molecules, goes in pieces to a thread, or to
 processes if it is much. The thread prefers short requests to long ones. While one piece is featurized,
-the rows of earlier pieces are computed, so that a request of any size has the features of a few runs in
-memory. Molecules that a request repeats are featurized and computed once.
+the rows of earlier pieces are computed, so that any request has the features of a few runs in memory.
 """
 
 import asyncio
@@ -12,16 +11,20 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Literal
 
 import numpy as np
 
-from models.features import Accepted, Features, Outcome
+from models.features import Accepted, Features, NotApplicable, Outcome, Rejected
 from service.errors import InvalidRequest, Overloaded, TooLarge
 from service.health.row_owner import Requester
 from service.inference.batch_pipeline import BatchPipeline
 from service.inference.featurization.executor import FeaturizationExecutor
 from service.inference.queue import Outputs
 from service.inference.served_models import ServedModel, ServedModels
+
+#: Whether records that a model cannot judge are answered so, or with the numbers that it gives for them.
+Applicability = Literal["judge", "ignore"]
 
 #: Featurizing that is expected to take up to so many seconds stays on the event loop.
 _INLINE_SECONDS = 0.001
@@ -58,7 +61,7 @@ class Prediction:
     """The predictions for one request's records.
 
     ``outcomes`` has one entry per record. ``outputs`` has one row per accepted record, in order; it is
-    empty if no record was accepted.
+    empty if no record was accepted. A record that is not applicable has none.
     """
 
     served: ServedModel
@@ -71,9 +74,18 @@ class Predictor:
     """Predicts for any served model."""
 
     def __init__(
-        self, served_models: ServedModels, max_rows: int, executor: FeaturizationExecutor | None = None
+        self,
+        served_models: ServedModels,
+        max_rows: int,
+        executor: FeaturizationExecutor | None = None,
+        *,
+        applicability: Applicability = "judge",
     ) -> None:
-        """``max_rows`` is the most records per request; without ``executor`` there is no cache."""
+        """``max_rows`` is the most records per request; without ``executor`` there is no cache.
+
+        ``applicability`` is for the requests that do not say it.
+        """
+        self._applicability = applicability
         self._served_models = served_models
         self._max_rows = max_rows
         self._executor = executor or FeaturizationExecutor(workers=0, cache_bytes=0)
@@ -104,6 +116,8 @@ class Predictor:
         records: Sequence[object],
         deadline: float | None = None,
         request: Requester | None = None,
+        *,
+        applicability: Applicability | None = None,
     ) -> Prediction:
         """Predict for one or more records; ``request`` tells whose rows they are.
 
@@ -120,10 +134,11 @@ class Predictor:
             )
         served.leases.count += 1  # the model stays open until its last request is answered
         try:
+            ignore = (applicability or self._applicability) == "ignore"
             if self.is_quick(served, records):
-                return await self._at_once(served, records, deadline, request)
+                return await self._at_once(served, records, deadline, request, ignore)
             distinct = _distinct(served, records)
-            prediction = await self._in_pieces(served, distinct, deadline, request)
+            prediction = await self._in_pieces(served, distinct, deadline, request, ignore)
             if len(distinct) == len(records):
                 return prediction
             return _repeated(prediction, distinct, records)
@@ -136,9 +151,12 @@ class Predictor:
         records: Sequence[object],
         deadline: float | None,
         request: Requester | None,
+        ignore_applicability: bool,
     ) -> Prediction:
         started = perf_counter()
         features = self.featurized_at_once(served, records)
+        if served.bundle.featurizer.judges_applicability:
+            features = features.judged(ignore_applicability=ignore_applicability)
         stages = Stages(featurize=perf_counter() - started)
         served.traffic.featurize.observe(stages.featurize)
         _count_rejected(served, features)
@@ -154,6 +172,7 @@ class Predictor:
         records: Sequence[object],
         deadline: float | None,
         request: Requester | None,
+        ignore_applicability: bool,
     ) -> Prediction:
         featurizer, latency = served.bundle.featurizer, served.featurize_pace
         expected = latency.expect(len(records))
@@ -180,7 +199,7 @@ class Predictor:
                     asked += len(piece)
                 size, job = reading.popleft()
                 started = perf_counter()
-                features = await job
+                features = (await job).judged(ignore_applicability=ignore_applicability)
                 stages.featurize += perf_counter() - started
                 self._backlog[pooled] -= per_record * size
                 done += size
@@ -206,7 +225,7 @@ class Predictor:
 
 
 def _distinct(served: ServedModel, records: Sequence[object]) -> Sequence[object]:
-    """Return the records without repetitions if all are SMILES, or else the records."""
+    """Return SMILES without repetitions, which are computed once; other records as they are."""
     if not served.takes_smiles or set(map(type, records)) != {str}:
         return records
     return list(dict.fromkeys(records))
@@ -233,6 +252,9 @@ def _piece_size(served: ServedModel) -> int:
 
 
 def _count_rejected(served: ServedModel, features: Features) -> None:
-    rejected = len(features.outcomes) - len(features.rows)
-    if rejected:
-        served.traffic.rejected["unreadable"] += rejected
+    if len(features.outcomes) == len(features.rows):
+        return
+    for kind, reason in ((Rejected, "unreadable"), (NotApplicable, "not_applicable")):
+        number = sum(isinstance(outcome, kind) for outcome in features.outcomes)
+        if number:
+            served.traffic.rejected[reason] += number

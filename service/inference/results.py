@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features import Outcome, Rejected
+from models.features import Accepted, NotApplicable, Outcome, Rejected
 
 _encode = msgspec.json.Encoder().encode
 
@@ -87,9 +87,7 @@ def is_plain(outcomes: Sequence[Outcome]) -> bool:
     Records of numbers share one outcome, so that this is quick.
     """
     first = outcomes[0]
-    return (
-        not isinstance(first, Rejected) and not first.details and outcomes.count(first) == len(outcomes)
-    )
+    return isinstance(first, Accepted) and not first.details and outcomes.count(first) == len(outcomes)
 
 
 def shown(
@@ -116,6 +114,8 @@ def results_of(
 ) -> list[dict[str, object]]:
     """Return one result per record, in order; ``outputs`` has one row per accepted record.
 
+    A record that is not applicable has a status of its own, the reason, and its details.
+
     ``p_value`` is null if the outputs have none, as those of a model without taps. With ``echo`` a
     record that is a string is repeated as ``smiles``. With ``exclusive`` the targets are mutually
     exclusive classes, and the call is the name of the most probable one.
@@ -138,6 +138,10 @@ def results_of(
         if isinstance(outcome, Rejected):
             result["status"] = "error"
             result["message"] = outcome.message
+        elif isinstance(outcome, NotApplicable):
+            result["status"] = "not_applicable"
+            result["message"] = outcome.message
+            result.update(outcome.details)
         else:
             probabilities, call, p_value = next(rows)
             if outcome.details:

@@ -18,6 +18,7 @@ from service.inference.backend.onnx_session import Session
 from service.inference.batcher import Batcher
 from service.inference.integrity import Integrity, IntegrityFault
 from service.inference.latency import LatencyEstimator
+from service.inference.row_sample import RowSample
 from service.observability.counters import Traffic
 
 
@@ -40,6 +41,8 @@ class ServedModel:
     batcher: Batcher
     #: None for a model without taps, which has no activations to watch.
     monitor: Monitor | None
+    #: The latest rows, while the model is on probation after a promotion.
+    sample: RowSample
     #: The one thread for runs that are too long for the event loop.
     lane: ThreadPoolExecutor
     #: How long featurizing takes by the number of records.
@@ -102,6 +105,12 @@ class ModelState:
     error: str | None = None
     #: Whether it was unloaded on purpose, which does not affect readiness.
     unloaded: bool = False
+    #: Whether the service is ready only with this model: it was promoted when the service began.
+    promised: bool = False
+    #: Whether a version has served in this process.
+    has_served: bool = False
+    #: Whether it serves although the repository promotes no version of it any more.
+    vanished: bool = False
     intact: bool | None = None
     checked_at: datetime | None = None
     #: The fault that the last failed check of this version found; kept after a reload has repaired it.
@@ -147,17 +156,13 @@ class ServedModels:
         """Return the state of every model, sorted by name."""
         return dict(sorted(self._states.items()))
 
-    @property
-    def ready(self) -> bool:
-        """Whether all models that are not unloaded can answer, and the service is not stopping."""
-        states = self._states.values()
-        return (
-            not self.draining and bool(states) and all(state.ready or state.unloaded for state in states)
-        )
+    def announce(self, name: str, *, promised: bool = True) -> None:
+        """Add a model that is not loaded yet; ``promised``: the service is not ready without it."""
+        self._states.setdefault(name, ModelState(promised=promised))
 
-    def announce(self, name: str) -> None:
-        """Add a model that is not loaded yet."""
-        self._states.setdefault(name, ModelState())
+    def forget(self, name: str) -> None:
+        """Remove a model that does not serve."""
+        self._states.pop(name, None)
 
     def put(self, name: str, served: ServedModel) -> ServedModel | None:
         """Serve a newly loaded model; return the one that it replaces, if any."""
@@ -166,15 +171,18 @@ class ServedModels:
         same = old is not None and old.manifest.version == served.manifest.version
         self._states[name] = ModelState(
             served,
+            promised=previous.promised,
+            has_served=True,
             intact=True,
             checked_at=datetime.now(UTC),
             fault=previous.fault if same else None,
         )
         return old
 
-    def blame(self, name: str, error: str | None) -> None:
+    def blame(self, name: str, error: str | None, *, vanished: bool = False) -> None:
         """Set or clear a model's error; what is served stays."""
-        self._states[name] = replace(self._states.get(name, ModelState()), error=error)
+        state = self._states.get(name, ModelState())
+        self._states[name] = replace(state, error=error, vanished=vanished)
 
     def checked(self, name: str, fault: IntegrityFault | None, files_error: str | None = None) -> None:
         """Record an integrity check; an earlier fault is kept if this one found none."""

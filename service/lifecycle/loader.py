@@ -9,7 +9,8 @@ import numpy as np
 
 from models.bundle.loading import Bundle, check_place, open_bundle
 from models.errors import ModelError
-from models.networks.outputs import INNER_OUTPUTS
+from models.health.diagnosis.inputs import FeatureScales
+from models.networks.outputs import INNER_OUTPUTS, SQUASHED
 from models.registry.store import Repository
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner
@@ -19,6 +20,7 @@ from service.inference.batcher import Batcher, Compute, Limits
 from service.inference.integrity import Integrity
 from service.inference.latency import LatencyEstimator
 from service.inference.queue import Outputs, Rows
+from service.inference.row_sample import RowSample
 from service.inference.served_models import ServedModel
 from service.observability.counters import Telemetry, Traffic
 
@@ -73,17 +75,19 @@ class Loader:
                 traffic=traffic,
                 names=bundle.featurizer.names,
                 keep_features=self._keep_features,
+                scales=_scales_of(bundle, session),
             )
-        lane = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}")
+        lane, sample = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}"), RowSample()
         limits = replace(self._limits, inline_seconds=-1.0) if session.may_block else self._limits
         return ServedModel(
             bundle=bundle,
             session=session,
             integrity=integrity,
             batcher=Batcher(
-                _counted(_watched(session, monitor), traffic), lane, traffic, limits, batch_pace
+                _counted(_watched(session, monitor, sample), traffic), lane, traffic, limits, batch_pace
             ),
             monitor=monitor,
+            sample=sample,
             lane=lane,
             featurize_pace=featurize_pace,
             traffic=traffic,
@@ -114,13 +118,23 @@ class Loader:
         return tuple((file, status.st_size, status.st_mtime_ns) for file, status in found)
 
 
-def _watched(session: Session, monitor: Monitor | None) -> Compute:
+def _scales_of(bundle: Bundle, session: Session) -> FeatureScales | None:
+    """How raw features become what the first layer sees; None where the graph does not tell."""
+    inputs = None if bundle.reference is None else bundle.reference.inputs
+    if inputs is None or bundle.featurizer.identifier.startswith("molecules-"):
+        return None
+    return FeatureScales.of(inputs, lambda rows: session.run(rows)[SQUASHED])
+
+
+def _watched(session: Session, monitor: Monitor | None, sample: RowSample) -> Compute:
     """Compute a batch in the session, and have the monitor, if there is one, add ``p_value``."""
 
     def compute(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
         outputs: dict[str, np.ndarray] = {**session.run(rows)}
         if monitor is not None:
             outputs["p_value"] = monitor.observe(outputs, parts)
+            if sample.wanted:
+                sample.add(rows, parts)
         for name in INNER_OUTPUTS:  # no request asks for them, and one is as large as the request
             outputs.pop(name, None)
         return outputs

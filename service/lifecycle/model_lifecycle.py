@@ -5,50 +5,38 @@ overtaken is not in the state when it ends: it changes nothing, and what it load
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 from models.errors import ModelError
-from models.registry.store import ServingState
-from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ServiceError
 from service.inference.integrity import fault_of
-from service.inference.served_models import ServedModel, ServedModels
-from service.lifecycle.audit_log import ReleaseAudit
-from service.lifecycle.loader import Files, Loader
+from service.inference.served_models import ServedModel
+from service.lifecycle.loader import Files
+from service.lifecycle.promotions import Promoted
+from service.lifecycle.shared_parts import Worker
 from service.lifecycle.state_machine import Failure, Load, Ready, State, next_step
 from service.observability.logs import get_logger
 
 _log = get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """What the models of one worker share; ``start`` runs a job beside the event loop."""
-
-    served_models: ServedModels
-    loader: Loader
-    coordinator: WorkerCoordinator
-    audit: ReleaseAudit
-    golden_seconds: float
-    clock: Callable[[], float]
-    start: Callable[[Coroutine[Any, Any, None]], None]
-
-
 class ModelLifecycle:
     """Drives the state of one model. All methods are called on the event loop."""
 
-    def __init__(self, name: str, worker: Worker) -> None:
+    def __init__(self, name: str, worker: Worker, *, anew: bool = False) -> None:
+        """``anew``: what was decided before is about another model of this name."""
         self.state = State(name)
         self._name = name
         self._worker = worker
         self._peers = worker.coordinator
         self._told: object = None
+        self._ended = False
+        if anew:
+            self._overrule()
 
-    def promoted(self, wanted: ServingState | str, files: Mapping[int, Files]) -> None:
-        """Take in what the repository promotes, or what is wrong; ``files`` are of failed versions."""
-        state, now = self.state, self._worker.clock()
+    def promoted(self, read: Promoted) -> None:
+        """Take in what the repository promotes, or what is wrong."""
+        (wanted, files, vanished), now = read, self._worker.clock()
+        state, self.state.vanished = self.state, vanished
         if isinstance(wanted, str):
             if wanted != state.trouble:
                 self._refuse(None, wanted)
@@ -63,6 +51,15 @@ class ModelLifecycle:
             if idle and failure.is_over(files.get(version, failure.files), now):
                 state.failures[version] = failure._replace(may_retry=True)
         self.advance()
+
+    def forget(self) -> None:
+        """End, where nothing serves and nothing is promoted: what is under way changes nothing."""
+        self._unload()
+        self._ended = True
+        self._worker.served_models.forget(self._name)
+        for versions in (self._peers.prepared, self._peers.refused):
+            versions.pop(self._name, None)
+        _log.info("model forgotten", model=self._name)
 
     def load_asked(self) -> None:
         """Try what is promoted again, whatever was decided before."""
@@ -86,6 +83,8 @@ class ModelLifecycle:
 
     def advance(self) -> None:
         """Do what is due, and go towards what should serve as far as the other workers let this one."""
+        if self._ended:
+            return
         self._check()
         state, now, decision = self.state, self._worker.clock(), self._peers.decision(self._name)
         if decision is not None and decision.check > state.check_followed:
@@ -246,7 +245,7 @@ class ModelLifecycle:
         refused, ready = state.champion if failed else None, state.ready and state.ready.version
         reasons = [failure.reason for failure in state.failures.values()]
         error = state.trouble or "; ".join(reasons) or None
-        told = ready, refused, error, id(state.serving), state.status, state.checked_at
+        told = ready, refused, error, state.vanished, id(state.serving), state.status, state.checked_at
         if told == self._told:
             return
         for versions, version in ((peers.prepared, ready), (peers.refused, refused)):
@@ -254,7 +253,7 @@ class ModelLifecycle:
             if version is not None:
                 versions[self._name] = version
         if error is not None or state.status != "unloaded":  # which has a reason of its own
-            self._worker.served_models.blame(self._name, error)
+            self._worker.served_models.blame(self._name, error, vanished=state.vanished)
         if not peers.alone:
             peers.post()
         self._told = told

@@ -13,13 +13,15 @@ from typing import Any
 
 from models.errors import ModelError
 from models.registry.releases import Releases
-from models.registry.store import Repository, ServingState
+from models.registry.store import Repository
 from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ModelNotFound, ModelNotReady, ServiceError
 from service.inference.served_models import ServedModels
 from service.lifecycle.audit_log import SERVICE, ReleaseAudit
-from service.lifecycle.loader import Files, Loader
-from service.lifecycle.model_lifecycle import ModelLifecycle, Worker
+from service.lifecycle.loader import Loader
+from service.lifecycle.model_lifecycle import ModelLifecycle
+from service.lifecycle.promotions import Promoted, Promotions
+from service.lifecycle.shared_parts import Worker
 from service.observability.counters import Telemetry
 from service.observability.logs import get_logger, place_of
 
@@ -27,9 +29,6 @@ from service.observability.logs import get_logger, place_of
 _FOLLOW_SECONDS = 0.05
 #: How long a request waits for the other workers.
 _AGREE_SECONDS = 10.0
-
-#: By model: what is promoted, or what is wrong with it, and the files of versions that failed.
-_Promoted = dict[str, tuple[ServingState | str, dict[int, Files]]]
 
 _log = get_logger()
 
@@ -53,8 +52,7 @@ class Reloader:
         ``releases`` knows exemptions from what is promoted, and has the release log.
         """
         self._served_models = served_models
-        self._repository = repository
-        self._releases = releases
+        self._promotions = Promotions(repository, releases, loader)
         self._poll_seconds = poll_seconds
         self._coordinator = coordinator or WorkerCoordinator(served_models, Telemetry())
         self._audit = ReleaseAudit(None if releases is None else releases.log)
@@ -65,6 +63,8 @@ class Reloader:
         self._jobs: set[asyncio.Task[Any]] = set()
         self._failures: set[str] = set()
         self._reading = asyncio.Lock()
+        #: Whether the repository has been read: what is found later does not decide readiness.
+        self._began = False
         #: Set once the repository has been looked at, whatever was found there.
         self.looked = asyncio.Event()
 
@@ -94,12 +94,14 @@ class Reloader:
         for model in list(self._models.values()):
             await self._settle(model)
 
-    async def look(self) -> _Promoted:
+    async def look(self) -> dict[str, Promoted]:
         """Take in what the repository promotes, and return it; nothing if it cannot be read."""
         async with self._reading:
             failed = {name: list(model.state.failures) for name, model in self._models.items()}
             try:
-                promoted: _Promoted = await asyncio.to_thread(self._read, failed)
+                promoted = await asyncio.to_thread(self._promotions.read, failed)
+                if self._coordinator.keeper:
+                    await asyncio.to_thread(self._promotions.tell_strays)
             except (ModelError, OSError) as error:
                 if self._served_models.trouble != str(error):
                     _log.error("repository unreadable", reason=str(error))
@@ -108,12 +110,18 @@ class Reloader:
             finally:
                 self.looked.set()
             self._served_models.trouble = None
-            for name in promoted:
-                self._served_models.announce(name)
-                self._models.setdefault(name, ModelLifecycle(name, self._worker))
-            for name, model in self._models.items():
-                absent = f"model {name!r} is no longer promoted in the repository"
-                self._tolerate(partial(model.promoted, *promoted.get(name, (absent, {}))))
+            for name in promoted.keys() - self._models.keys():
+                promised = not self._began and self._coordinator.is_promised(name)
+                self._served_models.announce(name, promised=promised)
+                self._models[name] = ModelLifecycle(name, self._worker, anew=self._began)
+            self._began = True
+            for name, model in list(self._models.items()):
+                if name not in promoted and model.state.serving is None:
+                    self._models.pop(name).forget()
+                    continue
+                gone = f"model {name!r} is no longer promoted in the repository; retire it or restore it"
+                read = promoted.get(name, Promoted(gone, {}, vanished=True))
+                self._tolerate(partial(model.promoted, read))
             return promoted
 
     def follow_others(self) -> None:
@@ -165,18 +173,30 @@ class Reloader:
         if error is None and name not in promoted:
             raise ModelNotFound(f"no model named {name[:80]!r} is promoted in the repository")
         if error is None:
-            self._models[name].load_asked()
-            await self._settle(self._models[name])
+            model = self._models[name]
+            model.load_asked()
+            await self._settle(model)
             # Another worker may refuse it, or take its time.
-            await self._until(lambda: self._models[name].state.ready is None)
+            await self._until(lambda: model.state.ready is None)
             error = self._served_models.state(name).error
         if error is not None:
             raise ModelNotReady(f"model {name!r} cannot be loaded: {error}")
-        version = self._models[name].state.version
+        version = model.state.version
         self._audit.note(name, "load", None, version, "it was asked for", by)
 
     async def unload(self, name: str, by: str = SERVICE) -> None:
         """Stop serving a model until ``load``; raises ``ModelNotFound``."""
+        version = await self._stop(name)
+        self._audit.note(name, "unload", version, None, "it was asked for", by)
+
+    async def retire(self, name: str) -> None:
+        """Forget a model that is no longer promoted; raises ``ModelNotFound``."""
+        await self._stop(name)
+        await self.look()
+        await self._until(lambda: name not in self._coordinator.whole().models)
+
+    async def _stop(self, name: str) -> int | None:
+        """Have no worker serve a model; return the version that served here."""
         self._served_models.state(name)
         model, decision = self._models[name], self._coordinator.decision(name)
         version = model.state.version
@@ -184,8 +204,8 @@ class Reloader:
         decide = partial(self._coordinator.decide, name, agreed, unloaded=True, at_once=True)
         await self._until(decide, pause=0.002)
         model.unload_asked()
-        self._audit.note(name, "unload", version, None, "it was asked for", by)
         await self._until(lambda: not self._coordinator.serves(name))
+        return version
 
     def _judge(self) -> None:
         """Judge the traffic, which logs and counts a change of verdict; one worker does it for all."""
@@ -193,21 +213,6 @@ class Reloader:
             for name, model in self._models.items():
                 if model.state.serving is not None:
                     self._coordinator.health(name)
-
-    def _read(self, failed: dict[str, list[int]]) -> _Promoted:
-        """Read what is promoted; raises ``ModelError`` or ``OSError`` if there is no repository."""
-        promoted: _Promoted = {}
-        for name in self._repository.models():
-            try:
-                wanted: ServingState | str = (self._releases or self._repository).serving(name)
-            except (ModelError, OSError) as error:
-                wanted = str(error)
-            versions = failed.get(name, [])
-            promoted[name] = (
-                wanted,
-                {version: self._worker.loader.files(name, version) for version in versions},
-            )
-        return promoted
 
     async def _settle(self, model: ModelLifecycle) -> None:
         state = model.state

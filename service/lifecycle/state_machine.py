@@ -74,6 +74,8 @@ class State:
     previous: tuple[int, ...] = ()
     trouble: str | None = None
     fresh: bool = False
+    #: Whether nothing is promoted any more of what serves.
+    vanished: bool = False
     #: Whether an unloaded model is to serve again.
     returning: bool = False
     check_due: bool = False

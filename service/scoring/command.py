@@ -31,13 +31,20 @@ def score(
         Literal["local", "ray"],
         typer.Option(help="The cores of this machine, or Ray Data: the cluster of RAY_ADDRESS."),
     ] = "local",
+    applicability: Annotated[
+        Literal["judge", "ignore"] | None,
+        typer.Option(
+            help="With ignore also numbers for what the model cannot judge; SNN_APPLICABILITY."
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start over.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
 ) -> None:
     """Score a file without a server; the same command goes on where a killed one was.
 
     Every column is carried to the output, and the results come after them, in order; a row that
-    cannot be read or predicted has the reason under "error". Reads SNN_MODELS and SNN_DEVICE.
+    cannot be read or predicted has the reason under "error". Reads SNN_MODELS, SNN_DEVICE and
+    SNN_APPLICABILITY.
     """
     # Imported here, because the server imports this module for its command line.
     from models.registry.store import Repository
@@ -79,6 +86,7 @@ def score(
                 workers=workers,
                 engine=engine,
                 overwrite=overwrite,
+                ignore_applicability=(applicability or settings.applicability) == "ignore",
             )
     except (ServiceError, ModelError, OSError) as error:
         sys.stderr.write(f"{error}\n")

@@ -48,11 +48,13 @@ def score_file(
     workers: int | None = None,
     engine: str = "local",
     overwrite: bool = False,
+    ignore_applicability: bool = False,
 ) -> Progress:
     """Score a file, or continue an earlier run; return the final progress.
 
     ``version`` None is the champion, ``workers`` None is one process per core. ``report`` is called
-    after each piece. Raises ``ServiceError``, ``ModelError`` or ``OSError`` with what is wrong and what
+    after each piece. ``ignore_applicability`` asks for numbers for what the model cannot judge, too.
+    Raises ``ServiceError``, ``ModelError`` or ``OSError`` with what is wrong and what
     to do; the same call then continues from the last piece that was scored.
     """
     kind, output_kind = kind_of(path), kind_of(output)
@@ -78,10 +80,20 @@ def score_file(
             source.columns() if output_kind != "ndjson" else (),
             source.schema,
             exclusive=manifest.exclusive,
+            judges=model.bundle.featurizer.judges_applicability,
         )
         piece = _MOLECULES if schema.is_smiles else _NUMBERS
         job = Job(
-            path.resolve(), kind, parser, schema, piece, folder.resolve(), device, output_kind, layout
+            path.resolve(),
+            kind,
+            parser,
+            schema,
+            piece,
+            folder.resolve(),
+            device,
+            output_kind,
+            layout,
+            ignore_applicability,
         )
         head = writer(output_kind, layout).head()
         run = {
@@ -93,6 +105,8 @@ def score_file(
             "kind": f"{kind} to {output_kind}",
             "piece": piece,
         }
+        if ignore_applicability:
+            run["applicability"] = "ignore"
         with closing(Checkpoint(output, run, overwrite=overwrite)) as checkpoint:
             if not checkpoint.is_delivered:
                 if checkpoint.last is None:

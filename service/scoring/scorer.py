@@ -39,6 +39,8 @@ class Job:
     device: Device
     output_kind: str
     layout: OutputLayout
+    #: Whether records that the model cannot judge get numbers, too.
+    ignore_applicability: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,9 @@ class Model:
         """The schema of the model's records."""
         return RecordSchema.of(self.bundle.featurizer)
 
-    def results(self, records: Sequence[Any]) -> list[dict[str, object]]:
+    def results(
+        self, records: Sequence[Any], *, ignore_applicability: bool = False
+    ) -> list[dict[str, object]]:
         """Return one result per record, in order; a repeated molecule is computed once."""
         manifest, is_smiles = self.bundle.manifest, self.schema.is_smiles
         # Records that are not strings all have the same error.
@@ -81,6 +85,7 @@ class Model:
         repeats = is_smiles and len(distinct) < len(records)
         to_read = distinct if repeats else records
         features = self.bundle.featurizer.featurize(to_read)
+        features = features.judged(ignore_applicability=ignore_applicability)
         results = results_of(
             to_read,
             features.outcomes,
@@ -127,7 +132,9 @@ def score(job: Job, raw: Raw) -> Scored:
     try:
         model, results_writer = _opened(job)
         piece = job.parser.parse(raw)
-        results = piece.in_place(model.results(piece.records) if piece.records else [])
+        ignore = job.ignore_applicability
+        found = model.results(piece.records, ignore_applicability=ignore) if piece.records else []
+        results = piece.in_place(found)
         content = results_writer.rows(piece.carried, results, first=False) if results else b""
     except Exception as error:  # an error of another type may not be picklable
         raise ScoreRefused(

@@ -60,7 +60,9 @@ def assemble(settings: Settings, device: Device, shared_store: SharedStore | Non
         keep_features=settings.show_departing_features,
     )
     executor = FeaturizationExecutor(_featurizers(settings), settings.cache_bytes)
-    predictor = Predictor(served_models, settings.max_rows, executor)
+    predictor = Predictor(
+        served_models, settings.max_rows, executor, applicability=settings.applicability
+    )
     reloader = Reloader(
         served_models,
         loader,
@@ -88,7 +90,9 @@ def assemble(settings: Settings, device: Device, shared_store: SharedStore | Non
     )
     auto_rollback = None
     if settings.probation_seconds:
-        auto_rollback = AutoRollback(served_models, coordinator, releases, settings.probation_seconds)
+        auto_rollback = AutoRollback(
+            served_models, coordinator, releases, loader, settings.probation_seconds
+        )
     return Parts(app, served_models, coordinator, reloader, predictor, auto_rollback)
 
 

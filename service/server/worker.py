@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import signal
 import socket
 import sys
 import tempfile
@@ -29,9 +28,10 @@ from service.inference.backend.device import Device, choose_device
 from service.observability import logs
 from service.server.assembly import Parts, assemble
 from service.server.listener import ConnectionCounts, SharedListener, inherited, most_connections
-from service.server.supervisor import FAILED, WorkerConfig
+from service.server.supervisor import STOP_SIGNALS
 from service.server.supervisor_link import SupervisorLink
 from service.server.uvicorn_server import Server
+from service.server.worker_process import FAILED, WorkerConfig
 from service.settings import Settings, injected_names, load_settings
 
 #: How long a thread may hold the interpreter while another waits. With Python's usual 5 ms, RDKit's
@@ -74,8 +74,8 @@ async def _serve(
     parts = assemble(settings, device, shared_store, 1 if config is None else config.number)
     server = _server(parts, settings)
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    for number in STOP_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, _stop, stopping)
     background = [parts.reloader.run()]
     if parts.auto_rollback is not None:
         background.append(parts.auto_rollback.run())
@@ -121,6 +121,15 @@ def _report_start(settings: Settings) -> None:
     except OSError as error:
         hint = "baselines and the release log are not kept; set SNN_STATE"
         _log.warning("state not writable", reason=str(error), hint=hint)
+
+
+def _stop(stopping: asyncio.Event) -> None:
+    """Begin to drain; a second signal ends the process as it is."""
+    if stopping.is_set():
+        _log.warning("stopped at once")
+        logs.flush()
+        os._exit(0)
+    stopping.set()
 
 
 def _server(parts: Parts, settings: Settings) -> Server:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from service.errors import InvalidRequest
-from service.tables.base import OutputLayout, ParsedRows, Parser, Raw, RecordSchema, Source, Writer
+from service.tables.base import OutputLayout, ParsedRows, Parser, Raw, Source, Writer
 from service.tables.csv import CsvWriter, open_csv
 from service.tables.ndjson import JsonWriter, NdjsonWriter, open_ndjson
+from service.tables.schema import RecordSchema
 from service.tables.sdf import open_sdf
 
 __all__ = [

@@ -1,11 +1,9 @@
 """Types and rules that the readers and writers of every kind share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from models.features import Featurizer
-from models.features.tabular.cells import category, number
 from service.errors import InvalidRequest
 
 #: Bytes of the longest record, of any kind: far above what a model takes, far below what fills memory.
@@ -15,54 +13,6 @@ MAX_RECORD_BYTES = 128 * 1024
 Raw = list[bytes]
 Carried = dict[str, object]
 Result = dict[str, object]
-#: Reads the text of a cell as a value.
-Reader = Callable[[str], object]
-
-
-@dataclass(frozen=True, slots=True)
-class RecordSchema:
-    """The record that a model takes: a SMILES if ``names`` is None, or else values by these names.
-
-    ``texts`` are the names whose values are text; all others are numbers.
-    """
-
-    names: tuple[str, ...] | None = None
-    texts: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, featurizer: Featurizer) -> "RecordSchema":
-        """Return the schema of the records that a featurizer reads."""
-        return cls(featurizer.fields, featurizer.texts) if featurizer.fields else cls()
-
-    @property
-    def is_smiles(self) -> bool:
-        """Whether a record is a SMILES."""
-        return self.names is None
-
-    def places(self, columns: Sequence[str]) -> tuple[int, ...]:
-        """Return the index of each of a record's values among a table's columns.
-
-        Names must match exactly, except ``smiles``, which may be spelled in any case. Raises
-        ``InvalidRequest`` if a column is missing or occurs twice.
-        """
-        repeated = next((name for name in columns if columns.count(name) > 1), None)
-        if repeated is not None:
-            raise InvalidRequest(
-                f"column {_shown(repeated)} is there twice; which is meant cannot be known"
-            )
-        names = [name.lower() for name in columns] if self.is_smiles else list(columns)
-        if self.is_smiles and names.count("smiles") > 1:
-            raise InvalidRequest("more than one column is named 'smiles', in one spelling or another")
-        wanted = self.names or ("smiles",)
-        missing = [name for name in wanted if name not in names]
-        if missing:
-            shown = ", ".join(map(_shown, columns[:12]))
-            what = "molecules" if self.is_smiles else "records"
-            text = f"the model's {what} need the column {', '.join(missing)}; the header has {shown}"
-            if len(columns) == 1 and any(mark in columns[0] for mark in ";\t|"):
-                text += ", which seems to be separated by something else than commas"
-            raise InvalidRequest(text)
-        return tuple(map(names.index, wanted))
 
 
 @dataclass(slots=True)
@@ -140,6 +90,8 @@ class OutputLayout:
     schema: bytes = b""
     #: Whether the targets are mutually exclusive classes.
     exclusive: bool = False
+    #: Whether results tell what the model cannot judge, and have warnings.
+    judges: bool = False
 
     @property
     def calls(self) -> tuple[str, ...]:
@@ -149,7 +101,10 @@ class OutputLayout:
     @property
     def details(self) -> tuple[str, ...]:
         """The columns that tell how a record was read."""
-        return ("parent", "removed", "repaired") if self.is_smiles else ()
+        if not self.is_smiles:
+            return ()
+        told = ("parent", "removed", "repaired")
+        return ("status", *told, "warnings") if self.judges else told
 
     @property
     def added(self) -> tuple[str, ...]:
@@ -175,8 +130,7 @@ class OutputLayout:
         cells: list[object] = []
         for name in self.details:
             value = result.get(name)
-            # Fragments joined as SMILES joins them.
-            cells.append(".".join(map(str, value)) if isinstance(value, list) else value)
+            cells.append(_joined(name, value) if isinstance(value, list) else value)
         if result["status"] == "ok":
             probability, call = result["probability"], result["call"]
             assert isinstance(probability, dict)
@@ -211,11 +165,8 @@ class Writer:
         return self.rows([{}], [{"status": "error", "message": problem}], first=False)
 
 
-def readers(form: RecordSchema) -> tuple[Reader, ...]:
-    """Return the function that reads the text of each value of a record; none for a SMILES."""
-    return tuple(category if name in form.texts else number for name in form.names or ())
-
-
-def _shown(name: str) -> str:
-    """Return a name from the input, cut to a length that an error message can have."""
-    return repr(name if len(name) <= 40 else name[:40] + "…")
+def _joined(name: str, values: list[Any]) -> str:
+    """Return warnings as ``code: message | …``, and fragments joined as SMILES joins them."""
+    if name == "warnings":
+        return " | ".join(f"{warning['code']}: {warning['message']}" for warning in values)
+    return ".".join(map(str, values))

@@ -1,9 +1,10 @@
 """CSV (RFC 4180) in and out.
 
-Input: UTF-8 with or without a byte order mark, any line ends, a header in the first line. A model of
-molecules needs the column ``smiles``, any other model the names of its features. Columns may be in
-any order, and all are copied to the results. A blank line is not a row, except in a table of one
-column, where it is an empty cell.
+Input: UTF-8 with or without a byte order mark, a row that is no UTF-8 as Windows-1252 (Latin-1); any
+line ends; a header in the first line; cells parted by commas, tabs or semicolons, whichever shows the
+columns that the model needs. Columns may be in any order, and all are copied to the results, those
+without a name of their own with a number. A blank line is not a row, except in a table of one column,
+where it is an empty cell.
 
 Output: the cells of the input unchanged. Text that a spreadsheet would take for a formula is not
 escaped: a SMILES or a number may begin like one, and only the sender of the text gets it back. The
@@ -20,22 +21,14 @@ from typing import BinaryIO
 import msgspec
 
 from service.errors import InvalidRequest, MalformedInput
-from service.tables.base import (
-    MAX_RECORD_BYTES,
-    Carried,
-    ParsedRows,
-    Raw,
-    Reader,
-    RecordSchema,
-    Result,
-    Writer,
-    readers,
-)
+from service.tables.base import MAX_RECORD_BYTES, Carried, ParsedRows, Raw, Result, Writer
+from service.tables.schema import Reader, RecordSchema, readers, unique
 from service.tables.splitting import RecordSplitter, csv_records
 
 _MARK = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _MAX_COLUMNS = 4096
+_DELIMITERS = (",", "\t", ";")
 #: Rows written by one call, during which no other thread runs.
 _TOGETHER = 64
 
@@ -50,12 +43,13 @@ class CsvParser:
     columns: tuple[str, ...]
     places: tuple[int, ...]
     readers: tuple[Reader, ...] = ()
+    delimiter: str = ","
 
     def parse(self, raw: Raw) -> ParsedRows:
         """Parse rows, in order."""
         piece = ParsedRows()
         for row in raw:
-            fields, fault = _fields(row)
+            fields, fault = _fields(row, self.delimiter)
             carried: Carried = dict(zip(self.columns, fields, strict=False))
             if not fault and len(fields) != len(self.columns):
                 fault = f"the row has {len(fields)} fields, the header has {len(self.columns)}"
@@ -85,33 +79,54 @@ def open_csv(file: BinaryIO, schema: RecordSchema) -> tuple[RecordSplitter, CsvP
         raise MalformedInput(f"the header: {error}") from None
     if not header.strip():
         raise InvalidRequest("there is no header; the first line names the columns")
-    fields, fault = _fields(header)
-    if fault:
-        raise MalformedInput(f"the header: {fault}")
-    columns = tuple(name.strip() for name in fields)
-    if len(columns) > _MAX_COLUMNS:
-        raise InvalidRequest(f"the table has {len(columns)} columns; the most is {_MAX_COLUMNS}")
-    parser = CsvParser(columns, schema.places(columns), readers(schema))
-    cut = partial(csv_records, keep_blank=len(columns) == 1)
+    delimiter, columns, places = _columns(header, schema)
+    parser = CsvParser(columns, places, readers(schema), delimiter)
+    cut = partial(csv_records, keep_blank=len(columns) == 1, delimiter=delimiter.encode())
     return RecordSplitter(file, end, cut, columns), parser
 
 
-def _fields(row: bytes) -> tuple[list[str], str]:
+def _columns(header: bytes, schema: RecordSchema) -> tuple[str, tuple[str, ...], tuple[int, ...]]:
+    """Return the delimiter that shows the model's columns, all columns, and the places of the model's.
+
+    Raises what the comma raises if none does.
+    """
+    refusal: InvalidRequest | MalformedInput | None = None
+    for delimiter in _DELIMITERS:
+        fields, fault = _fields(header, delimiter)
+        names = [name.strip() for name in fields]
+        try:
+            if fault:
+                raise MalformedInput(f"the header: {fault}")
+            if len(names) > _MAX_COLUMNS:
+                raise InvalidRequest(f"the table has {len(names)} columns; the most is {_MAX_COLUMNS}")
+            return delimiter, unique(names), schema.places(names)
+        except (InvalidRequest, MalformedInput) as error:
+            refusal = refusal or error
+    assert refusal is not None
+    raise refusal
+
+
+def _fields(row: bytes, delimiter: str) -> tuple[list[str], str]:
     """Return a row's fields, and what is wrong with the row, or an empty text."""
     if len(row) > MAX_RECORD_BYTES:
         return [], f"the row is longer than {MAX_RECORD_BYTES} bytes"
-    fault = ""
-    try:
-        text = row.decode()
-    except UnicodeDecodeError as error:
-        text = row.decode(errors="replace")
-        fault = f"the row is not UTF-8 (byte {error.start + 1})"
+    text = decoded(row)
     if '"' not in text:
-        return text.rstrip("\r\n").split(","), fault
+        return text.rstrip("\r\n").split(delimiter), ""
     try:
-        return next(csv.reader([text], strict=True)), fault
+        return next(csv.reader([text], strict=True, delimiter=delimiter)), ""
     except csv.Error as error:
-        return [], fault or f"the row is not CSV: {error}"
+        return [], f"the row is not CSV: {error}"
+
+
+def decoded(row: bytes) -> str:
+    """Decode as UTF-8, or else as Windows-1252, or as Latin-1, which decodes every byte."""
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            return row.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return row.decode("latin-1")
 
 
 class CsvWriter(Writer):

@@ -1,7 +1,8 @@
 """JSON with one value per line, in and out; and one JSON document out.
 
-Input: an object with ``smiles``, or with a model's features by name; its other fields are copied to
-the results. A line may also be a bare record, a string or a list of numbers. Blank lines are skipped.
+Input: an object with ``smiles``, or with a model's features by name, spelled in any case; its other
+fields are copied to the results. A line may also be a bare record, a string or a list of numbers. Blank
+lines are skipped.
 
 Output: the fields of the input, then what ``POST /predict`` answers for one record.
 """
@@ -13,15 +14,9 @@ from typing import BinaryIO
 
 import msgspec
 
-from service.tables.base import (
-    MAX_RECORD_BYTES,
-    Carried,
-    ParsedRows,
-    Raw,
-    RecordSchema,
-    Result,
-    Writer,
-)
+from service.errors import InvalidRequest
+from service.tables.base import MAX_RECORD_BYTES, Carried, ParsedRows, Raw, Result, Writer
+from service.tables.schema import RecordSchema
 from service.tables.splitting import RecordSplitter, full_lines
 
 _decode = msgspec.json.Decoder().decode
@@ -54,11 +49,17 @@ def add_value(piece: ParsedRows, value: object, schema: RecordSchema) -> None:
         is_text = names is None and isinstance(value, str)
         piece.add({"smiles": value} if is_text else {}, value)
     elif names is not None:
-        piece.add(value, {name: value[name] for name in names if name in value})
-    elif "smiles" in value:
-        piece.add(value, value["smiles"])
+        piece.add(value, schema.values_of(value))
     else:
-        piece.refuse(value, "the object has no field 'smiles'")
+        try:
+            name = schema.field_of(value)
+        except InvalidRequest as error:
+            piece.refuse(value, str(error))
+            return
+        if name is None:
+            piece.refuse(value, f"the object has no field {schema.smiles_column or 'smiles'!r}")
+        else:
+            piece.add(value, value[name])
 
 
 def open_ndjson(file: BinaryIO, schema: RecordSchema) -> tuple[RecordSplitter, NdjsonParser]:
@@ -107,7 +108,8 @@ class NdjsonWriter(Writer):
         """Return some lines."""
         del first
         pairs = zip(carried, results, strict=True)
-        return b"".join(_encode(_merged(row, result)) + b"\n" for row, result in pairs)
+        reserved = _RESERVED_OF_JUDGES if self.layout.judges else _RESERVED
+        return b"".join(_encode(_merged(row, result, reserved)) + b"\n" for row, result in pairs)
 
 
 class JsonWriter(Writer):
@@ -121,7 +123,8 @@ class JsonWriter(Writer):
     def rows(self, carried: Sequence[Carried], results: Sequence[Result], *, first: bool) -> bytes:
         """Return some results, with a comma before them if they are not the first."""
         pairs = zip(carried, results, strict=True)
-        text = b",".join(_encode(_merged(row, result)) for row, result in pairs)
+        reserved = _RESERVED_OF_JUDGES if self.layout.judges else _RESERVED
+        text = b",".join(_encode(_merged(row, result, reserved)) for row, result in pairs)
         return text if first or not text else b"," + text
 
     def tail(self, problem: str = "") -> bytes:
@@ -133,11 +136,13 @@ class JsonWriter(Writer):
 _RESERVED = frozenset(
     ("status", "message", "parent", "removed", "repaired", "probability", "call", "p_value")
 )
+#: Those of a model that tells what it cannot judge.
+_RESERVED_OF_JUDGES = _RESERVED | {"warnings"}
 
 
-def _merged(carried: Carried, result: Result) -> dict[str, object]:
+def _merged(carried: Carried, result: Result, reserved: frozenset[str]) -> dict[str, object]:
     """Return a row's fields and its result as one object; an error if both have a field."""
-    conflicts = _RESERVED.intersection(carried)
+    conflicts = reserved.intersection(carried)
     if not conflicts:
         return carried | result
     rest = {name: value for name, value in carried.items() if name not in conflicts}

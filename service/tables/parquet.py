@@ -16,12 +16,10 @@ from service.tables.base import (
     OutputLayout,
     ParsedRows,
     Raw,
-    Reader,
-    RecordSchema,
     Result,
     Writer,
-    readers,
 )
+from service.tables.schema import Reader, RecordSchema, readers
 
 try:
     import pyarrow as pa

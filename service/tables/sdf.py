@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from service.errors import InvalidRequest
-from service.tables.base import MAX_RECORD_BYTES, Carried, ParsedRows, Raw, RecordSchema
+from service.tables.base import MAX_RECORD_BYTES, Carried, ParsedRows, Raw
+from service.tables.schema import RecordSchema
 from service.tables.splitting import RecordSplitter, sdf_records
 
 _END = re.compile(r"^M  END[ \t]*\r?\n?", re.M)

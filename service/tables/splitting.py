@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from itertools import islice
 from typing import BinaryIO
 
@@ -10,10 +11,18 @@ from service.tables.base import MAX_RECORD_BYTES, Raw
 
 _BLOCK = 256 * 1024
 
-#: A record of CSV (RFC 4180) in which every quoted field is closed; a quote inside an unquoted field
-#: is an ordinary character. The quantifiers are possessive, so that no text makes the search backtrack.
-_FIELD = rb'(?:"(?:[^"]|"")*+"[^,\r\n]*+|[^",\r\n][^,\r\n]*+|)'
-_CLOSED = re.compile(_FIELD + rb"(?:," + _FIELD + rb")*+[\r\n]*+")
+
+@cache
+def _closed(delimiter: bytes) -> re.Pattern[bytes]:
+    """Match a record of CSV (RFC 4180) in which every quoted field is closed.
+
+    A quote inside an unquoted field is an ordinary character. The quantifiers are possessive, so that no
+    text makes the search backtrack.
+    """
+    plain = rb"[^%b\r\n]*+" % delimiter
+    field = rb'(?:"(?:[^"]|"")*+"%b|[^"%b\r\n]%b|)' % (plain, delimiter, plain)
+    return re.compile(field + rb"(?:%b" % delimiter + field + rb")*+[\r\n]*+")
+
 
 _BLANK = (b"\n", b"\r\n", b"\r")
 
@@ -59,7 +68,9 @@ def full_lines(file: BinaryIO, position: int) -> Cut:
             yield line, end
 
 
-def csv_records(file: BinaryIO, position: int, *, keep_blank: bool = True) -> Cut:
+def csv_records(
+    file: BinaryIO, position: int, *, keep_blank: bool = True, delimiter: bytes = b","
+) -> Cut:
     """Yield records of CSV (RFC 4180): lines, joined where a quoted field spans several.
 
     Blank lines are records too, unless ``keep_blank`` is false.
@@ -73,7 +84,7 @@ def csv_records(file: BinaryIO, position: int, *, keep_blank: bool = True) -> Cu
                 yield line, end
             continue
         # A line that begins within a quoted field is like one whose first field is quoted.
-        still_open = not _CLOSED.fullmatch(b'"' + line if parts else line)
+        still_open = not _closed(delimiter).fullmatch(b'"' + line if parts else line)
         parts.append(line)
         size += len(line)
         if size > MAX_RECORD_BYTES and (still_open or len(parts) > 1):

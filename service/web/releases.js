@@ -10,6 +10,7 @@ const LOGGED = 20;
 const ACTIONS = {
   promote: "promoted",
   rollback: "rolled back",
+  retire: "retired",
   hold: "held back by the gate",
   refuse: "refused by the service",
   serve: "served",

@@ -17,7 +17,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic, sleep
 
-from models.features.molecules.standardise import Unreadable, read_smiles, standardise
+from models.features.molecules.reading import Unreadable, read_smiles
+from models.features.molecules.standardise import standardise
 from tests.benchmarks import cores, processes
 from tests.benchmarks.bundles import CANDIDATES, MOLECULES, champion
 from tests.benchmarks.records import Molecules, candidates, source_of_molecules

@@ -26,6 +26,7 @@ def small(folder: Path | None = None, parts: tuple[str, ...] = ()) -> Place:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", gpu.PARTS)
 def test_a_part_runs_alone_and_leaves_its_tables(part: str, tmp_path: Path) -> None:
     """Each part gives whole rows for both networks, and writes what it gives."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from models.registry.store import Repository, ServingState
+from models.registry.serving_state import ServingState
+from models.registry.store import Repository
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow

@@ -118,6 +118,35 @@ def test_an_altered_bundle_is_refused_and_an_ill_one_taken_back(tmp_path: Path) 
 
 
 @pytest.mark.slow
+def test_a_shift_of_traffic_takes_no_promotion_back(tmp_path: Path) -> None:
+    """The same network as version 2, then one row again and again: reported, and left to operators."""
+    root, state = tmp_path / "models", tmp_path / "state"
+    bundles.publish(root)
+    releases = Releases(Repository(root), state)
+    with running(tmp_path, models=root, state=state, workers=2) as server:
+        server.wait_until_ready()
+        with Asking(server):
+            server.wait_for_line("verdict", 60, verdict="healthy", model="htru2@1")
+            time.sleep(1.5)  # the automatic rollback looks once a second
+            same = bundles.publish(root, promote=False)
+            releases.promote("htru2", same, "cli:test", "the same again")
+            server.wait_for_line("model serving", model=f"htru2@{same}")
+        row = {"model": "htru2", "inputs": [[140.5, 55.7, -0.23, -0.7, 3.2, 19.1, 7.98, 74.2]]}
+        end = time.monotonic() + 30
+        while not [line for line in server.lines() if line.get("verdict") == "unhealthy"]:
+            assert time.monotonic() < end
+            for _ in range(50):
+                assert server.client.post("/predict", json=row).json()["version"] == str(same)
+        time.sleep(3)
+        assert server.client.post("/predict", json=row).json()["version"] == str(same)
+        assert "rolled back" not in [line["event"] for line in server.lines()]
+        assert releases.serving("htru2").champion == same
+        # What an operator takes back goes where the operator says.
+        releases.roll_back("htru2", "cli:test", "by hand")
+        server.wait_for_line("model serving", model="htru2@1", replaces=f"htru2@{same}")
+
+
+@pytest.mark.slow
 def test_keys_and_administration_on_two_workers(tmp_path: Path) -> None:
     """A promotion by key is served by both; no log line holds a key."""
     root, keys = tmp_path / "models", tmp_path / "keys.json"

@@ -39,6 +39,7 @@ def test_the_defaults_serve_the_committed_models_on_the_loopback(tmp_path, monke
         ("POLL_SECONDS", "nan"),
         ("MODELS", "/nowhere/at/all"),
         ("LOG_LEVEL", "loud"),
+        ("APPLICABILITY", "maybe"),
         ("ROOT_PATH", "snn"),
         ("ROOT_PATH", "/snn/"),
         ("ROOT_PATH", "/a?b"),

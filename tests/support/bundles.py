@@ -91,19 +91,27 @@ TARGETS = (
 )  # fmt: skip
 
 
-@cache
-def _molecule_features() -> Rows:
-    return np.nan_to_num(MOLECULES.featurizer().featurize(SMILES).rows)
+def _kind_of_molecules(identifier: str, parameters: tuple[tuple[str, object], ...]) -> Kind:
+    @cache
+    def features() -> Rows:
+        return np.nan_to_num(create(identifier, dict(parameters)).featurize(SMILES).rows)
+
+    return Kind(
+        identifier,
+        parameters,
+        TARGETS,
+        centre=lambda: features().mean(axis=0),
+        spread=lambda: 2 * features().std(axis=0) + 1,
+        golden=lambda: list(SMILES[:6]),
+        ordinary=features,
+    )
 
 
-MOLECULES = Kind(
-    "molecules-1",
-    (("radius", 2), ("fragments", (2246728737, 3218693969, 864662311, 2245384272))),
-    TARGETS,
-    centre=lambda: _molecule_features().mean(axis=0),
-    spread=lambda: 2 * _molecule_features().std(axis=0) + 1,
-    golden=lambda: list(SMILES[:6]),
-    ordinary=_molecule_features,
+_FRAGMENTS = (("radius", 2), ("fragments", (2246728737, 3218693969, 864662311, 2245384272)))
+MOLECULES = _kind_of_molecules("molecules-1", _FRAGMENTS)
+#: Molecules whose featurizer tells what the model cannot judge.
+JUDGED_MOLECULES = _kind_of_molecules(
+    "molecules-3", (*_FRAGMENTS, ("pharmacophore_radius", 2), ("pharmacophores", (1, 2)))
 )
 
 

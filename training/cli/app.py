@@ -40,11 +40,15 @@ State = Annotated[
     Path, typer.Option(envvar="SNN_STATE", show_default=False, help="Release log's folder.")
 ]
 Why = Annotated[str, typer.Option(help="Reason, for the release log.")]
-_PROMOTE = "auto: unless worse than the champion; always; or never."
+_PROMOTE = "auto: if no check of the gate fails; always; or never."
+_MARGIN = (
+    "Loss of mean AUC that the gate must exclude; .03 if left out, which rows of a thousand or more with"
+    " similar models can show. The report says what these rows can."
+)
 _RECIPE = 'Hyperparameters from a JSON file, as in {"units": 128}.'
 _STUDY = "File of the study; MODEL.study below SNN_STATE if left out."
 _SPLIT = "out-of-fold; for tox21 also leaderboard (trains networks without that set) or final."
-_NAME = "htru2, tox21, tox21-served, tables, signal, graph, integrity or health."
+_NAME = "htru2, tox21, tox21-served, tables, calibration, gate, signal, graph, integrity or health."
 _THEORY = "Model whose measured layers are compared with the theory's predictions."
 
 
@@ -54,6 +58,7 @@ def train(
     models: Models = _DEFAULT_MODELS,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first member.")] = 0,
     promote: Annotated[str, typer.Option(help=_PROMOTE)] = "auto",
+    margin: Annotated[float | None, typer.Option(help=_MARGIN)] = None,
     data: Data = None,
     instead: Instead = None,
     target: Target = None,
@@ -64,14 +69,14 @@ def train(
     search: Annotated[Path | None, typer.Option(help="Study whose best trial is trained.")] = None,
     state: State = _DEFAULT_STATE,
 ) -> None:
-    """Train MODEL, publish a new version, and promote it unless it is worse.
+    """Train MODEL, publish a new version, and promote it if its gate lets it pass.
 
     htru2 and tox21 have official data; a model of any other name needs --data and --target.
     """
     from training.cli.commands import train_and_publish
 
     user_file = _user_file(data, target, positive, ignore, category, instead)
-    train_and_publish(model, Repository(models), state, seed, promote, user_file, recipe, search)
+    train_and_publish(model, Repository(models), state, seed, promote, user_file, recipe, search, margin)
 
 
 @app.command()

@@ -22,11 +22,12 @@ from training.errors import TrainingError
 from training.networks import training_loop
 from training.networks.ensemble import Watch
 from training.pipeline.evaluate import evaluate_on, evaluate_out_of_fold, evaluate_twin
-from training.pipeline.run import train_model
+from training.pipeline.run import provenance, train_model
 from training.pipeline.task import load_task
 from training.recipes.official import RECIPES
+from training.release.comparison import MARGIN
 from training.release.gate import PROMOTE, examine
-from training.release.publish import publish
+from training.release.publish import publish, published_before
 
 # A pipe has no width; tables need more than the 80 columns that rich then assumes.
 _console = Console(width=None if sys.stdout.isatty() else 140)
@@ -54,15 +55,19 @@ def train_and_publish(
     user_file: UserFile | None,
     recipe_file: Path | None,
     study: Path | None,
+    margin: float | None,
 ) -> None:
     """Train, publish, and promote by the gate's verdict; print the reason.
 
+    What a published version was made of in every way is not published again.
     Raises ``TrainingError`` or ``ModelError`` if an option, the data or the champion cannot be used.
     """
     if recipe_file is not None and study is not None:
         raise TrainingError("--recipe and --search both say how to train; give one of them")
     if promote not in PROMOTE:
         raise TrainingError(f"--promote takes {', '.join(PROMOTE)}, not {promote!r}")
+    if margin is not None and not 0 < margin < 0.5:
+        raise TrainingError(f"--margin is a loss of mean AUC between 0 and 0.5, not {margin:g}")
     dataset, recipe = load_task(model, user_file, repository)
     if recipe_file is not None:
         from training.recipes.overrides import recipe_of_file
@@ -72,22 +77,42 @@ def train_and_publish(
         from training.pipeline.search import winner  # only a search needs Optuna
 
         recipe = winner(recipe, dataset, study)
-    try:
-        champion = open_bundle(repository.bundle(model, repository.serving(model).champion))
-    except UnknownModel:
-        champion = None
+    trained_as = str(provenance(dataset, recipe, seed)["training_hash"])
+    same = published_before(trained_as, model, repository)
+    if same is not None:
+        _say(
+            f"not published: version {same} was made of the same data, recipe, seed and libraries;"
+            f" `python -m training promote {model} {same}` serves it, another --seed makes another"
+        )
+        return
+    serving = _served(model, repository)
+    champion = None if serving is None else open_bundle(repository.bundle(model, serving))
     with _member_bars() as bars:
         trained = train_model(dataset, recipe, seed, bars.console.print, _watch(bars))
-    version = publish(trained, repository, partial(examine, promote, trained, champion))
+    judge = partial(examine, promote, trained, champion, margin=MARGIN if margin is None else margin)
+    version = publish(trained, repository, judge)
     _say(f"published {model} version {version} in {repository.root}")
     _print_metrics(trained.metrics, f"{model} version {version}, out-of-fold")
     releases = Releases(repository, state)
     report: Any = releases.gate(model, version)
     for check in report["checks"]:
         _say(f"{'passed' if check['passed'] else 'FAILED':7} {check['name']}: {check['summary']}")
-    step = releases.promote if report["promote"] else releases.hold
-    step(model, version, command_line_user(), report["reason"])
-    _say(f"{'promoted' if report['promote'] else 'not promoted'}: {report['reason']}")
+    promoted, reason = report["promote"], report["reason"]
+    now = _served(model, repository)
+    if promote == "auto" and promoted and now != serving:
+        promoted = False
+        reason = f"version {now} became the champion meanwhile, with which it was not compared"
+    step = releases.promote if promoted else releases.hold
+    step(model, version, command_line_user(), reason)
+    _say(f"{'promoted' if promoted else 'not promoted'}: {reason}")
+
+
+def _served(model: str, repository: Repository) -> int | None:
+    """The champion's version, None if the model has none."""
+    try:
+        return repository.serving(model).champion
+    except UnknownModel:
+        return None
 
 
 def search_recipe(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from models.features import Featurizer, create
+from training.data.folds import KEY_RULE
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Dataset:
 
     ``records`` are n raw records, as the featurizer named ``featurizer`` takes them.
     ``labels`` has shape ``(n, T)``: 0, 1, or NaN where nothing was measured; ``targets`` names
-    its columns. ``folds`` has shape ``(n,)``, values 0 to 4, a function of the record alone.
+    its columns. ``folds`` has shape ``(n,)``, values 0 to 4, by the rule ``fold_rule``.
     ``exclusive`` says that every row has exactly one of the targets, which are classes then.
     ``parameters`` are the featurizer's if they come with the data, and ``golden`` are constructed
     records if they do. ``table`` says how a table was read, so that the next one is read alike.
@@ -49,6 +50,7 @@ class Dataset:
     golden: tuple[object, ...] = ()
     table: dict[str, JsonValue] = field(default_factory=dict)
     replicates: Replicates | None = None
+    fold_rule: str = KEY_RULE
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -63,7 +65,7 @@ class Dataset:
 
 def featurizer_for(dataset: Dataset) -> Featurizer:
     """The featurizer of a data set; that of molecules counts fragments chosen among its parents."""
-    if dataset.featurizer != "molecules-2":
+    if not dataset.featurizer.startswith("molecules-"):
         return create(dataset.featurizer, dataset.parameters)
     from training.data.fragment_choice import fragment_parameters  # RDKit takes a while to load
 

@@ -7,14 +7,14 @@ from rdkit import Chem
 
 from models.features.molecules.fingerprints import fragment_counts, pharmacophore_counts
 from models.features.molecules.rdkit_log import captured_rdkit_log
-from models.features.molecules.standardise import parent
+from models.features.molecules.reading import parent
 
 RADIUS, FRAGMENTS = 3, 1_024
 PHARMACOPHORE_RADIUS, PHARMACOPHORES = 2, 512
 
 
 def fragment_parameters(parents: Sequence[str]) -> dict[str, object]:
-    """The parameters of featurizer ``molecules-2``, chosen among parents given as SMILES.
+    """The parameters of a featurizer of molecules, chosen among parents given as SMILES.
 
     Each kind of fragments holds the ids that occur in most parents, the commonest first. Labels are
     not used. Ties go to the smaller id, so that the choice depends on the set alone.

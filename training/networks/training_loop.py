@@ -85,7 +85,7 @@ def entry_weights(labels: Tensor, counts: Tensor | None, balanced: bool) -> Tens
     if counts is not None:
         weights = weights * counts.clamp(max=4).sqrt()
     if balanced:
-        weights = weights / weights.sum(dim=0)
+        weights = weights / weights.sum(dim=0).clamp(min=1e-12)  # 0 where nothing was measured
     return weights * ((weights > 0).sum() / weights.sum())
 
 
@@ -118,8 +118,10 @@ def train_network(
     Labels may be shares of positive samples, and ``counts`` ``(n, T)`` their numbers. The held-out
     rows and labels are only evaluated, and ``report`` is called after every epoch.
     """
-    x, y = torch.from_numpy(rows), torch.from_numpy(labels)
-    samples = None if counts is None else torch.from_numpy(counts)
+    # A row without any measured label teaches nothing, and a batch of such rows has no mean loss.
+    taught = ~np.isnan(labels).all(axis=1)
+    x, y = torch.from_numpy(rows[taught]), torch.from_numpy(labels[taught])
+    samples = None if counts is None else torch.from_numpy(counts[taught])
     weights = entry_weights(y, samples, recipe.balanced)
     optimizer = _optimizer(network, recipe)
     steps = recipe.epochs * math.ceil(len(x) / recipe.batch_size)

@@ -9,12 +9,15 @@ from pydantic import JsonValue
 
 from models.bundle.loading import Bundle
 from models.features import Accepted
+from models.features.tabular.cells import number
+from models.features.tabular.featurizer import as_category
 from models.networks.outputs import INNER_OUTPUTS, INPUT, MEMBER_LOGIT
 from training.data import Dataset
+from training.data.folds import folds_by_rule
 from training.errors import DataError
 from training.evaluation.calibration import ThresholdRule
 from training.evaluation.metrics import metrics
-from training.networks.ensemble import Watch, out_of_fold
+from training.networks.ensemble import OutOfFold, Watch, out_of_fold
 from training.networks.export import reopened
 from training.pipeline.run import calibrated, feature_rows, featurized, fit, out_of_fold_metrics
 from training.recipes.official import ModelRecipe
@@ -29,13 +32,16 @@ def run_graph(bundle: Bundle, rows: NDArray[np.float32], output: str) -> NDArray
     return np.concatenate([session.run([output], {INPUT: chunk})[0] for chunk in chunks])
 
 
-def bundle_out_of_fold(bundle: Bundle, dataset: Dataset) -> NDArray[np.float64]:
-    """Return a bundle's uncalibrated logits ``(n, T)``, each by members that never saw the row.
+def bundle_out_of_fold(bundle: Bundle, dataset: Dataset) -> OutOfFold:
+    """Return a bundle's uncalibrated logits of each row, by members that never saw it.
 
-    Rows that its featurizer refuses, such as a table's with a new category, get the mean of the others:
-    they count as uninformative answers. Raises ``DataError`` if half of the rows are refused.
+    The rows' folds are those of the bundle's own rule and columns. Rows that its featurizer refuses,
+    such as a table's with a new category, get the mean of the others: they count as uninformative
+    answers. Raises ``DataError`` if half of the rows are refused, or if it cannot be told which members
+    saw a row.
     """
-    features = featurized(dataset, bundle.featurizer)
+    folds = bundle_folds(bundle, dataset)
+    features = featurized(dataset, bundle.featurizer).judged(ignore_applicability=True)
     accepted = np.array([isinstance(outcome, Accepted) for outcome in features.outcomes])
     if 2 * accepted.sum() <= len(accepted):
         raise DataError(
@@ -44,10 +50,48 @@ def bundle_out_of_fold(bundle: Bundle, dataset: Dataset) -> NDArray[np.float64]:
         )
     member_logits = run_graph(bundle, features.rows, MEMBER_LOGIT)
     members = tuple(bundle.manifest.members)
-    own = out_of_fold(member_logits, members, dataset.folds[accepted], dataset.exclusive)
-    logits = np.tile(own.mean(axis=0), (len(dataset), 1))
-    logits[accepted] = own
-    return logits
+    own = out_of_fold(member_logits, members, folds[accepted], dataset.exclusive)
+    logits, spread = (np.tile(part.mean(axis=0), (len(dataset), 1)) for part in (own.logits, own.spread))
+    logits[accepted], spread[accepted] = own.logits, own.spread
+    return OutOfFold(logits, spread)
+
+
+def bundle_folds(bundle: Bundle, dataset: Dataset) -> NDArray[np.int8]:
+    """Return the fold ``(n,)`` of each row by the bundle's rule, from the columns that it reads.
+
+    Raises ``DataError`` if a column is missing or the rule is not known here.
+    """
+    manifest = bundle.manifest
+    rule = manifest.provenance.fold_rule
+    if not dataset.fields:
+        if rule != dataset.fold_rule:
+            raise DataError(
+                f"version {manifest.version} has another rule of folds ({rule}): which of its members"
+                " saw a row cannot be told"
+            )
+        return dataset.folds
+    missing = [name for name in bundle.featurizer.fields if name not in dataset.fields]
+    if missing:
+        raise DataError(
+            f"version {manifest.version} reads column {missing[0]}, which these rows lack: it cannot be"
+            " asked about them"
+        )
+    entries: Any = manifest.featurizer.parameters["columns"]
+    columns = [(dataset.fields.index(entry["name"]), _READERS[entry["kind"]]) for entry in entries]
+    records: Sequence[Any] = dataset.records
+    own = [[read(record[at]) for at, read in columns] for record in records]
+    try:
+        return folds_by_rule(rule, bundle.featurizer.fields, own, dataset.labels)
+    except DataError as error:
+        raise DataError(f"version {manifest.version}: {error}") from error
+
+
+def _as_number(value: object) -> object:
+    return number(value) if isinstance(value, str) else value
+
+
+#: How a column's values are written in the key of a row, by the column's kind.
+_READERS: dict[str, Callable[[object], object]] = {"number": _as_number, "category": as_category}
 
 
 def evaluate_out_of_fold(bundle: Bundle, dataset: Dataset, rule: ThresholdRule) -> dict[str, JsonValue]:
@@ -60,10 +104,11 @@ def evaluate_on(
 ) -> dict[str, JsonValue]:
     """Metrics of the served probabilities on records with labels ``(n, T)`` that no member saw.
 
-    A record that the featurizer refuses gets the targets' base rates of the training rows: it counts
-    as an uninformative answer. ``refused`` is the number of these.
+    Records that the model cannot judge count with the numbers that it gives for them all the same, as
+    for the leaderboard. A record that the featurizer refuses gets the targets' base rates of the
+    training rows: it counts as an uninformative answer. ``refused`` is the number of these.
     """
-    features = bundle.featurizer.featurize(records)
+    features = bundle.featurizer.featurize(records).judged(ignore_applicability=True)
     accepted = np.array([isinstance(outcome, Accepted) for outcome in features.outcomes])
     figures: Any = bundle.manifest.metrics["targets"]
     rows = [figures[target.name] for target in bundle.manifest.targets]
@@ -71,7 +116,9 @@ def evaluate_on(
     probability = np.tile(rates, (len(records), 1))
     probability[accepted] = run_graph(bundle, features.rows, "probability")
     thresholds = np.array([target.threshold for target in bundle.manifest.targets])
-    document = metrics(labels, probability, tuple(bundle.manifest.target_names), thresholds)
+    document = metrics(
+        labels, probability, tuple(bundle.manifest.target_names), probability >= thresholds
+    )
     return document | {"refused": int((~accepted).sum())}
 
 
@@ -92,4 +139,4 @@ def evaluate_twin(
     mean = fitted.ensemble.member_logits(unseen).mean(axis=1)
     maps, thresholds = fitted.calibration.maps, fitted.calibration.thresholds
     probability = np.stack([platt(mean[:, at]) for at, platt in enumerate(maps)], axis=1)
-    return metrics(judged.labels, probability, judged.targets, thresholds)
+    return metrics(judged.labels, probability, judged.targets, probability >= thresholds)

@@ -95,10 +95,16 @@ def search(
 
 
 def _mean_score(trial: optuna.Trial, futures: list[Future[float]]) -> float:
-    """The mean over the folds; raises ``TrialPruned`` after a fold if the mean so far is too low."""
+    """The mean over the folds; raises ``TrialPruned`` after a fold if the mean so far is too low.
+
+    A fold without rows of both classes has no score (NaN) and does not count.
+    """
     scores: list[float] = []
     for step, future in enumerate(futures):
-        scores.append(future.result())
+        score = future.result()
+        if math.isnan(score):
+            continue
+        scores.append(score)
         trial.report(float(np.mean(scores)), step)
         if trial.should_prune():
             raise optuna.TrialPruned

@@ -142,8 +142,12 @@ TOX21 = ModelRecipe(
     " final-evaluation set a few times; here that set was never looked at.",
     limits="An assay's activity is not toxicity in man, and inactivity is not safety. Activity was"
     " measured in cell lines at the programme's concentrations; metabolites were not. Compounds"
-    " unlike the training set (peptides, inorganics, polymers, large lipids) are answered, with a"
-    " small p-value: read it. Stereochemistry and counter-ions play no part in the answer.",
+    " unlike the training set (peptides, polymers, large lipids) are answered all the same; a small"
+    " p-value says that the activations are unusual, a large one does not say that the compound is"
+    " like the training set. Records without carbon, or with a metal beyond the usual counter-ions,"
+    " are not applicable; organotin and organomercury are judged with their metal. Stereochemistry and"
+    " counter-ions play no part in the answer. Amide and lactam forms are taken for their other forms;"
+    " keto and enol forms, and azo and hydrazone forms, count as different compounds.",
 )
 
 RECIPES = {"htru2": HTRU2, "tox21": TOX21}

@@ -1,6 +1,9 @@
 """Turn a finished run into a bundle in the model repository."""
 
+import shutil
+import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -8,8 +11,9 @@ from pathlib import Path
 from models import features
 from models.bundle import manifest as names
 from models.bundle.golden import Golden
-from models.bundle.loading import Bundle, file_entry, open_bundle
+from models.bundle.loading import Bundle, file_entry, open_bundle, read_manifest
 from models.bundle.manifest import FeaturizerEntry, Manifest, Provenance, Target
+from models.errors import BundleRefused
 from models.registry.store import Repository
 from training.errors import ExportError
 from training.evaluation.calibration import CLASS_RULE, THRESHOLD_RULES
@@ -25,47 +29,70 @@ def publish(
 ) -> int:
     """Publish the run's bundle as the model's next version, which is returned; promote nothing.
 
-    The bundle is opened from the staging folder and its golden rows are run first: a bundle that
-    cannot be served gets no version. ``judge`` is then called with it; its report becomes a file of
-    the bundle. Raises ``ExportError`` or ``BundleRefused`` if the bundle cannot be served.
+    The bundle is opened and its golden rows are run first: one that cannot be served gets no version.
+    ``judge`` is then called with it; its report becomes a file of the bundle. The repository is locked
+    while files are copied, not while anything is computed. Raises ``ExportError`` or ``BundleRefused``
+    if the bundle cannot be served.
     """
-    dataset = trained.dataset
-
-    def write(folder: Path, version: int) -> None:
-        manifest = _manifest(trained, version)
-        metadata = {
-            "model": dataset.name,
-            "version": str(version),
-            "training_hash": manifest.provenance.training_hash,
-        }
-        model = sign(trained.model, metadata)
-        probability = trained.calibration.probability
-        content = {
-            names.MODEL_FILE: model,
-            names.REFERENCE_FILE: trained.reference.to_bytes(),
-            names.GOLDEN_FILE: _golden(model, manifest.featurizer, dataset.golden).to_bytes(),
-            names.FIGURE_FILE: reliability_svg(dataset.labels, probability, dataset.targets),
-        }
-
-        def fill(report: Report | None) -> Bundle:
-            content[names.CARD_FILE] = model_card(
-                manifest, dataset.summary, trained.recipe.selection, trained.recipe.limits, report
-            ).encode()
-            if report is not None:
-                content[names.GATE_FILE] = report.to_bytes()
-            entries = {name: file_entry(data) for name, data in content.items()}
-            document = manifest.model_copy(update={"files": entries}).model_dump_json(indent=1)
-            for name, data in content.items():
-                (folder / name).write_bytes(data)
-            (folder / names.MANIFEST_FILE).write_bytes(document.encode() + b"\n")
-            return open_bundle(folder)
-
-        bundle = fill(None)
+    name, report = trained.dataset.name, None
+    with tempfile.TemporaryDirectory() as temporary:
+        prepared = Path(temporary)
+        expected = max(repository.versions(name), default=0) + 1
+        bundle = _write(prepared, trained, expected, None)
         bundle.check_golden(partial(all_outputs, reopened(bundle.model, ())))
         if judge is not None:
-            fill(judge(bundle))
+            report = judge(bundle)
+            _write(prepared, trained, expected, report)
 
-    return repository.publish(dataset.name, write)
+        def write(folder: Path, version: int) -> None:
+            if version == expected:
+                shutil.copytree(prepared, folder, dirs_exist_ok=True)
+            else:  # somebody else published meanwhile
+                _write(folder, trained, version, report and replace(report, version=version))
+
+        return repository.publish(name, write)
+
+
+def _write(folder: Path, trained: Trained, version: int, report: Report | None) -> Bundle:
+    """Write all files of a bundle, and open it."""
+    dataset = trained.dataset
+    manifest = _manifest(trained, version)
+    metadata = {
+        "model": dataset.name,
+        "version": str(version),
+        "training_hash": manifest.provenance.training_hash,
+    }
+    model = sign(trained.model, metadata)
+    probability = trained.calibration.probability
+    content = {
+        names.MODEL_FILE: model,
+        names.REFERENCE_FILE: trained.reference.to_bytes(),
+        names.GOLDEN_FILE: _golden(model, manifest.featurizer, dataset.golden).to_bytes(),
+        names.FIGURE_FILE: reliability_svg(dataset.labels, probability, dataset.targets),
+        names.CARD_FILE: model_card(
+            manifest, dataset.summary, trained.recipe.selection, trained.recipe.limits, report
+        ).encode(),
+    }
+    if report is not None:
+        content[names.GATE_FILE] = report.to_bytes()
+    entries = {name: file_entry(data) for name, data in content.items()}
+    document = manifest.model_copy(update={"files": entries}).model_dump_json(indent=1)
+    for name, data in content.items():
+        (folder / name).write_bytes(data)
+    (folder / names.MANIFEST_FILE).write_bytes(document.encode() + b"\n")
+    return open_bundle(folder)
+
+
+def published_before(trained_as: str, model: str, repository: Repository) -> int | None:
+    """The version of ``model`` whose training hash is ``trained_as``, None if there is none."""
+    for version in repository.versions(model):
+        try:
+            manifest = read_manifest(repository.bundle(model, version))
+        except BundleRefused:
+            continue  # what cannot be read is no reason against training
+        if manifest.provenance.training_hash == trained_as:
+            return version
+    return None
 
 
 def _manifest(trained: Trained, version: int) -> Manifest:

@@ -8,12 +8,15 @@ from numpy.typing import ArrayLike
 from rdkit import Chem
 
 from models.errors import FeaturizerError
-from models.features.base import Accepted, Features, Outcome, Rejected
+from models.features.base import Accepted, Features, NotApplicable, Outcome, Rejected
 from models.features.molecules.descriptors import NAMES as DESCRIPTORS
 from models.features.molecules.descriptors import QUANTUM_NUMBERS, describe, quantum_numbers
 from models.features.molecules.fingerprints import RADII, FragmentCounter
+from models.features.molecules.notation import read_text
+from models.features.molecules.parents.compound import parent_compound
 from models.features.molecules.rdkit_log import captured_rdkit_log
-from models.features.molecules.standardise import Standardised, Unreadable, read_smiles, standardise
+from models.features.molecules.reading import Unreadable, read_smiles
+from models.features.molecules.standardise import standardise
 from models.features.molecules.structural_keys import NAMES as KEYS
 from models.features.molecules.structural_keys import structural_keys
 
@@ -36,6 +39,7 @@ class MoleculeFeaturizer:
     identifier = "molecules-1"
     fields: tuple[str, ...] = ()
     texts: frozenset[str] = frozenset()
+    judges_applicability = False
     _blocks: ClassVar[tuple[_Block, ...]] = ((DESCRIPTORS, describe), (KEYS, structural_keys))
     # Per fingerprint: the parameters of its radius and ids, and whether it counts pharmacophores.
     _fingerprints: ClassVar[tuple[tuple[str, str, bool], ...]] = (("radius", "fragments", False),)
@@ -69,17 +73,23 @@ class MoleculeFeaturizer:
         rows = np.concatenate([np.empty((0, len(self.names)), np.float32), *(p.rows for p in parts)])
         return Features(rows, [outcome for part in parts for outcome in part.outcomes])
 
+    def _read(self, record: object) -> tuple[Chem.Mol, Outcome]:
+        """The molecule that the features describe, and what there is to tell; raises ``Unreadable``."""
+        standardised = standardise(read_smiles(record), str(record))
+        details = _details(standardised.smiles, standardised.removed, standardised.repaired)
+        return standardised.parent, Accepted(details)
+
     def _featurize(self, records: Sequence[object]) -> Features:
         outcomes: list[Outcome] = []
         accepted: list[tuple[int, Chem.Mol]] = []
         for position, record in enumerate(records):
             try:
-                standardised = standardise(read_smiles(record), str(record))
+                molecule, outcome = self._read(record)
             except Unreadable as fault:
                 outcomes.append(Rejected(str(fault)))
             else:
-                accepted.append((position, standardised.parent))
-                outcomes.append(Accepted(_details(standardised)))
+                accepted.append((position, molecule))
+                outcomes.append(outcome)
         rows = np.empty((len(accepted), len(self.names)), dtype=np.float32)
         sound = np.ones(len(accepted), dtype=np.bool_)
         for columns, compute in self._columns:
@@ -106,12 +116,32 @@ class WiderMoleculeFeaturizer(MoleculeFeaturizer):
     _fingerprints = (*MoleculeFeaturizer._fingerprints, ("pharmacophore_radius", "pharmacophores", True))
 
 
-def _details(standardised: Standardised) -> dict[str, object]:
-    details = {
-        "parent": standardised.smiles,
-        "removed": list(standardised.removed),
-        "repaired": standardised.repaired,
-    }
+class JudgingMoleculeFeaturizer(WiderMoleculeFeaturizer):
+    """``molecules-3``: the features of ``molecules-2``, of the parent compound as ``parents`` finds it.
+
+    It tells what the model cannot judge, and gives warnings.
+    """
+
+    identifier = "molecules-3"
+    judges_applicability = True
+
+    def _read(self, record: object) -> tuple[Chem.Mol, Outcome]:
+        written = read_text(record)
+        found = parent_compound(written.molecule, written.text)
+        repaired = "; ".join(filter(None, (written.mended, found.repaired)))
+        details = _details(found.smiles, found.removed, repaired)
+        warnings = [{"code": code, "message": text} for code, text in found.warnings]
+        if written.mended:
+            warnings.insert(0, {"code": "repaired", "message": written.mended})
+        if warnings:
+            details["warnings"] = warnings
+        if found.reason:
+            return found.molecule, NotApplicable(found.reason, details)
+        return found.molecule, Accepted(details)
+
+
+def _details(parent: str, removed: Sequence[str], repaired: str) -> dict[str, object]:
+    details = {"parent": parent, "removed": list(removed), "repaired": repaired}
     return {name: value for name, value in details.items() if value}
 
 

@@ -97,6 +97,7 @@ class TableFeaturizer:
     """
 
     identifier = "tables-1"
+    judges_applicability = False
 
     def __init__(self, parameters: Mapping[str, object]) -> None:
         """Raises ``FeaturizerError`` if ``parameters`` are not a valid schema."""

@@ -26,6 +26,7 @@ class CandidateFeaturizer:
     identifier = "pulsar-1"
     names = fields = NAMES
     texts: frozenset[str] = frozenset()
+    judges_applicability = False
 
     def __init__(self, parameters: Mapping[str, object] | None = None) -> None:
         """Raises ``FeaturizerError`` if there are any parameters."""

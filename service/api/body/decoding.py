@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast, get_args
 from urllib.parse import parse_qs
 
 import msgspec
@@ -16,6 +16,7 @@ from service.api.error_codes import Code
 from service.api.problems import Problem
 from service.api.schemas import PredictRequest
 from service.errors import InvalidRequest
+from service.inference.predictor import Applicability
 
 T = TypeVar("T")
 
@@ -42,6 +43,7 @@ class Queried(NamedTuple):
 
     model: str | None = None
     version: str | None = None
+    applicability: Applicability | None = None
 
 
 class Asked(NamedTuple):
@@ -54,6 +56,7 @@ class Asked(NamedTuple):
     version: str | None
     records: list[Any]
     keyed: bool
+    applicability: Applicability | None = None
 
 
 def parse(content: bytes, queried: Queried = Queried()) -> Asked:  # noqa: B008 - immutable
@@ -72,7 +75,10 @@ def parse(content: bytes, queried: Queried = Queried()) -> Asked:  # noqa: B008 
     version = _one_of("version", body.version, queried.version)
     if model is None and not keyed:
         raise InvalidRequest("'model' is missing: it says which model the inputs are for")
-    return Asked(DEFAULT_SMILES_MODEL if model is None else model, version, records, keyed)
+    applicability = body.applicability or queried.applicability
+    return Asked(
+        DEFAULT_SMILES_MODEL if model is None else model, version, records, keyed, applicability
+    )
 
 
 def _one_of(name: str, said: str | int | UnsetType, queried: str | None) -> str | None:
@@ -100,7 +106,10 @@ def queried(scope: Scope) -> Queried:
     for name, values in query.items():
         if len(values) > 1:
             raise InvalidRequest(f"the parameter {name!r} is said twice")
-    return Queried(**{name: value for name, (value,) in query.items()})
+    named = {name: value for name, (value,) in query.items()}
+    if named.get("applicability", "judge") not in get_args(Applicability):
+        raise InvalidRequest("the parameter 'applicability' is 'judge' or 'ignore'")
+    return Queried(**cast(dict[str, Any], named))
 
 
 def _unknown(what: str, names: Iterable[str], known: Iterable[str]) -> Problem:

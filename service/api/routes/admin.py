@@ -6,6 +6,7 @@ scope ``admin``, and a service without keys refuses it.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated, Any, NamedTuple
 
@@ -14,7 +15,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from models.errors import LogUnwritable, ModelError
 from models.registry.releases import Releases
-from models.registry.store import ServingState
+from models.registry.serving_state import ServingState
 from service.api.access_control import Control, administrator
 from service.api.auth.keys import KeyStore
 from service.api.body.decoding import decode
@@ -24,6 +25,7 @@ from service.api.openapi import answers, json_response, request_body
 from service.api.problems import Problem
 from service.api.schemas import Change
 from service.coordination.coordinator import WorkerCoordinator
+from service.errors import ModelNotFound
 from service.observability.logs import get_logger
 
 _log = get_logger()
@@ -142,6 +144,17 @@ def routes(
         await control.unload(model, by)
         return json_response({"model": model, "loaded": False})
 
+    @step("retire", "Serve a model no longer, until a version of it is promoted again")
+    async def retire(model: _Name, request: Request) -> Response:
+        by, asked = await _asked(request)
+        live = coordinator.whole().models.get(model)
+        version = None if live is None else live.version
+        why = asked.why or "asked for over HTTP"
+        document = await asyncio.to_thread(_retired, releases, model, by, why, version)
+        with suppress(ModelNotFound):  # a look at the repository may have forgotten it already
+            await control.retire(model)
+        return json_response(document)
+
     return router
 
 
@@ -163,6 +176,15 @@ async def _changed(releases: Releases, model: str, step: Callable[[], ServingSta
             return {"model": model, "champion": releases.serving(model).champion, "warning": str(error)}
 
     return json_response(await asyncio.to_thread(work))
+
+
+def _retired(releases: Releases, model: str, by: str, why: str, served: int | None) -> dict[str, object]:
+    """Retire a model in the repository; return the answer, with a warning as for other changes."""
+    try:
+        releases.retire(model, by, why, served)
+    except LogUnwritable as error:
+        return {"model": model, "retired": True, "warning": str(error)}
+    return {"model": model, "retired": True}
 
 
 def _described(releases: Releases, name: str) -> dict[str, Any]:

@@ -19,13 +19,8 @@ from fastapi import APIRouter, Request, Response
 from rdkit import Chem
 
 from models.features.molecules.rdkit_log import captured_rdkit_log
-from models.features.molecules.standardise import (
-    MAX_CHARACTERS,
-    Standardised,
-    Unreadable,
-    read_smiles,
-    standardise,
-)
+from models.features.molecules.reading import MAX_CHARACTERS, Unreadable, read_smiles
+from models.features.molecules.standardise import Standardised, standardise
 from service.api.body.decoding import decode, read_json
 from service.api.openapi import answers, request_body
 from service.api.routes.security_headers import page_headers

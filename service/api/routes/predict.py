@@ -54,6 +54,7 @@ class PredictEndpoint:
         sent = body_format(scope)
         wanted = answer_format(scope, sent)
         named = queried(scope)
+        context_of(scope).applicability = named.applicability
         if sent != "json":
             await self._answer_table(scope, receive, send, named, sent, wanted)
             return
@@ -64,6 +65,7 @@ class PredictEndpoint:
             text = f"model {asked.model!r} does not take SMILES; send its records as 'inputs'"
             raise InvalidRequest(text)
         context.ask(served)
+        context.applicability = asked.applicability
         plain = wanted == "json" and _WITH_FIELDS.isdisjoint(map(type, asked.records))
         rows = None if plain else _rows(asked, served)
         context.read = perf_counter() - started

@@ -142,7 +142,12 @@ class TableAnswer:
         served = self._served
         while True:
             try:
-                prediction = await self._predictor.predict(served, records, request=self._context)
+                prediction = await self._predictor.predict(
+                    served,
+                    records,
+                    request=self._context,
+                    applicability=self._context.applicability,
+                )
                 break
             except Overloaded as error:
                 if raises:

@@ -1,9 +1,10 @@
 """``POST /v2/models/{model}[/versions/{version}]/infer``.
 
 Source: "Inference" of the Open Inference Protocol, and the binary tensor data extension. The protocol
-cannot express a record that could not be read: a tensor is answered as a whole, and a careless client
-would take a NaN row for a prediction. So a request with such a record is refused, and the error names
-each of them; ``/predict`` answers the other records.
+cannot express a record that could not be read: a tensor is answered as a whole. So a request with such
+a record is refused, and the error names each of them; ``/predict`` answers the other records. A record
+that the model cannot judge has NaN in every output, null in JSON, and the reason in the output
+``reason``.
 """
 
 import asyncio
@@ -14,16 +15,17 @@ from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from models.features import Rejected
+from models.features import NotApplicable, Outcome, Rejected
 from service.api.body.decoding import Limits
 from service.api.body.negotiation import accepts
 from service.api.body.reading import read_body
 from service.api.context import context_of
 from service.api.problems import Problem
 from service.api.v2 import compression, request, response, tensors
-from service.api.v2.interface import Interface, find, interface_of
+from service.api.v2.interface import REASON, Interface, find, interface_of
 from service.inference.predictor import Prediction, Predictor
 from service.inference.queue import Outputs
 from service.inference.served_models import ServedModel, ServedModels
@@ -75,13 +77,15 @@ class Infer:
         interface = interface_of(served)
         asked, records = await self._read(scope, receive, interface)
         context.read = perf_counter() - started
+        context.applicability = asked.applicability
         # A featurizer also reads an array, and faster.
         rows = cast("Sequence[object]", records)
         prediction = await context.predict(self._predictor, served, rows, receive)
         _check_outcomes(interface, prediction)
         started = perf_counter()
         _check_finite(prediction.outputs, asked.outputs)
-        await _send(scope, send, served, asked, prediction.outputs)
+        outputs = _with_gaps(interface, prediction)
+        await _send(scope, send, served, asked, outputs, prediction.outcomes)
         context.encode = perf_counter() - started
 
     async def _read(
@@ -92,7 +96,9 @@ class Infer:
         body = await read_body(scope, receive, self._limits.bytes)
         if coding is not None:
             body = await asyncio.to_thread(compression.decompress, body, coding, self._limits.bytes)
-        asked = request.parse(body, header_length, interface.input_name, interface.outputs)
+        asked = request.parse(
+            body, header_length, interface.input_name, interface.outputs, interface.texts
+        )
         tensor = asked.tensor
         records = tensors.records_of(
             tensor.name,
@@ -128,14 +134,15 @@ def _headers(scope: Scope) -> tuple[int | None, bytes | None]:
 
 def _check_outcomes(interface: Interface, prediction: Prediction) -> None:
     """Raise ``Problem`` 400 with the records that could not be read, if there are any."""
-    accepted = len(prediction.outputs.get("logit", ()))
-    if accepted == len(prediction.outcomes):
+    if len(prediction.outputs.get("logit", ())) == len(prediction.outcomes):
         return
     refused = [
         (index, outcome.message)
         for index, outcome in enumerate(prediction.outcomes)
         if isinstance(outcome, Rejected)
     ]
+    if not refused:
+        return
     reasons = "; ".join(f"index {index}: {message}" for index, message in refused[:_EXPLAINED])
     others = [str(index) for index, _ in refused[_EXPLAINED:_PLACED]]
     if others:
@@ -149,9 +156,22 @@ def _check_outcomes(interface: Interface, prediction: Prediction) -> None:
     )
 
 
+def _with_gaps(interface: Interface, prediction: Prediction) -> Outputs:
+    """Return the outputs with rows of NaN where a record is not applicable."""
+    applies = [not isinstance(outcome, NotApplicable) for outcome in prediction.outcomes]
+    if all(applies):
+        return prediction.outputs
+    outputs: dict[str, NDArray[np.floating]] = {}
+    for name, sizes in interface.outputs.items():
+        outputs[name] = np.full((len(applies), *sizes), np.nan, np.float32)
+        if any(applies):
+            outputs[name][np.array(applies)] = prediction.outputs[name]
+    return outputs
+
+
 def _check_finite(outputs: Outputs, wanted: dict[str, bool]) -> None:
-    """Raise ``Problem`` 500 for a row whose outputs are not finite, which JSON cannot represent."""
-    for name in wanted:
+    """Raise ``Problem`` 500 for a row that the network gave a number for that is not finite."""
+    for name in wanted.keys() & outputs.keys():
         finite = np.isfinite(outputs[name])
         if not finite.all():
             index = int(np.argwhere(~finite)[0][0])
@@ -159,13 +179,25 @@ def _check_finite(outputs: Outputs, wanted: dict[str, bool]) -> None:
 
 
 async def _send(
-    scope: Scope, send: Send, served: ServedModel, asked: request.InferRequest, outputs: Outputs
+    scope: Scope,
+    send: Send,
+    served: ServedModel,
+    asked: request.InferRequest,
+    outputs: Outputs,
+    outcomes: Sequence[Outcome],
 ) -> None:
     """Write the answer, compressed where the client accepts it, and send it."""
     accepted = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding")
-    arguments = (served, asked, outputs, accepted)
+    texts = {
+        name: [_reason(outcome) for outcome in outcomes] for name in asked.outputs if name == REASON
+    }
+    arguments = (served, asked, outputs, texts, accepted)
     # A binary tensor is one copy of memory; digits and compression take time.
-    slow = sum(outputs[name].nbytes for name, binary in asked.outputs.items() if accepted or not binary)
+    slow = sum(
+        outputs[name].nbytes
+        for name, binary in asked.outputs.items()
+        if name not in texts and (accepted or not binary)
+    )
     if slow < _LARGE_ANSWER:
         content, headers = _write(*arguments)
     else:
@@ -174,12 +206,20 @@ async def _send(
     await send({"type": "http.response.body", "body": content})
 
 
+def _reason(outcome: Outcome) -> str:
+    return outcome.message if isinstance(outcome, NotApplicable) else ""
+
+
 def _write(
-    served: ServedModel, asked: request.InferRequest, outputs: Outputs, accepted: bytes
+    served: ServedModel,
+    asked: request.InferRequest,
+    outputs: Outputs,
+    texts: dict[str, list[str]],
+    accepted: bytes,
 ) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     manifest = served.manifest
     content, json_length = response.encode(
-        manifest.name, str(manifest.version), asked.id, outputs, asked.outputs
+        manifest.name, str(manifest.version), asked.id, outputs, asked.outputs, texts
     )
     headers = [(b"vary", b"accept-encoding")]
     if json_length is None:

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from models.networks.outputs import INPUT, OUTPUTS, TAPS
 from service.inference.served_models import ServedModel, ServedModels
-from service.tables.base import Reader, RecordSchema, readers
+from service.tables.schema import Reader, RecordSchema, readers
 
 #: "Platforms" of the Open Inference Protocol: ONNX, by <project>_<format>.
 PLATFORM = "onnx_onnxv1"
 
 _SMILES = "smiles"
+#: The output that says why a row is not applicable: BYTES ``[-1]``, empty for the other rows.
+REASON = "reason"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Interface:
     columns: int | None
     readers: tuple[Reader, ...]
     outputs: dict[str, list[int]]
+    #: The outputs of text, which are sent only to who asks for them.
+    texts: tuple[str, ...] = ()
 
     @property
     def datatype(self) -> str:
@@ -41,7 +45,8 @@ def interface_of(served: ServedModel) -> Interface:
     if served.monitor is None:
         del outputs[TAPS]
     if served.takes_smiles:
-        return Interface(_SMILES, None, (), outputs)
+        judges = served.bundle.featurizer.judges_applicability
+        return Interface(_SMILES, None, (), outputs, (REASON,) if judges else ())
     form = RecordSchema.of(served.bundle.featurizer)
     cells = readers(form) if form.texts else ()
     return Interface(INPUT, len(form.names or ()), cells, outputs)

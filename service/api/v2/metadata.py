@@ -109,7 +109,8 @@ def _metadata(served: ServedModel) -> schemas.ModelMetadata:
         outputs=[
             schemas.TensorMetadata(name=name, datatype="FP32", shape=[-1, *sizes])
             for name, sizes in interface.outputs.items()
-        ],
+        ]
+        + [schemas.TensorMetadata(name=name, datatype="BYTES", shape=[-1]) for name in interface.texts],
     )
 
 

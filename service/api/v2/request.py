@@ -7,7 +7,7 @@ data extension: ``Inference-Header-Content-Length`` is the length of the JSON; t
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast, get_args
 
 import msgspec
 from msgspec import UNSET
@@ -15,6 +15,7 @@ from msgspec import UNSET
 from service.api.body.decoding import decode
 from service.api.problems import Problem
 from service.api.v2.schemas import InferenceRequest, RequestInput
+from service.inference.predictor import Applicability
 
 _NOT_SUPPORTED = ("classification", "shared_memory_region")
 
@@ -33,20 +34,29 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class InferRequest:
-    """A parsed request. ``outputs`` maps each requested output to whether it is sent as binary."""
+    """A parsed request. ``outputs`` maps each requested output to whether it is sent as binary.
+
+    ``applicability`` is the parameter of this name, None where the request does not have it.
+    """
 
     tensor: Tensor
     id: str | None
     outputs: dict[str, bool]
+    applicability: Applicability | None = None
 
 
 def parse(
-    body: bytes, header_length: int | None, input_name: str, outputs: Collection[str]
+    body: bytes,
+    header_length: int | None,
+    input_name: str,
+    outputs: Collection[str],
+    more: Collection[str] = (),
 ) -> InferRequest:
     """Parse a body; raises ``Problem`` 400.
 
     ``header_length`` is the length of the JSON at its start, or None where all of it is JSON;
-    ``input_name`` is what the model's one input is called, ``outputs`` what its outputs are.
+    ``input_name`` is what the model's one input is called, ``outputs`` what its outputs are, and
+    ``more`` those that are sent only to who asks for them.
     """
     whole = memoryview(body)
     if header_length is None:
@@ -58,7 +68,8 @@ def parse(
         )
     request = decode(whole[:header_length], _decoder, wrong_shape=400)
     tensor = _only_input(request.inputs, whole[header_length:], input_name)
-    return InferRequest(tensor, request.id, _wanted(request, outputs))
+    wanted = _wanted(request, outputs, more)
+    return InferRequest(tensor, request.id, wanted, _applicability(request.parameters))
 
 
 def _only_input(inputs: list[RequestInput], binary: memoryview, expected: str) -> Tensor:
@@ -93,15 +104,24 @@ def _binary_size(declared: RequestInput) -> int | None:
     return size
 
 
-def _wanted(request: InferenceRequest, outputs: Collection[str]) -> dict[str, bool]:
+def _applicability(parameters: dict[str, Any] | None) -> Applicability | None:
+    value = (parameters or {}).get("applicability")
+    if value is not None and value not in get_args(Applicability):
+        raise Problem(400, "parameter applicability is 'judge' or 'ignore'")
+    return cast(Applicability | None, value)
+
+
+def _wanted(
+    request: InferenceRequest, outputs: Collection[str], more: Collection[str]
+) -> dict[str, bool]:
     """Return the requested outputs, and whether each is sent as binary; by default all as JSON."""
     binary = _flag(request.parameters, "binary_data_output", default=False)
     if not request.outputs:
         return dict.fromkeys(outputs, binary)
     wanted: dict[str, bool] = {}
     for output in request.outputs:
-        if output.name not in outputs:
-            known = ", ".join(outputs)
+        if output.name not in (*outputs, *more):
+            known = ", ".join((*outputs, *more))
             raise Problem(400, f"the model has no output {output.name[:40]!r}; it has {known}")
         if output.name in wanted:
             raise Problem(400, f"output {output.name!r} is asked for twice")

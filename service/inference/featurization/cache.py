@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features import Accepted, Features, Featurizer, Outcome
+from models.features import Features, Featurizer, Outcome, Rejected
 
 #: Bytes of an entry beside its row and its text, about; measured with tracemalloc.
 _OVERHEAD_BYTES = 1000
@@ -73,7 +73,7 @@ class FeatureCache:
         rows = iter(features.rows)
         entries = {
             # A copy, since a view of the row would keep its block of rows in memory.
-            text: CacheEntry(next(rows).copy() if isinstance(outcome, Accepted) else None, outcome)
+            text: CacheEntry(None if isinstance(outcome, Rejected) else next(rows).copy(), outcome)
             for text, outcome in zip(smiles, features.outcomes, strict=True)
         }
         with self._lock:

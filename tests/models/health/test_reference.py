@@ -10,11 +10,12 @@ from scipy.stats import kstest
 
 from models.health.conformal import Ranks
 from models.health.detector import Detector
-from models.health.effect_size import DEGRADED_AT, assess
-from models.health.evidence import Sums, values_width
+from models.health.effect_size import DEGRADED_AT
+from models.health.evidence import CELLS, Sums, values_width
 from models.health.fitting import MemberRows, comparable, fit_reference
 from models.health.layout import Layout
 from models.health.reference import SHARE_FLOOR, MemberReference, Reference
+from models.health.windows.shifts import assess
 
 MEMBERS, LAYERS, ROWS, FEATURES = 3, 4, 2000, 6
 
@@ -64,9 +65,10 @@ def window(reference: Reference, rows: np.ndarray, requests: np.ndarray | None =
     groups = [evidence[requests == one] for one in np.unique(requests)]
     sizes = np.array([len(group) for group in groups])
     within = sum(np.square(group - group.mean(axis=0)).sum(axis=0) for group in groups)
-    capped = sum(np.clip(group.mean(axis=0), -3, 3) for group in groups)
+    means = sum(np.stack([group.mean(axis=0), np.square(group).mean(axis=0)]) for group in groups)
+    cells = np.full(CELLS, len(rows) / CELLS)  # as of rows that all are distinct
     counts = np.array([len(rows), len(groups), np.square(sizes).sum()], float)
-    return Sums(counts, rows.sum(axis=0), np.square(rows).sum(axis=0), within, capped)
+    return Sums(counts, rows.sum(axis=0), np.square(rows).sum(axis=0), within, means, cells)
 
 
 def test_fresh_rows_of_one_member_have_uniform_p_values() -> None:
@@ -207,7 +209,8 @@ def test_values_are_put_together_and_taken_apart(reference: Reference) -> None:
     sums = window(reference, statistics(reference, *made(11, 20)))
     assert len(sums.values) == values_width(layout)
     again = Sums.of(sums.counts, sums.values, layout)
-    assert again.capped == pytest.approx(sums.capped)
+    assert again.by_request == pytest.approx(sums.by_request)
+    assert again.cells == pytest.approx(sums.cells)
     assert again.within == pytest.approx(sums.within)
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from models.bundle.manifest import RESERVED_NAMES
 from models.errors import RepositoryError, UnknownModel, UnknownVersion
-from models.registry.store import Repository, ServingState, parse_serving
+from models.registry.serving_state import ServingState, parse_serving
+from models.registry.store import Repository
 
 
 def write(folder: Path, version: int) -> None:

@@ -273,7 +273,7 @@ def test_a_request_as_a_whole_has_the_same_status_by_every_way(
         (413, {"smiles": [{}] * (MAX_ROWS + 1)}),
         (422, {"model": "htru2", "inputs": []}),
         (422, {"model": "htru2", "smiles": ["C"]}),
-        (422, {"model": "htru2", "inputs": [GOOD[0]], "applicability": "ignore"}),
+        (422, {"model": "htru2", "inputs": [GOOD[0]], "applicability": "perhaps"}),
         (404, {"model": "", "inputs": [GOOD[0]]}),
         (404, {"model": "", "smiles": ["C"]}),
         (200, {"model": "htru2", "version": "1", "inputs": [GOOD[0]]}),

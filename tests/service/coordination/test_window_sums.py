@@ -125,7 +125,7 @@ def test_the_sequential_detector_reads_posted_evidence_as_it_reads_buckets(monit
         clock.now += 5.0
         if step % 5 == 0:
             sums = decode(encode(WindowSums.of(other, clock.now)), WindowSums)
-            both = level(whole, [other.history()]), level(posted, [sums.evidence_history()])
+            both = level(whole, [other.evidence()]), level(posted, [sums.evidence])
             levels.append(both)
     assert len({both[0] for both in levels}) > 5
     assert [both[1] for both in levels] == pytest.approx([both[0] for both in levels])

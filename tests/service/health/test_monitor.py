@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from models.bundle.manifest import MODEL_FILE, REFERENCE_FILE, Manifest
 from models.health.detector import Detector
-from models.health.evidence import Sums
+from models.health.evidence import CELLS, Sums
 from models.health.reference import Reference
 from models.networks.outputs import SQUASHED
 from models.networks.selu import SATURATION
 from service.health.accumulator import StatisticsAccumulator
 from service.health.baselines import Baselines, TakenBaseline
-from service.health.monitor import Baseline, Monitor, layer_statistics
+from service.health.layer_statistics import layer_statistics
+from service.health.monitor import Monitor
 from service.health.outliers import OutlierLog
 from service.health.row_owner import RowOwner
-from service.health.verdict import Alarmed, judge
 from service.health.windows import read
 from service.observability.counters import Traffic
 from tests.support import bundles, oracle
@@ -26,6 +26,8 @@ from tests.support import bundles, oracle
 
 class Request:
     """A request, told apart from others by identity."""
+
+    synthetic = False
 
     def __init__(self, request_id: bytes) -> None:
         self.request_id = request_id
@@ -185,8 +187,8 @@ def test_requests_are_one_piece_of_evidence_however_they_are_cut(
         p_values, judged = detector.judge(outputs["taps"][rows], outputs[SQUASHED][rows])
         accumulator.add(judged, p_values, [RowOwner(asked[request], size)], 0.0)
         start += size
-    counts, values, _, _ = accumulator.take(0.0)
-    sums = Sums.of(counts, values, detector.layout)
+    taken = accumulator.take(0.0)
+    counts, sums = taken.counts, Sums.of(taken.counts, taken.values, detector.layout)
     _, out = oracle.judged(reference, outputs["taps"], outputs[SQUASHED])
     evidence = out[:, detector.layout.evidence]
     owner = np.repeat([request for request, _ in pieces], [size for _, size in pieces])
@@ -194,11 +196,21 @@ def test_requests_are_one_piece_of_evidence_however_they_are_cut(
     sizes = np.array([len(group) for group in groups])
     assert counts == pytest.approx([total, len(groups), np.square(sizes).sum()])
     within = sum(np.square(group - group.mean(axis=0)).sum(axis=0) for group in groups)
-    capped = sum(np.clip(group.mean(axis=0), -3, 3) for group in groups)
+    capped = sum(np.clip(group, -3, 3).mean(axis=0) for group in groups)
+    means = sum(np.stack([group.mean(axis=0), np.square(group).mean(axis=0)]) for group in groups)
     assert sums.total == pytest.approx(out.sum(axis=0), abs=1e-5 * total + 1e-4)
     assert sums.squared == pytest.approx(np.square(out).sum(axis=0), abs=1e-5 * total + 1e-4)
     assert sums.within == pytest.approx(within, abs=1e-5 * total + 1e-4)
-    assert sums.capped == pytest.approx(capped, abs=1e-5 * total + 1e-4)
+    assert taken.capped == pytest.approx(capped, abs=1e-5 * total + 1e-4)
+    assert sums.by_request == pytest.approx(means, abs=1e-5 * total + 1e-4)
+    assert sums.cells.sum() == pytest.approx(total)
+    blocks, evidence = taken.pieces, detector.layout.evidence
+    assert sum(one.counts.sum(axis=0) for one in blocks) == pytest.approx(counts)
+    width = evidence.stop - evidence.start
+    of_blocks = sum(one.values.sum(axis=0, dtype=float) for one in blocks)
+    expected = [sums.total[evidence], sums.squared[evidence], sums.within, sums.cells, taken.features]
+    assert of_blocks == pytest.approx(np.concatenate(expected), abs=2e-5 * total + 1e-3)
+    assert len(of_blocks) == 3 * width + CELLS + len(taken.features)
 
 
 @pytest.mark.parametrize("sizes", [[700], [1, 255, 256, 188], [200, 200, 300], [3] * 233 + [1]])
@@ -302,7 +314,7 @@ def test_a_baseline_is_the_centre_where_it_was_taken(reference: Reference) -> No
     monitor.observe(moved)
     health = monitor.health()
     assert health.judgement.verdict in ("degraded", "unhealthy")
-    monitor.baseline = Baseline(None, *monitor.centre_of(health.windows["start"]))
+    monitor.baseline = monitor.baseline_of(health.windows["start"], bundles.datetime.now(bundles.UTC))
     assert monitor.health().judgement.verdict == "healthy"
     other = monitor_of(reference)
     other.baseline = monitor.baseline
@@ -331,15 +343,3 @@ def test_a_baseline_is_kept_and_a_corrupted_one_is_named_and_replaced(tmp_path) 
     assert held.read("m") == (taken, None)
     assert held.drop("m")
     assert not held.drop("m")
-
-
-def test_an_alarm_degrades_and_never_more(reference: Reference) -> None:
-    """What the sequential detector says turns a healthy verdict to degraded."""
-    monitor = monitor_of(reference)
-    monitor.observe(outputs_of(bundles.candidates(500)))
-    effects = monitor.health().effects
-    assert judge(effects, monitor.names).verdict == "healthy"
-    for inputs, origin in ((False, "model"), (True, "input")):
-        judgement = judge(effects, monitor.names, Alarmed("it departs", inputs=inputs))
-        assert (judgement.verdict, judgement.reason) == ("degraded", "it departs")
-        assert judgement.origin == origin

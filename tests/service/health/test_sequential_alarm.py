@@ -5,14 +5,9 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from models.health.evidence import values_width
-from models.health.sequential import CAP
-from service.health.accumulator import StatisticsAccumulator
-from service.health.monitor import Baseline, Monitor
-from service.health.outliers import OutlierLog
+from service.health.monitor import Monitor
 from service.health.sequential_alarm import SequentialAlarms
 from service.health.sequential_state import Watch
-from service.health.windows import Windows
 from tests.service.health.test_monitor import Clock, monitor_of, outputs_of
 from tests.support import bundles
 
@@ -39,8 +34,7 @@ def with_baseline(shift: np.ndarray) -> tuple[Monitor, Clock]:
     monitor = monitor_of(bundles.reference(), clock)
     rows = bundles.candidates(4000, seed=99) + shift
     monitor.observe(outputs_of(rows.astype(np.float32)))
-    centre = monitor.centre_of(monitor.health().windows["start"])
-    monitor.baseline = Baseline(datetime.now(UTC), *centre)
+    monitor.baseline = monitor.baseline_of(monitor.health().windows["start"], datetime.now(UTC))
     clock.now += 60
     return monitor, clock
 
@@ -74,22 +68,3 @@ def test_a_baseline_is_the_centre_of_the_sequential_detector_too() -> None:
     assert watched(monitor, clock).alarms == 1
     clock = Clock()
     assert watched(monitor_of(bundles.reference(), clock), clock, SHIFT).alarms == 1
-
-
-def test_a_baseline_beyond_the_cap_is_no_departure() -> None:
-    """Evidence counts as the cap at most, and so does its centre: what lies at both is as usual."""
-    clock = Clock()
-    monitor, alarms = monitor_of(bundles.reference(), clock), SequentialAlarms()
-    layout = monitor.detector.layout
-    offset = np.zeros(layout.width)
-    offset[layout.evidence] = 5.0
-    monitor.baseline = Baseline(datetime.now(UTC), offset, None)
-    _, _, features, _ = StatisticsAccumulator(monitor.detector, OutlierLog()).take(0.0)
-    windows, values = Windows(values_width(layout), len(features)), np.zeros(values_width(layout))
-    values[2 * layout.width + layout.evidence.stop - layout.evidence.start :] = 100 * CAP
-    for _ in range(30):
-        windows.add(np.array([100.0, 100.0, 100.0]), values, features, clock.now)
-        clock.now += 5
-        watch = alarms.look("m", 1, monitor, [windows.history()])
-    assert watch is not None
-    assert (watch.requests, watch.alarms) == (2800, 0)

@@ -1,11 +1,15 @@
 """Verdicts at the very cut-offs, and what their sentences name."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from models.health.effect_size import DEGRADED_AT, NAMED_AT, UNHEALTHY_AT, Effects, Shift
-from service.health.verdict import WARM_UP_ROWS, Alarmed, judge, moved_features
+from models.health.windows.onset import Scan, Stretch
+from service.health.verdict import Alarmed, HealthVerdict, judge, with_integrity
 from service.health.windows import WINDOWS
+from service.health.words import moved_features
 
 BELOW = {at: float(np.nextafter(at, 0)) for at in (DEGRADED_AT, UNHEALTHY_AT, NAMED_AT)}
 
@@ -25,44 +29,99 @@ def effects(size: float, rows: int = 256, features: np.ndarray | None = None) ->
     )
 
 
+def judged(
+    of: Effects | None, alarm: Alarmed | None = None, seconds: float = 10.0, **windows: Effects
+) -> HealthVerdict:
+    """The verdict on traffic with these effects; the windows show the same unless they are given."""
+    found = None if of is None else Scan(Stretch(0, 1, of), None, steady=False)
+    shown = dict.fromkeys(WINDOWS, of or effects(0.0, rows=3)) | windows
+    return judge(shown, found, ["f"], alarm, seconds=seconds)
+
+
 @pytest.mark.parametrize(
-    ("size", "verdict"),
+    ("size", "verdict", "traffic"),
     [
-        (BELOW[DEGRADED_AT], "healthy"),
-        (DEGRADED_AT, "degraded"),
-        (BELOW[UNHEALTHY_AT], "degraded"),
-        (UNHEALTHY_AT, "unhealthy"),
+        (BELOW[DEGRADED_AT], "healthy", "like_training"),
+        (DEGRADED_AT, "degraded", "degraded"),
+        (BELOW[UNHEALTHY_AT], "degraded", "degraded"),
+        (UNHEALTHY_AT, "unhealthy", "unhealthy"),
     ],
 )
-def test_a_cut_off_belongs_to_the_worse_verdict(size: float, verdict: str) -> None:
+def test_a_cut_off_belongs_to_the_worse_verdict(size: float, verdict: str, traffic: str) -> None:
     """An effect of exactly the cut-off turns the verdict, the next smaller number does not."""
-    assert judge(dict.fromkeys(WINDOWS, effects(size)), ["f"]).verdict == verdict
+    judgement = judged(effects(size))
+    assert (judgement.verdict, judgement.model, judgement.traffic) == (verdict, "intact", traffic)
+
+
+def test_too_few_rows_give_no_verdict() -> None:
+    """Without enough rows to judge there is none on the traffic; the model counts as intact."""
+    judgement = judged(None)
+    assert (judgement.verdict, judgement.model, judgement.traffic) == (
+        "warming_up", "intact", "warming_up",
+    )  # fmt: skip
+    assert judgement.headline == "Warming up: 3 of 64 rows seen."
 
 
 @pytest.mark.parametrize(
-    ("rows", "verdict"), [(WARM_UP_ROWS - 1, "warming_up"), (WARM_UP_ROWS, "healthy")]
+    ("inputs", "layers", "verdict", "model", "traffic"),
+    [
+        (0.0, 2.0, "unhealthy", "suspect", "like_training"),
+        (0.0, 0.7, "degraded", "suspect", "like_training"),
+        (0.7, 9.0, "unhealthy", "intact", "unhealthy"),  # the inputs explain what the layers do
+        (0.7, 0.0, "degraded", "intact", "degraded"),
+    ],
 )
-def test_so_many_rows_are_enough_for_a_verdict(rows: int, verdict: str) -> None:
-    """With the number of rows that is asked for there is a verdict, with one less there is none."""
-    assert judge(dict.fromkeys(WINDOWS, effects(0.0, rows)), ["f"]).verdict == verdict
+def test_model_and_traffic_are_judged_apart(
+    inputs: float, layers: float, verdict: str, model: str, traffic: str
+) -> None:
+    """The verdict is the worse of both; layers that inputs explain are no fault of the model."""
+    of = replace(effects(inputs), members=(Shift(layers, 0.0), Shift(layers, 0.0)))
+    judgement = judged(of)
+    assert (judgement.verdict, judgement.model, judgement.traffic) == (verdict, model, traffic)
+    assert (judgement.origin == "model") == (model == "suspect")
 
 
-def test_the_worse_of_the_recent_windows_decides_and_longer_ones_only_without() -> None:
-    """The last minute and the last ten decide; the hour does where both are too thin."""
-    windows = {
-        "1m": effects(0.6, rows=10), "10m": effects(0.1), "1h": effects(2.0), "start": effects(3.0),
-    }  # fmt: skip
-    assert (judge(windows, ["f"]).verdict, judge(windows, ["f"]).window) == ("healthy", "10m")
-    windows["1m"] = effects(0.6)
-    assert (judge(windows, ["f"]).verdict, judge(windows, ["f"]).window) == ("degraded", "1m")
-    windows["1m"] = windows["10m"] = effects(0.0, rows=10)
-    assert (judge(windows, ["f"]).verdict, judge(windows, ["f"]).window) == ("unhealthy", "1h")
+def test_a_model_that_fails_its_golden_rows_is_faulty_whatever_its_traffic() -> None:
+    """Nothing else makes it faulty, and what traffic shows stays."""
+    for of in (effects(0.0), effects(2.0), None):
+        before = judged(of)
+        assert with_integrity(before, True) == with_integrity(before, None) == before
+        after = with_integrity(before, False)
+        assert (after.verdict, after.model, after.traffic) == ("unhealthy", "faulty", before.traffic)
+
+
+def test_the_window_that_is_named_reaches_back_to_the_change() -> None:
+    """The shortest that does and has rows; statistics of layers are shown of it."""
+    moved, thin = effects(2.0), effects(0.0, rows=0)
+    assert judged(moved, seconds=59.0).window == "1m"
+    assert judged(moved, seconds=61.0).window == "10m"
+    assert judged(moved, None, 59.0, **{"1m": thin, "10m": thin}).window == "1h"
+    assert judged(moved, seconds=9000.0).window == "start"
 
 
 def test_an_alarm_never_lessens_a_verdict() -> None:
-    """What the windows show already is not replaced by what the sequential detector found."""
-    windows = dict.fromkeys(WINDOWS, effects(2.0))
-    assert judge(windows, ["f"], Alarmed("it departs", inputs=True)) == judge(windows, ["f"])
+    """What traffic shows already is not replaced by what the sequential detector found."""
+    assert judged(effects(2.0), Alarmed("it departs", inputs=True)) == judged(effects(2.0))
+
+
+def test_an_alarm_degrades_and_never_more() -> None:
+    """Of the traffic or of the model, whichever it says; a headline goes with it."""
+    for inputs, origin, model, traffic in (
+        (False, "model", "suspect", "like_training"),
+        (True, "input", "intact", "degraded"),
+    ):
+        judgement = judged(effects(0.1), Alarmed("it departs", inputs=inputs))
+        assert (judgement.verdict, judgement.reason) == ("degraded", "it departs")
+        assert (judgement.origin, judgement.model, judgement.traffic) == (origin, model, traffic)
+        assert judgement.advice
+
+
+def test_few_distinct_rows_are_called_that() -> None:
+    """They are no shift, and the reader is told why nothing is said of one."""
+    judgement = judged(replace(effects(0.0), distinct=3.0))
+    assert judgement.verdict == "healthy"
+    assert "the same few rows again and again" in judgement.reason
+    assert judgement.headline.startswith("The same few rows again and again")
 
 
 def test_features_are_named_from_the_cut_off_on() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service.health.windows import WINDOWS, Windows, closed, latest, read
+from service.health.windows import WINDOWS, Ring, Windows, closed, evidence_ring, latest, read
 
 ONE = np.ones(3)
 
@@ -14,6 +14,14 @@ def filled(seconds: range) -> Windows:
     for second in seconds:
         windows.add(ONE, np.array([second]), np.array([second]), float(second))
     return windows
+
+
+def ring(seconds: range) -> Ring:
+    """Evidence of one request in each of these seconds, of the second's own size."""
+    evidence = evidence_ring(1)
+    for second in seconds:
+        evidence.add(ONE, np.array([second]), float(second))
+    return evidence
 
 
 def test_a_window_is_as_long_as_its_name_says() -> None:
@@ -37,9 +45,9 @@ def test_a_window_begins_with_a_whole_bucket() -> None:
 
 def test_closed_buckets_are_told_once_and_whole() -> None:
     """A bucket is read once two more have begun, with the sums of all workers."""
-    first, second = filled(range(40)).history(), filled(range(10, 40)).history()
+    first, second = ring(range(40)).buckets(), ring(range(10, 40)).buckets()
     assert latest([first]) == 7
-    assert latest([Windows(1, 1).history()]) == -1
+    assert latest([evidence_ring(1).buckets()]) == -1
     told = closed([first, second], 0, 39.0)
     assert [(tick, requests) for tick, requests, _ in told] == [
         (1, 5), (2, 10), (3, 10), (4, 10), (5, 10),
@@ -78,20 +86,15 @@ def test_windows_slide_and_keep_their_memory_constant() -> None:
         assert seen[name].features == pytest.approx([seen[name].count, 2 * seen[name].count])
     assert len(windows.history().fine.ticks) == 120
     assert len(windows.history().coarse.ticks) == 60
-    assert len(windows.history().features.ticks) == 30
     later = read([windows.history()], now + 10_000)
     assert [later[name].count for name in WINDOWS] == [0, 0, 0, 28_800]
 
 
-def test_a_successor_goes_on_with_what_its_predecessor_held() -> None:
-    """Taken over, the windows are the same; of another shape, they are left."""
-    windows, after, other = Windows(4), Windows(4), Windows(5)
+def test_windows_of_another_shape_are_left() -> None:
+    """Those of a worker that serves other files are not added."""
+    windows, other = Windows(4), Windows(5)
     for second in range(100):
         windows.add(np.ones(3), np.full(4, second), np.zeros(0), float(second))
-    after.take_over(windows.history())
-    other.take_over(windows.history())
-    for name, window in read([after.history()], 99.0).items():
-        assert window.values == pytest.approx(read([windows.history()], 99.0)[name].values)
-    assert read([other.history()], 99.0)["start"].count == 0
-    both = read([windows.history(), after.history(), other.history()], 99.0)
+        other.add(np.ones(3), np.full(5, second), np.zeros(0), float(second))
+    both = read([windows.history(), windows.history(), other.history()], 99.0)
     assert both["start"].count == 200

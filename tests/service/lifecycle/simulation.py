@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 from models.errors import BundleRefused, RepositoryError
-from models.registry.store import ServingState
+from models.registry.serving_state import ServingState
 from service.coordination.coordinator import WorkerCoordinator
 from service.coordination.shared_store import Roster, SharedStore, WorkerSlot
 from service.errors import ServiceError
 from service.inference.served_models import ServedModels
+from service.lifecycle.audit_log import SERVICE
+from service.lifecycle.auto_rollback import AutoRollback
 from service.lifecycle.reloader import Reloader
 from service.observability.counters import Telemetry, Traffic
 
@@ -49,6 +52,7 @@ class Model:
         self.session = SimpleNamespace(provider="none")
         self.batcher = SimpleNamespace(waiting=0)
         self.monitor, self.traffic = None, Traffic()
+        self.sample = SimpleNamespace(wanted=False, forget=lambda: None)
         self.bad = self.closed = False
 
     @contextmanager
@@ -69,12 +73,18 @@ class FakeRepository:
     def __init__(self) -> None:
         self.state = ServingState(1, (), 1)
         self.readable = True
+        #: Versions that the service itself has taken back, with its reasons.
+        self.taken_back: list[tuple[int, str]] = []
 
     def models(self) -> list[str]:
         """The one model."""
         if not self.readable:
             raise RepositoryError("the repository is away")
         return [NAME]
+
+    def strays(self) -> dict[str, str]:
+        """Nothing else."""
+        return {}
 
     def serving(self, _: str) -> ServingState:
         """What is promoted."""
@@ -86,8 +96,12 @@ class FakeRepository:
         previous = [each for each in (before.champion, *before.previous) if each != version]
         self.state = ServingState(version, tuple(previous), before.generation + 1)
 
-    def roll_back(self) -> None:
+    def roll_back(self, _: str = NAME, by: str = "", why: str = "", expected: int | None = None) -> None:
         """Return to the champion before."""
+        if expected not in (None, self.state.champion):
+            raise RepositoryError("it is not the champion any more")
+        if by == SERVICE:
+            self.taken_back.append((self.state.champion, why))
         champion, *previous = self.state.previous
         self.state = ServingState(champion, tuple(previous), self.state.generation + 1)
 
@@ -112,6 +126,10 @@ class Service:
     #: Which versions cannot be loaded: in a worker, or with 0 in any; and how often that changed.
     broken: set[tuple[int, int]] = field(default_factory=set)
     changes: int = 0
+    #: What is said of the traffic, and the versions that are at fault on any rows.
+    verdict: str = "healthy"
+    origin: str = "input"
+    ill: set[int] = field(default_factory=set)
     disk_full: bool = False
     slow_reads: bool = False
     jobs: list[Job] = field(default_factory=list)
@@ -146,10 +164,10 @@ class Service:
 
     async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Do slow work, as ``asyncio.to_thread``: now, or when the test says."""
-        read = work.__name__ == "_read" and work(*arguments)  # now, and told later
+        read = work.__name__ == "read" and work(*arguments)  # now, and told later
         if work.__name__ in ("load", "check") or (read and self.slow_reads):
             owner = work.__self__
-            worker = next(w for w in self.workers.values() if owner in (w, w.reloader))
+            worker = next(w for w in self.workers.values() if owner in (w, w.reloader._promotions))
             job = Job(worker, work.__name__, self.loop.create_future())
             self.jobs.append(job)
             await job.end
@@ -183,6 +201,15 @@ class SimulatedWorker:
             service.loop.time,
             self.coordinator,
         )
+        self.coordinator.health = self.judged
+        self.auto_rollback = AutoRollback(
+            self.served_models,
+            self.coordinator,
+            service.repository,
+            self,
+            600.0,
+            service.loop.time,
+        )
         self.served: list[int] = []
         put, withdraw = self.served_models.put, self.served_models.withdraw
 
@@ -203,6 +230,16 @@ class SimulatedWorker:
             return write(*arguments)
 
         return written
+
+    def judged(self, _: str) -> tuple[None, SimpleNamespace, None]:
+        """Judge the traffic, as a coordinator would."""
+        judgement = SimpleNamespace(verdict=self.service.verdict, origin=self.service.origin)
+        return None, SimpleNamespace(judgement=judgement), None
+
+    def compare(self, _: object, served: Model, earlier: int) -> str | None:
+        """Judge the same rows by two versions."""
+        ill = self.service.ill
+        return "it is ill" if served.manifest.version in ill and earlier not in ill else None
 
     # What the reloader uses of a loader.
 
@@ -256,6 +293,11 @@ class SimulatedWorker:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         self.service.loop.turn()
+
+    def guard(self) -> None:
+        """Compare what is on probation with its predecessor, as once a second."""
+        with mock.patch("service.lifecycle.auto_rollback.fault_on_same_rows", self.compare):
+            self.begin(self.auto_rollback.look())
 
     def look(self) -> None:
         """Read the repository, as once a second."""

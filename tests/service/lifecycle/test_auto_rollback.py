@@ -1,6 +1,7 @@
 """Promotions that are taken back by themselves, and those that are not."""
 
 import asyncio
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from models.registry.releases import Releases
 from models.registry.store import Repository
 from service.api.context import RequestContext
 from service.coordination.coordinator import WorkerCoordinator
+from service.health import verdict
 from service.inference.backend.device import CPU, Device
 from service.inference.batcher import Limits
 from service.inference.predictor import Predictor
@@ -44,7 +46,7 @@ class House:
         )
         self.predictor = Predictor(self.served_models, 10_000)
         self.auto_rollback = AutoRollback(
-            self.served_models, self.coordinator, self.releases, seconds, lambda: self.now
+            self.served_models, self.coordinator, self.releases, self.loader, seconds, lambda: self.now
         )
 
     @property
@@ -73,6 +75,20 @@ class House:
                 failed += 1
         return failed
 
+    async def repeated(self, requests: int) -> None:
+        """One row that lies apart, again and again."""
+        served = self.predictor.model("htru2")
+        row = (bundles.CENTRE + 3 * bundles.SPREAD).tolist()
+        for number in range(requests):
+            await self.predictor.predict(served, [row], request=RequestContext(b"r%d" % number))
+
+    async def shifted(self, requests: int) -> None:
+        """Candidates that lie apart from those of training, no two alike."""
+        served = self.predictor.model("htru2")
+        for number in range(requests):
+            rows = (bundles.candidates(8, seed=number) + 3 * bundles.SPREAD).tolist()
+            await self.predictor.predict(served, rows, request=RequestContext(b"r%d" % number))
+
     async def look(self) -> None:
         """A look of the guardian, then of the reloader."""
         await self.auto_rollback.look()
@@ -91,7 +107,7 @@ def run(work, house: House) -> None:
         await house.reloader.poll()
         await house.traffic()
         await house.auto_rollback.look()
-        assert house.coordinator.verdict("htru2", 1) == "healthy"
+        assert house.coordinator.health("htru2")[1].judgement.verdict == "healthy"
         await work()
         house.predictor.close()
         await asyncio.to_thread(house.reloader.close)
@@ -210,6 +226,52 @@ def test_what_does_as_well_as_its_predecessor_stays(tmp_path: Path) -> None:
         assert house.serves == 2
 
     run(work, house)
+
+
+def test_what_moves_both_versions_takes_nothing_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that make a version unhealthy, as if by its own fault, are judged by the one before too."""
+    house = House(tmp_path)
+    judged = []
+    health = house.coordinator.health
+
+    def blamed(name: str):
+        served, found, since = health(name)
+        judgement = dataclasses.replace(found.judgement, verdict="unhealthy", origin="model")
+        judged.append(found.judgement.verdict)
+        return served, dataclasses.replace(found, judgement=judgement), since
+
+    async def work() -> None:
+        await house.promote(seed=0)
+        monkeypatch.setattr(house.coordinator, "health", blamed)
+        monkeypatch.setattr(verdict, "origin_of", lambda _: "model")
+        for _ in range(3):
+            await house.shifted(50)
+            house.now += 11
+            await house.look()
+        assert judged[-1] == "unhealthy"
+        assert house.serves == 2
+        assert house.repository.serving("htru2").champion == 2
+
+    run(work, house)
+
+
+def test_what_departs_where_its_predecessor_had_no_rows_is_taken_back(tmp_path: Path) -> None:
+    """The version before needs no traffic of its own: it judges the new one's rows."""
+    house = House(tmp_path)
+
+    async def main() -> None:
+        await house.reloader.poll()
+        await house.auto_rollback.look()
+        await house.promote(ill=3.0)
+        await house.traffic()
+        await house.look()
+        assert house.serves == 1
+        house.predictor.close()
+        await asyncio.to_thread(house.reloader.close)
+
+    asyncio.run(main())
 
 
 def test_after_the_probation_and_after_a_rollback_nothing_is_decided(tmp_path: Path) -> None:

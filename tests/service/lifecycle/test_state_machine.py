@@ -130,6 +130,24 @@ class Schedule(RuleBasedStateMachine):
             self.roll_back()
         self.all_tick()
 
+    @rule(verdict=st.sampled_from(["healthy", "unhealthy"]), origin=st.sampled_from(["input", "model"]))
+    def traffic(self, verdict: str, origin: str) -> None:
+        """Clients send other rows, of which the monitor may say anything."""
+        self.service.verdict, self.service.origin = verdict, origin
+
+    @rule(version=versions)
+    def fall_ill(self, version: int) -> None:
+        """A version departs on rows on which others do not."""
+        self.service.ill.add(version)
+
+    @rule(number=worker_numbers)
+    def guard(self, number: int) -> None:
+        """A worker compares what was promoted with what served before."""
+        worker = self.pick(number)
+        if self.service.repository.readable:
+            worker.guard()
+            self.current.add(self.service.repository.state.champion)
+
     @rule()
     def mend(self) -> None:
         """Every version can be loaded again."""
@@ -203,10 +221,17 @@ class Schedule(RuleBasedStateMachine):
                 told = any(f"version {champion} was refused" in str(each.error) for each in self.workers)
                 assert version in self.current or told, (worker.number, version, self.current)
             worker.served.clear()
-        reading = any(job.name == "_read" for job in self.service.jobs)
+        reading = any(job.name == "read" for job in self.service.jobs)
         agreed = all(worker.version == worker.champion == champion for worker in self.workers)
         if agreed and not reading:  # what was read before a promotion may be told after it
             self.current = {champion}
+
+    @invariant()
+    def only_what_is_at_fault_is_taken_back(self) -> None:
+        """Whatever clients send, the service takes back what is ill or has lost its golden rows."""
+        for version, why in self.service.repository.taken_back:
+            assert version in self.service.ill or why.startswith("its golden rows failed")
+        self.service.repository.taken_back.clear()
 
     def go_on(self, rounds: int) -> None:
         """Let everything that began end, while half seconds pass."""
@@ -220,7 +245,10 @@ class Schedule(RuleBasedStateMachine):
             self.pass_time(0.5)
             for worker in self.workers:
                 worker.tick()
+                worker.guard()
+            self.current.add(self.service.repository.state.champion)
             self.no_version_comes_back()
+            self.only_what_is_at_fault_is_taken_back()
             self.what_serves_is_open()
 
     def teardown(self) -> None:
@@ -238,7 +266,10 @@ class Schedule(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
     def settle(self) -> None:
-        """Check the end: first with what is broken, then with everything mended."""
+        """Check the end: first with what is broken, then with everything mended.
+
+        What is promoted then stays so: the service takes back nothing that is not at fault.
+        """
         self.service.disk_full = self.service.slow_reads = False
         self.service.repository.readable = True
         self.pass_time(31.0)
@@ -248,8 +279,12 @@ class Schedule(RuleBasedStateMachine):
         for worker in self.workers:
             assert worker.version == champion or any(each.error for each in states)
         self.mend()
+        self.service.ill.clear()
         self.pass_time(61.0)
+        self.go_on(2)
+        champion = self.service.repository.state.champion
         self.go_on(12)
+        assert self.service.repository.state.champion == champion
         states = [worker.served_models.state(NAME) for worker in self.workers]
         if all(state.unloaded for state in states):
             assert all(state.served is None for state in states)

@@ -124,7 +124,7 @@ def test_counters_can_be_merged_while_other_threads_count() -> None:
     sys.setswitchinterval(1e-5)
     thread.start()
     try:
-        for _ in range(300):
+        for _ in range(100):
             total = whole(counted)
             assert len(list(total.all_traffic())) <= 50
             assert len(list(counted.all_traffic())) <= 50

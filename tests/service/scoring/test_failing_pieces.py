@@ -14,6 +14,9 @@ from service.scoring import run
 from service.tables import ParsedRows, Parser, Raw, open_source
 from tests.support import bundles
 
+# Pools of processes that die and start again.
+pytestmark = pytest.mark.slow
+
 ROWS = 1000  # four pieces of molecules
 
 

@@ -52,14 +52,13 @@ def test_csv_is_read_whatever_its_line_ends(end: str, mark: bytes, last: bool) -
 
 
 def test_faults_of_csv_stay_in_their_rows() -> None:
-    """Too few and too many fields, bytes that are not UTF-8, stray quotes and too long a row."""
+    """Too few and too many fields, stray quotes and too long a row; what is not UTF-8 is Latin-1."""
     long = b"x" * (MAX_RECORD_BYTES + 10)
     rows = [b"1,C", b"2", b"3,C,x", b"4,\xff", b'5,"C"x', b"6," + long, b"7,N", b'8,5" C']
     piece, _ = read("csv", b"id,smiles\n" + b"\n".join(rows))
-    assert piece.records == ["C", "N", '5" C']
-    assert set(piece.faults) == {1, 2, 3, 4, 5}
+    assert piece.records == ["C", "ÿ", "N", '5" C']
+    assert set(piece.faults) == {1, 2, 4, 5}
     assert piece.faults[1] == "the row has 1 fields, the header has 2"
-    assert "not UTF-8" in piece.faults[3]
     assert "is not CSV" in piece.faults[4]
     assert "longer than" in piece.faults[5]
     assert piece.carried[1] == {"id": "2"}
@@ -76,9 +75,9 @@ def test_blank_lines_are_rows_only_where_nothing_else_could_be() -> None:
     [
         (b"", InvalidRequest, "no header"),
         (b"\xff\xfes\x00", MalformedInput, "UTF-16"),
-        (b"id;smiles\n", InvalidRequest, "separated by something else"),
+        (b"id|smiles\n", InvalidRequest, "need the column smiles; the header has 'id|smiles'"),
         (b"a,b\n", InvalidRequest, "need the column smiles; the header has 'a', 'b'"),
-        (b"smiles,a,a\n", InvalidRequest, "'a' is there twice"),
+        (b"my_smiles,other smiles\n", InvalidRequest, "'my_smiles' and 'other smiles' may hold"),
         (b"smiles,SMILES\n", InvalidRequest, "more than one column"),
         (b'"smiles\nC\n', MalformedInput, "closing quote"),
         (b'smiles\nC\n"C\nN\n', MalformedInput, "record 2: a quoted field has no closing quote"),

@@ -1,5 +1,7 @@
 """Metrics, calibration and the gate, against scikit-learn and on made-up predictions."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from sklearn import metrics as oracle
 
 from training.errors import TrainingError
 from training.evaluation.calibration import (
+    FLATTEST,
     Platt,
     calibration_slope,
     choose_threshold,
@@ -17,15 +20,17 @@ from training.evaluation.calibration import (
 )
 from training.evaluation.metrics import (
     auc,
+    auc_influence,
     average_precision,
     bootstrap,
     brier,
     confusion,
     log_loss,
     mean_auc,
+    metrics,
     target_aucs,
 )
-from training.release.gate import discrimination
+from training.release.comparison import discrimination
 
 PREDICTIONS = st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=2, max_size=60).filter(
     lambda pairs: 0 < sum(label for label, _ in pairs) < len(pairs)
@@ -54,7 +59,7 @@ def test_rates_at_a_threshold() -> None:
     """Two of three found, one of four false."""
     y = np.array([1, 1, 1, 0, 0, 0, 0])
     s = np.array([0.9, 0.8, 0.1, 0.7, 0.2, 0.1, 0.0])
-    got = confusion(y, s, 0.5)
+    got = confusion(y, s >= 0.5)
     assert (got.recall, got.false_positive_rate, got.precision) == pytest.approx((2 / 3, 1 / 4, 2 / 3))
 
 
@@ -100,11 +105,12 @@ def test_one_class_cannot_be_calibrated(labels: np.ndarray) -> None:
         fit_platt(labels, np.arange(10.0))
 
 
-def test_logits_that_fall_where_labels_rise_are_refused() -> None:
-    """A model that learned nothing must not be turned over by its calibration."""
+def test_logits_that_fall_where_labels_rise_get_the_base_rate() -> None:
+    """A model that learned nothing is not turned over by its calibration."""
     labels, logits, _ = made_up()
-    with pytest.raises(TrainingError, match="nothing was learned"):
-        fit_platt(labels, -logits)
+    fitted = fit_platt(labels, -logits)
+    assert fitted.slope == FLATTEST
+    assert fitted(-logits) == pytest.approx(np.full(len(labels), labels.mean()), abs=0.005)
     # As a diagnosis of somebody's probabilities it is a figure like any other.
     assert calibration_slope(labels, sigmoid(-logits)) < 0
 
@@ -116,7 +122,7 @@ def test_no_other_threshold_is_better(rule: str) -> None:
     p = Platt(0.5, -0.5)(logits)
 
     def quality(threshold: float) -> float:
-        got = confusion(labels, p, threshold)
+        got = confusion(labels, p >= threshold)
         return got.f1 if rule == "f1" else got.recall - got.false_positive_rate
 
     best = quality(choose_threshold(labels, p, rule))
@@ -130,6 +136,29 @@ def test_the_bootstrap_gives_the_standard_error_of_a_mean() -> None:
     assert value == values.mean()
     assert error == pytest.approx(0.05, rel=0.15)
     assert low < values.mean() < high
+
+
+def test_a_fold_without_both_classes_has_no_auc_of_its_own() -> None:
+    """The spread is over the other folds, and every figure is a number that JSON can hold."""
+    labels, logits, folds = made_up(500)
+    labels[folds == 3] = 0
+    probability = sigmoid(logits)[:, None]
+    document = metrics(labels[:, None], probability, ("t",), probability >= 0.5, folds)
+    assert len(document["overall"]["mean_auc_by_fold"]) == 4
+    assert document["overall"]["mean_auc_sd_over_folds"] > 0
+    json.dumps(document, allow_nan=False)
+
+
+def test_the_influence_of_rows_gives_the_bootstraps_standard_error() -> None:
+    """Of a mean over two targets, with ties and rows that were not measured."""
+    labels, logits, _ = made_up(800)
+    y = np.stack([labels, np.roll(labels, 7)], axis=1)
+    y[::5, 1] = np.nan
+    scores = np.stack([logits.round(1), logits + np.random.default_rng(3).normal(size=800)], axis=1)
+    _, error, _, _ = bootstrap(lambda rows: mean_auc(y[rows], scores[rows]), 800)
+    influence = auc_influence(y, scores)
+    assert np.sqrt(np.square(influence).sum()) == pytest.approx(error, rel=0.1)
+    assert not auc_influence(np.ones((5, 1)), np.arange(5.0)[:, None]).any()
 
 
 @pytest.mark.slow

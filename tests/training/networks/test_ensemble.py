@@ -13,6 +13,7 @@ from training.networks import ensemble
 from training.networks.training_loop import Recipe
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity")
 def test_processes_are_no_more_than_the_cores_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine of many cores, a process that may use one fits one member at a time."""

@@ -1,11 +1,18 @@
-"""The training loop's loss over entries of which some count for more than others."""
+"""The training loop: its loss over entries of unlike weights, and batches without measured labels."""
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the extra train is not installed")
 torch.set_num_threads(1)
 
-from training.networks.training_loop import entry_weights, masked_loss  # noqa: E402
+from training.networks.training_loop import (  # noqa: E402
+    Progress,
+    Recipe,
+    entry_weights,
+    masked_loss,
+    train,
+)
 
 NAN = torch.nan
 
@@ -32,3 +39,26 @@ def test_without_counts_or_balance_all_measured_entries_weigh_1() -> None:
     labels = torch.tensor([[1.0, NAN], [0.0, 1.0]])
     weights = entry_weights(labels, None, balanced=False)
     assert torch.equal(weights, torch.tensor([[1.0, 0.0], [1.0, 1.0]]))
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+def test_rows_without_measured_labels_leave_loss_and_network_finite(sampled: bool) -> None:
+    """Whatever the number of rows: a last batch of a few such rows has no mean loss."""
+    rng = np.random.default_rng(0)
+    recipe = Recipe(units=2, layers=1, batch_size=128, epochs=1, balanced=True)
+    for n in range(100, 301):
+        rows = rng.normal(size=(n, 2)).astype(np.float32)
+        labels = (rng.random((n, 2)) < 0.5).astype(np.float32)
+        labels[rng.random(n) < 0.7] = np.nan
+        counts = np.isfinite(labels).astype(np.float32) if sampled else None
+        seen: list[Progress] = []
+        network = train(rows, labels, (rows, labels), recipe, n, seen.append, counts)
+        assert np.isfinite(seen[0].loss), n
+        assert all(bool(weights.isfinite().all()) for weights in network.parameters()), n
+
+
+def test_a_target_that_was_never_measured_leaves_the_others_learnable() -> None:
+    """Balanced weights of a target without entries are 0, not 0 / 0, which spread to every weight."""
+    labels = torch.tensor([[1.0, NAN], [0.0, NAN]])
+    weights = entry_weights(labels, None, balanced=True)
+    assert torch.equal(weights, torch.tensor([[1.0, 0.0], [1.0, 0.0]]))

@@ -15,15 +15,16 @@ from models.registry.releases import Releases
 from models.registry.store import Repository
 from tests.support import bundles
 from tests.training.pipeline.test_run import RECIPE, made_up
+from training.benchmarks.accuracy.gate_power import promoted
 from training.data import Dataset, load_htru2
 from training.errors import TrainingError
-from training.evaluation.calibration import Calibration
 from training.networks.training_loop import Recipe
-from training.pipeline.run import Trained, calibrated, train_model
+from training.pipeline.run import Trained, train_model
 from training.recipes.official import HTRU2
-from training.release import gate
-from training.release.gate import Report, examine, golden_p_values
-from training.release.publish import publish
+from training.release import checks
+from training.release.comparison import discrimination, positives, power
+from training.release.gate import Report, examine
+from training.release.publish import publish, published_before
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_process")]
 
@@ -63,7 +64,8 @@ def test_a_champion_passes_against_itself(trained: Trained, bundle: Bundle) -> N
     report = judge(trained, bundle, bundle)
     assert report.passed
     assert {check.name for check in report.checks} == {
-        "golden", "activations", "size", "latency", "learned", "discrimination", "calibration",
+        "golden", "activations", "size", "latency", "schema", "positives", "learned",
+        "discrimination", "calibration",
     }  # fmt: skip
     assert "not worse" in report.reason
     assert not judge(trained, bundle, bundle, "never").promote
@@ -74,7 +76,7 @@ def test_scores_of_other_rows_do_not_pass(trained: Trained, bundle: Bundle) -> N
     """Out-of-fold scores in another order: no better than chance, and worse than the champion."""
     logits = np.random.default_rng(0).permutation(trained.out_of_fold)
     constant = np.full_like(trained.calibration.probability, trained.dataset.labels.mean())
-    calibration = Calibration(trained.calibration.maps, trained.calibration.thresholds, constant)
+    calibration = replace(trained.calibration, probability=constant)
     shuffled = replace(trained, out_of_fold=logits, calibration=calibration)
     report = judge(shuffled, bundle, bundle)
     failed = {check.name for check in report.checks if not check.passed}
@@ -88,7 +90,7 @@ def test_worse_calibration_alone_is_stopped(trained: Trained, bundle: Bundle) ->
     """The same order of rows with probabilities too sure of themselves."""
     logit = np.log(trained.calibration.probability / (1 - trained.calibration.probability))
     sure = 1 / (1 + np.exp(-3 * logit))
-    calibration = Calibration(trained.calibration.maps, trained.calibration.thresholds, sure)
+    calibration = replace(trained.calibration, probability=sure)
     report = judge(replace(trained, calibration=calibration), bundle, bundle)
     assert [check.name for check in report.checks if not check.passed] == ["calibration"]
 
@@ -101,7 +103,7 @@ def test_a_network_that_is_not_what_it_was_is_stopped(trained: Trained, bundle: 
     weights = onnx.numpy_helper.to_array(largest)
     largest.CopyFrom(onnx.numpy_helper.from_array(weights * weights.dtype.type(0.5), largest.name))
     altered = replace(bundle, model=model.SerializeToString())
-    assert not gate.golden(altered).passed
+    assert not checks.golden(altered).passed
     for name, value in (("variance", 0.0), ("variance", 1e6), ("mean", np.nan), ("saturated", 1.0)):
         members = [member.model_copy(deep=True) for member in bundle.manifest.reference]
         getattr(members[2], name)[1] = value
@@ -111,19 +113,27 @@ def test_a_network_that_is_not_what_it_was_is_stopped(trained: Trained, bundle: 
         assert (check.name, check.summary[:17]) == ("activations", "member 2, layer 2")
 
 
-def test_strange_golden_rows_are_stopped(bundle: Bundle) -> None:
-    """Golden rows that all look foreign to the network, or p-values that are no numbers."""
+def test_data_that_looks_foreign_is_stopped(trained: Trained, bundle: Bundle) -> None:
+    """Rows of the data that all look foreign to the network, or p-values that are no numbers."""
+    assert not checks.activations(bundle, checks.real_p_values(bundle, trained.raw * -50)).passed
     for value in (1e-4, np.nan):
-        p_values = np.full(len(bundle.golden.records), value)
-        assert not gate.activations(bundle, p_values).passed
+        assert not checks.activations(bundle, np.full(100, value)).passed
+
+
+def test_golden_rows_need_not_look_like_the_data(trained: Trained, bundle: Bundle) -> None:
+    """They check what is computed: columns that are correlated in the data are not so in them."""
+    foreign = replace(bundle, golden=replace(bundle.golden, records=bundle.golden.records[:1] * 2))
+    check = checks.activations(foreign, checks.real_p_values(foreign, trained.raw))
+    assert check.passed
+    assert check.figures["familiar"] > 0.9
 
 
 def test_size_is_bounded_by_the_champion_and_absolutely(bundle: Bundle) -> None:
     """Twice the champion or 64 MiB, whichever is more."""
     large = replace(bundle, model=bytes(65 * 1024 * 1024))
-    assert not gate.size(large, bundle).passed
-    assert not gate.size(large, None).passed
-    assert gate.size(large, large).passed
+    assert not checks.size(large, bundle).passed
+    assert not checks.size(large, None).passed
+    assert checks.size(large, large).passed
 
 
 def test_other_targets_are_not_compared(trained: Trained, bundle: Bundle) -> None:
@@ -149,15 +159,7 @@ def test_labels_shuffled_on_the_real_candidates_are_stopped(tmp_path: Path) -> N
     releases.promote("htru2", 1, "cli:test", "first")
     champion = open_bundle(repository.bundle("htru2", 1))
     order = np.random.default_rng(0).permutation(len(dataset))
-    try:
-        bad = learn(replace(dataset, labels=dataset.labels[order]), recipe)
-    except TrainingError as error:
-        # Where the logits fall as labels rise there is not even anything to publish.
-        assert "nothing was learned" in str(error)
-        logits = good.out_of_fold[order]
-        calibration = calibrated(dataset, good.out_of_fold, "f1")
-        bad = replace(good, out_of_fold=logits, calibration=calibration)
-    bad = replace(bad, dataset=dataset)
+    bad = replace(learn(replace(dataset, labels=dataset.labels[order]), recipe), dataset=dataset)
     version = publish(bad, repository, lambda challenger: judge(bad, champion, challenger))
     report = releases.gate("htru2", version)
     assert report["promote"] is False
@@ -173,4 +175,126 @@ def test_a_challenger_without_taps_is_not_examined(tmp_path: Path) -> None:
     """What is trained here has taps; of what has none, nothing is said of its layers."""
     bundles.publish(tmp_path, taps=False)
     with pytest.raises(TrainingError, match="gives no taps"):
-        golden_p_values(open_bundle(tmp_path / "htru2" / "1"))
+        checks.real_p_values(open_bundle(tmp_path / "htru2" / "1"), np.zeros((2, 8), np.float32))
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.9])
+def test_of_5000_rows_the_gate_tells_a_loss_of_three_hundredths_from_none(correlation: float) -> None:
+    """An equal challenger passes in 90 % of cases or more, one whose AUC is .03 less in 10 % or less."""
+    job = {"rows": 5000, "positive": 0.2, "correlation": correlation, "trials": 60, "margin": 0.03}
+    assert promoted(job | {"loss": 0.0})["promoted"] >= 0.9
+    assert promoted(job | {"loss": 0.03})["promoted"] <= 0.1
+
+
+def test_few_rows_show_nothing_and_the_report_says_so() -> None:
+    """At 200 rows the margin is not met by anything, and ``--promote always`` is named."""
+    rng = np.random.default_rng(0)
+    labels = (np.arange(200) < 40).astype(float)[:, None]
+    champion, challenger = 1.8 * labels + rng.normal(size=(2, 200, 1))
+    check = discrimination(labels, challenger, champion)
+    assert not check.passed
+    assert check.figures["equal_passes"] < 0.5
+    assert "nothing useful can be met" in check.summary
+    assert "--promote always" in check.summary
+    assert discrimination(labels, challenger, champion, margin=0.2).passed
+
+
+def test_a_small_loss_that_is_shown_is_not_promoted() -> None:
+    """Within the margin, but of many rows that leave no doubt."""
+    rng = np.random.default_rng(1)
+    labels = (rng.random((20_000, 1)) < 0.3).astype(float)
+    champion = 2 * labels + rng.normal(size=labels.shape)
+    challenger = champion + 0.3 * rng.normal(size=labels.shape)
+    check = discrimination(labels, challenger, champion)
+    assert -0.03 < check.figures["low"] < check.figures["high"] < 0
+    assert (check.passed, ": worse." in check.summary) == (False, True)
+
+
+def test_power_is_that_of_a_normal_difference() -> None:
+    """Against simulated differences: how often an equal one passes, and the margin of nine in ten."""
+    gaps = np.random.default_rng(2).normal(0, 0.01, 200_000)
+    passes, smallest = power(0.01, 0.03)
+    simulated = (gaps - 1.6449 * 0.01 > -0.03) & (gaps + 1.6449 * 0.01 >= -0.003)
+    assert passes == pytest.approx(simulated.mean(), abs=0.005)
+    assert (gaps - 1.6449 * 0.01 > -smallest).mean() == pytest.approx(0.9, abs=0.005)
+
+
+def test_few_positives_are_named_with_what_they_leave_open() -> None:
+    """Ten positives in a thousand rows: the recall is known to a third."""
+    labels = np.zeros((1000, 2))
+    labels[:10, 0] = labels[:500, 1] = 1
+    check = positives(labels, ("rare", "common"))
+    assert check.passed
+    assert check.figures == {"few": {"rare": 10}}
+    assert "rare has 10 rows of its rarer class: its recall is known to ±0.32" in check.summary
+    assert positives(labels[:, 1:], ("common",)).figures == {"few": {}}
+
+
+def column(
+    kind: str, *, optional: bool = False, other: bool = False, values: str = ""
+) -> dict[str, object]:
+    """A column of a table's schema."""
+    entry: dict[str, object] = {"name": "c", "kind": kind, "optional": optional}
+    return entry if kind == "number" else entry | {"other": other, "values": values.split()}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "refused"),
+    [
+        (column("number"), column("number", optional=True), []),
+        (column("number", optional=True), column("number"), ["a missing value in column c"]),
+        (column("category", values="a b"), column("category", values="b a d"), []),
+        (column("category", values="a b"), column("category", values="b"), ["'a' in column c"]),
+        (column("category", values="a b"), column("category", values="b", other=True), []),
+        (
+            column("category", values="a", other=True),
+            column("category", values="a"),
+            ["an unknown value in column c"],
+        ),
+        (
+            column("category", values="1 2"),
+            column("number"),
+            ["the categories of column c, which has numbers now"],
+        ),
+        (
+            column("number"),
+            column("category", values="1 2"),
+            ["numbers in column c that are none of its categories"],
+        ),
+        (
+            column("number"),
+            column("number") | {"name": "d"},
+            ["records without column d, which is new", "lists with a value of column c, which is gone"],
+        ),
+    ],
+)
+def test_what_would_newly_be_refused_holds_a_challenger_back(
+    bundle: Bundle, old: dict[str, object], new: dict[str, object], refused: list[str]
+) -> None:
+    """Whoever sends what the champion takes is told before it is refused."""
+
+    def with_column(entry: dict[str, object]) -> Bundle:
+        featurizer = bundle.manifest.featurizer.model_copy(update={"parameters": {"columns": [entry]}})
+        return replace(bundle, manifest=bundle.manifest.model_copy(update={"featurizer": featurizer}))
+
+    check = checks.schema(with_column(new), with_column(old))
+    assert check.figures == {"newly_refused": refused}
+    assert check.passed is not bool(refused)
+    assert checks.schema(with_column(new), None).passed
+
+
+def test_the_repository_is_free_while_the_gate_computes(trained: Trained, tmp_path: Path) -> None:
+    """Somebody else publishes and promotes meanwhile; the version is then the next one."""
+    repository = Repository(tmp_path)
+
+    def slow(challenger: Bundle) -> Report:
+        assert challenger.manifest.version == 1
+        assert bundles.publish(tmp_path) == 1
+        return judge(trained, None, challenger)
+
+    assert publish(trained, repository, slow) == 2
+    published = open_bundle(repository.bundle("htru2", 2))
+    assert published.manifest.version == 2
+    assert json.loads((repository.bundle("htru2", 2) / GATE_FILE).read_bytes())["version"] == 2
+    assert published_before(published.manifest.provenance.training_hash, "htru2", repository) == 2
+    assert published_before("1" * 64, "htru2", repository) is None

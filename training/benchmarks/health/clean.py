@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.health.effect_size import DEGRADED_AT, UNHEALTHY_AT
-from models.health.evidence import sum_up
+from models.health.evidence import own_sums
 from models.health.sequential import Sequential
 from training.benchmarks.health.faults import CLEAN
 from training.benchmarks.health.store import load
@@ -50,8 +50,9 @@ def stream(job: Mapping[str, Any]) -> dict[str, float]:
         largest = effects_of(monitors, kept, chosen, sizes).largest
         counts["degraded"] += largest >= DEGRADED_AT
         counts["unhealthy"] += largest >= UNHEALTHY_AT
-        sums, _ = sum_up(kept["out"][chosen].T.astype(np.float64), sizes, layout)
-        counts["sequential alarms"] += sequential.add(sums.requests, sums.capped) is not None
+        own = own_sums(kept["out"][chosen].T.astype(np.float64), sizes, layout)
+        capped = (own.capped / sizes).sum(axis=1)
+        counts["sequential alarms"] += sequential.add(len(sizes), capped) is not None
         highest = max(highest, sequential.level)
     return {"rows": float(windows * WINDOW), "windows": float(windows), "highest level": highest} | {
         name: float(count) for name, count in counts.items()

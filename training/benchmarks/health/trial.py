@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.health.effect_size import DEGRADED_AT, UNHEALTHY_AT, Effects, assess, origin_of
+from models.health.effect_size import DEGRADED_AT, UNHEALTHY_AT, Effects, origin_of
 from models.health.evidence import sum_up
 from models.health.fitting import MemberRows, fit_reference
+from models.health.windows.shifts import assess
 from training.benchmarks.health.faults import CLEAN, MODEL, SHIFTED
 from training.benchmarks.health.monitors import MONITORS, Cutoffs, Monitors
 from training.benchmarks.health.network import Network, Seen
@@ -167,7 +168,7 @@ def effects_of(
     sizes: NDArray[np.intp],
 ) -> Effects:
     """The effects of a window of rows, in requests of ``sizes`` rows each."""
-    sums, _ = sum_up(kept["out"][rows].T.astype(np.float64), sizes, monitors.layout)
+    sums = sum_up(kept["out"][rows].T.astype(np.float64), sizes, monitors.layout)
     z = kept["z"][rows]
     features = np.stack([z.mean(axis=0), np.square(z).mean(axis=0)]).astype(np.float64)
     return assess(monitors.reference, monitors.layout, sums, features)

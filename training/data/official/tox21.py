@@ -1,9 +1,11 @@
 """Tox21 Data Challenge 2014: twelve toxicity assays, from the challenge's own SDF archives.
 
 R. Huang et al., Front. Environ. Sci. 3:85 (2016); A. Mayr et al., *DeepTox*, Front. Environ.
-Sci. 3:80 (2016). The archives list samples, not compounds: records are standardised and merged by
-parent. If the records of a parent disagree on an assay the majority decides, and an even
-split counts as not measured. Networks learn the samples' shares and are evaluated on the labels.
+Sci. 3:80 (2016). The archives list samples, not compounds: records are merged by their parent compound.
+If the records of a parent disagree on an assay the majority decides, and an even split counts as not
+measured. Networks learn the samples' shares and are evaluated on the labels. Records that a model could
+not judge, those without carbon or with a foreign metal, are left out: their parent would be that of
+another substance, as acetic acid is of mercury acetate.
 """
 
 import io
@@ -16,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
+from models.features.molecules.parents.compound import parent_compound
 from models.features.molecules.rdkit_log import captured_rdkit_log
-from models.features.molecules.standardise import Unreadable, standardise
+from models.features.molecules.reading import Unreadable
 from training.data.dataset import Dataset, Replicates
 from training.data.folds import folds_of_molecules
 from training.data.official.sources import TOX21_LEADERBOARD, TOX21_TRAINING, Source, read
@@ -45,13 +48,17 @@ _TRAINING_RECORDS, _LEADERBOARD_RECORDS = 11_764, 296
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One record of an archive: its parent's SMILES and labels of shape ``(12,)``."""
+    """One record of an archive: its parent's SMILES and labels of shape ``(12,)``.
+
+    ``not_applicable`` says why a model cannot judge it; empty if it can.
+    """
 
     name: str
     parent: str
     labels: NDArray[np.float32]
     is_mixture: bool
     repaired: str
+    not_applicable: str = ""
 
 
 def load() -> Dataset:
@@ -118,15 +125,16 @@ def _sample(molecule: Chem.Mol | None, source: Source) -> Sample:
         if molecule.HasProp(target):
             labels[column] = float(molecule.GetProp(target))
     try:
-        standard = standardise(molecule)
+        found = parent_compound(molecule)
     except Unreadable as fault:
         raise DataError(f"{source.name}, record {name}: {fault}") from fault
-    return Sample(name, standard.smiles, labels, bool(standard.removed), standard.repaired)
+    return Sample(name, found.smiles, labels, bool(found.removed), found.repaired, found.reason)
 
 
 def merge(name: str, training: Sequence[Sample], leaderboard: Sequence[Sample]) -> Dataset:
     """One row per parent, in the order of first occurrence, merged as this module's docstring says."""
-    samples = [*training, *leaderboard]
+    records = [*training, *leaderboard]
+    samples = [sample for sample in records if not sample.not_applicable]
     by_parent: dict[str, list[NDArray[np.float32]]] = defaultdict(list)
     for sample in samples:
         by_parent[sample.parent].append(sample.labels)
@@ -143,7 +151,7 @@ def merge(name: str, training: Sequence[Sample], leaderboard: Sequence[Sample]) 
     sources = [(TOX21_TRAINING, training), (TOX21_LEADERBOARD, leaderboard)]
     return Dataset(
         name=name,
-        featurizer="molecules-2",
+        featurizer="molecules-3",
         records=parents,
         labels=labels,
         targets=TARGETS,
@@ -151,7 +159,8 @@ def merge(name: str, training: Sequence[Sample], leaderboard: Sequence[Sample]) 
         replicates=Replicates(shares, counts),
         sources={source.name: source.sha256 for source, used in sources if used},
         summary={
-            "records": len(samples),
+            "records": len(records),
+            "records_not_applicable": len(records) - len(samples),
             "parents": len(parents),
             "records_with_fragments_removed": sum(sample.is_mixture for sample in samples),
             "records_repaired": [sample.name for sample in samples if sample.repaired],

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from training.data.dataset import Dataset
-from training.data.folds import FOLDS, folds_of_records
+from training.data.folds import FEWEST_FOLDS, FOLDS, folds_of_table
 from training.data.tables.columns import read_column
 from training.data.tables.reading import read_table
 from training.data.tables.targets import read_targets
@@ -50,7 +50,9 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
     records = tuple(
         zip(*([column.values[row] for row in targets.rows] for column in columns), strict=True)
     )
-    folds = folds_of_records(records)
+    if len(set(records)) == 1:
+        raise DataError(f"{table.name}: all rows are the same, so that nothing can be learned from them")
+    folds, fold_rule = folds_of_table(used, records, targets.labels)
     _check_folds(table.name, folds, targets.labels, targets.names)
     numbers = sum(column.entry["kind"] == "number" for column in columns)
     summary: dict[str, object] = {
@@ -76,27 +78,25 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
         parameters={"columns": [column.entry for column in columns]},
         golden=_constructed([column.constructed for column in columns]),
         table={**reading.model_dump(mode="json"), "file": table.name, "rows": len(table)},
+        fold_rule=fold_rule,
     )
 
 
 def _check_folds(
     name: str, folds: NDArray[np.int8], labels: NDArray[np.float32], targets: Sequence[str]
 ) -> None:
-    """Every fold needs rows, and of a single target both classes, to be evaluated."""
-    for fold in range(FOLDS):
-        held_out = labels[folds == fold]
-        if not len(held_out):
-            raise DataError(f"{name}: fold {fold} has no row, for too many rows are the same")
-        if len(targets) == 1 and np.ptp(held_out) == 0:
-            raise DataError(
-                f"{name}: the rows of fold {fold} are all of one class; more rows are needed"
-            )
+    """Every class needs several folds that hold both it and others, to be learned and calibrated."""
     for column, target in enumerate(targets):
-        populated = np.unique(folds[labels[:, column] == 1])
-        if len(populated) < 3:
+        positive = labels[:, column] == 1
+        both = set(folds[positive].tolist()) & set(folds[~positive].tolist())
+        if len(both) < FEWEST_FOLDS:
             raise DataError(
-                f"{name}: the rows of class {target!r} are all in {len(populated)} of {FOLDS} folds"
+                f"{name}: rows of class {target!r} stand beside others in {len(both)} of {FOLDS} folds"
+                " only; more rows are needed"
             )
+    empty = [fold for fold in range(FOLDS) if not (folds == fold).any()]
+    if empty:
+        raise DataError(f"{name}: fold {empty[0]} has no row; more rows are needed")
 
 
 def _constructed(columns: list[list[object]]) -> tuple[object, ...]:

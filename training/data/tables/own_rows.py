@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from models.features.molecules.parents.compound import parent_compound
 from models.features.molecules.rdkit_log import captured_rdkit_log
-from models.features.molecules.standardise import Unreadable, read_smiles, standardise
+from models.features.molecules.reading import Unreadable, read_smiles
 from models.features.tabular.cells import number
 from models.features.tabular.pulsar import NAMES
 from training.data.dataset import Dataset, Replicates
@@ -132,8 +133,9 @@ def _read(table: Table, column: str, is_valid: Callable[[Any], bool], rule: str)
 
 def _sample(table: Table, row: int, cell: object, labels: NDArray[np.float32]) -> tox21.Sample:
     try:
-        molecule = standardise(read_smiles(cell), str(cell))
+        found = parent_compound(read_smiles(cell), str(cell))
     except Unreadable as fault:
         raise DataError(f"{table.where(row, 'smiles')}: {fault}") from fault
     name = f"{table.name}:{table.lines[row]}"
-    return tox21.Sample(name, molecule.smiles, labels, bool(molecule.removed), molecule.repaired)
+    mixture = bool(found.removed)
+    return tox21.Sample(name, found.smiles, labels, mixture, found.repaired, found.reason)

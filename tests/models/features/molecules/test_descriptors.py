@@ -10,7 +10,8 @@ from rdkit.Chem import Crippen, Fragments, rdFingerprintGenerator, rdMolDescript
 from models.features.molecules.descriptors import LIMIT, describe, element_counts
 from models.features.molecules.descriptors import NAMES as DESCRIPTORS
 from models.features.molecules.fingerprints import FragmentCounter
-from models.features.molecules.standardise import parent, read_smiles, standardise
+from models.features.molecules.reading import parent, read_smiles
+from models.features.molecules.standardise import standardise
 from models.features.molecules.structural_keys import KEYS, RING, needs_of, structural_keys
 
 # Everyday drugs and dyes, cages with triangles and squares, every kind of hydrogen on oxygen,

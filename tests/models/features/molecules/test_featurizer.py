@@ -16,7 +16,8 @@ from models.features import Accepted, FeaturizerError, Rejected, create
 from models.features.molecules import descriptors
 from models.features.molecules.featurizer import AT_ONCE
 from models.features.molecules.fingerprints import fragment_counts, pharmacophore_counts
-from models.features.molecules.standardise import parent, read_smiles, standardise
+from models.features.molecules.reading import parent, read_smiles
+from models.features.molecules.standardise import standardise
 
 DRUGS = [
     "CC(=O)Oc1ccccc1C(=O)O",

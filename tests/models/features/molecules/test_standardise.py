@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from rdkit import Chem
 
 from models.features.molecules.rdkit_log import captured_rdkit_log
-from models.features.molecules.standardise import (
+from models.features.molecules.reading import (
     MAX_CHARACTERS,
     MAX_HEAVY_ATOMS,
     Unreadable,
     parent,
     read_smiles,
-    standardise,
 )
+from models.features.molecules.standardise import standardise
 
 
 def standard(smiles):

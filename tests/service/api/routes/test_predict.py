@@ -248,6 +248,7 @@ class Letters:
     """A featurizer of words: slow, and as choosy as a molecule's."""
 
     identifier, parameters, names = "molecules-0", {}, NAMES
+    judges_applicability = False
 
     def featurize(self, records):
         """Turn a word into its length, and refuse what has a dash."""

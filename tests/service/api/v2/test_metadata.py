@@ -201,7 +201,7 @@ def test_an_unloaded_model_stays_so_until_it_is_loaded(with_app) -> None:
             assert answer.status_code == 503
             assert "unloaded" in answer.json()["error"]
             assert (await get(app, "/v2/models/htru2/ready", 503))["ready"] is False
-            assert (await get(app, "/v2/health/ready"))["ready"] is True
+            assert (await get(app, "/v2/health/ready", 503))["ready"] is False
             (entry,) = await post(app, "/v2/repository/index")
             assert entry["state"] == "UNAVAILABLE"
             assert "unloaded" in entry["reason"]

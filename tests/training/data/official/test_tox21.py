@@ -9,7 +9,8 @@ from rdkit import Chem
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from models.features import Accepted
-from models.features.molecules.standardise import read_smiles, standardise
+from models.features.molecules.reading import read_smiles
+from models.features.molecules.standardise import standardise
 from training.data import featurizer_for, load_tox21, load_tox21_twin
 from training.data.fragment_choice import fragment_parameters
 from training.data.official import sources

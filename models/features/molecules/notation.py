@@ -1,0 +1,152 @@
+"""A record's text: SMILES or InChI, perhaps with a name after it; or something else, which is named.
+
+Characters that cannot be seen, and the dashes that word processors make of a hyphen, are mended, since
+they have one meaning. What is no notation of a molecule (a CAS number, an InChIKey, a reaction, a name)
+is told from a SMILES with a slip, so that its sender knows what to give.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+from rdkit import Chem
+
+from models.features.molecules.rdkit_log import captured_rdkit_log
+from models.features.molecules.reading import MAX_CHARACTERS, Unreadable, read_smiles
+
+# Zero-width space, joiners and marks, word joiner, soft hyphen, byte order mark.
+_INVISIBLE = frozenset("\u200b\u200c\u200d\u200e\u200f\u2060\u00ad\ufeff")
+# Hyphens, dashes and the minus sign.
+_DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d")
+_SPACES = frozenset("\u00a0\u2007\u2009\u202f\u3000")
+_QUOTES = "\"'\u2018\u2019\u201c\u201d\u00ab\u00bb`"
+
+_BLANKS = re.compile(r"[ \t]+")
+_ALONE: Any = Chem.SmilesParserParams()
+_ALONE.sanitize = False
+_ALONE.parseName = False
+
+_from_inchi: Any = Chem.MolFromInchi  # without types
+
+_INCHI = "InChI="
+_INCHI_KEY = re.compile(r"(?:InChIKey=)?[A-Z]{14}-[A-Z]{8}[SN][A-Z]-[A-Z]")
+_CAS_NUMBER = re.compile(r"(?:CAS\W*)?\d{2,7}-\d{2}-\d")
+# In Hill's order: carbon, hydrogen, then the others.
+_FORMULA = re.compile(r"(?=.*\d)(?:C\d*H\d*|H\d+)(?:[A-Z][a-z]?\d*)*")
+_WORD = re.compile(r"[A-Za-z]*[a-z]{3,}")
+_AROMATIC = frozenset("bcnops")
+_REACTION = re.compile(r"(?<!-)>[^>]*>")
+_QUERY = re.compile(r"\[[^\]]*[#,;!&$][^\]]*\]|~|\[[^\]]*\([^\]]*\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A molecular graph that is not sanitised, its text without a name, and what was mended in it."""
+
+    molecule: Chem.Mol
+    text: str
+    mended: str
+
+
+def read_text(record: object) -> Written:
+    """Parse a record; raises ``Unreadable`` if it is not the text of one molecule."""
+    if not isinstance(record, str):
+        raise Unreadable("a molecule is a SMILES string; give text")
+    text, mended = (record.strip(), "") if record.isascii() else _mended(record)
+    if len(text) > 1 and text[0] in _QUOTES and text[-1] in _QUOTES:
+        text = text[1:-1].strip()
+    _refuse_other_notation(text)
+    text = _without_name(text)
+    if len(text) > MAX_CHARACTERS:
+        raise Unreadable(f"the SMILES has {len(text)} characters; at most {MAX_CHARACTERS} are read")
+    _check_characters(text)
+    if text.startswith(_INCHI):
+        return Written(_read_inchi(text), "", mended)
+    try:
+        return Written(read_smiles(text), text, mended)
+    except Unreadable as fault:
+        told = _other_meaning(text)
+        if told:
+            raise Unreadable(told) from fault
+        raise
+
+
+def _mended(record: str) -> tuple[str, str]:
+    """A text without characters that cannot be seen and with plain hyphens; and what was done."""
+    kept: list[str] = []
+    mended = ""
+    for place, character in enumerate(record, 1):
+        if character in _INVISIBLE:
+            mended = mended or f"{_named(character)} at character {place} was left out"
+        elif character in _DASHES:
+            mended = mended or f"{_named(character)} at character {place} was read as a hyphen"
+            kept.append("-")
+        else:
+            kept.append(" " if character in _SPACES else character)
+    return "".join(kept).strip(), mended
+
+
+def _without_name(text: str) -> str:
+    """The part before the first space or tab: a name may follow it, or the extensions of CXSMILES.
+
+    Raises ``Unreadable`` where another SMILES follows.
+    """
+    notation, *rest = _BLANKS.split(text, maxsplit=1)
+    if not rest or rest[0].startswith("|"):
+        return notation
+    name = _BLANKS.split(rest[0], maxsplit=1)[0]
+    with captured_rdkit_log():
+        if len(name) <= MAX_CHARACTERS and Chem.MolFromSmiles(name, _ALONE) is not None:
+            raise Unreadable("two SMILES are parted by a space; give one, or join its parts by a dot")
+    return notation
+
+
+def _check_characters(text: str) -> None:
+    """Raise ``Unreadable`` with the first character that no notation has, and its place."""
+    if text.isascii() and text.isprintable():
+        return
+    for place, character in enumerate(text, 1):
+        if not character.isascii() or not character.isprintable():
+            raise Unreadable(
+                f"not a valid SMILES: {_named(character)} at character {place} is no part of any SMILES"
+            )
+
+
+def _named(character: str) -> str:
+    """A character as a phrase with its code point, such as ``ZERO WIDTH SPACE (U+200B)``."""
+    return f"{unicodedata.name(character, 'the character')} (U+{ord(character):04X})"
+
+
+def _read_inchi(text: str) -> Chem.Mol:
+    with captured_rdkit_log():
+        molecule: Chem.Mol | None = _from_inchi(text, sanitize=False, removeHs=False)
+    if molecule is None:
+        raise Unreadable("not a valid InChI; check that it is whole, or give a SMILES")
+    return molecule
+
+
+def _refuse_other_notation(text: str) -> None:
+    """Raise ``Unreadable`` for a text that is certainly another notation than SMILES."""
+    if _INCHI_KEY.fullmatch(text):
+        raise Unreadable(
+            "this is an InChIKey, from which no structure can be read; give the SMILES or the InChI"
+        )
+    if _CAS_NUMBER.fullmatch(text):
+        raise Unreadable("this is a CAS number, which is no structure; give the compound's SMILES")
+    if _REACTION.search(text):
+        raise Unreadable("this is a reaction; give its molecules one by one")
+
+
+def _other_meaning(text: str) -> str:
+    """What a text that is no SMILES seems to be; empty if a SMILES with a slip."""
+    if _QUERY.search(text):
+        with captured_rdkit_log():
+            if Chem.MolFromSmarts(text) is not None:
+                return "this is a SMARTS pattern, which is no molecule; give a SMILES"
+    if _FORMULA.fullmatch(text):
+        return "this seems to be a molecular formula, which many compounds share; give a SMILES"
+    for word in _WORD.findall(text):
+        if not set(word.lower()) <= _AROMATIC:
+            return "this seems to be a name, not a SMILES; give the compound's SMILES"
+    return ""

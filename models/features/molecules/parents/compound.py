@@ -1,0 +1,247 @@
+"""The parent compound of a record: the neutral molecule that the features describe.
+
+A Tox21 record is a sample: a salt, a hydrate, one stereoisomer, drawn in one of several ways. Its parent
+has no counter-ions, solvents, charges that protons compensate, stereo, isotopes or atom maps, and each
+group and each mobile hydrogen is drawn in one way. Some samples have no parent that the model can judge:
+those without carbon, and those with a metal that it has not learned from.
+
+The limits on size, and what is read as a molecule, are those of ``reading``.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rdkit import Chem
+from rdkit.Chem import rdMolDescriptors
+
+from models.features.molecules.parents.components import MINERAL, Role, role_of
+from models.features.molecules.parents.groups import neutral, one_drawing
+from models.features.molecules.parents.metals import Metals, is_metal, name_of, separate
+from models.features.molecules.parents.radicals import unpaired
+from models.features.molecules.parents.tautomers import placed
+from models.features.molecules.rdkit_log import captured_rdkit_log
+from models.features.molecules.reading import (
+    HYDROGENS,
+    Unreadable,
+    check_size,
+    keep_smallest_rings,
+    parent,
+    sanitised,
+)
+
+#: A removed compound of so many heavy atoms makes the record a mixture.
+MIXTURE_HEAVY_ATOMS = 7
+# What a record must have for more than the quick way: isotopes, charges outside nitro groups, and all
+# elements but the common non-metals (that is metals and wildcards); or a dative bond.
+_CAN_CHANGE = Chem.MolFromSmarts(
+    "[!0*,!+0&!$([N+](=O)[O-])&!$([O-][N+]=O)"
+    ",!#1&!#5&!#6&!#7&!#8&!#9&!#14&!#15&!#16&!#17&!#33&!#34&!#35&!#53]"
+)
+_DATIVE_BOND = Chem.MolFromSmarts("*->*")
+# Bracket atoms of canonical SMILES that have no unpaired electron.
+_CLOSED_SHELL = re.compile(r"\[(?:nH|N\+|O-|n\+)\]")
+# What canonical SMILES show of carbon beside the non-metals, and of a nitrogen that can take a hydrogen.
+_CARBON_TEXT = re.compile(r"c|C(?!l)")
+_MAY_TAKE = re.compile(r"n|=N|N[%\d]*=")
+_CARBON = Chem.MolFromSmarts("[#6]")
+
+Warnings = tuple[tuple[str, str], ...]
+
+_WATER = "O"
+NO_CARBON = "the record holds no carbon; the model has learned from organic compounds"
+NO_ORGANIC_CARBON = "the record holds no organic carbon; the model has learned from organic compounds"
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """A parent and how it differs from the record.
+
+    ``molecule`` is sanitised, with its atoms in the order of ``smiles``, its canonical SMILES.
+    ``removed``: the canonical SMILES of all that is no copy of the parent, in alphabetical order.
+    ``repaired``: what was repaired in the record. ``reason``: why the model cannot judge the record,
+    empty if it can. ``warnings``: codes and messages.
+    """
+
+    molecule: Chem.Mol
+    smiles: str
+    removed: tuple[str, ...] = ()
+    repaired: str = ""
+    reason: str = ""
+    warnings: Warnings = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Fragment:
+    """A connected part of a record: as it is drawn, and its neutral form by canonical SMILES."""
+
+    drawn: str
+    smiles: str
+    role: Role
+    heavy: int
+    weight: float
+    charge: int
+
+
+def parent_compound(molecule: Chem.Mol, written: str = "") -> Parent:
+    """The parent of a molecule that is not sanitised yet; changes ``molecule``.
+
+    ``written`` is the SMILES that was read, if any: one that is already canonical is not parsed again.
+    Raises ``Unreadable`` for what ``standardise`` refuses, and for an atom that lacks a hydrogen.
+    """
+    check_size(molecule)
+    Chem.RemoveStereochemistry(molecule)
+    with captured_rdkit_log():
+        molecule, repaired = sanitised(molecule)
+        can_change = molecule.HasSubstructMatch(_CAN_CHANGE) or (
+            (not written or "->" in written or "<-" in written)
+            and molecule.HasSubstructMatch(_DATIVE_BOND)
+        )
+        if can_change:
+            for atom in molecule.GetAtoms():
+                atom.SetIsotope(0)
+        if molecule.GetNumAtoms() != molecule.GetNumHeavyAtoms():
+            molecule = Chem.RemoveHs(molecule, HYDROGENS)
+        smiles = "" if can_change else Chem.MolToSmiles(molecule)
+        if can_change or "." in smiles:
+            return _of_parts(molecule, repaired)
+        return _of_one_part(molecule, smiles, written, repaired)
+
+
+def _of_one_part(molecule: Chem.Mol, smiles: str, written: str, repaired: str) -> Parent:
+    """The parent of one connected molecule without charges, metals and isotopes, as most records are."""
+    warnings = _of_repair(repaired)
+    organic = _CARBON_TEXT.search(smiles)
+    if organic and "[" in _CLOSED_SHELL.sub("", smiles):
+        warnings += _of_radicals(molecule)
+    form = placed(molecule) if _MAY_TAKE.search(smiles) else molecule
+    if form is not molecule:
+        smiles = Chem.MolToSmiles(form)
+    if smiles == written:
+        keep_smallest_rings(form)
+    else:
+        form = _parsed(smiles)
+    if not organic or smiles in MINERAL:
+        reason = NO_ORGANIC_CARBON if organic else NO_CARBON
+        return Parent(form, smiles, (), repaired, reason, (*warnings, ("inorganic", reason)))
+    return Parent(form, smiles, (), repaired, "", warnings)
+
+
+def _of_parts(molecule: Chem.Mol, repaired: str) -> Parent:
+    """The parent of a record with several parts, charges, metals, or groups drawn in another way."""
+    if any(atom.GetAtomicNum() == 0 for atom in molecule.GetAtoms()):
+        raise Unreadable("the SMILES holds a wildcard atom; give a complete molecule")
+    organic = molecule.HasSubstructMatch(_CARBON)
+    warnings = _of_repair(repaired) + (_of_radicals(molecule) if organic else ())
+    separated, metals = separate(molecule)
+    try:
+        drawn = one_drawing(separated)
+    except Chem.MolSanitizeException:
+        drawn = separated  # as it is drawn; a part that does not sanitise is refused if it is the parent
+        drawn.UpdatePropertyCache(strict=False)
+    parts = Chem.GetMolFrags(drawn, asMols=True, sanitizeFrags=False)
+    fragments = sorted(map(_fragment, parts), key=_order)
+    warnings += _of_metals(metals)
+    first, *_ = fragments
+    if first.role is Role.INORGANIC or _is_solvate_of_a_salt(fragments, metals):
+        reason = NO_ORGANIC_CARBON if organic else NO_CARBON
+        return _inorganic(fragments, repaired, reason, warnings)
+    removed = [fragment for fragment in fragments if fragment.smiles != first.smiles]
+    others = {f.smiles for f in removed if f.role >= Role.COMPOUND and f.heavy >= MIXTURE_HEAVY_ATOMS}
+    if others:
+        text = f"the record is a mixture of {len(others) + 1} compounds, of which one is judged"
+        warnings += (("mixture", text),)
+    left = tuple(sorted(fragment.drawn for fragment in removed))
+    reason = _not_learned(metals)
+    return Parent(_parsed(first.smiles), first.smiles, left, repaired, reason, warnings)
+
+
+def _parsed(smiles: str) -> Chem.Mol:
+    try:
+        return parent(smiles)
+    except Chem.MolSanitizeException as error:  # huge ring systems, in another order
+        raise Unreadable("the molecule cannot be standardised; give its neutral parent") from error
+
+
+def _fragment(drawn: Chem.Mol) -> _Fragment:
+    """What one connected part is; where its neutral form does not sanitise, as it is drawn."""
+    try:
+        Chem.SanitizeMol(drawn)  # for the rings, which a part cut out of a record lacks
+        form = placed(neutral(drawn))
+    except Chem.MolSanitizeException:
+        form = drawn
+    smiles = Chem.MolToSmiles(form)
+    if any(map(is_metal, form.GetAtoms())):
+        role = Role.ORGANOMETALLIC if form.HasSubstructMatch(_CARBON) else Role.INORGANIC
+    else:
+        role = role_of(smiles) if form.HasSubstructMatch(_CARBON) else Role.INORGANIC
+    return _Fragment(
+        Chem.MolToSmiles(drawn),
+        smiles,
+        role,
+        form.GetNumHeavyAtoms(),
+        rdMolDescriptors.CalcExactMolWt(form),
+        Chem.GetFormalCharge(drawn),
+    )
+
+
+def _is_solvate_of_a_salt(fragments: Sequence[_Fragment], metals: Metals) -> bool:
+    """Whether all that is organic is solvent, around the salt of a metal with an inorganic acid."""
+    return (
+        metals.present
+        and all(f.role <= Role.SOLVENT and (f.role is Role.INORGANIC or not f.charge) for f in fragments)
+        and any(f.charge < 0 for f in fragments)
+    )
+
+
+def _order(fragment: _Fragment) -> tuple[int, int, float, str]:
+    """The parent comes first: by role, then by heavy atoms, mass, and SMILES."""
+    return -fragment.role, -fragment.heavy, -fragment.weight, fragment.smiles
+
+
+def _inorganic(fragments: Sequence[_Fragment], repaired: str, reason: str, warnings: Warnings) -> Parent:
+    """A record without an organic compound: what is left of it without water and solvents."""
+    kept = [f for f in fragments if f.role is Role.INORGANIC and f.drawn != _WATER] or fragments
+    molecule = _parsed(".".join(sorted(f.drawn for f in kept)))
+    smiles = Chem.MolToSmiles(molecule)
+    left = tuple(sorted(f.drawn for f in fragments if f not in kept))
+    return Parent(molecule, smiles, left, repaired, reason, (*warnings, ("inorganic", reason)))
+
+
+def _not_learned(metals: Metals) -> str:
+    """Why the model cannot judge a record with these metals; empty if it can."""
+    if not metals.foreign:
+        return ""
+    names = " and ".join(map(name_of, metals.foreign))
+    return f"the record holds {names}; the model has not learned from such compounds"
+
+
+def _of_metals(metals: Metals) -> Warnings:
+    if metals.foreign:
+        return (("metal", _not_learned(metals)),)
+    if not metals.kept:
+        return ()
+    names = " and ".join(map(name_of, metals.kept))
+    text = f"the compound is judged with its {names}; the model has learned from few such compounds"
+    return (("metal", text),)
+
+
+def _of_repair(repaired: str) -> Warnings:
+    return (("repaired", repaired),) if repaired else ()
+
+
+def _of_radicals(molecule: Chem.Mol) -> Warnings:
+    """The warning of a stable radical; raises ``Unreadable`` for any other."""
+    stable, others = unpaired(molecule)
+    if others:
+        name = name_of(others[0].GetSymbol())
+        which = (
+            f"a {name} atom has" if len(others) == 1 else f"{len(others)} atoms, the first {name}, have"
+        )
+        raise Unreadable(
+            f"{which} an open valence: is a hydrogen missing? An atom in square brackets has only the"
+            " hydrogens that are written, as in [CH3]"
+        )
+    if not stable:
+        return ()
+    return (("radical", "the molecule is a radical; the model has learned from very few of them"),)

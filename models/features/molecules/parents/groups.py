@@ -1,0 +1,145 @@
+"""Functional groups that are drawn in several ways, brought to one.
+
+Of the drawings of one group the neutral one is taken where there is one: S=O, P=O and P=C, not S⁺–O⁻,
+P⁺–O⁻ or P⁺–C⁻. Nitro groups, N-oxides, azides and diazo groups have charges in every drawing; those of
+RDKit's Normalizer are taken. An acid and a quaternary ammonium in one molecule are an inner salt.
+"""
+
+from rdkit import Chem
+from rdkit.Chem.MolStandardize import rdMolStandardize
+
+from models.features.molecules.parents.metals import is_metal
+
+_NITROGEN = 7
+#: Atoms beyond the second period can have more bonds than an octet, by number: Si, P, S, As, Se, Te, I.
+_EXPANDS = frozenset((14, 15, 16, 33, 34, 52, 53))
+_DONATES = frozenset((6, 7, 8, 16, 34))
+_WIDER = {Chem.BondType.SINGLE: Chem.BondType.DOUBLE, Chem.BondType.DOUBLE: Chem.BondType.TRIPLE}
+
+#: Hydroxyl groups of acids, the strongest acid first; and what an anion of them looks like.
+_ACIDS = tuple(
+    Chem.MolFromSmarts(smarts)
+    for smarts in ("[OX2H1]S(=O)=O", "[OX2H1]P=O", "[OX2H1][CX3]=O", "[OX2H1]-B")
+)
+_ACID_ANION = Chem.MolFromSmarts("[$([OX1-]S(=O)=O),$([OX1-]P=O),$([OX1-][CX3]=O)]")
+#: An azide or a diazo group whose charges are drawn the other way round.
+_DIAZONIO = Chem.MolFromSmarts("[#7X2,#6;-1]-[NX2+]#[NX1]")
+_QUATERNARY = Chem.MolFromSmarts("[#7+;H0;!$([#7+]~[-]),$([#7+](=O)[O-])]")
+_normalizer = rdMolStandardize.Normalizer()
+# Protons alone: a carbocation, as a dye's, is not given a hydride.
+_uncharger = rdMolStandardize.Uncharger(protonationOnly=True)
+
+
+def one_drawing(molecule: Chem.Mol) -> Chem.Mol:
+    """The molecule, sanitised, with each functional group drawn in its one way.
+
+    Raises RDKit's ``MolSanitizeException`` if it does not sanitise so.
+    """
+    drawn = _without_dative_bonds(molecule)
+    Chem.SanitizeMol(drawn)
+    if any(atom.GetFormalCharge() for atom in drawn.GetAtoms()):
+        _normalizer.normalizeInPlace(drawn)
+        drawn = _diazo(_without_charge_pairs(drawn))
+        Chem.SanitizeMol(drawn)
+    return drawn
+
+
+def neutral(fragment: Chem.Mol) -> Chem.Mol:
+    """A fragment, sanitised, without those charges that protons compensate; an inner salt has its own.
+
+    Raises RDKit's ``MolSanitizeException`` if it does not sanitise so, as the rings of a metallocene.
+    """
+    if not any(atom.GetFormalCharge() for atom in fragment.GetAtoms()):
+        return fragment
+    uncharged = _uncharger.uncharge(fragment)
+    Chem.SanitizeMol(uncharged)
+    return _inner_salt(uncharged)
+
+
+def _without_dative_bonds(molecule: Chem.Mol) -> Chem.Mol:
+    """Draw dative bonds between non-metals as a single bond from a cation to an anion."""
+    dative = [
+        bond.GetIdx() for bond in molecule.GetBonds() if bond.GetBondType() == Chem.BondType.DATIVE
+    ]
+    if not dative:
+        return molecule
+    editable = Chem.RWMol(molecule)
+    for index in dative:
+        bond = editable.GetBondWithIdx(index)
+        donor, acceptor = bond.GetBeginAtom(), bond.GetEndAtom()
+        if is_metal(donor) or is_metal(acceptor):
+            continue
+        bond.SetBondType(Chem.BondType.SINGLE)
+        donor.SetFormalCharge(donor.GetFormalCharge() + 1)
+        acceptor.SetFormalCharge(acceptor.GetFormalCharge() - 1)
+        acceptor.SetNumRadicalElectrons(0)
+        acceptor.SetNoImplicit(acceptor.GetAtomicNum() == 8)  # an oxygen drawn without brackets
+        acceptor.SetNumExplicitHs(0 if acceptor.GetAtomicNum() == 8 else acceptor.GetNumExplicitHs())
+    return editable.GetMol()
+
+
+def _without_charge_pairs(molecule: Chem.Mol) -> Chem.Mol:
+    """Turn bonds from P⁺, S⁺ and the like to an anion into bonds of the next order, without charges."""
+    pairs = [
+        (cation, bond.GetOtherAtom(cation), bond)
+        for cation in molecule.GetAtoms()
+        if cation.GetFormalCharge() > 0
+        and (cation.GetAtomicNum() in _EXPANDS or cation.GetFormalCharge() > 1)
+        for bond in cation.GetBonds()
+        if bond.GetOtherAtom(cation).GetFormalCharge() < 0
+    ]
+    if not pairs:
+        return molecule
+    editable = Chem.RWMol(molecule)
+    for first, second, drawn in pairs:
+        cation, anion = (editable.GetAtomWithIdx(atom.GetIdx()) for atom in (first, second))
+        bond = editable.GetBondWithIdx(drawn.GetIdx())
+        needed = 1 if cation.GetAtomicNum() in _EXPANDS else 2  # [N+2]([O-])[O-] keeps one charge
+        charged = cation.GetFormalCharge() >= needed and anion.GetFormalCharge() < 0
+        if charged and anion.GetAtomicNum() in _DONATES and bond.GetBondType() in _WIDER:
+            bond.SetBondType(_WIDER[bond.GetBondType()])
+            cation.SetFormalCharge(cation.GetFormalCharge() - 1)
+            anion.SetFormalCharge(anion.GetFormalCharge() + 1)
+    return editable.GetMol()
+
+
+def _diazo(molecule: Chem.Mol) -> Chem.Mol:
+    """Draw R⁻–N⁺≡N as R=N⁺=N⁻."""
+    matches = molecule.GetSubstructMatches(_DIAZONIO)
+    if not matches:
+        return molecule
+    editable = Chem.RWMol(molecule)
+    for first, middle, last in matches:
+        editable.GetAtomWithIdx(first).SetFormalCharge(0)
+        editable.GetAtomWithIdx(last).SetFormalCharge(-1)
+        editable.GetBondBetweenAtoms(first, middle).SetBondType(Chem.BondType.DOUBLE)
+        editable.GetBondBetweenAtoms(middle, last).SetBondType(Chem.BondType.DOUBLE)
+    return editable.GetMol()
+
+
+def _inner_salt(fragment: Chem.Mol) -> Chem.Mol:
+    """A fragment with a quaternary nitrogen and acids: as many acids are ionised as there are cations.
+
+    The strongest acids are, so that betaine and its hydrochloride have one parent.
+    """
+    if not fragment.HasSubstructMatch(_QUATERNARY):
+        return fragment
+    editable = Chem.RWMol(fragment)
+    for (index,) in editable.GetSubstructMatches(_ACID_ANION):
+        oxygen = editable.GetAtomWithIdx(index)
+        oxygen.SetFormalCharge(0)
+        oxygen.SetNumExplicitHs(1)
+        oxygen.SetNoImplicit(True)
+    Chem.SanitizeMol(editable)
+    ranks = list(Chem.CanonicalRankAtoms(editable, breakTies=True))
+    for acid in _ACIDS:
+        matches = {match[0] for match in editable.GetSubstructMatches(acid)}
+        for index in sorted(matches, key=ranks.__getitem__):
+            if Chem.GetFormalCharge(editable) <= 0:
+                break
+            oxygen = editable.GetAtomWithIdx(index)
+            oxygen.SetFormalCharge(-1)
+            oxygen.SetNumExplicitHs(0)
+            oxygen.SetNoImplicit(True)
+    Chem.SanitizeMol(editable)
+    return editable.GetMol()

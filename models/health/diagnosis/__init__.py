@@ -1,0 +1,1 @@
+"""What happened, recognised by what moved and how."""

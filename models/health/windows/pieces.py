@@ -1,0 +1,87 @@
+"""Cuts what was gathered into pieces of whole requests, and tells which rows are the same."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.health.evidence import CELLS, OwnSums
+from models.health.layout import Layout
+from models.health.windows.blocks import BLOCK_ROWS, Blocks
+from models.health.windows.uncertainty import Evidence
+
+Array = NDArray[np.float64]
+
+#: Rows whose projections differ by less are the same: rounding differs between batches.
+_ALIKE = 1e-2
+
+
+class RowCells:
+    """Puts rows into cells by a random projection of what they are: the same rows into the same cell."""
+
+    def __init__(self, features: int, layout: Layout) -> None:
+        """Project the ``features``, or the evidence where there are none."""
+        size = features or layout.width - layout.evidence.start
+        self._direction = np.random.default_rng(0).standard_normal(size).astype(np.float32)
+        self._evidence = None if features else layout.evidence
+
+    def of(self, rows: NDArray[np.floating], centred: NDArray[np.floating] | None) -> NDArray[np.intp]:
+        """Return the cells (n,) of rows' statistics (W, n) and centred features (n, F)."""
+        if centred is None:
+            along = np.einsum("er,e->r", rows[self._evidence], self._direction)
+        else:
+            along = np.einsum("rf,f->r", centred, self._direction)
+        # Beyond 2^52 neighbouring numbers are further apart than a cell is wide.
+        steps = np.clip(along / _ALIKE, -(2.0**52), 2.0**52).astype(np.int64)
+        return np.asarray(steps % CELLS, np.intp)
+
+
+def pieces_of(
+    own: OwnSums,
+    sizes: NDArray[np.integer],
+    came: Array,
+    cells: NDArray[np.integer],
+    centred: NDArray[np.floating] | None,
+    scales: Array | None,
+) -> tuple[Blocks, NDArray[np.intp]]:
+    """Cut requests of ``sizes`` rows into pieces of about ``BLOCK_ROWS`` rows; large ones stay whole.
+
+    ``own`` are their sums and ``came`` when they came, by the monotonic clock; ``cells`` (n,) and
+    ``centred`` (n, F) are of their rows, and ``scales`` (2, F) are the features' spreads and squared
+    spreads. Returns the pieces, and each request's piece.
+    """
+    starts = np.cumsum(sizes) - sizes
+    _, first, piece = np.unique(starts // BLOCK_ROWS, return_index=True, return_inverse=True)
+    last = np.append(first[1:], len(sizes)) - 1
+    row_starts = starts[first]
+    totals = [np.add.reduceat(part, first, axis=1).T for part in (own.plain, own.squared)]
+    inside = own.squared - np.square(own.plain) / sizes
+    totals.append(np.maximum(np.add.reduceat(inside, first, axis=1).T, 0.0))
+    counted = np.zeros((len(first), CELLS))
+    np.add.at(counted, (np.repeat(piece, sizes), cells), 1.0)
+    totals.append(counted)
+    if centred is not None and scales is not None:
+        for part, scale in zip((centred, np.square(centred)), scales, strict=True):
+            totals.append(np.add.reduceat(part, row_starts, axis=0) / scale)
+    counts = [np.add.reduceat(part, first) for part in (sizes, np.ones_like(sizes), np.square(sizes))]
+    blocks = Blocks(
+        np.stack([came[first], came[last]], axis=1),
+        np.array(counts, np.float64).T.copy(),
+        np.concatenate(totals, axis=1).astype(np.float32),
+    )
+    return blocks, piece
+
+
+def block_width(layout: Layout, features: int) -> int:
+    """Return the length of a block's values, for so many features."""
+    return int(3 * (layout.width - layout.evidence.start) + CELLS + 2 * features)
+
+
+def evidence_of_blocks(
+    counts: Array, values: NDArray[np.floating], layout: Layout
+) -> tuple[Evidence, Array | None]:
+    """Return sums of blocks (B, width) as they are judged, and sums of features (B, 2, F)."""
+    width = layout.width - layout.evidence.start
+    ends = np.cumsum([width, width, width, CELLS])
+    total, squared, within, cells, features = np.split(values.astype(np.float64), ends, axis=1)
+    evidence = Evidence(counts, total, squared, within, cells)
+    by_feature = features.reshape(len(counts), 2, features.shape[1] // 2)
+    return evidence, by_feature if features.shape[1] else None

@@ -1,0 +1,56 @@
+"""When traffic moved, and when that was over."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+from models.health.effect_size import Shift
+from models.health.windows.blocks import Blocks
+from models.health.windows.onset import Scan
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A stretch of traffic that moved: when it began, and ended; by what; ``ended`` is None if it lasts.
+
+    Both are estimates, to the block of requests that holds them.
+    """
+
+    began: datetime
+    ended: datetime | None
+    rows: int
+    requests: int
+    shift: Shift
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the latest traffic shows: its scan, and the change in it.
+
+    ``change`` is the one that lasts, or else the latest that is over; None where there is none.
+    ``ended`` is when it was over by the monotonic clock, None for one that lasts. ``seconds`` is how
+    long ago that began which holds now.
+    """
+
+    scan: Scan
+    change: Change | None
+    seconds: float
+    ended: float | None
+
+    @classmethod
+    def of(cls, scan: Scan, blocks: Blocks, now: float) -> Self:
+        """Give a scan of blocks its times; ``now`` is one of the blocks' clock."""
+        seconds = now - float(blocks.times[scan.now.begin, 0])
+        stretch = scan.now if scan.has_moved else scan.past
+        if stretch is None:
+            return cls(scan, None, seconds, None)
+        began = _moment(float(blocks.times[stretch.begin, 0]), now)
+        last = float(blocks.times[stretch.begin : stretch.end, 1].max())
+        over = None if scan.has_moved else _moment(last, now)
+        effects = stretch.effects
+        change = Change(began, over, effects.rows, effects.requests, effects.shift)
+        return cls(scan, change, seconds, None if over is None else last)
+
+
+def _moment(at: float, now: float) -> datetime:
+    return datetime.now(UTC) - timedelta(seconds=max(now - at, 0.0))

@@ -1,0 +1,93 @@
+"""One compound that is drawn in several ways has one parent.
+
+The groups are those that RDKit's ``Normalizer`` and ChEMBL's structure pipeline treat, and dative bonds.
+"""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rdkit import Chem
+
+from models.features.molecules.parents.compound import parent_compound
+from models.features.molecules.reading import read_smiles
+
+DRAWINGS = {
+    "nitro": ("C[N+](=O)[O-]", "CN(=O)=O", "CN(=O)->O", "C[N+]([O-])=O", "C[N+2]([O-])[O-]"),
+    "nitroarene": ("O=[N+]([O-])c1ccccc1", "O=N(=O)c1ccccc1"),
+    "azide": ("CN=[N+]=[N-]", "CN=N#N", "C[N-][N+]#N"),
+    "aryl azide": ("[N-]=[N+]=Nc1ccccc1", "N#[N+][N-]c1ccccc1", "N#N=Nc1ccccc1"),
+    "diazo": ("[N-]=[N+]=CC(=O)OCC", "N#N=CC(=O)OCC", "N#[N+][CH-]C(=O)OCC"),
+    "amine oxide": ("C[N+](C)(C)[O-]", "CN(C)(C)=O", "CN(C)(C)->O"),
+    "pyridine oxide": ("[O-][n+]1ccccc1", "O=n1ccccc1", "O<-n1ccccc1"),
+    "nitrile oxide": ("CC#[N+][O-]", "CC#N=O", "CC#N->O"),
+    "sulfoxide": ("CS(C)=O", "C[S+](C)[O-]", "CS(C)->O"),
+    "aryl sulfoxide": ("CS(=O)c1ccccc1", "C[S+]([O-])c1ccccc1", "O<-S(C)c1ccccc1"),
+    "sulfone": ("CS(C)(=O)=O", "C[S+2](C)([O-])[O-]", "C[S+](C)(=O)[O-]"),
+    "sulfonamide": ("NS(=O)(=O)c1ccccc1", "N[S+](=O)([O-])c1ccccc1"),
+    "phosphine oxide": (
+        "O=P(c1ccccc1)(c1ccccc1)c1ccccc1",
+        "[O-][P+](c1ccccc1)(c1ccccc1)c1ccccc1",
+        "O<-P(c1ccccc1)(c1ccccc1)c1ccccc1",
+    ),
+    "phosphate": ("COP(=O)(OC)OC", "CO[P+]([O-])(OC)OC"),
+    "phosphonium ylide": ("C=P(C)(C)C", "[CH2-][P+](C)(C)C"),
+    "selenoxide": ("C[Se](C)=O", "C[Se+](C)[O-]"),
+    "arsine oxide": ("C[As](C)(C)=O", "C[As+](C)(C)[O-]"),
+    "iodosyl": ("O=Ic1ccccc1", "[O-][I+]c1ccccc1"),
+    "amide, by resonance": ("CC(=O)N(C)C", "CC([O-])=[N+](C)C"),
+    "pyridone, by resonance": ("Cn1ccccc1=O", "C[n+]1ccccc1[O-]"),
+    "amino acid": ("NCC(=O)O", "[NH3+]CC(=O)[O-]", "[NH3+]CC(=O)O.[Cl-]", "NCC(=O)[O-].[Na+]"),
+    "betaine": ("C[N+](C)(C)CC(=O)[O-]", "C[N+](C)(C)CC(=O)O.[Cl-]", "C[N+](C)(C)CC(=O)[O-].Cl"),
+    "carnitine": ("C[N+](C)(C)CC(O)CC(=O)[O-]", "C[N+](C)(C)CC(O)CC(=O)O.[Cl-]"),
+    "guanidinium": ("NC(N)=NC", "NC(=[NH2+])NC.[Cl-]", "N=C(N)NC"),
+    "calcium chloride": ("[Ca+2].[Cl-].[Cl-]", "Cl[Ca]Cl", "[Cl-]->[Ca+2]<-[Cl-]"),
+    "cisplatin": (
+        "N[Pt](N)(Cl)Cl",
+        "[NH3][Pt]([NH3])(Cl)Cl",
+        "[NH3]->[Pt](<-[NH3])(Cl)Cl",
+        "N.N.[Cl-].[Cl-].[Pt+2]",
+    ),
+    "zinc acetate": (
+        "CC(=O)[O-].CC(=O)[O-].[Zn+2]",
+        "CC(=O)O[Zn]OC(C)=O",
+        "CC(=O)[O-]->[Zn+2]<-[O-]C(C)=O",
+    ),
+    "isotopes, maps and stereo": ("CC(N)C(=O)O", "[13CH3:1][C@H:2](N)C(=O)[18OH]", "[2H]C(C)(N)C(=O)O"),
+    "explicit hydrogens": ("CO", "[H]C([H])([H])O[H]"),
+}
+
+
+@pytest.mark.parametrize("drawings", DRAWINGS.values(), ids=list(DRAWINGS))
+def test_every_drawing_of_a_compound_has_one_parent(drawings):
+    """The first that is listed is also the one that is told, where it is a neutral molecule."""
+    parents = {drawing: parent_compound(read_smiles(drawing), drawing).smiles for drawing in drawings}
+    assert set(parents.values()) == {parents[drawings[0]]}
+    first = Chem.CanonSmiles(drawings[0])
+    if "." not in first and first.count("N") < 2 and "Pt" not in first:
+        assert parents[drawings[0]] == first
+
+
+def test_a_carbocation_is_given_no_hydride():
+    """A dye keeps its charge."""
+    for smiles in ("c1ccc[cH+]cc1.[Br-]", "CN(C)c1ccc([C+](c2ccccc2)c2ccccc2)cc1.[Cl-]"):
+        assert "+" in parent_compound(read_smiles(smiles), smiles).smiles
+
+
+ALL = sorted({drawing for drawings in DRAWINGS.values() for drawing in drawings})
+
+
+@given(st.sampled_from(ALL), st.integers(0, 2**31 - 1))
+def test_the_order_of_atoms_does_not_matter(smiles, seed):
+    """A record that is written from another atom on has the same parent."""
+    molecule = read_smiles(smiles)
+    (other,) = Chem.MolToRandomSmilesVect(molecule, 1, seed)
+    expected, answer = (parent_compound(read_smiles(text), text) for text in (smiles, other))
+    assert (answer.smiles, answer.reason) == (expected.smiles, expected.reason)
+
+
+@pytest.mark.parametrize("smiles", ALL)
+def test_a_parent_is_its_own_parent(smiles):
+    """Training's parents are served as they are."""
+    once = parent_compound(read_smiles(smiles), smiles)
+    twice = parent_compound(read_smiles(once.smiles), once.smiles)
+    assert (twice.smiles, twice.removed, twice.reason) == (once.smiles, (), twice.reason)
