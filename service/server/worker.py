@@ -156,13 +156,16 @@ def _server(parts: Parts, settings: Settings) -> Server:
 def _shared_listener(
     config: WorkerConfig | None, listener: socket.socket, server: Server, settings: Settings
 ) -> SharedListener:
+    most = most_connections(settings.max_connections)
+    if most < settings.max_connections:
+        _log.info("fewer connections", most=most, reason="the limit on open files")
     shared_listener = SharedListener(
         listener,
         lambda: server.protocol(shared_listener.update_count),
         lambda: len(server.server_state.connections),
         None if config is None else ConnectionCounts(config.counts, config.workers),
         1 if config is None else config.number,
-        most=most_connections(settings.max_connections),
+        most=most,
         make_room=server.make_room,
     )
     return shared_listener
