@@ -31,8 +31,8 @@ from models.errors import BundleRefused
 from models.health.reference import Reference
 from models.networks.outputs import SQUASHED, TAPS
 
-#: The largest model, well above any real one, and the largest of a bundle's other files: larger ones could
-#: fill the memory.
+#: The largest model, well above any real one, and the largest of a bundle's other files: more could fill
+#: the memory.
 MAX_MODEL_BYTES, MAX_FILE_BYTES = 1 << 30, 32 << 20
 
 Run = Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]]
