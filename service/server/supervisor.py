@@ -19,7 +19,7 @@ from service.coordination.statuses import Roster, WorkerSlot
 from service.errors import SettingsError
 from service.observability.logs import flush, get_logger
 from service.server.listener import ConnectionCounts
-from service.server.worker_process import WorkerProcess
+from service.server.worker_process import WorkerProcess, stop_signals
 from service.settings import Settings
 
 #: Seconds: a worker that dies once is replaced at once; every further early death doubles the wait.
@@ -33,8 +33,6 @@ _TICK_SECONDS = 0.2
 #: A supervisor that did not run for so long cannot tell whether its workers did.
 _PAUSE_SECONDS = 1.5
 
-#: Signals that ask for a drain; the second one ends everything at once.
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 _log = get_logger()
 
@@ -81,7 +79,7 @@ class Supervisor:
         for end in (wakeup, signals):
             end.setblocking(False)
         signal.set_wakeup_fd(signals.fileno(), warn_on_full_buffer=False)
-        for number in STOP_SIGNALS:
+        for number in stop_signals():
             signal.signal(number, self._request_stop)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it wakes the selector
         self._selector.register(wakeup, selectors.EVENT_READ, lambda: wakeup.recv(1024))
