@@ -42,9 +42,9 @@ _TURN_SECONDS = 60.0
 _log = get_logger()
 
 
-def make_folder() -> Path:
+def make_folder(*, in_memory: bool = True) -> Path:
     """Make a private folder, in shared memory where possible; raises ``OSError``."""
-    usable = _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK | os.X_OK)
+    usable = in_memory and _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK | os.X_OK)
     return Path(tempfile.mkdtemp(prefix="snn-", dir=_SHARED_MEMORY if usable else None))
 
 

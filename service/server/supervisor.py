@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 
 from service.coordination.shared_store import SharedStore, make_folder
@@ -53,8 +54,7 @@ class Supervisor:
         self._settings = settings
         self._listener = listener
         try:
-            self._folder = make_folder()
-            self._counts_file = ConnectionCounts.make(self._folder, settings.workers)
+            self._folder, self._counts_file = _make_shared(settings.workers)
         except OSError as error:
             raise SettingsError(
                 f"SNN_WORKERS={settings.workers}: several workers need a folder in memory or for"
@@ -226,3 +226,18 @@ class Supervisor:
         }
         draining = self._kill_at is not None
         self._shared_store.write_roster(Roster(slots, self._settings.workers, self._restarts, draining))
+
+
+def _make_shared(workers: int) -> tuple[Path, int]:
+    """Make the folder and the file of counts, among temporary files where shared memory is full.
+
+    Raises ``OSError`` if that is not possible either.
+    """
+    folder = make_folder()
+    try:
+        return folder, ConnectionCounts.make(folder, workers)
+    except OSError as error:
+        folder.rmdir()
+        _log.warning("shared memory unusable", folder=str(folder.parent), reason=error.strerror)
+    folder = make_folder(in_memory=False)
+    return folder, ConnectionCounts.make(folder, workers)
