@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from models.registry.store import Repository
@@ -52,7 +53,7 @@ def command(*arguments: str, **settings: object) -> str:
 
 def models(server: Server) -> dict:
     """What readiness says of each model; the service is ready."""
-    answer = server.client.get("/health/ready")
+    answer = httpx.get(f"{server.address}/health/ready", timeout=20)
     assert answer.status_code == 200, answer.text
     return answer.json()["models"]
 
