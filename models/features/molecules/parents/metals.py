@@ -83,6 +83,7 @@ def separate(molecule: Chem.Mol) -> tuple[Chem.Mol, Metals]:
     for atom in editable.GetAtoms():
         if atom.GetIdx() not in kept and is_metal(atom):
             atom.SetNumRadicalElectrons(0)
+            atom.SetNoImplicit(True)  # an ion has no hydrogen beyond those that are drawn
     symbols = {molecule.GetAtomWithIdx(index).GetSymbol() for index in kept}
     return editable.GetMol(), Metals(tuple(sorted(symbols)), tuple(sorted(foreign)), True)
 
