@@ -7,12 +7,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import SettingsError
 
 _PREFIX = "SNN_"
+_EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 #: Variables that other parts of the project read: training, clients, compose, tests and benchmarks.
 _OF_OTHERS = frozenset(
@@ -42,11 +43,27 @@ def _is_folder(path: Path) -> Path:
     return path
 
 
+def _may_be_folder(path: Path) -> Path:
+    """Accept a folder, and a path where one can be made."""
+    nearest = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
+    if not nearest.is_dir():
+        raise ValueError(f"{nearest} is not a folder")
+    return path
+
+
 def _split(value: object) -> object:
     """Split a list at its commas."""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
+
+
+def _networks(value: object) -> object:
+    """Split a list of networks; ``*`` stands for all."""
+    parts = _split(value)
+    if not isinstance(parts, tuple):
+        return parts
+    return tuple(network for part in parts for network in (_EVERYWHERE if part == "*" else (part,)))
 
 
 Count = Annotated[int, Field(ge=1)]
@@ -63,7 +80,7 @@ class Settings(BaseSettings):
     #: The model repository.
     models: Annotated[Path, AfterValidator(_is_folder)] = COMMITTED_MODELS
     #: The only folder that the service writes to, for what must outlast a restart.
-    state: Path = Path("state")
+    state: Annotated[Path, AfterValidator(_may_be_folder)] = Path("state")
     #: ``auto`` uses CUDA where it works; with ``cuda`` the service does not start where it does not.
     device: Literal["auto", "cpu", "cuda"] = "auto"
     #: Bytes of the GPU's memory that each model may use; no limit if not set.
@@ -74,6 +91,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     #: 0 takes any free port; the log tells which.
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    #: The prefix under which a proxy publishes the service, such as ``/snn``; it may stay in the path.
+    root_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
     #: Processes that answer requests; each holds the models in its own memory.
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     #: The most records in one request.
@@ -119,6 +138,10 @@ class Settings(BaseSettings):
     drain_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     #: How long a stopping service waits for requests in flight.
     drain_seconds: Seconds = 20.0
+    #: Whether the log has the clients' addresses.
+    log_client: bool = False
+    #: Addresses and networks of proxies whose ``X-Forwarded-For`` says who the client is; ``*`` for all.
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_networks)] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 

@@ -25,7 +25,11 @@ def read_plain(path: Path, most: int) -> bytes:
         os.close(descriptor)
         raise BundleRefused(f"{path.name} is not a plain file")
     with open(descriptor, "rb") as file:
-        # The file may have grown since: one byte more than allowed shows it.
-        if status.st_size <= most and len(content := file.read(most + 1)) <= most:
+        # The file may have grown since: one byte more shows it. No more is asked for than there is, for
+        # room is made for as much as is asked for.
+        size = status.st_size
+        if size <= most and len(content := file.read(size + 1)) == size:
             return content
+    if size <= most:
+        raise BundleRefused(f"{path.name} changes while it is read")
     raise BundleRefused(f"{path.name} is larger than {most} bytes")

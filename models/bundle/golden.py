@@ -14,11 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle.manifest import GOLDEN_FILE
+from models.bundle.manifest import GOLDEN_FILE, LARGEST_BATCH
 from models.errors import BundleRefused, NotReproduced, Place
 from models.networks.outputs import INNER_OUTPUTS, MEMBER_LOGIT, OUTPUTS, SQUASHED, TAPS
+from models.npz import check_unpacked
 
 Array32 = NDArray[np.float32]
+
+#: What a golden file may unpack to: many times what the committed models' do.
+_MOST_UNPACKED_BYTES = 16 << 20
 
 #: The arrays of a golden file, in the order in which they are published.
 _ARRAYS = ("features", *OUTPUTS, *INNER_OUTPUTS)
@@ -86,6 +90,7 @@ class Golden:
     def from_bytes(cls, content: bytes) -> "Golden":
         """Read what ``to_bytes`` returned; raises ``BundleRefused`` for any other content."""
         try:
+            check_unpacked(content, _MOST_UNPACKED_BYTES)
             with np.load(io.BytesIO(content), allow_pickle=False) as archive:
                 records = tuple(json.loads(str(text)) for text in archive["records"])
                 arrays = {
@@ -95,6 +100,8 @@ class Golden:
                 }
         except Exception as error:  # numpy and zipfile raise many types for a hostile archive
             raise BundleRefused(f"{GOLDEN_FILE} cannot be read: {error}") from error
+        if len(records) > LARGEST_BATCH:
+            raise BundleRefused(f"{GOLDEN_FILE} has {len(records)} rows, {LARGEST_BATCH} are allowed")
         if not records or any(len(array) != len(records) for array in arrays.values()):
             raise BundleRefused(f"{GOLDEN_FILE}: its arrays and records differ in length")
         return cls(records, **arrays)

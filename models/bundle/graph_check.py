@@ -7,11 +7,11 @@ are inside the file and of a size that follows from the manifest, inputs and out
 
 import math
 from collections.abc import Iterator
-from itertools import pairwise
 
 import onnx
-from onnx import AttributeProto, GraphProto, ModelProto, TensorProto, helper, shape_inference
+from onnx import AttributeProto, GraphProto, ModelProto, TensorProto
 
+from models.bundle.graph_sizes import BYTES, check_sizes, most_constants
 from models.bundle.manifest import MODEL_FILE, Manifest
 from models.errors import BundleRefused
 from models.networks.outputs import INNER_OUTPUTS, INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED, TAPS
@@ -27,21 +27,8 @@ OPERATORS = frozenset((
     "Transpose", "Unsqueeze", "Where",
 ))  # fmt: skip
 
-#: Bytes per value of each data type that a tensor may have.
-_BYTES: dict[int, int] = {
-    TensorProto.FLOAT: 4, TensorProto.FLOAT16: 2, TensorProto.BOOL: 1, TensorProto.INT64: 8,
-}  # fmt: skip
-
-#: Limit of constants beside the weights: shapes and axes, and some per feature and target.
-_SPARE_VALUES, _PER_FEATURE, _PER_TARGET = 65_536, 32, 32
 #: Limit of nodes: per member and layer, and beside them.
 _NODES_PER_LAYER, _SPARE_NODES = 32, 512
-
-#: Limit of the values of one tensor per row of a batch: per member and unit of the widest layer, and
-#: beside them. The product of two small tensors can fill the memory.
-_PER_UNIT, _SPARE_PER_ROW = 4, 4_096
-#: A constant with more values is no shape or axis, so that only its size is needed to infer shapes.
-_SHAPE_VALUES = 64
 
 #: Operator set versions that this build supports.
 _OPSETS = range(17, 24)
@@ -60,7 +47,7 @@ def check_graph(model: bytes, manifest: Manifest) -> tuple[str, ...]:
     _check_nodes(proto.graph, manifest)
     _check_tensors(proto.graph, manifest)
     _check_interface(proto.graph, manifest)
-    _check_sizes(proto, manifest)
+    check_sizes(proto, manifest)
     return tuple(output.name for output in proto.graph.output)
 
 
@@ -98,7 +85,7 @@ def _check_nodes(graph: GraphProto, manifest: Manifest) -> None:
 def _check_tensors(graph: GraphProto, manifest: Manifest) -> None:
     if graph.sparse_initializer:
         raise BundleRefused(f"{MODEL_FILE} holds sparse tensors; weights are plain ones")
-    most, total = _most_constants(manifest), 0
+    most, total = most_constants(manifest), 0
     for tensor in _tensors(graph):
         _check_tensor(tensor)
         total += math.prod(tensor.dims)
@@ -106,16 +93,6 @@ def _check_tensors(graph: GraphProto, manifest: Manifest) -> None:
             raise BundleRefused(
                 f"{MODEL_FILE} holds more than {most} values, which its manifest's layers do not need"
             )
-
-
-def _most_constants(manifest: Manifest) -> int:
-    """The largest number of constant values that the manifest's layers need."""
-    weights = 0
-    for member in range(len(manifest.members)):
-        sizes = [manifest.features, *manifest.widths_of(member), len(manifest.targets)]
-        weights += sum(a * b + b for a, b in pairwise(sizes))
-    most = weights + _PER_FEATURE * manifest.features + _PER_TARGET * len(manifest.targets)
-    return most + _SPARE_VALUES
 
 
 def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
@@ -136,13 +113,13 @@ def _check_tensor(tensor: TensorProto) -> None:
     name = tensor.name[:80]
     if tensor.external_data or tensor.data_location == TensorProto.EXTERNAL:
         raise BundleRefused(f"{MODEL_FILE} keeps {name!r} outside itself; a bundle must be whole")
-    if tensor.data_type not in _BYTES:
+    if tensor.data_type not in BYTES:
         raise BundleRefused(f"{MODEL_FILE}: {name!r} is of a kind of number that no network needs")
     if any(size < 0 for size in tensor.dims):
         raise BundleRefused(f"{MODEL_FILE}: {name!r} has a negative size")
     count = math.prod(tensor.dims)
     if tensor.HasField("raw_data"):
-        complete = len(tensor.raw_data) == count * _BYTES[tensor.data_type]
+        complete = len(tensor.raw_data) == count * BYTES[tensor.data_type]
     else:
         complete = len(tensor.float_data) + len(tensor.int32_data) + len(tensor.int64_data) == count
     if not complete:
@@ -175,47 +152,3 @@ def _check_interface(graph: GraphProto, manifest: Manifest) -> None:
                 f"{MODEL_FILE}: {value.name} has shape [batch, {', '.join(map(str, shape))}],"
                 f" the manifest says [batch, {', '.join(map(str, expected[value.name]))}]"
             )
-
-
-def _check_sizes(model: ModelProto, manifest: Manifest) -> None:
-    """Check that no intermediate tensor is larger than networks of the manifest's widths need.
-
-    Sizes are inferred for one row and for two: a tensor that grows is one of rows, any other is one of
-    constants.
-    """
-    one, two = _inferred_sizes(model, 1), _inferred_sizes(model, 2)
-    widest = max(manifest.features, *manifest.widths, len(manifest.targets))
-    per_row = _PER_UNIT * len(manifest.members) * widest + _SPARE_PER_ROW
-    constant = _most_constants(manifest)
-    for name, size in one.items():
-        grows = two.get(name, size) > size
-        most = per_row if grows else constant
-        if size > most:
-            raise BundleRefused(
-                f"{MODEL_FILE} computes {size} values{' for each row' if grows else ''}"
-                f" in {name[:80]!r}; {most} are enough for its manifest's layers"
-            )
-
-
-def _inferred_sizes(model: ModelProto, rows: int) -> dict[str, int]:
-    """The number of values of each intermediate tensor, by name, where ONNX can infer it."""
-    graph = GraphProto(name="sizes", node=model.graph.node)
-    features = graph.input.add()
-    features.CopyFrom(model.graph.input[0])
-    features.type.tensor_type.shape.dim[0].dim_value = rows
-    for tensor in model.graph.initializer:
-        if math.prod(tensor.dims) <= _SHAPE_VALUES:
-            graph.initializer.add().CopyFrom(tensor)
-        else:
-            graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
-    skeleton = ModelProto(ir_version=model.ir_version, graph=graph, opset_import=model.opset_import)
-    try:
-        inferred = shape_inference.infer_shapes(skeleton, data_prop=True).graph
-    except Exception as error:  # onnx raises types of its own for contradictory shapes
-        raise BundleRefused(f"{MODEL_FILE}: the shapes of its tensors contradict: {error}") from error
-    return {
-        value.name: math.prod(dimension.dim_value for dimension in shape.dim)
-        for value in inferred.value_info
-        for shape in [value.type.tensor_type.shape]
-        if all(dimension.HasField("dim_value") for dimension in shape.dim)
-    }

@@ -31,8 +31,9 @@ from models.errors import BundleRefused
 from models.health.reference import Reference
 from models.networks.outputs import SQUASHED, TAPS
 
-#: The largest file of a bundle, well above any real model: a larger one could fill the memory.
-MAX_FILE_BYTES = 1 << 30
+#: The largest model, well above any real one, and the largest of a bundle's other files: larger ones
+#: could fill the memory.
+MAX_MODEL_BYTES, MAX_FILE_BYTES = 1 << 30, 32 << 20
 
 Run = Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]]
 
@@ -140,7 +141,7 @@ def _contents(folder: Path, manifest: Manifest) -> dict[str, bytes]:
 
 def _read(path: Path) -> bytes:
     try:
-        return read_plain(path, MAX_FILE_BYTES)
+        return read_plain(path, MAX_MODEL_BYTES if path.name == MODEL_FILE else MAX_FILE_BYTES)
     except OSError as error:
         raise BundleRefused(f"{path.name} cannot be read: {error.strerror}") from error
 

@@ -35,6 +35,9 @@ NAME_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
 #: Names of routes that have the same path as a model's route; a model of such a name is unreachable.
 RESERVED_NAMES = frozenset(("stats", "stream"))
 
+#: Rows that are computed at once at most, and golden rows of a bundle.
+LARGEST_BATCH = 256
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -26,10 +26,14 @@ class Ranks:
     member_bits: NDArray[np.int64]  # (members, 1)
     #: The edges of a single member, and the p-values after them; None for several members.
     alone: tuple[NDArray[np.int32], NDArray[np.float64]] | None
+    #: Averages of rows of the data, sorted, and the p-values of averages before, between and after them.
+    averaged: tuple[NDArray[np.float32], NDArray[np.float64]] | None
 
     @classmethod
-    def of(cls, scores: Sequence[NDArray[np.floating]]) -> Self:
-        """Prepare each member's sorted scores, none of them negative."""
+    def of(
+        cls, scores: Sequence[NDArray[np.floating]], averaged: NDArray[np.float32] | None = None
+    ) -> Self:
+        """Prepare each member's sorted scores, none of them negative, and sorted averages of rows."""
         members = len(scores)
         member_bits = np.arange(members, dtype=np.int64) << 32
         edges: list[NDArray[np.int64]] = []
@@ -43,18 +47,25 @@ class Ranks:
         alone = None
         if members == 1:
             alone = edges[0].astype(np.int32), np.minimum(np.concatenate(tails).min(axis=1), 1.0)
+        known = None
+        if averaged is not None and members > 1:
+            # A row's own average counts, so that n of them give p-values from 1 / (n + 1) on.
+            known = averaged, np.arange(1, len(averaged) + 2) / (len(averaged) + 1)
         return cls(
             alone=alone,
+            averaged=known,
             edges=np.concatenate(edges),
             tails=np.ascontiguousarray(np.concatenate(tails)),
             member_bits=member_bits[:, None],
         )
 
     def p_values(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Two-sided p-values (rows,) of scores (members, rows), averaged over the members.
+        """Two-sided p-values (rows,) of scores (members, rows).
 
         Cross-conformal prediction (Vovk 2015): a score may be too small as well as too large, so the
-        smaller tail counts twice. Ties are settled against the row; the floor is 2 / (n + 1).
+        smaller tail counts twice, and the members' tails are averaged. One member's are p-values, with
+        the floor 2 / (n + 1). Averages of several are too seldom small: they are ranked among those of
+        rows of the data, where these are known, with the floor 1 / (n + 1). Ties make p-values larger.
         """
         bits = _bits(scores)
         if self.alone is not None:
@@ -72,8 +83,14 @@ class Ranks:
             places = unsorted.reshape(keys.shape)
         both = np.add.reduce(self.tails.take(places, axis=0), axis=0)
         smaller = np.minimum(both[:, 0], both[:, 1])
-        averaged: NDArray[np.float64] = np.minimum(smaller, 1.0, out=smaller)
-        return averaged
+        average: NDArray[np.float64] = np.minimum(smaller, 1.0, out=smaller)
+        if self.averaged is None:
+            return average
+        known, p_values = self.averaged
+        ranked: NDArray[np.float64] = p_values.take(
+            known.searchsorted(average.astype(np.float32), "right")
+        )
+        return ranked
 
 
 def _bits(values: NDArray[np.floating]) -> NDArray[np.int32]:

@@ -48,7 +48,7 @@ class Detector:
     def __init__(self, reference: Reference) -> None:
         """Make the graph, and a session of it."""
         self.reference, self.layout = reference, Layout.of(reference)
-        self._ranks = Ranks.of(reference.scores)
+        self._ranks = Ranks.of(reference.scores, reference.averaged)
         self._inputs = reference.inputs
         self._scored, self._columns = kept_columns(reference, self.layout)
         self._run = _session(reference, np.float32)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from models.health.inputs import Inputs, arrays_of, check_shapes, inputs_of
+from models.npz import check_unpacked
 
 #: Variances are compared by their logarithm, since they are positive and skewed; the offset keeps
 #: a layer that has died (variance 0) at a finite, very distant value.
@@ -32,8 +33,9 @@ SHARE_FLOOR = 0.005
 #: Standardised scores are shifted by this much, so that none that matters is negative.
 SCORE_SHIFT = 100.0
 
-#: The most bytes of a reference's arrays: what a file claims of itself must not fill the memory.
-_MOST_BYTES = 1 << 28
+#: The most bytes of a reference's arrays: per statistic of a member and statistic or term that tells of
+#: it, per feature, and beside them. What a file claims of itself must not fill the memory.
+_BYTES_PER_VALUE, _TERMS, _DIRECTIONS, _SPARE_BYTES = 8, 1024, 64, 16 << 20
 
 Array = NDArray[np.float64]
 
@@ -66,6 +68,8 @@ class Reference:
     by ``coefficients`` (terms, M * 3L), given the inputs. ``scale`` (2, M) is mean and standard
     deviation of the log-distance of the departures; ``scores`` are each member's, sorted. ``cumulants``
     (columns, signs, rates) bounds what capped departures do by chance; None where that is not known.
+    ``averaged`` are p-values of rows of the data, averaged over the members, sorted, among which those
+    of new rows are ranked; None in older bundles and for one member.
     """
 
     members: tuple[MemberReference, ...]
@@ -77,6 +81,7 @@ class Reference:
     scores: tuple[NDArray[np.float32], ...]
     inputs: Inputs | None
     cumulants: Array | None
+    averaged: NDArray[np.float32] | None = None
 
     @classmethod
     def of(cls, members: Sequence[MemberReference]) -> Self:
@@ -116,6 +121,8 @@ class Reference:
         arrays["counts"] = np.array([len(own) for own in self.scores])
         if self.cumulants is not None:
             arrays["cumulants"] = self.cumulants
+        if self.averaged is not None:
+            arrays["averaged"] = self.averaged
         if self.inputs is not None:
             arrays |= arrays_of(self.inputs)
         stream = io.BytesIO()
@@ -128,8 +135,9 @@ class Reference:
 
         Raises ``ValueError`` if it is no npz of plain arrays, or not of these members and features.
         """
-        arrays = _unpacked(content)
         count, size = len(members), 3 * len(members[0].mean) if members else 0
+        values = count * size * (size + _TERMS) + _DIRECTIONS * features
+        arrays = _unpacked(content, _BYTES_PER_VALUE * values + _SPARE_BYTES)
         inputs = inputs_of(arrays, features)
         shapes = {
             "centre": (count, size),
@@ -146,7 +154,12 @@ class Reference:
         plain = {name: arrays[name].astype(np.float64) for name in shapes}
         if not (plain["spread"] > 0).all() or not (plain["scale"][1] > 0).all():
             raise ValueError("a spread is not positive")
-        cumulants = arrays.get("cumulants")
+        cumulants, averaged = arrays.get("cumulants"), arrays.get("averaged")
+        shares = None if averaged is None else averaged.astype(np.float32)
+        if shares is not None:
+            in_order = shares.ndim == 1 and len(shares) > 0 and bool((np.diff(shares) >= 0).all())
+            if not in_order or not 0 < shares[0] <= shares[-1] <= 1:
+                raise ValueError("its averaged p-values are no sorted shares")
         # For bundles from before this floor; it errs on the safe side of their scores and cumulants.
         factors = share_factors(plain["whitening"])
         plain["whitening"] = plain["whitening"] * factors[:, None, :]
@@ -156,6 +169,7 @@ class Reference:
             scores=tuple(np.split(scores, np.cumsum(counts)[:-1])),
             inputs=inputs,
             cumulants=None if cumulants is None else cumulants.astype(np.float64),
+            averaged=shares,
             **plain,
         )
 
@@ -185,11 +199,9 @@ def whitening_of(covariance: Array) -> Array:
     return inverse
 
 
-def _unpacked(content: bytes) -> dict[str, NDArray[np.generic]]:
+def _unpacked(content: bytes, most: int) -> dict[str, NDArray[np.generic]]:
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
-                raise ValueError(f"its arrays have more than {_MOST_BYTES} bytes")
+        check_unpacked(content, most)
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -16,7 +15,13 @@ from service.api.auth.keys import KeyStore
 from service.api.body.decoding import DEFAULT_SMILES_MODEL, Limits
 from service.api.context import context_of
 from service.api.middleware import RequestMiddleware
-from service.api.openapi import TIMEOUT_PARAMETER, answers, complete, content_of
+from service.api.openapi import (
+    SYNTHETIC_PARAMETER,
+    TIMEOUT_PARAMETER,
+    answers,
+    complete,
+    content_of,
+)
 from service.api.problems import Problem, problem_body, problem_of
 from service.api.result_schemas import InputsAnswer, SmilesAnswer
 from service.api.routes import admin, metrics, models, molecule_svg, pages
@@ -100,6 +105,7 @@ def create_app(
     deadline_seconds: float | None = None,
     key_store: KeyStore | None = None,
     origins: Sequence[str] = (),
+    root_path: str = "",
     administration: admin.Administration | None = None,
 ) -> ASGIApp:
     """Build the ASGI application over the served models.
@@ -107,7 +113,8 @@ def create_app(
     ``spool`` is a folder for large bodies. ``control`` loads and unloads models over the v2 protocol.
     ``coordinator`` reports on all workers, by default on this one alone. ``deadline_seconds`` is the
     deadline of requests that name none. ``key_store`` has the API keys; None for no keys. ``origins``
-    are the origins of pages that may send requests (CORS). ``administration`` serves ``/admin``.
+    are the origins of pages that may send requests (CORS). ``root_path`` is the prefix of a proxy.
+    ``administration`` serves ``/admin``.
     """
     coordinator = WorkerCoordinator(served_models, telemetry) if coordinator is None else coordinator
     app = FastAPI(
@@ -116,6 +123,8 @@ def create_app(
         version="1",
         docs_url=None,  # FastAPI's own pages load scripts from the internet
         redoc_url=None,
+        redirect_slashes=False,  # the redirect would lead to whatever Host says
+        servers=[{"url": root_path}] if root_path else None,
         openapi_tags=[{"name": tag} for tag in ("predict", "v2", "health", "metrics", "admin")],
     )
     limits = Limits(max_rows, max_bytes, max_stream_bytes)
@@ -137,15 +146,13 @@ def create_app(
     known = [route.path for route in app.routes if isinstance(route, Route) and "{" not in route.path]
     infer = Infer(served_models, predictor, limits, otherwise=app)
     predict = PredictEndpoint(predictor, limits, spool)
-    stream = Stream(
-        lambda: msgspec.json.encode(activations.every_model(served_models, coordinator)), served_models
-    )
+    stream = Stream(lambda: activations.every_model_in_steps(served_models, coordinator), served_models)
     inner: ASGIApp = infer
     direct: dict[tuple[str, str], ASGIApp] = {("POST", "/predict"): predict, ("GET", STREAM): stream}
     if key_store is not None:
         inner = AccessControl(infer, key_store)
         direct = {place: AccessControl(app, key_store) for place, app in direct.items()}
-    middleware = RequestMiddleware(inner, direct, known, telemetry, deadline_seconds)
+    middleware = RequestMiddleware(inner, direct, known, telemetry, deadline_seconds, root_path)
     middleware.fast_path = FastPath(
         telemetry, predictor, limits, deadline_seconds=deadline_seconds, key_store=key_store
     )
@@ -184,6 +191,7 @@ def _predict_route() -> APIRouter:
                 _APPLICABILITY_PARAMETER,
                 *_TABLE_PARAMETERS,
                 TIMEOUT_PARAMETER,
+                SYNTHETIC_PARAMETER,
             ],
             "requestBody": {
                 "required": True,

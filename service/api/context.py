@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Sequence
+from ipaddress import ip_address
 from itertools import count
 from os import urandom
 from typing import Any, TypeVar
@@ -22,10 +23,17 @@ T = TypeVar("T")
 SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 #: Milliseconds from a request's arrival after which no further work begins for it.
 TIMEOUT_HEADER = b"x-request-timeout-ms"
+#: The header by which a client says that its rows are made up: ``1``.
+SYNTHETIC_HEADER = b"x-snn-synthetic"
 #: The key under which a request's scope has its connection's transport.
 TRANSPORT = "snn.transport"
 #: The key under which a request's scope has how long its client may send nothing.
 CLIENT_SECONDS = "snn.client_seconds"
+#: The key under which a request's scope has its client's address, if the log is to have it.
+CLIENT = "snn.client"
+#: What asks again and again whether the service lives. It may send any ``Accept``, and is logged only
+#: at level ``debug`` unless the answer is no.
+PROBES = frozenset(("/health/live", "/health/ready", "/healthz", "/v2/health/live", "/v2/health/ready"))
 #: nginx's status for a client that left before its answer.
 CLOSED_BY_CLIENT = 499
 
@@ -40,13 +48,18 @@ _number = count(1)
 class RequestContext:
     """One request's id, deadline and key, and what its log line and its counters need."""
 
+    #: Whether the request is marked as an example or a probe, which tells nothing of the traffic.
+    synthetic = False
+
     __slots__ = (
-        "applicability", "deadline", "encode", "key", "model", "read", "request_id", "rows", "stages",
-        "status", "traffic",
+        "applicability", "client", "deadline", "encode", "key", "model", "read", "request_id", "rows",
+        "stages", "status", "traffic",
     )  # fmt: skip
 
     def __init__(self, request_id: bytes) -> None:
         self.request_id = request_id
+        #: The client's address, if the log is to have it.
+        self.client: str | None = None
         #: The status of the answer, 0 before it begins.
         self.status = 0
         #: The valid API key of the request; None without one, or where the service has no keys.
@@ -87,6 +100,34 @@ class RequestContext:
                 gone.cancel()
         self.rows, self.stages = len(records), prediction.stages
         return prediction
+
+
+class SyntheticContext(RequestContext):
+    """A request that its client marked as synthetic.
+
+    The mark counts with a valid API key, or from this machine: others could hide traffic by it.
+    """
+
+    __slots__ = ("local",)
+
+    def __init__(self, request_id: bytes, client: tuple[str, int] | None) -> None:
+        """``client`` is the address that the request came from."""
+        super().__init__(request_id)
+        self.local = client is not None and _is_loopback(client[0])
+
+    @property
+    def synthetic(self) -> bool:  # type: ignore[override]
+        """Whether the mark counts."""
+        return self.local or self.key is not None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
 
 
 def context_of(scope: Scope) -> RequestContext:
@@ -132,6 +173,8 @@ def finish(
         "status": context.status,
         "seconds": round(seconds, 6),
     }
+    if context.client is not None:
+        details["client"] = context.client
     if context.key is not None:
         details["key"] = context.key.name
     if context.model is not None:
@@ -143,6 +186,8 @@ def finish(
         details["encode"] = round(context.encode, 6)
     if "kind" in failure:
         _log.error("request", **details, **failure)
+    elif route in PROBES and context.status < 500:
+        _log.debug("request", **details, **failure)
     else:
         plain.info("request", details | failure)
 

@@ -12,10 +12,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.body.negotiation import accepts
 from service.api.context import (
+    CLIENT,
     CLOSED_BY_CLIENT,
+    PROBES,
     SANE_ID,
+    SYNTHETIC_HEADER,
     TIMEOUT_HEADER,
     RequestContext,
+    SyntheticContext,
     failure_of,
     finish,
     is_gone,
@@ -25,9 +29,6 @@ from service.api.context import (
 from service.api.problems import Disconnected, Problem, send_problem
 from service.api.transport.fast_path import FastPath
 from service.observability.counters import Telemetry
-
-#: What asks whether the service lives may send any ``Accept``.
-_PROBES = frozenset(("/health/live", "/health/ready", "/healthz", "/v2/health/live", "/v2/health/ready"))
 
 
 class RequestMiddleware:
@@ -43,12 +44,15 @@ class RequestMiddleware:
         known: Collection[str],
         telemetry: Telemetry,
         deadline_seconds: float | None = None,
+        root_path: str = "",
     ) -> None:
         """``direct`` maps a method and an exact path to an application that answers it.
 
         ``known`` are the paths that metrics and logs name as they were sent. ``deadline_seconds`` is
-        the deadline of requests that name none.
+        the deadline of requests that name none. ``root_path`` is the prefix of a proxy, which it may
+        have left in the path.
         """
+        self._root_path = root_path
         self._deadline_seconds = deadline_seconds
         self._known = frozenset(known) | {path for _, path in direct}
         self._app = app
@@ -60,34 +64,15 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = perf_counter()
-        request_id, timeout = _read_head(scope)
-        context = scope["snn.context"] = RequestContext(request_id)
-
-        dropped = False
-
-        async def send_and_note(message: Message) -> None:
-            nonlocal dropped
-            if dropped:
-                if message.get("more_body"):  # a stream, which would go on for nobody
-                    raise Disconnected
-                return
-            if message["type"] == "http.response.start":
-                kind = _unwanted(scope, message)
-                if kind is not None:
-                    text = f"the answer is {kind}, which is none of the types that Accept names"
-                    await send_problem(send_and_note, Problem(406, text), request_id.decode())
-                    dropped = True
-                    return
-                context.status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", context.request_id)]
-            try:
-                await send(message)
-            except (OSError, RuntimeError) as error:
-                if not is_gone(error):
-                    raise
-                raise Disconnected from error
-
+        started, method = perf_counter(), scope["method"]
+        scope = self._seen_from_inside(scope)
+        request_id, timeout, synthetic = _read_head(scope)
+        context = RequestContext(request_id)
+        if synthetic:
+            context = SyntheticContext(request_id, scope.get("client"))
+        scope["snn.context"] = context
+        context.client = scope.get(CLIENT)
+        answer = _Answer(context, scope, send, without_body=method == "HEAD")
         app = self._direct.get((scope["method"], scope["path"]), self._app)
         failure: dict[str, Any] = {}
         try:
@@ -96,24 +81,32 @@ class RequestMiddleware:
                 context.deadline = started + seconds
             elif timeout is not None:
                 raise Problem(400, "X-Request-Timeout-Ms is not a whole number of milliseconds")
-            await app(scope, receive, send_and_note)
+            if scope["path"] == self._root_path:
+                await _lead_below(scope["path"], answer.send)
+            else:
+                await app(scope, receive, answer.send)
         except Disconnected:
-            context.status = context.status if dropped else CLOSED_BY_CLIENT
+            if not answer.ended:
+                context.status = CLOSED_BY_CLIENT
         except Exception as error:  # noqa: BLE001 - no client may receive a traceback
             problem, failure = failure_of(error)
             if not context.status:
                 try:
-                    await send_problem(send_and_note, problem, context.request_id.decode())
+                    await send_problem(answer.send, problem, context.request_id.decode())
                 except Disconnected:
                     context.status = CLOSED_BY_CLIENT
         finish(
-            self._telemetry,
-            scope["method"],
-            self._route(scope),
-            context,
-            perf_counter() - started,
-            failure,
-        )
+            self._telemetry, method, self._route(scope), context, perf_counter() - started, failure
+        )  # fmt: skip
+
+    def _seen_from_inside(self, scope: Scope) -> Scope:
+        """Return a scope without the proxy's prefix, where HEAD is a GET whose body is not sent."""
+        changes: dict[str, Any] = {}
+        if scope["method"] == "HEAD":
+            changes["method"] = "GET"
+        if self._root_path and scope["path"].startswith(f"{self._root_path}/"):
+            changes["path"] = scope["path"].removeprefix(self._root_path)
+        return {**scope, **changes} if changes else scope
 
     def _route(self, scope: Scope) -> str:
         """Return the route's template, since paths of clients would make labels without end."""
@@ -123,27 +116,74 @@ class RequestMiddleware:
         return str(getattr(scope.get("route"), "path", mounted))
 
 
-def _unwanted(scope: Scope, start: Message) -> str | None:
-    """Return the media type of an answer that its client does not accept; None for all others.
+class _Answer:
+    """Sends an answer with its request's id, and notes its status.
 
-    Routes that predict look at ``Accept`` before they do anything. What was changed is answered, and
-    so are probes, whoever asks.
+    An answer of a type that the client does not accept becomes 406.
     """
-    if start["status"] != 200 or scope["method"] not in ("GET", "HEAD") or scope["path"] in _PROBES:
-        return None
-    kind = next((value for name, value in start["headers"] if name.lower() == b"content-type"), b"")
-    media = kind.decode("latin-1").partition(";")[0].strip().lower()
-    return media if media and not accepts(scope, media) else None
+
+    def __init__(self, context: RequestContext, scope: Scope, send: Send, *, without_body: bool) -> None:
+        self._context, self._scope, self._send = context, scope, send
+        self._without_body = without_body
+        #: Whether all was sent that the client gets.
+        self.ended = False
+
+    async def send(self, message: Message) -> None:
+        """Send a message of the application; raises ``Disconnected``."""
+        if self.ended:
+            if message.get("more_body"):  # a stream, which would go on for nobody
+                raise Disconnected
+            return
+        if message["type"] == "http.response.start":
+            kind = self._unwanted(message)
+            if kind is not None:
+                text = f"the answer is {kind}, which is none of the types that Accept names"
+                await send_problem(self.send, Problem(406, text), self._context.request_id.decode())
+                self.ended = True
+                return
+            self._context.status = message["status"]
+            message["headers"] = [*message["headers"], (b"x-request-id", self._context.request_id)]
+        elif self._without_body:
+            self.ended, message = True, {"type": "http.response.body", "body": b""}
+        try:
+            await self._send(message)
+        except (OSError, RuntimeError) as error:
+            if not is_gone(error):
+                raise
+            raise Disconnected from error
+
+    def _unwanted(self, start: Message) -> str | None:
+        """Return the media type of an answer that its client does not accept; None for all others.
+
+        Routes that predict look at ``Accept`` before they do anything. What was changed is answered,
+        and so are probes, whoever asks.
+        """
+        scope = self._scope
+        if start["status"] != 200 or scope["method"] != "GET" or scope["path"] in PROBES:
+            return None
+        kind = next((value for name, value in start["headers"] if name.lower() == b"content-type"), b"")
+        media = kind.decode("latin-1").partition(";")[0].strip().lower()
+        return media if media and not accepts(scope, media) else None
 
 
-def _read_head(scope: Scope) -> tuple[bytes, bytes | None]:
-    """Return the client's request id, or a new one where it is not usable; and its time-out."""
-    request_id = timeout = None
+async def _lead_below(path: str, send: Send) -> None:
+    """Lead a browser to the folder of the pages, from where their relative links are right."""
+    location = (b"location", path.rpartition("/")[2].encode() + b"/")
+    headers = [location, (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 307, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _read_head(scope: Scope) -> tuple[bytes, bytes | None, bool]:
+    """Return the client's request id, or a new one where it is not usable; its time-out; its mark."""
+    request_id, timeout, synthetic = None, None, False
     for name, value in scope["headers"]:
         if name == b"x-request-id" and SANE_ID.fullmatch(value):
             request_id = bytes(value)
         elif name == TIMEOUT_HEADER:
             timeout = value
+        elif name == SYNTHETIC_HEADER:
+            synthetic = value == b"1"
     if request_id is None:
         request_id = new_request_id()
-    return request_id, timeout
+    return request_id, timeout, synthetic

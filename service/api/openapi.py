@@ -43,6 +43,19 @@ TIMEOUT_PARAMETER = {
 }
 
 
+#: The same of the header by which a client says that its records are made up.
+SYNTHETIC_PARAMETER = {
+    "name": "X-SNN-Synthetic",
+    "in": "header",
+    "required": False,
+    "description": (
+        "1 for records that are examples or probes: they are answered as any, and left out of the"
+        " activation health. It counts with an API key or, without keys, from the same machine."
+    ),
+    "schema": {"type": "string", "enum": ["1"]},
+}
+
+
 def content_of(*shapes: Any) -> dict[str, Any]:
     """Describe JSON of one of these shapes: structures, or lists of them."""
     found, _ = msgspec.json.schema_components(shapes, ref_template=_TEMPLATE)

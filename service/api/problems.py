@@ -89,6 +89,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(503, str(error), [(b"retry-after", b"1")], Code.MODEL_NOT_READY)
         case HTTPException():
             headers = [(k.lower().encode(), v.encode()) for k, v in (error.headers or {}).items()]
+            if error.status_code == 405:
+                headers = [(name, _with_head(value)) for name, value in headers]
             sentence = _SENTENCES.get(error.status_code, str(error.detail))
             return Problem(error.status_code, sentence, headers)
         case RequestValidationError():
@@ -102,6 +104,12 @@ def problem_of(error: Exception) -> Problem:
             return _of_code(_CODES[type(error)], str(error))
         case _:
             return Problem(500, "the service failed; its log says where, under this request id")
+
+
+def _with_head(methods: bytes) -> bytes:
+    """Return an ``Allow`` header with HEAD, which is taken wherever GET is."""
+    allowed = methods.split(b", ")
+    return b", ".join([*allowed, b"HEAD"] if b"GET" in allowed and b"HEAD" not in allowed else allowed)
 
 
 def _of_code(code: Code, message: str) -> Problem:

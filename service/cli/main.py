@@ -46,7 +46,7 @@ def _run(settings: Settings, listener: socket.socket) -> int:
         return 0
     from service.server.supervisor import Supervisor
 
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, shared=True)
     return Supervisor(settings, listener).run()
 
 

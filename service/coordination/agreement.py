@@ -177,11 +177,12 @@ class WorkerAgreement:
     def _deciding(self) -> list[WorkerStatus | None]:
         """Return the statuses of the other workers whose word counts; None for one without a status.
 
-        A successor that accepts no connections yet does not count: it follows what is decided.
+        One that hangs does not, nor does a successor that accepts no connections yet: both follow what
+        is decided.
         """
         statuses: list[WorkerStatus | None] = []
         for number, slot in self._shared_store.roster().slots.items():
-            if number != self._number:
+            if number != self._number and not slot.silent:
                 status = self._shared_store.status(number)
                 if status is not None and status.pid != slot.pid:  # its predecessor's
                     status = None

@@ -14,8 +14,8 @@ from service.health.baselines import Baselines, TakenBaseline
 from service.health.change import Found
 from service.health.monitor import NOT_WATCHED, Health, Monitor
 from service.health.outliers import OutlierRow, merged
-from service.health.sequential_alarm import INPUTS, SequentialAlarms
-from service.health.sequential_state import Alarm, Watch
+from service.health.sequential_alarm import SequentialAlarms
+from service.health.sequential_state import INPUTS, Alarm, Watch
 from service.health.verdict import Alarmed, with_integrity
 from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import ALARMS, Telemetry

@@ -16,10 +16,14 @@ T = TypeVar("T")
 
 
 class WorkerSlot(msgspec.Struct, frozen=True):
-    """A running worker process; ``first`` tells that the service was started with it."""
+    """A running worker process; ``first`` tells that the service was started with it.
+
+    Nobody waits for one that is ``silent``: it is stopped or hangs.
+    """
 
     pid: int
     first: bool
+    silent: bool = False
 
 
 class Roster(msgspec.Struct, frozen=True):

@@ -132,16 +132,14 @@ class StatisticsAccumulator:
             squashed = [batch.judged.squashed for batch in batches if batch.judged.squashed is not None]
             centred = squashed[0] if len(squashed) == 1 else np.concatenate(squashed)
             centred = centred - self._inputs.centre
-        if not np.isfinite(np.add.reduce(rows, axis=None)):
-            # One such row would turn every later statistic into NaN.
-            finite = np.flatnonzero(np.isfinite(rows).all(axis=0))
-            self._not_finite += rows.shape[1] - len(finite)
-            left, sizes = np.unique(np.repeat(range(len(sizes)), sizes)[finite], return_counts=True)
+        chosen = self._countable(rows, requests, sizes)
+        if chosen is not None:
+            left, sizes = np.unique(np.repeat(range(len(sizes)), sizes)[chosen], return_counts=True)
             if not len(left):
                 return
             requests, came = [requests[number] for number in left], came[left]
-            centred = None if centred is None else centred[finite]
-            rows = rows[:, finite]
+            centred = None if centred is None else centred[chosen]
+            rows = rows[:, chosen]
         layout = self._detector.layout
         own, cells = own_sums(rows, sizes, layout, self._centre), self._cells.of(rows, centred)
         sums = sum_up(rows, sizes, layout, own, cells)
@@ -155,6 +153,24 @@ class StatisticsAccumulator:
         if centred is not None:
             self._features[0] += np.add.reduce(centred, axis=0)
             self._features[1] += np.einsum("rf,rf->f", centred, centred)
+
+    def _countable(
+        self,
+        rows: NDArray[np.floating],
+        requests: Sequence[Requester | None],
+        sizes: NDArray[np.integer],
+    ) -> NDArray[np.intp] | None:
+        """The rows that tell of the traffic, None for all: those that are numbers and not made up."""
+        countable = None
+        if any(request is not None and request.synthetic for request in requests):
+            real = [request is None or not request.synthetic for request in requests]
+            countable = np.repeat(real, sizes)
+        if not np.isfinite(np.add.reduce(rows, axis=None)):
+            # One such row would turn every later statistic into NaN.
+            finite = np.isfinite(rows).all(axis=0)
+            self._not_finite += int((~finite if countable is None else countable & ~finite).sum())
+            countable = finite if countable is None else finite & countable
+        return None if countable is None else np.flatnonzero(countable)
 
     def _join(
         self,
@@ -214,7 +230,7 @@ class StatisticsAccumulator:
         seen: set[bytes] = set()
         for row in departed[p_values[departed].argsort(kind="stable")].tolist():
             request = requests[owner_of[row]]
-            if request is None or request.request_id in seen:
+            if request is None or request.synthetic or request.request_id in seen:
                 continue
             seen.add(request.request_id)
             number = int(np.searchsorted(starts, row, "right")) - 1

@@ -14,6 +14,10 @@ class Requester(Protocol):
 
     request_id: bytes
 
+    @property
+    def synthetic(self) -> bool:
+        """Whether the rows are examples or probes, which tell nothing of the traffic."""
+
 
 class RowOwner(msgspec.Struct, frozen=True, gc=False):
     """The next ``rows`` rows of a batch are of this request, or of nobody's.

@@ -17,14 +17,11 @@ from models.health.sequential import Sequential, cumulants_by_moments
 from service.health.baselines import Baseline
 from service.health.change import Found
 from service.health.monitor import Monitor
-from service.health.sequential_state import Alarm, Watch
+from service.health.sequential_state import INPUTS, Alarm, Watch
 from service.health.windows import Buckets, closed, latest
 
 #: For how long an alarm degrades the verdict.
 ALARM_SECONDS = 600.0
-
-#: Where an alarm is that is of no member.
-INPUTS = "the inputs"
 
 #: By how much later than a change's end an alarm of it may come.
 _LATE_SECONDS = 30.0

@@ -4,6 +4,9 @@ from datetime import datetime
 
 import msgspec
 
+#: Where an alarm is that is of no member.
+INPUTS = "the inputs"
+
 
 class Alarm(msgspec.Struct, frozen=True):
     """What the sequential detector found; ``at_clock`` is a time of the monotonic clock."""

@@ -20,6 +20,7 @@ from time import perf_counter
 
 import numpy as np
 
+from models.bundle.manifest import LARGEST_BATCH
 from service.errors import DeadlineMissed, InferenceFailed, Overloaded, ServiceError
 from service.health.row_owner import Requester, RowOwner
 from service.inference.latency import LatencyEstimator
@@ -39,7 +40,7 @@ class Limits:
     requests, which is worth it for a run of milliseconds.
     """
 
-    batch_rows: int = 256
+    batch_rows: int = LARGEST_BATCH
     queue_rows: int = 32_768
     inline_seconds: float = 0.004
 

@@ -156,7 +156,8 @@ class Predictor:
     ) -> Prediction:
         started = perf_counter()
         features = self.featurized_at_once(served, records)
-        features = features.judged(ignore_applicability=ignore_applicability)
+        if served.bundle.featurizer.judges_applicability:
+            features = features.judged(ignore_applicability=ignore_applicability)
         stages = Stages(featurize=perf_counter() - started)
         served.traffic.featurize.observe(stages.featurize)
         _count_rejected(served, features)

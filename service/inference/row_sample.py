@@ -25,8 +25,6 @@ class RowSample:
 
     def add(self, rows: Rows, parts: Sequence[RowOwner]) -> None:
         """Keep the rows of a batch (n, F), of which ``parts`` says whose they are."""
-        if not self.wanted:
-            return
         first = 0
         for part in parts:
             self._requests.append(rows[first : first + part.rows].copy())

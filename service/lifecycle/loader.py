@@ -133,7 +133,8 @@ def _watched(session: Session, monitor: Monitor | None, sample: RowSample) -> Co
         outputs: dict[str, np.ndarray] = {**session.run(rows)}
         if monitor is not None:
             outputs["p_value"] = monitor.observe(outputs, parts)
-            sample.add(rows, parts)
+            if sample.wanted:
+                sample.add(rows, parts)
         for name in INNER_OUTPUTS:  # no request asks for them, and one is as large as the request
             outputs.pop(name, None)
         return outputs

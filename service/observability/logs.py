@@ -4,58 +4,18 @@ SMILES and features are never logged: no line holds a request's content, and of 
 only the type and the place are logged, since its text may quote the input.
 """
 
-import contextlib
 import logging
-import os
 import traceback
 from time import gmtime, strftime, time
 
 import msgspec
 import structlog
 
-#: So many bytes are written to a pipe without another writer's in between (POSIX's PIPE_BUF).
-_ATOMIC_BYTES = 4096
+from service.observability.log_writer import LogWriter
+
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
-
-class Lines:
-    """Writes lines to a file descriptor: warnings and errors at once, others with the next flush.
-
-    A system call per request would make every request slower. Several workers write to one stream, so
-    that only complete lines are written, and no more at once than a pipe takes in one piece.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._waiting: list[bytes] = []
-        self._size = 0
-
-    def info(self, line: bytes) -> None:
-        """Write one line with the next flush."""
-        if self._size + len(line) >= _ATOMIC_BYTES:
-            self.flush()
-        self._waiting.append(line)
-        self._size += len(line) + 1
-
-    def warning(self, line: bytes) -> None:
-        """Write one line at once."""
-        self.info(line)
-        self.flush()
-
-    debug = info
-    error = critical = exception = warning
-
-    def flush(self) -> None:
-        """Write the waiting lines; those that cannot be written are lost."""
-        waiting, self._waiting, self._size = self._waiting, [], 0
-        content = b"".join(line + b"\n" for line in waiting)
-        # Requests are answered although the disk is full or the reader has gone.
-        with contextlib.suppress(OSError):
-            while content:
-                content = content[os.write(self._descriptor, content) :]
-
-
-_lines = Lines(1)
+_lines = LogWriter(1)
 
 
 class Plain:
@@ -90,15 +50,20 @@ def get_logger() -> structlog.typing.FilteringBoundLogger:
 
 
 def flush() -> None:
-    """Write the waiting lines."""
+    """Have the waiting lines written."""
     _lines.flush()
 
 
-def configure(level: str, worker: int | None = None) -> None:
+def dropped() -> int:
+    """Return how many lines of this process were dropped, since nobody took them in time."""
+    return _lines.dropped
+
+
+def configure(level: str, worker: int | None = None, *, shared: bool = False) -> None:
     """Set up structlog, and send the standard library's warnings through it.
 
     ``level`` is ``debug``, ``info``, ``warning`` or ``error``; ``worker`` is the number that every line
-    shows where there are several workers.
+    shows where there are several workers; ``shared`` says that other processes log to the same place.
     """
 
     def number(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -118,9 +83,17 @@ def configure(level: str, worker: int | None = None) -> None:
     )
     plain.enabled = _LEVELS[level] <= _LEVELS["info"]
     plain.extra = {} if worker is None else {"worker": worker}
+    _lines.shared, _lines.tell = shared, _tell_dropped
+    _lines.flush()
     root = logging.getLogger()
     root.handlers = [_Bridge(logging.WARNING)]
     root.setLevel(logging.WARNING)
+
+
+def _tell_dropped(lines: int) -> bytes:
+    stamp = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime())
+    details = {"event": "log lines dropped", "lines": lines, "level": "warning", "timestamp": stamp}
+    return _encode(details | plain.extra)
 
 
 def place_of(error: BaseException) -> list[str]:

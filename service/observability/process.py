@@ -6,17 +6,20 @@ import resource
 from pathlib import Path
 from time import time
 
+from service.observability.logs import dropped
+
 _PROC = Path("/proc/self")
 _started = time()
 
 
 def usage() -> dict[str, float]:
-    """Return seconds of processor, bytes of memory, open files and garbage collections, by name."""
+    """Return what is used of processor, memory and files, and lines that were not logged, by name."""
     times = os.times()
     values = {
         "process_cpu_seconds_total": times.user + times.system,
         "process_start_time_seconds": _started,
         "process_max_fds": float(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
+        "snn_log_lines_dropped_total": float(dropped()),
     }
     for generation, stats in enumerate(gc.get_stats()):
         values[f"python_gc_collections_total/{generation}"] = stats["collections"]

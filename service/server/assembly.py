@@ -85,6 +85,7 @@ def assemble(settings: Settings, device: Device, shared_store: SharedStore | Non
         deadline_seconds=settings.deadline_seconds,
         key_store=key_store,
         origins=settings.cors_origins,
+        root_path=settings.root_path,
         administration=Administration(releases, reloader),
     )
     auto_rollback = None

@@ -17,6 +17,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from service.observability.logs import get_logger
+
 #: How long a worker that has more connections than another leaves one to it.
 _YIELD_SECONDS = 0.02
 #: A worker yields only if it has more than another by over one in so many.
@@ -25,9 +27,13 @@ _SLACK = 8
 _MOST_AT_ONCE = 64
 #: How long not to try again when there is no room for a connection, and when some was just made.
 _FULL_SECONDS, _FREED_SECONDS = 0.5, 0.01
+#: Where files ran out nevertheless: so many fewer connections leave some for all else, for so long.
+_SPARE_FILES, _SPARE_SECONDS = 16, 60.0
 #: Open files that are kept for all else: models, logs, the repository, other processes.
 _OTHER_FILES = 128
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+_log = get_logger()
 
 
 class ConnectionCounts:
@@ -90,6 +96,7 @@ class SharedListener:
         self._counts = counts
         self._number = number
         self._most, self._make_room = most, make_room
+        self._most_now = most
         self._accepting = self._full = False
         self._at_once = 1
         self._opening: set[asyncio.Task[None]] = set()
@@ -145,7 +152,7 @@ class SharedListener:
         self._listen()
 
     def _accept(self) -> bool:
-        if self._open_connections() >= self._most:
+        if self._open_connections() >= self._most_now:
             self._wait_for_room()
             return False
         try:
@@ -155,6 +162,7 @@ class SharedListener:
         except OSError as error:
             if error.errno not in _FULL:
                 raise
+            self._spare_files()
             self._wait_for_room()
             return False
         connection.setblocking(False)
@@ -169,6 +177,17 @@ class SharedListener:
         self._loop.remove_reader(self._listener)
         self._full = True
         self._loop.call_later(_FREED_SECONDS if self._make_room() else _FULL_SECONDS, self._try_again)
+
+    def _spare_files(self) -> None:
+        """Keep fewer connections open for a while: the repository is read by files, too."""
+        most = max(1, self._open_connections() - _SPARE_FILES)
+        if self._most_now == self._most:
+            _log.warning("no free files", connections=self._open_connections(), most=most)
+            self._loop.call_later(_SPARE_SECONDS, self._spare_no_files)
+        self._most_now = min(most, self._most_now)
+
+    def _spare_no_files(self) -> None:
+        self._most_now = self._most
 
     def _try_again(self) -> None:
         self._full = False

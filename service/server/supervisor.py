@@ -1,4 +1,4 @@
-"""Starts several workers, replaces one that dies, and stops them all together.
+"""Starts several workers, replaces one that dies or hangs, and stops them all together.
 
 The supervisor answers no request itself. The workers share the listening socket that it opened, so
 that another worker accepts what waits there when one dies. Each worker has a socket to the supervisor:
@@ -11,22 +11,16 @@ import selectors
 import shutil
 import signal
 import socket
-import subprocess
-import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
-
-import msgspec
 
 from service.coordination.shared_store import SharedStore, make_folder
 from service.coordination.statuses import Roster, WorkerSlot
 from service.errors import SettingsError
 from service.observability.logs import flush, get_logger
 from service.server.listener import ConnectionCounts
+from service.server.worker_process import WorkerProcess
 from service.settings import Settings
-
-#: What a worker sends to the supervisor.
-STARTED, FAILED = b"started", b"failed: "
 
 #: Seconds: a worker that dies once is replaced at once; every further early death doubles the wait.
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 10.0
@@ -36,33 +30,13 @@ _EARLY_SECONDS = 30.0
 _MOST_EARLY_DEATHS = 3
 _STOP_MARGIN_SECONDS = 10.0
 _TICK_SECONDS = 0.2
+#: A supervisor that did not run for so long cannot tell whether its workers did.
+_PAUSE_SECONDS = 1.5
+
+#: Signals that ask for a drain; the second one ends everything at once.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 _log = get_logger()
-
-
-class WorkerConfig(msgspec.Struct, frozen=True):
-    """A worker's number, from 1, of how many, and the folder and descriptors that it inherits."""
-
-    number: int
-    workers: int
-    folder: str
-    listener: int
-    control: int
-    #: The file of ``ConnectionCounts``.
-    counts: int
-    first: bool
-
-
-@dataclass(slots=True)
-class _Worker:
-    """A running worker, and the supervisor's end of the socket to it."""
-
-    process: subprocess.Popen[bytes]
-    control: socket.socket
-    first: bool
-    started_at: float = field(default_factory=monotonic)
-    started: bool = False
-    failure: str | None = None
 
 
 @dataclass(slots=True)
@@ -90,10 +64,12 @@ class Supervisor:
             ) from error
         self._shared_store = SharedStore(self._folder)
         self._counts = ConnectionCounts(os.dup(self._counts_file), settings.workers)
-        self._workers: dict[int, _Worker] = {}
+        self._workers: dict[int, WorkerProcess] = {}
         self._next = {number: _Restart() for number in range(1, settings.workers + 1)}
         self._restarts = 0
         self._stop_requested = False
+        self._silent: set[int] = set()
+        self._watched_at = monotonic()
         #: When workers that still run are killed, by the monotonic clock; None before the stop.
         self._kill_at: float | None = None
         self._failure: str | None = None
@@ -105,7 +81,7 @@ class Supervisor:
         for end in (wakeup, signals):
             end.setblocking(False)
         signal.set_wakeup_fd(signals.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOP_SIGNALS:
             signal.signal(number, self._request_stop)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it wakes the selector
         self._selector.register(wakeup, selectors.EVENT_READ, lambda: wakeup.recv(1024))
@@ -137,6 +113,9 @@ class Supervisor:
         return 0
 
     def _request_stop(self, *_: object) -> None:
+        """Stop; a second signal ends all workers at once."""
+        if self._stop_requested:
+            self._kill_at = monotonic()
         self._stop_requested = True
 
     def _step(self) -> None:
@@ -147,47 +126,59 @@ class Supervisor:
         if self._kill_at is None and (self._stop_requested or self._failure is not None):
             self._stop()
         if self._kill_at is None:
+            self._watch()
             for number, restart in self._next.items():
                 if number not in self._workers and monotonic() >= restart.due:
                     self._start(number)
-        elif monotonic() > self._kill_at:
+        elif monotonic() >= self._kill_at:
             for worker in self._workers.values():
                 worker.process.kill()
         self._shared_store.restore()
 
     def _start(self, number: int) -> None:
-        ours, theirs = socket.socketpair()
-        first = self._restarts == 0 and self._next[number].early_deaths == 0
-        inherited = self._listener.fileno(), theirs.fileno(), self._counts_file
-        config = WorkerConfig(number, self._settings.workers, str(self._folder), *inherited, first)
-        process = subprocess.Popen(  # noqa: S603 - this interpreter, with arguments of our own making
-            [sys.executable, "-m", "service.server.worker", msgspec.json.encode(config).decode()],
-            stdin=subprocess.DEVNULL,
-            pass_fds=inherited,
-            # A terminal's Ctrl-C is for the supervisor, which then stops the workers.
-            process_group=0,
-        )
-        theirs.close()
-        ours.setblocking(False)
-        worker = self._workers[number] = _Worker(process, ours, first)
-        self._selector.register(ours, selectors.EVENT_READ, lambda: self._receive(worker))
-        self._write_roster()
-        _log.info("worker begins", worker=number, process=process.pid)
-
-    def _receive(self, worker: _Worker) -> None:
+        restart = self._next[number]
+        first = self._restarts == 0 and restart.early_deaths == 0
         try:
-            message = worker.control.recv(4096)
-        except ConnectionResetError:
-            message = b""
-        if message.startswith(STARTED):
-            worker.started = True
-        elif message.startswith(FAILED):
-            worker.failure = message.removeprefix(FAILED).decode()
-        elif not message:  # a signal will tell that it died
+            worker = WorkerProcess.start(
+                number,
+                self._settings.workers,
+                str(self._folder),
+                self._listener.fileno(),
+                self._counts_file,
+                first=first,
+            )
+        except OSError as error:  # no descriptor, process or memory is left: there may be some soon
+            reason = error.strerror or str(error)
+            _log.error("worker not started", worker=number, reason=reason)
+            self._restarts += 1
+            self._put_off(number, f"worker {number} of {self._settings.workers} cannot start: {reason}")
+            return
+        self._workers[number] = worker
+        self._selector.register(worker.control, selectors.EVENT_READ, lambda: self._receive(worker))
+        self._write_roster()
+        _log.info("worker begins", worker=number, process=worker.process.pid)
+
+    def _receive(self, worker: WorkerProcess) -> None:
+        if not worker.receive():  # a signal will tell that it died
             self._selector.unregister(worker.control)
             worker.control.close()
 
-    def _remove(self, number: int, worker: _Worker) -> None:
+    def _watch(self) -> None:
+        """Tell the others whom not to wait for, and replace a worker that hangs."""
+        now, paused = monotonic(), monotonic() > self._watched_at + _PAUSE_SECONDS
+        self._watched_at = now
+        for number, worker in self._workers.items():
+            if paused:  # this process did not run either, and what workers sent is still to be read
+                worker.heard_at = now
+            elif worker.hangs and worker.process.returncode is None:
+                _log.error("worker hangs", worker=number, seconds=round(now - worker.heard_at, 1))
+                worker.process.kill()
+        silent = {number for number, worker in self._workers.items() if worker.silent}
+        if silent != self._silent:
+            self._silent = silent
+            self._write_roster()
+
+    def _remove(self, number: int, worker: WorkerProcess) -> None:
         """Forget a worker that died, and decide when its successor starts, if at all."""
         with contextlib.suppress(OSError, KeyError, ValueError):
             self._receive(worker)  # its last message may not have been read yet
@@ -202,21 +193,24 @@ class Supervisor:
             return
         self._restarts += 1
         self._write_roster()
-        restart = self._next[number]
+        _log.error("worker died", worker=number, status=status, reason=worker.failure)
+        reason = worker.failure or (
+            f"worker {number} of {self._settings.workers} cannot start: it ended with status {status}"
+        )
         early = monotonic() - worker.started_at <= _EARLY_SECONDS
+        self._put_off(number, None if worker.started else reason, early=early)
+        if worker.first and status > 0 and not worker.started:
+            self._failure = reason
+
+    def _put_off(self, number: int, reason: str | None, *, early: bool = True) -> None:
+        """Decide when to try again; ``reason`` ends the service if that is in vain, and none runs."""
+        restart = self._next[number]
         restart.early_deaths = restart.early_deaths + 1 if early else 0
         wait = min(_FIRST_WAIT * 2 ** (restart.early_deaths - 2), _LONGEST_WAIT)
         restart.due = monotonic() + (wait if restart.early_deaths > 1 else 0.0)
-        _log.error("worker died", worker=number, status=status, reason=worker.failure)
-        if worker.started:
-            return
-        refused = worker.first and status > 0
         others_run = any(other.started for other in self._workers.values())
-        if refused or (restart.early_deaths >= _MOST_EARLY_DEATHS and not others_run):
-            self._failure = worker.failure or (
-                f"worker {number} of {self._settings.workers} cannot start:"
-                f" it ended with status {status}"
-            )
+        if reason is not None and restart.early_deaths >= _MOST_EARLY_DEATHS and not others_run:
+            self._failure = reason
 
     def _stop(self) -> None:
         """Ask all workers to stop; those that run on past their time are killed."""
@@ -229,7 +223,7 @@ class Supervisor:
 
     def _write_roster(self) -> None:
         slots = {
-            number: WorkerSlot(worker.process.pid, worker.first)
+            number: WorkerSlot(worker.process.pid, worker.first, number in self._silent)
             for number, worker in self._workers.items()
         }
         draining = self._kill_at is not None

@@ -6,7 +6,7 @@ import shutil
 import socket
 
 from service.observability import logs
-from service.server.supervisor import STARTED, WorkerConfig
+from service.server.worker_process import HEARTBEAT, HEARTBEAT_SECONDS, STARTED, WorkerConfig
 
 _log = logs.get_logger()
 
@@ -21,9 +21,19 @@ class SupervisorLink:
         self._stopping = stopping
         self._folder = config.folder
         self._orphaned = False
-        asyncio.get_running_loop().add_reader(self._socket, self._read)
-        with contextlib.suppress(OSError):
-            self._socket.send(STARTED)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._socket, self._read)
+        self._send(STARTED)
+        self._timer = self._loop.call_later(HEARTBEAT_SECONDS, self._beat)
+
+    def _send(self, message: bytes) -> None:
+        with contextlib.suppress(OSError):  # full, or the supervisor is gone: reading tells
+            self._socket.send(message)
+
+    def _beat(self) -> None:
+        """Tell that the event loop runs."""
+        self._send(HEARTBEAT)
+        self._timer = self._loop.call_later(HEARTBEAT_SECONDS, self._beat)
 
     def _read(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -33,13 +43,14 @@ class SupervisorLink:
                 received = b""
             if not received:
                 self._orphaned = True
-                asyncio.get_running_loop().remove_reader(self._socket)
+                self._loop.remove_reader(self._socket)
                 _log.warning("the supervisor is gone")
                 self._stopping.set()
 
     def close(self) -> None:
         """Close the connection; remove the shared folder if the supervisor cannot do it any more."""
-        asyncio.get_running_loop().remove_reader(self._socket)
+        self._timer.cancel()
+        self._loop.remove_reader(self._socket)
         self._socket.close()
         if self._orphaned:
             shutil.rmtree(self._folder, ignore_errors=True)

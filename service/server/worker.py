@@ -8,9 +8,9 @@ import asyncio
 import contextlib
 import gc
 import os
-import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 from time import monotonic
 
@@ -18,6 +18,7 @@ import msgspec
 import uvicorn
 import uvloop
 
+from service.api.transport.client_address import ClientAddress
 from service.api.transport.connection import ConnectionPolicy
 from service.api.transport.protocol import HttpProtocol
 from service.coordination.coordinator import WorkerCoordinator
@@ -27,15 +28,15 @@ from service.inference.backend.device import Device, choose_device
 from service.observability import logs
 from service.server.assembly import Parts, assemble
 from service.server.listener import ConnectionCounts, SharedListener, inherited, most_connections
-from service.server.supervisor import FAILED, WorkerConfig
+from service.server.supervisor import STOP_SIGNALS
 from service.server.supervisor_link import SupervisorLink
 from service.server.uvicorn_server import Server
+from service.server.worker_process import FAILED, WorkerConfig
 from service.settings import Settings, injected_names, load_settings
 
 #: How long a thread may hold the interpreter while another waits. With Python's usual 5 ms, RDKit's
 #: threads would delay every step of the event loop by as much.
 _SWITCH_SECONDS = 0.0005
-_FLUSH_SECONDS = 0.2
 #: How often a worker posts its status where no request makes it do so.
 _POST_SECONDS = 0.25
 #: How long a successor may take to reach the other workers' versions before it accepts connections.
@@ -54,7 +55,8 @@ def work(settings: Settings, listener: socket.socket, config: WorkerConfig | Non
     device = choose_device(
         settings.device, memory_bytes=settings.cuda_memory_bytes, tf32=settings.cuda_tf32
     )
-    logs.configure(settings.log_level, worker=None if config is None else config.number)
+    number = None if config is None else config.number
+    logs.configure(settings.log_level, number, shared=config is not None)
     sys.setswitchinterval(_SWITCH_SECONDS)
     # What is loaded by now stays; the collector need not look at it again.
     gc.freeze()
@@ -72,13 +74,13 @@ async def _serve(
     parts = assemble(settings, device, shared_store, 1 if config is None else config.number)
     server = _server(parts, settings)
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    background = [parts.reloader.run(), _flush_logs()]
+    for number in STOP_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, _stop, stopping)
+    background = [parts.reloader.run()]
     if parts.auto_rollback is not None:
         background.append(parts.auto_rollback.run())
     if config is None or (config.first and config.number == 1):
-        _report_exposure(settings)
+        _report_start(settings)
     shared_listener, link = _shared_listener(config, listener, server, settings), None
     if config is None:
         host, port = listener.getsockname()[:2]
@@ -106,12 +108,28 @@ async def _serve(
             link.close()
 
 
-def _report_exposure(settings: Settings) -> None:
-    """Log what an operator has to know about who may do what, and which variables are ignored."""
+def _report_start(settings: Settings) -> None:
+    """Log what an operator has to know: who may do what, and what is not as the settings say."""
     if settings.api_keys_file is None:
         _log.warning("no API keys: open to all", hint="SNN_API_KEYS_FILE asks for keys")
     for name in injected_names(os.environ):
         _log.warning("variable ignored", variable=name, reason="Kubernetes sets it for a service")
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.state):
+            pass
+    except OSError as error:
+        hint = "baselines and the release log are not kept; set SNN_STATE"
+        _log.warning("state not writable", reason=str(error), hint=hint)
+
+
+def _stop(stopping: asyncio.Event) -> None:
+    """Begin to drain; a second signal ends the process as it is."""
+    if stopping.is_set():
+        _log.warning("stopped at once")
+        logs.flush()
+        os._exit(0)
+    stopping.set()
 
 
 def _server(parts: Parts, settings: Settings) -> Server:
@@ -127,7 +145,11 @@ def _server(parts: Parts, settings: Settings) -> Server:
             http=HttpProtocol,
             timeout_graceful_shutdown=int(settings.drain_seconds) or 1,
         ),
-        ConnectionPolicy(settings.client_seconds, settings.idle_seconds),
+        ConnectionPolicy(
+            settings.client_seconds,
+            settings.idle_seconds,
+            ClientAddress(settings.trusted_proxies) if settings.log_client else None,
+        ),
     )
 
 
@@ -188,12 +210,6 @@ async def _drain(
     await asyncio.sleep(wait)
     shared_listener.close()
     server.should_exit = True
-
-
-async def _flush_logs() -> None:
-    while True:
-        await asyncio.sleep(_FLUSH_SECONDS)
-        logs.flush()
 
 
 def main(argument: str) -> int:

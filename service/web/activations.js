@@ -2,7 +2,7 @@
 
 import { lineChart, memberColour } from "./charts.js";
 import { ago, badge, el, empty, number, plural, tell } from "./page.js";
-import { sentence } from "./models.js";
+import { headline, sentence } from "./models.js";
 
 const STATISTICS = [
   ["mean", "Mean"],
@@ -187,6 +187,8 @@ export class ActivationsPanel {
     const window = document_.window ? windowWords(document_.window) : "since the start";
     const place = document_.first_departing;
     const facts = [
+      document_.model_verdict && `model ${document_.model_verdict}`,
+      document_.traffic_verdict && `traffic ${document_.traffic_verdict.replaceAll("_", " ")}`,
       document_.since && `since ${ago(document_.since, now)}`.replace("since ", "for ").replace(" ago", ""),
       `statistics of the ${window === "since the start" ? "time since the start" : window}`,
       document_.origin && `origin: ${document_.origin}`,
@@ -203,8 +205,9 @@ export class ActivationsPanel {
       verdict.replaceChildren(badge(document_.verdict));
       this.headline.dataset.verdict = document_.verdict;
     }
-    tell(words.children[0], document_.reason ? sentence(document_.reason) : "");
-    tell(words.children[1], facts.join(" · "));
+    tell(words.children[0], [headline(document_), document_.advice?.text].filter(Boolean).join(" "));
+    const numbers = document_.headline && document_.reason ? [document_.reason] : [];
+    tell(words.children[1], [...numbers, ...facts].join(" · "));
     const spread = document_.members[0].layers[0].spread;
     for (const node of this.place.querySelectorAll(".band-words")) tell(node, spread ? " ± 1 sd of its rows" : "");
 

@@ -64,6 +64,9 @@ export async function askJson(path, options) {
   return (await ask(path, options)).json();
 }
 
+/** What is tried out on the page is no traffic: the activation health leaves it out. */
+export const TRIED = { "x-snn-synthetic": "1" };
+
 export function post(path, document, options = {}) {
   return ask(path, {
     method: "POST",

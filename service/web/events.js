@@ -30,7 +30,7 @@ export class EventsPanel {
       if (!before) {
         const kept = this.events.find((event) => event.model === name && event.verdict);
         if (kept?.verdict !== document.verdict) {
-          this.add(kind(document.verdict), `${verdictWords(document.verdict)} when this page was opened`, name, document.reason, now, document.verdict);
+          this.add(kind(document.verdict), `${verdictWords(document.verdict)} when this page was opened`, name, document.headline || document.reason, now, document.verdict);
         }
         continue;
       }
@@ -39,7 +39,7 @@ export class EventsPanel {
       }
       if (before.verdict !== document.verdict) {
         const words = `${verdictWords(before.verdict)} → ${verdictWords(document.verdict)}`;
-        this.add(kind(document.verdict), words, name, document.reason, now, document.verdict);
+        this.add(kind(document.verdict), words, name, document.headline || document.reason, now, document.verdict);
       }
       if (alarms !== null && before.alarms !== null && alarms > before.alarms && before.version === document.version) {
         this.add("warn", "The detector raised an alarm", name, document.sequential.alarm?.where, now);

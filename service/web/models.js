@@ -99,13 +99,15 @@ export class ModelsPanel {
       card.verdict.replaceChildren(badge(verdict));
       card.shown = verdict;
     }
-    tell(card.reason, document?.reason ? sentence(document.reason) : "It cannot answer requests now.");
+    tell(card.reason, document ? headline(document) : "It cannot answer requests now.");
     const rate = this.rate(name, document, now);
     tell(card.rate, rate === null ? "–" : `${number(rate, 2)} rows/s`);
     const minute = document?.windows?.["1m"];
     tell(card.rows, typeof minute?.rows === "number" ? plural(minute.rows, "row") : "–");
-    const window = document?.window ? document.windows?.[document.window] : null;
-    tell(card.effect, typeof window?.effect === "number" ? `${number(window.effect, 2)} sd` : "–");
+    // A change that lasts is of the latest rows alone; a window may hold what came before it, too.
+    const lasting = document?.change && !document.change.ended ? document.change : null;
+    const shown = lasting ?? (document?.window ? document.windows?.[document.window] : null);
+    tell(card.effect, typeof shown?.effect === "number" ? `${number(shown.effect, 2)} sd` : "–");
     const integrity = document?.integrity;
     const checked = integrity?.checked_at ? ` · ${ago(integrity.checked_at, now)}` : "";
     tell(card.integrity, integrity?.ok === true ? `Intact${checked}` : integrity?.ok === false ? `Failed${checked}` : "–");
@@ -126,6 +128,12 @@ export class ModelsPanel {
 export function faultWords(fault) {
   if (!fault) return "the golden rows are not reproduced";
   return fault.message ?? `${fault.part ?? "a part"} of the model differs`;
+}
+
+/** What happened, in a few words. */
+export function headline(document) {
+  const words = document.headline || document.reason;
+  return words ? sentence(words) : "";
 }
 
 export function sentence(text) {

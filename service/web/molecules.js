@@ -1,6 +1,6 @@
 // The playground of a model that takes SMILES: each molecule drawn, with its probabilities.
 
-import { post } from "./api.js";
+import { TRIED, post } from "./api.js";
 import { writeCsv } from "./csv.js";
 import { textBox } from "./dropping.js";
 import { download, el, empty, failure, icon, number, plural } from "./page.js";
@@ -74,7 +74,7 @@ export class MoleculesPlayground {
     this.run.disabled = true;
     this.status.textContent = `Asking about ${plural(lines.length, "molecule")}…`;
     try {
-      const answer = await (await post("predict", { model: this.about.model, smiles: lines })).json();
+      const answer = await (await post("predict", { model: this.about.model, smiles: lines }, { headers: TRIED })).json();
       this.results = answer.results;
       this.version = answer.model_info.version;
       this.show();

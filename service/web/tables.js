@@ -1,6 +1,6 @@
 // The playground of a model that takes numbers or a table's row: a form for one record, CSV for many.
 
-import { ask, post } from "./api.js";
+import { TRIED, ask, post } from "./api.js";
 import { readCsv, withHeader } from "./csv.js";
 import { textBox } from "./dropping.js";
 import { download, el, empty, failure, number, plural } from "./page.js";
@@ -75,7 +75,7 @@ export class TablePlayground {
       record[column.name] = value === "" ? null : column.kind === "number" ? Number(value) : value;
     }
     try {
-      const answer = await (await post("predict", { model: this.about.model, inputs: [record] })).json();
+      const answer = await (await post("predict", { model: this.about.model, inputs: [record] }, { headers: TRIED })).json();
       const [result] = answer.results;
       if (result.status !== "ok") throw new Error(result.message);
       this.single.replaceChildren(
@@ -116,7 +116,7 @@ export class TablePlayground {
       const answer = await ask(`predict?model=${encodeURIComponent(this.about.model)}`, {
         method: "POST",
         body: text,
-        headers: { "content-type": "text/csv", accept: "text/csv" },
+        headers: { "content-type": "text/csv", accept: "text/csv", ...TRIED },
       });
       this.answer = await answer.text();
       this.version = answer.headers.get("x-model-version") ?? this.about.version;

@@ -2,6 +2,9 @@
 
 import http.client
 import json
+import re
+import resource
+import shutil
 import signal
 import socket
 import threading
@@ -9,7 +12,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urljoin
 
+import httpx
 import pytest
 
 from tests.support import bundles
@@ -177,7 +182,7 @@ _LATE = {
     "nothing": (b"", b"", b""),
     "half a head": (_HEAD, b"", b"408"),
     "a header now and then": (_HEAD, b"a: b\r\n", b"408"),
-    "blank lines": (b"\r\n", b"\r\n", b"408"),
+    "blank lines": (b"\r\n", b"\r\n", b""),
     "half a body": (_HEAD + _LONG + b'{"model"', b"", b"408"),
     "a body byte by byte": (_HEAD + _LONG, b" ", b"408"),
     "a chunked body": (_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n", b"408"),
@@ -257,3 +262,169 @@ def test_connections_are_capped_and_those_that_wait_give_way(impatient: Server) 
     finally:
         for each in silent:
             each.close()
+
+
+def _open_documents(server: Server) -> list[str]:
+    """Paths that are answered to GET without a key, from the OpenAPI document and beside it."""
+    paths = server.client.get("/openapi.json").json()["paths"]
+    plain = [path.replace("{model}", "htru2").replace("{version}", "1") for path in paths]
+    own = ["/", "/docs", "/openapi.json", "/web/api.js", "/swagger/swagger-ui.css", "/favicon.ico"]
+    streams = {"/health/activations/stream"}
+    return [path for path in [*plain, *own] if path in streams or server_gets(server, path)]
+
+
+def server_gets(server: Server, path: str) -> bool:
+    """Whether the path takes GET."""
+    return server.client.get(path, timeout=30).status_code not in (404, 405, 422)
+
+
+def test_head_is_taken_wherever_get_is(server: Server) -> None:
+    """Status and headers are those of GET, and no byte of a body follows; streams end at once."""
+    paths = [path for path in _open_documents(server) if not path.endswith("/stream")]
+    assert {"/", "/health/live", "/health/ready", "/healthz", "/metrics", "/v2", "/docs"} <= set(paths)
+    varying = {"date", "x-request-id", "content-length"}  # documents tell times of varying length
+    for path in paths:
+        got = server.client.get(path, headers={"accept-encoding": "identity"})
+        headers = {name: value for name, value in got.headers.items() if name not in varying}
+        with connected(server) as connection:
+            lines = f"HEAD {path} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: identity\r\n\r\n"
+            connection.sendall(lines.encode() + b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            file = connection.makefile("rb")
+            assert int(file.readline().split()[1]) == got.status_code, path
+            head = http.client.parse_headers(file)
+            shown = {name.lower(): value for name, value in head.items() if name.lower() not in varying}
+            assert shown == {n: v for n, v in headers.items() if n != "transfer-encoding"}, path
+            assert file.readline().startswith(b"HTTP/1.1 200 "), path
+    stream = server.client.head("/health/activations/stream")
+    assert (stream.status_code, stream.content) == (200, b"")
+    refused = server.client.head("/predict")
+    assert (refused.status_code, refused.headers["allow"], refused.content) == (405, "POST", b"")
+    assert server.client.put("/health/live").headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("path", ["/v2/", "/docs/", "/health/live/", "/web", "/swagger", "//x/", "//x"])
+def test_nothing_leads_to_where_the_host_header_says(server: Server, path: str) -> None:
+    """There is no redirect to an address of the client's choosing."""
+    with connected(server) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: evil.example\r\n\r\n".encode())
+        ((status, body),) = answers(connection, 1)
+    assert status == 404
+    assert b"evil" not in body
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_pages_hold_behind_the_prefix_of_a_proxy(repository: Path, tmp_path: Path, stays: bool) -> None:
+    """Every address of the pages resolves below the prefix, which the proxy may take off or leave."""
+    prefix = "/models/snn"
+    with running(tmp_path, models=repository, root_path=prefix) as server:
+        server.wait_until_ready()
+
+        def get(address: str) -> httpx.Response:
+            path = address if stays else address.removeprefix(prefix)
+            return server.client.get(path)
+
+        for page in (f"{prefix}/docs", f"{prefix}/"):
+            text = get(page).text
+            links = re.findall(r"(?:href|src)=\"([^\"#]+)\"|url: '([^']+)'", text)
+            found = {
+                urljoin(page, one or two) for one, two in links if not (one or two).startswith("data:")
+            }
+            assert len(found) >= 3
+            for address in found:
+                assert address.startswith(f"{prefix}/"), (page, address)
+                assert get(address).status_code == 200 or address.endswith("/metadata"), address
+        assert get(f"{prefix}/openapi.json").json()["servers"] == [{"url": prefix}]
+        sent = server.client.post(f"{prefix if stays else ''}/predict", content=BODY)
+        assert sent.status_code == 200
+        assert server.client.get(f"{prefix}x/docs").status_code == 404
+        bare = server.client.get(prefix)
+        assert (bare.status_code, bare.headers["location"]) == (307, "snn/")
+
+
+def _without_free_files(pid: int, free: int) -> None:
+    """Let a process open only so many more files."""
+    most = len(list(Path(f"/proc/{pid}/fd").iterdir())) + free
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
+
+
+def _asks(server: Server) -> int:
+    """The status of a prediction on a new connection; 0 without an answer in time."""
+    try:
+        with connected(server) as connection:
+            connection.settimeout(3)
+            connection.sendall(request(BODY))
+            return answers(connection, 1)[0][0]
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("sent", [b"", _HEAD, _HEAD + _LONG], ids=["idle", "half a head", "half a body"])
+def test_listener_and_reloader_recover_where_no_file_is_free(
+    repository: Path, tmp_path: Path, workers: int, sent: bytes
+) -> None:
+    """Connections that wait give way at once; in any case all is well once the others are closed."""
+    root = shutil.copytree(repository, tmp_path / "repository")
+    with running(tmp_path, models=root, workers=workers, drain_wait_seconds=0) as server:
+        server.wait_until_ready()
+        lines = server.lines()
+        begun = [line["process"] for line in lines if line["event"] == "worker begins"]
+        for pid in begun or [server.process.pid]:
+            _without_free_files(pid, 30)
+        held: list[socket.socket] = []
+        address = ("127.0.0.1", int(server.address.rpartition(":")[2]))
+        for _ in range(100 * workers):
+            held.append(socket.create_connection(address, timeout=5))
+            held[-1].sendall(sent)
+        server.wait_for_line("no free files")
+        if not sent.startswith(_HEAD + _LONG):
+            assert [_asks(server) for _ in range(5)] == [200] * 5
+        for each in held:
+            each.close()
+        end = time.monotonic() + 15
+        while _asks(server) != 200:
+            assert time.monotonic() < end
+        version = bundles.publish(root, seed=1)
+        server.wait_for_line("model serving", model=f"htru2@{version}")
+        server.client.close()  # it may have been one of those that gave way
+        assert server.stop() == 0
+
+
+_HALVES = {
+    "the fast path": (request(BODY), [200]),
+    "the usual path": (request(BODY.replace(b"htru2", b"none")), [404]),
+    "two requests": (request(BODY) + b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n", [200, 200]),
+    "a table": (
+        request(b"[1,2,3,4,5,6,7,8]\n", path="/predict?model=htru2").replace(b"/json", b"/x-ndjson"),
+        [200],
+    ),
+    "half a head": (_HEAD, [400]),
+    "half a body": (_HEAD + _LONG + b"{", [400]),
+    "one and a half": (request(BODY) + _HEAD, [200, 400]),
+    "half a chunk": (_HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab", [400]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", _HALVES)
+@pytest.mark.parametrize("pause", [0.0, 0.1])
+def test_a_client_that_only_ended_its_sending_gets_its_answers(
+    server: Server, kind: str, pause: float
+) -> None:
+    """Each request is answered, one that is cut short by 400, and then the connection is closed."""
+    sent, expected = _HALVES[kind]
+    with connected(server) as connection:
+        connection.sendall(sent)
+        time.sleep(pause)
+        connection.shutdown(socket.SHUT_WR)
+        received = b""
+        while piece := connection.recv(1 << 20):
+            received += piece
+    statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", received)]
+    assert statuses == expected
+
+
+def test_a_client_that_ended_its_sending_without_a_request_is_closed(server: Server) -> None:
+    """There is nothing to wait for."""
+    with connected(server) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""

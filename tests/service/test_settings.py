@@ -40,6 +40,11 @@ def test_the_defaults_serve_the_committed_models_on_the_loopback(tmp_path, monke
         ("MODELS", "/nowhere/at/all"),
         ("LOG_LEVEL", "loud"),
         ("APPLICABILITY", "maybe"),
+        ("ROOT_PATH", "snn"),
+        ("ROOT_PATH", "/snn/"),
+        ("ROOT_PATH", "/a?b"),
+        ("MAX_CONNECTIONS", "0"),
+        ("CLIENT_SECONDS", "0"),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_the_variable(name, value, monkeypatch, tmp_path) -> None:
@@ -172,3 +177,19 @@ def test_a_misspelled_key_file_starts_no_service(tmp_path, workers: int) -> None
     assert done.stderr == (
         "SNN_API_KEY_FILE: there is no such setting; did you mean SNN_API_KEYS_FILE?\n"
     )
+
+
+def test_trusted_proxies_are_networks(monkeypatch, tmp_path) -> None:
+    """Addresses, networks and a star are read; anything else names the variable."""
+    monkeypatch.setenv("SNN_MODELS", str(tmp_path))
+    monkeypatch.setenv("SNN_TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1,fd00::/8")
+    assert [str(each) for each in load_settings().trusted_proxies] == [
+        "10.0.0.0/8",
+        "127.0.0.1/32",
+        "fd00::/8",
+    ]
+    monkeypatch.setenv("SNN_TRUSTED_PROXIES", "*")
+    assert len(load_settings().trusted_proxies) == 2
+    monkeypatch.setenv("SNN_TRUSTED_PROXIES", "proxy.example")
+    with pytest.raises(SettingsError, match=r"^SNN_TRUSTED_PROXIES="):
+        load_settings()

@@ -4,13 +4,21 @@ from collections.abc import Callable
 
 from models.registry.store import Repository
 from training.benchmarks import health
-from training.benchmarks.accuracy import gate_power, htru2, tables, tox21, tox21_served
+from training.benchmarks.accuracy import (
+    gate_power,
+    htru2,
+    served_calibration,
+    tables,
+    tox21,
+    tox21_served,
+)
 from training.benchmarks.harness import Say
 from training.benchmarks.internals import onnx_speed, signal_propagation, weight_faults
 
 #: By name: functions of the model repository, the numbers of seeds and of processes, and a function
 #: that is called with progress; they return a report in Markdown.
 BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
+    "calibration": served_calibration.run,
     "gate": gate_power.run,
     "graph": onnx_speed.run,
     "health": health.run,

@@ -48,7 +48,7 @@ _MARGIN = (
 _RECIPE = 'Hyperparameters from a JSON file, as in {"units": 128}.'
 _STUDY = "File of the study; MODEL.study below SNN_STATE if left out."
 _SPLIT = "out-of-fold; for tox21 also leaderboard (trains networks without that set) or final."
-_NAME = "htru2, tox21, tox21-served, tables, gate, signal, graph, integrity or health."
+_NAME = "htru2, tox21, tox21-served, tables, calibration, gate, signal, graph, integrity or health."
 _THEORY = "Model whose measured layers are compared with the theory's predictions."
 
 

@@ -41,9 +41,9 @@ _FEWEST_DISTINCT, FEWEST_FOLDS = 50, 3
 Record = Sequence[object]
 
 
-def fold_of(key: bytes) -> int:
-    """The fold, 0 to 4, of a row with this key."""
-    return int.from_bytes(hashlib.sha256(key).digest()[:8], "big") % FOLDS
+def fold_of(key: bytes, folds: int = FOLDS) -> int:
+    """The fold, from 0, of a row with this key."""
+    return int.from_bytes(hashlib.sha256(key).digest()[:8], "big") % folds
 
 
 def folds_of_rows(rows: NDArray[np.float64]) -> NDArray[np.int8]:

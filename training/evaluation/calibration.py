@@ -1,4 +1,4 @@
-"""Platt calibration and decision thresholds, from out-of-fold logits alone."""
+"""Platt calibration and decision thresholds of the served mean, from out-of-fold logits alone."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +10,13 @@ from scipy.optimize import minimize
 from training.errors import TrainingError
 
 Array = NDArray[np.floating]
+
+#: The least slope of a map: what was learned is then next to nothing, but keeps its order.
+FLATTEST = 1e-3
+
+#: Parts of cross-fitting: the maps that are judged are then nearly those that are served.
+_PARTS = 20
+
 ThresholdRule = Literal["youden", "f1"]
 
 #: What each rule means, for manifests and model cards.
@@ -43,20 +50,28 @@ class Platt:
 def fit_platt(labels: Array, logits: Array) -> Platt:
     """Fit by maximum likelihood with Platt's (1999) smoothed targets; ``(n,)`` arrays without NaN.
 
-    Raises ``TrainingError`` if there is one class only, or if logits fall as labels rise.
+    Logits that fall where labels rise tell nothing: they get the base rate, and next to no slope.
+    Raises ``TrainingError`` if there is one class only.
     """
-    fitted = _regress(labels, logits)
-    if not fitted.slope > 0:
-        raise TrainingError("calibration found logits that fall where labels rise: nothing was learned")
-    return fitted
+    positives, negatives = _counts(labels)
+    expected = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    fitted = _regress(expected, logits)
+    if fitted.slope >= FLATTEST:
+        return fitted
+    base = float(expected.mean())
+    return Platt(FLATTEST, float(np.log(base / (1 - base)) - FLATTEST * logits.mean()))
 
 
-def _regress(labels: Array, logits: Array) -> Platt:
+def _counts(labels: Array) -> tuple[float, float]:
     positives = float((labels == 1).sum())
     negatives = len(labels) - positives
     if positives == 0 or negatives == 0:
         raise TrainingError("calibration needs rows of both classes for every target")
-    expected = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    return positives, negatives
+
+
+def _regress(expected: Array, logits: Array) -> Platt:
+    """Logistic regression of expected labels on logits."""
 
     def loss(parameters: Array) -> tuple[float, NDArray[np.float64]]:
         z = parameters[0] * logits + parameters[1]
@@ -69,13 +84,37 @@ def _regress(labels: Array, logits: Array) -> Platt:
     return Platt(float(slope), float(intercept))
 
 
-def cross_fitted(labels: Array, logits: Array, folds: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Return probabilities ``(n,)``: each fold's rows calibrated by a fit to the other folds' logits."""
+def parts_of(labels: Array, number: int = _PARTS) -> NDArray[np.intp]:
+    """Parts ``(n,)`` of the rows of labels ``(n,)``, each with its share of every class.
+
+    The logits are out-of-fold already, so that parts need not be folds.
+    """
+    shuffled = np.random.default_rng(0).permutation(len(labels))
+    order = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    parts = np.empty(len(labels), dtype=np.intp)
+    parts[order] = np.arange(len(labels)) % number
+    return parts
+
+
+def cross_fitted(labels: Array, logits: Array, parts: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return probabilities ``(n,)``: each part's rows calibrated by a fit to the other parts' logits."""
     probability = np.empty(len(labels))
-    for fold in np.unique(folds):
-        held_out = folds == fold
+    for part in np.unique(parts):
+        held_out = parts == part
         probability[held_out] = fit_platt(labels[~held_out], logits[~held_out])(logits[held_out])
     return probability
+
+
+def cross_fitted_calls(
+    labels: Array, probability: Array, parts: NDArray[np.integer], rule: ThresholdRule
+) -> NDArray[np.bool_]:
+    """Return calls ``(n,)``: each part's rows by the threshold that is best for the other parts."""
+    calls = np.empty(len(labels), dtype=np.bool_)
+    for part in np.unique(parts):
+        held_out = parts == part
+        threshold = choose_threshold(labels[~held_out], probability[~held_out], rule)
+        calls[held_out] = probability[held_out] >= threshold
+    return calls
 
 
 def calibration_slope(labels: Array, probability: Array) -> float:
@@ -83,6 +122,7 @@ def calibration_slope(labels: Array, probability: Array) -> float:
 
     On few positives it may have any value, also below zero.
     """
+    _counts(labels)
     p = np.clip(probability, 1e-7, 1 - 1e-7)
     return _regress(labels, np.log(p) - np.log1p(-p)).slope
 
@@ -106,28 +146,39 @@ def choose_threshold(labels: Array, probability: Array, rule: ThresholdRule) -> 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A calibration map and a threshold per target, fitted to out-of-fold logits."""
+    """Maps and thresholds of the served mean of all members, and what they make of rows left out.
+
+    ``probability`` ``(n, T)`` is that of the members that never saw a row, by a map of their own;
+    ``served`` is what the served mean would give a row like it (``averaging``), ``calls`` whether its
+    cut-off would call it. All are cross-fitted: maps and cut-offs come from other parts of the rows.
+    Where the label is NaN, they are NaN and False.
+    """
 
     maps: tuple[Platt, ...]
     #: Shape ``(T,)``.
     thresholds: NDArray[np.float64]
-    #: Cross-fitted, ``(n, T)``; NaN where the label is.
     probability: NDArray[np.float64]
+    served: NDArray[np.float64]
+    calls: NDArray[np.bool_]
 
 
-def calibrate(
-    labels: Array, logits: Array, folds: NDArray[np.integer], rule: ThresholdRule
-) -> Calibration:
-    """Calibrate every target of ``(n, T)`` labels (NaN: not measured) and out-of-fold logits.
+def calibrate(labels: Array, logits: Array, served: Array, rule: ThresholdRule) -> Calibration:
+    """Calibrate every target of ``(n, T)`` labels (NaN: not measured).
 
-    Raises ``TrainingError`` if a target has one class only, or its logits fall as labels rise.
+    ``logits`` are out-of-fold, ``served`` the same with the spread of the mean of all members. Raises
+    ``TrainingError`` if a target has one class only.
     """
     maps, thresholds = [], []
-    probability = np.full(logits.shape, np.nan)
+    probability, as_served = np.full((2, *logits.shape), np.nan)
+    calls = np.zeros(logits.shape, dtype=np.bool_)
     for column in range(logits.shape[1]):
         measured = ~np.isnan(labels[:, column])
-        y, z = labels[measured, column], logits[measured, column]
-        maps.append(fit_platt(y, z))
-        probability[measured, column] = cross_fitted(y, z, folds[measured])
-        thresholds.append(choose_threshold(y, probability[measured, column], rule))
-    return Calibration(tuple(maps), np.array(thresholds), probability)
+        y, z, s = (values[measured, column] for values in (labels, logits, served))
+        parts = parts_of(y)
+        maps.append(fit_platt(y, s))
+        p = cross_fitted(y, s, parts)
+        thresholds.append(choose_threshold(y, p, rule))
+        probability[measured, column] = cross_fitted(y, z, parts)
+        as_served[measured, column] = p
+        calls[measured, column] = cross_fitted_calls(y, p, parts, rule)
+    return Calibration(tuple(maps), np.array(thresholds), probability, as_served, calls)

@@ -6,13 +6,14 @@ from pydantic import JsonValue
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from training.errors import TrainingError
-from training.evaluation.calibration import Calibration, Platt
+from training.evaluation.calibration import FLATTEST, Calibration, Platt, parts_of
 
 Array = NDArray[np.floating]
 
 #: Rows added to each class's count, so that a rare class's bias stays finite.
 _PRIOR_ROWS = 1.0
+#: Fewer parts than of independent targets: a fit takes longer, and has more rows of each class.
+_PARTS = 5
 
 
 def fit_classes(labels: Array, logits: Array) -> tuple[float, NDArray[np.float64]]:
@@ -20,7 +21,7 @@ def fit_classes(labels: Array, logits: Array) -> tuple[float, NDArray[np.float64
 
     probability = softmax(slope * logits + bias). Source: Guo et al. 2017 (arXiv 1706.04599), section
     4.2, temperature scaling, with the biases of their vector scaling: one slope for all classes keeps
-    rare ones from a slope of their own. Raises ``TrainingError`` if logits fall as labels rise.
+    rare ones from a slope of their own. Logits that fall as labels rise get next to no slope.
     """
     rows, classes = labels.shape
     counts = labels.sum(axis=0) + _PRIOR_ROWS
@@ -39,25 +40,28 @@ def fit_classes(labels: Array, logits: Array) -> tuple[float, NDArray[np.float64
 
     start = np.zeros(classes + 1)
     start[0] = 1.0
-    fitted = minimize(loss, start, jac=True, method="L-BFGS-B").x
-    if not fitted[0] > 0:
-        raise TrainingError("calibration found logits that fall where labels rise: nothing was learned")
+    bounds = [(FLATTEST, None), *[(None, None)] * classes]
+    fitted = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     return float(fitted[0]), np.asarray(fitted[1:], dtype=np.float64)
 
 
-def calibrate_classes(labels: Array, logits: Array, folds: NDArray[np.integer]) -> Calibration:
-    """Calibrate classes from out-of-fold logits ``(n, T)``; each fold's rows by the other folds.
+def calibrate_classes(labels: Array, logits: Array, served: Array) -> Calibration:
+    """Calibrate classes from out-of-fold logits ``(n, T)``, as ``calibrate`` does independent targets.
 
-    The maps hold the common slope and each class's bias. The thresholds have no effect on the calls.
+    The maps hold the common slope and each class's bias. The thresholds have no effect on the calls,
+    which are the most probable class.
     """
-    slope, bias = fit_classes(labels, logits)
-    probability = np.empty(logits.shape)
-    for fold in np.unique(folds):
-        held_out = folds == fold
-        own_slope, own_bias = fit_classes(labels[~held_out], logits[~held_out])
-        probability[held_out] = softmax(own_slope * logits[held_out] + own_bias, axis=1)
+    slope, bias = fit_classes(labels, served)
+    parts = parts_of(labels.argmax(axis=1), _PARTS)
+    probability, as_served = np.empty((2, *logits.shape))
+    for part in np.unique(parts):
+        held_out = parts == part
+        for values, result in ((logits, probability), (served, as_served)):
+            own_slope, own_bias = fit_classes(labels[~held_out], values[~held_out])
+            result[held_out] = softmax(own_slope * values[held_out] + own_bias, axis=1)
     maps = tuple(Platt(slope, float(intercept)) for intercept in bias)
-    return Calibration(maps, np.full(labels.shape[1], 0.5), probability)
+    calls = np.eye(labels.shape[1], dtype=np.bool_)[probability.argmax(axis=1)]
+    return Calibration(maps, np.full(labels.shape[1], 0.5), probability, as_served, calls)
 
 
 def class_metrics(

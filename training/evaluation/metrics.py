@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
-from scipy.stats import rankdata
+from scipy.stats import binomtest, norm, rankdata
 
 from training.evaluation.calibration import calibration_slope
 from training.evaluation.class_calibration import class_metrics
@@ -77,25 +77,49 @@ def average_precision(labels: Array, scores: Array) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Rates of calls ``scores >= threshold``."""
+    """Rates of calls."""
 
     recall: float
     false_positive_rate: float
     precision: float
     f1: float
     g_mean: float
+    recall_95_interval: tuple[float, float]
+    false_positive_rate_95_interval: tuple[float, float]
+    f1_95_interval: tuple[float, float]
 
 
-def confusion(labels: Array, scores: Array, threshold: float) -> Confusion:
-    """Compare calls at a threshold with labels ``(n,)``."""
-    called, positive = scores >= threshold, labels == 1
+def confusion(labels: Array, called: NDArray[np.bool_]) -> Confusion:
+    """Compare calls ``(n,)`` with labels ``(n,)``; the intervals are Wilson's.
+
+    F1 is 2 J / (1 + J) of the share J of hits among all that are called or positive.
+    """
+    positive = labels == 1
     hits = int((called & positive).sum())
     recall = hits / max(int(positive.sum()), 1)
     false_positive_rate = int((called & ~positive).sum()) / max(int((~positive).sum()), 1)
     precision = hits / max(int(called.sum()), 1)
     f1 = 2 * precision * recall / max(precision + recall, 1e-12)
     g_mean = float(np.sqrt(recall * (1 - false_positive_rate)))
-    return Confusion(recall, false_positive_rate, precision, f1, g_mean)
+    low, high = wilson(hits, int((called | positive).sum()))
+    return Confusion(
+        recall,
+        false_positive_rate,
+        precision,
+        f1,
+        g_mean,
+        wilson(hits, int(positive.sum())),
+        wilson(int((called & ~positive).sum()), int((~positive).sum())),
+        (2 * low / (1 + low), 2 * high / (1 + high)),
+    )
+
+
+def wilson(hits: int, rows: int) -> tuple[float, float]:
+    """The 95 % interval of a share of rows, from 0 to 1 if there is no row (Wilson 1927)."""
+    if not rows:
+        return 0.0, 1.0
+    interval = binomtest(hits, rows).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def log_loss(labels: Array, probability: Array) -> float:
@@ -149,16 +173,18 @@ def metrics(
     labels: Array,
     probability: Array,
     targets: tuple[str, ...],
-    thresholds: Array,
+    calls: NDArray[np.bool_],
     folds: NDArray[np.integer] | None = None,
     *,
+    served: Array | None = None,
     exclusive: bool = False,
 ) -> dict[str, JsonValue]:
-    """Return the metrics of probabilities ``(n, T)``: over all targets, and of each.
+    """Return the metrics of probabilities and calls ``(n, T)``: over all targets, and of each.
 
-    ``exclusive`` targets are classes: accuracy and log-loss over all are added, and the call is the
-    most probable class. Spread is a bootstrap over rows and, with ``folds`` ``(n,)``, the standard
-    deviation over them. The base rate's log-loss and Brier score are given for comparison.
+    The calibration slope is of ``served`` probabilities ``(n, T)`` if they are others. ``exclusive``
+    targets are classes: accuracy and log-loss over all are added. Spread is a bootstrap over rows and,
+    with ``folds`` ``(n,)``, the standard deviation over them. The base rate's log-loss and Brier score
+    are given for comparison.
     """
     mean, error, low, high = bootstrap(
         lambda rows: mean_auc(labels[rows], probability[rows]), len(labels), draws=200
@@ -176,13 +202,12 @@ def metrics(
         # A fold without rows of both classes has none.
         overall["mean_auc_by_fold"] = [float(value) for value in by_fold if np.isfinite(value)]
         overall["mean_auc_sd_over_folds"] = float(np.nanstd(by_fold, ddof=1))
-    calls = probability
     if exclusive:
         overall |= class_metrics(labels, probability, folds)
-        calls = np.eye(len(targets))[probability.argmax(axis=1)]
+    shown = probability if served is None else served
     by_target: dict[str, JsonValue] = {
         target: _target_metrics(
-            labels[:, column], probability[:, column], calls[:, column], thresholds[column], folds
+            labels[:, column], probability[:, column], calls[:, column], shown[:, column], folds
         )
         for column, target in enumerate(targets)
     }
@@ -192,26 +217,35 @@ def metrics(
 def _target_metrics(
     labels: Array,
     probability: Array,
-    calls: Array,
-    threshold: float,
+    calls: NDArray[np.bool_],
+    served: Array,
     folds: NDArray[np.integer] | None,
 ) -> dict[str, JsonValue]:
     measured = ~np.isnan(labels)
     y, p = labels[measured], probability[measured]
     base = np.full(len(y), float(np.mean(y)))
+    area = auc(y, p)
+    half = float(norm.ppf(0.975) * np.linalg.norm(auc_influence(y[:, None], p[:, None])))
     document: dict[str, JsonValue] = {
         "measured": len(y),
         "positive": int(y.sum()),
-        "auc": auc(y, p),
+        "auc": area,
+        "auc_95_interval": [area - half, min(area + half, 1.0)],
         "average_precision": average_precision(y, p),
         "log_loss": log_loss(y, p),
         "log_loss_base_rate": log_loss(y, base),
         "brier": brier(y, p),
         "brier_base_rate": brier(y, base),
-        "calibration_slope": calibration_slope(y, p),
-    } | asdict(confusion(y, calls[measured], threshold))
+        "calibration_slope": calibration_slope(y, served[measured]),
+    }
+    document |= _as_json(confusion(y, calls[measured]))
     if folds is not None:
         own = folds[measured]
         aucs = [auc(y[own == fold], p[own == fold]) for fold in np.unique(folds)]
         document["auc_sd_over_folds"] = float(np.nanstd(aucs, ddof=1))
     return document
+
+
+def _as_json(rates: Confusion) -> dict[str, JsonValue]:
+    document: dict[str, Any] = asdict(rates)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in document.items()}

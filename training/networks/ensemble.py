@@ -19,6 +19,7 @@ from torch import Tensor
 from models.bundle.manifest import Member
 from models.cores import cores
 from training.data.dataset import Replicates
+from training.evaluation.averaging import fold_spread
 from training.networks.network import SelfNormalizingNetwork, tap
 from training.networks.training_loop import Progress, Recipe, train
 
@@ -54,20 +55,35 @@ class Ensemble:
         return torch.stack([tap(layer) for layer in layers], dim=1).numpy()
 
 
+@dataclass(frozen=True, slots=True)
+class OutOfFold:
+    """Logits ``(n, T)`` by the members that never saw a row, and how far the folds' members differ.
+
+    ``spread`` is the variance ``(n, T)`` that ``averaging.fold_spread`` estimates.
+    """
+
+    logits: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+
 def out_of_fold(
     member_logits: NDArray[np.floating],
     members: tuple[Member, ...],
     folds: NDArray[np.integer],
     exclusive: bool,
-) -> NDArray[np.float64]:
+) -> OutOfFold:
     """Average, for each row, the logits ``(n, members, T)`` of the members that never saw it.
 
-    Returns ``(n, T)``; with ``exclusive`` log-probabilities, so that a column ranks the rows.
+    With ``exclusive`` the logits are log-probabilities, so that a column ranks the rows.
     """
-    held_out = np.array([member.fold for member in members])[None] == folds[:, None]
+    member_folds = np.array([member.fold for member in members])
+    held_out = member_folds[None] == folds[:, None]
     weight = held_out / held_out.sum(axis=1, keepdims=True)
     logits = np.asarray(np.einsum("nmt,nm->nt", member_logits, weight, dtype=np.float64))
-    return log_softmax(logits, axis=1) if exclusive else logits
+    if exclusive:
+        logits = log_softmax(logits, axis=1)
+        member_logits = member_logits - member_logits.mean(axis=2, keepdims=True)
+    return OutOfFold(logits, fold_spread(member_logits, member_folds, folds))
 
 
 def members_of(folds: NDArray[np.integer], rounds: int, seed: int) -> tuple[Member, ...]:
@@ -91,8 +107,9 @@ def fit_ensemble(
     seed: int,
     watch: Watch,
     replicates: Replicates | None = None,
+    processes: int | None = None,
 ) -> Ensemble:
-    """Train ``rounds`` networks without each fold, one process per core that may be used.
+    """Train ``rounds`` networks without each fold, in ``processes``: by default one per core.
 
     Rounds take the ``recipes`` in turn. ``rows`` ``(n, F)`` are squashed features called ``names``;
     those that a recipe leaves out get weight 0. A recipe may learn ``replicates``, if there are any, in
@@ -102,18 +119,16 @@ def fit_ensemble(
     members = members_of(folds, rounds, seed)
     count = len(members) // rounds
     recipe_of = [recipes[index // count % len(recipes)] for index in range(len(members))]
-    # Spawned, not forked: torch's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager:
-        reports: queue.Queue[tuple[int, Progress]] = manager.Queue()
-        with ProcessPoolExecutor(min(len(members), cores()), context) as pool:
-            data = (rows, labels, replicates, tuple(names))
-            futures = [
-                pool.submit(_fit_member, data, folds == member.fold, recipe, index, member, reports)
-                for index, (member, recipe) in enumerate(zip(members, recipe_of, strict=True))
-            ]
-            _relay(futures, reports, watch)
-            states = [future.result() for future in futures]
+    data = (rows, labels, replicates, tuple(names))
+    jobs = [
+        (data, folds == member.fold, recipe, index, member)
+        for index, (member, recipe) in enumerate(zip(members, recipe_of, strict=True))
+    ]
+    workers = min(len(members), processes or cores())
+    if workers == 1:
+        states = [_fit_member(*job, lambda report: watch(*report)) for job in jobs]
+    else:
+        states = _fit_in_processes(jobs, workers, watch)
     networks = []
     for recipe, state in zip(recipe_of, states, strict=True):
         network = recipe.build(rows.shape[1], labels.shape[1])
@@ -122,15 +137,28 @@ def fit_ensemble(
     return Ensemble(members, tuple(networks))
 
 
+def _fit_in_processes(
+    jobs: Sequence[tuple[Any, ...]], workers: int, watch: Watch
+) -> list[Mapping[str, NDArray[Any]]]:
+    # Spawned, not forked: torch's threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager:
+        reports: queue.Queue[tuple[int, Progress]] = manager.Queue()
+        with ProcessPoolExecutor(workers, context) as pool:
+            futures = [pool.submit(_fit_member, *(*job, reports.put)) for job in jobs]
+            _relay(futures, reports, watch)
+            return [future.result() for future in futures]
+
+
 def _fit_member(
     data: tuple[Array32, Array32, Replicates | None, tuple[str, ...]],
     held_out: NDArray[np.bool_],
     recipe: Recipe,
     index: int,
     member: Member,
-    reports: "queue.Queue[tuple[int, Progress]]",
+    report: Callable[[tuple[int, Progress]], None],
 ) -> Mapping[str, NDArray[Any]]:
-    """Train one member in a process of its own; return its weights as arrays, not shared memory."""
+    """Train one member on one thread; return its weights as arrays, not shared memory."""
     torch.set_num_threads(1)
     rows, labels, replicates, names = data
     samples = replicates if recipe.shares else None
@@ -143,7 +171,7 @@ def _fit_member(
         (own[held_out], labels[held_out]),
         recipe,
         member.seed,
-        lambda progress: reports.put((index, progress)),
+        lambda progress: report((index, progress)),
         None if samples is None else samples.counts[~held_out],
     )
     # Weights are published as float16: rounded here, everything later evaluates what will be served.

@@ -17,7 +17,7 @@ from training.data.folds import folds_by_rule
 from training.errors import DataError
 from training.evaluation.calibration import ThresholdRule
 from training.evaluation.metrics import metrics
-from training.networks.ensemble import Watch, out_of_fold
+from training.networks.ensemble import OutOfFold, Watch, out_of_fold
 from training.networks.export import reopened
 from training.pipeline.run import calibrated, feature_rows, featurized, fit, out_of_fold_metrics
 from training.recipes.official import ModelRecipe
@@ -32,8 +32,8 @@ def run_graph(bundle: Bundle, rows: NDArray[np.float32], output: str) -> NDArray
     return np.concatenate([session.run([output], {INPUT: chunk})[0] for chunk in chunks])
 
 
-def bundle_out_of_fold(bundle: Bundle, dataset: Dataset) -> NDArray[np.float64]:
-    """Return a bundle's uncalibrated logits ``(n, T)``, each by members that never saw the row.
+def bundle_out_of_fold(bundle: Bundle, dataset: Dataset) -> OutOfFold:
+    """Return a bundle's uncalibrated logits of each row, by members that never saw it.
 
     The rows' folds are those of the bundle's own rule and columns. Rows that its featurizer refuses,
     such as a table's with a new category, get the mean of the others: they count as uninformative
@@ -51,9 +51,9 @@ def bundle_out_of_fold(bundle: Bundle, dataset: Dataset) -> NDArray[np.float64]:
     member_logits = run_graph(bundle, features.rows, MEMBER_LOGIT)
     members = tuple(bundle.manifest.members)
     own = out_of_fold(member_logits, members, folds[accepted], dataset.exclusive)
-    logits = np.tile(own.mean(axis=0), (len(dataset), 1))
-    logits[accepted] = own
-    return logits
+    logits, spread = (np.tile(part.mean(axis=0), (len(dataset), 1)) for part in (own.logits, own.spread))
+    logits[accepted], spread[accepted] = own.logits, own.spread
+    return OutOfFold(logits, spread)
 
 
 def bundle_folds(bundle: Bundle, dataset: Dataset) -> NDArray[np.int8]:
@@ -116,7 +116,9 @@ def evaluate_on(
     probability = np.tile(rates, (len(records), 1))
     probability[accepted] = run_graph(bundle, features.rows, "probability")
     thresholds = np.array([target.threshold for target in bundle.manifest.targets])
-    document = metrics(labels, probability, tuple(bundle.manifest.target_names), thresholds)
+    document = metrics(
+        labels, probability, tuple(bundle.manifest.target_names), probability >= thresholds
+    )
     return document | {"refused": int((~accepted).sum())}
 
 
@@ -137,4 +139,4 @@ def evaluate_twin(
     mean = fitted.ensemble.member_logits(unseen).mean(axis=1)
     maps, thresholds = fitted.calibration.maps, fitted.calibration.thresholds
     probability = np.stack([platt(mean[:, at]) for at, platt in enumerate(maps)], axis=1)
-    return metrics(judged.labels, probability, judged.targets, thresholds)
+    return metrics(judged.labels, probability, judged.targets, probability >= thresholds)

@@ -15,15 +15,24 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from models.features import Features, Featurizer
+from models.health.combining import asked_rows, combined
 from models.health.fitting import MemberRows, fit_reference
 from models.health.reference import Reference
 from models.networks.theory import MemberTheory, member_theory
 from training.data import Dataset, featurizer_for
 from training.errors import DataError
+from training.evaluation.averaging import as_served
 from training.evaluation.calibration import Calibration, ThresholdRule, calibrate
 from training.evaluation.class_calibration import calibrate_classes
 from training.evaluation.metrics import mean_auc, metrics
-from training.networks.ensemble import Ensemble, Watch, fit_ensemble, members_of, out_of_fold
+from training.networks.ensemble import (
+    Ensemble,
+    OutOfFold,
+    Watch,
+    fit_ensemble,
+    members_of,
+    out_of_fold,
+)
 from training.networks.export import ServedEnsemble, export
 from training.networks.preprocessing import Squash, fit_squash
 from training.recipes.official import ModelRecipe
@@ -76,8 +85,11 @@ def fit(
     seed: int,
     say: Callable[[str], None],
     watch: Watch,
+    processes: int | None = None,
 ) -> Fitted:
     """Featurize, train ``rounds`` networks without each fold, and calibrate out-of-fold.
+
+    ``processes`` as in ``fit_ensemble``.
 
     Raises ``DataError`` or ``TrainingError`` if the data cannot be learned from or calibrated on.
     """
@@ -98,11 +110,14 @@ def fit(
         seed=seed,
         watch=watch,
         replicates=dataset.replicates,
+        processes=processes,
     )
     ensemble = trained.rounds(0, recipe.served)
-    logits = _out_of_fold(dataset, ensemble, rows)
-    calibration = calibrated(dataset, logits, recipe.threshold_rule)
-    return Fitted(dataset, recipe, featurizer, raw, squash, rows, trained, ensemble, logits, calibration)
+    own = _out_of_fold(dataset, ensemble, rows)
+    calibration = calibrated(dataset, own, recipe.threshold_rule)
+    return Fitted(
+        dataset, recipe, featurizer, raw, squash, rows, trained, ensemble, own.logits, calibration
+    )
 
 
 def train_model(
@@ -121,16 +136,9 @@ def train_model(
     rounds = [fitted.rounds.rounds(number, number + 1) for number in range(recipe.rounds)]
     # The AUC of each round alone shows the spread between seeds and recipes.
     figures["mean_auc_by_round"] = [
-        mean_auc(dataset.labels, _out_of_fold(dataset, alone, fitted.rows)) for alone in rounds
+        mean_auc(dataset.labels, _out_of_fold(dataset, alone, fitted.rows).logits) for alone in rounds
     ]
-    reference = fit_reference(
-        [
-            MemberRows(ensemble.member_taps(fitted.rows[held_out], number), held_out)
-            for number, member in enumerate(ensemble.members)
-            for held_out in [np.flatnonzero(dataset.folds == member.fold)]
-        ],
-        fitted.rows,
-    )
+    reference = _reference(dataset, ensemble, fitted.rows)
     served = ServedEnsemble(fitted.squash, ensemble, calibration.maps, exclusive=dataset.exclusive)
     theory = [
         member_theory(layers, fitted.rows[dataset.folds == member.fold])
@@ -148,6 +156,19 @@ def train_model(
     )
 
 
+def _reference(dataset: Dataset, ensemble: Ensemble, rows: NDArray[np.float32]) -> Reference:
+    """Fit the reference for squashed rows ``(n, F)`` to those that each member never saw."""
+    numbers = range(len(ensemble.members))
+    held_out = [np.flatnonzero(dataset.folds == member.fold) for member in ensemble.members]
+    members = [
+        MemberRows(ensemble.member_taps(rows[own], number), own)
+        for number, own in zip(numbers, held_out, strict=True)
+    ]
+    asked = rows[asked_rows(len(rows))]
+    taps = np.stack([ensemble.member_taps(asked, number) for number in numbers], axis=1)
+    return combined(fit_reference(members, rows), members, rows, taps)
+
+
 def _check_labels(dataset: Dataset) -> None:
     """Every target needs both classes outside every fold, or it cannot be learned or calibrated."""
     for column, target in enumerate(dataset.targets):
@@ -158,29 +179,32 @@ def _check_labels(dataset: Dataset) -> None:
                 raise DataError(f"{dataset.name}: {target} has no {missing[0]} row outside fold {fold}")
 
 
-def _out_of_fold(dataset: Dataset, trained: Ensemble, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Uncalibrated logits ``(n, T)`` of squashed rows ``(n, F)``, by members that never saw the row."""
+def _out_of_fold(dataset: Dataset, trained: Ensemble, rows: NDArray[np.float32]) -> OutOfFold:
+    """Uncalibrated logits of squashed rows ``(n, F)``, by members that never saw the row."""
     return out_of_fold(trained.member_logits(rows), trained.members, dataset.folds, dataset.exclusive)
 
 
-def calibrated(dataset: Dataset, logits: NDArray[np.floating], rule: ThresholdRule) -> Calibration:
-    """Calibrate out-of-fold logits ``(n, T)``, of classes or of independent targets.
+def calibrated(dataset: Dataset, own: OutOfFold, rule: ThresholdRule) -> Calibration:
+    """Calibrate the mean of all members by out-of-fold logits, of classes or of independent targets.
 
-    Raises ``TrainingError`` if logits fall as labels rise.
+    Raises ``TrainingError`` if a target has one class only.
     """
-    if dataset.exclusive:
-        return calibrate_classes(dataset.labels, logits, dataset.folds)
-    return calibrate(dataset.labels, logits, dataset.folds, rule)
+    exclusive, labels = dataset.exclusive, dataset.labels
+    served = as_served(labels, own.logits, own.spread, dataset.folds, exclusive=exclusive)
+    if exclusive:
+        return calibrate_classes(labels, own.logits, served)
+    return calibrate(labels, own.logits, served, rule)
 
 
 def out_of_fold_metrics(dataset: Dataset, calibration: Calibration) -> dict[str, JsonValue]:
-    """The metrics of a manifest, from cross-fitted probabilities."""
+    """The metrics of a manifest, from cross-fitted probabilities and calls."""
     return metrics(
         dataset.labels,
         calibration.probability,
         dataset.targets,
-        calibration.thresholds,
+        calibration.calls,
         dataset.folds,
+        served=calibration.served,
         exclusive=dataset.exclusive,
     )
 

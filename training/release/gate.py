@@ -92,7 +92,7 @@ def _champion_predictions(champion: Bundle, trained: Trained) -> tuple[Array, Ar
     if tuple(champion.manifest.target_names) != dataset.targets:
         raise TrainingError("the champion predicts other targets; use --promote always if that is meant")
     try:
-        logits = bundle_out_of_fold(champion, dataset)
-        return logits, calibrated(dataset, logits, trained.recipe.threshold_rule).probability
+        own = bundle_out_of_fold(champion, dataset)
+        return own.logits, calibrated(dataset, own, trained.recipe.threshold_rule).probability
     except TrainingError as error:
         raise TrainingError(f"the champion cannot be asked about these rows: {error}") from error

@@ -24,14 +24,17 @@ _COLUMNS = {
     "target": "{name}",
     "measured": "{measured:,}",
     "positive": "{positive:,}",
-    "AUC ± sd over folds": "{auc:.4f} ± {auc_sd_over_folds:.4f}",
+    "AUC ± sd over folds (95 %)": "{auc:.4f} ± {auc_sd_over_folds:.4f}"
+    " ({auc_95_interval[0]:.3f}–{auc_95_interval[1]:.3f})",
     "average precision": "{average_precision:.3f}",
     "log-loss (base rate)": "{log_loss:.4f} ({log_loss_base_rate:.4f})",
     "Brier (base rate)": "{brier:.4f} ({brier_base_rate:.4f})",
     "slope": "{calibration_slope:.2f}",
     "threshold": "{threshold:.3f}",
-    "recall": "{recall:.3f}",
-    "FPR": "{false_positive_rate:.4f}",
+    "recall (95 %)": "{recall:.3f} ({recall_95_interval[0]:.3f}–{recall_95_interval[1]:.3f})",
+    "FPR (95 %)": "{false_positive_rate:.4f} ({false_positive_rate_95_interval[0]:.4f}"
+    "–{false_positive_rate_95_interval[1]:.4f})",
+    "F1 (95 %)": "{f1:.3f} ({f1_95_interval[0]:.3f}–{f1_95_interval[1]:.3f})",
 }
 
 
@@ -112,6 +115,7 @@ def model_card(
                 ("file", "sha256"), ((name, f"`{digest}`") for name, digest in provenance.data.items())
             ),
             "members": len(manifest.members),
+            "own_members": len(manifest.members) // len({m.fold for m in manifest.members}),
             "calibrated": "calibrated by one temperature and a bias per class, through softmax"
             if manifest.exclusive
             else "calibrated per target (Platt)",

@@ -25,7 +25,9 @@ KIND_ROWS = 96
 #: More features than this are not tried against each other.
 _MOST_FEATURES = 64
 #: Standard scores at which a feature's scale is known, and those that stand for its distribution.
-_GRID = np.linspace(-4.0, 4.0, 33)
+_GRID = np.concatenate([[-10.0, -8.0, -6.0, -5.0], np.linspace(-4.0, 4.0, 33), [5.0, 6.0, 8.0, 10.0]])
+#: Scores at which a shift is tried.
+_STEPS = np.linspace(-10.0, 10.0, 401)
 #: A raw value beyond all others.
 _FAR = 1e15
 #: Factors of units that are tried.
@@ -61,7 +63,7 @@ class Happened:
 class FeatureScales:
     """How raw values of F features become standard scores, where there are not too many of them.
 
-    ``raw`` (33, F) are the values at the scores of the grid, ``ends`` (2, F) the least and the largest
+    ``raw`` (G, F) are the values at the scores of the grid, ``ends`` (2, F) the least and the largest
     score that any value has, and ``zero`` (F,) the scores of 0. ``mean`` and ``spread`` (F, F) are what
     the scores of feature i would be if its column held the values of feature j.
     """
@@ -90,10 +92,10 @@ class FeatureScales:
 
         goal = np.tile(_GRID[:, None], (1, features))
         low, high = np.full(goal.shape, -1.0), np.full(goal.shape, 1.0)
-        for _ in range(24):
+        for _ in range(20):
             low = np.where(scores(low) > goal, 4 * low, low)
             high = np.where(scores(high) < goal, 4 * high, high)
-        for _ in range(48):
+        for _ in range(40):
             middle = (low + high) / 2
             below = scores(middle) < goal
             low, high = np.where(below, middle, low), np.where(below, high, middle)
@@ -197,7 +199,7 @@ def _fit(scales: FeatureScales, feature: int, mean: float, spread: float) -> flo
         return float("inf")  # so far out that only other units would explain it
     raw = scales.raw[:, feature]
     nodes = np.interp(_NODES, _GRID, raw)
-    steps = np.subtract.outer(np.interp(np.linspace(-4.0, 4.0, 161), _GRID, raw), nodes[len(nodes) // 2])
+    steps = np.subtract.outer(np.interp(_STEPS, _GRID, raw), nodes[len(nodes) // 2])
     steps = np.concatenate([steps, -steps])
     factors = _FACTORS[np.abs(np.log(_FACTORS)) > _NO_FACTOR]
     rescaled = _cost(mean, spread, *scales.moments(feature, factors[:, None] * nodes))

@@ -4,10 +4,13 @@ from typing import Literal
 
 import numpy as np
 
-from models.health.effect_size import Effects, departs_alone
+from models.health.effect_size import NAMED_AT, Effects, departs_alone
 
-#: The least departure of any layer, as a share of the largest, where every layer has other weights.
-_EVERYWHERE = 0.2
+#: A layer whose weights differ departs most itself: what comes after it is in part explained by it.
+#: Where later layers depart so much further, or all of them about as far, they differ as well.
+_FURTHER, _AS_FAR = 1.8, 0.5
+#: No network of other weights departs so far: a weight has burst.
+_BROKEN = 200.0
 
 Altered = Literal["member", "stale", "layer"]
 
@@ -18,6 +21,12 @@ def altered(effect: Effects) -> tuple[Altered, int]:
         return "member", int(np.argmax([member.sure for member in effect.members]))
     departed = np.median(effect.departures, axis=0)
     place = effect.first_departing
-    if departed.min() >= _EVERYWHERE * departed.max():
+    named = np.flatnonzero(departed >= NAMED_AT)
+    first = int(named[0]) if len(named) else 0 if place is None else place[1]
+    later = departed[first + 1 :]
+    if departed[first] >= _BROKEN:
+        return "layer", first
+    further = len(later) > 0 and later.max() >= _FURTHER * departed[first]
+    if further or (len(later) > 1 and later.min() >= _AS_FAR * departed[first]):
         return "stale", 0
-    return "layer", int(departed.argmax()) if place is None else place[1]
+    return "layer", first if place is None else place[1]

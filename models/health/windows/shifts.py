@@ -1,5 +1,6 @@
 """Shifts of many windows at once: by member, by layer, of the inputs, and of each feature."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,20 +95,20 @@ def moved(
     )
     by_layer = tuple(part[:, departures].reshape(shape) for part in (mean, plain, widened))
     by_member = tuple(part.reshape(*shape[:2], -1) for part in by_layer)
-    parts = [_distance(*by_member), _single(mean, widened, distances)]
+    parts = [_distance(by_member, errors.careful), _single(mean, widened, distances)]
     shifts = None
     if layout.has_inputs:
         (directions,), (singles,) = (
             layout.in_evidence(layout.directions),
             layout.in_evidence(layout.singles),
         )
-        along = (part[:, None, directions] for part in (mean, plain, widened))
-        parts += [_distance(*along), _single(mean, widened, singles)]
+        along = tuple(part[:, None, directions] for part in (mean, plain, widened))
+        parts += [_distance(along, errors.careful), _single(mean, widened, singles)]
         if features is not None and reference.inputs is not None:
-            shifts = feature_shifts(reference.inputs, features, feature_offset)
-            parts.append(np.stack([shifts.max(axis=1, keepdims=True), _of_features(errors)]))
+            shifts, of_features = _features(reference.inputs, features, feature_offset, errors)
+            parts.append(of_features)
     effect, margin = np.concatenate(parts, axis=2)
-    return Moved(effect, margin, _distance(*by_layer), shifts, errors, windows, features)
+    return Moved(effect, margin, _distance(by_layer, errors.careful), shifts, errors, windows, features)
 
 
 def evidence_of(sums: Sums, layout: Layout) -> Evidence:
@@ -147,30 +148,48 @@ def assess(
     return every.effects(0, plain.reshape(layout.members, layout.layers, 3).max(axis=2))
 
 
-def feature_shifts(inputs: Inputs, features: Array, offset: Array | None = None) -> Array:
-    """Return each feature's largest shift (..., F): of its mean, or of its squares' mean.
+def _features(inputs: Inputs, means: Array, offset: Array | None, errors: Errors) -> tuple[Array, Array]:
+    """Each feature's largest shift (S, F); effect and margin (2, S, 1) of the one surest to be large.
 
-    ``features`` (..., 2, F) and ``offset`` (2, F) are as ``moved`` takes them.
+    A feature may shift in its mean, or in the mean of its squares. Its own errors are not kept: a margin
+    is that of the columns on average and, for a suffix of traffic, as many times the usual as the
+    feature's values spread now.
     """
     centre = np.stack([np.zeros_like(inputs.square), inputs.square]) if offset is None else offset
-    distance = np.abs(features - centre)
-    shifts: Array = np.maximum(distance[..., 0, :], distance[..., 1, :] / inputs.square_spread)
-    return shifts
+    moved = np.abs(means - centre)
+    moved[:, 1] /= inputs.square_spread
+    margin = _of_features(errors)[:, :, None]
+    spread = np.ones_like(moved)
+    if errors.careful.any():
+        own = np.sqrt(np.maximum(means[:, 1] - np.square(means[:, 0]), 1.0))
+        squares = np.maximum(means[:, 1] / inputs.square_spread, 1.0)
+        spread = np.where(errors.careful[:, :, None], np.stack([own, squares], axis=1), 1.0)
+    flat = (moved - margin * spread).reshape(len(moved), -1)
+    most = flat.argmax(axis=1)[:, None]
+    effect, margin = (
+        np.take_along_axis(part.reshape(flat.shape), most, axis=1) for part in (moved, margin * spread)
+    )
+    return moved.max(axis=1), np.stack([effect, margin])
 
 
-def _distance(mean: Array, plain: Array, widened: Array) -> Array:
-    """How far windows' means lie from the centre over the last axis together: effects and margins."""
+def _distance(parts: Sequence[Array], careful: NDArray[np.bool_]) -> Array:
+    """How far windows' means lie from the centre over the last axis together: effects and margins.
+
+    ``parts`` are the means and their squared errors, plain and widened.
+    """
+    mean, plain, widened = parts
     squares = np.square(mean)
     length = squares.sum(axis=-1)
     effect = np.sqrt(np.maximum(length - plain.sum(axis=-1), 0.0))
     along = (squares * widened).sum(axis=-1) / np.maximum(length, 1e-300)
     spread = np.sqrt(2 * np.square(widened).sum(axis=-1))
     margin = np.sqrt(MARGIN**2 * along + MARGIN * spread)
-    # Columns that have surely moved each by itself have surely moved so far together; they must not be
-    # spoiled by one that has moved with little evidence.
+    # In suffixes, columns that have surely moved each by itself have surely moved so far together: one
+    # that has moved with little evidence must not spoil them.
     single = np.maximum(np.abs(mean) - MARGIN * np.sqrt(widened), 0.0)
-    apart = effect - np.sqrt(np.square(single).sum(axis=-1))
-    return np.stack([effect, np.clip(apart, 0.0, margin)])
+    apart = np.sqrt(np.square(single).sum(axis=-1))
+    better = (apart > effect - margin) & careful.reshape(-1, *[1] * (effect.ndim - 1))
+    return np.stack([effect, np.where(better, np.minimum(effect - apart, margin), margin)])
 
 
 def _single(mean: Array, widened: Array, part: slice) -> Array:

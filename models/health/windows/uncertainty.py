@@ -65,13 +65,15 @@ class Errors:
     """Squared standard errors of windows' means (S, E).
 
     ``widened`` are those by which chance is judged; ``unit`` is the variance of a row, and ``counted``
-    says which columns have evidence enough to be judged at all.
+    says which columns have evidence enough to be judged at all. ``careful`` (S, 1) says which windows
+    are suffixes of traffic that went on before them.
     """
 
     plain: Array
     widened: Array
     unit: Array
     counted: NDArray[np.bool_]
+    careful: NDArray[np.bool_]
 
 
 def errors_of(windows: Evidence, before: Evidence | None = None) -> Errors:
@@ -97,13 +99,14 @@ def errors_of(windows: Evidence, before: Evidence | None = None) -> Errors:
     plain = np.maximum(shares[0] + shares[1], same)
     few = distinct(windows)[:, None] < FEWEST_DISTINCT
     widened, counted = plain * np.where(few, widening(unit / same), 1.0), np.ones(plain.shape, bool)
+    first = np.ones((len(rows), 1), bool)
     if before is not None:
         by_requests = shares[0] * widening(np.square(rows) / squares) + shares[1] * widening(rows)
         careful = np.maximum(by_requests, same * widening(unit / same))
         first = before.counts[:, :1] < 1  # nothing came before: it is a window like others
         widened = np.where(first, widened, careful)
         counted = ~few & (first | (unit / plain >= FEWEST_PIECES))
-    return Errors(plain, widened, unit, counted)
+    return Errors(plain, widened, unit, counted, ~first)
 
 
 def distinct(windows: Evidence) -> Array:

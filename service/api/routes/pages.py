@@ -73,11 +73,12 @@ def docs_route() -> APIRouter:
     @router.get("/docs", include_in_schema=False, response_class=HTMLResponse)
     async def docs() -> HTMLResponse:
         page = get_swagger_ui_html(
-            openapi_url="/openapi.json",
+            # Relative to the page, so that they hold behind a proxy's prefix.
+            openapi_url="openapi.json",
             title="SNN serving",
-            swagger_js_url="/swagger/swagger-ui-bundle.js",
-            swagger_css_url="/swagger/swagger-ui.css",
-            swagger_favicon_url="/swagger/favicon-32x32.png",
+            swagger_js_url="swagger/swagger-ui-bundle.js",
+            swagger_css_url="swagger/swagger-ui.css",
+            swagger_favicon_url="swagger/favicon-32x32.png",
         )
         page.headers.update(page_headers(_DOCS_POLICY))
         return page

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.api.context import new_request_id
 from service.api.problems import Problem, problem_body
+from service.api.transport.client_address import ClientAddress
 from service.api.transport.fast_path import FastPath, FastRequest
 from service.api.transport.framing import Refusal
 from service.api.transport.write_coalescing import CoalescingTransport
@@ -31,6 +32,8 @@ TOO_LONG = (
     f"the head of the request is longer than {HEAD_BYTES} bytes; send fewer or shorter headers",
 )
 
+_CUT_SHORT = (400, "the connection ended within the request")
+
 _log = get_logger()
 
 
@@ -39,11 +42,13 @@ class ConnectionPolicy:
     """What all connections of a process go by; ``draining`` says that each answer is the last.
 
     ``client_seconds`` is how long a client may take to send a head, and how long it may read nothing of
-    an answer. ``idle_seconds`` is how long a connection may wait for its next request.
+    an answer. ``idle_seconds`` is how long a connection may wait for its next request. ``client_of``
+    finds the client's address for the log, which has none if it is None.
     """
 
     client_seconds: float = 30.0
     idle_seconds: float = 75.0
+    client_of: ClientAddress | None = None
     draining: bool = False
 
 
@@ -61,9 +66,10 @@ class Connection(HttpToolsProtocol):
 
     ``_unread`` is how many bytes came since the parser last called back: amid a head, or amid the
     trailers of a chunked body, it is what the parser holds. ``_gathers`` says that a request's body is
-    gathered for the fast path, ``_request`` is the one that waits for its answer there. Amid a head
-    ``_since`` is when it began, otherwise when the last request was answered. ``_unwritten`` bytes of
-    answers are still to be sent, of which the client has read none since ``_stalled_since``.
+    gathered for the fast path, ``_request`` is the one that waits for its answer there, and ``_address``
+    its client's address, if the log is to have it. Amid a head ``_since`` is when it began, otherwise
+    when the last request was answered. ``_unwritten`` bytes of answers are still to be sent, of which
+    the client has read none since ``_stalled_since``.
 
     Of the head that is read, ``_hosts`` counts the ``Host`` headers, ``_coding`` is the transfer
     coding, ``_closes`` says that the request is the last one, and ``_offer`` is the head without its
@@ -81,6 +87,7 @@ class Connection(HttpToolsProtocol):
     _offer: bytes | None = None
     _reason: Refusal | None = None
     _request: FastRequest | None = None
+    _address: str | None = None
     _since: float | None = None
     _unwritten, _stalled_since = 0, 0.0
 
@@ -97,6 +104,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Clean up, and call ``ended``."""
         if self._request is not None and self._fast_path is not None:
+            self._request.client = self._address
             self._fast_path.abandon(self._request)
         super().connection_lost(exc)
         if self.timeout_keep_alive_task is not None:
@@ -113,6 +121,28 @@ class Connection(HttpToolsProtocol):
     def waits_since(self) -> float | None:
         """Since when it has neither an unanswered request nor one whose head has arrived."""
         return None if self._unanswered or self._deaf else self._since
+
+    @property
+    def _head_begun(self) -> bool:
+        """Whether it is amid a head; before the first one there are no headers."""
+        return self._in_head and self.headers is not None
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what was asked, though nothing more will come; return whether there is anything.
+
+        A client that only ended its sending waits for its answer, and one that has gone looks the same.
+        """
+        if self._deaf or self._reason is not None:
+            return True
+        self._coalescing.flush()
+        in_body = bool(self._unanswered) and self.cycle.more_body
+        if in_body or self._head_begun:
+            self._refuse(_CUT_SHORT)
+            return True
+        self._deaf = True
+        if self._unanswered:
+            self.cycle.keep_alive = False
+        return bool(self._unanswered)
 
     def make_room(self) -> None:
         """Close at once; it counts as closing from now on."""
@@ -147,7 +177,7 @@ class Connection(HttpToolsProtocol):
         if left > 0:
             self._watch(left)
             return
-        if self._in_head and self._unread:
+        if self._head_begun:
             self._refuse((408, f"the head of the request did not arrive within {allowed:g} s"))
         else:
             self.transport.close()
@@ -177,7 +207,10 @@ class Connection(HttpToolsProtocol):
     def _send_refusal(self, reason: Refusal) -> None:
         status, message = reason
         request_id = new_request_id()
-        _log.info("refused", request_id=request_id.decode(), status=status)
+        client = {}
+        if self.policy.client_of is not None:
+            client["client"] = self.policy.client_of(self.client, ())
+        _log.info("refused", request_id=request_id.decode(), status=status, **client)
         content = problem_body(Problem(status, message), request_id.decode())
         head = (
             b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"

@@ -27,6 +27,7 @@ from service.api.body.decoding import Limits
 from service.api.context import (
     CLOSED_BY_CLIENT,
     SANE_ID,
+    SYNTHETIC_HEADER,
     TIMEOUT_HEADER,
     RequestContext,
     failure_of,
@@ -50,7 +51,7 @@ _PLAIN: dict[bytes, tuple[bytes, ...] | None] = {
     b"content-type": (b"application/json",),
     # What libraries send that accept JSON; other values are weighed on the usual path.
     b"accept": (b"*/*", b"application/json", b"application/json, text/plain, */*"),
-    **dict.fromkeys((b"content-encoding", b"expect"), ()),
+    **dict.fromkeys((b"content-encoding", b"expect", SYNTHETIC_HEADER), ()),
     **dict.fromkeys((b"x-request-id", TIMEOUT_HEADER, *KEY_HEADERS), None),
 }
 

@@ -9,7 +9,7 @@ from typing import cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from service.api.context import CLIENT_SECONDS, TRANSPORT, is_gone
+from service.api.context import CLIENT, CLIENT_SECONDS, TRANSPORT, is_gone
 from service.api.problems import Headers
 from service.api.transport.connection import HEAD_BYTES, TOO_LONG, Connection, go_on_after_close
 from service.api.transport.fast_path import ROUTE, FastRequest
@@ -129,6 +129,8 @@ class HttpProtocol(Connection):
         self.headers.extend(headers)
         scope = cast("dict[str, object]", self.scope)
         scope[TRANSPORT], scope[CLIENT_SECONDS] = self.transport, self.policy.client_seconds
+        if self.policy.client_of is not None:
+            scope[CLIENT] = self.policy.client_of(self.client, headers)
         super().on_headers_complete()
         self.cycle.keep_alive = version == "1.1" and not self._closes and not self.policy.draining
         self.headers = []  # of the trailers, which are no headers of the request
@@ -148,6 +150,8 @@ class HttpProtocol(Connection):
             return  # it is read again
         if self._gathers:
             assert self._fast_path is not None
+            if self.policy.client_of is not None:
+                self._address = self.policy.client_of(self.client, self.headers)
             request = self._fast_path.begin(self, self.headers, self._body)
             if request is not None:
                 self._gathers, self._body = False, b""
@@ -172,7 +176,7 @@ class HttpProtocol(Connection):
 
     def deliver(self, request: FastRequest, status: int, headers: Headers, content: bytes) -> bool:
         """Send the answer to a request of the fast path; return whether the client is connected."""
-        request.response_complete = True
+        request.response_complete, request.client = True, self._address
         at_once, self._request = self._request is None, None
         if self._socket.is_closing():
             return False

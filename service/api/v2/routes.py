@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from service.api.access_control import Control
-from service.api.openapi import TIMEOUT_PARAMETER, answers, request_body
+from service.api.openapi import SYNTHETIC_PARAMETER, TIMEOUT_PARAMETER, answers, request_body
 from service.api.v2 import infer, metadata, repository, schemas, statistics
 from service.coordination.coordinator import WorkerCoordinator
 from service.inference.served_models import ServedModels
@@ -31,7 +31,8 @@ def _described() -> APIRouter:
     router = APIRouter(tags=["v2"])
     common: dict[str, Any] = {
         "responses": answers(schemas.InferenceResponse, 400, 404, 406, 408, 413, 415, 429, 503, 504),
-        "openapi_extra": request_body(schemas.InferenceRequest) | {"parameters": [TIMEOUT_PARAMETER]},
+        "openapi_extra": request_body(schemas.InferenceRequest)
+        | {"parameters": [TIMEOUT_PARAMETER, SYNTHETIC_PARAMETER]},
     }
 
     @router.post(infer.PATH, summary="Predict a tensor of records", **common)

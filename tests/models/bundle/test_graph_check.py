@@ -65,6 +65,48 @@ def broadcast_rows(model: onnx.ModelProto) -> None:
     model.graph.node.append(helper.make_node("Mul", ["features", "column"], ["huge"]))
 
 
+def unknown(model: onnx.ModelProto) -> None:
+    """Take the shape of a tensor from what is computed, so that nobody knows it before."""
+    for name, values in (("axis", [1]), ("column", np.zeros((8_192, 1), np.float32))):
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
+    model.graph.node.extend(
+        [
+            helper.make_node("ReduceSum", ["features", "axis"], ["sum"], keepdims=0),
+            helper.make_node("Cast", ["sum"], ["number"], to=TensorProto.INT64),
+            helper.make_node("Reshape", ["column", "number"], ["huge"]),
+        ]
+    )
+
+
+def late(model: onnx.ModelProto) -> None:
+    """Multiply rows by rows, but for the first two, so that one row and two show nothing."""
+    for name, values in (
+        ("from", [2]),
+        ("to", [1 << 30]),
+        ("first", [0]),
+        ("wide", [[1.0] * 1_000] * 8),
+    ):
+        kind = np.float32 if name == "wide" else np.int64
+        model.graph.initializer.append(numpy_helper.from_array(np.array(values, kind), name))
+    model.graph.node.extend(
+        [
+            helper.make_node("Slice", ["features", "from", "to", "first"], ["later"]),
+            helper.make_node("MatMul", ["later", "wide"], ["widened"]),
+            helper.make_node("Unsqueeze", ["widened", "first"], ["one"]),
+            helper.make_node("Unsqueeze", ["widened", "units"], ["other"]),
+            helper.make_node("Mul", ["one", "other"], ["huge"]),
+        ]
+    )
+
+
+def kept(model: onnx.ModelProto) -> None:
+    """Keep many tensors, each of an allowed size, until the end."""
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros((500, 1, 1), np.float32), "column"))
+    names = [f"kept{number}" for number in range(400)]
+    model.graph.node.extend(helper.make_node("Mul", ["features", "column"], [name]) for name in names)
+    model.graph.node.append(helper.make_node("Sum", names, ["all"]))
+
+
 def mislabelled(model: onnx.ModelProto) -> None:
     """Hide a tensor with external data in an attribute of the type of a number."""
     node = model.graph.node[0]
@@ -123,6 +165,9 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     ),
     "broadcast": (broadcast, "900000000 values in 'huge'"),
     "broadcast rows": (broadcast_rows, "65536 values for each row in 'huge'"),
+    "unknown": (unknown, "the size of 'huge' does not follow from the graph"),
+    "late": (late, "for each row in 'huge'"),
+    "kept": (kept, "MiB of values in a batch of 256 rows"),
     "no output": (lambda model: model.graph.output.pop(0), "foreign: its outputs"),
     "another input": (
         lambda model: setattr(model.graph.input[0], "name", "other"),
@@ -139,6 +184,13 @@ def test_a_hostile_file_is_refused(manifest: Manifest, name: str) -> None:
     change(model)
     with pytest.raises(BundleRefused, match=reason):
         check_graph(model.SerializeToString(), manifest)
+
+
+def test_layers_are_bounded_by_the_weights_there_are(manifest: Manifest) -> None:
+    """A manifest that claims wide layers does not let the graph compute as much."""
+    claimed = manifest.model_copy(update={"widths": [1 << 20] * 3})
+    with pytest.raises(BundleRefused, match="fewer weights than its manifest's layers have"):
+        check_graph(bundles.graph(), claimed)
 
 
 def test_a_sound_file_is_not(manifest: Manifest) -> None:

@@ -4,6 +4,8 @@ import dataclasses
 import io
 import json
 import os
+import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,56 @@ def test_golden_rows_that_cannot_be_trusted_are_refused(folder: Path, content: b
     replace(folder, GOLDEN_FILE, content)
     with pytest.raises(BundleRefused, match=r"golden\.npz cannot be read"):
         open_bundle(folder)
+
+
+def bomb(folder: Path, name: str) -> bytes:
+    """The same arrays, and one of zeros that is small only while it is packed."""
+    with np.load(folder / name) as file:
+        arrays = {key: file[key] for key in file.files}
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays, zeros=np.zeros(100 << 20, np.uint8))
+    return stream.getvalue()
+
+
+def liar(folder: Path, name: str) -> bytes:
+    """An array whose head claims far more values than follow."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(folder / name) as old, zipfile.ZipFile(stream, "w") as new:
+        for entry in old.infolist():
+            content = old.read(entry)
+            if entry.filename in ("features.npy", "centre.npy"):
+                head = io.BytesIO()
+                shape = {"descr": "<f4", "fortran_order": False, "shape": (1 << 40,)}
+                np.lib.format.write_array_header_1_0(head, shape)
+                content = head.getvalue()
+            new.writestr(entry.filename, content)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("name", ["golden.npz", "reference.npz"])
+@pytest.mark.parametrize(("change", "reason"), [(bomb, "unpacks to"), (liar, "claims more values")])
+def test_what_unpacks_to_too_much_is_refused_before_it_does(
+    folder: Path, name: str, change: Callable[[Path, str], bytes], reason: str
+) -> None:
+    """A file of some hundred KiB does not take hundreds of MiB, whatever its hashes say."""
+    content = change(folder, name)
+    assert len(content) < 400_000
+    replace(folder, name, content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BundleRefused, match=f"{name}.*{reason}"):
+            open_bundle(folder)
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_too_many_golden_rows_are_refused() -> None:
+    """They are computed at once, so there are no more than a batch has rows."""
+    rows = np.zeros((257, 1), np.float32)
+    golden = Golden(("C",) * 257, rows, rows, rows)
+    with pytest.raises(BundleRefused, match="257 rows, 256 are allowed"):
+        Golden.from_bytes(golden.to_bytes())
 
 
 def more_files(document: dict[str, Any]) -> None:

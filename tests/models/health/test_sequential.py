@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from models.health.sequential import DELTA, REQUESTS_PER_FALSE_ALARM, Sequential, cumulants_of
+from models.health.sequential import (
+    DELTA,
+    REQUESTS_PER_FALSE_ALARM,
+    Sequential,
+    capped,
+    cumulants_of,
+)
 
 
 def requests_needed(running: Sequential, departed: float) -> int:
@@ -71,3 +77,18 @@ def test_the_declared_number_of_requests_between_false_alarms_holds() -> None:
     assert Sequential(cumulants, models=2).threshold == pytest.approx(
         np.log(2 * REQUESTS_PER_FALSE_ALARM)
     )
+
+
+def test_rows_that_depend_on_each_other_within_a_request_are_within_the_bounds() -> None:
+    """Each request has one row in ten far out, as the reference has: capping means would alarm on it."""
+    reference = np.zeros((5000, 1))
+    reference[::10] = 30.0
+    running = Sequential(cumulants_of(reference))
+    by_mean = Sequential(running.cumulants)
+    request = np.zeros((10, 1))
+    request[3] = 30.0
+    alarms = 0
+    for _ in range(2000):
+        assert running.add(1, capped(request).mean(axis=0)) is None
+        alarms += by_mean.add(1, capped(request.mean(axis=0))) is not None
+    assert alarms > 0

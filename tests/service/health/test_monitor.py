@@ -27,6 +27,8 @@ from tests.support import bundles, oracle
 class Request:
     """A request, told apart from others by identity."""
 
+    synthetic = False
+
     def __init__(self, request_id: bytes) -> None:
         self.request_id = request_id
 

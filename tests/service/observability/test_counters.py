@@ -132,3 +132,13 @@ def test_counters_can_be_merged_while_other_threads_count() -> None:
         stopping.set()
         thread.join()
         sys.setswitchinterval(interval)
+
+
+def test_requests_of_minutes_are_told_apart() -> None:
+    """A table may take minutes; a quarter of a minute and four minutes are in buckets of their own."""
+    telemetry = Telemetry()
+    for seconds in (8.0, 15.0, 240.0, 1000.0):
+        telemetry.answered("/predict", 200, seconds)
+    buckets, _ = telemetry.latency["/predict"].cumulative()
+    counts = {bound: count for bound, count in buckets if float(bound) >= 5}
+    assert counts == {"5": 0, "10": 1, "30": 2, "60": 2, "120": 2, "300": 3, "+Inf": 4}

@@ -8,7 +8,7 @@ from sklearn import metrics as oracle
 from sklearn.linear_model import LogisticRegression
 
 from training.data.folds import folds_of_rows
-from training.errors import TrainingError
+from training.evaluation.calibration import FLATTEST, parts_of
 from training.evaluation.class_calibration import calibrate_classes, class_metrics, fit_classes
 from training.networks.training_loop import Recipe, train
 
@@ -41,10 +41,11 @@ def test_the_loss_is_as_low_as_a_regression_finds_it() -> None:
 
 
 def test_calibrated_probabilities_sum_to_one_and_no_row_calibrates_itself() -> None:
-    """Each fold's probabilities are those of a fit without it."""
+    """Each part's probabilities are those of a fit without it."""
     labels, logits = drawn(1000, 0.8, [0.3, 0.0, -0.3])
-    folds = folds_of_rows(logits)
-    found = calibrate_classes(labels, logits, folds)
+    folds = parts_of(labels.argmax(axis=1), 5)
+    found = calibrate_classes(labels, logits, 0.5 * logits)
+    assert found.maps[0].slope == pytest.approx(2 * fit_classes(labels, logits)[0], rel=1e-3)
     assert found.probability.sum(axis=1) == pytest.approx(np.ones(1000))
     assert len({platt.slope for platt in found.maps}) == 1
     slope, bias = fit_classes(labels[folds != 2], logits[folds != 2])
@@ -52,11 +53,12 @@ def test_calibrated_probabilities_sum_to_one_and_no_row_calibrates_itself() -> N
     assert found.probability[folds == 2] == pytest.approx(held_out)
 
 
-def test_logits_that_fall_where_labels_rise_are_refused() -> None:
-    """A network that learned the opposite is no network to serve."""
-    labels, logits = drawn(1000, 1.0, [0.0, 0.0, 0.0])
-    with pytest.raises(TrainingError, match="nothing was learned"):
-        fit_classes(labels, -logits)
+def test_logits_that_fall_where_labels_rise_get_the_base_rates() -> None:
+    """A network that learned the opposite is not turned over by its calibration."""
+    labels, logits = drawn(1000, 1.0, [0.5, 0.0, -0.5])
+    slope, bias = fit_classes(labels, -logits)
+    assert slope == FLATTEST
+    assert softmax(bias) == pytest.approx(labels.mean(axis=0), abs=0.01)
 
 
 def test_metrics_agree_with_scikit_learn() -> None:

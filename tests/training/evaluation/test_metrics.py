@@ -10,6 +10,7 @@ from sklearn import metrics as oracle
 
 from training.errors import TrainingError
 from training.evaluation.calibration import (
+    FLATTEST,
     Platt,
     calibration_slope,
     choose_threshold,
@@ -58,7 +59,7 @@ def test_rates_at_a_threshold() -> None:
     """Two of three found, one of four false."""
     y = np.array([1, 1, 1, 0, 0, 0, 0])
     s = np.array([0.9, 0.8, 0.1, 0.7, 0.2, 0.1, 0.0])
-    got = confusion(y, s, 0.5)
+    got = confusion(y, s >= 0.5)
     assert (got.recall, got.false_positive_rate, got.precision) == pytest.approx((2 / 3, 1 / 4, 2 / 3))
 
 
@@ -104,11 +105,12 @@ def test_one_class_cannot_be_calibrated(labels: np.ndarray) -> None:
         fit_platt(labels, np.arange(10.0))
 
 
-def test_logits_that_fall_where_labels_rise_are_refused() -> None:
-    """A model that learned nothing must not be turned over by its calibration."""
+def test_logits_that_fall_where_labels_rise_get_the_base_rate() -> None:
+    """A model that learned nothing is not turned over by its calibration."""
     labels, logits, _ = made_up()
-    with pytest.raises(TrainingError, match="nothing was learned"):
-        fit_platt(labels, -logits)
+    fitted = fit_platt(labels, -logits)
+    assert fitted.slope == FLATTEST
+    assert fitted(-logits) == pytest.approx(np.full(len(labels), labels.mean()), abs=0.005)
     # As a diagnosis of somebody's probabilities it is a figure like any other.
     assert calibration_slope(labels, sigmoid(-logits)) < 0
 
@@ -120,7 +122,7 @@ def test_no_other_threshold_is_better(rule: str) -> None:
     p = Platt(0.5, -0.5)(logits)
 
     def quality(threshold: float) -> float:
-        got = confusion(labels, p, threshold)
+        got = confusion(labels, p >= threshold)
         return got.f1 if rule == "f1" else got.recall - got.false_positive_rate
 
     best = quality(choose_threshold(labels, p, rule))
@@ -140,7 +142,8 @@ def test_a_fold_without_both_classes_has_no_auc_of_its_own() -> None:
     """The spread is over the other folds, and every figure is a number that JSON can hold."""
     labels, logits, folds = made_up(500)
     labels[folds == 3] = 0
-    document = metrics(labels[:, None], sigmoid(logits)[:, None], ("t",), np.array([0.5]), folds)
+    probability = sigmoid(logits)[:, None]
+    document = metrics(labels[:, None], probability, ("t",), probability >= 0.5, folds)
     assert len(document["overall"]["mean_auc_by_fold"]) == 4
     assert document["overall"]["mean_auc_sd_over_folds"] > 0
     json.dumps(document, allow_nan=False)

@@ -61,13 +61,15 @@ def test_other_columns_leave_out_of_fold_predictions_what_they_were(
     bundle: Bundle, tmp_path: Path
 ) -> None:
     """Columns in another order, and more of them: no member is asked about a row that it learned."""
-    own = bundle_out_of_fold(bundle, load_table("people", write(tmp_path / "t.csv", rows()), READING))
+    own = bundle_out_of_fold(
+        bundle, load_table("people", write(tmp_path / "t.csv", rows()), READING)
+    ).logits
     wider = [
         {"weight": number % 50 + 0.5, "ill": row["ill"], "town": row["town"], "age": row["age"]}
         for number, row in enumerate(rows())
     ]
     dataset = load_table("people", write(tmp_path / "wider.csv", wider), READING)
-    np.testing.assert_array_equal(bundle_out_of_fold(bundle, dataset), own)
+    np.testing.assert_array_equal(bundle_out_of_fold(bundle, dataset).logits, own)
     assert not np.array_equal(dataset.folds, bundle_folds(bundle, dataset))
 
 

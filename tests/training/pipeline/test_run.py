@@ -121,7 +121,9 @@ def test_rounds_of_unlike_recipes_are_served_together(unlike: tuple[Trained, Bun
     assert members[0][0].weights.all()
     seen = [True, True, True, False, False, False, False, False]
     assert members[5][0].weights.any(axis=1).tolist() == seen
-    assert bundle_out_of_fold(bundle, trained.dataset) == pytest.approx(trained.out_of_fold, abs=1e-4)
+    assert bundle_out_of_fold(bundle, trained.dataset).logits == pytest.approx(
+        trained.out_of_fold, abs=1e-4
+    )
     summary = trained.dataset.summary
     card = model_card(bundle.manifest, summary, trained.recipe.selection, trained.recipe.limits)
     assert "| 1 | 8, 8 | 0.0, 0.0 | all features | shares of samples |" in card
@@ -190,7 +192,7 @@ def test_out_of_fold_predictions_are_the_held_out_members(
 ) -> None:
     """The published graph gives for each row the logit of the member that never saw it."""
     bundle = open_bundle(repository.bundle("htru2", 1))
-    logits = bundle_out_of_fold(bundle, trained.dataset)
+    logits = bundle_out_of_fold(bundle, trained.dataset).logits
     assert logits == pytest.approx(trained.out_of_fold, abs=1e-4)
     assert trained.metrics["overall"]["mean_auc"] > 0.7
 

@@ -114,7 +114,7 @@ def fit_fold(job: Mapping[str, Any]) -> dict[str, float]:
         scores = _classic(job, learn)
     seconds = time.process_time() - began
     threshold = choose_threshold(labels[learn], scores[learn], "f1")
-    calls = confusion(labels[judge], scores[judge], threshold)
+    calls = confusion(labels[judge], scores[judge] >= threshold)
     return {
         "auc": auc(labels[judge], scores[judge]),
         "average_precision": average_precision(labels[judge], scores[judge]),

@@ -76,7 +76,7 @@ def _served(dataset: Dataset, folder: Path, seed: int, say: Say) -> Array:
     trained = train_model(dataset, table_recipe(dataset), seed, say, lambda _member, _progress: None)
     repository = Repository(folder / "models")
     bundle = open_bundle(repository.bundle(dataset.name, publish(trained, repository)))
-    return bundle_out_of_fold(bundle, dataset)
+    return bundle_out_of_fold(bundle, dataset).logits
 
 
 def boosted(dataset: Dataset, seed: int) -> Array:

@@ -52,7 +52,7 @@ def run(repository: Repository, seeds: int, processes: int, say: Say) -> str:
             rival, seed, target, fold = job
             scores[rival][seed, dataset.folds == fold, target] = probability
             say(f"{rival} seed {seed} {dataset.targets[target]} fold {fold}")
-    return _report(dataset, bundle_out_of_fold(bundle, dataset), scores)
+    return _report(dataset, bundle_out_of_fold(bundle, dataset).logits, scores)
 
 
 _shared: dict[str, tuple[NDArray[np.float32], Dataset]] = {}

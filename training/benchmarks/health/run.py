@@ -29,6 +29,8 @@ from training.benchmarks.health.faults import (
     model_faults,
 )
 from training.benchmarks.health.network import Network, squash
+from training.benchmarks.health.onset import delay
+from training.benchmarks.health.onset.report import delay_report
 from training.benchmarks.health.report import report
 from training.benchmarks.health.store import keep
 from training.benchmarks.health.trial import HALVES, Effort, Material, figures, fit, trial
@@ -62,12 +64,15 @@ def run(repository: Repository, seeds: int, processes: int, say: Say, *, quick: 
         streams = Results(
             reports / "health-clean.csv", ("model", "bundle", "order", "seed"), clean.FIGURES
         )
+        delays = Results(reports / "health-delay.csv", delay.DELAY_KEYS, delay.DELAYS)
+        quiet = Results(reports / "health-quiet.csv", delay.QUIET_KEYS, delay.QUIET)
         for name in ("htru2",) if quick else _LOADERS:
             folder = base / name
             folder.mkdir()
-            _one_model(repository, name, folder, (trials, streams), processes, say, effort, quick)
+            results = trials, streams, delays, quiet
+            _one_model(repository, name, folder, results, processes, say, effort, quick)
         text: str = report(trials, streams, reports / "health.svg", effort)
-        return text
+        return "\n".join([text, "", *delay_report(delays, quiet, trials)])
     finally:
         shutil.rmtree(base, ignore_errors=True)
 
@@ -76,7 +81,7 @@ def _one_model(
     repository: Repository,
     name: str,
     folder: Path,
-    results: tuple[Results, Results],
+    results: tuple[Results, Results, Results, Results],
     processes: int,
     say: Say,
     effort: Effort,
@@ -108,6 +113,8 @@ def _one_model(
         for order in _ORDERS
     ]
     run_missing(results[1], clean_jobs, clean.stream, processes, say)
+    run_missing(results[2], delay.delay_jobs(same, groups, folds, quick), delay.delays, processes, say)
+    run_missing(results[3], delay.quiet_jobs(same, folds, quick), delay.quiet, processes, say)
 
 
 def _material(name: str, bundle: Bundle, quick: bool) -> tuple[Material, dict[str, list[str]]]:

@@ -1,8 +1,11 @@
 """The documents of ``/health/activations``: each model's live statistics beside its reference."""
 
+import asyncio
 import math
 from datetime import datetime
 from typing import Any
+
+from msgspec.json import encode
 
 from models.health.effect_size import Effects
 from models.health.sequential import DELTA, REQUESTS_PER_FALSE_ALARM
@@ -14,6 +17,7 @@ from service.health.change import Change
 from service.health.layer_statistics import layer_statistics
 from service.health.monitor import Monitor
 from service.health.outliers import document as departing_document
+from service.health.sequential_state import INPUTS
 from service.health.verdict import HealthVerdict
 from service.health.windows import WINDOWS, Window
 from service.inference.served_models import ServedModel, ServedModels
@@ -29,9 +33,22 @@ _RUNBOOK = "deploy/RUNBOOK.md"
 def every_model(served_models: ServedModels, coordinator: WorkerCoordinator) -> dict[str, Any]:
     """Return the activation health of all models that can answer."""
     whole = coordinator.whole()
+    names = _ready(served_models, whole)
+    return {"models": {name: document_of(coordinator, whole, name) for name in names}}
+
+
+async def every_model_in_steps(served_models: ServedModels, coordinator: WorkerCoordinator) -> bytes:
+    """Return the JSON of ``every_model``, and let others have the event loop after every model."""
+    whole, parts = coordinator.whole(), []
+    for name in _ready(served_models, whole):
+        parts.append(b"%b:%b" % (encode(name), encode(document_of(coordinator, whole, name))))
+        await asyncio.sleep(0)
+    return b'{"models":{%b}}' % b",".join(parts)
+
+
+def _ready(served_models: ServedModels, whole: ClusterStatus) -> list[str]:
     served = [name for name, state in served_models.states().items() if state.served is not None]
-    ready = [name for name in served if name in whole.models and whole.models[name].ready]
-    return {"models": {name: document_of(coordinator, whole, name) for name in ready}}
+    return [name for name in served if name in whole.models and whole.models[name].ready]
 
 
 def document_of(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str) -> dict[str, Any]:
@@ -64,7 +81,7 @@ def document_of(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str)
         if monitor is None
         else {each: _window(effects) for each, effects in health.effects.items()},
         "inputs": None if monitor is None else _inputs(monitor, health.effects[shown]),
-        "sequential": _sequential(coordinator, name),
+        "sequential": _sequential(coordinator, name, judgement),
         "departing": departing_document(coordinator.departing(name)),
         "baseline": None if taken is None else baseline_of(taken),
         "baseline_error": wrong,
@@ -131,8 +148,13 @@ def _inputs(monitor: Monitor, effects: Effects) -> dict[str, Any] | None:
     }
 
 
-def _sequential(coordinator: WorkerCoordinator, name: str) -> dict[str, Any] | None:
-    """Return the sequential detector's state; None where the bundle has no bounds for it."""
+def _sequential(
+    coordinator: WorkerCoordinator, name: str, judgement: HealthVerdict
+) -> dict[str, Any] | None:
+    """Return the sequential detector's state; None where it has no bounds.
+
+    Its alarm is of the same change as the verdict, which sees more of it: it says where.
+    """
     watch = coordinator.watch(name)
     if watch is None:
         return None
@@ -145,8 +167,18 @@ def _sequential(coordinator: WorkerCoordinator, name: str) -> dict[str, Any] | N
         "alarms": watch.alarms,
         "alarm": None
         if watch.alarm is None
-        else {"at": _time(watch.alarm.at), "where": watch.alarm.where},
+        else {"at": _time(watch.alarm.at), "where": _where(watch.alarm.where, judgement)},
     }
+
+
+def _where(where: str, judgement: HealthVerdict) -> str:
+    """Where an alarm is, in agreement with the verdict on the same traffic."""
+    if judgement.origin == "input":
+        return INPUTS
+    if where == INPUTS and judgement.first_departing is not None:
+        member, layer = judgement.first_departing
+        return f"member {member}, layer {layer + 1}"
+    return where
 
 
 def baseline_of(taken: TakenBaseline) -> dict[str, Any]:

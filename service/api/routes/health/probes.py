@@ -11,6 +11,14 @@ from service.coordination.aggregate import ModelWhole, find
 from service.coordination.coordinator import WorkerCoordinator
 from service.inference.served_models import ServedModels
 
+_DOCUMENT = (
+    "`model_verdict` is `intact`, `suspect` (layers depart while inputs do not) or `faulty` (golden"
+    " rows fail); `traffic_verdict` is `warming_up`, `like_training`, `degraded` or `unhealthy`, and"
+    " `unwatched` for a model without taps. `verdict` is the worse of both. `headline` says in at most"
+    " 20 words what happened, `advice` what to do and where the runbook tells more, `reason` has the"
+    " numbers. `change` is when traffic last moved: `began` and `ended` are estimates, `ended` is null"
+    " while it lasts. `window` is the shortest that reaches back to it."
+)
 _STREAM = (
     "Once a second the document of `GET /health/activations`, as the data of an event whose id is when"
     " it was computed, in milliseconds since 1970. A client that reads nothing for a while is cut off;"
@@ -61,7 +69,8 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRo
 
     @router.get(
         "/health/activations/{model}",
-        summary="Live per-layer statistics beside the reference, and a verdict",
+        summary="Live per-layer statistics beside the reference, and verdicts on model and traffic",
+        description=_DOCUMENT,
         responses=answers(None, 404, 503),
     )
     async def activations_of(model: str) -> Response:

@@ -8,7 +8,7 @@ documents and receives the newest next, and one that reads nothing for a while i
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from time import monotonic, time
 from typing import Any
 
@@ -52,8 +52,13 @@ _log = get_logger()
 class Stream:
     """The route as a plain ASGI application."""
 
-    def __init__(self, document: Callable[[], bytes], served_models: ServedModels) -> None:
-        """``document`` returns the present JSON of all models in one line."""
+    def __init__(
+        self, document: Callable[[], bytes | Awaitable[bytes]], served_models: ServedModels
+    ) -> None:
+        """``document`` returns the present JSON of all models in one line.
+
+        It may take its time in steps, between which requests are answered.
+        """
         self._document = document
         self._served_models = served_models
         self._listeners = 0
@@ -118,15 +123,18 @@ class Stream:
         while not self._served_models.draining:
             if monotonic() >= due:
                 due = monotonic() + INTERVAL_SECONDS
-                self._number, self._event = self._number + 1, self._compute()
+                event = await self._compute()
+                self._number, self._event = self._number + 1, event
                 self._wake()
             await asyncio.sleep(_LOOK_SECONDS)
         self._wake()
 
-    def _compute(self) -> bytes:
+    async def _compute(self) -> bytes:
         """Return one event; its id is the time of computing, in milliseconds since 1970."""
         try:
             document = self._document()
+            if not isinstance(document, bytes):
+                document = await document
         except Exception as error:  # noqa: BLE001 - the next second may succeed
             _log.error("stream", kind=type(error).__name__, place=place_of(error))
             return _HEARTBEAT

@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import json
+import socket
+import struct
 import time
 import weakref
 from datetime import UTC, datetime
@@ -239,6 +241,11 @@ def test_a_client_that_leaves_is_not_computed_for(with_server) -> None:
                 await asyncio.sleep(0.05)
                 two.writer.write(request(body_of(GOOD[0], GOOD[1])))
                 await asyncio.sleep(0.05)
+                # A mere end of its sending would not mean that it left; a reset does.
+                at_once = struct.pack("ii", 1, 0)
+                two.writer.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, at_once
+                )
             assert (await one.answer())[0] == 200
             assert app.served_models.get("htru2").traffic.rows == 1
         assert app.telemetry.requests == {("/predict", 499): 1, ("/predict", 200): 1}

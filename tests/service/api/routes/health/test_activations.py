@@ -2,15 +2,21 @@
 
 import re
 import time
+from datetime import UTC, datetime
+from pathlib import Path
 
+import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from models.networks.selu import SATURATION
+from service.inference.integrity import IntegrityFault
 from service.observability.counters import ALARMS
 from tests.service.conftest import App
 from tests.support import bundles
+
+ROOT = Path(__file__).resolve().parents[5]
 
 
 def test_readiness_follows_loading_and_draining(with_app) -> None:
@@ -95,6 +101,86 @@ def test_an_unhealthy_verdict_names_the_layer_and_leaves_readiness_alone(with_ap
         assert document["origin"] == "input"
         assert document["first_departing"]["layer"] == 1
         assert (await app.client.get("/health/ready")).status_code == 200
+
+    with_app(work)
+
+
+def test_model_and_traffic_have_verdicts_of_their_own(with_app) -> None:
+    """In the document, the list and metrics; a headline, advice and a change go with them."""
+
+    async def work(app: App) -> None:
+        async def document() -> dict:
+            one = (await app.client.get("/health/activations/htru2")).json()
+            every = (await app.client.get("/health/activations")).json()["models"]["htru2"]
+            assert every["headline"] == one["headline"]
+            return one
+
+        first = await document()
+        assert (first["model_verdict"], first["traffic_verdict"]) == ("intact", "warming_up")
+        await app.predict(model="htru2", inputs=bundles.candidates(300).tolist())
+        healthy = await document()
+        assert (healthy["model_verdict"], healthy["traffic_verdict"]) == ("intact", "like_training")
+        assert (healthy["advice"], healthy["change"]) == (None, None)
+        for seed in range(4):
+            rows = 3 * bundles.candidates(64, seed=seed)
+            await app.predict(model="htru2", inputs=rows.tolist())
+        moved = await document()
+        assert (moved["model_verdict"], moved["traffic_verdict"]) == ("intact", "unhealthy")
+        assert (moved["verdict"], moved["origin"]) == ("unhealthy", "input")
+        assert moved["headline"].startswith("Inputs changed; the model is intact.")
+        assert len(moved["headline"].split()) <= 20
+        assert moved["change"]["ended"] is None
+        assert moved["change"]["rows"] == pytest.approx(256, abs=64)
+        page, _, section = moved["advice"]["runbook"].partition("#")
+        headings = re.findall(r"^## (.+)$", (ROOT / page).read_text(), re.MULTILINE)
+        assert section in [heading.lower().replace(" ", "-") for heading in headings]
+        text = (await app.client.get("/metrics")).text
+        assert 'snn_traffic_verdict{model="htru2",verdict="unhealthy",version="1"} 1.0' in text
+        assert 'snn_model_verdict{model="htru2",verdict="intact",version="1"} 1.0' in text
+        assert 'snn_model_verdict{model="htru2",verdict="faulty",version="1"} 0.0' in text
+
+    with_app(work)
+
+
+def test_golden_rows_that_fail_make_the_model_faulty(with_app) -> None:
+    """Whatever traffic shows; the verdict is the worse of both."""
+
+    async def work(app: App) -> None:
+        await app.predict(model="htru2", inputs=bundles.candidates(300).tolist())
+        app.served_models.checked("htru2", IntegrityFault("golden rows differ", datetime.now(UTC)))
+        document = (await app.client.get("/health/activations/htru2")).json()
+        assert (document["model_verdict"], document["verdict"]) == ("faulty", "unhealthy")
+        assert document["traffic_verdict"] == "like_training"
+        assert "golden rows" in document["headline"]
+
+    with_app(work)
+
+
+@pytest.mark.parametrize(
+    ("client", "mark", "counted"),
+    [
+        ("127.0.0.1", "1", 0),
+        ("::1", "1", 0),
+        ("127.0.0.1", "0", 300),
+        ("127.0.0.1", None, 300),
+        ("10.1.2.3", "1", 300),
+    ],
+)
+def test_requests_that_are_marked_as_synthetic_are_no_traffic(
+    with_app, client: str, mark: str | None, counted: int
+) -> None:
+    """They are answered as any; a mark from elsewhere counts for nothing where there are no keys."""
+
+    async def work(app: App) -> None:
+        transport = httpx.ASGITransport(app=app.client._transport.app, client=(client, 5000))
+        headers = {} if mark is None else {"x-snn-synthetic": mark}
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as marked:
+            body = {"model": "htru2", "inputs": (3 * bundles.candidates(300)).tolist()}
+            answer = (await marked.post("/predict", json=body, headers=headers)).json()
+        assert answer["results"][0]["p_value"] < 0.05
+        document = (await app.client.get("/health/activations/htru2")).json()
+        assert document["windows"]["start"]["rows"] == counted
+        assert bool(document["departing"]) == bool(counted)
 
     with_app(work)
 
@@ -207,7 +293,7 @@ def test_pages_and_the_openapi_document_are_there(with_app) -> None:
         schema = predict["requestBody"]["content"]["application/json"]["schema"]
         assert schema == {"$ref": "#/components/schemas/PredictRequest"}
         shape = document["components"]["schemas"]["PredictRequest"]
-        assert {"smiles", "model", "version", "inputs"} == set(shape["properties"])
+        assert {"smiles", "model", "version", "inputs", "applicability"} == set(shape["properties"])
         wrong = await app.client.put("/predict")
         assert wrong.status_code == 405
         assert set(wrong.json()) == {"error", "code", "request_id"}

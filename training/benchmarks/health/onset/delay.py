@@ -4,16 +4,19 @@ Also how often clean traffic turns it: in requests of several sizes, at random, 
 rhythm of a day, and with pauses.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.health.effect_size import DEGRADED_AT, origin_of
-from training.benchmarks.health.faults import CLEAN, MODEL
+from models.health.effect_size import origin_of
+from training.benchmarks.health.faults import CLEAN, DATA, MODEL, POPULATION
+from training.benchmarks.health.monitors import Monitors
+from training.benchmarks.health.network import Seen
+from training.benchmarks.health.onset.traffic import ORDERS, Requests, Rows, Watcher, clean_requests
 from training.benchmarks.health.store import load
-from training.benchmarks.health.traffic import ORDERS, Requests, Rows, Watcher, clean_requests
 from training.benchmarks.health.trial import HALVES, Fitted, load_material, seen_of
 
 #: Rows of a request.
@@ -27,10 +30,39 @@ _TIMES = 5
 #: Requests between two looks at clean traffic, by rows of a request; a service looks once a second.
 _LOOK_EVERY = {1: 32, 16: 8, 64: 4, 256: 4}
 
+#: Requests of a job of clean traffic, by rows of a request, and such jobs of each kind.
+_QUIET_REQUESTS, _QUIET_SEEDS = {1: 128_000, 16: 60_000, 64: 40_000, 256: 24_000}, 3
+
+DELAY_KEYS = ("model", "bundle", "group", "fault", "size", "fold")
+QUIET_KEYS = ("model", "bundle", "order", "size", "seed")
 DELAYS = (
     "found", "rows", "requests", "seconds", "back rows", "back seconds", "began off", "named input",
 )  # fmt: skip
 QUIET = ("requests", "looks", "turned", "largest")
+
+
+def delay_jobs(
+    same: Mapping[str, Any], groups: Mapping[str, list[str]], folds: Sequence[int], quick: bool
+) -> list[dict[str, Any]]:
+    """The jobs of ``delays``: every fault in one fold, with requests of every size."""
+    return [
+        {**same, "group": group, "fault": fault, "size": size, "fold": fold}
+        for fold in folds[:1]
+        for size in ((64,) if quick else SIZES)
+        for group in (DATA, POPULATION, MODEL)
+        for fault in groups[group][: 2 if quick else None]
+    ]
+
+
+def quiet_jobs(same: Mapping[str, Any], folds: Sequence[int], quick: bool) -> list[dict[str, Any]]:
+    """The jobs of ``quiet``: a million clean requests for each seed."""
+    return [
+        {**same, "order": order, "size": size, "seed": seed, "fold": folds[seed % len(folds)]}
+        | {"requests": 400 if quick else _QUIET_REQUESTS[size]}
+        for seed in range(1 if quick else _QUIET_SEEDS)
+        for size in ((64,) if quick else SIZES)
+        for order in ORDERS
+    ]
 
 
 def delays(job: Mapping[str, Any]) -> dict[str, float]:
@@ -57,7 +89,9 @@ def delays(job: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _once(monitors: Any, rows: Mapping[str, Rows], size: int, rng: np.random.Generator) -> dict[str, float]:
+def _once(
+    monitors: Monitors, rows: Mapping[str, Rows], size: int, rng: np.random.Generator
+) -> dict[str, float]:
     watcher, per_second = Watcher(monitors), _PER_SECOND[size]
     at_once = max(_BEFORE // size // 64, 1)
     traffic, now = clean_requests(rows["clean"], "random", size, per_second, rng, at_once), 0.0
@@ -118,9 +152,5 @@ def quiet(job: Mapping[str, Any]) -> dict[str, float]:
     return figures | {"largest": largest}
 
 
-def _chosen(seen: Any, which: Any) -> Any:
-    return type(seen)(seen.squashed[which], seen.taps[which], seen.logit[which])
-
-
-assert DEGRADED_AT > 0
-assert MODEL
+def _chosen(seen: Seen, which: NDArray[np.bool_]) -> Seen:
+    return Seen(seen.squashed[which], seen.taps[which], seen.logit[which])

@@ -1,0 +1,202 @@
+"""Whether what is served is calibrated: the slope that a run reports beside that on new rows.
+
+Tables are drawn from three made-up populations, a noisy one among them, and judged on 50,000 fresh rows;
+HTRU2 and Tox21 on held-out thirds, of Tox21 whole scaffolds. The map of the run is compared with one
+fitted to the members that never saw a row, and with one fitted to the new rows themselves.
+"""
+
+import csv
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.registry.store import Repository
+from training.benchmarks.harness import REPORTS, Results, Say, run_missing
+from training.data import Dataset, Reading, load_htru2, load_table, load_tox21
+from training.data.dataset import Replicates
+from training.data.folds import fold_of, scaffold
+from training.evaluation.calibration import calibration_slope, fit_platt, sigmoid
+from training.evaluation.metrics import confusion, log_loss, markdown_table
+from training.pipeline.run import Fitted, feature_rows, fit
+from training.recipes.official import RECIPES
+from training.recipes.table import table_recipe
+
+Array = NDArray[np.floating]
+
+_ROWS, _FRESH = (500, 1500, 5000), 50_000
+_KEYS = ("population", "rows", "draw")
+_FIGURES = ("naive", "served", "reported", "excess_log_loss", "f1_reported", "f1_served")
+#: Each split into thirds is repeated with other thirds.
+_THIRDS = {"htru2": 3, "tox21": 1}
+
+
+def run(_repository: Repository, seeds: int, processes: int, say: Say) -> str:
+    """Return medians over ``seeds`` draws of a table, and over held-out thirds."""
+    results = Results(REPORTS / "calibration.csv", _KEYS, _FIGURES)
+    kinds: list[tuple[str, int, int]] = [
+        (population, rows, seeds) for rows in _ROWS for population in POPULATIONS
+    ]
+    kinds += [(name, 0, 3 * splits) for name, splits in _THIRDS.items()]
+    jobs = [
+        {"population": population, "rows": rows, "draw": draw}
+        for population, rows, draws in kinds
+        for draw in range(draws)
+    ]
+    run_missing(results, jobs, judged, processes, say)
+    table = []
+    for population, rows, draws in kinds:
+        own = [results.rows[population, str(rows), str(draw)] for draw in range(draws)]
+        figures = {name: np.array([one[name] for one in own]) for name in _FIGURES}
+        table.append(
+            (
+                population,
+                f"{rows:,}" if rows else "two thirds",
+                draws,
+                f"{np.median(figures['naive']):.2f}",
+                f"{np.median(figures['served']):.2f} ± {figures['served'].std():.2f}",
+                f"{np.median(figures['reported']):.2f}",
+                f"{figures['excess_log_loss'].mean():+.4f}",
+                f"{figures['f1_reported'].mean():.3f}",
+                f"{figures['f1_served'].mean():.3f}",
+            )
+        )
+    columns = (
+        "population",
+        "rows",
+        "draws",
+        "slope by the map of the few",
+        "slope as served ± sd",
+        "slope reported",
+        "log-loss above the best map's",
+        "F1 reported",
+        "F1 served",
+    )
+    title = (
+        "Calibration slope of the served mean of all members on rows that none of them saw: medians over"
+        " draws; 1 is calibrated. Log-loss in nats and F1 at the served cut-off are means over draws."
+    )
+    return "\n".join([title, "", *markdown_table(columns, table)])
+
+
+def judged(job: Mapping[str, Any]) -> dict[str, float]:
+    """Train on one draw or two thirds, and return the figures."""
+    population, draw = str(job["population"]), int(job["draw"])
+    if population in POPULATIONS:
+        return _on_fresh_rows(population, int(job["rows"]), draw)
+    dataset, keys = _LOADERS[population]()
+    split, third = divmod(draw, 3)
+    held_out = np.array([fold_of(f"{split}:{key}".encode(), 3) == third for key in keys])
+    learned, judged_rows = _part(dataset, ~held_out), _part(dataset, held_out)
+    recipe = RECIPES[population]
+    fitted = fit(learned, recipe, recipe.served, draw, _silent, _silent, processes=1)
+    rows = fitted.squash.transform(feature_rows(judged_rows, fitted.featurizer))
+    return _figures(fitted, rows, judged_rows.labels)
+
+
+def _on_fresh_rows(population: str, n: int, draw: int) -> dict[str, float]:
+    rng = np.random.default_rng([draw, n])
+    values, labels = POPULATIONS[population](n, rng)
+    names = [f"c{column}" for column in range(values.shape[1])]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "drawn.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow([*names, "y"])
+            writer.writerows([*row, int(y)] for row, y in zip(values.tolist(), labels, strict=True))
+        dataset = load_table("drawn", path, Reading(target="y"))
+    recipe = table_recipe(dataset)
+    # Half as deep and wide as the default, which trains in half the time.
+    small = tuple(replace(network, units=32, layers=2) for network in recipe.networks)
+    recipe = replace(recipe, networks=small)
+    fitted = fit(dataset, recipe, recipe.served, 100 * draw, _silent, _silent, processes=1)
+    fresh, fresh_labels = POPULATIONS[population](_FRESH, rng)
+    rows = fitted.squash.transform(fitted.featurizer.featurize(fresh.tolist()).rows)
+    return _figures(fitted, rows, fresh_labels[:, None])
+
+
+def _figures(fitted: Fitted, rows: NDArray[np.float32], labels: Array) -> dict[str, float]:
+    """Figures of the served mean on squashed rows ``(n, F)``; slopes pooled over targets."""
+    mean = fitted.ensemble.member_logits(rows).mean(axis=1, dtype=np.float64)
+    known, calibration = fitted.dataset.labels, fitted.calibration
+    served, naive, best = np.full((3, *mean.shape), np.nan)
+    for target, (y, z) in enumerate(zip(labels.T, mean.T, strict=True)):
+        learned, new = np.isfinite(known[:, target]), np.isfinite(y)
+        few = fit_platt(known[learned, target], fitted.out_of_fold[learned, target])
+        served[:, target], naive[:, target] = calibration.maps[target](z), few(z)
+        best[:, target] = fit_platt(y[new], z[new])(z)
+    new, learned = np.isfinite(labels), np.isfinite(known)
+    calls = served >= calibration.thresholds
+    return {
+        "naive": calibration_slope(labels[new], naive[new]),
+        "served": calibration_slope(labels[new], served[new]),
+        "reported": calibration_slope(known[learned], calibration.served[learned]),
+        "excess_log_loss": log_loss(labels[new], served[new]) - log_loss(labels[new], best[new]),
+        "f1_reported": confusion(known[learned], calibration.calls[learned]).f1,
+        "f1_served": confusion(labels[new], calls[new]).f1,
+    }
+
+
+def _part(dataset: Dataset, rows: NDArray[np.bool_]) -> Dataset:
+    samples = dataset.replicates
+    return replace(
+        dataset,
+        records=[record for record, kept in zip(dataset.records, rows, strict=True) if kept],
+        labels=dataset.labels[rows],
+        folds=dataset.folds[rows],
+        replicates=None if samples is None else Replicates(samples.shares[rows], samples.counts[rows]),
+    )
+
+
+def _htru2() -> tuple[Dataset, list[str]]:
+    dataset = load_htru2()
+    return dataset, [str(record) for record in dataset.records]
+
+
+def _tox21() -> tuple[Dataset, list[str]]:
+    dataset = load_tox21()
+    return dataset, [scaffold(str(record)) for record in dataset.records]
+
+
+_LOADERS: dict[str, Callable[[], tuple[Dataset, list[str]]]] = {"htru2": _htru2, "tox21": _tox21}
+
+
+def _labels(logit: Array, rng: np.random.Generator) -> Array:
+    return (rng.random(len(logit)) < sigmoid(logit)).astype(np.float64)
+
+
+def _smooth(n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Eight normal columns, of which five matter, two of them together; the best AUC is .84."""
+    x = rng.normal(size=(n, 8))
+    logit = 1.2 * x[:, 0] - 0.9 * x[:, 1] + 0.8 * x[:, 2] * x[:, 3] + 0.6 * np.sin(2 * x[:, 4]) - 0.7
+    return x, _labels(logit, rng)
+
+
+def _noisy(n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Ten normal columns, of which six say nothing; the best AUC is .75."""
+    x = rng.normal(size=(n, 10))
+    logit = 0.9 * x[:, 0] + 0.6 * x[:, 1] * (x[:, 2] > 0) - 0.5 * np.abs(x[:, 3]) + 0.1
+    return x, _labels(logit, rng)
+
+
+def _skewed(n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Six log-normal columns, 12 % positives; the best AUC is .91."""
+    x = np.exp(rng.normal(size=(n, 6)))
+    logit = 2 * np.log(x[:, 0]) + 1.5 * np.log(x[:, 1]) * (x[:, 2] > 1) - np.log(x[:, 3]) - 3.5
+    return x, _labels(logit, rng)
+
+
+#: By name: functions of a number of rows, which return values ``(n, columns)`` and labels ``(n,)``.
+POPULATIONS: dict[str, Callable[[int, np.random.Generator], tuple[Array, Array]]] = {
+    "smooth": _smooth,
+    "noisy": _noisy,
+    "skewed": _skewed,
+}
+
+
+def _silent(*_: object) -> None:
+    """Say and watch nothing."""

@@ -1,0 +1,1 @@
+"""How soon a change in the midst of clean traffic is seen."""
