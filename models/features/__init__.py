@@ -19,6 +19,7 @@ _CLASSES = {
     "molecules-2": "molecules.featurizer:WiderMoleculeFeaturizer",
     "pulsar-1": "tabular.pulsar:CandidateFeaturizer",
     "tables-1": "tabular.featurizer:TableFeaturizer",
+    "tables-2": "tabular.featurizer:ExactTableFeaturizer",
 }
 
 
