@@ -31,7 +31,7 @@ FEWEST_PIECES = 16
 FEWEST_DISTINCT = 16
 
 #: Earlier requests tell how unlike each other requests are from so many on, of two rows on average.
-_FEWEST_BEFORE = 8
+_FEWEST_BEFORE = 4
 #: The share of the variance that is between requests where that cannot be told.
 _UNKNOWN_SHARE = 0.2
 

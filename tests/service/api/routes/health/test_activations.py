@@ -117,7 +117,9 @@ def test_model_and_traffic_have_verdicts_of_their_own(with_app) -> None:
 
         first = await document()
         assert (first["model_verdict"], first["traffic_verdict"]) == ("intact", "warming_up")
-        await app.predict(model="htru2", inputs=bundles.candidates(300).tolist())
+        for seed in range(8):
+            rows = bundles.candidates(64, seed=100 + seed)
+            await app.predict(model="htru2", inputs=rows.tolist())
         healthy = await document()
         assert (healthy["model_verdict"], healthy["traffic_verdict"]) == ("intact", "like_training")
         assert (healthy["advice"], healthy["change"]) == (None, None)
