@@ -83,7 +83,7 @@ def test_one_column_is_named_with_its_kind(seed: int, at: int, kind: str, change
 @pytest.mark.parametrize("factor", [0.5, 0.7, 1.4, 2.0])
 @pytest.mark.parametrize("at", [1, 2, 5])
 def test_a_factor_is_told(factor: float, at: int) -> None:
-    """Other units: the factor is named to a tenth, where the values stay within the squashing's range."""
+    """Other units: about the factor is named, where values stay within the squashing's range."""
     wide = column(at, lambda values: CENTRE[at] * factor + (values - CENTRE[at]) * factor)
     found = happened(wide(rows(400, 3)))
     assert found.kind in ("rescaled", "shifted")
