@@ -19,7 +19,7 @@ from service.inference.featurization.cache import FeatureCache, assemble
 from service.inference.featurization.executor import FeaturizationExecutor
 from service.inference.featurization.process_pool import FeaturizerPool
 from service.inference.latency import LatencyEstimator
-from service.inference.predictor import Prediction, _repeated
+from service.inference.repetitions import repeated
 from tests.service.conftest import App
 from tests.support import bundles
 
@@ -127,9 +127,7 @@ def test_repeated_molecules_are_computed_once_and_answered_each(with_app, tmp_pa
 
 def test_repetitions_of_nothing_but_errors() -> None:
     """There are no outputs to repeat."""
-    found = _repeated(Prediction(None, [Rejected("no")], {}), ["x"], ["x", "x"])  # type: ignore[arg-type]
-    assert found.outcomes == [Rejected("no")] * 2
-    assert found.outputs == {}
+    assert repeated([Rejected("no")], {}, ["x"], ["x", "x"]) == ([Rejected("no")] * 2, {})
 
 
 def running(work) -> None:
