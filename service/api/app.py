@@ -41,10 +41,15 @@ from service.inference.served_models import ServedModels
 from service.observability.counters import Telemetry
 
 _TABLE_CONTENT = {kind: {"schema": {"type": "string"}} for kind in ("text/csv", "application/x-ndjson")}
+_LIST_CONTENT = {
+    kind: {"schema": {"type": "string"}}
+    for kind in ("text/tab-separated-values", "chemical/x-daylight-smiles", "chemical/x-mdl-sdfile")
+}
 _TABLES = (
-    "JSON, or a table of any length as CSV (with a header) or NDJSON, for the model of the query's"
-    " `model`. Molecules are in the column or field `smiles`; all others are carried to the answer,"
-    " which is of the kind that `Accept` names, or else of the body's own."
+    "JSON, or a table of any length as CSV (with a header), TSV or NDJSON, a list of SMILES, or an SD"
+    " file, for the model of the query's `model`. Molecules are in the column or field `smiles`, or in"
+    " the one that is named like it; all others are carried to the answer, which is of the kind that"
+    " `Accept` names, or else of the body's own, and CSV for lists and SD files."
 )
 _MODEL_PARAMETER = {
     "name": "model",
@@ -60,6 +65,23 @@ _APPLICABILITY_PARAMETER = {
     "description": "With ignore, records that the model cannot judge get numbers, too.",
     "schema": {"type": "string", "enum": ["judge", "ignore"]},
 }
+_TABLE_PARAMETERS = (
+    {
+        "name": "smiles_column",
+        "in": "query",
+        "required": False,
+        "description": "The column or field of SMILES, where its name does not tell.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "result_columns",
+        "in": "query",
+        "required": False,
+        "description": "What becomes of a table's columns that are named as a result's: they are an"
+        " error, are left out, or get the prefix input_.",
+        "schema": {"type": "string", "enum": ["refuse", "replace", "prefix"]},
+    },
+)
 _VERSION_PARAMETER = {
     "name": "version",
     "in": "query",
@@ -153,10 +175,14 @@ def _predict_route() -> APIRouter:
                 _MODEL_PARAMETER,
                 _VERSION_PARAMETER,
                 _APPLICABILITY_PARAMETER,
+                *_TABLE_PARAMETERS,
                 TIMEOUT_PARAMETER,
                 SYNTHETIC_PARAMETER,
             ],
-            "requestBody": {"required": True, "content": content_of(PredictRequest) | _TABLE_CONTENT},
+            "requestBody": {
+                "required": True,
+                "content": content_of(PredictRequest) | _TABLE_CONTENT | _LIST_CONTENT,
+            },
         },
         responses=described | {200: {"content": answer | _TABLE_CONTENT}},
     )

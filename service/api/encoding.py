@@ -11,7 +11,7 @@ from service.inference.predictor import Prediction
 from service.inference.queue import Outputs
 from service.inference.results import is_plain, results_of, writing
 from service.inference.served_models import ServedModel
-from service.tables import JsonWriter, OutputLayout, ParsedRows, writer
+from service.tables import JsonWriter, OutputLayout, ParsedRows, ResultColumns, writer
 
 #: An answer with more records than this is written in a thread, since the loop has other requests.
 MANY = 512
@@ -83,8 +83,13 @@ def table(prediction: Prediction, rows: ParsedRows, kind: str) -> bytes:
     return to.head() + to.rows(rows.carried, _in_place(prediction, rows), first=True) + to.tail()
 
 
-def layout_of(served: ServedModel, columns: tuple[str, ...]) -> OutputLayout:
-    """Return what a table of a model's results holds beside the ``columns`` that its rows bring."""
+def layout_of(
+    served: ServedModel, columns: tuple[str, ...], result_columns: ResultColumns = "refuse"
+) -> OutputLayout:
+    """Return what a table of a model's results holds beside the ``columns`` that its rows bring.
+
+    ``result_columns`` says what becomes of those that are named as a result's.
+    """
     return OutputLayout(
         served.manifest.name,
         str(served.manifest.version),
@@ -93,6 +98,7 @@ def layout_of(served: ServedModel, columns: tuple[str, ...]) -> OutputLayout:
         columns,
         exclusive=served.manifest.exclusive,
         judges=served.bundle.featurizer.judges_applicability,
+        result_columns=result_columns,
     )
 
 

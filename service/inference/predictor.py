@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Literal
 
-import numpy as np
-
-from models.features import Accepted, Features, NotApplicable, Outcome, Rejected
+from models.features import Features, NotApplicable, Outcome, Rejected
 from service.errors import InvalidRequest, Overloaded, TooLarge
 from service.health.row_owner import Requester
 from service.inference.batch_pipeline import BatchPipeline
 from service.inference.featurization.executor import FeaturizationExecutor
 from service.inference.queue import Outputs
+from service.inference.repetitions import repeated, without_repetitions
 from service.inference.served_models import ServedModel, ServedModels
 
 #: Whether records that a model cannot judge are answered so, or with the numbers that it gives for them.
@@ -137,11 +136,12 @@ class Predictor:
             ignore = (applicability or self._applicability) == "ignore"
             if self.is_quick(served, records):
                 return await self._at_once(served, records, deadline, request, ignore)
-            distinct = _distinct(served, records)
+            distinct = without_repetitions(records) if served.takes_smiles else records
             prediction = await self._in_pieces(served, distinct, deadline, request, ignore)
             if len(distinct) == len(records):
                 return prediction
-            return _repeated(prediction, distinct, records)
+            outcomes, outputs = repeated(prediction.outcomes, prediction.outputs, distinct, records)
+            return Prediction(served, outcomes, outputs, prediction.stages)
         finally:
             served.leases.count -= 1
 
@@ -222,28 +222,6 @@ class Predictor:
         waiting = self._backlog[pooled] / lanes
         if waiting > _BACKLOG_SECONDS or (deadline is not None and perf_counter() + waiting > deadline):
             raise Overloaded(f"{waiting:.1f} s of featurizing are waiting", waiting)
-
-
-def _distinct(served: ServedModel, records: Sequence[object]) -> Sequence[object]:
-    """Return SMILES without repetitions, which are computed once; other records as they are."""
-    if not served.takes_smiles or set(map(type, records)) != {str}:
-        return records
-    return list(dict.fromkeys(records))
-
-
-def _repeated(
-    prediction: Prediction, distinct: Sequence[object], records: Sequence[object]
-) -> Prediction:
-    """Return the prediction for ``records`` from that for the distinct ones among them."""
-    outcomes = prediction.outcomes
-    place_of = {record: place for place, record in enumerate(distinct)}
-    places = [place_of[record] for record in records]
-    accepted = np.array([isinstance(outcome, Accepted) for outcome in outcomes])
-    rows = np.cumsum(accepted) - 1  # the row of each record that has one
-    wanted = rows[[place for place in places if accepted[place]]]
-    outputs = {name: array[wanted] for name, array in prediction.outputs.items()}
-    repeated = [outcomes[place] for place in places]
-    return Prediction(prediction.served, repeated, outputs, prediction.stages)
 
 
 def _piece_size(served: ServedModel) -> int:

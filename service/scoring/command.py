@@ -20,7 +20,12 @@ _INTERRUPTED = 130
 
 
 def score(
-    file: Annotated[Path, typer.Argument(help="CSV, NDJSON, SDF or Parquet, by its name's ending.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV, TSV, SMI, NDJSON, SDF or Parquet, by its name's ending; or .gz of it."
+        ),
+    ],
     model: Annotated[str, typer.Option(help="Which model.")] = "tox21",
     version: Annotated[int | None, typer.Option(min=1, help="Which version; the champion.")] = None,
     output: Annotated[
@@ -37,6 +42,14 @@ def score(
             help="With ignore also numbers for what the model cannot judge; SNN_APPLICABILITY."
         ),
     ] = None,
+    smiles_column: Annotated[
+        str | None,
+        typer.Option(help="The column of SMILES; by default the one that is named like it."),
+    ] = None,
+    result_columns: Annotated[
+        Literal["refuse", "replace", "prefix"],
+        typer.Option(help="What becomes of columns that are named as a result's."),
+    ] = "refuse",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start over.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
 ) -> None:
@@ -86,6 +99,8 @@ def score(
                 workers=workers,
                 engine=engine,
                 overwrite=overwrite,
+                smiles_column=smiles_column,
+                result_columns=result_columns,
                 ignore_applicability=(applicability or settings.applicability) == "ignore",
             )
     except (ServiceError, ModelError, OSError) as error:
@@ -101,6 +116,9 @@ def score(
 
 
 def _beside(file: Path) -> Path:
-    """Return the default name of the output; results of SDF are written as CSV."""
-    suffix = file.suffix if file.suffix.lower() not in (".sdf", ".sd") else ".csv"
-    return file.with_name(f"{file.stem}.scored{suffix}")
+    """Return the default name of the output; results of a kind that has no columns are CSV."""
+    from service.tables import OUTPUT_SUFFIXES
+
+    plain = file.with_suffix("") if file.suffix.lower() == ".gz" else file
+    suffix = plain.suffix if plain.suffix.lower() in OUTPUT_SUFFIXES else ".csv"
+    return file.with_name(f"{plain.stem}.scored{suffix}")

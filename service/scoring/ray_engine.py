@@ -20,7 +20,7 @@ from models.cores import cores
 from service.errors import MalformedInput, ScoreRefused
 from service.inference.backend.device import CPU
 from service.scoring.scorer import Job, Pieces, Scored, score
-from service.tables import Source, open_source
+from service.tables import Source, open_file, open_source
 
 #: Pieces in a block of Ray Data, the unit in which work and results are sent.
 _BLOCK = 4
@@ -124,7 +124,7 @@ class _Worker:
 
     def __init__(self, job: Job, begins: NDArray[np.int64]) -> None:
         self._job, self._begins = job, begins
-        self._source, _ = open_source(job.kind, job.file.open("rb"), job.schema)
+        self._source, _ = open_source(job.kind, open_file(job.file), job.schema)
 
     def __call__(self, row: dict[str, int]) -> dict[str, Any]:
         begin, end = map(int, self._begins[row["id"] : row["id"] + 2])

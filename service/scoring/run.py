@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Any, cast
 
 from models.registry.store import Repository
 from service.errors import InvalidRequest, MalformedInput, ScoreRefused
@@ -13,7 +14,17 @@ from service.inference.backend.device import Device
 from service.scoring import local_engine, ray_engine
 from service.scoring.checkpoint import Checkpoint
 from service.scoring.scorer import Engine, Job, Pieces, open_model
-from service.tables import OutputLayout, Source, kind_of, open_source, writer
+from service.tables import (
+    OutputLayout,
+    RecordSchema,
+    ResultColumns,
+    Source,
+    kind_of,
+    open_file,
+    open_source,
+    output_kind_of,
+    writer,
+)
 
 #: Rows in a piece: a molecule takes about a millisecond, a row of numbers a few microseconds.
 _MOLECULES, _NUMBERS = 256, 4096
@@ -49,27 +60,31 @@ def score_file(
     engine: str = "local",
     overwrite: bool = False,
     ignore_applicability: bool = False,
+    smiles_column: str | None = None,
+    result_columns: ResultColumns = "refuse",
 ) -> Progress:
     """Score a file, or continue an earlier run; return the final progress.
 
     ``version`` None is the champion, ``workers`` None is one process per core. ``report`` is called
     after each piece. ``ignore_applicability`` asks for numbers for what the model cannot judge, too.
-    Raises ``ServiceError``, ``ModelError`` or ``OSError`` with what is wrong and what
-    to do; the same call then continues from the last piece that was scored.
+    ``smiles_column`` names the column of SMILES where its name does not tell; ``result_columns`` says
+    what becomes of columns that are named as a result's. Raises ``ServiceError``, ``ModelError`` or
+    ``OSError`` with what is wrong and what to do; the same call then continues from the last piece that
+    was scored.
     """
-    kind, output_kind = kind_of(path), kind_of(output)
-    if output_kind == "sdf":
-        raise InvalidRequest("results cannot be written as SDF; choose .csv, .ndjson or .parquet")
+    kind, output_kind = kind_of(path), output_kind_of(output)
     version = version or repository.serving(model_name).champion
     folder = repository.bundle(model_name, version)
     model = open_model(folder, device)
-    schema, manifest = model.schema, model.bundle.manifest
+    manifest = model.bundle.manifest
+    schema = RecordSchema.of(model.bundle.featurizer, smiles_column)
     try:
-        file = path.open("rb")
+        file = open_file(path)
     except OSError as error:
-        raise InvalidRequest(f"{path}: {error.strerror}") from error
+        raise InvalidRequest(f"{path}: {error.strerror or error}") from error
     with file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()  # far quicker than scoring
+        digest = hashlib.file_digest(cast(Any, file), "sha256").hexdigest()  # far quicker than scoring
+        file.seek(0)
         before = path.stat()
         source, parser = open_source(kind, file, schema)
         layout = OutputLayout(
@@ -81,6 +96,7 @@ def score_file(
             source.schema,
             exclusive=manifest.exclusive,
             judges=model.bundle.featurizer.judges_applicability,
+            result_columns=result_columns,
         )
         piece = _MOLECULES if schema.is_smiles else _NUMBERS
         job = Job(
@@ -105,8 +121,12 @@ def score_file(
             "kind": f"{kind} to {output_kind}",
             "piece": piece,
         }
-        if ignore_applicability:
-            run["applicability"] = "ignore"
+        asked = {
+            "applicability": "ignore" if ignore_applicability else None,
+            "smiles_column": smiles_column,
+            "result_columns": None if result_columns == "refuse" else result_columns,
+        }
+        run |= {name: value for name, value in asked.items() if value is not None}
         with closing(Checkpoint(output, run, overwrite=overwrite)) as checkpoint:
             if not checkpoint.is_delivered:
                 if checkpoint.last is None:

@@ -1,4 +1,4 @@
-"""Tables of records, read and written in pieces: CSV, NDJSON, SDF and Parquet.
+"""Tables of records, read and written in pieces: CSV, NDJSON, lists of SMILES, SDF and Parquet.
 
 This wing knows neither HTTP nor models. ``api.routes.tables`` reads request bodies with it, and
 ``scoring`` reads files. Reading has two steps, so that one process can split a file and many can
@@ -12,27 +12,32 @@ the file unreadable, such as a quote that is never closed, raises ``MalformedInp
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import BinaryIO
 
 from service.errors import InvalidRequest
-from service.tables.base import OutputLayout, ParsedRows, Parser, Raw, Source, Writer
+from service.tables.base import OutputLayout, ParsedRows, Parser, Raw, ResultColumns, Source, Writer
 from service.tables.csv import CsvWriter, open_csv
+from service.tables.files import OUTPUT_SUFFIXES, check_text, kind_of, open_file, output_kind_of
 from service.tables.ndjson import JsonWriter, NdjsonWriter, open_ndjson
 from service.tables.schema import RecordSchema
 from service.tables.sdf import open_sdf
+from service.tables.smi import open_smi
 
 __all__ = [
+    "OUTPUT_SUFFIXES",
     "JsonWriter",
     "OutputLayout",
     "ParsedRows",
     "Parser",
     "Raw",
     "RecordSchema",
+    "ResultColumns",
     "Source",
     "Writer",
     "kind_of",
+    "open_file",
     "open_source",
+    "output_kind_of",
     "writer",
 ]
 
@@ -42,30 +47,10 @@ _OPENERS: dict[str, Callable[[BinaryIO, RecordSchema], Opened]] = {
     "csv": open_csv,
     "ndjson": open_ndjson,
     "sdf": open_sdf,
+    "smi": open_smi,
 }
 
 _WRITERS: dict[str, type[Writer]] = {"csv": CsvWriter, "ndjson": NdjsonWriter, "json": JsonWriter}
-
-#: The kind of a file by the suffix of its name.
-SUFFIXES = {
-    ".csv": "csv",
-    ".ndjson": "ndjson",
-    ".jsonl": "ndjson",
-    ".sdf": "sdf",
-    ".sd": "sdf",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
-
-
-def kind_of(path: Path) -> str:
-    """Return the kind of a file by its suffix; raises ``InvalidRequest`` for an unknown suffix."""
-    kind = SUFFIXES.get(path.suffix.lower())
-    if kind is None:
-        raise InvalidRequest(
-            f"{path.name}: the name should end in one of {', '.join(SUFFIXES)}, which says what is in it"
-        )
-    return kind
 
 
 def open_source(kind: str, file: BinaryIO, schema: RecordSchema) -> Opened:
@@ -78,6 +63,7 @@ def open_source(kind: str, file: BinaryIO, schema: RecordSchema) -> Opened:
         from service.tables.parquet import open_parquet  # pyarrow is an extra
 
         return open_parquet(file, schema)
+    check_text(file)
     return _OPENERS[kind](file, schema)
 
 

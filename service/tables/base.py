@@ -1,8 +1,8 @@
 """Types and rules that the readers and writers of every kind share."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from service.errors import InvalidRequest
 
@@ -13,6 +13,10 @@ MAX_RECORD_BYTES = 128 * 1024
 Raw = list[bytes]
 Carried = dict[str, object]
 Result = dict[str, object]
+#: A table that was scored before has columns that are named as a result's: they are an error, are left
+#: out, or get a prefix.
+ResultColumns = Literal["refuse", "replace", "prefix"]
+_PREFIX = "input_"
 
 
 @dataclass(slots=True)
@@ -92,6 +96,8 @@ class OutputLayout:
     exclusive: bool = False
     #: Whether results tell what the model cannot judge, and have warnings.
     judges: bool = False
+    #: What becomes of columns of the input that are named as the model's.
+    result_columns: ResultColumns = "refuse"
 
     @property
     def calls(self) -> tuple[str, ...]:
@@ -117,12 +123,27 @@ class OutputLayout:
             "error",
         )
 
+    @property
+    def kept(self) -> dict[str, str]:
+        """The columns of the input that the results keep, each with its name there."""
+        return self.renamed(self.columns, self.added)
+
+    def renamed(self, names: Iterable[str], reserved: Collection[str]) -> dict[str, str]:
+        """Return the names that are kept beside the model's ``reserved`` ones, with what they become."""
+        if self.result_columns == "replace":
+            return {name: name for name in names if name not in reserved}
+        if self.result_columns == "prefix":
+            return {name: f"{_PREFIX}{name}" if name in reserved else name for name in names}
+        return {name: name for name in names}
+
     def check(self) -> None:
-        """Raise ``InvalidRequest`` if a column of the input has the name of a column of the model."""
-        conflicts = sorted(set(self.columns) & set(self.added))
-        if conflicts:
+        """Raise ``InvalidRequest`` if two columns of the results would have one name."""
+        names = [*self.kept.values(), *self.added]
+        conflict = next((name for name in names if names.count(name) > 1), None)
+        if conflict is not None:
             raise InvalidRequest(
-                f"column {conflicts[0]!r} has the name of a result's; rename or drop it"
+                f"column {conflict!r} has the name of a result's; rename or drop it, or let"
+                " result_columns replace or prefix such columns"
             )
 
     def cells(self, result: Result) -> list[object]:

@@ -26,7 +26,6 @@ from service.tables.schema import Reader, RecordSchema, readers, unique
 from service.tables.splitting import RecordSplitter, csv_records
 
 _MARK = b"\xef\xbb\xbf"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _MAX_COLUMNS = 4096
 _DELIMITERS = (",", "\t", ";")
 #: Rows written by one call, during which no other thread runs.
@@ -71,8 +70,6 @@ def open_csv(file: BinaryIO, schema: RecordSchema) -> tuple[RecordSplitter, CsvP
     """
     file.seek(0)
     head = file.read(3)
-    if head.startswith(_UTF16):
-        raise MalformedInput("the text is UTF-16; save it as UTF-8")
     try:
         header, end = next(csv_records(file, 3 if head == _MARK else 0), (b"", 0))
     except MalformedInput as error:
@@ -134,12 +131,12 @@ class CsvWriter(Writer):
 
     def head(self) -> bytes:
         """Return the header."""
-        return _lines([[*self.layout.columns, *self.layout.added]])
+        return _lines([[*self.layout.kept.values(), *self.layout.added]])
 
     def rows(self, carried: Sequence[Carried], results: Sequence[Result], *, first: bool) -> bytes:
         """Return some rows."""
         del first
-        columns, cells = self.layout.columns, self.layout.cells
+        columns, cells = tuple(self.layout.kept), self.layout.cells
         return _lines(
             [
                 [*map(_cell, map(row.get, columns)), *map(_cell, cells(result))]

@@ -15,7 +15,15 @@ from typing import BinaryIO
 import msgspec
 
 from service.errors import InvalidRequest
-from service.tables.base import MAX_RECORD_BYTES, Carried, ParsedRows, Raw, Result, Writer
+from service.tables.base import (
+    MAX_RECORD_BYTES,
+    Carried,
+    OutputLayout,
+    ParsedRows,
+    Raw,
+    Result,
+    Writer,
+)
 from service.tables.schema import RecordSchema
 from service.tables.splitting import RecordSplitter, full_lines
 
@@ -108,8 +116,7 @@ class NdjsonWriter(Writer):
         """Return some lines."""
         del first
         pairs = zip(carried, results, strict=True)
-        reserved = _RESERVED_OF_JUDGES if self.layout.judges else _RESERVED
-        return b"".join(_encode(_merged(row, result, reserved)) + b"\n" for row, result in pairs)
+        return b"".join(_encode(_merged(row, result, self.layout)) + b"\n" for row, result in pairs)
 
 
 class JsonWriter(Writer):
@@ -123,8 +130,7 @@ class JsonWriter(Writer):
     def rows(self, carried: Sequence[Carried], results: Sequence[Result], *, first: bool) -> bytes:
         """Return some results, with a comma before them if they are not the first."""
         pairs = zip(carried, results, strict=True)
-        reserved = _RESERVED_OF_JUDGES if self.layout.judges else _RESERVED
-        text = b",".join(_encode(_merged(row, result, reserved)) for row, result in pairs)
+        text = b",".join(_encode(_merged(row, result, self.layout)) for row, result in pairs)
         return text if first or not text else b"," + text
 
     def tail(self, problem: str = "") -> bytes:
@@ -140,11 +146,15 @@ _RESERVED = frozenset(
 _RESERVED_OF_JUDGES = _RESERVED | {"warnings"}
 
 
-def _merged(carried: Carried, result: Result, reserved: frozenset[str]) -> dict[str, object]:
+def _merged(carried: Carried, result: Result, layout: OutputLayout) -> dict[str, object]:
     """Return a row's fields and its result as one object; an error if both have a field."""
+    reserved = _RESERVED_OF_JUDGES if layout.judges else _RESERVED
     conflicts = reserved.intersection(carried)
     if not conflicts:
         return carried | result
+    if layout.result_columns != "refuse":
+        kept = layout.renamed(carried, reserved)
+        return {shown: carried[name] for name, shown in kept.items()} | result
     rest = {name: value for name, value in carried.items() if name not in conflicts}
     fault = f"field {min(conflicts)!r} has the name of a result's; rename or drop it"
     return rest | {"status": "error", "message": fault}

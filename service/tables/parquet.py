@@ -128,9 +128,9 @@ class ArrowWriter(Writer):
     def __init__(self, layout: OutputLayout) -> None:
         super().__init__(layout)
         types = pa.ipc.read_schema(pa.py_buffer(layout.schema)) if layout.schema else pa.schema([])
-        self._types = {field.name: field.type for field in types}
+        self._types = {field.name: _plain(field.type) for field in types}
         columns = [
-            *((name, self._types.get(name, pa.string())) for name in layout.columns),
+            *((shown, self._types.get(name, pa.string())) for name, shown in layout.kept.items()),
             *((name, pa.string()) for name in layout.details),
             *((f"probability_{target}", pa.float64()) for target in layout.targets),
             *((name, pa.string() if layout.exclusive else pa.bool_()) for name in layout.calls),
@@ -148,7 +148,7 @@ class ArrowWriter(Writer):
         del first
         columns: list[list[object]] = [
             [row.get(name) if name in self._types else _text(row.get(name)) for row in carried]
-            for name in self.layout.columns
+            for name in self.layout.kept
         ]
         added = zip(*map(self.layout.cells, results), strict=True)
         arrays = [
@@ -173,6 +173,11 @@ def to_parquet(stream: Path, target: Path) -> None:
                 group.clear()
         if group:
             writer.write_table(pa.Table.from_batches(group))
+
+
+def _plain(kind: Any) -> Any:
+    """Return the type of its values for a dictionary, which each batch has of its own."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _text(value: object) -> str | None:

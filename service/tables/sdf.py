@@ -4,18 +4,21 @@ Source: the SDfile of "CTfile Formats" (BIOVIA).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from service.errors import InvalidRequest
-from service.tables.base import MAX_RECORD_BYTES, Carried, ParsedRows, Raw
-from service.tables.schema import RecordSchema
+from service.tables.base import MAX_RECORD_BYTES, ParsedRows, Raw
+from service.tables.schema import RecordSchema, unique
 from service.tables.splitting import RecordSplitter, sdf_records
 
-_END = re.compile(r"^M  END[ \t]*\r?\n?", re.M)
-_PROPERTY = re.compile(r"^>[^\n<]*<([^\n>]+)>[^\n]*\n?((?:[^\n]*\S[^\n]*\n?)*)", re.M)
-_NAME = re.compile(rb"^>[^\n<]*<([^\n>]+)>", re.M)
+_END = re.compile(r"^M  END[ \t]*$", re.M)
+#: A data header, with the name in angle brackets or a field number such as ``DT12``.
+_HEADER = re.compile(r">(?:[^<]*<([^>]*)>|[ \t]*(DT\d+)[ \t]*$|[ \t]*(?:\(?\d+\)?)?[ \t]*$)")
+#: Lines of a molfile above its table of atoms, which may be blank.
+_HEAD_LINES = 4
+_TITLE, _SMILES = "title", "smiles"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,14 @@ class SdfParser:
             if len(record) > MAX_RECORD_BYTES:
                 piece.refuse({}, f"the record is longer than {MAX_RECORD_BYTES} bytes")
                 continue
-            text = _text(record).replace("\r\n", "\n").replace("\r", "\n")
-            carried, smiles = _carried(text), _smiles(text)
+            text = _normal(record)
+            block, data = _parted(text)
+            title, smiles = text.split("\n", 1)[0].strip(), _smiles(block)
             if smiles is None:
-                piece.refuse(carried, "the structure is not a molfile that RDKit can read")
+                fault = "the structure is not a molfile that RDKit can read"
+                piece.refuse({_TITLE: title, **_properties(data)}, fault)
             else:
-                piece.add({"title": carried.pop("title"), "smiles": smiles} | carried, smiles)
+                piece.add({_TITLE: title, _SMILES: smiles, **_properties(data)}, smiles)
         return piece
 
 
@@ -45,12 +50,16 @@ def open_sdf(file: BinaryIO, schema: RecordSchema) -> tuple[RecordSplitter, SdfP
     """
     if not schema.is_smiles:
         raise InvalidRequest("an SD file holds molecules, which this model does not take")
-    return RecordSplitter(file, 0, sdf_records, ("title", "smiles"), _names), SdfParser()
+    return RecordSplitter(file, 0, sdf_records, (_TITLE, _SMILES), _names), SdfParser()
 
 
-def _names(record: bytes) -> Iterator[str]:
+def _names(record: bytes) -> Iterable[str]:
     """Return the names of a record's properties."""
-    return map(_text, _NAME.findall(record.replace(b"\r", b"\n")))
+    return _properties(_parted(_normal(record))[1])
+
+
+def _normal(record: bytes) -> str:
+    return _text(record).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _text(content: bytes) -> str:
@@ -61,12 +70,31 @@ def _text(content: bytes) -> str:
         return content.decode("latin-1")
 
 
-def _carried(text: str) -> Carried:
-    start = _END.search(text)
-    carried: Carried = {"title": text.split("\n", 1)[0].strip()}
-    for name, value in _PROPERTY.findall(text[start.end() :] if start else text):
-        carried.setdefault(name, value.strip("\n"))
-    return carried
+def _parted(text: str) -> tuple[str, str]:
+    """Return a record's molfile, without blank lines among its tables, and its data."""
+    end = _END.search(text)
+    lines = text[: end.end()].split("\n") if end else text.split("\n")
+    head, tables = lines[:_HEAD_LINES], lines[_HEAD_LINES:]
+    block = "\n".join([*head, *(line for line in tables if line.strip())])
+    return block, text[end.end() :] if end else text
+
+
+def _properties(data: str) -> dict[str, str]:
+    """Return the properties by names that are all different, and differ from those of the structure.
+
+    A value may have several paragraphs: it ends at the next header.
+    """
+    names: list[str] = []
+    values: list[list[str]] = []
+    for line in data.split("\n"):
+        header = _HEADER.match(line)
+        if header:
+            names.append((header[1] or header[2] or "").strip() or "property")
+            values.append([])
+        elif values:
+            values[-1].append(line)
+    different = unique([_TITLE, _SMILES, *names])[2:]
+    return {name: "\n".join(lines).strip("\n") for name, lines in zip(different, values, strict=True)}
 
 
 def _smiles(text: str) -> str | None:
@@ -78,8 +106,17 @@ def _smiles(text: str) -> str | None:
             molecule: Any = Chem.MolFromMolBlock(text, sanitize=False, removeHs=False)
             if molecule is None:
                 return None
+            _mark_aromatic(molecule)
             molecule.UpdatePropertyCache(strict=False)
             smiles: str = Chem.MolToSmiles(molecule)
         except (RuntimeError, ValueError):  # how RDKit's C++ exceptions come out
             return None
     return smiles
+
+
+def _mark_aromatic(molecule: Any) -> None:
+    """Mark the atoms of aromatic bonds, so that a nitrogen that lacks its hydrogen can be given it."""
+    for bond in molecule.GetBonds():
+        if bond.GetIsAromatic():
+            bond.GetBeginAtom().SetIsAromatic(True)
+            bond.GetEndAtom().SetIsAromatic(True)

@@ -61,7 +61,7 @@ export class MoleculesPlayground {
 
   async submit(event) {
     event.preventDefault();
-    const lines = this.input.text().split(/[\r\n]+/).map((line) => line.trim().split(/[\s,;]+/)[0]).filter((word) => word && !/^#?smiles$/i.test(word));
+    const lines = this.input.text().split(/[\r\n]+/).map((line) => firstWord(line.trim())).filter((word) => word && !/^#?smiles$/i.test(word));
     if (lines.length === 0) {
       this.fail(new Error("There is no molecule in the box. Type a SMILES, such as CCO."));
       this.input.area.focus();
@@ -88,10 +88,13 @@ export class MoleculesPlayground {
   }
 
   show() {
-    const bad = this.results.filter((result) => result.status !== "ok").length;
+    const count = (status) => this.results.filter((result) => result.status === status).length;
+    const bad = count("error");
+    const foreign = count("not_applicable");
     this.status.textContent =
       `${plural(this.results.length, "molecule")} by ${this.about.model} version ${this.version}` +
       (bad ? `, ${bad} of them could not be read` : "") +
+      (foreign ? `, ${foreign} of them cannot be judged` : "") +
       (this.results.length > SHOWN ? `; the first ${SHOWN} are shown` : "");
     this.save.hidden = false;
     const cards = this.results.slice(0, SHOWN).map((result) => this.card(result));
@@ -117,6 +120,7 @@ export class MoleculesPlayground {
         el("h4", { class: "smiles" }, result.smiles),
         result.removed && el("p", { class: "muted" }, `Judged without ${result.removed.join(", ")}.`),
         result.repaired && el("p", { class: "muted" }, `Mended: ${result.repaired}.`),
+        ...(result.warnings ?? []).filter(({ code }) => code !== "repaired").map(({ message }) => el("p", { class: "failure" }, icon("warn"), el("span", {}, message))),
         el(
           "p",
           { class: odd ? "p-value odd" : "p-value" },
@@ -163,10 +167,14 @@ export class MoleculesPlayground {
 
   download() {
     const names = this.about.targets.map((target) => target.name);
-    const head = ["smiles", "parent", ...names.map((name) => `probability_${name}`), ...names.map((name) => `call_${name}`), "p_value", "error"];
+    const head = ["smiles", "status", "parent", "removed", "repaired", "warnings", ...names.map((name) => `probability_${name}`), ...names.map((name) => `call_${name}`), "p_value", "error"];
     const rows = this.results.map((result) => [
       result.smiles,
+      result.status,
       result.parent,
+      result.removed?.join("."),
+      result.repaired,
+      result.warnings?.map(({ code, message }) => `${code}: ${message}`).join(" | "),
       ...names.map((name) => result.probability?.[name]),
       ...names.map((name) => result.call?.[name]),
       result.p_value,
@@ -174,6 +182,11 @@ export class MoleculesPlayground {
     ]);
     download(`${this.about.model}-v${this.version}.csv`, writeCsv([head, ...rows]));
   }
+}
+
+/** A line's notation without the name after it; only an InChI has commas of its own. */
+function firstWord(line) {
+  return line.split(line.startsWith("InChI=") ? /\s+/ : /[\s,;]+/)[0];
 }
 
 /** A probability as a bar, with a tick at the threshold. */

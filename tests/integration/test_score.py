@@ -178,11 +178,11 @@ def test_what_a_killed_run_was_of_must_not_change(repository: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("name", "content", "arguments", "words"),
     [
-        ("a.txt", "x", [], "the name should end in one of .csv"),
+        ("a.xlsx", "x", [], "the name should end in one of .csv"),
         ("a.csv", "x\n", [], "need the column smiles"),
         ("a.csv", "smiles\n", ["--model", "none"], "no model named 'none'"),
         ("a.csv", "smiles\n", ["--version", "9"], "has no version 9"),
-        ("a.csv", "smiles\n", ["--output", "b.sdf"], "cannot be written as SDF"),
+        ("a.csv", "smiles\n", ["--output", "b.sdf"], "results cannot be written as this"),
         ("a.parquet", "x", [], "not Parquet"),
         ("a.sdf", "x", ["--model", "htru2"], "holds molecules"),
         ("a.csv", 'smiles\nC\n"C\n', [], "record 2: a quoted field has no closing quote"),

@@ -17,6 +17,7 @@ from service.api.problems import Problem
 from service.api.schemas import PredictRequest
 from service.errors import InvalidRequest
 from service.inference.predictor import Applicability
+from service.tables import ResultColumns
 
 T = TypeVar("T")
 
@@ -44,6 +45,8 @@ class Queried(NamedTuple):
     model: str | None = None
     version: str | None = None
     applicability: Applicability | None = None
+    smiles_column: str | None = None
+    result_columns: ResultColumns = "refuse"
 
 
 class Asked(NamedTuple):
@@ -109,6 +112,8 @@ def queried(scope: Scope) -> Queried:
     named = {name: value for name, (value,) in query.items()}
     if named.get("applicability", "judge") not in get_args(Applicability):
         raise InvalidRequest("the parameter 'applicability' is 'judge' or 'ignore'")
+    if named.get("result_columns", "refuse") not in get_args(ResultColumns):
+        raise InvalidRequest("the parameter 'result_columns' is 'refuse', 'replace' or 'prefix'")
     return Queried(**cast(dict[str, Any], named))
 
 

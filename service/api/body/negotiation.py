@@ -15,6 +15,13 @@ MEDIA_TYPES = {
     "application/jsonl": "ndjson",
     "application/x-jsonlines": "ndjson",
 }
+#: Formats of bodies alone.
+_BODY_TYPES = {
+    "text/tab-separated-values": "csv",
+    "chemical/x-daylight-smiles": "smi",
+    "chemical/x-mdl-sdfile": "sdf",
+    "chemical/x-mdl-molfile": "sdf",
+}
 #: The media type of an answer in each format.
 ANSWERS = {
     "json": b"application/json",
@@ -23,6 +30,9 @@ ANSWERS = {
 }
 _JSON = b"application/json"
 _UTF8 = ("utf-8", "utf8")
+#: Character sets that a table's rows may be in besides, and the kinds that are read so.
+_LATIN_1 = ("iso-8859-1", "latin-1", "latin1", "windows-1252", "cp1252", "us-ascii")
+_LATIN_1_KINDS = ("csv", "smi", "sdf")
 
 
 def body_format(scope: Scope) -> str:
@@ -39,14 +49,15 @@ def body_format(scope: Scope) -> str:
     if content_type == _JSON:
         return "json"
     media, *parameters = content_type.decode("latin-1").lower().replace('"', "").split(";")
-    kind = MEDIA_TYPES.get(media.strip())
+    kinds = MEDIA_TYPES | _BODY_TYPES
+    kind = kinds.get(media.strip())
     if kind is None:
         shown = media.strip()[:80]
-        text = f"the content type is {shown!r}; send application/json, text/csv or application/x-ndjson"
-        raise Problem(415, text)
+        raise Problem(415, f"the content type is {shown!r}; send one of {', '.join(kinds)}")
     for parameter in parameters:
         key, _, charset = parameter.replace(" ", "").partition("=")
-        if key == "charset" and charset not in _UTF8:
+        known = (*_UTF8, *_LATIN_1) if kind in _LATIN_1_KINDS else _UTF8
+        if key == "charset" and charset not in known:
             raise Problem(415, f"the content type says {charset[:80]!r}; send it in UTF-8")
     return kind
 
@@ -54,8 +65,10 @@ def body_format(scope: Scope) -> str:
 def answer_format(scope: Scope, sent: str) -> str:
     """Return the format that all ``Accept`` headers want most; raises ``Problem`` 406 for none of ours.
 
-    The body's own format comes first among equals, and is the default.
+    The body's own format comes first among equals, and is the default; of a list of SMILES or an SD file
+    it is CSV.
     """
+    sent = sent if sent in ANSWERS else "csv"
     accepted = [value for name, value in scope["headers"] if name == b"accept" and value.strip()]
     if not accepted or accepted == [b"*/*"]:
         return sent

@@ -67,7 +67,7 @@ class PredictEndpoint:
         context.ask(served)
         context.applicability = asked.applicability
         plain = wanted == "json" and _WITH_FIELDS.isdisjoint(map(type, asked.records))
-        rows = None if plain else _rows(asked, served)
+        rows = None if plain else _rows(asked, served, named.smiles_column)
         context.read = perf_counter() - started
         records = asked.records if rows is None else rows.records
         prediction = await context.predict(self._predictor, served, records, receive)
@@ -102,16 +102,16 @@ class PredictEndpoint:
                 context = context_of(scope)
                 served = self._predictor.model(name).of_version(named.version)
                 context.ask(served)
-                answer = TableAnswer(self._predictor, served, context, self._limits.rows)
+                answer = TableAnswer(self._predictor, served, context, self._limits.rows, named)
                 with served.leased():  # every row of an answer is by one version
                     await answer.run(body, sent, wanted, receive, send)
         finally:
             self._tables -= 1
 
 
-def _rows(asked: Asked, served: ServedModel) -> ParsedRows:
+def _rows(asked: Asked, served: ServedModel, smiles_column: str | None) -> ParsedRows:
     """Return the records with the fields that they carry; null stands for one without ``smiles``."""
-    rows, schema = ParsedRows(), RecordSchema.of(served.bundle.featurizer)
+    rows, schema = ParsedRows(), RecordSchema.of(served.bundle.featurizer, smiles_column)
     for record in asked.records:
         if isinstance(record, TornRecord):
             rows.refuse(record.carried(is_smiles=schema.is_smiles), TORN)

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from starlette.types import Receive, Send
 
+from service.api.body.decoding import Queried
 from service.api.body.negotiation import ANSWERS
 from service.api.context import RequestContext, until_gone
 from service.api.encoding import layout_of, results
@@ -47,9 +48,15 @@ class TableAnswer:
     """The answer to one table."""
 
     def __init__(
-        self, predictor: Predictor, served: ServedModel, context: RequestContext, max_rows: int
+        self,
+        predictor: Predictor,
+        served: ServedModel,
+        context: RequestContext,
+        max_rows: int,
+        named: Queried,
     ) -> None:
-        """``max_rows`` is the most that ``predictor`` takes at once."""
+        """``max_rows`` is the most that ``predictor`` takes at once; ``named`` is the query."""
+        self._named = named
         self._predictor, self._served, self._context = predictor, served, context
         self._piece_rows = min(_MOLECULES if served.takes_smiles else _NUMBERS, max_rows)
         self._stages = Stages()
@@ -98,9 +105,11 @@ class TableAnswer:
             await asyncio.gather(*pieces, return_exceptions=True)
 
     def _open(self, body: BinaryIO, sent: str, wanted: str) -> tuple[Source, Parser, Writer]:
-        source, parser = open_source(sent, body, RecordSchema.of(self._served.bundle.featurizer))
+        schema = RecordSchema.of(self._served.bundle.featurizer, self._named.smiles_column)
+        source, parser = open_source(sent, body, schema)
         columns = source.columns() if wanted == "csv" else ()
-        return source, parser, writer(wanted, layout_of(self._served, columns))
+        layout = layout_of(self._served, columns, self._named.result_columns)
+        return source, parser, writer(wanted, layout)
 
     async def _read(self, source: Source, parser: Parser, started: bool) -> ParsedRows | None:
         """Return the next piece, or None at the end of what can be read."""

@@ -10,6 +10,9 @@ from typer.testing import CliRunner
 from service.cli.main import cli
 from tests.support import bundles
 
+# Each runs the command, which starts a process.
+pytestmark = pytest.mark.slow
+
 RECORDS = ["CCO", "[K+].[Cl-]", "Cc1ccccc1O.Cc1cccc(O)c1", "C["]
 STATUSES = ["ok", "not_applicable", "ok", "error"]
 

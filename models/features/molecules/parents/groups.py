@@ -5,6 +5,8 @@ P⁺–O⁻ or P⁺–C⁻. Nitro groups, N-oxides, azides and diazo groups have
 RDKit's Normalizer are taken. An acid and a quaternary ammonium in one molecule are an inner salt.
 """
 
+from itertools import product
+
 from rdkit import Chem
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
@@ -25,6 +27,9 @@ _ACID_ANION = Chem.MolFromSmarts("[$([OX1-]S(=O)=O),$([OX1-]P=O),$([OX1-][CX3]=O
 #: An azide or a diazo group whose charges are drawn the other way round.
 _DIAZONIO = Chem.MolFromSmarts("[#7X2,#6;-1]-[NX2+]#[NX1]")
 _QUATERNARY = Chem.MolFromSmarts("[#7+;H0;!$([#7+]~[-]),$([#7+](=O)[O-])]")
+#: The two nitrogens of an imidazolium or the like, either of which may be drawn with the charge.
+_AMIDINIUM = Chem.MolFromSmarts("[nX3;+1;H0;!$([n+]-[O-])]:[#6]:[nX3;+0;H0]")
+_MOST_AMIDINIUMS = 5
 _normalizer = rdMolStandardize.Normalizer()
 # Protons alone: a carbocation, as a dye's, is not given a hydride.
 _uncharger = rdMolStandardize.Uncharger(protonationOnly=True)
@@ -53,7 +58,24 @@ def neutral(fragment: Chem.Mol) -> Chem.Mol:
         return fragment
     uncharged = _uncharger.uncharge(fragment)
     Chem.SanitizeMol(uncharged)
-    return _inner_salt(uncharged)
+    return _settled(_inner_salt(uncharged))
+
+
+def _settled(fragment: Chem.Mol) -> Chem.Mol:
+    """A fragment with the charge of each imidazolium where the canonical SMILES comes first."""
+    matches = fragment.GetSubstructMatches(_AMIDINIUM)
+    if not 0 < len(matches) <= _MOST_AMIDINIUMS:
+        return fragment
+    forms = {Chem.MolToSmiles(fragment): fragment}
+    for swapped in product((False, True), repeat=len(matches)):
+        form = Chem.Mol(fragment)
+        for (cation, _, other), swap in zip(matches, swapped, strict=True):
+            if swap:
+                form.GetAtomWithIdx(cation).SetFormalCharge(0)
+                form.GetAtomWithIdx(other).SetFormalCharge(1)
+        if Chem.SanitizeMol(form, catchErrors=True) == Chem.SANITIZE_NONE:
+            forms[Chem.MolToSmiles(form)] = form
+    return forms[min(forms)]
 
 
 def _without_dative_bonds(molecule: Chem.Mol) -> Chem.Mol:

@@ -20,7 +20,7 @@ _COVALENT = frozenset((32, 50, 51, 52, 80, 81, 82, 83))
 #: Those of them that the model has learned from.
 _LEARNED = frozenset((50, 80))
 _CARBON, _NITROGEN = 6, 7
-#: A plain metal bound to so many nitrogen atoms is held in a ring, as magnesium in a chlorophyll.
+#: A plain metal in a ring with so many nitrogen atoms is chelated, as magnesium in a chlorophyll.
 _CHELATING_NITROGENS = 2
 
 _BOND_ORDERS = {
@@ -83,6 +83,7 @@ def separate(molecule: Chem.Mol) -> tuple[Chem.Mol, Metals]:
     for atom in editable.GetAtoms():
         if atom.GetIdx() not in kept and is_metal(atom):
             atom.SetNumRadicalElectrons(0)
+            atom.SetNoImplicit(True)  # an ion has no hydrogen beyond those that are drawn
     symbols = {molecule.GetAtomWithIdx(index).GetSymbol() for index in kept}
     return editable.GetMol(), Metals(tuple(sorted(symbols)), tuple(sorted(foreign)), True)
 
@@ -99,7 +100,8 @@ def _is_foreign(atom: Chem.Atom, is_kept: bool) -> bool:
     if atom.GetAtomicNum() not in PLAIN:
         return True
     neighbours = [neighbour.GetAtomicNum() for neighbour in atom.GetNeighbors()]
-    return _CARBON in neighbours or neighbours.count(_NITROGEN) >= _CHELATING_NITROGENS
+    chelated = atom.IsInRing() and neighbours.count(_NITROGEN) >= _CHELATING_NITROGENS
+    return _CARBON in neighbours or chelated
 
 
 def _stays(bond: Chem.Bond, other: Chem.Atom) -> bool:

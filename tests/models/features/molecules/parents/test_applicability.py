@@ -160,6 +160,11 @@ PLAIN = [
     ("[Na+].CCC1(c2ccccc2)C(=O)[N-]C(=O)NC1=O", "CCC1(c2ccccc2)C(=O)NC(=O)NC1=O"),
     ("[Na+].CCC1(c2ccccc2)C([O-])=NC(=O)NC1=O", "CCC1(c2ccccc2)C(=O)NC(=O)NC1=O"),
     ("[Na].CC(=O)O", "CC(=O)O"),
+    (
+        "O=C1N([Ca]N2C(=O)c3ccccc3S2(=O)=O)S(=O)(=O)c2ccccc12",  # calcium saccharin
+        "O=C1NS(=O)(=O)c2ccccc21",
+    ),
+    ("O=C1O[Mg]Oc2ccccc12", "O=C(O)c1ccccc1O"),  # magnesium salicylate
 ]
 
 

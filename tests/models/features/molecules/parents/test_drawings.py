@@ -39,6 +39,13 @@ DRAWINGS = {
     "amino acid": ("NCC(=O)O", "[NH3+]CC(=O)[O-]", "[NH3+]CC(=O)O.[Cl-]", "NCC(=O)[O-].[Na+]"),
     "betaine": ("C[N+](C)(C)CC(=O)[O-]", "C[N+](C)(C)CC(=O)O.[Cl-]", "C[N+](C)(C)CC(=O)[O-].Cl"),
     "carnitine": ("C[N+](C)(C)CC(O)CC(=O)[O-]", "C[N+](C)(C)CC(O)CC(=O)O.[Cl-]"),
+    "imidazolium": ("CC[n+]1ccn(C)c1", "CCn1cc[n+](C)c1"),
+    "bis-imidazolium": (
+        "CC[n+]1ccn(CC[n+]2ccn(C)c2)c1",
+        "C[n+]1ccn(CCn2cc[n+](CC)c2)c1",
+        "Cn1cc[n+](CC[n+]2ccn(CC)c2)c1",
+    ),
+    "benzimidazolium": ("CC[n+]1cn(C)c2ccccc21", "CCn1c[n+](C)c2ccccc21"),
     "guanidinium": ("NC(N)=NC", "NC(=[NH2+])NC.[Cl-]", "N=C(N)NC"),
     "calcium chloride": ("[Ca+2].[Cl-].[Cl-]", "Cl[Ca]Cl", "[Cl-]->[Ca+2]<-[Cl-]"),
     "cisplatin": (
