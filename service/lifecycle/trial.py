@@ -5,7 +5,6 @@ more memory than expected, that process dies alone, and the bundle is refused.
 """
 
 import contextlib
-import os
 import resource
 import subprocess
 import sys
@@ -67,7 +66,6 @@ def main(folder: Path, name: str, version: int) -> int:
     limit = _limit(folder)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(5)
     try:
         bundle = open_bundle(folder)
         check_place(bundle.manifest, name, version)

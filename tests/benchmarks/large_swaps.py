@@ -37,7 +37,7 @@ def run(options: Options) -> list[Table]:
                     time.sleep(0.1)
                 time.sleep(_REST_SECONDS)
                 taken.append(memory(server.process.pid).proportional)
-                if not (number + 1) % 10:
+                if not (number + 1) % 5:
                     options.say(f"large_swaps: {number + 1} done, {taken[-1]:.0f} MiB")
     level = sum(taken[_WARM : _WARM + _LEVEL]) / _LEVEL
     last = sum(taken[-_LEVEL:]) / _LEVEL
