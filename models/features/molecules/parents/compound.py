@@ -17,7 +17,7 @@ from rdkit.Chem import rdMolDescriptors
 
 from models.features.molecules.parents.components import MINERAL, Role, role_of
 from models.features.molecules.parents.groups import neutral, one_drawing
-from models.features.molecules.parents.metals import Metals, is_metal, name_of, separate
+from models.features.molecules.parents.metals import Metals, has_metal, name_of, separate
 from models.features.molecules.parents.radicals import unpaired
 from models.features.molecules.parents.tautomers import placed
 from models.features.molecules.rdkit_log import captured_rdkit_log
@@ -40,15 +40,19 @@ _CAN_CHANGE = Chem.MolFromSmarts(
 )
 _DATIVE_BOND = Chem.MolFromSmarts("*->*")
 # Bracket atoms of canonical SMILES that have no unpaired electron.
-_CLOSED_SHELL = re.compile(r"\[(?:nH|N\+|O-|n\+)\]")
+_CLOSED_SHELL = re.compile(r"\[(?:nH|n\+|N\+|NH[23]?\+|NH4\+|[OS]-|Na\+|K\+|Cl-|Br-|I-)\]")
 # What canonical SMILES show of carbon beside the non-metals, and of a nitrogen that can take a hydrogen.
 _CARBON_TEXT = re.compile(r"c|C(?!l)")
 _MAY_TAKE = re.compile(r"n|=N|N[%\d]*=")
+_WILDCARD = Chem.MolFromSmarts("[#0]")
+_ISOTOPE = Chem.MolFromSmarts("[!0*]")
 _CARBON = Chem.MolFromSmarts("[#6]")
 
 Warnings = tuple[tuple[str, str], ...]
 
 _WATER = "O"
+#: Parts of up to so many atoms are remembered by their SMILES, up to so many of them.
+_SMALL_PART, _MOST_SMALL_PARTS = 8, 1024
 NO_CARBON = "the record holds no carbon; the model has learned from organic compounds"
 NO_ORGANIC_CARBON = "the record holds no organic carbon; the model has learned from organic compounds"
 
@@ -83,6 +87,9 @@ class _Fragment:
     charge: int
 
 
+_small_parts: dict[str, _Fragment] = {}
+
+
 def parent_compound(molecule: Chem.Mol, written: str = "") -> Parent:
     """The parent of a molecule that is not sanitised yet; changes ``molecule``.
 
@@ -98,8 +105,8 @@ def parent_compound(molecule: Chem.Mol, written: str = "") -> Parent:
             and molecule.HasSubstructMatch(_DATIVE_BOND)
         )
         if can_change:
-            for atom in molecule.GetAtoms():
-                atom.SetIsotope(0)
+            for (index,) in molecule.GetSubstructMatches(_ISOTOPE):
+                molecule.GetAtomWithIdx(index).SetIsotope(0)
         if molecule.GetNumAtoms() != molecule.GetNumHeavyAtoms():
             molecule = Chem.RemoveHs(molecule, HYDROGENS)
         smiles = "" if can_change else Chem.MolToSmiles(molecule)
@@ -129,18 +136,20 @@ def _of_one_part(molecule: Chem.Mol, smiles: str, written: str, repaired: str) -
 
 def _of_parts(molecule: Chem.Mol, repaired: str) -> Parent:
     """The parent of a record with several parts, charges, metals, or groups drawn in another way."""
-    if any(atom.GetAtomicNum() == 0 for atom in molecule.GetAtoms()):
+    if molecule.HasSubstructMatch(_WILDCARD):
         raise Unreadable("the SMILES holds a wildcard atom; give a complete molecule")
     organic = molecule.HasSubstructMatch(_CARBON)
-    warnings = _of_repair(repaired) + (_of_radicals(molecule) if organic else ())
     separated, metals = separate(molecule)
     try:
-        drawn = one_drawing(separated)
+        drawn = one_drawing(separated, sanitised=separated is molecule)
     except Chem.MolSanitizeException:
         drawn = separated  # as it is drawn; a part that does not sanitise is refused if it is the parent
         drawn.UpdatePropertyCache(strict=False)
     parts = Chem.GetMolFrags(drawn, asMols=True, sanitizeFrags=False)
     fragments = sorted(map(_fragment, parts), key=_order)
+    warnings = _of_repair(repaired)
+    if organic and any("[" in _CLOSED_SHELL.sub("", fragment.drawn) for fragment in fragments):
+        warnings += _of_radicals(molecule)
     warnings += _of_metals(metals)
     first, *_ = fragments
     if first.role is Role.INORGANIC or _is_solvate_of_a_salt(fragments, metals):
@@ -164,14 +173,27 @@ def _parsed(smiles: str) -> Chem.Mol:
 
 
 def _fragment(drawn: Chem.Mol) -> _Fragment:
+    """What one connected part is; small ones, as most counter-ions are, are remembered."""
+    if drawn.GetNumAtoms() > _SMALL_PART:
+        return _described(drawn)
+    smiles = Chem.MolToSmiles(drawn)
+    known = _small_parts.get(smiles)
+    if known is None:
+        known = _described(drawn)
+        if len(_small_parts) < _MOST_SMALL_PARTS:
+            _small_parts[smiles] = known
+    return known
+
+
+def _described(drawn: Chem.Mol) -> _Fragment:
     """What one connected part is; where its neutral form does not sanitise, as it is drawn."""
     try:
-        Chem.SanitizeMol(drawn)  # for the rings, which a part cut out of a record lacks
+        Chem.GetSSSR(drawn)  # a part that is cut out of a record does not know its rings
         form = placed(neutral(drawn))
     except Chem.MolSanitizeException:
         form = drawn
     smiles = Chem.MolToSmiles(form)
-    if any(map(is_metal, form.GetAtoms())):
+    if has_metal(form):
         role = Role.ORGANOMETALLIC if form.HasSubstructMatch(_CARBON) else Role.INORGANIC
     else:
         role = role_of(smiles) if form.HasSubstructMatch(_CARBON) else Role.INORGANIC
