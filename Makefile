@@ -10,7 +10,7 @@ PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test test-quick schedules framing mutants check lint types imports bench test-gpu container-test audit sbom clean
+.PHONY: help serve test test-quick schedules framing slow-clients mutants check lint types imports bench test-gpu container-test audit sbom clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
@@ -27,8 +27,11 @@ test-quick: $(VENV)/.dev ## run the tests that start no server, browser or train
 schedules: $(VENV)/.dev ## 10,000 random schedules of reloads by up to three workers; some ten minutes
 	SNN_TEST_SCHEDULES=10000 $(BIN)/python -m pytest tests/service/lifecycle/test_state_machine.py $(ARGS)
 
-framing: $(VENV)/.dev ## 100,000 random streams of HTTP requests, cut anywhere and compared with h11; some five minutes
+framing: $(VENV)/.dev ## 100,000 random streams of HTTP requests, cut anywhere and compared with h11; some ten minutes
 	SNN_TEST_STREAMS=100000 $(BIN)/python -m pytest tests/service/api/transport/test_framing.py $(ARGS)
+
+slow-clients: $(VENV)/.dev ## 2,000 clients of each slow or silent kind beside a quick one; some four minutes
+	SNN_TEST_CLIENTS=2000 $(BIN)/python -m pytest -s tests/chaos/test_chaos_slow_clients.py $(ARGS)
 
 mutants: $(VENV)/.mutants ## change the code in 400 random places and list what no test notices; an hour
 	PATH="$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants $(ARGS)

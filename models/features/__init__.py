@@ -29,6 +29,7 @@ _CLASSES = {
     "molecules-3": "molecules.featurizer:JudgingMoleculeFeaturizer",
     "pulsar-1": "tabular.pulsar:CandidateFeaturizer",
     "tables-1": "tabular.featurizer:TableFeaturizer",
+    "tables-2": "tabular.featurizer:ExactTableFeaturizer",
 }
 
 

@@ -20,6 +20,10 @@ NAMED_AT = 0.25
 #: but surely by so much, explain layers that have departed up to so many times as far.
 EXPLAINS_AT, EXPLAINED = 0.05, 10.0
 
+#: A shift of the inputs from which it is likely one beside what chance does, and the share of it from
+#: which a margin hides it.
+_LIKELY_AT, _HIDDEN = 0.35, 0.7
+
 #: How many times further than any other a member must depart to be at fault alone.
 LONELY = 3.0
 
@@ -95,13 +99,25 @@ def origin_of(effect: Effects) -> Origin:
     if len(sizes) > 2 and sizes[0] >= DEGRADED_AT and departs_alone(effect):
         return "model"
     if effect.inputs is not None:
-        moved = effect.inputs.sure
-        if effect.inputs.effect >= UNHEALTHY_AT:  # by far, if not surely so: layers are not to blame
-            moved = max(moved, effect.inputs.effect)
+        moved = effect.inputs.effect if _likely(effect, effect.inputs) else effect.inputs.sure
         explained = moved >= EXPLAINS_AT and EXPLAINED * moved >= sizes[0]
         return "input" if moved >= DEGRADED_AT or explained else "model"
     first = effect.departures[:, 0] - effect.departure_margins[:, 0] >= NAMED_AT
     return "input" if first.mean() > 0.5 else "model"
+
+
+def _likely(effect: Effects, inputs: Shift) -> bool:
+    """Whether inputs have likely moved, though not surely: too early to blame the network.
+
+    With little evidence the margin hides a shift that is there; by chance alone the furthest of F
+    features is about sqrt(2 log 2F) standard errors off.
+    """
+    if inputs.effect >= UNHEALTHY_AT:
+        return True
+    features = 1 if effect.features is None else len(effect.features)
+    by_chance = np.sqrt(2 * np.log(2 * features) / max(effect.rows, 1))
+    hidden = inputs.margin >= _HIDDEN * inputs.effect
+    return bool(hidden and inputs.effect >= _LIKELY_AT + by_chance)
 
 
 def departs_alone(effect: Effects) -> bool:

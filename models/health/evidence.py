@@ -112,7 +112,8 @@ def sum_up(
     if len(sizes) < rows.shape[1]:
         within = np.maximum(squared[layout.evidence] - np.square(own.plain) @ (1 / sizes), 0.0)
     counts = np.array([sizes.sum(), len(sizes), np.square(sizes).sum()], np.float64)
-    by_request = np.stack([(part / sizes).sum(axis=1) for part in (own.plain, own.squared)])
+    shares = (1 / sizes).astype(rows.dtype)
+    by_request = np.stack([np.einsum("er,r->e", part, shares) for part in (own.plain, own.squared)])
     counted = np.full(CELLS, rows.shape[1] / CELLS)
     if cells is not None:
         counted = np.bincount(cells, minlength=CELLS).astype(np.float64)

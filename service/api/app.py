@@ -6,7 +6,6 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -14,6 +13,7 @@ from service.api.access_control import AccessControl, Control
 from service.api.auth.keys import KeyStore
 from service.api.body.decoding import DEFAULT_SMILES_MODEL, Limits
 from service.api.context import context_of
+from service.api.cors import Cors
 from service.api.middleware import RequestMiddleware
 from service.api.openapi import (
     SYNTHETIC_PARAMETER,
@@ -156,21 +156,7 @@ def create_app(
     middleware.fast_path = FastPath(
         telemetry, predictor, limits, deadline_seconds=deadline_seconds, key_store=key_store
     )
-    if not origins:
-        return middleware
-    return CORSMiddleware(
-        middleware,
-        allow_origins=origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=[
-            "authorization",
-            "content-type",
-            "x-api-key",
-            "x-request-id",
-            "x-request-timeout-ms",
-        ],
-        expose_headers=["retry-after", "x-request-id"],
-    )
+    return Cors(middleware, origins) if origins else middleware
 
 
 def _predict_route() -> APIRouter:

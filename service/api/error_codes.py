@@ -7,6 +7,7 @@ class Code(StrEnum):
     """What is wrong, as a client's program may ask; ``MEANINGS`` explains each."""
 
     MALFORMED_REQUEST = "malformed_request"
+    ORIGIN_REFUSED = "origin_refused"
     NO_KEY = "no_key"
     UNKNOWN_KEY = "unknown_key"
     EXPIRED_KEY = "expired_key"
@@ -36,6 +37,7 @@ class Code(StrEnum):
 #: The status that each code comes with, and what it means.
 MEANINGS: dict[Code, tuple[int, str]] = {
     Code.MALFORMED_REQUEST: (400, "not HTTP, not JSON, or a table or tensor that cannot be read"),
+    Code.ORIGIN_REFUSED: (400, "pages of this origin may not send this (CORS)"),
     Code.NO_KEY: (401, "no API key was sent"),
     Code.UNKNOWN_KEY: (401, "no key that was sent is a key of this service"),
     Code.EXPIRED_KEY: (401, "the key has expired"),

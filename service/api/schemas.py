@@ -171,7 +171,7 @@ class AboutAnswer(Struct):
     models: list[About]
 
 
-class Drawing(Struct):
+class Drawing(Struct, forbid_unknown_fields=True):
     """A molecule to draw; ``dark`` draws it for a dark page."""
 
     smiles: Annotated[str, Meta(extra_json_schema={"maxLength": 2000}, examples=["c1ccccc1O"])]

@@ -7,6 +7,7 @@ which goes on from it, posts its own. A worker that is alone has no folder and a
 """
 
 import os
+from contextlib import AbstractContextManager
 from time import monotonic
 
 import msgspec
@@ -136,6 +137,14 @@ class WorkerAgreement:
                 decisions[name] = msgspec.structs.replace(decisions[name], check=monotonic())
 
         return self._shared_store.change_decisions(change)
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Wait for other workers that load a version. Blocks, but not for ever: use it in a thread."""
+        return self._shared_store.turn()
+
+    def tried(self, name: str) -> AbstractContextManager[bool]:
+        """Whether a worker noted this name; it is noted when the context ends without an error."""
+        return self._shared_store.noted(name)
 
     def can_follow(self, name: str, version: int) -> bool:
         """Return whether every other worker has this version prepared, or serves it."""

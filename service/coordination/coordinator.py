@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from models.health.sequential import DELTA
+from models.health.windows.onset import Remembered
 from service.coordination.agreement import WorkerAgreement
 from service.coordination.shared_store import SharedStore
 from service.coordination.statuses import VerdictRecord, VerdictRecords
@@ -56,14 +57,18 @@ class WorkerCoordinator(WorkerAgreement):
             )
             return served, health, self._since(served, health, None)
         sums, now = self._sums_of_all(served, monitor), monotonic()
-        found = monitor.scan([part.blocks for part in sums], now)
+        record = self._shared_store.verdicts().get(name)
+        same = record is not None and record.version == served.manifest.version
+        known = record.remembered if record is not None and same else None
+        found = monitor.scan([part.blocks for part in sums], now, known)
         watch = self._watch(served, monitor, sums, found)
         alarm = None if watch is None or watch.alarm is None else _alarmed(watch, watch.alarm)
         windows = add_windows(part.windows_at(now) for part in sums)
         health = monitor.judged(windows, found, alarm)
         judgement = with_integrity(health.judgement, self._intact(name))
         health = replace(health, judgement=judgement)
-        return served, health, self._since(served, health, watch)
+        known = None if found is None else found.scan.remembered
+        return served, health, self._since(served, health, watch, known)
 
     def alarm(self, name: str, version: int, kind: str) -> None:
         """Count the begin of something for which an operator is called, one of ``ALARMS``."""
@@ -213,7 +218,13 @@ class WorkerCoordinator(WorkerAgreement):
         evidence = [part.evidence for part in others if part.centre == own.centre]
         return self._sequential_alarms.look(name, version, monitor, evidence, watched, found)
 
-    def _since(self, served: ServedModel, health: Health, watch: Watch | None) -> datetime:
+    def _since(
+        self,
+        served: ServedModel,
+        health: Health,
+        watch: Watch | None,
+        known: Remembered | None = None,
+    ) -> datetime:
         """Record the verdict for all workers, log a change once, and return since when it holds."""
         name, version = served.manifest.name, served.manifest.version
         verdict, changed = health.judgement.verdict, False
@@ -226,11 +237,10 @@ class WorkerCoordinator(WorkerAgreement):
                 since = record.since
             else:
                 changed = verdict != "warming_up"
-            verdicts[name] = VerdictRecord(version, verdict, since, watch)
+            verdicts[name] = VerdictRecord(version, verdict, since, watch, known)
 
         record = self._shared_store.verdicts().get(name)
-        current = (version, verdict, watch)
-        if record is None or (record.version, record.verdict, record.watch) != current:
+        if record is None or VerdictRecord(version, verdict, record.since, watch, known) != record:
             self._shared_store.change_verdicts(change)
             record = self._shared_store.verdicts().get(name)
         if changed:

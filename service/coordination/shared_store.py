@@ -13,8 +13,9 @@ import fcntl
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic, sleep
 from typing import IO, Any, TypeVar
 
 import msgspec
@@ -34,14 +35,16 @@ from service.observability.logs import get_logger
 T = TypeVar("T")
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
-_ROSTER, _DECISIONS, _VERDICTS, _LOCK = "roster", "decisions", "verdicts", "lock"
+_ROSTER, _DECISIONS, _VERDICTS, _LOCK, _TURN = "roster", "decisions", "verdicts", "lock", "turn"
+#: How long a process waits for the others' turns.
+_TURN_SECONDS = 60.0
 
 _log = get_logger()
 
 
-def make_folder() -> Path:
+def make_folder(*, in_memory: bool = True) -> Path:
     """Make a private folder, in shared memory where possible; raises ``OSError``."""
-    usable = _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK | os.X_OK)
+    usable = in_memory and _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK | os.X_OK)
     return Path(tempfile.mkdtemp(prefix="snn-", dir=_SHARED_MEMORY if usable else None))
 
 
@@ -96,6 +99,26 @@ class SharedStore:
         """Change the decisions; return False if another worker changes something at this moment."""
         return self._change(_DECISIONS, CutoverDecisions, change)
 
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until no other process has its turn; go on after a minute, or without a folder."""
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):
+                if self._folder is not None:
+                    lock = stack.enter_context(self._open(_TURN, "a"))
+                    end = monotonic() + _TURN_SECONDS
+                    while not _locked(lock) and monotonic() < end:
+                        sleep(0.05)
+            yield
+
+    @contextlib.contextmanager
+    def noted(self, name: str) -> Iterator[bool]:
+        """Tell whether a name was noted before, by any process; note it at the end."""
+        yield self._folder is not None and not self._is_missing(name)
+        with contextlib.suppress(OSError):
+            if self._folder is not None:
+                self._open(name, "w").close()
+
     def verdicts(self) -> VerdictRecords:
         """Return the verdict on each model's version, by model."""
         return self._read_shared(_VERDICTS, VerdictRecords)
@@ -133,12 +156,10 @@ class SharedStore:
             locked = False
             try:
                 if self._folder is not None:
-                    lock = stack.enter_context(self._open(_LOCK, "a"))
                     # Never waited for: this is the event loop's thread, and the holder may be stopped.
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if not _locked(stack.enter_context(self._open(_LOCK, "a"))):
+                        return False
                     locked = True
-            except BlockingIOError:
-                return False
             except OSError as error:
                 self._note_failure(name, error)
             before = self._read_shared(name, kind)
@@ -223,6 +244,15 @@ class SharedStore:
 
 def _nothing(entries: object) -> None:
     """Leave the entries of a file as they are; what is not written yet is written."""
+
+
+def _locked(file: IO[Any]) -> bool:
+    """Lock a file; return False if another process has it. Raises ``OSError``."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _status_file(number: int) -> str:

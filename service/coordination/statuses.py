@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
+from models.health.windows.onset import Remembered
 from service.coordination.window_sums import WindowSums
 from service.health.outliers import OutlierRow
 from service.health.sequential_state import Watch
@@ -86,12 +87,16 @@ class CutoverDecision(msgspec.Struct, frozen=True):
 
 
 class VerdictRecord(msgspec.Struct, frozen=True):
-    """The verdict on one version, since when it holds, and the state of the sequential detector."""
+    """The verdict on one version, since when it holds, and what the next look needs to know.
+
+    That is the state of the sequential detector, and what is remembered of the latest change.
+    """
 
     version: int
     verdict: str
     since: datetime
     watch: Watch | None = None
+    remembered: Remembered | None = None
 
 
 CutoverDecisions = dict[str, CutoverDecision]

@@ -145,7 +145,7 @@ class StatisticsAccumulator:
         sums = sum_up(rows, sizes, layout, own, cells)
         scales = None if centred is None else self._scales
         pieces, piece = pieces_of(own, sizes, came, cells, centred, scales)
-        self._capped += (own.capped / sizes).sum(axis=1)
+        self._capped += np.einsum("er,r->e", own.capped, (1 / sizes).astype(own.capped.dtype))
         self._join(sums, pieces, piece, requests, sizes, own)
         self._pieces.append(pieces)
         self._counts += sums.counts

@@ -41,15 +41,13 @@ class Found:
     def of(cls, scan: Scan, blocks: Blocks, now: float) -> Self:
         """Give a scan of blocks its times; ``now`` is one of the blocks' clock."""
         seconds = now - float(blocks.times[scan.now.begin, 0])
-        stretch = scan.now if scan.has_moved else scan.past
-        if stretch is None:
+        known = scan.remembered
+        if known.began is None:
             return cls(scan, None, seconds, None)
-        began = _moment(float(blocks.times[stretch.begin, 0]), now)
-        last = float(blocks.times[stretch.begin : stretch.end, 1].max())
-        over = None if scan.has_moved else _moment(last, now)
-        effects = stretch.effects
-        change = Change(began, over, effects.rows, effects.requests, effects.shift)
-        return cls(scan, change, seconds, None if over is None else last)
+        over = _moment(known.ended, now) if known.over else None
+        shift = Shift(known.effect, known.margin)
+        change = Change(_moment(known.began, now), over, known.rows, known.requests, shift)
+        return cls(scan, change, seconds, known.ended if known.over else None)
 
 
 def _moment(at: float, now: float) -> datetime:

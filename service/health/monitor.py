@@ -21,7 +21,7 @@ from models.health.effect_size import Effects
 from models.health.evidence import Sums, values_width
 from models.health.reference import Reference
 from models.health.windows.blocks import BlockLog, Blocks, joined
-from models.health.windows.onset import Traffic, scan
+from models.health.windows.onset import Remembered, Traffic, scan
 from models.health.windows.pieces import block_width, evidence_of_blocks
 from models.health.windows.shifts import assess
 from models.networks.outputs import SQUASHED, TAPS
@@ -84,6 +84,7 @@ class Monitor:
         self.detector = Detector(reference)
         self._scales = scales
         self._baseline: Baseline | None = None
+        self._remembered: Remembered | None = None
         self._traffic = CountedTraffic() if traffic is None else traffic
         self._lock = Lock()
         self._outliers = OutlierLog()
@@ -134,7 +135,9 @@ class Monitor:
         """Judge the traffic as it is now; the windows are together with those of other workers."""
         now = self.clock()
         windows = read([self.history(), *others], now)
-        return self.judged(windows, self.scan([self.blocks()], now), alarm)
+        found = self.scan([self.blocks()], now, self._remembered)
+        self._remembered = None if found is None else found.scan.remembered
+        return self.judged(windows, found, alarm)
 
     def judged(
         self, windows: dict[str, Window], found: Found | None, alarm: Alarmed | None = None
@@ -153,16 +156,19 @@ class Monitor:
         )
         return Health(judgement, windows, effects, found.change)
 
-    def scan(self, parts: Sequence[Blocks], now: float) -> Found | None:
+    def scan(
+        self, parts: Sequence[Blocks], now: float, remembered: Remembered | None = None
+    ) -> Found | None:
         """Return what the suffixes of all workers' traffic show; None with too few rows.
 
-        ``now`` is a time of the clock.
+        ``now`` is a time of the clock; ``remembered`` is what the last look found.
         """
         blocks, baseline, layout = joined(parts), self.baseline, self.detector.layout
         evidence, features = evidence_of_blocks(blocks.counts, blocks.values, layout)
         offset = None if baseline is None else baseline.offset[layout.evidence]
         by_feature = None if baseline is None else baseline.features
-        shown = scan(Traffic(self.reference, layout, evidence, features, offset, by_feature))
+        traffic = Traffic(self.reference, layout, blocks.times, evidence, features, offset, by_feature)
+        shown = scan(traffic, remembered)
         return None if shown is None else Found.of(shown, blocks, now)
 
     def effects(self, window: Window) -> Effects:

@@ -3,8 +3,7 @@
 A record that cannot be featurized is rejected by itself, and its neighbours are predicted. Quick
 featurizing happens on the event loop. The rest, mostly of molecules, goes in pieces to a thread, or to
 processes if it is much. The thread prefers short requests to long ones. While one piece is featurized,
-the rows of earlier pieces are computed, so that a request of any size has the features of a few runs in
-memory. Molecules that a request repeats are featurized and computed once.
+the rows of earlier pieces are computed, so that any request has the features of a few runs in memory.
 """
 
 import asyncio

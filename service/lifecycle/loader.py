@@ -1,8 +1,11 @@
 """From a promoted version on disk to a model that may serve: open, verify, warm up."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -44,18 +47,40 @@ class Loader:
         open_session: OpenSession = open_session,
         *,
         keep_features: bool = False,
+        trial: Callable[[Path, str, int], None] | None = None,
     ) -> None:
-        """``keep_features`` lets monitors show the features of rows that departed."""
+        """``keep_features`` lets monitors show the features of rows that departed.
+
+        ``trial`` raises ``BundleRefused`` for a bundle that must not be loaded here.
+        """
         self._repository = repository
         self._device = device
         self._telemetry = telemetry
         self._limits = limits
         self._open_session = open_session
         self._keep_features = keep_features
+        self._trial = trial
+        #: The files of versions that were loaded without harm.
+        self._loaded: dict[tuple[str, int], Files] = {}
+
+    def try_once(
+        self, name: str, version: int, tried: Callable[[str], AbstractContextManager[bool]]
+    ) -> None:
+        """Try a version, unless it was loaded here before or another worker has tried it.
+
+        ``tried`` tells whether something of a name was done, and notes that it is at its end. Raises
+        ``ModelError`` with the reason.
+        """
+        files = self.files(name, version)
+        if self._trial is not None and self._loaded.get((name, version)) != files:
+            state = hashlib.sha256(repr(files).encode()).hexdigest()
+            with tried(f"tried-{name}-{version}-{state}") as done:
+                if not done:
+                    self._trial(self._repository.bundle(name, version), name, version)
 
     def load(self, name: str, version: int) -> ServedModel:
         """Load one version; raises ``ModelError`` or ``ServiceError`` with the reason."""
-        folder = self._repository.bundle(name, version)
+        folder, files = self._repository.bundle(name, version), self.files(name, version)
         bundle = open_bundle(folder)
         manifest = bundle.manifest
         check_place(manifest, name, version)
@@ -79,6 +104,7 @@ class Loader:
             )
         lane, sample = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}"), RowSample()
         limits = replace(self._limits, inline_seconds=-1.0) if session.may_block else self._limits
+        self._loaded[name, version] = files
         return ServedModel(
             bundle=bundle,
             session=session,

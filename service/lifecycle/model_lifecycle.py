@@ -133,16 +133,16 @@ class ModelLifecycle:
 
     async def _run_load(self, load: Load) -> None:
         loader, state, version = self._worker.loader, self.state, load.version
-        reason, files, model = "", Files(), None
+        reason, files, model, beside = "", Files(), None, self._worker.serves
         try:
             files = await asyncio.to_thread(loader.files, self._name, version)
-            model = await asyncio.to_thread(loader.load, self._name, version)
+            model = await asyncio.to_thread(self._worker.load, self._name, version, in_turn=beside)
         except Exception as error:  # noqa: BLE001 - a broken bundle can break anything below
             foreseen = isinstance(error, (ModelError, ServiceError, OSError))
             reason = str(error) if foreseen else f"{type(error).__name__} while loading it"
         now = self._worker.clock()
         if load not in (state.loading, state.repairing):
-            self._close(model)
+            self._worker.close(model)
         elif model is None:
             self._failed(load, reason, files)
         elif load is state.repairing:
@@ -161,7 +161,7 @@ class ModelLifecycle:
             self._worker.served_models.withdraw(self._name, reason)
             self._worker.audit.note(self._name, "refuse", version, None, reason)
             _log.error("model withdrawn", model=bad.label, reason=reason)
-            self._close(bad)
+            self._worker.close(bad)
         else:
             state.loading, reason = None, f"version {version} was refused: {reason}"
             if known is None or known.reason != reason:
@@ -211,7 +211,7 @@ class ModelLifecycle:
             replaces=None if old is None else old.label,
             seconds=round(seconds, 3),
         )
-        self._close(old)
+        self._worker.close(old)
         if self._peers.keeper:
             worker.audit.note(self._name, "serve", before, state.version, why)
 
@@ -222,15 +222,11 @@ class ModelLifecycle:
         old = self._worker.served_models.unload(self._name)
         if old is not None:
             _log.info("model unloaded", model=old.label)
-        self._close(old)
+        self._worker.close(old)
 
     def _drop_ready(self) -> None:
         ready, self.state.ready = self.state.ready, None
-        self._close(None if ready is None else ready.model)
-
-    def _close(self, model: ServedModel | None) -> None:
-        if model is not None:
-            self._worker.start(model.retire())
+        self._worker.close(None if ready is None else ready.model)
 
     def _refuse(self, version: int | None, reason: str) -> None:
         served, before = self.state.serving, self.state.version

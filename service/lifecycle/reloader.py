@@ -133,15 +133,12 @@ class Reloader:
     @property
     def settled(self) -> bool:
         """Whether all that was decided is served here, as far as it can be."""
-        for name, state in ((name, model.state) for name, model in self._models.items()):
-            decision, version = self._coordinator.decision(name), state.version
+        for name, model in self._models.items():
+            decision, state, version = self._coordinator.decision(name), model.state, model.state.version
             if state.ready is not None or (version is None and state.loading is not None):
                 return False
-            if (
-                decision is not None
-                and not decision.unloaded
-                and version not in (None, decision.version)
-            ):
+            agreed = None if decision is None or decision.unloaded else decision.version
+            if agreed is not None and version not in (None, agreed):
                 return False
         return True
 

@@ -1,13 +1,16 @@
 """What the models of one worker share while versions come and go."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from service.coordination.coordinator import WorkerCoordinator
-from service.inference.served_models import ServedModels
+from service.inference.served_models import ServedModel, ServedModels
 from service.lifecycle.audit_log import ReleaseAudit
 from service.lifecycle.loader import Loader
+from service.lifecycle.memory import give_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +24,33 @@ class Worker:
     golden_seconds: float
     clock: Callable[[], float]
     start: Callable[[Coroutine[Any, Any, None]], None]
+
+    @property
+    def serves(self) -> bool:
+        """Whether this worker serves any model."""
+        return any(state.ready for state in self.served_models.states().values())
+
+    def load(self, name: str, version: int, *, in_turn: bool) -> ServedModel:
+        """Load a version, as ``Loader.load``.
+
+        ``in_turn``: beside others that serve. Then it is tried in a process of its own first, and no
+        two workers load at the same time: loading takes several times the memory of what is loaded.
+        """
+        with self.coordinator.turn() if in_turn else nullcontext():
+            try:
+                if in_turn:
+                    self.loader.try_once(name, version, self.coordinator.tried)
+                return self.loader.load(name, version)
+            finally:
+                give_back()
+
+    def close(self, model: ServedModel | None) -> None:
+        """Close a model, if there is one, once no request uses it."""
+        if model is not None:
+            self.start(_closed(model))
+
+
+async def _closed(model: ServedModel) -> None:
+    await model.retire()
+    del model
+    await asyncio.to_thread(give_back)

@@ -22,6 +22,7 @@ from service.inference.served_models import ServedModels
 from service.lifecycle.auto_rollback import AutoRollback
 from service.lifecycle.loader import Loader
 from service.lifecycle.reloader import Reloader
+from service.lifecycle.trial import try_bundle
 from service.observability.counters import Telemetry
 from service.settings import Settings
 
@@ -58,6 +59,7 @@ def assemble(settings: Settings, device: Device, shared_store: SharedStore | Non
         telemetry,
         Limits(queue_rows=settings.max_queue_rows),
         keep_features=settings.show_departing_features,
+        trial=try_bundle,
     )
     executor = FeaturizationExecutor(_featurizers(settings), settings.cache_bytes)
     predictor = Predictor(

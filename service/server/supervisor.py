@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 
 from service.coordination.shared_store import SharedStore, make_folder
@@ -19,7 +20,7 @@ from service.coordination.statuses import Roster, WorkerSlot
 from service.errors import SettingsError
 from service.observability.logs import flush, get_logger
 from service.server.listener import ConnectionCounts
-from service.server.worker_process import WorkerProcess
+from service.server.worker_process import WorkerProcess, stop_signals
 from service.settings import Settings
 
 #: Seconds: a worker that dies once is replaced at once; every further early death doubles the wait.
@@ -33,8 +34,6 @@ _TICK_SECONDS = 0.2
 #: A supervisor that did not run for so long cannot tell whether its workers did.
 _PAUSE_SECONDS = 1.5
 
-#: Signals that ask for a drain; the second one ends everything at once.
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 _log = get_logger()
 
@@ -55,8 +54,7 @@ class Supervisor:
         self._settings = settings
         self._listener = listener
         try:
-            self._folder = make_folder()
-            self._counts_file = ConnectionCounts.make(self._folder, settings.workers)
+            self._folder, self._counts_file = _make_shared(settings.workers)
         except OSError as error:
             raise SettingsError(
                 f"SNN_WORKERS={settings.workers}: several workers need a folder in memory or for"
@@ -81,7 +79,7 @@ class Supervisor:
         for end in (wakeup, signals):
             end.setblocking(False)
         signal.set_wakeup_fd(signals.fileno(), warn_on_full_buffer=False)
-        for number in STOP_SIGNALS:
+        for number in stop_signals():
             signal.signal(number, self._request_stop)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it wakes the selector
         self._selector.register(wakeup, selectors.EVENT_READ, lambda: wakeup.recv(1024))
@@ -228,3 +226,18 @@ class Supervisor:
         }
         draining = self._kill_at is not None
         self._shared_store.write_roster(Roster(slots, self._settings.workers, self._restarts, draining))
+
+
+def _make_shared(workers: int) -> tuple[Path, int]:
+    """Make the folder and the file of counts, among temporary files where shared memory is full.
+
+    Raises ``OSError`` if that is not possible either.
+    """
+    folder = make_folder()
+    try:
+        return folder, ConnectionCounts.make(folder, workers)
+    except OSError as error:
+        folder.rmdir()
+        _log.warning("shared memory unusable", folder=str(folder.parent), reason=error.strerror)
+    folder = make_folder(in_memory=False)
+    return folder, ConnectionCounts.make(folder, workers)

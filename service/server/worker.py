@@ -28,10 +28,9 @@ from service.inference.backend.device import Device, choose_device
 from service.observability import logs
 from service.server.assembly import Parts, assemble
 from service.server.listener import ConnectionCounts, SharedListener, inherited, most_connections
-from service.server.supervisor import STOP_SIGNALS
 from service.server.supervisor_link import SupervisorLink
 from service.server.uvicorn_server import Server
-from service.server.worker_process import FAILED, WorkerConfig
+from service.server.worker_process import FAILED, WorkerConfig, stop_signals
 from service.settings import Settings, injected_names, load_settings
 
 #: How long a thread may hold the interpreter while another waits. With Python's usual 5 ms, RDKit's
@@ -74,7 +73,7 @@ async def _serve(
     parts = assemble(settings, device, shared_store, 1 if config is None else config.number)
     server = _server(parts, settings)
     stopping = asyncio.Event()
-    for number in STOP_SIGNALS:
+    for number in stop_signals():
         asyncio.get_running_loop().add_signal_handler(number, _stop, stopping)
     background = [parts.reloader.run()]
     if parts.auto_rollback is not None:
@@ -156,13 +155,16 @@ def _server(parts: Parts, settings: Settings) -> Server:
 def _shared_listener(
     config: WorkerConfig | None, listener: socket.socket, server: Server, settings: Settings
 ) -> SharedListener:
+    most = most_connections(settings.max_connections)
+    if most < settings.max_connections:
+        _log.info("fewer connections", most=most, reason="the limit on open files")
     shared_listener = SharedListener(
         listener,
         lambda: server.protocol(shared_listener.update_count),
         lambda: len(server.server_state.connections),
         None if config is None else ConnectionCounts(config.counts, config.workers),
         1 if config is None else config.number,
-        most=most_connections(settings.max_connections),
+        most=most,
         make_room=server.make_room,
     )
     return shared_listener

@@ -1,6 +1,7 @@
-"""One worker as the supervisor sees it: its process, the socket to it, and when it was last heard."""
+"""One worker as the supervisor sees it: process, socket, when it was last heard, what stops it."""
 
 import contextlib
+import signal
 import socket
 import subprocess
 import sys
@@ -85,3 +86,14 @@ class WorkerProcess:
     def hangs(self) -> bool:
         """Whether the worker has been silent for so long that it is to be replaced."""
         return monotonic() > self.heard_at + (HUNG_SECONDS if self.started else _START_SECONDS)
+
+
+def stop_signals() -> list[signal.Signals]:
+    """Signals that ask for a drain; the second one ends everything at once.
+
+    A hangup is not among them where it is ignored, as ``nohup`` has it.
+    """
+    asking = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        asking.append(signal.SIGHUP)
+    return asking

@@ -27,6 +27,7 @@ BENCHMARKS = {
     "workers": "two workers against one",
     "protection": "single candidates beside a request of 10,000 molecules",
     "swaps": "a hundred new versions under 200 requests a second",
+    "large_swaps": "a hundred swaps of the committed molecules' bundle: memory",
     "retrain": "train htru2 --data, gate, promoted and served under 200 requests a second",
     "overload": "three times the capacity for a minute",
     "scoring": "files: 100,000 distinct molecules, kills, memory, Ray",

@@ -70,7 +70,7 @@ def answers(connection: socket.socket, count: int) -> list[tuple[int, bytes]]:
 
 def nothing_more(connection: socket.socket) -> bool:
     """Whether nothing comes for a while; the connection may be closed."""
-    connection.settimeout(0.3)
+    connection.settimeout(0.05)
     try:
         return connection.recv(1000) == b""
     except TimeoutError:
@@ -358,8 +358,11 @@ def _asks(server: Server) -> int:
         return 0
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("sent", [b"", _HEAD, _HEAD + _LONG], ids=["idle", "half a head", "half a body"])
+@pytest.mark.parametrize(
+    ("workers", "sent"),
+    [(1, b""), (1, _HEAD), (1, _HEAD + _LONG), (2, b"")],
+    ids=["idle", "half a head", "half a body", "two workers"],
+)
 def test_listener_and_reloader_recover_where_no_file_is_free(
     repository: Path, tmp_path: Path, workers: int, sent: bytes
 ) -> None:
@@ -420,7 +423,7 @@ def test_a_client_that_only_ended_its_sending_gets_its_answers(
         while piece := connection.recv(1 << 20):
             received += piece
     statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", received)]
-    assert statuses == expected
+    assert [status for status in statuses if status != 100] == expected  # 100 where the answer is late
 
 
 def test_a_client_that_ended_its_sending_without_a_request_is_closed(server: Server) -> None:
@@ -428,3 +431,33 @@ def test_a_client_that_ended_its_sending_without_a_request_is_closed(server: Ser
     with connected(server) as connection:
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(1) == b""
+
+
+def test_a_body_that_is_too_large_is_not_asked_for(server: Server) -> None:
+    """A client that waits for 100 (Continue) gets 413 in its place, and the connection ends."""
+    lines = b"Expect: 100-continue\r\nContent-Length: 900000000\r\n\r\n"
+    with connected(server) as connection:
+        connection.sendall(_HEAD + b"Content-Type: application/json\r\n" + lines)
+        started = time.monotonic()
+        received = b""
+        while piece := connection.recv(1 << 20):
+            received += piece
+    assert received.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in received
+    assert time.monotonic() - started < 1.5
+
+
+def test_a_body_is_asked_for_where_the_client_waits_for_that(server: Server) -> None:
+    """100 (Continue) comes before the body, on a path that would be the fast one; not for HTTP/1.0."""
+    head, _, body = request(BODY, "Expect: 100-continue").partition(b"\r\n\r\n")
+    with connected(server) as connection:
+        connection.sendall(head + b"\r\n\r\n")
+        assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body)
+        assert answers(connection, 1)[0][0] == 200
+    with connected(server) as connection:
+        connection.sendall(head.replace(b"HTTP/1.1", b"HTTP/1.0") + b"\r\n\r\n" + body)
+        received = b""
+        while piece := connection.recv(1 << 20):
+            received += piece
+    assert received.startswith(b"HTTP/1.1 200 ")

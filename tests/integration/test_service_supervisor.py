@@ -114,3 +114,16 @@ def test_a_hangup_lets_requests_end(repository: Path, tmp_path: Path, count: int
         server.process.send_signal(signal.SIGHUP)
         assert server.process.wait(20) == 0
         assert "stopped" in events(server)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_hangup_that_is_ignored_stays_so(repository: Path, tmp_path: Path, count: int) -> None:
+    """A service that was started with nohup outlives its terminal."""
+    with running(tmp_path, ["nohup"], models=repository, workers=count) as server:
+        server.wait_until_ready()
+        for process in (server.process.pid, *workers(server).values()):
+            os.kill(process, signal.SIGHUP)
+        time.sleep(1)
+        assert server.client.get("/health/ready").status_code == 200
+        assert "draining" not in events(server)
+        assert server.stop() == 0

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,13 +70,16 @@ def environment(**settings: object) -> dict[str, str]:
 
 
 @contextmanager
-def running(folder: Path, **settings: object) -> Iterator[Server]:
-    """Run the server with its log in ``folder``; the process is gone at the end."""
+def running(folder: Path, before: Sequence[str] = (), **settings: object) -> Iterator[Server]:
+    """Run the server with its log in ``folder``; the process is gone at the end.
+
+    ``before`` are a command and arguments that start the server's own command.
+    """
     log, errors = folder / "stdout.log", folder / "stderr.log"
     defaults = {"port": 0, "device": "cpu", "poll_seconds": 0.1, "drain_wait_seconds": 0.2}
     with log.open("wb") as out, errors.open("wb") as err:
         process = subprocess.Popen(
-            [sys.executable, "-m", "service"],
+            [*before, sys.executable, "-m", "service"],
             stdout=out,
             stderr=err,
             cwd=folder,

@@ -19,6 +19,7 @@ from torch import Tensor
 from models.bundle.manifest import Member
 from models.cores import cores
 from training.data.dataset import Replicates
+from training.errors import TrainingError
 from training.evaluation.averaging import fold_spread
 from training.networks.network import SelfNormalizingNetwork, tap
 from training.networks.training_loop import Progress, Recipe, train
@@ -114,7 +115,8 @@ def fit_ensemble(
     Rounds take the ``recipes`` in turn. ``rows`` ``(n, F)`` are squashed features called ``names``;
     those that a recipe leaves out get weight 0. A recipe may learn ``replicates``, if there are any, in
     place of ``labels``. ``watch(member, progress)`` is called in this process after every epoch of every
-    member.
+    member. One process is this one, with torch on one thread. Raises ``TrainingError`` if a network
+    diverges.
     """
     members = members_of(folds, rounds, seed)
     count = len(members) // rounds
@@ -130,7 +132,12 @@ def fit_ensemble(
     else:
         states = _fit_in_processes(jobs, workers, watch)
     networks = []
-    for recipe, state in zip(recipe_of, states, strict=True):
+    for recipe, state, member in zip(recipe_of, states, members, strict=True):
+        if not all(np.isfinite(array).all() for array in state.values()):
+            raise TrainingError(
+                f"the network without fold {member.fold} diverged: its weights are no 16-bit numbers; a"
+                f" learning_rate below {recipe.learning_rate:g} is needed"
+            )
         network = recipe.build(rows.shape[1], labels.shape[1])
         network.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
         networks.append(network.eval())

@@ -9,8 +9,8 @@ from pydantic import JsonValue
 
 from models.bundle.loading import Bundle
 from models.features import Accepted
+from models.features.tabular.categories import as_category
 from models.features.tabular.cells import number
-from models.features.tabular.featurizer import as_category
 from models.networks.outputs import INNER_OUTPUTS, INPUT, MEMBER_LOGIT
 from training.data import Dataset
 from training.data.folds import folds_by_rule

@@ -14,6 +14,18 @@ from training.recipes.official import ModelRecipe
 #: All but ``exclusive``, which the data decide.
 _CHOOSABLE = tuple(field.name for field in fields(Recipe) if field.name != "exclusive")
 
+#: What a hyperparameter may be: within these no step of training is undefined, though it may not learn.
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "units": (1, 8192),
+    "layers": (1, 64),
+    "dropout": (0, 0.9),
+    "input_dropout": (0, 0.9),
+    "learning_rate": (1e-8, 1),
+    "weight_decay": (0, 100),
+    "batch_size": (1, 1_000_000),
+    "epochs": (1, 10_000),
+}
+
 
 def recipe_of_file(recipe: ModelRecipe, path: Path) -> ModelRecipe:
     """The model's recipe with hyperparameters from a JSON file, as in ``{"units": 128, "layers": 6}``.
@@ -61,7 +73,8 @@ def _with(recipe: Recipe, network: dict[str, Any]) -> Recipe:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise TrainingError(f"hyperparameter {first['loc'][0]}: {first['msg']}") from error
-    for name in ("units", "layers", "batch_size", "epochs", "learning_rate"):
-        if not getattr(changed, name) > 0:
-            raise TrainingError(f"hyperparameter {name} must be above 0")
+    for name, (least, most) in _BOUNDS.items():
+        value = getattr(changed, name)
+        if not least <= value <= most:
+            raise TrainingError(f"hyperparameter {name} is {value:g}; it must be {least:g} to {most:g}")
     return changed

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from models.errors import FeaturizerError
 from models.features.base import Features
+from models.features.tabular.categories import Category
 from models.features.tabular.cells import category
 from models.features.tabular.numeric_encoding import Number, NumberFeatures
 from models.features.tabular.records import (
@@ -32,10 +33,8 @@ from models.features.tabular.records import (
     Records,
     RecordShape,
     kind,
-    listed,
     number_fault,
     read_each,
-    shown,
     to_float32,
     to_float64,
 )
@@ -44,50 +43,6 @@ from models.features.tabular.records import (
 _MOST_COLUMNS, _MOST_FEATURES, _MOST_KNOTS = 4096, 65_536, 256
 _LONGEST = 200
 _LARGEST, _SMALLEST = 3.4e38, 1e-30
-#: Below this a float represents every integer exactly.
-_EXACT = 2**53
-
-
-class Category:
-    """A categorical column; ``indices`` maps each accepted value to the index of its feature."""
-
-    def __init__(self, name: str, values: Sequence[str], *, optional: bool, other: bool) -> None:
-        self.name, self.optional = name, optional
-        self._values = tuple(values)
-        self.indices: dict[object, int] = {value: index for index, value in enumerate(values)}
-        features = [f"{name}={value}" for value in values]
-        if optional:
-            self.indices[None] = len(features)
-            features.append(f"{name} (missing)")
-        self._other = len(features) if other else None
-        if other:
-            features.append(f"{name} (other)")
-        self.features = tuple(features)
-
-    def index(self, value: object) -> int | str:
-        """The index of the feature that is 1, or a message: what is wrong with the value, what to do."""
-        text = as_category(value)
-        if text is None and value is not None and not isinstance(value, str):
-            return f"{kind(value)}; give one of {listed(self._values)}"
-        index = self.indices.get(text, None if text is None else self._other)
-        if index is not None:
-            return index
-        what = "missing" if text is None else f"{shown(text)}, which is not known"
-        return f"{what}; give one of {listed(self._values)}"
-
-
-def as_category(value: object) -> str | None:
-    """A value as the text of a category: integers in digits, booleans as in JSON.
-
-    None for a missing value and for a value of any other type.
-    """
-    if isinstance(value, str):
-        return category(value)
-    if isinstance(value, (bool, np.bool_)):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)) and abs(value) < _EXACT and value == int(value):
-        return str(int(value))
-    return None
 
 
 class TableFeaturizer:
@@ -98,10 +53,12 @@ class TableFeaturizer:
 
     identifier = "tables-1"
     judges_applicability = False
+    #: Whether numbers are centred and scaled as they came, before they are rounded to float32.
+    _exact = False
 
     def __init__(self, parameters: Mapping[str, object]) -> None:
         """Raises ``FeaturizerError`` if ``parameters`` are not a valid schema."""
-        self._columns = _read_columns(parameters)
+        self._columns = _read_columns(self.identifier, parameters)
         self.parameters: dict[str, object] = {"columns": parameters["columns"]}
         self.fields = tuple(column.name for column in self._columns)
         self._categories = [column for column in self._columns if isinstance(column, Category)]
@@ -116,6 +73,9 @@ class TableFeaturizer:
 
     def featurize(self, records: Records) -> Features:
         """Rows of shape ``(accepted, F)``; records of numbers alone are read without a loop."""
+        if self._numbers is not None and self._exact:
+            values, outcomes = self._numbers.read_exact(records)
+            return Features(self._features.rows(values), outcomes)
         if self._numbers is not None:
             read = self._numbers.read(records)
             return Features(self._features.rows(read.rows), read.outcomes)
@@ -125,7 +85,7 @@ class TableFeaturizer:
             return Features(rows, [ACCEPTED] * len(rows))
         accepted, outcomes = read_each(records, self._read)
         numbers = [
-            to_float32(np.array(column)) for column in zip(*(n for n, _ in accepted), strict=True)
+            self._taken(np.array(column)) for column in zip(*(n for n, _ in accepted), strict=True)
         ]
         indices = list(zip(*(i for _, i in accepted), strict=True))
         return Features(self._assembled(len(accepted), numbers, indices), outcomes)
@@ -147,8 +107,11 @@ class TableFeaturizer:
                 sound = ~np.isinf(block) if column.optional else np.isfinite(block)
                 if not sound.all():
                     return None
-                numbers.append(block)
+                numbers.append(self._taken(exact))
         return self._assembled(len(lists), numbers, indices)
+
+    def _taken(self, numbers: NDArray[np.float64]) -> NDArray[np.floating]:
+        return numbers if self._exact else to_float32(numbers)
 
     def _read(self, record: object) -> tuple[list[float], list[int]] | str:
         """A record's numbers and its categories' indices, or a message about the first bad value."""
@@ -172,7 +135,7 @@ class TableFeaturizer:
         return numbers, indices
 
     def _assembled(
-        self, count: int, numbers: list[NDArray[np.float32]], indices: Sequence[Sequence[int]]
+        self, count: int, numbers: list[NDArray[np.floating]], indices: Sequence[Sequence[int]]
     ) -> NDArray[np.float32]:
         """Feature rows from the numeric columns and the indices of each categorical column."""
         rows = np.zeros((count, len(self.names)), np.float32)
@@ -187,25 +150,37 @@ class TableFeaturizer:
         return rows
 
 
-def _read_columns(parameters: Mapping[str, object]) -> tuple[Number | Category, ...]:
+class ExactTableFeaturizer(TableFeaturizer):
+    """``tables-2``: as ``tables-1``, but times such as MJD or milliseconds keep their differences.
+
+    60000.0001 and 60000.0002 are one number in float32.
+    """
+
+    identifier = "tables-2"
+    _exact = True
+
+
+def _read_columns(identifier: str, parameters: Mapping[str, object]) -> tuple[Number | Category, ...]:
     entries = parameters.get("columns")
     if set(parameters) != {"columns"} or not isinstance(entries, list) or not entries:
         raise FeaturizerError(
-            f"featurizer tables-1 takes the parameter columns, a list, got {', '.join(parameters)}"
+            f"featurizer {identifier} takes the parameter columns, a list, got {', '.join(parameters)}"
         )
     if len(entries) > _MOST_COLUMNS:
-        raise FeaturizerError(f"featurizer tables-1 takes at most {_MOST_COLUMNS:,} columns")
-    columns = tuple(_read_column(number, entry) for number, entry in enumerate(entries, start=1))
+        raise FeaturizerError(f"featurizer {identifier} takes at most {_MOST_COLUMNS:,} columns")
+    columns = tuple(
+        _read_column(f"featurizer {identifier}, column {number}", entry)
+        for number, entry in enumerate(entries, start=1)
+    )
     if len({column.name for column in columns}) < len(columns):
-        raise FeaturizerError("featurizer tables-1: two columns have the same name")
+        raise FeaturizerError(f"featurizer {identifier}: two columns have the same name")
     if sum(len(column.features) for column in columns) > _MOST_FEATURES:
-        raise FeaturizerError(f"featurizer tables-1 makes at most {_MOST_FEATURES:,} features")
+        raise FeaturizerError(f"featurizer {identifier} makes at most {_MOST_FEATURES:,} features")
     return columns
 
 
-def _read_column(number: int, entry: object) -> Number | Category:
-    """One column of a schema; raises ``FeaturizerError`` with its number."""
-    where = f"featurizer tables-1, column {number}"
+def _read_column(where: str, entry: object) -> Number | Category:
+    """One column of a schema; raises ``FeaturizerError`` that begins with ``where``."""
     if not isinstance(entry, Mapping):
         raise FeaturizerError(f"{where} is {kind(entry)}, not an object")
     name, optional, what = entry.get("name"), entry.get("optional"), entry.get("kind")

@@ -34,7 +34,7 @@ class Number:
     def features(self) -> tuple[str, ...]:
         """Names: the value, whether it is missing if that is allowed, and one per pair of knots."""
         missing = (f"{self.name} (missing)",) if self.optional else ()
-        between = (f"{BETWEEN}{knot:.6g} of {self.name}" for knot in self.knots[:-1])
+        between = (f"{BETWEEN}{knot:.12g} of {self.name}" for knot in self.knots[:-1])
         return (self.name, *missing, *between)
 
 
@@ -61,9 +61,9 @@ class NumberFeatures:
         self._sources, self._targets = np.array(sources, np.intp), np.array(targets, np.intp)
         self._lows, self._spans = np.array(lows, np.float64), np.array(spans, np.float64)
 
-    def rows(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+    def rows(self, numbers: NDArray[np.floating]) -> NDArray[np.float32]:
         """Features of shape ``(n, F)`` from numbers of shape ``(n, columns)``, NaN where missing."""
-        values = numbers
+        values: NDArray[np.float32] = numbers.astype(np.float32, copy=False)
         if self._scaled:
             largest = np.finfo(np.float32).max
             exact = (numbers.astype(np.float64) - self._centre) / self._scale

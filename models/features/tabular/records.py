@@ -108,16 +108,32 @@ class NumberRows:
         """
         block = self._block(records)
         if block is None:
-            values, outcomes = read_each(records, self._checked)
-            table = np.array(values, dtype=np.float64).reshape(-1, self._width)
+            table, outcomes = self._one_by_one(records)
             return Features(to_float32(table), outcomes)
+        return self._of_block(block, records)
+
+    def read_exact(self, records: Records) -> tuple[NDArray[np.float64], list[Outcome]]:
+        """The accepted records' numbers ``(accepted, width)`` as they came, and all outcomes."""
+        block = self._block(records)
+        if block is None:
+            return self._one_by_one(records)
+        outcomes = self._of_block(block, records).outcomes
+        rows = block.astype(np.float64)
+        accepted = [outcome is ACCEPTED for outcome in outcomes]
+        return rows if all(accepted) else rows[accepted], outcomes
+
+    def _one_by_one(self, records: Records) -> tuple[NDArray[np.float64], list[Outcome]]:
+        values, outcomes = read_each(records, self._checked)
+        return np.array(values, dtype=np.float64).reshape(-1, self._width), outcomes
+
+    def _of_block(self, block: NDArray[np.number], records: Records) -> Features:
         rows = to_float32(block)
         sound = np.isfinite(rows)
         if self._may_miss is not None:
             # A number beyond float32 is an infinity by now, not a missing value.
             sound |= np.isnan(rows) & self._may_miss
         accepted = sound.all(axis=1)
-        outcomes = [ACCEPTED] * len(rows)
+        outcomes: list[Outcome] = [ACCEPTED] * len(rows)
         if accepted.all():
             return Features(rows, outcomes)
         for index in np.flatnonzero(~accepted).tolist():

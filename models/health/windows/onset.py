@@ -9,7 +9,8 @@ for by what ``uncertainty`` asks of few pieces of evidence, and by the cut-off o
 deviation beyond the margin. ``benchmark health`` counts what is left.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,21 +26,48 @@ Array = NDArray[np.float64]
 #: Fewer rows than this give no verdict.
 FEWEST_ROWS = 64
 
+#: A change is mostly where it is at least this share of its largest.
+_MOST = 0.5
+
+#: Two estimates of a change's begin are of the same one if they differ by no more of the time since.
+_SAME_BEGIN = 0.35
+
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """Sums of B blocks of traffic, the oldest first, and the centre that they are judged by.
 
-    ``features`` (B, 2, F) sum the features' standard scores, and their squares, over each block's rows;
-    None where there are none. ``offset`` (E,) and ``feature_offset`` (2, F) are a baseline's means.
+    ``times`` (B, 2) are when the first and the last request of each came. ``features`` (B, 2, F) sum the
+    features' standard scores, and their squares, over each block's rows; None where there are none.
+    ``offset`` (E,) and ``feature_offset`` (2, F) are a baseline's means.
     """
 
     reference: Reference
     layout: Layout
+    times: Array
     blocks: Evidence
     features: Array | None
     offset: Array | None = None
     feature_offset: Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What earlier looks have found, by the times of requests.
+
+    Traffic had moved from ``began`` to ``ended``, as of the last look at it, by ``effect`` standard
+    deviations and a ``margin`` that chance may have added, over so many rows and requests; ``over`` says
+    that this is past. Traffic up to ``since`` is judged no more: it was over before.
+    """
+
+    began: float | None = None
+    ended: float = -inf
+    over: bool = False
+    since: float = -inf
+    rows: int = 0
+    requests: int = 0
+    effect: float = 0.0
+    margin: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +84,13 @@ class Scan:
     """What the suffixes of traffic show.
 
     ``now`` tells how traffic is now: since it moved or, where it has not, since the last change.
-    ``past`` had moved, and is over. ``steady`` says that traffic now is surely where it was.
+    ``steady`` says that it is surely where it was. ``remembered`` has the change that lasts, or else the
+    latest that is over.
     """
 
     now: Stretch
-    past: Stretch | None
     steady: bool
+    remembered: Remembered
 
     @property
     def has_moved(self) -> bool:
@@ -69,59 +98,100 @@ class Scan:
         return self.now.effects.largest >= DEGRADED_AT
 
 
-def scan(traffic: Traffic) -> Scan | None:
-    """Judge the suffixes of traffic; None with too few rows for a verdict."""
-    begin, past = 0, None  # suffixes that reach back beyond ``begin`` hold a change
+def scan(traffic: Traffic, remembered: Remembered | None = None) -> Scan | None:
+    """Judge the suffixes of traffic; None with too few rows for a verdict.
+
+    ``remembered`` is what the look before this one returned. What had moved then has moved until
+    traffic shows that it is over, even where the suffixes mix it with what came after it.
+    """
+    known, end = remembered or Remembered(), len(traffic.blocks.counts)
     while True:
-        suffixes = _Stretches.until(traffic, begin, len(traffic.blocks.counts))
+        begin = int(np.searchsorted(traffic.times[:, 0], known.since, "right"))
+        suffixes = _Stretches.until(traffic, begin, end, opening=known.since == -inf)
+        if suffixes is None and known.since > -inf:  # what came after it is gone, as with its worker
+            known = Remembered()
+            continue
         if suffixes is None:
             return None
         every = suffixes.moved(traffic, scanning=True)
         sure = every.sure.max(axis=1)
         worst = int(sure.argmax())
-        if sure[worst] < DEGRADED_AT:
-            now, steady = (
-                suffixes.stretch(every, 0),
-                bool((every.effect + every.margin)[0].max() < DEGRADED_AT),
-            )
-            return Scan(now, past, steady)
-        over = _over(suffixes.moved(traffic, scanning=False), every, worst)
-        if over is None:
-            level = UNHEALTHY_AT if sure[worst] >= UNHEALTHY_AT else DEGRADED_AT
-            return Scan(
-                suffixes.stretch(every, suffixes.since(every, sure >= level)), past, steady=False
-            )
-        past = _ended(traffic, suffixes, every, over) or past
-        begin = int(suffixes.begins[over[0]])
+        if sure[worst] >= DEGRADED_AT:
+            over = _over(suffixes.moved(traffic, scanning=False), every, worst)
+            over = over[over > worst]
+            if not len(over):
+                level = UNHEALTHY_AT if sure[worst] >= UNHEALTHY_AT else DEGRADED_AT
+                now = suffixes.stretch(every, suffixes.since(every, sure >= level))
+                return Scan(now, False, _noted(traffic, known, now))
+            known = _noted(traffic, Remembered(), _ended(traffic, suffixes, every, over))
+            known = replace(known, over=True, since=known.ended)
+            continue
+        if known.began is not None and not known.over:
+            held = _between(traffic, known)
+            if held is not None:
+                after = _Stretches.until(traffic, held[0].end, end)
+                if after is None or not len(_over(after.moved(traffic, scanning=False), held[1], 0)):
+                    return Scan(held[0], False, known)
+            # It is over, or too far back to be told from what came after it.
+            later = traffic.blocks.counts[traffic.times[:, 0] > known.ended, 0]
+            enough = later.sum() >= FEWEST_ROWS
+            known = replace(known, over=True, since=known.ended if enough else known.since)
+            continue
+        steady = bool((every.effect + every.margin)[0].max() < DEGRADED_AT)
+        return Scan(suffixes.stretch(every, 0), steady, known)
 
 
-def _over(alone: Moved, every: Moved, worst: int) -> NDArray[np.intp] | None:
-    """The suffixes that show that a change is over, the longest first; None if none does.
+def _noted(traffic: Traffic, known: Remembered, moved: Stretch) -> Remembered:
+    """What to remember of a change that lasts: the begin that was found when it was young.
 
-    By themselves they have not moved, and in each respect that had, they surely moved less.
+    The older a change, the longer the blocks that it began in.
     """
-    had = every.sure[worst] >= DEGRADED_AT
-    less = (alone.effect + alone.margin < every.sure[worst])[:, had].all(axis=1)
-    fine = less & (alone.sure.max(axis=1) < DEGRADED_AT) & (np.arange(len(less)) > worst)
-    found = np.flatnonzero(fine)
-    return found if len(found) else None
+    began = float(traffic.times[moved.begin, 0])
+    last = float(traffic.times[moved.begin : moved.end, 1].max())
+    if known.began is not None and not known.over:
+        lasted = last - known.began
+        if abs(began - known.began) <= _SAME_BEGIN * lasted:
+            began = known.began
+    effects, shift = moved.effects, moved.effects.shift
+    return Remembered(
+        began, last, False, known.since, effects.rows, effects.requests, shift.effect, shift.margin
+    )
 
 
-def _ended(
-    traffic: Traffic, suffixes: "_Stretches", every: Moved, over: NDArray[np.intp]
-) -> Stretch | None:
+def _between(traffic: Traffic, known: Remembered) -> tuple[Stretch, Moved] | None:
+    """The stretch that is remembered and how far it had moved, if it still shows that."""
+    began = -inf if known.began is None else known.began
+    begin = int(np.searchsorted(traffic.times[:, 1], began, "left"))
+    end = int(np.searchsorted(traffic.times[:, 0], known.ended, "right"))
+    stretches = _Stretches.until(traffic, begin, end, fewest=1) if begin < end else None
+    if stretches is None:
+        return None
+    own = stretches.moved(traffic, scanning=False)
+    stretch = stretches.stretch(own, 0)
+    return (stretch, own) if stretch.effects.largest >= DEGRADED_AT else None
+
+
+def _over(alone: Moved, moved: Moved, number: int) -> NDArray[np.intp]:
+    """The numbers of stretches that show that a change is over, the longest first.
+
+    By themselves they have not moved, and where most of the change was, they surely moved less.
+    """
+    sure = moved.sure[number]
+    had = sure >= max(DEGRADED_AT, _MOST * float(sure.max()))
+    less = (alone.effect + alone.margin < moved.effect[number])[:, had].all(axis=1)
+    return np.flatnonzero(less & (alone.sure.max(axis=1) < DEGRADED_AT))
+
+
+def _ended(traffic: Traffic, suffixes: "_Stretches", every: Moved, over: NDArray[np.intp]) -> Stretch:
     """The stretch that had moved before ``over``: from where it tells most to where it does."""
     first = int(suffixes.begins[suffixes.since(every, np.arange(len(suffixes.begins)) < over[0])])
-    best = None
+    found: list[tuple[float, Stretch]] = []
     for end in suffixes.begins[over].tolist():
         stretches = _Stretches.until(traffic, first, end, fewest=1)
-        if stretches is None:
-            continue
+        assert stretches is not None  # a block has at least a row
         own = stretches.moved(traffic, scanning=False)
-        weight = float(stretches.weights(own)[0])
-        if best is None or weight > best[0]:
-            best = weight, stretches.stretch(own, 0)
-    return None if best is None else best[1]
+        found.append((float(stretches.weights(own)[0]), stretches.stretch(own, 0)))
+    return max(found, key=lambda one: one[0])[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +203,22 @@ class _Stretches:
     sums: Evidence
     before: Evidence
     features: Array | None
+    opening: bool
 
     @classmethod
     def until(
-        cls, traffic: Traffic, first: int, end: int, fewest: int = FEWEST_ROWS
+        cls,
+        traffic: Traffic,
+        first: int,
+        end: int,
+        fewest: int = FEWEST_ROWS,
+        *,
+        opening: bool = True,
     ) -> "_Stretches | None":
-        """All stretches since ``first`` that have rows enough, the longest first; None for none."""
+        """All stretches since ``first`` that have rows enough, the longest first; None for none.
+
+        ``opening`` says that traffic began with ``first``.
+        """
         blocks = traffic.blocks
         parts = [blocks.counts, blocks.total, blocks.squared, blocks.within, blocks.cells]
         totals = [np.cumsum(part[first:end][::-1], axis=0)[::-1] for part in parts]
@@ -151,7 +231,7 @@ class _Stretches:
             features = features / np.maximum(totals[0][full, 0], 1.0)[:, None, None]
         sums = Evidence(*(total[full] for total in totals))
         before = Evidence(*(total[:1] - total[full] for total in totals))
-        return cls(full + first, end, sums, before, features)
+        return cls(full + first, end, sums, before, features, opening)
 
     def moved(self, traffic: Traffic, *, scanning: bool) -> Moved:
         """How far each has moved; ``scanning`` asks of it what is asked of one of many suffixes."""
@@ -163,6 +243,7 @@ class _Stretches:
             traffic.offset,
             traffic.feature_offset,
             self.before if scanning else None,
+            opening=self.opening,
         )
 
     def weights(self, every: Moved) -> Array:

@@ -73,14 +73,17 @@ def moved(
     offset: Array | None = None,
     feature_offset: Array | None = None,
     before: Evidence | None = None,
+    *,
+    opening: bool = True,
 ) -> Moved:
     """Return how far windows have moved.
 
     ``features`` (S, 2, F) are means of the features' standard scores and of their squares. ``offset``
     (E,) and ``feature_offset`` (2, F) are the means of a live baseline, which then is the centre.
-    ``before`` are sums of what came before each window, where that is known.
+    ``before`` are sums of what came before each window, where that is known, and ``opening`` says
+    whether there is nothing because traffic has just begun.
     """
-    errors = errors_of(windows, before)
+    errors = errors_of(windows, before, opening=opening)
     mean = windows.total / windows.rows
     if offset is not None:
         mean = mean - offset

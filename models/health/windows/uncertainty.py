@@ -31,7 +31,9 @@ FEWEST_PIECES = 16
 FEWEST_DISTINCT = 16
 
 #: Earlier requests tell how unlike each other requests are from so many on, of two rows on average.
-_FEWEST_BEFORE = 16
+_FEWEST_BEFORE = 4
+#: The share of the variance that is between requests where that cannot be told.
+_UNKNOWN_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,34 +78,36 @@ class Errors:
     careful: NDArray[np.bool_]
 
 
-def errors_of(windows: Evidence, before: Evidence | None = None) -> Errors:
+def errors_of(windows: Evidence, before: Evidence | None = None, *, opening: bool = True) -> Errors:
     """Return the errors of windows.
 
     ``before`` are sums of what came before each of them, where they are suffixes of traffic that are
     looked at again and again. Requests that were unlike each other before are then expected to be so
     now, even if the few that a suffix has happen to be alike: a client that sends rows of one kind is no
-    change of the traffic. And chance is judged by how many pieces of evidence there are.
+    change of the traffic. And chance is judged by how many pieces of evidence there are. Where nothing
+    came before a suffix, it is a window like others if that is because traffic has just begun
+    (``opening``).
     """
     rows, squares = windows.rows, windows.counts[:, 2:]
     unit = np.maximum(windows.spread, 1.0)
     within = _within(windows, unit)
-    between = unit - within
+    between, first = unit - within, np.ones((len(rows), 1), bool)
     if before is not None:
         freedom = before.counts[:, :1] - before.counts[:, 1:2]
+        first = (before.counts[:, :1] < 1) & opening
         known = (before.counts[:, 1:2] >= _FEWEST_BEFORE) & (2 * freedom >= before.counts[:, :1])
         spread = before.spread
-        between = np.maximum(between, np.where(known, spread - _within(before, spread), 0.0))
+        usual = np.where(known, spread - _within(before, spread), _UNKNOWN_SHARE * unit)
+        between = np.where(first, between, np.maximum(between, usual))
     shares = squares * between / np.square(rows), within / rows
     again = coincidence(windows)[:, None]
     same = unit * (again + (1 - again) / rows)
     plain = np.maximum(shares[0] + shares[1], same)
     few = distinct(windows)[:, None] < FEWEST_DISTINCT
     widened, counted = plain * np.where(few, widening(unit / same), 1.0), np.ones(plain.shape, bool)
-    first = np.ones((len(rows), 1), bool)
     if before is not None:
         by_requests = shares[0] * widening(np.square(rows) / squares) + shares[1] * widening(rows)
         careful = np.maximum(by_requests, same * widening(unit / same))
-        first = before.counts[:, :1] < 1  # nothing came before: it is a window like others
         widened = np.where(first, widened, careful)
         counted = ~few & (first | (unit / plain >= FEWEST_PIECES))
     return Errors(plain, widened, unit, counted, ~first)

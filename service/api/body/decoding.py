@@ -160,7 +160,7 @@ def decode(
     except msgspec.ValidationError as error:
         known = getattr(decoder.type, "__struct_fields__", ())
         unknown = set(document) - set(known) if isinstance(document, dict) else set()
-        if unknown and "unknown field" in str(error) and wrong_shape == 422:
+        if unknown and "unknown field" in str(error):
             raise _unknown("field", unknown, known) from error
         raise Problem(wrong_shape, f"the request has the wrong shape: {error}") from error
     except (ValueError, RecursionError) as error:

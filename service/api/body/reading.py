@@ -30,7 +30,8 @@ async def read_body(
     """
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > limit:
-            await _drain(receive)
+            if not _waits(scope):
+                await _drain(receive)
             raise _too_large(limit)
     loop = asyncio.get_running_loop()
     began, seconds = loop.time(), scope.get(CLIENT_SECONDS, _SECONDS)
@@ -60,6 +61,13 @@ async def read_body(
         text = f"the body did not arrive within {seconds:g} s and by {_BYTES_PER_SECOND} bytes/s"
         raise Problem(408, text, [(b"connection", b"close")]) from None
     return b"".join(parts)
+
+
+def _waits(scope: Scope) -> bool:
+    """Return whether the client sends its body only when it is asked for it."""
+    return any(
+        name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"]
+    )
 
 
 async def _drain(receive: Receive) -> None:

@@ -113,7 +113,7 @@ def routes(
         return router.post(
             f"/models/{{model}}/{path}",
             summary=summary,
-            responses=answers(None, 400, 403, 404, 409, 413),
+            responses=answers(None, 400, 403, 404, 409, 413, 422),
             openapi_extra=request_body(Change, required=False),
         )
 
@@ -162,7 +162,7 @@ async def _asked(request: Request) -> tuple[str, Change]:
     """Return the key's name for the release log, and the change; the key is checked first."""
     by = f"key:{administrator(request).name}"
     content = await read_body(request.scope, request.receive, _MAX_BYTES)
-    return by, decode(content, _decoder, wrong_shape=400) if content else Change()
+    return by, decode(content, _decoder) if content else Change()
 
 
 async def _changed(releases: Releases, model: str, step: Callable[[], ServingState]) -> Response:

@@ -18,6 +18,7 @@ from service.api.problems import Problem, problem_body
 from service.api.transport.client_address import ClientAddress
 from service.api.transport.fast_path import FastPath, FastRequest
 from service.api.transport.framing import Refusal
+from service.api.transport.presence import watch_presence
 from service.api.transport.write_coalescing import CoalescingTransport
 from service.observability.logs import get_logger
 
@@ -142,7 +143,17 @@ class Connection(HttpToolsProtocol):
         self._deaf = True
         if self._unanswered:
             self.cycle.keep_alive = False
+            watch_presence(self._socket, self._may_probe)
         return bool(self._unanswered)
+
+    def _may_probe(self) -> bool:
+        """Return whether the next that is sent would be an answer's head, of HTTP/1.1."""
+        cycle = self.cycle
+        if not self._unanswered or self.pipeline:
+            return False
+        if isinstance(cycle, FastRequest):
+            return True
+        return not cycle.response_started and cycle.scope["http_version"] != "1.0"
 
     def make_room(self) -> None:
         """Close at once; it counts as closing from now on."""

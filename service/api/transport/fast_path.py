@@ -176,11 +176,9 @@ class FastPath:
         served.traffic.featurize.observe(featurized - read)
         served.leases.count += 1
         try:
+            done = partial(self.answer, request)
             request.entry = served.batcher.submit(
-                features.rows,
-                partial(self.answer, request),
-                deadline=request.deadline,
-                request=request,
+                features.rows, done, deadline=request.deadline, request=request
             )
         except Overloaded as error:
             self.answer(request, error)

@@ -13,13 +13,34 @@ from service.api.context import CLIENT, CLIENT_SECONDS, TRANSPORT, is_gone
 from service.api.problems import Headers
 from service.api.transport.connection import HEAD_BYTES, TOO_LONG, Connection, go_on_after_close
 from service.api.transport.fast_path import ROUTE, FastRequest
-from service.api.transport.framing import NOTED, fault_of, head_without_offer, path_of, says_close
+from service.api.transport.framing import (
+    NOTED,
+    Refusal,
+    fault_of,
+    head_without_offer,
+    path_of,
+    says_close,
+)
+from service.observability.logs import get_logger, place_of
 
 _FAST_PATH_URL = ROUTE.encode()
+
+_log = get_logger()
 
 
 class _Refused(Exception):
     """Ends the parsing of a read, whose connection is refused or has ended."""
+
+
+def _reason_of(error: httptools.HttpParserError) -> Refusal:
+    """Return what a client is told of an error of the parser; one of this service's own is logged."""
+    cause = error.__context__
+    if isinstance(error, httptools.HttpParserCallbackError) and not isinstance(
+        cause, httptools.HttpParserError | UnicodeError
+    ):
+        _log.error("reading failed", kind=type(cause).__name__, place=place_of(cause or error))
+        return (500, "the service failed; its log says where, under this request id")
+    return (400, f"this is no valid HTTP request: {error}")
 
 
 class HttpProtocol(Connection):
@@ -34,7 +55,7 @@ class HttpProtocol(Connection):
             self._feed(data)
         except httptools.HttpParserError as error:
             if not self._deaf:  # otherwise it is what follows the last request
-                self._refuse(self._reason or (400, f"this is no valid HTTP request: {error}"))
+                self._refuse(self._reason or _reason_of(error))
             return
         if self._in_head and self._since is None:
             self._since = self.loop.time()

@@ -187,3 +187,36 @@ def test_seeding_adds_what_is_missing_and_keeps_what_is_there(tmp_path: Path) ->
     assert volume.seed(image) == []
     assert volume.serving("m") == ServingState(3, (2,))
     assert json.loads((volume.root / "m" / "serving.json").read_text())["champion"] == 3
+
+
+def test_a_retired_model_is_not_served_until_it_is_promoted_again(tmp_path: Path) -> None:
+    """Its versions and its line of champions stay; seeding does not bring it back."""
+    image, volume = Repository(tmp_path / "image"), Repository(tmp_path / "volume")
+    for _ in range(2):
+        image.promote("m", image.publish("m", write))
+    volume.seed(image)
+    volume.promote("m", 1)
+    before = volume.serving("m")
+    assert volume.retire("m") == before
+    assert volume.models() == []
+    assert volume.strays() == {"m": "it is retired"}
+    with pytest.raises(UnknownModel, match="no model named 'm' is promoted"):
+        volume.retire("m")
+    assert volume.seed(image) == []
+    assert volume.models() == []
+    after = volume.promote("m", 2)
+    assert (after, after.generation) == (ServingState(2, (1,)), before.generation + 1)
+    assert (volume.models(), volume.strays()) == (["m"], {})
+
+
+def test_what_is_no_model_is_a_stray(repository: Repository) -> None:
+    """Names that no model has, and folders without a promoted version, each with its reason."""
+    repository.promote("m", repository.publish("m", write))
+    repository.publish("held", write)
+    for name in ("m.bak", ".hidden", "M", "stats"):
+        (repository.root / name).mkdir()
+        (repository.root / name / "serving.json").write_text('{"champion": 1}')
+    (repository.root / "file").write_text("no folder")
+    assert repository.models() == ["m"]
+    named = dict.fromkeys((".hidden", "M", "m.bak", "stats"), "its name is no model's")
+    assert repository.strays() == {**named, "held": "no version of it is promoted"}

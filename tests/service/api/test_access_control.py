@@ -164,6 +164,16 @@ def test_another_origin_may_ask_only_where_it_is_named(with_app) -> None:
         assert (allowed.status_code, allowed.headers[header]) == (200, ask["origin"])
         other = await app.client.get("/health/live", headers={"origin": "https://evil.example"})
         assert header not in other.headers
+        for refused in (
+            ask | {"origin": "https://evil.example"},
+            ask | {"access-control-request-method": "DELETE"},
+            ask | {"access-control-request-headers": "x-other"},
+        ):
+            answer = await app.client.options("/predict", headers=refused)
+            assert answer.status_code == 400
+            assert list(answer.json()) == ["error", "code", "request_id"]
+            assert answer.json()["code"] == "origin_refused"
+            assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
     with_app(closed)
     with_app(opened, origins=("https://lab.example",))

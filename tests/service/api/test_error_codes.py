@@ -50,6 +50,7 @@ CASES = [
     ("POST", "/v2/repository/models/htru2/load", {}, "", 403, Code.CLOSED_TO_ALL),
     ("POST", "/health/activations/htru2/baseline", {}, "", 403, Code.CLOSED_TO_ALL),
     ("POST", "/molecule.svg", {}, '{"smiles": 7}', 422, Code.INVALID_REQUEST),
+    ("POST", "/molecule.svg", {}, '{"smiles": "C", "drak": true}', 422, Code.UNKNOWN_FIELD),
     ("GET", "/metrics", {"accept": "application/xml"}, "", 406, Code.NOT_ACCEPTABLE),
     ("GET", "/v2", {"accept": "application/xml"}, "", 406, Code.NOT_ACCEPTABLE),
     ("GET", "/v2", {"accept": "application/*;q=0, text/html"}, "", 406, Code.NOT_ACCEPTABLE),

@@ -66,6 +66,53 @@ def test_a_change_is_over_within_two_minutes() -> None:
     assert health.windows["10m"].count > 2000  # which still has the rows of the change
 
 
+def test_what_had_moved_has_moved_until_traffic_shows_that_it_is_over() -> None:
+    """Few good rows, which mixed with the others hide them, do not return the verdict; 256 do."""
+    clock = Clock()
+    monitor = monitor_of(REFERENCE, clock)
+    sent(monitor, clock, bundles.candidates(1024, seed=1), 16)
+    sent(monitor, clock, foreign(160), 16)
+    assert monitor.health().judgement.verdict != "healthy"
+    verdicts = []
+    for seed in range(16):
+        sent(monitor, clock, bundles.candidates(16, seed=100 + seed), 16)
+        verdicts.append(monitor.health().judgement.verdict)
+    assert "healthy" not in verdicts[:3]
+    assert verdicts[-1] == "healthy"
+    assert verdicts == sorted(verdicts, key="healthy".__eq__)  # it returns once
+
+
+def test_a_second_change_is_seen_as_soon_as_the_first() -> None:
+    """What was over before is no part of what requests are expected to be."""
+    clock = Clock()
+    monitor = monitor_of(REFERENCE, clock)
+    sent(monitor, clock, bundles.candidates(1024, seed=1), 64)
+    for turn in range(3):
+        sent(monitor, clock, foreign(256, seed=10 + turn), 64)
+        assert monitor.health().judgement.verdict == "unhealthy", turn
+        sent(monitor, clock, bundles.candidates(640, seed=20 + turn), 64)
+        health = monitor.health()
+        assert health.judgement.verdict == "healthy", turn
+        assert health.change is not None
+        assert health.change.ended is not None
+
+
+def test_a_baseline_ends_a_change_that_it_accepts() -> None:
+    """What is declared healthy is remembered as a change no longer."""
+    clock = Clock()
+    monitor = monitor_of(REFERENCE, clock)
+    sent(monitor, clock, bundles.candidates(1024, seed=1))
+    sent(monitor, clock, foreign(4000, seed=2), 10, 0.02)
+    assert monitor.health().judgement.verdict == "unhealthy"
+    clean = monitor_of(REFERENCE, clock)
+    sent(clean, clock, foreign(4000, seed=2))
+    monitor.baseline = clean.baseline_of(clean.health().windows["start"], datetime.now(UTC))
+    for seed in range(3, 9):
+        sent(monitor, clock, foreign(500, seed=seed), 10, 1.0)
+        monitor.health()
+    assert monitor.health().judgement.verdict == "healthy"
+
+
 def test_a_faulty_layer_is_seen_as_soon() -> None:
     """The network differs from one request to the next; the model is suspect, the traffic is not."""
     clock = Clock()

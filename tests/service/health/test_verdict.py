@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.health.effect_size import DEGRADED_AT, NAMED_AT, UNHEALTHY_AT, Effects, Shift
-from models.health.windows.onset import Scan, Stretch
+from models.health.windows.onset import Remembered, Scan, Stretch
 from service.health.verdict import Alarmed, HealthVerdict, judge, with_integrity
 from service.health.windows import WINDOWS
 from service.health.words import moved_features
@@ -33,7 +33,7 @@ def judged(
     of: Effects | None, alarm: Alarmed | None = None, seconds: float = 10.0, **windows: Effects
 ) -> HealthVerdict:
     """The verdict on traffic with these effects; the windows show the same unless they are given."""
-    found = None if of is None else Scan(Stretch(0, 1, of), None, steady=False)
+    found = None if of is None else Scan(Stretch(0, 1, of), False, Remembered())
     shown = dict.fromkeys(WINDOWS, of or effects(0.0, rows=3)) | windows
     return judge(shown, found, ["f"], alarm, seconds=seconds)
 

@@ -162,16 +162,20 @@ class Service:
             }
             SharedStore(self.folder).write_roster(Roster(slots, 3))
 
-    async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+    async def in_thread(self, work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Do slow work, as ``asyncio.to_thread``: now, or when the test says."""
         read = work.__name__ == "read" and work(*arguments)  # now, and told later
         if work.__name__ in ("load", "check") or (read and self.slow_reads):
             owner = work.__self__
-            worker = next(w for w in self.workers.values() if owner in (w, w.reloader._promotions))
+            worker = next(
+                w
+                for w in self.workers.values()
+                if any(owner is part for part in (w, w.reloader._promotions, w.reloader._worker))
+            )
             job = Job(worker, work.__name__, self.loop.create_future())
             self.jobs.append(job)
             await job.end
-        return read or work(*arguments)
+        return read or work(*arguments, **named)
 
     def finish(self, job: Job) -> None:
         """Let a job end."""
@@ -252,6 +256,9 @@ class SimulatedWorker:
         if self.service.broken & {(0, version), (self.number, version)}:
             raise BundleRefused("it is broken")
         return Model(version)
+
+    def try_once(self, _: str, version: int, tried: object) -> None:
+        """Try a version."""
 
     def check(self, model: Model) -> None:
         """Run golden rows."""

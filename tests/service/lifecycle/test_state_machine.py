@@ -37,6 +37,7 @@ class Schedule(RuleBasedStateMachine):
         self.loop = VirtualLoop()
         self.folder = Path(tempfile.mkdtemp(dir=_MEMORY if _MEMORY.is_dir() else None))
         mock.patch("service.coordination.agreement.monotonic", self.loop.time).start()
+        mock.patch("service.lifecycle.shared_parts.give_back").start()
         self.logs = structlog.testing.capture_logs()
         self.logs.__enter__()
         #: Versions that were promoted since all workers last served the same champion.

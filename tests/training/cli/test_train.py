@@ -93,3 +93,40 @@ def test_a_margin_that_is_none_is_one_sentence(folder: Path) -> None:
         1,
         True,
     )
+
+
+def test_a_target_without_signal_is_held_back_with_figures(folder: Path, one_process: None) -> None:
+    """Labels that no column tells: published with its figures, and not promoted."""
+    rng = np.random.default_rng(3)
+    with (folder / "noise.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["a", "b", "y"])
+        writer.writerows([rng.normal(), rng.normal(), int(rng.random() < 0.3)] for _ in range(300))
+    done = call(
+        *["train", "noise", "--data", str(folder / "noise.csv"), "--target", "y"],
+        *["--recipe", str(folder / "small.json"), "--models", str(folder / "models")],
+        *["--state", str(folder / "state")],
+    )
+    assert done.returncode == 0, done.stderr
+    assert "published noise version 1" in done.stdout
+    assert "not promoted: learned: out-of-fold mean AUC 0." in done.stdout
+
+
+def test_a_network_that_diverges_is_one_sentence(folder: Path, one_process: None) -> None:
+    """Weights beyond 16-bit numbers are no network to serve."""
+    (folder / "wild.json").write_text(
+        json.dumps({"units": 8, "layers": 12, "epochs": 12, "learning_rate": 1, "optimizer": "sgd"})
+    )
+    rng = np.random.default_rng(4)
+    with (folder / "wild.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["a", "y"])
+        writer.writerows([value, int(value + rng.normal() > 0)] for value in rng.normal(size=300))
+    done = call(
+        *["train", "wild", "--data", str(folder / "wild.csv"), "--target", "y"],
+        *["--recipe", str(folder / "wild.json"), "--models", str(folder / "models")],
+        *["--state", str(folder / "state")],
+    )
+    assert done.returncode == 1
+    assert "diverged: its weights are no 16-bit numbers; a learning_rate below 1" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.features.tabular.categories import as_category
 from models.features.tabular.cells import number
-from models.features.tabular.featurizer import as_category
 from training.data.tables.reading import Table, Unreadable
 from training.errors import DataError
 
@@ -71,30 +71,50 @@ def _numbers(table: Table, name: str, parsed: list[object], pieces: int) -> Colu
             raise DataError(f"{table.where(row, name)}: {value} is beyond a 32-bit float, or infinite")
         values.append(float(value) + 0.0)
     numbers = np.array([value for value in values if value is not None], dtype=np.float64)
+    centre, scale = _centre_and_scale(numbers)
     # Rounded, so that no value of the data is published.
-    constructed: list[object] = [float(f"{level:.3g}") for level in np.quantile(numbers, _LEVELS)]
+    constructed: list[object] = [
+        _rounded(level, 3, centre, scale) for level in np.quantile(numbers, _LEVELS)
+    ]
     entry: dict[str, object] = {"name": name, "kind": "number", "optional": len(numbers) < len(values)}
     if entry["optional"]:
         constructed.append(None)
-    entry |= _centre_and_scale(numbers)
-    if knots := _knots(numbers, pieces):
+    entry |= {"centre": centre, "scale": scale}
+    if knots := _knots(numbers, pieces, centre, scale):
         entry["knots"] = knots
     return Column(entry, values, constructed)
 
 
-def _centre_and_scale(numbers: NDArray[np.float64]) -> dict[str, object]:
-    """Median and quartile distance, which is a standard deviation of normal values; rounded."""
+def _centre_and_scale(numbers: NDArray[np.float64]) -> tuple[float, float]:
+    """Median and quartile distance, which is a standard deviation of normal values; rounded.
+
+    The centre is rounded to a tenth of the scale or finer: of times in milliseconds, six digits would
+    leave numbers that are large beside their differences.
+    """
     low, centre, high = np.quantile(numbers, (0.25, 0.5, 0.75))
-    scale = (high - low) / 1.349 or float(numbers.std()) or 1.0
-    return {"centre": float(f"{centre:.6g}"), "scale": float(f"{max(scale, 1e-20):.4g}")}
+    scale = (high - low) / 1.349 or (float(numbers.std()) if np.ptp(numbers) else 0.0) or 1.0
+    scale = float(f"{max(scale, 1e-20):.4g}")
+    rounded = float(f"{centre:.6g}")
+    if abs(rounded - centre) > 0.1 * scale:
+        unit = 10.0 ** np.floor(np.log10(0.1 * scale))
+        rounded = float(np.round(centre / unit) * unit)
+    return rounded, scale
 
 
-def _knots(numbers: NDArray[np.float64], pieces: int) -> list[float]:
+def _rounded(value: float, digits: int, centre: float, scale: float) -> float:
+    """A value at so many significant digits, of its distance to the centre if that tells it apart."""
+    plain = float(f"{value:.{digits}g}")
+    if abs(plain - value) <= 0.1 * scale:
+        return plain
+    return centre + float(f"{value - centre:.{digits}g}")
+
+
+def _knots(numbers: NDArray[np.float64], pieces: int, centre: float, scale: float) -> list[float]:
     """All values if there are few, otherwise rounded quantiles; none for two values or fewer."""
     different = np.unique(numbers)
     if len(different) > pieces + 1:
         levels = np.quantile(numbers, np.linspace(0, 1, pieces + 1))
-        different = np.unique([float(f"{level:.4g}") for level in levels])
+        different = np.unique([_rounded(level, 4, centre, scale) for level in levels])
     return different.tolist() if pieces > 1 and len(different) > 2 else []
 
 

@@ -54,6 +54,11 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
         raise DataError(f"{table.name}: all rows are the same, so that nothing can be learned from them")
     folds, fold_rule = folds_of_table(used, records, targets.labels)
     _check_folds(table.name, folds, targets.labels, targets.names)
+    constant = [
+        name
+        for name, values in zip(used, zip(*records, strict=True), strict=True)
+        if len(set(values)) == 1
+    ]
     numbers = sum(column.entry["kind"] == "number" for column in columns)
     summary: dict[str, object] = {
         "rows": len(records),
@@ -62,12 +67,13 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
         "columns of numbers": numbers,
         "columns of categories": len(columns) - numbers,
         "columns with missing values": sum(column.entry["optional"] is True for column in columns),
+        "columns of one value, which tell nothing": ", ".join(constant) or "none",
         "target": reading.target,
         "rows by class": ", ".join(f"{name} {rows:,}" for name, rows in targets.counts.items()),
     }
     return Dataset(
         name=name,
-        featurizer="tables-1",
+        featurizer="tables-2",
         records=records,
         labels=targets.labels,
         targets=targets.names,

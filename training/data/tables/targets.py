@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.features.tabular.categories import as_category
 from models.features.tabular.cells import category, number
-from models.features.tabular.featurizer import as_category
 from training.data.tables.reading import Table, Unreadable
 from training.errors import DataError
 

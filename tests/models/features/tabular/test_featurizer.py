@@ -266,3 +266,36 @@ def test_what_is_no_schema_is_refused(parameters, words):
     """A manifest with a schema that this build cannot honour says which column is wrong."""
     with pytest.raises(FeaturizerError, match=words):
         create("tables-1", parameters)
+
+
+@given(st.lists(sound, min_size=1, max_size=5))
+def test_numbers_of_a_32_bit_float_have_the_features_they_had(records: list[tuple[object, ...]]) -> None:
+    """``tables-2`` differs from ``tables-1`` for other numbers alone."""
+    centred = [AGE | {"centre": 3.0, "scale": 2.0, "knots": [0.0, 1.0, 5.0]}, JOB, HEIGHT, TOWN]
+    older, newer = (create(name, {"columns": centred}) for name in ("tables-1", "tables-2"))
+    given_records = [list(record) for record in records]
+    a, b = older.featurize(given_records), newer.featurize(given_records)
+    assert [type(outcome) for outcome in a.outcomes] == [type(outcome) for outcome in b.outcomes]
+    np.testing.assert_array_equal(a.rows, b.rows)
+
+
+@pytest.mark.parametrize("other", [[], [JOB]])
+def test_times_keep_their_differences(other: list[dict[str, object]]) -> None:
+    """MJD and milliseconds are centred first; by list, by name, as an array and among faults."""
+    mjd = {"name": "t", "kind": "number", "optional": False, "centre": 60000.001, "scale": 0.001}
+    ms = mjd | {"name": "u", "centre": 1.7e12, "scale": 10.0, "knots": [1.7e12, 1.7e12 + 20]}
+    featurizer = create("tables-2", {"columns": [mjd, ms, *other]})
+    rest = ["clerk"] * len(other)
+    values = [[60000.0005, 1_700_000_000_005], [60000.0015, 1_700_000_000_010]]
+    lists = [[*row, *rest] for row in values]
+    expected = np.array([[-0.5, 0.5, 0.25], [0.5, 1.0, 0.5]])
+    fields = featurizer.fields
+    for records in (
+        lists,
+        [dict(zip(fields, row, strict=True)) for row in lists],
+        [lists[0], ["no number"] * len(fields), lists[1]],
+        np.array(values) if not other else lists,
+    ):
+        rows = featurizer.featurize(records).rows
+        assert rows[:, :3] == pytest.approx(expected, abs=1e-3)
+        assert rows.dtype == np.float32

@@ -94,8 +94,8 @@ def test_only_an_admin_key_changes_anything(admin) -> None:
         for content, status in (
             (b"", 400),
             (b"{", 400),
-            (b'{"version": "2"}', 400),
-            (b'{"version": 2, "force": true}', 400),
+            (b'{"version": "2"}', 422),
+            (b'{"version": 2, "force": true}', 422),
             (b'{"version": 9}', 404),
         ):
             answer = await ask("POST", "/admin/models/htru2/promote", content=content)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from models.features import Accepted
 from service.api.auth.keys import KeyFile, KeyStore, new_key
+from service.api.transport.fast_path import FastPath
 from service.errors import Overloaded
 from service.inference.results import Writing, results_of
 from tests.service.api.transport.conftest import GOOD, Server, body_of, request
@@ -230,25 +231,45 @@ def test_a_full_queue_is_said_at_once(with_server, monkeypatch) -> None:
     with_server(work)
 
 
-def test_a_client_that_leaves_is_not_computed_for(with_server) -> None:
+@pytest.mark.parametrize("resets", [True, False])
+def test_a_client_that_leaves_is_not_computed_for(with_server, resets: bool) -> None:
     """What waits for a client that hung up is withdrawn, and counted as its leaving."""
 
     async def work(app: App, server: Server) -> None:
         async with server.client() as one:
-            slow(app, 0.2)
+            slow(app, 0.5)
             one.writer.write(request(body_of(GOOD[0])))
             async with server.client() as two:
                 await asyncio.sleep(0.05)
                 two.writer.write(request(body_of(GOOD[0], GOOD[1])))
                 await asyncio.sleep(0.05)
-                # A mere end of its sending would not mean that it left; a reset does.
-                at_once = struct.pack("ii", 1, 0)
-                two.writer.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, at_once
-                )
+                if resets:
+                    two.writer.get_extra_info("socket").setsockopt(
+                        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                    )
             assert (await one.answer())[0] == 200
+            await asyncio.sleep(0.05)
+            assert app.telemetry.requests == {("/predict", 499): 1, ("/predict", 200): 1}
             assert app.served_models.get("htru2").traffic.rows == 1
-        assert app.telemetry.requests == {("/predict", 499): 1, ("/predict", 200): 1}
+
+    with_server(work)
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8"])
+def test_a_client_that_only_ended_its_sending_waits_for_a_slow_answer(
+    with_server, content_type: str
+) -> None:
+    """It gets its answer, after 100 (Continue), which tells it from a client that has left."""
+
+    async def work(app: App, server: Server) -> None:
+        slow(app, 0.4)
+        async with server.client() as client:
+            client.writer.write(request(body_of(GOOD[0]), content_type=content_type))
+            client.writer.write_eof()
+            assert await client.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            status, headers, _ = await client.answer()
+            assert (status, headers["connection"]) == (200, "close")
+            assert await client.reader.read() == b""
 
     with_server(work)
 
@@ -357,5 +378,26 @@ def test_what_was_answered_is_let_go_without_the_collector(with_server) -> None:
         finally:
             gc.enable()
         assert server.taken == 3
+
+    with_server(work)
+
+
+def test_a_fault_of_the_service_amid_reading_is_its_own(with_server, monkeypatch) -> None:
+    """An exception in a callback of the parser is 500 and in the log, and not the client's 400."""
+    from structlog.testing import capture_logs
+
+    async def work(app: App, server: Server) -> None:
+        def fails(*_: object) -> None:
+            raise KeyError("SECRET")
+
+        monkeypatch.setattr(FastPath, "begin", fails)
+        async with server.client() as client:
+            with capture_logs() as logged:
+                status, headers, body = await client.ask(body_of(GOOD[0]))
+        assert (status, headers["connection"]) == (500, "close")
+        assert json.loads(body)["code"] == "internal_error"
+        (line,) = [line for line in logged if line["log_level"] == "error"]
+        assert (line["event"], line["kind"]) == ("reading failed", "KeyError")
+        assert "SECRET" not in f"{body!r}{logged}"
 
     with_server(work)

@@ -103,7 +103,7 @@ def test_golden_records_are_constructed_and_span_the_columns(dataset: Dataset) -
     assert None in ages
     assert max(weights) > 85
     assert min(weights) < 55
-    assert len(create("tables-1", dataset.parameters).featurize(dataset.golden).rows) == len(
+    assert len(create(dataset.featurizer, dataset.parameters).featurize(dataset.golden).rows) == len(
         dataset.golden
     )
 
@@ -202,6 +202,33 @@ def test_where_few_rows_are_distinct_folds_are_equal_and_keep_the_classes(tmp_pa
     assert sizes.max() < 455
     survivors = np.bincount(dataset.folds[dataset.labels[:, 0] == 1])
     assert survivors.max() - survivors.min() <= 14
+
+
+@pytest.mark.parametrize(
+    ("start", "step"), [(60000.0, 1e-6), (1_700_000_000_000, 7), (2_460_000.5, 1e-5), (1e9, 0.01)]
+)
+def test_times_are_told_apart(tmp_path: Path, start: float, step: float) -> None:
+    """MJD, milliseconds, Julian dates: features follow the order of the values, by pieces too."""
+    order = np.random.default_rng(0).permutation(400)
+    table = [
+        row | {"when": repr(start + step * int(place))} for row, place in zip(rows(), order, strict=True)
+    ]
+    dataset = load_table("t", write(tmp_path / "t.csv", table), TARGET)
+    (column,) = (c for c in dataset.parameters["columns"] if c["name"] == "when")
+    assert len(column["knots"]) > 10
+    featurizer = featurizer_for(dataset)
+    value = featurizer.featurize(dataset.records).rows[:, featurizer.names.index("when")]
+    assert np.array_equal(np.argsort(value), np.argsort(order))
+    assert -3 < value.min() < -0.5 < 0.5 < value.max() < 3
+    place = dataset.fields.index("when")
+    assert len({record[place] for record in dataset.golden}) > 5
+
+
+def test_columns_of_one_value_are_named(tmp_path: Path) -> None:
+    """They tell nothing, and the card says which they are."""
+    table = [row | {"site": "Ulm", "run": 7} for row in rows()]
+    dataset = load_table("t", write(tmp_path / "t.csv", table), TARGET)
+    assert dataset.summary["columns of one value, which tell nothing"] == "site, run"
 
 
 def broken(**changes: object) -> list[dict[str, object]]:

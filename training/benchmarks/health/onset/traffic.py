@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.health.evidence import own_sums
 from models.health.windows.blocks import BlockLog
-from models.health.windows.onset import Scan, Traffic, scan
+from models.health.windows.onset import Remembered, Scan, Traffic, scan
 from models.health.windows.pieces import RowCells, block_width, evidence_of_blocks, pieces_of
 from training.benchmarks.health.monitors import Monitors
 from training.benchmarks.health.network import Seen
@@ -99,6 +99,7 @@ class Watcher:
         self._reference, self._layout = monitors.reference, monitors.layout
         inputs = monitors.reference.inputs
         assert inputs is not None
+        self._remembered: Remembered | None = None
         self._log = BlockLog(block_width(self._layout, len(inputs.centre)))
 
     def take(self, rows: Rows, requests: Requests) -> None:
@@ -114,7 +115,10 @@ class Watcher:
         """Return what the traffic shows, and the times of its blocks."""
         blocks = self._log.blocks()
         evidence, features = evidence_of_blocks(blocks.counts, blocks.values, self._layout)
-        return scan(Traffic(self._reference, self._layout, evidence, features)), blocks.times
+        traffic = Traffic(self._reference, self._layout, blocks.times, evidence, features)
+        found = scan(traffic, self._remembered)
+        self._remembered = None if found is None else found.remembered
+        return found, blocks.times
 
 
 def _leading(scores: Array32) -> Array32:

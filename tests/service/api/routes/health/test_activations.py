@@ -1,5 +1,7 @@
 """Health, metrics, metadata, and the pages."""
 
+import asyncio
+import json
 import re
 import time
 from datetime import UTC, datetime
@@ -11,6 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from models.networks.selu import SATURATION
+from service.api.routes.health.activations import every_model_in_steps
 from service.inference.integrity import IntegrityFault
 from service.observability.counters import ALARMS
 from tests.service.conftest import App
@@ -117,7 +120,9 @@ def test_model_and_traffic_have_verdicts_of_their_own(with_app) -> None:
 
         first = await document()
         assert (first["model_verdict"], first["traffic_verdict"]) == ("intact", "warming_up")
-        await app.predict(model="htru2", inputs=bundles.candidates(300).tolist())
+        for seed in range(8):
+            rows = bundles.candidates(64, seed=100 + seed)
+            await app.predict(model="htru2", inputs=rows.tolist())
         healthy = await document()
         assert (healthy["model_verdict"], healthy["traffic_verdict"]) == ("intact", "like_training")
         assert (healthy["advice"], healthy["change"]) == (None, None)
@@ -138,6 +143,35 @@ def test_model_and_traffic_have_verdicts_of_their_own(with_app) -> None:
         assert 'snn_traffic_verdict{model="htru2",verdict="unhealthy",version="1"} 1.0' in text
         assert 'snn_model_verdict{model="htru2",verdict="intact",version="1"} 1.0' in text
         assert 'snn_model_verdict{model="htru2",verdict="faulty",version="1"} 0.0' in text
+
+    with_app(work)
+
+
+def test_the_streams_document_is_that_of_the_list(with_app) -> None:
+    """Made model by model, with the loop free in between, it says the same."""
+
+    async def work(app: App) -> None:
+        await app.predict(model="htru2", inputs=bundles.candidates(300).tolist())
+        free = 0
+
+        async def others() -> None:
+            nonlocal free
+            while True:
+                free += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(others())
+        await asyncio.sleep(0)
+        before = free
+        content = await every_model_in_steps(app.served_models, app.coordinator)
+        task.cancel()
+        assert free > before
+        listed = (await app.client.get("/health/activations")).json()
+        streamed = json.loads(content)
+        assert set(streamed) == set(listed)
+        one, other = streamed["models"]["htru2"], listed["models"]["htru2"]
+        assert set(one) == set(other)
+        assert (one["windows"], one["members"]) == (other["windows"], other["members"])
 
     with_app(work)
 
