@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rdkit import Chem
-from rdkit.Chem import rdMolDescriptors
 
-from models.features.molecules.parents.components import MINERAL, Role, role_of
-from models.features.molecules.parents.groups import neutral, one_drawing
-from models.features.molecules.parents.metals import Metals, has_metal, name_of, separate
+from models.features.molecules.parents.components import MINERAL, Role
+from models.features.molecules.parents.fragments import Fragment, fragment_of, order_of
+from models.features.molecules.parents.groups import one_drawing
+from models.features.molecules.parents.metals import Metals, name_of, separate
 from models.features.molecules.parents.radicals import unpaired
 from models.features.molecules.parents.tautomers import placed
 from models.features.molecules.rdkit_log import captured_rdkit_log
@@ -51,8 +51,6 @@ _CARBON = Chem.MolFromSmarts("[#6]")
 Warnings = tuple[tuple[str, str], ...]
 
 _WATER = "O"
-#: Parts of up to so many atoms are remembered by their SMILES, up to so many of them.
-_SMALL_PART, _MOST_SMALL_PARTS = 8, 1024
 NO_CARBON = "the record holds no carbon; the model has learned from organic compounds"
 NO_ORGANIC_CARBON = "the record holds no organic carbon; the model has learned from organic compounds"
 
@@ -73,21 +71,6 @@ class Parent:
     repaired: str = ""
     reason: str = ""
     warnings: Warnings = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Fragment:
-    """A connected part of a record: as it is drawn, and its neutral form by canonical SMILES."""
-
-    drawn: str
-    smiles: str
-    role: Role
-    heavy: int
-    weight: float
-    charge: int
-
-
-_small_parts: dict[str, _Fragment] = {}
 
 
 def parent_compound(molecule: Chem.Mol, written: str = "") -> Parent:
@@ -146,7 +129,7 @@ def _of_parts(molecule: Chem.Mol, repaired: str) -> Parent:
         drawn = separated  # as it is drawn; a part that does not sanitise is refused if it is the parent
         drawn.UpdatePropertyCache(strict=False)
     parts = Chem.GetMolFrags(drawn, asMols=True, sanitizeFrags=False)
-    fragments = sorted(map(_fragment, parts), key=_order)
+    fragments = sorted(map(fragment_of, parts), key=order_of)
     warnings = _of_repair(repaired)
     if organic and any("[" in _CLOSED_SHELL.sub("", fragment.drawn) for fragment in fragments):
         warnings += _of_radicals(molecule)
@@ -172,42 +155,7 @@ def _parsed(smiles: str) -> Chem.Mol:
         raise Unreadable("the molecule cannot be standardised; give its neutral parent") from error
 
 
-def _fragment(drawn: Chem.Mol) -> _Fragment:
-    """What one connected part is; small ones, as most counter-ions are, are remembered."""
-    if drawn.GetNumAtoms() > _SMALL_PART:
-        return _described(drawn)
-    smiles = Chem.MolToSmiles(drawn)
-    known = _small_parts.get(smiles)
-    if known is None:
-        known = _described(drawn)
-        if len(_small_parts) < _MOST_SMALL_PARTS:
-            _small_parts[smiles] = known
-    return known
-
-
-def _described(drawn: Chem.Mol) -> _Fragment:
-    """What one connected part is; where its neutral form does not sanitise, as it is drawn."""
-    try:
-        Chem.GetSSSR(drawn)  # a part that is cut out of a record does not know its rings
-        form = placed(neutral(drawn))
-    except Chem.MolSanitizeException:
-        form = drawn
-    smiles = Chem.MolToSmiles(form)
-    if has_metal(form):
-        role = Role.ORGANOMETALLIC if form.HasSubstructMatch(_CARBON) else Role.INORGANIC
-    else:
-        role = role_of(smiles) if form.HasSubstructMatch(_CARBON) else Role.INORGANIC
-    return _Fragment(
-        Chem.MolToSmiles(drawn),
-        smiles,
-        role,
-        form.GetNumHeavyAtoms(),
-        rdMolDescriptors.CalcExactMolWt(form),
-        Chem.GetFormalCharge(drawn),
-    )
-
-
-def _is_solvate_of_a_salt(fragments: Sequence[_Fragment], metals: Metals) -> bool:
+def _is_solvate_of_a_salt(fragments: Sequence[Fragment], metals: Metals) -> bool:
     """Whether all that is organic is solvent, around the salt of a metal with an inorganic acid."""
     return (
         metals.present
@@ -216,12 +164,7 @@ def _is_solvate_of_a_salt(fragments: Sequence[_Fragment], metals: Metals) -> boo
     )
 
 
-def _order(fragment: _Fragment) -> tuple[int, int, float, str]:
-    """The parent comes first: by role, then by heavy atoms, mass, and SMILES."""
-    return -fragment.role, -fragment.heavy, -fragment.weight, fragment.smiles
-
-
-def _inorganic(fragments: Sequence[_Fragment], repaired: str, reason: str, warnings: Warnings) -> Parent:
+def _inorganic(fragments: Sequence[Fragment], repaired: str, reason: str, warnings: Warnings) -> Parent:
     """A record without an organic compound: what is left of it without water and solvents."""
     kept = [f for f in fragments if f.role is Role.INORGANIC and f.drawn != _WATER] or fragments
     molecule = _parsed(".".join(sorted(f.drawn for f in kept)))
