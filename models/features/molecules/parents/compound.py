@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rdkit import Chem
-from rdkit.Chem import rdMolDescriptors
 
-from models.features.molecules.parents.components import MINERAL, Role, role_of
-from models.features.molecules.parents.groups import neutral, one_drawing
-from models.features.molecules.parents.metals import Metals, is_metal, name_of, separate
+from models.features.molecules.parents.components import MINERAL, Role
+from models.features.molecules.parents.fragments import Fragment, fragment_of, order_of
+from models.features.molecules.parents.groups import one_drawing
+from models.features.molecules.parents.metals import Metals, name_of, separate
 from models.features.molecules.parents.radicals import unpaired
 from models.features.molecules.parents.tautomers import placed
 from models.features.molecules.rdkit_log import captured_rdkit_log
@@ -40,10 +40,12 @@ _CAN_CHANGE = Chem.MolFromSmarts(
 )
 _DATIVE_BOND = Chem.MolFromSmarts("*->*")
 # Bracket atoms of canonical SMILES that have no unpaired electron.
-_CLOSED_SHELL = re.compile(r"\[(?:nH|N\+|O-|n\+)\]")
+_CLOSED_SHELL = re.compile(r"\[(?:nH|n\+|N\+|NH[23]?\+|NH4\+|[OS]-|Na\+|K\+|Cl-|Br-|I-)\]")
 # What canonical SMILES show of carbon beside the non-metals, and of a nitrogen that can take a hydrogen.
 _CARBON_TEXT = re.compile(r"c|C(?!l)")
 _MAY_TAKE = re.compile(r"n|=N|N[%\d]*=")
+_WILDCARD = Chem.MolFromSmarts("[#0]")
+_ISOTOPE = Chem.MolFromSmarts("[!0*]")
 _CARBON = Chem.MolFromSmarts("[#6]")
 
 Warnings = tuple[tuple[str, str], ...]
@@ -71,18 +73,6 @@ class Parent:
     warnings: Warnings = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Fragment:
-    """A connected part of a record: as it is drawn, and its neutral form by canonical SMILES."""
-
-    drawn: str
-    smiles: str
-    role: Role
-    heavy: int
-    weight: float
-    charge: int
-
-
 def parent_compound(molecule: Chem.Mol, written: str = "") -> Parent:
     """The parent of a molecule that is not sanitised yet; changes ``molecule``.
 
@@ -98,8 +88,8 @@ def parent_compound(molecule: Chem.Mol, written: str = "") -> Parent:
             and molecule.HasSubstructMatch(_DATIVE_BOND)
         )
         if can_change:
-            for atom in molecule.GetAtoms():
-                atom.SetIsotope(0)
+            for (index,) in molecule.GetSubstructMatches(_ISOTOPE):
+                molecule.GetAtomWithIdx(index).SetIsotope(0)
         if molecule.GetNumAtoms() != molecule.GetNumHeavyAtoms():
             molecule = Chem.RemoveHs(molecule, HYDROGENS)
         smiles = "" if can_change else Chem.MolToSmiles(molecule)
@@ -129,18 +119,20 @@ def _of_one_part(molecule: Chem.Mol, smiles: str, written: str, repaired: str) -
 
 def _of_parts(molecule: Chem.Mol, repaired: str) -> Parent:
     """The parent of a record with several parts, charges, metals, or groups drawn in another way."""
-    if any(atom.GetAtomicNum() == 0 for atom in molecule.GetAtoms()):
+    if molecule.HasSubstructMatch(_WILDCARD):
         raise Unreadable("the SMILES holds a wildcard atom; give a complete molecule")
     organic = molecule.HasSubstructMatch(_CARBON)
-    warnings = _of_repair(repaired) + (_of_radicals(molecule) if organic else ())
     separated, metals = separate(molecule)
     try:
-        drawn = one_drawing(separated)
+        drawn = one_drawing(separated, sanitised=separated is molecule)
     except Chem.MolSanitizeException:
         drawn = separated  # as it is drawn; a part that does not sanitise is refused if it is the parent
         drawn.UpdatePropertyCache(strict=False)
     parts = Chem.GetMolFrags(drawn, asMols=True, sanitizeFrags=False)
-    fragments = sorted(map(_fragment, parts), key=_order)
+    fragments = sorted(map(fragment_of, parts), key=order_of)
+    warnings = _of_repair(repaired)
+    if organic and any("[" in _CLOSED_SHELL.sub("", fragment.drawn) for fragment in fragments):
+        warnings += _of_radicals(molecule)
     warnings += _of_metals(metals)
     first, *_ = fragments
     if first.role is Role.INORGANIC or _is_solvate_of_a_salt(fragments, metals):
@@ -163,29 +155,7 @@ def _parsed(smiles: str) -> Chem.Mol:
         raise Unreadable("the molecule cannot be standardised; give its neutral parent") from error
 
 
-def _fragment(drawn: Chem.Mol) -> _Fragment:
-    """What one connected part is; where its neutral form does not sanitise, as it is drawn."""
-    try:
-        Chem.SanitizeMol(drawn)  # for the rings, which a part cut out of a record lacks
-        form = placed(neutral(drawn))
-    except Chem.MolSanitizeException:
-        form = drawn
-    smiles = Chem.MolToSmiles(form)
-    if any(map(is_metal, form.GetAtoms())):
-        role = Role.ORGANOMETALLIC if form.HasSubstructMatch(_CARBON) else Role.INORGANIC
-    else:
-        role = role_of(smiles) if form.HasSubstructMatch(_CARBON) else Role.INORGANIC
-    return _Fragment(
-        Chem.MolToSmiles(drawn),
-        smiles,
-        role,
-        form.GetNumHeavyAtoms(),
-        rdMolDescriptors.CalcExactMolWt(form),
-        Chem.GetFormalCharge(drawn),
-    )
-
-
-def _is_solvate_of_a_salt(fragments: Sequence[_Fragment], metals: Metals) -> bool:
+def _is_solvate_of_a_salt(fragments: Sequence[Fragment], metals: Metals) -> bool:
     """Whether all that is organic is solvent, around the salt of a metal with an inorganic acid."""
     return (
         metals.present
@@ -194,12 +164,7 @@ def _is_solvate_of_a_salt(fragments: Sequence[_Fragment], metals: Metals) -> boo
     )
 
 
-def _order(fragment: _Fragment) -> tuple[int, int, float, str]:
-    """The parent comes first: by role, then by heavy atoms, mass, and SMILES."""
-    return -fragment.role, -fragment.heavy, -fragment.weight, fragment.smiles
-
-
-def _inorganic(fragments: Sequence[_Fragment], repaired: str, reason: str, warnings: Warnings) -> Parent:
+def _inorganic(fragments: Sequence[Fragment], repaired: str, reason: str, warnings: Warnings) -> Parent:
     """A record without an organic compound: what is left of it without water and solvents."""
     kept = [f for f in fragments if f.role is Role.INORGANIC and f.drawn != _WATER] or fragments
     molecule = _parsed(".".join(sorted(f.drawn for f in kept)))

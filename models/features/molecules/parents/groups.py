@@ -18,6 +18,8 @@ _EXPANDS = frozenset((14, 15, 16, 33, 34, 52, 53))
 _DONATES = frozenset((6, 7, 8, 16, 34))
 _WIDER = {Chem.BondType.SINGLE: Chem.BondType.DOUBLE, Chem.BondType.DOUBLE: Chem.BondType.TRIPLE}
 
+_CHARGED = Chem.MolFromSmarts("[!+0]")
+_DATIVE = Chem.MolFromSmarts("*->*")
 #: Hydroxyl groups of acids, the strongest acid first; and what an anion of them looks like.
 _ACIDS = tuple(
     Chem.MolFromSmarts(smarts)
@@ -35,14 +37,16 @@ _normalizer = rdMolStandardize.Normalizer()
 _uncharger = rdMolStandardize.Uncharger(protonationOnly=True)
 
 
-def one_drawing(molecule: Chem.Mol) -> Chem.Mol:
+def one_drawing(molecule: Chem.Mol, *, sanitised: bool) -> Chem.Mol:
     """The molecule, sanitised, with each functional group drawn in its one way.
 
-    Raises RDKit's ``MolSanitizeException`` if it does not sanitise so.
+    ``sanitised`` says that the molecule is already. Raises RDKit's ``MolSanitizeException`` if it does
+    not sanitise so.
     """
     drawn = _without_dative_bonds(molecule)
-    Chem.SanitizeMol(drawn)
-    if any(atom.GetFormalCharge() for atom in drawn.GetAtoms()):
+    if drawn is not molecule or not sanitised:
+        Chem.SanitizeMol(drawn)
+    if drawn.HasSubstructMatch(_CHARGED):
         _normalizer.normalizeInPlace(drawn)
         drawn = _diazo(_without_charge_pairs(drawn))
         Chem.SanitizeMol(drawn)
@@ -54,7 +58,7 @@ def neutral(fragment: Chem.Mol) -> Chem.Mol:
 
     Raises RDKit's ``MolSanitizeException`` if it does not sanitise so, as the rings of a metallocene.
     """
-    if not any(atom.GetFormalCharge() for atom in fragment.GetAtoms()):
+    if not fragment.HasSubstructMatch(_CHARGED):
         return fragment
     uncharged = _uncharger.uncharge(fragment)
     Chem.SanitizeMol(uncharged)
@@ -80,14 +84,12 @@ def _settled(fragment: Chem.Mol) -> Chem.Mol:
 
 def _without_dative_bonds(molecule: Chem.Mol) -> Chem.Mol:
     """Draw dative bonds between non-metals as a single bond from a cation to an anion."""
-    dative = [
-        bond.GetIdx() for bond in molecule.GetBonds() if bond.GetBondType() == Chem.BondType.DATIVE
-    ]
+    dative = molecule.GetSubstructMatches(_DATIVE)
     if not dative:
         return molecule
     editable = Chem.RWMol(molecule)
-    for index in dative:
-        bond = editable.GetBondWithIdx(index)
+    for ends in dative:
+        bond = editable.GetBondBetweenAtoms(*ends)
         donor, acceptor = bond.GetBeginAtom(), bond.GetEndAtom()
         if is_metal(donor) or is_metal(acceptor):
             continue

@@ -13,6 +13,7 @@ from rdkit import Chem
 NON_METALS = frozenset(
     (0, 1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 33, 34, 35, 36, 53, 54, 85, 86)  # noble gases too
 )
+_METAL = Chem.MolFromSmarts(f"[{''.join(f'!#{number}' for number in sorted(NON_METALS))}]")
 #: Metals whose ions are the common counter-ions: Li, Na, Mg, K, Ca.
 PLAIN = frozenset((3, 11, 12, 19, 20))
 #: Metals and metalloids whose bonds to carbon are covalent: Ge, Sn, Sb, Te, Hg, Tl, Pb, Bi.
@@ -53,6 +54,11 @@ def is_metal(atom: Chem.Atom) -> bool:
     return atom.GetAtomicNum() not in NON_METALS
 
 
+def has_metal(molecule: Chem.Mol) -> bool:
+    """Whether a molecule holds a metal."""
+    return bool(molecule.HasSubstructMatch(_METAL))
+
+
 def is_kept(atom: Chem.Atom) -> bool:
     """Whether an atom is a metal with a covalent bond to carbon, such as tin."""
     return atom.GetAtomicNum() in _COVALENT and any(
@@ -66,9 +72,10 @@ def separate(molecule: Chem.Mol) -> tuple[Chem.Mol, Metals]:
 
     A metal that is kept has no dative bonds left, and bonds with the simple anions beside it.
     """
-    metals = [atom for atom in molecule.GetAtoms() if is_metal(atom)]
-    if not metals:
+    found = molecule.GetSubstructMatches(_METAL)
+    if not found:
         return molecule, Metals()
+    metals = [molecule.GetAtomWithIdx(index) for (index,) in found]
     kept = {atom.GetIdx() for atom in metals if is_kept(atom)}
     foreign = {atom.GetSymbol() for atom in metals if _is_foreign(atom, atom.GetIdx() in kept)}
     editable = Chem.RWMol(molecule)

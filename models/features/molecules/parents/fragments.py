@@ -1,0 +1,71 @@
+"""The parts of a record: as they are drawn, in their neutral form, and what they usually are."""
+
+from dataclasses import dataclass
+
+from rdkit import Chem
+from rdkit.Chem import rdMolDescriptors
+
+from models.features.molecules.parents.components import Role, role_of
+from models.features.molecules.parents.groups import neutral
+from models.features.molecules.parents.metals import has_metal
+from models.features.molecules.parents.tautomers import placed
+
+#: Parts of up to so many atoms are remembered by their SMILES, up to so many of them.
+_SMALL_PART, _MOST_SMALL_PARTS = 8, 1024
+
+_CARBON = Chem.MolFromSmarts("[#6]")
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A connected part of a record: as it is drawn, and its neutral form by canonical SMILES."""
+
+    drawn: str
+    smiles: str
+    role: Role
+    heavy: int
+    weight: float
+    charge: int
+
+
+_small_parts: dict[str, Fragment] = {}
+
+
+def fragment_of(drawn: Chem.Mol) -> Fragment:
+    """What one connected part is; small ones, as most counter-ions are, are remembered."""
+    if drawn.GetNumAtoms() > _SMALL_PART:
+        return _described(drawn)
+    smiles = Chem.MolToSmiles(drawn)
+    known = _small_parts.get(smiles)
+    if known is None:
+        known = _described(drawn)
+        if len(_small_parts) < _MOST_SMALL_PARTS:
+            _small_parts[smiles] = known
+    return known
+
+
+def _described(drawn: Chem.Mol) -> Fragment:
+    """What one connected part is; where its neutral form does not sanitise, as it is drawn."""
+    try:
+        Chem.GetSSSR(drawn)  # a part that is cut out of a record does not know its rings
+        form = placed(neutral(drawn))
+    except Chem.MolSanitizeException:
+        form = drawn
+    smiles = Chem.MolToSmiles(form)
+    if has_metal(form):
+        role = Role.ORGANOMETALLIC if form.HasSubstructMatch(_CARBON) else Role.INORGANIC
+    else:
+        role = role_of(smiles) if form.HasSubstructMatch(_CARBON) else Role.INORGANIC
+    return Fragment(
+        Chem.MolToSmiles(drawn),
+        smiles,
+        role,
+        form.GetNumHeavyAtoms(),
+        rdMolDescriptors.CalcExactMolWt(form),
+        Chem.GetFormalCharge(drawn),
+    )
+
+
+def order_of(fragment: Fragment) -> tuple[int, int, float, str]:
+    """The parent comes first: by role, then by heavy atoms, mass, and SMILES."""
+    return -fragment.role, -fragment.heavy, -fragment.weight, fragment.smiles
