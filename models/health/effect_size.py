@@ -53,7 +53,7 @@ class Effects:
     layers. ``inputs``, the largest shift of the inputs, is None where they are not watched;
     ``features`` (F,) are the features' largest shifts of mean or spread, None where the window keeps
     none, and ``feature_means`` (2, F) what they were made of. ``distinct`` is as how many distinct rows
-    the window's count.
+    the window's count. ``input_parts`` are the shifts of which ``inputs`` is the surest.
     """
 
     by_layer: Array
@@ -67,6 +67,7 @@ class Effects:
     requests: int
     distinct: float = np.inf
     feature_means: Array | None = None
+    input_parts: tuple[Shift, ...] = ()
 
     @property
     def shift(self) -> Shift:
@@ -99,7 +100,10 @@ def origin_of(effect: Effects) -> Origin:
     if len(sizes) > 2 and sizes[0] >= DEGRADED_AT and departs_alone(effect):
         return "model"
     if effect.inputs is not None:
-        moved = effect.inputs.effect if _likely(effect, effect.inputs) else effect.inputs.sure
+        likely = [
+            part.effect for part in effect.input_parts or (effect.inputs,) if _likely(effect, part)
+        ]
+        moved = max(likely, default=effect.inputs.sure)
         explained = moved >= EXPLAINS_AT and EXPLAINED * moved >= sizes[0]
         return "input" if moved >= DEGRADED_AT or explained else "model"
     first = effect.departures[:, 0] - effect.departure_margins[:, 0] >= NAMED_AT

@@ -57,6 +57,7 @@ class Moved:
             departure_margins=self.layers[1, window],
             members=of_members[:members],
             inputs=largest_of(shifts[2 * members :]) if shifts[2 * members :] else None,
+            input_parts=tuple(shifts[2 * members :]),
             features=None if self.features is None else self.features[window],
             rows=rows,
             requests=requests,

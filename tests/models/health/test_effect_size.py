@@ -61,6 +61,14 @@ def test_inputs_that_have_likely_moved_are_not_passed_over(
     assert origin_of(early) == origin
 
 
+def test_a_shift_that_is_hidden_behind_a_surer_smaller_one_counts() -> None:
+    """A block of columns is missing: the features are far off, and the directions are surer of less."""
+    surer, hidden = Shift(0.64, 0.3), Shift(4.18, 460.0)
+    early = replace(effects(0.0, 64.0, 60.0), inputs=surer, input_parts=(surer, hidden))
+    assert origin_of(early) == "input"
+    assert origin_of(replace(early, input_parts=(surer,))) == "model"
+
+
 def test_more_movement_of_the_inputs_never_makes_the_model_guilty() -> None:
     """The further the inputs have moved, the more they explain, whatever the layers do."""
     for layers in np.geomspace(0.01, 1000, 30):
