@@ -21,8 +21,8 @@ NAMED_AT = 0.25
 EXPLAINS_AT, EXPLAINED = 0.05, 10.0
 
 #: A shift of the inputs from which it is likely one beside what chance does, and the share of it from
-#: which a margin hides it.
-_LIKELY_AT, _HIDDEN = 0.35, 0.7
+#: which a margin hides it that is wider than so many rows alone would make it.
+_LIKELY_AT, _HIDDEN, _WIDE = 0.35, 0.7, 9.0
 
 #: How many times further than any other a member must depart to be at fault alone.
 LONELY = 3.0
@@ -116,11 +116,10 @@ def _likely(effect: Effects, inputs: Shift) -> bool:
     With little evidence the margin hides a shift that is there; by chance alone the furthest of F
     features is about sqrt(2 log 2F) standard errors off.
     """
-    if inputs.effect >= UNHEALTHY_AT:
-        return True
     features = 1 if effect.features is None else len(effect.features)
-    by_chance = np.sqrt(2 * np.log(2 * features) / max(effect.rows, 1))
-    hidden = inputs.margin >= _HIDDEN * inputs.effect
+    rows = max(effect.rows, 1)
+    by_chance = np.sqrt(2 * np.log(2 * features) / rows)
+    hidden = inputs.margin >= max(_HIDDEN * inputs.effect, _WIDE / np.sqrt(rows))
     return bool(hidden and inputs.effect >= _LIKELY_AT + by_chance)
 
 
