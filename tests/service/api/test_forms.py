@@ -105,6 +105,7 @@ def test_every_kind_of_file_is_read_by_its_type_or_else_by_its_name(with_molecul
             (name, "application/vnd.ms-excel", content),
             (name, "text/plain", content),
             ("data", media, content),
+            ("a.ndjson" if kind == "smi" else "a.smi", media, content),
             ("data.doc", f"{media}; charset=UTF-8", content),
             (f"{name}.gz", "application/gzip", gzip.compress(content)),
             (f"{name}.GZ", media, gzip.compress(content)),
