@@ -45,11 +45,14 @@ _LIST_CONTENT = {
     kind: {"schema": {"type": "string"}}
     for kind in ("text/tab-separated-values", "chemical/x-daylight-smiles", "chemical/x-mdl-sdfile")
 }
+_BINARY = {"type": "string", "format": "binary"}
+_PARQUET_CONTENT = {"application/vnd.apache.parquet": {"schema": _BINARY}}
 _TABLES = (
-    "JSON, or a table of any length as CSV (with a header), TSV or NDJSON, a list of SMILES, or an SD"
-    " file, for the model of the query's `model`. Molecules are in the column or field `smiles`, or in"
-    " the one that is named like it; all others are carried to the answer, which is of the kind that"
-    " `Accept` names, or else of the body's own, and CSV for lists and SD files."
+    "JSON, or a table of any length as CSV (with a header), TSV or NDJSON, a list of SMILES, an SD file"
+    " or Parquet, for the model of the query's `model`. A form has one such file, compressed by gzip or"
+    " not, and may have the query's parameters as fields. Molecules are in the column or field `smiles`,"
+    " or in the one that is named like it; all others are carried to the answer, which is of the kind"
+    " that `Accept` names, or else of the table's own, and CSV for lists, SD files and Parquet."
 )
 _MODEL_PARAMETER = {
     "name": "model",
@@ -88,6 +91,16 @@ _VERSION_PARAMETER = {
     "required": False,
     "description": "The version that has to answer a table; a JSON body names it itself.",
     "schema": {"type": "string"},
+}
+_FIELDS = (_MODEL_PARAMETER, _VERSION_PARAMETER, _APPLICABILITY_PARAMETER, *_TABLE_PARAMETERS)
+_FORM_CONTENT = {
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "required": ["file"],
+            "properties": {"file": _BINARY} | {field["name"]: field["schema"] for field in _FIELDS},
+        }
+    }
 }
 
 
@@ -172,16 +185,17 @@ def _predict_route() -> APIRouter:
         description=_TABLES,
         openapi_extra={
             "parameters": [
-                _MODEL_PARAMETER,
-                _VERSION_PARAMETER,
-                _APPLICABILITY_PARAMETER,
-                *_TABLE_PARAMETERS,
+                *_FIELDS,
                 TIMEOUT_PARAMETER,
                 SYNTHETIC_PARAMETER,
             ],
             "requestBody": {
                 "required": True,
-                "content": content_of(PredictRequest) | _TABLE_CONTENT | _LIST_CONTENT,
+                "content": content_of(PredictRequest)
+                | _TABLE_CONTENT
+                | _LIST_CONTENT
+                | _PARQUET_CONTENT
+                | _FORM_CONTENT,
             },
         },
         responses=described | {200: {"content": answer | _TABLE_CONTENT}},

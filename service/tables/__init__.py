@@ -17,13 +17,24 @@ from typing import BinaryIO
 from service.errors import InvalidRequest
 from service.tables.base import OutputLayout, ParsedRows, Parser, Raw, ResultColumns, Source, Writer
 from service.tables.csv import CsvWriter, open_csv
-from service.tables.files import OUTPUT_SUFFIXES, check_text, kind_of, open_file, output_kind_of
+from service.tables.files import (
+    NAMES,
+    OUTPUT_SUFFIXES,
+    check_text,
+    decompressed,
+    is_compressed,
+    kind_of,
+    kind_of_name,
+    open_file,
+    output_kind_of,
+)
 from service.tables.ndjson import JsonWriter, NdjsonWriter, open_ndjson
 from service.tables.schema import RecordSchema
 from service.tables.sdf import open_sdf
 from service.tables.smi import open_smi
 
 __all__ = [
+    "NAMES",
     "OUTPUT_SUFFIXES",
     "JsonWriter",
     "OutputLayout",
@@ -34,7 +45,10 @@ __all__ = [
     "ResultColumns",
     "Source",
     "Writer",
+    "decompressed",
+    "is_compressed",
     "kind_of",
+    "kind_of_name",
     "open_file",
     "open_source",
     "output_kind_of",

@@ -1,9 +1,9 @@
 """Files by the endings of their names, compressed or not; and contents that are named otherwise."""
 
 import gzip
-import shutil
 import zlib
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePath
 from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
@@ -32,6 +32,11 @@ OUTPUT_SUFFIXES = {
     ".pq": "parquet",
 }
 _GZIP = ".gz"
+#: What a file's name should be.
+NAMES = (
+    f"the name should end in one of {', '.join(SUFFIXES)}, which says what is in it, and in {_GZIP}"
+    " after that if it is compressed"
+)
 
 #: What a file of text cannot begin with, and what it is then.
 _NOT_TEXT = (
@@ -46,14 +51,22 @@ _NOT_TEXT = (
 
 def kind_of(path: Path) -> str:
     """Return the kind of a file by its suffix; raises ``InvalidRequest`` for an unknown suffix."""
-    plain = path.with_suffix("") if path.suffix.lower() == _GZIP else path
-    kind = SUFFIXES.get(plain.suffix.lower())
+    kind = kind_of_name(path.name)
     if kind is None:
-        raise InvalidRequest(
-            f"{path.name}: the name should end in one of {', '.join(SUFFIXES)}, which says what is in"
-            f" it, and in {_GZIP} after that if it is compressed"
-        )
+        raise InvalidRequest(f"{path.name}: {NAMES}")
     return kind
+
+
+def kind_of_name(name: str) -> str | None:
+    """Return the kind of a file by the suffix of its name; None for an unknown suffix."""
+    path = PurePath(name)
+    plain = path.with_suffix("") if is_compressed(name) else path
+    return SUFFIXES.get(plain.suffix.lower())
+
+
+def is_compressed(name: str) -> bool:
+    """Return whether a file of this name is compressed."""
+    return PurePath(name).suffix.lower() == _GZIP
 
 
 def output_kind_of(path: Path) -> str:
@@ -72,17 +85,31 @@ def open_file(path: Path) -> BinaryIO:
 
     Raises ``OSError``, and ``MalformedInput`` for a compressed file that is damaged.
     """
-    if path.suffix.lower() != _GZIP:
+    if not is_compressed(path.name):
         return path.open("rb")
     plain = cast(BinaryIO, TemporaryFile())  # noqa: SIM115 - it is returned
     try:
-        with gzip.open(path) as compressed:
-            shutil.copyfileobj(compressed, plain, 1 << 20)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        with path.open("rb") as compressed:
+            for piece in decompressed(compressed, path.name):
+                plain.write(piece)
+    except BaseException:
         plain.close()
-        raise MalformedInput(f"{path.name} is not whole, or not compressed by gzip: {error}") from error
+        raise
     plain.seek(0)
     return plain
+
+
+def decompressed(file: BinaryIO, name: str) -> Iterator[bytes]:
+    """Yield the content of a file compressed by gzip in pieces of at most a mebibyte.
+
+    Raises ``OSError``, and ``MalformedInput`` for a damaged file, which it calls ``name``.
+    """
+    try:
+        with gzip.GzipFile(fileobj=file) as compressed:
+            while piece := compressed.read(1 << 20):
+                yield piece
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise MalformedInput(f"{name} is not whole, or not compressed by gzip: {error}") from error
 
 
 def check_text(file: BinaryIO) -> None:

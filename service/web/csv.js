@@ -31,6 +31,17 @@ export function readCsv(text) {
   return rows;
 }
 
+/** The column of SMILES in the header of a table, as the service finds it; null for a plain list. */
+export function smilesColumn(text) {
+  const line = text.replace(/^\ufeff/, "").split(/[\r\n]/, 1)[0];
+  for (const sign of [",", "\t", ";"]) {
+    const cells = line.split(sign).map((cell) => cell.replace(/^"(.*)"$/, "$1"));
+    const found = cells.find((cell) => cell.toLowerCase() === "smiles") ?? cells.find((cell) => /smiles/i.test(cell));
+    if (cells.length > 1 && found) return found;
+  }
+  return null;
+}
+
 export function writeCsv(rows) {
   return rows.map((row) => row.map(written).join(",")).join("\n") + "\n";
 }

@@ -1,13 +1,16 @@
 // The playground of a model that takes SMILES: each molecule drawn, with its probabilities.
 
-import { TRIED, post } from "./api.js";
-import { writeCsv } from "./csv.js";
+import { TRIED, askJson, post } from "./api.js";
+import { readCsv, smilesColumn, writeCsv } from "./csv.js";
 import { textBox } from "./dropping.js";
 import { download, el, empty, failure, icon, number, plural } from "./page.js";
 
 const MOST = 1000;
 const SHOWN = 100;
 const UNUSUAL = 0.05;
+const SHOWN_COLUMNS = 4;
+/** Fields of a result that are the model's; all others come from the table that was sent. */
+const OWN = new Set(["smiles", "status", "message", "parent", "removed", "repaired", "warnings", "probability", "call", "p_value"]);
 const EXAMPLES = ["CC(=O)Oc1ccccc1C(=O)O", "CN1C=NC2=C1C(=O)N(C(=O)N2C)C", "CC(C)(c1ccc(O)cc1)c1ccc(O)cc1"];
 
 export class MoleculesPlayground {
@@ -19,9 +22,9 @@ export class MoleculesPlayground {
     this.input = textBox({
       id: `smiles-${about.model}`,
       label: "Molecules",
-      hint: `One SMILES a line, at most ${MOST}. A line's first word is read, so a .smi file can be dropped here.`,
+      hint: `One SMILES a line, at most ${MOST}. A line's first word is read, so a .smi file can be dropped here; so can a CSV or TSV whose header names a column of SMILES.`,
       placeholder: EXAMPLES[0],
-      accept: ".smi,.smiles,.txt,.csv,text/plain",
+      accept: ".smi,.smiles,.txt,.csv,.tsv,text/plain,text/csv,text/tab-separated-values",
       problem: (text) => this.fail(new Error(text)),
       rows: 5,
     });
@@ -61,7 +64,9 @@ export class MoleculesPlayground {
 
   async submit(event) {
     event.preventDefault();
-    const lines = this.input.text().split(/[\r\n]+/).map((line) => firstWord(line.trim())).filter((word) => word && !/^#?smiles$/i.test(word));
+    const text = this.input.text();
+    const column = smilesColumn(text);
+    const lines = column === null ? molecules(text) : readCsv(text).slice(1);
     if (lines.length === 0) {
       this.fail(new Error("There is no molecule in the box. Type a SMILES, such as CCO."));
       this.input.area.focus();
@@ -74,9 +79,7 @@ export class MoleculesPlayground {
     this.run.disabled = true;
     this.status.textContent = `Asking about ${plural(lines.length, "molecule")}…`;
     try {
-      const answer = await (await post("predict", { model: this.about.model, smiles: lines }, { headers: TRIED })).json();
-      this.results = answer.results;
-      this.version = answer.model_info.version;
+      await (column === null ? this.askList(lines) : this.askTable(text, column));
       this.show();
     } catch (error) {
       this.results = [];
@@ -87,6 +90,26 @@ export class MoleculesPlayground {
     }
   }
 
+  async askList(smiles) {
+    const answer = await (await post("predict", { model: this.about.model, smiles }, { headers: TRIED })).json();
+    this.results = answer.results;
+    this.version = answer.model_info.version;
+    this.columns = [];
+    this.told = "";
+  }
+
+  async askTable(text, column) {
+    const answer = await askJson(`predict?model=${encodeURIComponent(this.about.model)}&smiles_column=${encodeURIComponent(column)}&result_columns=prefix`, {
+      method: "POST",
+      body: text,
+      headers: { "content-type": "text/csv", accept: "application/json", ...TRIED },
+    });
+    this.results = answer.results.map((result) => ({ ...result, smiles: result[column] }));
+    this.version = answer.version;
+    this.columns = [...new Set(answer.results.flatMap(Object.keys))].filter((name) => name !== column && !OWN.has(name));
+    this.told = `; SMILES are in the column ${column}${answer.error ? `; ${answer.error}` : ""}`;
+  }
+
   show() {
     const count = (status) => this.results.filter((result) => result.status === status).length;
     const bad = count("error");
@@ -95,6 +118,7 @@ export class MoleculesPlayground {
       `${plural(this.results.length, "molecule")} by ${this.about.model} version ${this.version}` +
       (bad ? `, ${bad} of them could not be read` : "") +
       (foreign ? `, ${foreign} of them cannot be judged` : "") +
+      this.told +
       (this.results.length > SHOWN ? `; the first ${SHOWN} are shown` : "");
     this.save.hidden = false;
     const cards = this.results.slice(0, SHOWN).map((result) => this.card(result));
@@ -103,8 +127,10 @@ export class MoleculesPlayground {
   }
 
   card(result) {
+    const named = this.columns.filter((name) => result[name]).slice(0, SHOWN_COLUMNS).map((name) => `${name} ${result[name]}`);
+    const carried = named.length > 0 && el("p", { class: "muted" }, named.join(", "));
     if (result.status !== "ok") {
-      return el("article", { class: "card molecule wrong" }, el("h4", { class: "smiles" }, result.smiles ?? "?"), el("p", { class: "failure" }, icon("bad"), el("span", {}, result.message)));
+      return el("article", { class: "card molecule wrong" }, el("h4", { class: "smiles" }, result.smiles ?? "?"), carried, el("p", { class: "failure" }, icon("bad"), el("span", {}, result.message)));
     }
     const picture = el("div", { class: "picture", "data-smiles": result.smiles });
     const known = typeof result.p_value === "number"; // null of a model without taps
@@ -118,6 +144,7 @@ export class MoleculesPlayground {
         { class: "molecule-head" },
         picture,
         el("h4", { class: "smiles" }, result.smiles),
+        carried,
         result.removed && el("p", { class: "muted" }, `Judged without ${result.removed.join(", ")}.`),
         result.repaired && el("p", { class: "muted" }, `Mended: ${result.repaired}.`),
         ...(result.warnings ?? []).filter(({ code }) => code !== "repaired").map(({ message }) => el("p", { class: "failure" }, icon("warn"), el("span", {}, message))),
@@ -168,7 +195,9 @@ export class MoleculesPlayground {
   download() {
     const names = this.about.targets.map((target) => target.name);
     const head = ["smiles", "status", "parent", "removed", "repaired", "warnings", ...names.map((name) => `probability_${name}`), ...names.map((name) => `call_${name}`), "p_value", "error"];
+    const carried = this.columns.map((name) => (head.includes(name) ? `input_${name}` : name));
     const rows = this.results.map((result) => [
+      ...this.columns.map((name) => result[name]),
       result.smiles,
       result.status,
       result.parent,
@@ -180,8 +209,13 @@ export class MoleculesPlayground {
       result.p_value,
       result.message,
     ]);
-    download(`${this.about.model}-v${this.version}.csv`, writeCsv([head, ...rows]));
+    download(`${this.about.model}-v${this.version}.csv`, writeCsv([[...carried, ...head], ...rows]));
   }
+}
+
+/** The first words of a list's lines, without a header. */
+function molecules(text) {
+  return text.split(/[\r\n]+/).map((line) => firstWord(line.trim())).filter((word) => word && !/^#?smiles$/i.test(word));
 }
 
 /** A line's notation without the name after it; only an InChI has commas of its own. */

@@ -70,6 +70,31 @@ def test_molecules_are_drawn_with_their_probabilities(server: Server, visit) -> 
     assert rows[1]["p_value"] == ""
 
 
+def test_a_dropped_table_of_molecules_keeps_its_names(server: Server, visit) -> None:
+    """Commas in quotes do not part it; each card and each row taken home has the table's columns."""
+    page = open_tab(visit, "tox21")
+    text = 'id\tcanonical_smiles\tname\tstatus\n7\tCCO\t"ethanol, dry"\told\n8\tCC[Na\tnone\t\n'
+    drop(page, "#panel-tox21 .drop", "molecules.tsv", text)
+    expect(page.locator("#panel-tox21")).to_contain_text("molecules.tsv")
+    page.get_by_role("button", name="Predict", exact=True).click()
+    cards = page.locator(".molecule")
+    expect(cards).to_have_count(2, timeout=PATIENT)
+    expect(cards.nth(0)).to_contain_text("id 7, name ethanol, dry, input_status old")
+    expect(cards.nth(1)).to_contain_text("name none")
+    expect(cards.nth(1)).to_contain_text("not a valid SMILES")
+    expect(page.locator("#panel-tox21")).to_contain_text("SMILES are in the column canonical_smiles")
+    expect(cards.nth(0).get_by_role("img", name="Structure of CCO")).to_be_visible(timeout=PATIENT)
+    answer = server.client.post("/predict", json={"smiles": ["CCO"]}).json()
+    rows = saved(page, "Download CSV")
+    assert [(row["id"], row["name"], row["smiles"]) for row in rows] == [
+        ("7", "ethanol, dry", "CCO"),
+        ("8", "none", "CC[Na"),
+    ]
+    assert float(rows[0]["probability_SR-p53"]) == pytest.approx(
+        answer["predictions"]["CCO"]["SR-p53"], abs=1e-6
+    )
+
+
 def test_an_example_and_an_empty_box(visit) -> None:
     """The example fills the box; without anything in it there is a sentence, and focus is there."""
     page = open_tab(visit, "tox21")

@@ -84,7 +84,7 @@ def test_a_bad_record_costs_itself_alone(server: Server, bad: str, where: str) -
 @pytest.mark.parametrize(
     "kind",
     [
-        "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", ";;;",
+        "text/plain", "application/x-www-form-urlencoded", "multipart/mixed; boundary=x", "", ";;;",
         "application/json; charset=utf-16", "application/json; charset=\xff", "x" * 5000,
     ],
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """JSON bodies, and what ``POST /predict`` asks for: one set of rules for every format and both paths."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar, cast, get_args
 from urllib.parse import parse_qs
 
@@ -40,13 +40,13 @@ _predict_request = msgspec.json.Decoder(PredictRequest)
 
 
 class Queried(NamedTuple):
-    """What the query of ``POST /predict`` names; None for what it does not."""
+    """What the query of ``POST /predict``, or its form, names; None for what it does not."""
 
     model: str | None = None
     version: str | None = None
     applicability: Applicability | None = None
     smiles_column: str | None = None
-    result_columns: ResultColumns = "refuse"
+    result_columns: ResultColumns | None = None
 
 
 class Asked(NamedTuple):
@@ -103,18 +103,29 @@ def queried(scope: Scope) -> Queried:
     if not scope.get("query_string"):
         return Queried()
     query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    unknown = sorted(set(query) - set(Queried._fields))
+    unknown = set(query) - set(Queried._fields)
     if unknown:
         raise _unknown("parameter", unknown, Queried._fields)
     for name, values in query.items():
         if len(values) > 1:
             raise InvalidRequest(f"the parameter {name!r} is said twice")
-    named = {name: value for name, (value,) in query.items()}
-    if named.get("applicability", "judge") not in get_args(Applicability):
+    return with_fields(Queried(), {name: value for name, (value,) in query.items()})
+
+
+def check_field(name: str) -> None:
+    """Raise ``Problem`` 422 for a field of a form that is no parameter of the query."""
+    if name not in Queried._fields:
+        raise _unknown("field", (name,), Queried._fields)
+
+
+def with_fields(named: Queried, fields: Mapping[str, str]) -> Queried:
+    """Add what the fields of a form name; raises ``InvalidRequest`` where it is no value or another."""
+    if fields.get("applicability", "judge") not in get_args(Applicability):
         raise InvalidRequest("the parameter 'applicability' is 'judge' or 'ignore'")
-    if named.get("result_columns", "refuse") not in get_args(ResultColumns):
+    if fields.get("result_columns", "refuse") not in get_args(ResultColumns):
         raise InvalidRequest("the parameter 'result_columns' is 'refuse', 'replace' or 'prefix'")
-    return Queried(**cast(dict[str, Any], named))
+    said = {name: _one_of(name, value, getattr(named, name)) for name, value in fields.items()}
+    return named._replace(**cast(dict[str, Any], said))
 
 
 def _unknown(what: str, names: Iterable[str], known: Iterable[str]) -> Problem:

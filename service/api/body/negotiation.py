@@ -1,6 +1,6 @@
 """The format of a request's body, and the format that its client wants the answer in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from starlette.types import Scope
 
@@ -21,7 +21,11 @@ _BODY_TYPES = {
     "chemical/x-daylight-smiles": "smi",
     "chemical/x-mdl-sdfile": "sdf",
     "chemical/x-mdl-molfile": "sdf",
+    "application/vnd.apache.parquet": "parquet",
 }
+#: The format of a form, whose file has a format of its own.
+FORM = "form"
+_FILE_TYPES = {media: kind for media, kind in MEDIA_TYPES.items() if kind != "json"} | _BODY_TYPES
 #: The media type of an answer in each format.
 ANSWERS = {
     "json": b"application/json",
@@ -48,12 +52,32 @@ def body_format(scope: Scope) -> str:
             raise Problem(415, "compressed bodies are not taken here; send it as it is")
     if content_type == _JSON:
         return "json"
-    media, *parameters = content_type.decode("latin-1").lower().replace('"', "").split(";")
-    kinds = MEDIA_TYPES | _BODY_TYPES
-    kind = kinds.get(media.strip())
+    kinds = MEDIA_TYPES | _BODY_TYPES | {"multipart/form-data": FORM}
+    kind = _format(content_type, kinds)
     if kind is None:
-        shown = media.strip()[:80]
+        shown = media_type(content_type)[:80]
         raise Problem(415, f"the content type is {shown!r}; send one of {', '.join(kinds)}")
+    return kind
+
+
+def file_format(content_type: bytes) -> str | None:
+    """Return the format of a form's file by its content type; None for a type that is no table's.
+
+    Raises ``Problem`` 415 for a charset that the format is not read in.
+    """
+    return _format(content_type, _FILE_TYPES)
+
+
+def media_type(content_type: bytes) -> str:
+    """Return a content type without its parameters, in lower case."""
+    return content_type.decode("latin-1").partition(";")[0].strip().lower()
+
+
+def _format(content_type: bytes, kinds: Mapping[str, str]) -> str | None:
+    kind = kinds.get(media_type(content_type))
+    if kind is None:
+        return None
+    _, *parameters = content_type.decode("latin-1").lower().replace('"', "").split(";")
     for parameter in parameters:
         key, _, charset = parameter.replace(" ", "").partition("=")
         known = (*_UTF8, *_LATIN_1) if kind in _LATIN_1_KINDS else _UTF8

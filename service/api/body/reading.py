@@ -54,7 +54,12 @@ async def read_body(
                     whole = began + seconds + (size + gathered) / _BYTES_PER_SECOND
                     timeout.reschedule(min(loop.time() + seconds, whole))
                 if keep is not None and gathered > _GATHERED_BYTES:
-                    await asyncio.to_thread(keep, b"".join(parts))
+                    try:
+                        await asyncio.to_thread(keep, b"".join(parts))
+                    except Exception:
+                        if more:
+                            await _drain(receive)
+                        raise
                     parts.clear()
                     size, gathered = size + gathered, 0
     except TimeoutError:

@@ -27,37 +27,44 @@ async def spooled_body(
     A file is made in ``folder``; without one, or where it is read-only, in the system's folder for
     temporary files. Raises ``Problem`` 503 where it cannot be written, and what ``read_body`` raises.
     """
-    with _SpoolFile(folder) as file:
+    with SpoolFile(folder) as file:
         rest = await read_body(scope, receive, limit, file.append)
-        if file.opened is None:
-            yield io.BytesIO(rest)
-        else:
-            await asyncio.to_thread(file.append, rest)
-            file.opened.seek(0)
-            yield file.opened
+        yield await asyncio.to_thread(file.complete, rest)
 
 
-class _SpoolFile:
+class SpoolFile:
     """A file without a name, made when the first bytes are appended."""
 
     def __init__(self, folder: Path | None) -> None:
+        """Make the file in ``folder``, as ``spooled_body`` says."""
         self._folder = folder
-        self.opened: BinaryIO | None = None
+        self._opened: BinaryIO | None = None
 
-    def __enter__(self) -> "_SpoolFile":
+    def __enter__(self) -> "SpoolFile":
+        """Return the file itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.opened is not None:
-            self.opened.close()
+        """Remove it."""
+        if self._opened is not None:
+            self._opened.close()
 
     def append(self, content: bytes) -> None:
+        """Write; raises ``Problem`` 503 where that is not possible."""
         try:
-            if self.opened is None:
-                self.opened = self._open()
-            self.opened.write(content)
+            if self._opened is None:
+                self._opened = self._open()
+            self._opened.write(content)
         except OSError as error:
             raise Problem(503, f"there is no room to keep the body: {error.strerror}") from error
+
+    def complete(self, rest: bytes) -> BinaryIO:
+        """Return all that was appended and ``rest``, which alone stays in memory; raises the same."""
+        if self._opened is None:
+            return io.BytesIO(rest)
+        self.append(rest)
+        self._opened.seek(0)
+        return self._opened
 
     def _open(self) -> BinaryIO:
         if self._folder is not None:

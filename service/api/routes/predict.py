@@ -19,10 +19,10 @@ from service.api.body.decoding import (
     parse,
     queried,
 )
-from service.api.body.negotiation import ANSWERS, answer_format, body_format
+from service.api.body.negotiation import ANSWERS, FORM, answer_format, body_format
 from service.api.body.reading import read_body
-from service.api.body.spooling import spooled_body
 from service.api.body.torn_text import TORN, TornRecord
+from service.api.body.uploads import received_table
 from service.api.context import context_of
 from service.api.problems import send_json
 from service.api.routes.tables import TableAnswer, model_headers
@@ -54,9 +54,8 @@ class PredictEndpoint:
         sent = body_format(scope)
         wanted = answer_format(scope, sent)
         named = queried(scope)
-        context_of(scope).applicability = named.applicability
         if sent != "json":
-            await self._answer_table(scope, receive, send, named, sent, wanted)
+            await self._answer_table(scope, receive, send, named, sent)
             return
         context, started = context_of(scope), perf_counter()
         asked = parse(await read_body(scope, receive, self._limits.bytes), named)
@@ -88,25 +87,30 @@ class PredictEndpoint:
             await send({"type": "http.response.body", "body": content})
 
     async def _answer_table(
-        self, scope: Scope, receive: Receive, send: Send, named: Queried, sent: str, wanted: str
+        self, scope: Scope, receive: Receive, send: Send, named: Queried, sent: str
     ) -> None:
-        name = DEFAULT_SMILES_MODEL if named.model is None else named.model
-        self._predictor.model(name).of_version(
-            named.version
-        )  # an unknown model is refused before a large body arrives
+        if sent != FORM or named.model is not None:  # a form's fields may name the model
+            self._model(named)  # an unknown model is refused before a large body arrives
         if self._tables >= _TABLES:
             raise Overloaded(f"{self._tables} tables are being answered, which is the most", 5.0)
         self._tables += 1
         try:
-            async with spooled_body(scope, receive, self._limits.table_bytes, self._folder) as body:
-                context = context_of(scope)
-                served = self._predictor.model(name).of_version(named.version)
+            async with received_table(
+                scope, receive, self._limits.table_bytes, self._folder, sent, named
+            ) as table:
+                context, served = context_of(scope), self._model(table.named)
                 context.ask(served)
-                answer = TableAnswer(self._predictor, served, context, self._limits.rows, named)
+                context.applicability = table.named.applicability
+                answer = TableAnswer(self._predictor, served, context, self._limits.rows, table.named)
+                wanted = answer_format(scope, table.kind)
                 with served.leased():  # every row of an answer is by one version
-                    await answer.run(body, sent, wanted, receive, send)
+                    await answer.run(table.file, table.kind, wanted, receive, send)
         finally:
             self._tables -= 1
+
+    def _model(self, named: Queried) -> ServedModel:
+        name = DEFAULT_SMILES_MODEL if named.model is None else named.model
+        return self._predictor.model(name).of_version(named.version)
 
 
 def _rows(asked: Asked, served: ServedModel, smiles_column: str | None) -> ParsedRows:

@@ -55,7 +55,7 @@ class TableAnswer:
         max_rows: int,
         named: Queried,
     ) -> None:
-        """``max_rows`` is the most that ``predictor`` takes at once; ``named`` is the query."""
+        """``max_rows`` is the most that ``predictor`` takes at once; ``named`` is what is asked for."""
         self._named = named
         self._predictor, self._served, self._context = predictor, served, context
         self._piece_rows = min(_MOLECULES if served.takes_smiles else _NUMBERS, max_rows)
@@ -108,7 +108,7 @@ class TableAnswer:
         schema = RecordSchema.of(self._served.bundle.featurizer, self._named.smiles_column)
         source, parser = open_source(sent, body, schema)
         columns = source.columns() if wanted == "csv" else ()
-        layout = layout_of(self._served, columns, self._named.result_columns)
+        layout = layout_of(self._served, columns, self._named.result_columns or "refuse")
         return source, parser, writer(wanted, layout)
 
     async def _read(self, source: Source, parser: Parser, started: bool) -> ParsedRows | None:
