@@ -12,7 +12,6 @@ import contextlib
 import fcntl
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
@@ -34,18 +33,11 @@ from service.observability.logs import get_logger
 
 T = TypeVar("T")
 
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
 _ROSTER, _DECISIONS, _VERDICTS, _LOCK, _TURN = "roster", "decisions", "verdicts", "lock", "turn"
 #: How long a process waits for the others' turns.
 _TURN_SECONDS = 60.0
 
 _log = get_logger()
-
-
-def make_folder(*, in_memory: bool = True) -> Path:
-    """Make a private folder, in shared memory where possible; raises ``OSError``."""
-    usable = in_memory and _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK | os.X_OK)
-    return Path(tempfile.mkdtemp(prefix="snn-", dir=_SHARED_MEMORY if usable else None))
 
 
 class SharedStore:
@@ -128,14 +120,17 @@ class SharedStore:
         return self._change(_VERDICTS, VerdictRecords, change)
 
     def restore(self) -> None:
-        """Write what this process wrote before and what is missing in the folder, if it can."""
+        """Write what this process wrote before and what is missing in the folder, if it can.
+
+        The other workers' statuses are read here as well, so that the folder may go at any time.
+        """
+        for number in self.roster().slots:
+            if _status_file(number) not in self._own:
+                self._latest(_status_file(number))
         for name, content in self._own.items():
             if name in self._failing or self._is_missing(name):
                 self._write(name, content)
-        for name, change in (
-            (_DECISIONS, self.change_decisions),
-            (_VERDICTS, self.change_verdicts),
-        ):
+        for name, change in ((_DECISIONS, self.change_decisions), (_VERDICTS, self.change_verdicts)):
             if name in self._unwritten or (name in self._read_last and self._is_missing(name)):
                 change(_nothing)
 
@@ -175,24 +170,30 @@ class SharedStore:
 
     def _read(self, name: str, kind: type[T]) -> T | None:
         """Return what a file holds, or held when it could last be read; None if it never could."""
-        if self._folder is None:
-            return None
-        last = self._read_last.get(name)
+        identity, value = self._latest(name)
+        if isinstance(value, bytes):
+            try:
+                value = decode(value, kind)
+            except msgspec.MsgspecError as error:
+                text = f"{self._folder}/{name} is not what a worker writes: {error}"
+                raise ServiceError(text) from error
+            self._read_last[name] = identity, value
+        return value  # type: ignore[no-any-return]
+
+    def _latest(self, name: str) -> tuple[tuple[int, int, int], Any]:
+        """Return a file's identity and content: bytes that are not decoded yet, or None for no file."""
+        last = self._read_last.get(name, ((0, 0, 0), None))
         try:
+            if self._folder is None:
+                return last
             with (self._folder / name).open("rb") as file:
                 status = os.fstat(file.fileno())
                 identity = (status.st_ino, status.st_mtime_ns, status.st_size)
-                if last is not None and last[0] == identity:
-                    return last[1]  # type: ignore[no-any-return]
-                content = file.read()
+                if last[0] != identity:
+                    last = self._read_last[name] = identity, file.read()
         except OSError:
-            return None if last is None else last[1]
-        try:
-            value = decode(content, kind)
-        except msgspec.MsgspecError as error:
-            raise ServiceError(f"{self._folder / name} is not what a worker writes: {error}") from error
-        self._read_last[name] = (identity, value)
-        return value
+            pass  # what is known holds
+        return last
 
     def _write_own(self, name: str, content: bytes) -> None:
         self._own[name] = content

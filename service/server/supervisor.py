@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from service.coordination.shared_store import SharedStore, make_folder
+from service.coordination.shared_folder import make_folder
+from service.coordination.shared_store import SharedStore
 from service.coordination.statuses import Roster, WorkerSlot
 from service.errors import SettingsError
 from service.observability.logs import flush, get_logger

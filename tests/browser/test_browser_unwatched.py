@@ -26,7 +26,7 @@ def test_every_panel_says_that_nothing_is_watched(server: Server, visit, tmp_pat
     page = visit()
     expect(card(page, "htru2").locator(".badge")).to_have_text("Unwatched", timeout=PATIENT)
     expect(card(page, "htru2").locator(".badge")).to_have_class(re.compile("wait"))
-    expect(card(page, "htru2")).to_contain_text("No taps")
+    expect(card(page, "htru2")).to_contain_text("Nothing is watched")
     expect(card(page, "htru2")).to_contain_text("Intact")
     body = {"model": "htru2", "inputs": bundles.candidates(300).tolist()}
     assert server.client.post("/predict", json=body).status_code == 200

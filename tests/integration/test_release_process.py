@@ -119,7 +119,7 @@ def test_an_altered_bundle_is_refused_and_an_ill_one_taken_back(tmp_path: Path) 
 
 @pytest.mark.slow
 def test_a_shift_of_traffic_takes_no_promotion_back(tmp_path: Path) -> None:
-    """The same network as version 2, then one row again and again: reported, and left to operators."""
+    """The same network as version 2, then rows that lie apart: reported, and left to operators."""
     root, state = tmp_path / "models", tmp_path / "state"
     bundles.publish(root)
     releases = Releases(Repository(root), state)
@@ -131,11 +131,13 @@ def test_a_shift_of_traffic_takes_no_promotion_back(tmp_path: Path) -> None:
             same = bundles.publish(root, promote=False)
             releases.promote("htru2", same, "cli:test", "the same again")
             server.wait_for_line("model serving", model=f"htru2@{same}")
-        row = {"model": "htru2", "inputs": [[140.5, 55.7, -0.23, -0.7, 3.2, 19.1, 7.98, 74.2]]}
-        end = time.monotonic() + 30
+        end, seed = time.monotonic() + 30, 0
         while not [line for line in server.lines() if line.get("verdict") == "unhealthy"]:
             assert time.monotonic() < end
-            for _ in range(50):
+            for _ in range(20):
+                seed += 1
+                apart = (bundles.candidates(4, seed=seed) + 3 * bundles.SPREAD).tolist()
+                row = {"model": "htru2", "inputs": apart}
                 assert server.client.post("/predict", json=row).json()["version"] == str(same)
         time.sleep(3)
         assert server.client.post("/predict", json=row).json()["version"] == str(same)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from service.coordination.shared_store import SharedStore, make_folder
+from service.coordination.shared_folder import make_folder
+from service.coordination.shared_store import SharedStore
 from service.coordination.statuses import CutoverDecision, Roster, WorkerSlot
 from service.errors import ServiceError
 

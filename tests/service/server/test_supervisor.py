@@ -16,7 +16,7 @@ def test_full_shared_memory_is_done_without(monkeypatch: pytest.MonkeyPatch, tmp
     make = ConnectionCounts.make
     shared = tmp_path / "shm"
     shared.mkdir()
-    monkeypatch.setattr("service.coordination.shared_store._SHARED_MEMORY", shared)
+    monkeypatch.setattr("service.coordination.shared_folder._SHARED_MEMORY", shared)
 
     def full(folder: Path, workers: int) -> int:
         if folder.parent == shared:
