@@ -20,8 +20,8 @@ from models.health.windows.pieces import RowCells, pieces_of
 from service.health.outliers import DEPARTED, KEPT, OutlierLog
 from service.health.row_owner import Requester, RowOwner
 
-#: Rows that wait before they are summed up.
-ROOM = 256
+#: Rows that wait before they are summed up: more would leave the cache, fewer would sum up too often.
+ROOM = 512
 
 #: Requests of several rows that are remembered in case more of them comes.
 _REMEMBERED = 64

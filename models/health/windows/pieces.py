@@ -1,5 +1,7 @@
 """Cuts what was gathered into pieces of whole requests, and tells which rows are the same."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,7 +51,9 @@ def pieces_of(
     spreads. Returns the pieces, and each request's piece.
     """
     starts = np.cumsum(sizes) - sizes
-    _, first, piece = np.unique(starts // BLOCK_ROWS, return_index=True, return_inverse=True)
+    steps = np.diff(starts // BLOCK_ROWS) > 0
+    first = np.concatenate([[0], np.flatnonzero(steps) + 1])
+    piece = np.concatenate([[0], np.cumsum(steps)])
     last = np.append(first[1:], len(sizes)) - 1
     totals = [np.add.reduceat(part, first, axis=1).T for part in (own.plain, own.squared)]
     if len(sizes) < len(cells):  # some request has a second row
@@ -57,14 +61,14 @@ def pieces_of(
         totals.append(np.maximum(np.add.reduceat(inside, first, axis=1).T, 0.0))
     else:
         totals.append(np.zeros_like(totals[0]))
-    counted = np.zeros((len(first), CELLS))
-    np.add.at(counted, (np.repeat(piece, sizes), cells), 1.0)
-    totals.append(counted)
+    places = np.repeat(piece * CELLS, sizes) + cells
+    totals.append(np.bincount(places, minlength=len(first) * CELLS).reshape(-1, CELLS))
     if centred is not None and scales is not None:
         # Piece by piece: reduceat along the first axis takes several times as long.
-        parts = np.split(centred, starts[first[1:]])
-        totals.append(np.stack([np.add.reduce(part, axis=0) for part in parts]) / scales[0])
-        totals.append(np.stack([np.einsum("rf,rf->f", part, part) for part in parts]) / scales[1])
+        ends = [*starts[first[1:]].tolist(), len(centred)]
+        parts = [centred[start:end] for start, end in pairwise([0, *ends])]
+        totals.append(np.array([np.add.reduce(part, axis=0) for part in parts]) / scales[0])
+        totals.append(np.array([np.einsum("rf,rf->f", part, part) for part in parts]) / scales[1])
     counts = [np.add.reduceat(part, first) for part in (sizes, np.ones_like(sizes), np.square(sizes))]
     blocks = Blocks(
         np.stack([came[first], came[last]], axis=1),
