@@ -61,7 +61,9 @@ class StatisticsAccumulator:
     def __init__(self, detector: Detector, outliers: OutlierLog, *, keep_features: bool = False) -> None:
         """Rows that departed are noted in ``outliers``, with their features if ``keep_features``."""
         self._detector, self._outliers, self._keep_features = detector, outliers, keep_features
-        self._inputs = detector.reference.inputs
+        self._inputs = inputs = detector.reference.inputs
+        #: The features' spreads and squared spreads (2, F).
+        self._scales = None if inputs is None else np.stack([inputs.spread, inputs.spread**2])
         self._cells = RowCells(0 if self._inputs is None else len(self._inputs.centre), detector.layout)
         self._centre: Array | None = None
         self._batches: list[Batch] = []
@@ -102,19 +104,12 @@ class StatisticsAccumulator:
     def take(self, now: float) -> Gathered:
         """Return the sums and begin anew."""
         self._sum_up(now)
-        features = self._features.ravel()
-        if self._inputs is not None:
-            features = (self._features / self._scales).ravel()
+        features = self._features if self._scales is None else self._features / self._scales
         sums = Gathered(
-            self._counts, self._values, features, self._capped, self._pieces, self._not_finite
+            self._counts, self._values, features.ravel(), self._capped, self._pieces, self._not_finite
         )
         self._begin()
         return sums
-
-    @property
-    def _scales(self) -> Array:
-        assert self._inputs is not None
-        return np.stack([self._inputs.spread, self._inputs.spread**2])
 
     def _sum_up(self, now: float) -> None:
         """Bring the batches that wait into the sums."""
@@ -143,8 +138,7 @@ class StatisticsAccumulator:
         layout = self._detector.layout
         own, cells = own_sums(rows, sizes, layout, self._centre), self._cells.of(rows, centred)
         sums = sum_up(rows, sizes, layout, own, cells)
-        scales = None if centred is None else self._scales
-        pieces, piece = pieces_of(own, sizes, came, cells, centred, scales)
+        pieces, piece = pieces_of(own, sizes, came, cells, centred, self._scales)
         self._capped += np.einsum("er,r->e", own.capped, (1 / sizes).astype(own.capped.dtype))
         self._join(sums, pieces, piece, requests, sizes, own)
         self._pieces.append(pieces)
