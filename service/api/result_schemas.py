@@ -8,7 +8,7 @@ Probabilities = Annotated[dict[str, float], Meta(description="Calibrated probabi
 
 
 class Warned(Struct):
-    """What to know about a result; service/README.md has a table of the codes."""
+    """What to know about a result; docs/reference/requests.md has a table of the codes."""
 
     code: str
     message: str

@@ -85,7 +85,7 @@ class ErrorAnswer(Struct):
     code: Annotated[
         str,
         Meta(
-            description="The same for programs; service/README.md lists what each code means.",
+            description="The same for programs; docs/reference/requests.md lists what each code means.",
             extra_json_schema={"enum": [code.value for code in Code]},
         ),
     ]
