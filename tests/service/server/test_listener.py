@@ -37,7 +37,7 @@ def test_connections_are_shared_fairly_and_wait_for_nobody(tmp_path: Path) -> No
             twin = listener.dup()
             twin.setblocking(False)
             return SharedListener(
-                twin, lambda: Counted(taken, number), lambda: taken[number], counts, number
+                [twin], lambda: Counted(taken, number), lambda: taken[number], counts, number
             )
 
         listeners = [shared_listener(1), shared_listener(2)]
