@@ -1,4 +1,6 @@
-"""What one worker knows of one model, and what it is to do next. ``docs/reference/requests.md`` has a diagram.
+"""What one worker knows of one model, and what it is to do next.
+
+``docs/reference/requests.md`` has a diagram.
 
 Nothing here acts: ``next_step`` reads the state and what the coordinator tells of the other workers.
 """
