@@ -128,6 +128,12 @@ class Settings(BaseSettings):
     probation_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 600.0
     #: The file of the API keys' hashes; without it all routes are open except administration.
     api_keys_file: Path | None = None
+    #: The certificate with its chain, and its key, in PEM: with them the service speaks HTTPS alone.
+    #: They are read again when they change.
+    tls_certificate_file: Path | None = None
+    tls_key_file: Path | None = None
+    #: Who signs clients' certificates, in PEM; without it no client needs one.
+    tls_client_ca_file: Path | None = None
     #: Origins whose pages may send requests from a browser (CORS).
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     #: Whether the v2 protocol may load and unload models without an API key.

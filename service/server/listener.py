@@ -13,6 +13,7 @@ import mmap
 import os
 import resource
 import socket
+import ssl
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -82,12 +83,15 @@ class SharedListener:
         *,
         most: int = 2**31,
         make_room: Callable[[], bool] = lambda: False,
+        tls: Callable[[], ssl.SSLContext] | None = None,
+        handshake_seconds: float = 30.0,
     ) -> None:
         """``factory`` makes a protocol per connection; ``connections`` returns how many are open.
 
         ``number`` is the worker's own, from 1; ``counts`` is None for a worker that is alone. ``most``
         is how many connections it keeps open. ``make_room`` closes some that wait for a request, and
-        returns whether there were any.
+        returns whether there were any. ``tls`` returns the context of the next connection, which has
+        ``handshake_seconds`` to begin.
         """
         self._loop = asyncio.get_running_loop()
         self._listener = listener
@@ -96,6 +100,7 @@ class SharedListener:
         self._counts = counts
         self._number = number
         self._most, self._make_room = most, make_room
+        self._tls, self._handshake_seconds = tls, handshake_seconds
         self._most_now = most
         self._accepting = self._full = False
         self._at_once = 1
@@ -195,8 +200,16 @@ class SharedListener:
 
     async def _connect(self, connection: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._factory, connection)
-        except OSError:  # the client has closed it already
+            if self._tls is None:
+                await self._loop.connect_accepted_socket(self._factory, connection)
+            else:
+                await self._loop.connect_accepted_socket(
+                    self._factory,
+                    connection,
+                    ssl=self._tls(),
+                    ssl_handshake_timeout=self._handshake_seconds,
+                )
+        except OSError:  # the client has closed it already, or speaks another TLS or none
             connection.close()
 
 

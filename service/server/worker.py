@@ -29,6 +29,7 @@ from service.observability import logs
 from service.server.assembly import Parts, assemble
 from service.server.listener import ConnectionCounts, SharedListener, inherited, most_connections
 from service.server.supervisor_link import SupervisorLink
+from service.server.tls import Tls, open_tls
 from service.server.uvicorn_server import Server
 from service.server.worker_process import FAILED, WorkerConfig, stop_signals
 from service.settings import Settings, injected_names, load_settings
@@ -70,17 +71,20 @@ async def _serve(
     if device.fallback is not None and settings.device == "auto":
         _log.info("no CUDA", reason=device.fallback, provider=device.provider)
     shared_store = None if config is None else SharedStore(Path(config.folder))
+    tls = open_tls(settings)
     parts = assemble(settings, device, shared_store, 1 if config is None else config.number)
     server = _server(parts, settings)
     stopping = asyncio.Event()
     for number in stop_signals():
         asyncio.get_running_loop().add_signal_handler(number, _stop, stopping)
     background = [parts.reloader.run()]
+    if tls is not None:
+        background.append(tls.follow())
     if parts.auto_rollback is not None:
         background.append(parts.auto_rollback.run())
     if config is None or (config.first and config.number == 1):
         _report_start(settings)
-    shared_listener, link = _shared_listener(config, listener, server, settings), None
+    shared_listener, link = _shared_listener(config, listener, server, settings, tls), None
     if config is None:
         host, port = listener.getsockname()[:2]
         _log.info("listening", host=host, port=port, models=str(settings.models))
@@ -153,7 +157,11 @@ def _server(parts: Parts, settings: Settings) -> Server:
 
 
 def _shared_listener(
-    config: WorkerConfig | None, listener: socket.socket, server: Server, settings: Settings
+    config: WorkerConfig | None,
+    listener: socket.socket,
+    server: Server,
+    settings: Settings,
+    tls: Tls | None,
 ) -> SharedListener:
     most = most_connections(settings.max_connections)
     if most < settings.max_connections:
@@ -166,6 +174,8 @@ def _shared_listener(
         1 if config is None else config.number,
         most=most,
         make_room=server.make_room,
+        tls=None if tls is None else lambda: tls.context,
+        handshake_seconds=settings.client_seconds,
     )
     return shared_listener
 
