@@ -1,5 +1,6 @@
 """The command line of offline scoring, and its progress bar."""
 
+import json
 import sys
 from pathlib import Path
 from time import monotonic
@@ -52,6 +53,9 @@ def score(
     ] = "refuse",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start over.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Say at the end what was done as JSON.")
+    ] = False,
 ) -> None:
     """Score a file without a server; the same command goes on where a killed one was.
 
@@ -109,8 +113,11 @@ def score(
     except KeyboardInterrupt:
         sys.stderr.write("stopped; the same command goes on from here\n")
         raise typer.Exit(_INTERRUPTED) from None
-    if not quiet:
-        seconds = monotonic() - started
+    seconds = monotonic() - started
+    if as_json:
+        done = {"output": str(target), "rows": final.rows, "errors": final.errors, "seconds": seconds}
+        sys.stdout.write(json.dumps(done) + "\n")
+    elif not quiet:
         faults = f", {final.errors:,} of them with errors" if final.errors else ""
         sys.stdout.write(f"{target}: {final.rows:,} rows{faults}; {seconds:.1f} s\n")
 

@@ -57,7 +57,7 @@ def work(settings: Settings, listeners: list[socket.socket], config: WorkerConfi
         settings.device, memory_bytes=settings.cuda_memory_bytes, tf32=settings.cuda_tf32
     )
     number = None if config is None else config.number
-    logs.configure(settings.log_level, number, shared=config is not None)
+    logs.configure(settings.log_level, number, shared=config is not None, form=settings.log_format)
     sys.setswitchinterval(_SWITCH_SECONDS)
     # What is loaded by now stays; the collector need not look at it again.
     gc.freeze()

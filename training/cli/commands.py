@@ -26,7 +26,7 @@ from training.pipeline.run import provenance, train_model
 from training.pipeline.task import load_task
 from training.recipes.official import RECIPES
 from training.release.comparison import MARGIN
-from training.release.gate import PROMOTE, examine
+from training.release.gate import examine
 from training.release.publish import publish, published_before
 
 # A pipe has no width; tables need more than the 80 columns that rich then assumes.
@@ -64,8 +64,6 @@ def train_and_publish(
     """
     if recipe_file is not None and study is not None:
         raise TrainingError("--recipe and --search both say how to train; give one of them")
-    if promote not in PROMOTE:
-        raise TrainingError(f"--promote takes {', '.join(PROMOTE)}, not {promote!r}")
     if margin is not None and not 0 < margin < 0.5:
         raise TrainingError(f"--margin is a loss of mean AUC between 0 and 0.5, not {margin:g}")
     dataset, recipe = load_task(model, user_file, repository)
@@ -164,8 +162,6 @@ def evaluate_version(
 
     Raises ``TrainingError`` if the model has no such split, ``ModelError`` if there is no such version.
     """
-    if split not in ("out-of-fold", "leaderboard", "final"):
-        raise TrainingError(f"--split takes out-of-fold, leaderboard or final, not {split!r}")
     if split != "out-of-fold" and model != "tox21":
         raise TrainingError(f"--split {split} exists for tox21 alone")
     number = version if version is not None else repository.serving(model).champion
