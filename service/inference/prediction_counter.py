@@ -67,9 +67,7 @@ class PredictionCounter:
         if len(known) == len(batches):  # a model has them always, or never
             places = np.searchsorted(P_VALUES, np.concatenate(known)[counted], side="right")
             classes += np.bincount(places, minlength=len(classes))
-        return Predicted(
-            len(probability), probability.sum(axis=0), called.astype(np.float64), classes
-        )
+        return Predicted(len(probability), probability.sum(axis=0), called.astype(np.float64), classes)
 
 
 def _real(owners: Sequence[RowOwner], rows: int) -> NDArray[np.bool_]:

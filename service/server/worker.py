@@ -75,7 +75,7 @@ async def _serve(
     stopping = asyncio.Event()
     for number in stop_signals():
         asyncio.get_running_loop().add_signal_handler(number, _stop, stopping)
-    background = [parts.reloader.run()]
+    background = [parts.reloader.run(), parts.recorder.run()]
     if parts.auto_rollback is not None:
         background.append(parts.auto_rollback.run())
     if config is None or (config.first and config.number == 1):
