@@ -25,7 +25,7 @@ from service.api.openapi import (
 from service.api.problems import Problem, problem_body, problem_of
 from service.api.result_schemas import InputsAnswer, SmilesAnswer
 from service.api.routes import admin, metrics, models, molecule_svg, pages
-from service.api.routes.health import activations, integrity, probes
+from service.api.routes.health import activations, history, integrity, probes
 from service.api.routes.health.stream import PATH as STREAM
 from service.api.routes.health.stream import Stream
 from service.api.routes.molecule_svg import MoleculeDrawer
@@ -35,6 +35,8 @@ from service.api.transport.fast_path import FastPath
 from service.api.v2.infer import Infer
 from service.api.v2.routes import routes as v2_routes
 from service.coordination.coordinator import WorkerCoordinator
+from service.coordination.history_recorder import HistoryRecorder
+from service.coordination.shared_store import SharedStore
 from service.errors import ServiceError
 from service.inference.predictor import Predictor
 from service.inference.served_models import ServedModels
@@ -120,6 +122,7 @@ def create_app(
     origins: Sequence[str] = (),
     root_path: str = "",
     administration: admin.Administration | None = None,
+    recorder: HistoryRecorder | None = None,
 ) -> ASGIApp:
     """Build the ASGI application over the served models.
 
@@ -127,7 +130,7 @@ def create_app(
     ``coordinator`` reports on all workers, by default on this one alone. ``deadline_seconds`` is the
     deadline of requests that name none. ``key_store`` has the API keys; None for no keys. ``origins``
     are the origins of pages that may send requests (CORS). ``root_path`` is the prefix of a proxy.
-    ``administration`` serves ``/admin``.
+    ``administration`` serves ``/admin``. ``recorder`` has the models' histories, by default empty.
     """
     coordinator = WorkerCoordinator(served_models, telemetry) if coordinator is None else coordinator
     app = FastAPI(
@@ -144,6 +147,8 @@ def create_app(
     app.include_router(_predict_route())
     app.include_router(probes.routes(served_models, coordinator))
     checks = None if administration is None else administration.control
+    recorder = HistoryRecorder(coordinator, SharedStore()) if recorder is None else recorder
+    app.include_router(history.routes(served_models, recorder))
     app.include_router(integrity.routes(served_models, coordinator, checks))
     app.include_router(metrics.routes(served_models, coordinator))
     app.include_router(v2_routes(served_models, coordinator, control, max_rows))

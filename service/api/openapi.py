@@ -7,6 +7,7 @@ import msgspec
 from fastapi import FastAPI, Response
 
 from service.api import result_schemas, schemas
+from service.api.routes.health import history_schemas
 from service.api.v2 import schemas as v2_schemas
 
 Described = dict[int | str, dict[str, Any]]
@@ -94,7 +95,7 @@ def complete(app: FastAPI) -> None:
             document = made()
             shapes = [
                 shape
-                for module in (schemas, result_schemas, v2_schemas)
+                for module in (schemas, result_schemas, history_schemas, v2_schemas)
                 for shape in vars(module).values()
                 if isinstance(shape, type) and shape.__base__ is msgspec.Struct
             ]

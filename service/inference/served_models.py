@@ -18,6 +18,7 @@ from service.inference.backend.onnx_session import Session
 from service.inference.batcher import Batcher
 from service.inference.integrity import Integrity, IntegrityFault
 from service.inference.latency import LatencyEstimator
+from service.inference.prediction_counter import PredictionCounter
 from service.inference.row_sample import RowSample
 from service.observability.counters import Traffic
 
@@ -48,6 +49,7 @@ class ServedModel:
     #: How long featurizing takes by the number of records.
     featurize_pace: LatencyEstimator
     traffic: Traffic
+    predictions: PredictionCounter
     #: The names of the targets, and the probability from which each is called positive.
     targets: tuple[str, ...]
     thresholds: NDArray[np.float64]

@@ -78,7 +78,7 @@ async def _serve(
     stopping = asyncio.Event()
     for number in stop_signals():
         asyncio.get_running_loop().add_signal_handler(number, _stop, stopping)
-    background = [parts.reloader.run()]
+    background = [parts.reloader.run(), parts.recorder.run()]
     if tls is not None:
         background.append(tls.follow())
     if parts.auto_rollback is not None:

@@ -15,7 +15,7 @@ from service.coordination.coordinator import WorkerCoordinator
 from service.health.baselines import TakenBaseline
 from service.health.change import Change
 from service.health.layer_statistics import layer_statistics
-from service.health.monitor import Monitor
+from service.health.monitor import Health, Monitor
 from service.health.outliers import document as departing_document
 from service.health.sequential_state import INPUTS
 from service.health.verdict import HealthVerdict
@@ -80,7 +80,7 @@ def document_of(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str)
         "windows": _unwatched(traffic.rows)
         if monitor is None
         else {each: _window(effects) for each, effects in health.effects.items()},
-        "inputs": None if monitor is None else _inputs(monitor, health.effects[shown]),
+        "inputs": None if monitor is None else _inputs(monitor, _latest(health, shown)),
         "sequential": _sequential(coordinator, name, judgement),
         "departing": departing_document(coordinator.departing(name)),
         "baseline": None if taken is None else baseline_of(taken),
@@ -110,6 +110,12 @@ def _change(change: Change) -> dict[str, Any]:
         "estimate": _number(change.shift.effect),
         "margin": _number(change.shift.margin),
     }
+
+
+def _latest(health: Health, shown: str) -> Effects:
+    """The effects that the verdict speaks of: of the change while it lasts, otherwise of a window."""
+    lasting = health.change is not None and health.change.ended is None
+    return health.now if lasting and health.now is not None else health.effects[shown]
 
 
 def _unwatched(rows: int) -> dict[str, Any]:
