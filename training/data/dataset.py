@@ -34,6 +34,7 @@ class Dataset:
     ``parameters`` are the featurizer's if they come with the data, and ``golden`` are constructed
     records if they do. ``table`` says how a table was read, so that the next one is read alike.
     ``replicates`` are the samples behind the labels, if a record may have several.
+    ``parts`` are rows ``(n,)`` whose figures are given apart, by name.
     ``sources`` maps each file read to its sha256; ``summary`` holds counts for the model card.
     """
 
@@ -51,6 +52,7 @@ class Dataset:
     table: dict[str, JsonValue] = field(default_factory=dict)
     replicates: Replicates | None = None
     fold_rule: str = KEY_RULE
+    parts: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -24,7 +24,8 @@ from training.errors import DataError
 from training.evaluation.averaging import as_served
 from training.evaluation.calibration import Calibration, ThresholdRule, calibrate
 from training.evaluation.class_calibration import calibrate_classes
-from training.evaluation.metrics import mean_auc, metrics
+from training.evaluation.figures import metrics
+from training.evaluation.metrics import mean_auc
 from training.networks.ensemble import (
     Ensemble,
     OutOfFold,
@@ -205,6 +206,8 @@ def out_of_fold_metrics(dataset: Dataset, calibration: Calibration) -> dict[str,
         calibration.calls,
         dataset.folds,
         served=calibration.served,
+        elevated=calibration.calls_elevated,
+        parts=dataset.parts,
         exclusive=dataset.exclusive,
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from models import features
 from models.bundle import manifest as names
+from models.bundle.cutoffs import curves_to_bytes
 from models.bundle.golden import Golden
 from models.bundle.loading import Bundle, file_entry, open_bundle, read_manifest
 from models.bundle.manifest import FeaturizerEntry, Manifest, Provenance, Target
@@ -73,6 +74,9 @@ def _write(folder: Path, trained: Trained, version: int, report: Report | None) 
             manifest, dataset.summary, trained.recipe.selection, trained.recipe.limits, report
         ).encode(),
     }
+    if trained.calibration.curves:
+        curves = dict(zip(dataset.targets, trained.calibration.curves, strict=True))
+        content[names.CURVES_FILE] = curves_to_bytes(curves)
     if report is not None:
         content[names.GATE_FILE] = report.to_bytes()
     entries = {name: file_entry(data) for name, data in content.items()}
@@ -97,7 +101,7 @@ def published_before(trained_as: str, model: str, repository: Repository) -> int
 
 def _manifest(trained: Trained, version: int) -> Manifest:
     """The manifest, but for the list of files."""
-    dataset, featurizer = trained.dataset, trained.featurizer
+    dataset, featurizer, calibration = trained.dataset, trained.featurizer, trained.calibration
     widths = [network.widths() for network in trained.ensemble.networks]
     rule = CLASS_RULE if dataset.exclusive else THRESHOLD_RULES[trained.recipe.threshold_rule]
     return Manifest(
@@ -112,10 +116,14 @@ def _manifest(trained: Trained, version: int) -> Manifest:
         ),
         features=len(featurizer.names),
         targets=[
-            Target(name=name, threshold=threshold, slope=platt.slope, intercept=platt.intercept)
-            for name, threshold, platt in zip(
-                dataset.targets, trained.calibration.thresholds, trained.calibration.maps, strict=True
+            Target(
+                name=name,
+                threshold=calibration.thresholds[at],
+                slope=calibration.maps[at].slope,
+                intercept=calibration.maps[at].intercept,
+                elevated=None if calibration.elevated is None else calibration.elevated[at],
             )
+            for at, name in enumerate(dataset.targets)
         ],
         exclusive=dataset.exclusive,
         threshold_rule=rule,
