@@ -4,6 +4,7 @@
     ├── FeaturizerError     the featurizer cannot be built from its manifest entry
     ├── BundleRefused       the bundle must not be served: altered, truncated, foreign
     │   └── NotReproduced   a golden row differs from the published one; says in which part
+    ├── UnreadableFile      a file of a table cannot be read
     ├── LogUnwritable       a step was taken but could not be written to the release log
     └── RepositoryError     the model repository cannot do what was asked
         ├── ReadOnly        the repository cannot be written to
@@ -50,6 +51,10 @@ class NotReproduced(BundleRefused):
     def __init__(self, message: str, place: Place) -> None:
         super().__init__(message)
         self.place = place
+
+
+class UnreadableFile(ModelError):
+    """A file of a table, or a row of it, cannot be read; the text says why, after the file's name."""
 
 
 class LogUnwritable(ModelError):

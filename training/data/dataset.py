@@ -34,7 +34,8 @@ class Dataset:
     ``parameters`` are the featurizer's if they come with the data, and ``golden`` are constructed
     records if they do. ``table`` says how a table was read, so that the next one is read alike.
     ``replicates`` are the samples behind the labels, if a record may have several.
-    ``sources`` maps each file read to its sha256; ``summary`` holds counts for the model card.
+    ``notices`` are sentences about how a user's file was read. ``sources`` maps each file
+    read to its sha256; ``summary`` holds counts for the model card.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Dataset:
     table: dict[str, JsonValue] = field(default_factory=dict)
     replicates: Replicates | None = None
     fold_rule: str = KEY_RULE
+    notices: tuple[str, ...] = ()
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.features.files.arff import CANDIDATE
 from models.features.tabular.pulsar import NAMES, impossible
 
 CLASS = "class"
+#: The codes of warnings of a whole table.
+EXCHANGED, NOT_IN_EXCESS = "moments_exchanged", "kurtosis_not_in_excess"
 #: The names of the eight columns in the file's order, as lower-case words: UCI's and Kaggle's, those of
 #: the playground series, and two that are common in notebooks. The names here come first.
 _SPELLINGS = (
@@ -31,11 +34,27 @@ _SPELLINGS = (
             ("mean", "std", "kurtosis", "skewness"),
         )
     ),
-    ("mean integrated", "sd", "ek", "skewness")
-    + ("mean dmsnr curve", "sd dmsnr curve", "ek dmsnr curve", "skewness dmsnr curve"),
+    (
+        "mean integrated",
+        "sd",
+        "ek",
+        "skewness",
+        "mean dmsnr curve",
+        "sd dmsnr curve",
+        "ek dmsnr curve",
+        "skewness dmsnr curve",
+    ),
     ("mean ip", "sd ip", "ek ip", "skw ip", "mean dm", "sd dm", "ek dm", "skw dm"),
-    ("ip mean", "ip std", "ip kurtosis", "ip skewness")
-    + ("dm snr mean", "dm snr std", "dm snr kurtosis", "dm snr skewness"),
+    (
+        "ip mean",
+        "ip std",
+        "ip kurtosis",
+        "ip skewness",
+        "dm snr mean",
+        "dm snr std",
+        "dm snr kurtosis",
+        "dm snr skewness",
+    ),
 )
 _CLASSES = ("class", "target class", "target", "label", "is pulsar")
 #: Words for the classes, in lower case.
@@ -78,15 +97,19 @@ def renamed(columns: Sequence[str]) -> list[str]:
     return found
 
 
-def has_no_header(cells: Sequence[str]) -> bool:
-    """Whether a first line is a candidate: eight numbers, then a class or anything, or nothing."""
-    return len(cells) >= len(NAMES) and all(map(_is_number, cells[: len(NAMES)]))
+def positional(cells: Sequence[str]) -> list[str] | None:
+    """The names of the columns of a table whose first line is a candidate; None for a header.
 
-
-def positional(width: int) -> list[str]:
-    """The names of the columns of a table without a header that is so many columns wide."""
-    rest = [CLASS, "candidate", *(f"column_{number}" for number in range(len(NAMES) + 3, width + 1))]
-    return [*NAMES, *rest][:width]
+    A candidate is eight numbers in the file's order, perhaps after its name (as PulsarFeatureLab writes
+    it), then its class and anything.
+    """
+    for first in (0, 1):
+        values = cells[first : first + len(NAMES)]
+        if len(values) == len(NAMES) and all(map(_is_number, values)):
+            before = [CANDIDATE][:first]
+            after = [CLASS, *(f"column_{at + 1}" for at in range(first + len(NAMES) + 1, len(cells)))]
+            return [*before, *NAMES, *after][: len(cells)]
+    return None
 
 
 def class_of(value: object) -> float | None:
@@ -105,7 +128,7 @@ def warnings_of(rows: NDArray[np.float64]) -> list[TableWarning]:
     if as_given >= _MANY and other_way <= _FEW:
         return [
             TableWarning(
-                "moments_exchanged",
+                EXCHANGED,
                 f"skewness and kurtosis seem to be exchanged: {as_given:.0%} of the candidates have"
                 " moments that no sample can have, and nearly none has with the two columns of each"
                 " curve exchanged; UCI's description names them the wrong way round",
@@ -118,7 +141,7 @@ def warnings_of(rows: NDArray[np.float64]) -> list[TableWarning]:
     if whole:
         return [
             TableWarning(
-                "kurtosis_not_in_excess",
+                NOT_IN_EXCESS,
                 "the kurtosis seems not to be in excess of a normal distribution's: it is at least"
                 " skewness² + 1 in all candidates, as in LOTAAS's tables; subtract 3 from both"
                 " columns of kurtosis",

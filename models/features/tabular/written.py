@@ -36,9 +36,6 @@ from models.features.tabular.records import (
 )
 from models.features.tabular.schema import read_written_columns
 
-#: A column's values as numbers ``(n, parts)``, or as indices ``(n,)`` of a category's features.
-_Block = NDArray[np.float64] | NDArray[np.intp]
-
 
 class WrittenTableFeaturizer:
     """``tables-3``: a record is a list of values in column order, or a mapping by name.
@@ -62,7 +59,9 @@ class WrittenTableFeaturizer:
         self.names = (*self._features.names, *one_hot)
         word = "numbers" if not self.texts else "values"
         self._shape = RecordShape(self.fields, "a record", "column", word)
-        plain = [c.number.optional for c in self._columns if _is_plain(c)]
+        plain = [
+            c.number.optional for c in self._columns if isinstance(c, NumberColumn) and _is_plain(c)
+        ]
         self._numbers = NumberRows(self._shape, plain) if len(plain) == len(self.fields) else None
 
     def featurize(self, records: Records) -> Features:
@@ -81,12 +80,14 @@ class WrittenTableFeaturizer:
         """Each column's parts, read column by column; None if any record must be read by itself."""
         blocks: list[Any] = []
         for column, values in zip(self._columns, zip(*lists, strict=True), strict=False):
-            block = _numbers_of(column, values)
-            if block is None:
-                block = [column.read(value) for value in values]
-                if any(isinstance(part, str) for part in block):
-                    return None
-            blocks.append(block)
+            numbers = _numbers_of(column, values)
+            if numbers is not None:
+                blocks.append(numbers)
+                continue
+            parts = [column.read(value) for value in values]
+            if any(isinstance(part, str) for part in parts):
+                return None
+            blocks.append(parts)
         return blocks
 
     def _read(self, record: object) -> list[Any] | str:
@@ -123,14 +124,9 @@ class WrittenTableFeaturizer:
         return rows
 
 
-def _is_plain(column: Column) -> bool:
+def _is_plain(column: NumberColumn) -> bool:
     """Whether a column takes numbers alone, none of which means a missing one."""
-    return (
-        isinstance(column, NumberColumn)
-        and column.text.is_plain
-        and not column.binary
-        and not column.text.marks.numbers
-    )
+    return column.text.is_plain and not column.binary and not column.text.marks.numbers
 
 
 def _numbers_of(column: Column, values: Sequence[Any]) -> NDArray[np.float64] | None:
