@@ -67,6 +67,8 @@ def train_and_publish(
     if margin is not None and not 0 < margin < 0.5:
         raise TrainingError(f"--margin is a loss of mean AUC between 0 and 0.5, not {margin:g}")
     dataset, recipe = load_task(model, user_file, repository)
+    for notice in dataset.notices:
+        _say(notice)
     if recipe_file is not None:
         from training.recipes.overrides import recipe_of_file
 

@@ -39,6 +39,7 @@ class MoleculeFeaturizer:
     identifier = "molecules-1"
     fields: tuple[str, ...] = ()
     texts: frozenset[str] = frozenset()
+    readers: tuple[Callable[[str], object], ...] = ()
     judges_applicability = False
     _blocks: ClassVar[tuple[_Block, ...]] = ((DESCRIPTORS, describe), (KEYS, structural_keys))
     # Per fingerprint: the parameters of its radius and ids, and whether it counts pharmacophores.
