@@ -59,8 +59,8 @@ def load_candidates(path: Path, *, instead: bool) -> Dataset:
         first = int(np.flatnonzero(unsound)[0])
         where = f"{table.place} {table.lines[first]}"
         notices.append(
-            f"left out {int(unsound.sum()):,} candidates of moments that no sample can have, the first in"
-            f" {where}"
+            f"left out {int(unsound.sum()):,} candidates of moments that no sample can have,"
+            f" the first in {where}"
         )
         values, labels = values[~unsound], labels[~unsound]
     if not len(values):
