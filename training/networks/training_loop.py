@@ -38,10 +38,11 @@ class Recipe:
     the names of features that the network does not see. ``exclusive`` is set by the data: targets are
     classes, learned by softmax.
 
-    As in RealMLP (D. Holzmüller et al. 2024, arXiv 2407.04491, section 3): ``input_scale`` learns a factor
-    of each input, at so many times the learning rate (0: none); it becomes part of the first layer's
-    weights, so that the graph is the same. ``label_smoothing`` learns each label as that much less
-    certain. ``schedule`` is how the learning rate falls, and ``beta2`` is Adam's for squared gradients.
+    As in RealMLP (D. Holzmüller et al. 2024, arXiv 2407.04491, section 3): ``input_scale`` learns a
+    factor of each input, at so many times the learning rate (0: none); it becomes part of the first
+    layer's weights, so that the graph is the same. ``label_smoothing`` learns each label as that much
+    less certain. ``schedule`` is how the learning rate falls, and ``beta2`` is Adam's for squared
+    gradients.
 
     The rarer class of a single target is repeated until it is ``rare_share`` of every epoch (0: as it
     is); calibration gives the probabilities their level back.
