@@ -50,8 +50,8 @@ _MARGIN = (
 )
 _RECIPE = 'Hyperparameters from a JSON file, as in {"units": 128}.'
 _STUDY = "File of the study; MODEL.study below SNN_STATE if left out."
-_SPLIT = "The last two are for tox21 alone; leaderboard trains networks without that set."
-_NAME = "htru2, tox21, tox21-served, tables, calibration, gate, signal, graph, integrity or health."
+_SPLIT = "out-of-fold; for tox21 also leaderboard (trains networks without that set) or final."
+_NAME = "htru2, tox21, tox21-served, tables, uci, calibration, gate, signal, graph, integrity or health."
 _THEORY = "Model whose measured layers are compared with the theory's predictions."
 
 
@@ -179,6 +179,29 @@ def theory(
     repository = Repository(models)
     bundle = open_bundle(repository.bundle(model, repository.serving(model).champion))
     typer.echo(bundle_theory(bundle, load_task(model, None, repository)[0]))
+
+
+@app.command()
+def adapt(
+    model: Model,
+    data: Annotated[Path, typer.Option(help="50 to 500 labelled rows of the other survey.")],
+    name: Annotated[
+        str | None, typer.Option(help="Publish it as this model; MODEL if left out.")
+    ] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="A version; the champion.")] = None,
+    target: Annotated[str | None, typer.Option(help="Column of the class, if it is not found.")] = None,
+    fpr: Annotated[float, typer.Option(help="Share of false positives that calls may have.")] = 0.01,
+    models: Models = _DEFAULT_MODELS,
+    state: State = _DEFAULT_STATE,
+) -> None:
+    """Adapt MODEL to another survey by a few labelled rows; its networks stay as they are.
+
+    Scale of the columns, calibration, cut-offs and the health's reference are made anew. The version is
+    published, not promoted.
+    """
+    from training.cli.adapting import adapt_version
+
+    adapt_version(model, version, name or model, data, target, fpr, Repository(models), state)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from training.errors import TrainingError
 from training.evaluation.calibration import ThresholdRule
+from training.evaluation.scores import Metric
 from training.networks.preprocessing import Block
 from training.networks.training_loop import Recipe
 
@@ -34,6 +35,10 @@ class ModelRecipe:
     limits: str
     #: The search of which this is the best trial: study, trials, score.
     search: dict[str, JsonValue] | None = None
+    #: Recipes that train one round each; the best of them, by ``metric`` out-of-fold, takes the place of
+    #: ``networks``.
+    contenders: tuple[Recipe, ...] = ()
+    metric: Metric = "log_loss"
 
     def __post_init__(self) -> None:
         """Check the numbers of layers: an ensemble's statistics are by member and layer."""
@@ -48,6 +53,8 @@ class ModelRecipe:
             del document[prose]
         if self.search is None:
             del document["search"]
+        if not self.contenders:
+            del document["contenders"], document["metric"]
         return document
 
 

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -68,7 +68,7 @@ def _write(folder: Path, trained: Trained, version: int, report: Report | None) 
     content = {
         names.MODEL_FILE: model,
         names.REFERENCE_FILE: trained.reference.to_bytes(),
-        names.GOLDEN_FILE: _golden(model, manifest.featurizer, dataset.golden).to_bytes(),
+        names.GOLDEN_FILE: golden(model, manifest.featurizer, dataset.golden).to_bytes(),
         names.FIGURE_FILE: reliability_svg(dataset.labels, probability, dataset.targets),
         names.CARD_FILE: model_card(
             manifest, dataset.summary, trained.recipe.selection, trained.recipe.limits, report
@@ -79,6 +79,11 @@ def _write(folder: Path, trained: Trained, version: int, report: Report | None) 
         content[names.CURVES_FILE] = curves_to_bytes(curves)
     if report is not None:
         content[names.GATE_FILE] = report.to_bytes()
+    return write_files(folder, manifest, content)
+
+
+def write_files(folder: Path, manifest: Manifest, content: Mapping[str, bytes]) -> Bundle:
+    """Write a bundle's files and its manifest, which lists them, and open it."""
     entries = {name: file_entry(data) for name, data in content.items()}
     document = manifest.model_copy(update={"files": entries}).model_dump_json(indent=1)
     for name, data in content.items():
@@ -138,7 +143,7 @@ def _manifest(trained: Trained, version: int) -> Manifest:
     )
 
 
-def _golden(model: bytes, entry: FeaturizerEntry, constructed: tuple[object, ...]) -> Golden:
+def golden(model: bytes, entry: FeaturizerEntry, constructed: tuple[object, ...]) -> Golden:
     """The golden rows: constructed records, their features and the graph's outputs."""
     records = constructed or golden_records(entry)
     rows = features.create(entry.identifier, entry.parameters).featurize(records).rows
