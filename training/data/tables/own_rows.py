@@ -58,8 +58,8 @@ def load_candidates(path: Path, *, instead: bool) -> Dataset:
     if unsound.any():
         where = f"{table.place} {table.lines[int(np.flatnonzero(unsound)[0])]}"
         notices.append(
-            f"left out {int(unsound.sum()):,} candidates of moments that no sample can have, the first in"
-            f" {where}"
+            f"left out {int(unsound.sum()):,} candidates of moments that no sample can have, the first"
+            f" in {where}"
         )
         values, labels = values[~unsound], labels[~unsound]
     if not len(values):
