@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from models.features import Outcome
+from models.features.tabular.candidate_tables import table_warnings
 from service.inference.predictor import Prediction
 from service.inference.queue import Outputs
 from service.inference.results import is_plain, results_of, writing
@@ -45,13 +46,15 @@ def listed(
         to = writing(served.targets, served.manifest.exclusive)
         pieces = to.pieces(outputs, served.thresholds)
         if pieces is not None:
-            return _enveloped(served, to.joined(pieces, 0, len(outcomes)))
-    return _enveloped(served, _encode(results(served, records, outcomes, outputs)))
+            return _enveloped(served, records, to.joined(pieces, 0, len(outcomes)))
+    return _enveloped(served, records, _encode(results(served, records, outcomes, outputs)))
 
 
-def _enveloped(served: ServedModel, results: bytes) -> bytes:
+def _enveloped(served: ServedModel, records: Sequence[object], results: bytes) -> bytes:
     manifest = served.manifest
-    return ENVELOPE % (manifest.name.encode(), manifest.version, results)
+    document = ENVELOPE % (manifest.name.encode(), manifest.version, results)
+    odd = table_warnings(served.bundle.featurizer.fields, records)
+    return document[:-1] + b',"warnings":' + _encode(odd) + b"}" if odd else document
 
 
 def keyed(prediction: Prediction, records: Sequence[object], rows: ParsedRows | None = None) -> bytes:
@@ -74,7 +77,12 @@ def keyed(prediction: Prediction, records: Sequence[object], rows: ParsedRows | 
 
 def with_fields(prediction: Prediction, rows: ParsedRows) -> bytes:
     """Return the answer to ``inputs`` whose objects have fields that the model does not take."""
-    return _enveloped(prediction.served, b"[" + _carrying(prediction, rows) + b"]")
+    return _enveloped(prediction.served, rows.records, b"[" + _carrying(prediction, rows) + b"]")
+
+
+def predictions(prediction: Prediction, rows: ParsedRows) -> bytes:
+    """Return the answer of MLflow's form: one result per record after the fields that it carries."""
+    return b'{"predictions":[' + _carrying(prediction, rows) + b"]}"
 
 
 def table(prediction: Prediction, rows: ParsedRows, kind: str) -> bytes:
@@ -99,6 +107,7 @@ def layout_of(
         exclusive=served.manifest.exclusive,
         judges=served.bundle.featurizer.judges_applicability,
         result_columns=result_columns,
+        features=frozenset(served.bundle.featurizer.fields),
     )
 
 

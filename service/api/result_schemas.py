@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 Probabilities = Annotated[dict[str, float], Meta(description="Calibrated probability of each target.")]
 
@@ -91,3 +91,11 @@ class InputsAnswer(Struct):
     model: str
     version: str
     results: list[Result]
+    #: What is odd about the records together.
+    warnings: list[Warned] | UnsetType = UNSET
+
+
+class Predictions(Struct):
+    """The answer to ``POST /invocations``, one result per record in order."""
+
+    predictions: list[Result]

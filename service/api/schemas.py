@@ -65,6 +65,25 @@ class PredictRequest(Struct, forbid_unknown_fields=True):
     ) = UNSET
 
 
+class Invocation(Struct, forbid_unknown_fields=True):
+    """A table as MLflow's clients send it: one of the four forms.
+
+    ``params`` are the query's parameters.
+    """
+
+    dataframe_split: (
+        Annotated[
+            dict[str, Any],
+            Meta(examples=[{"columns": ["profile_mean", "…"], "data": [[99.4, 41.6]]}]),
+        ]
+        | UnsetType
+    ) = UNSET
+    dataframe_records: list[Any] | UnsetType = UNSET
+    instances: list[Any] | dict[str, Any] | UnsetType = UNSET
+    inputs: list[Any] | dict[str, Any] | UnsetType = UNSET
+    params: dict[str, Any] | UnsetType | None = UNSET
+
+
 class NamedCandidate(Struct):
     """A pulsar candidate by name; other fields are carried to its result."""
 

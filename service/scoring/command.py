@@ -24,7 +24,8 @@ def score(
     file: Annotated[
         Path,
         typer.Argument(
-            help="CSV, TSV, SMI, NDJSON, SDF or Parquet, by its name's ending; or .gz of it."
+            help="CSV, TSV, ARFF, xlsx, SMI, NDJSON, SDF or Parquet, by its name's ending; or .gz or"
+            " .zip of it."
         ),
     ],
     model: Annotated[str, typer.Option(help="Which model.")] = "tox21",
@@ -113,6 +114,8 @@ def score(
     except KeyboardInterrupt:
         sys.stderr.write("stopped; the same command goes on from here\n")
         raise typer.Exit(_INTERRUPTED) from None
+    for warning in final.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
     seconds = monotonic() - started
     if as_json:
         done = {"output": str(target), "rows": final.rows, "errors": final.errors, "seconds": seconds}

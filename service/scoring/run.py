@@ -8,6 +8,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, cast
 
+from models.features.tabular.candidate_tables import table_warnings
 from models.registry.store import Repository
 from service.errors import InvalidRequest, MalformedInput, ScoreRefused
 from service.inference.backend.device import Device
@@ -42,6 +43,8 @@ class Progress:
     size: int
     rows: int
     errors: int
+    #: What is odd about the first records together.
+    warnings: tuple[str, ...] = ()
 
 
 Report = Callable[[Progress], None]
@@ -97,6 +100,7 @@ def score_file(
             exclusive=manifest.exclusive,
             judges=model.bundle.featurizer.judges_applicability,
             result_columns=result_columns,
+            features=frozenset(schema.names or ()),
         )
         piece = _MOLECULES if schema.is_smiles else _NUMBERS
         job = Job(
@@ -127,6 +131,7 @@ def score_file(
             "result_columns": None if result_columns == "refuse" else result_columns,
         }
         run |= {name: value for name, value in asked.items() if value is not None}
+        odd = _warnings(source, job)
         with closing(Checkpoint(output, run, overwrite=overwrite)) as checkpoint:
             if not checkpoint.is_delivered:
                 if checkpoint.last is None:
@@ -139,7 +144,21 @@ def score_file(
                 checkpoint.deliver(_finish(output_kind))
             checkpoint.close(remove=True)
             assert checkpoint.last is not None
-            return Progress(source.size, source.size, checkpoint.last.rows, checkpoint.last.errors)
+            return Progress(source.size, source.size, checkpoint.last.rows, checkpoint.last.errors, odd)
+
+
+def _warnings(source: Source, job: Job) -> tuple[str, ...]:
+    """What is odd about the first records of a table of candidates together."""
+    if not job.schema.is_candidate:
+        return ()
+    start = source.position
+    try:
+        raw = source.take(job.piece)
+    except MalformedInput:  # told when it is scored
+        raw = []
+    source.seek(start)
+    records = job.parser.parse(raw).records
+    return tuple(each.message for each in table_warnings(job.schema.names or (), records))
 
 
 def _score_rest(source: Source, pieces: Pieces, checkpoint: Checkpoint, report: Report) -> None:

@@ -98,6 +98,9 @@ class OutputLayout:
     judges: bool = False
     #: What becomes of columns of the input that are named as the model's.
     result_columns: ResultColumns = "refuse"
+    #: The names of a record's values. They are in every table, so that those that are named as a
+    #: result's get the prefix where others are refused.
+    features: frozenset[str] = frozenset()
 
     @property
     def calls(self) -> tuple[str, ...]:
@@ -134,7 +137,8 @@ class OutputLayout:
             return {name: name for name in names if name not in reserved}
         if self.result_columns == "prefix":
             return {name: f"{_PREFIX}{name}" if name in reserved else name for name in names}
-        return {name: name for name in names}
+        prefixed = self.features.intersection(reserved)
+        return {name: f"{_PREFIX}{name}" if name in prefixed else name for name in names}
 
     def check(self) -> None:
         """Raise ``InvalidRequest`` if two columns of the results would have one name."""
@@ -170,6 +174,8 @@ class Writer:
     def __init__(self, layout: OutputLayout) -> None:
         """Write the columns of ``layout``."""
         self.layout = layout
+        #: What is odd about the records together, for a document that has a place for it.
+        self.warnings: Sequence[object] = ()
 
     def head(self) -> bytes:
         """Return what precedes the first row."""

@@ -124,7 +124,10 @@ class JsonWriter(Writer):
 
     def head(self) -> bytes:
         """Return the document up to its first result."""
-        about = _encode({"model": self.layout.model, "version": self.layout.version})
+        about = _encode(
+            {"model": self.layout.model, "version": self.layout.version}
+            | ({"warnings": self.warnings} if self.warnings else {})
+        )
         return about[:-1] + b',"results":['
 
     def rows(self, carried: Sequence[Carried], results: Sequence[Result], *, first: bool) -> bytes:
@@ -152,7 +155,7 @@ def _merged(carried: Carried, result: Result, layout: OutputLayout) -> dict[str,
     conflicts = reserved.intersection(carried)
     if not conflicts:
         return carried | result
-    if layout.result_columns != "refuse":
+    if layout.result_columns != "refuse" or conflicts <= layout.features:
         kept = layout.renamed(carried, reserved)
         return {shown: carried[name] for name, shown in kept.items()} | result
     rest = {name: value for name, value in carried.items() if name not in conflicts}

@@ -10,6 +10,7 @@ columns of the file. Tables whose values do agree with such names are recognised
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,8 +65,8 @@ NEGATIVE = frozenset(
      "not a pulsar", "negative", "rfi/noise", "noise/rfi", "rfi / noise", "n")
 )  # fmt: skip
 
-#: Fewer rows than this do not tell of a table, and the share of rows that does.
-FEWEST_ROWS = 20
+#: Fewer rows than this do not tell of a table, and more tell no more; the shares of rows that do.
+FEWEST_ROWS, _MOST_ROWS = 20, 4096
 _NEARLY_ALL, _FEW, _MANY = 0.99, 0.02, 0.25
 
 
@@ -148,6 +149,30 @@ def warnings_of(rows: NDArray[np.float64]) -> list[TableWarning]:
             )
         ]
     return []
+
+
+def table_warnings(
+    fields: tuple[str, ...], records: Sequence[Any] | NDArray[np.float64]
+) -> list[TableWarning]:
+    """What is odd about records, lists or mappings, of values by these names; never raises."""
+    if fields != NAMES or len(records) < FEWEST_ROWS:
+        return []
+    if isinstance(records, np.ndarray):
+        return warnings_of(records)
+    rows = [_row(record) for record in records[:_MOST_ROWS]]
+    return warnings_of(np.array([row for row in rows if row is not None]).reshape(-1, len(NAMES)))
+
+
+def _row(record: Any) -> list[float] | None:
+    if isinstance(record, dict):
+        record = [record.get(name) for name in NAMES]
+    if not isinstance(record, (list, tuple)) or len(record) != len(NAMES):
+        return None
+    sound = all(isinstance(value, (int, float)) for value in record)
+    try:
+        return [float(value) for value in record] if sound else None
+    except OverflowError:
+        return None
 
 
 def _is_number(cell: str) -> bool:

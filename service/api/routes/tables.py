@@ -10,11 +10,13 @@ row says so.
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any, BinaryIO
 
 from starlette.types import Receive, Send
 
+from models.features.tabular.candidate_tables import table_warnings
 from service.api.body.decoding import Queried
 from service.api.body.negotiation import ANSWERS
 from service.api.context import RequestContext, until_gone
@@ -80,12 +82,17 @@ class TableAnswer:
                     ended = piece is None
                     if piece is not None:
                         first = not started and not pieces
+                        if not rows:
+                            fields = self._served.bundle.featurizer.fields
+                            to.warnings = table_warnings(fields, piece.records)
                         work = self._answer(piece, to, heads=rows == 0, raises=first)
                         pieces.append(asyncio.create_task(work))
                         rows += len(piece.carried)
                 content = await until_gone(pieces.popleft(), gone) if pieces else b""
                 if not started:
                     headers = model_headers(self._served, ANSWERS[wanted])
+                    if to.warnings:
+                        headers.append((b"x-model-warnings", _codes(to.warnings)))
                     await send({"type": "http.response.start", "status": 200, "headers": headers})
                     content, started = to.head() + content, True
                 if ended and not pieces:
@@ -170,6 +177,12 @@ class TableAnswer:
         self._stages.queue += prediction.stages.queue
         self._stages.infer += prediction.stages.infer
         return await asyncio.to_thread(results, served, records, prediction.outcomes, prediction.outputs)
+
+
+def _codes(odd: Sequence[Any]) -> bytes:
+    """Return warnings of the table as a header has them: code and sentence, in ASCII."""
+    text = "; ".join(f"{each.code}: {each.message}" for each in odd)
+    return text.replace("²", "^2").encode("ascii", errors="replace")
 
 
 async def _send_in_time(send: Send, content: bytes, *, more: bool) -> None:
