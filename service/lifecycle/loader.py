@@ -13,13 +13,14 @@ import numpy as np
 from models.bundle.loading import Bundle, check_place, open_bundle
 from models.errors import ModelError
 from models.health.diagnosis.inputs import FeatureScales
-from models.networks.outputs import INNER_OUTPUTS, SQUASHED
+from models.networks.outputs import SQUASHED
 from models.registry.store import Repository
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner
 from service.inference.backend.device import Device
 from service.inference.backend.onnx_session import Session, open_session
 from service.inference.batcher import Batcher, Compute, Limits
+from service.inference.decision import Decision
 from service.inference.integrity import Integrity
 from service.inference.latency import LatencyEstimator
 from service.inference.queue import Outputs, Rows
@@ -118,7 +119,7 @@ class Loader:
             featurize_pace=featurize_pace,
             traffic=traffic,
             targets=tuple(manifest.target_names),
-            thresholds=np.array([target.threshold for target in manifest.targets]),
+            decision=Decision.of(bundle),
         )
 
     def check(self, served: ServedModel) -> str | None:
@@ -161,8 +162,7 @@ def _watched(session: Session, monitor: Monitor | None, sample: RowSample) -> Co
             outputs["p_value"] = monitor.observe(outputs, parts)
             if sample.wanted:
                 sample.add(rows, parts)
-        for name in INNER_OUTPUTS:  # no request asks for them, and one is as large as the request
-            outputs.pop(name, None)
+        outputs.pop(SQUASHED, None)  # no request asks for these, as large as itself
         return outputs
 
     return compute
