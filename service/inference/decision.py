@@ -79,17 +79,17 @@ def flag_of(name: str, text: str | None) -> bool:
     return text == "true"
 
 
-def _value(by: By, value: object) -> float | dict[str, float]:
+def _value(by: By, value: object) -> float | tuple[tuple[str, float], ...]:
     values: Any = value
     if isinstance(value, str):
         try:
-            values = json.loads(value)
+            values = json.loads(value) if value.lstrip().startswith("{") else float(value)
         except (ValueError, RecursionError):
             raise _unreadable(by, value) from None
     if _is_number(values):
         return float(values)
     if isinstance(values, dict) and all(map(_is_number, values.values())):
-        return {str(name): float(number) for name, number in values.items()}
+        return tuple((str(name), float(number)) for name, number in values.items())
     raise _unreadable(by, str(value))
 
 

@@ -141,7 +141,7 @@ def score_file(
             "applicability": "ignore" if ignore_applicability else None,
             "smiles_column": smiles_column,
             "result_columns": None if result_columns == "refuse" else result_columns,
-            "cut_offs": cut_offs and [cut_offs.by, cut_offs.value],
+            "cut_offs": cut_offs and f"{cut_offs.by} {cut_offs.value}",
             "interval": interval or None,
             "sort": sort,
         }

@@ -182,7 +182,7 @@ def to_ranked_parquet(stream: Path, target: Path, column: str) -> None:
     """Convert a finished stream to Parquet, the highest of a column first; all of it is in memory."""
     with pa.OSFile(str(stream)) as file, pa.ipc.open_stream(file) as batches:
         table = batches.read_all()
-    places = pa.compute.sort_indices(table, [(column, "descending")], null_placement="at_end")
+    places = pa.compute.sort_indices(table, [(column, "descending")])  # null is last
     pq.write_table(table.take(places), target, row_group_size=65_536)
 
 
