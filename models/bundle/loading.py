@@ -18,6 +18,7 @@ from models.bundle.files import read_plain
 from models.bundle.golden import FLOAT32, Golden, Tolerance
 from models.bundle.graph_check import check_graph
 from models.bundle.manifest import (
+    CARD_FILE,
     CURVES_FILE,
     GOLDEN_FILE,
     MANIFEST_FILE,
@@ -46,7 +47,7 @@ class Bundle:
 
     ``model`` is the serialised ONNX graph. ``reference`` is None if the graph has no taps: there are
     then no live statistics to compare with it. ``curves`` by target are what cut-offs were worth on rows
-    left out, None in older bundles and those of classes.
+    left out, None in older bundles and those of classes. ``card`` is Markdown.
     """
 
     manifest: Manifest
@@ -55,6 +56,7 @@ class Bundle:
     featurizer: features.Featurizer
     reference: Reference | None
     curves: Mapping[str, Curve] | None = None
+    card: bytes = b""
 
     def check_golden(
         self, run: Run, tolerance: Tolerance = FLOAT32
@@ -96,7 +98,8 @@ def open_bundle(folder: Path) -> Bundle:
     curves = None
     if CURVES_FILE in content:
         curves = curves_of_bytes(content[CURVES_FILE], manifest.target_names)
-    return Bundle(manifest, content[MODEL_FILE], golden, featurizer, reference, curves)
+    card = content[CARD_FILE]
+    return Bundle(manifest, content[MODEL_FILE], golden, featurizer, reference, curves, card)
 
 
 def file_entry(content: bytes) -> FileEntry:

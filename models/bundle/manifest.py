@@ -60,6 +60,16 @@ class Member(_Strict):
     seed: int
 
 
+class Assay(_Strict):
+    """What an assay measures: the receptor or pathway, which effect counts, the cells, the readout."""
+
+    measures: str
+    mode: str
+    cells: str
+    readout: str
+    source: str
+
+
 class Target(_Strict):
     """One output column: its name, decision threshold and Platt calibration.
 
@@ -76,6 +86,7 @@ class Target(_Strict):
     intercept: float
     elevated: Fraction | None = None
     spread_factor: Annotated[float, Field(gt=0)] | None = None
+    assay: Assay | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

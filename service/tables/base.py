@@ -1,7 +1,8 @@
 """Types and rules that the readers and writers of every kind share."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal, Protocol
 
 from service.errors import InvalidRequest
@@ -96,6 +97,11 @@ class OutputLayout:
     exclusive: bool = False
     #: Whether results tell what the model cannot judge, and have warnings.
     judges: bool = False
+    #: Whether the targets are assays, whose results have levels; and whether intervals are asked for.
+    has_levels: bool = False
+    has_intervals: bool = False
+    #: The thresholds by target that the request has chosen, if it has.
+    thresholds: Mapping[str, float] | None = None
     #: What becomes of columns of the input that are named as the model's.
     result_columns: ResultColumns = "refuse"
     #: The names of a record's values. They are in every table, so that those that are named as a
@@ -106,6 +112,23 @@ class OutputLayout:
     def calls(self) -> tuple[str, ...]:
         """The columns of calls: one with the class's name, or one with a boolean per target."""
         return ("call",) if self.exclusive else tuple(f"call_{target}" for target in self.targets)
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The columns of levels."""
+        return tuple(f"level_{target}" for target in self.targets) if self.has_levels else ()
+
+    @property
+    def intervals(self) -> tuple[str, ...]:
+        """The columns of both ends of intervals."""
+        ends = [(f"interval_low_{name}", f"interval_high_{name}") for name in self.targets]
+        return tuple(chain(*ends)) if self.has_intervals else ()
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of a result that only some models or requests have."""
+        given = {"level": self.has_levels, "interval": self.has_intervals, "warnings": self.judges}
+        return frozenset(name for name, has in given.items() if has)
 
     @property
     def details(self) -> tuple[str, ...]:
@@ -122,6 +145,8 @@ class OutputLayout:
             *self.details,
             *(f"probability_{target}" for target in self.targets),
             *self.calls,
+            *self.levels,
+            *self.intervals,
             "p_value",
             "error",
         )
@@ -161,9 +186,13 @@ class OutputLayout:
             assert isinstance(probability, dict)
             cells += probability.values()
             cells += call.values() if isinstance(call, dict) else (call,)
+            if self.has_levels:
+                cells += _by_target(result, "level")
+            if self.has_intervals:
+                cells += chain(*_by_target(result, "interval"))
             cells += (result["p_value"], None)
         else:
-            cells += [None] * (len(self.targets) + len(self.calls) + 1)
+            cells += [None] * (len(self.added) - len(self.details) - 1)
             cells.append(result["message"])
         return cells
 
@@ -190,6 +219,12 @@ class Writer:
         if not problem:
             return b""
         return self.rows([{}], [{"status": "error", "message": problem}], first=False)
+
+
+def _by_target(result: Result, name: str) -> Iterable[Any]:
+    values = result[name]
+    assert isinstance(values, dict)
+    return values.values()
 
 
 def _joined(name: str, values: list[Any]) -> str:

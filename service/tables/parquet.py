@@ -23,6 +23,7 @@ from service.tables.schema import Reader, RecordSchema, readers
 
 try:
     import pyarrow as pa
+    import pyarrow.compute
     import pyarrow.parquet as pq
 except ImportError as error:  # pragma: no cover - tested in a process of its own
     raise InvalidRequest(
@@ -166,6 +167,8 @@ class ArrowWriter(Writer):
             *((name, pa.string()) for name in layout.details),
             *((f"probability_{target}", pa.float64()) for target in layout.targets),
             *((name, pa.string() if layout.exclusive else pa.bool_()) for name in layout.calls),
+            *((name, pa.string()) for name in layout.levels),
+            *((name, pa.float64()) for name in layout.intervals),
             ("p_value", pa.float64()),
             ("error", pa.string()),
         ]
@@ -205,6 +208,14 @@ def to_parquet(stream: Path, target: Path) -> None:
                 group.clear()
         if group:
             writer.write_table(pa.Table.from_batches(group))
+
+
+def to_ranked_parquet(stream: Path, target: Path, column: str) -> None:
+    """Convert a finished stream to Parquet, the highest of a column first; all of it is in memory."""
+    with pa.OSFile(str(stream)) as file, pa.ipc.open_stream(file) as batches:
+        table = batches.read_all()
+    places = pa.compute.sort_indices(table, [(column, "descending")])  # null is last
+    pq.write_table(table.take(places), target, row_group_size=65_536)
 
 
 def _plain(kind: Any) -> Any:

@@ -48,7 +48,7 @@ def train_and_publish(
         raise TrainingError(f"--margin is a loss of mean AUC between 0 and 0.5, not {margin:g}")
     dataset, recipe = load_task(model, user_file, repository)
     for notice in dataset.notices:
-        _say(notice)
+        say(notice)
     if recipe_file is not None:
         from training.recipes.overrides import recipe_of_file
 

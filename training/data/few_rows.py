@@ -1,7 +1,8 @@
 """A few labelled rows for a version that exists: its own columns, and its own targets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from models.features.tabular.categories import as_category
 from models.features.tabular.cells import category, number
 from training.data.tables.columns import is_missing
-from training.data.tables.reading import Table, read_table
+from training.data.tables.reading import Table, is_number, read_table
 from training.errors import DataError
 
 #: Words for the two classes of a target that is not named by one of them.
@@ -47,7 +48,7 @@ def read_few(
     """
     if len(fields) == 0:
         fields, texts = ("smiles",), frozenset(("smiles",))
-    table = read_table(path, (*fields, "class"))
+    table = read_table(path, partial(_without_header, (*fields, "class")))
     for name in fields:
         if name not in table.columns:
             raise DataError(f"{table.name} has no column {name!r}, which the model reads")
@@ -63,6 +64,11 @@ def read_few(
     records = [{name: values[name][row] for name in fields} for row in used]
     lines = [table.lines[row] for row in used]
     return FewRows(records, labels[used], lines, table.name, table.sha256)
+
+
+def _without_header(names: tuple[str, ...], first: Sequence[str]) -> list[str] | None:
+    """Return the columns of a file whose first line holds as many numbers."""
+    return list(names) if len(first) == len(names) and all(map(is_number, first)) else None
 
 
 def _class_column(table: Table, fields: tuple[str, ...], targets: tuple[str, ...]) -> str:

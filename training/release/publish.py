@@ -127,6 +127,7 @@ def _manifest(trained: Trained, version: int) -> Manifest:
                 slope=calibration.maps[at].slope,
                 intercept=calibration.maps[at].intercept,
                 elevated=None if calibration.elevated is None else calibration.elevated[at],
+                assay=trained.recipe.assays.get(name),
             )
             for at, name in enumerate(dataset.targets)
         ],

@@ -244,12 +244,12 @@ class FastPath:
 
 def _written(served: ServedModel, answer: Answer, outcomes: Sequence[Outcome]) -> bytes:
     """Return the body of an answer. Results of a batch's rows are written once, for all its requests."""
-    if len(answer.pieces) == 1:
+    if len(answer.pieces) == 1 and served.decision.levels is None:
         batch, start, stop = answer.pieces[0]
         manifest = served.bundle.manifest
         to = writing(served.targets, manifest.exclusive)
         if batch.memo is None:  # None in it where a number is not finite
-            batch.memo = (to.pieces(batch.outputs, served.thresholds),)
+            batch.memo = (to.pieces(batch.outputs, served.decision.thresholds),)
         (pieces,) = cast("tuple[list[bytes] | None]", batch.memo)
         if pieces is not None:
             results = to.joined(pieces, start, stop)
