@@ -98,6 +98,7 @@ def layout_of(
         columns,
         exclusive=served.manifest.exclusive,
         judges=served.bundle.featurizer.judges_applicability,
+        has_domain=served.bundle.featurizer.domain is not None,
         result_columns=result_columns,
     )
 

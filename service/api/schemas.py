@@ -64,6 +64,20 @@ class PredictRequest(Struct, forbid_unknown_fields=True):
         | UnsetType
     ) = UNSET
 
+    nearest: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=10,
+                description="So many of the measured compounds that are nearest to each molecule;"
+                " at most 100 molecules, answered as JSON.",
+                examples=[3],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
 
 class NamedCandidate(Struct):
     """A pulsar candidate by name; other fields are carried to its result."""

@@ -96,6 +96,7 @@ def score_file(
             source.schema,
             exclusive=manifest.exclusive,
             judges=model.bundle.featurizer.judges_applicability,
+            has_domain=model.bundle.featurizer.domain is not None,
             result_columns=result_columns,
         )
         piece = _MOLECULES if schema.is_smiles else _NUMBERS

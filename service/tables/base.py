@@ -17,6 +17,8 @@ Result = dict[str, object]
 #: out, or get a prefix.
 ResultColumns = Literal["refuse", "replace", "prefix"]
 _PREFIX = "input_"
+#: The columns of a result's ``domain``.
+_DOMAIN = ("similarity", "in_domain")
 
 
 @dataclass(slots=True)
@@ -96,6 +98,8 @@ class OutputLayout:
     exclusive: bool = False
     #: Whether results tell what the model cannot judge, and have warnings.
     judges: bool = False
+    #: Whether results tell how near a molecule is to what the model learned from.
+    has_domain: bool = False
     #: What becomes of columns of the input that are named as the model's.
     result_columns: ResultColumns = "refuse"
 
@@ -110,7 +114,8 @@ class OutputLayout:
         if not self.is_smiles:
             return ()
         told = ("parent", "removed", "repaired")
-        return ("status", *told, "warnings") if self.judges else told
+        near = ("similarity", "in_domain") if self.has_domain else ()
+        return ("status", *told, "warnings", *near) if self.judges else (*told, *near)
 
     @property
     def added(self) -> tuple[str, ...]:
@@ -150,7 +155,8 @@ class OutputLayout:
         """Return a result's values in the order of ``added``, None for those that it does not have."""
         cells: list[object] = []
         for name in self.details:
-            value = result.get(name)
+            near: Any = result.get("domain", {}) if name in _DOMAIN else result
+            value = near.get(name)
             cells.append(_joined(name, value) if isinstance(value, list) else value)
         if result["status"] == "ok":
             probability, call = result["probability"], result["call"]

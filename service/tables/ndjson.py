@@ -144,11 +144,15 @@ _RESERVED = frozenset(
 )
 #: Those of a model that tells what it cannot judge.
 _RESERVED_OF_JUDGES = _RESERVED | {"warnings"}
+#: Those of a model that tells how near a molecule is to what it learned from.
+_RESERVED_WITH_DOMAIN = frozenset(("domain", "measured", "nearest"))
 
 
 def _merged(carried: Carried, result: Result, layout: OutputLayout) -> dict[str, object]:
     """Return a row's fields and its result as one object; an error if both have a field."""
     reserved = _RESERVED_OF_JUDGES if layout.judges else _RESERVED
+    if layout.has_domain:
+        reserved = reserved | _RESERVED_WITH_DOMAIN
     conflicts = reserved.intersection(carried)
     if not conflicts:
         return carried | result

@@ -27,6 +27,7 @@ class CandidateFeaturizer:
     names = fields = NAMES
     texts: frozenset[str] = frozenset()
     judges_applicability = False
+    domain = None
 
     def __init__(self, parameters: Mapping[str, object] | None = None) -> None:
         """Raises ``FeaturizerError`` if there are any parameters."""

@@ -52,7 +52,8 @@ class Queried(NamedTuple):
 class Asked(NamedTuple):
     """A JSON request of ``POST /predict``; ``keyed`` where its records are ``smiles``.
 
-    ``version`` is None where any version may answer.
+    ``version`` is None where any version may answer. ``nearest`` is how many measured compounds each
+    result is to have.
     """
 
     model: str
@@ -60,6 +61,7 @@ class Asked(NamedTuple):
     records: list[Any]
     keyed: bool
     applicability: Applicability | None = None
+    nearest: int = 0
 
 
 def parse(content: bytes, queried: Queried = Queried()) -> Asked:  # noqa: B008 - immutable
@@ -79,8 +81,9 @@ def parse(content: bytes, queried: Queried = Queried()) -> Asked:  # noqa: B008 
     if model is None and not keyed:
         raise InvalidRequest("'model' is missing: it says which model the inputs are for")
     applicability = body.applicability or queried.applicability
+    nearest = 0 if body.nearest is UNSET else body.nearest
     return Asked(
-        DEFAULT_SMILES_MODEL if model is None else model, version, records, keyed, applicability
+        DEFAULT_SMILES_MODEL if model is None else model, version, records, keyed, applicability, nearest
     )
 
 

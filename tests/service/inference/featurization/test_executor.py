@@ -32,6 +32,7 @@ class Counting:
 
     asked: list[str] = field(default_factory=list)
     identifier: str = "molecules-1"
+    domain: None = None
 
     def __post_init__(self) -> None:
         """Take the real one's parameters."""
