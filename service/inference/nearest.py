@@ -22,8 +22,7 @@ def check_nearest(served: ServedModel, molecules: int) -> None:
         )
     if molecules > MOST_MOLECULES:
         raise InvalidRequest(
-            f"{molecules} molecules with 'nearest'; the most is {MOST_MOLECULES}, so send them in several"
-            " requests"
+            f"{molecules} molecules with 'nearest'; the most is {MOST_MOLECULES}, send several requests"
         )
 
 
