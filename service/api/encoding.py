@@ -149,6 +149,7 @@ def layout_of(
         has_levels=decision.levels is not None,
         has_intervals=decision.spread is not None,
         thresholds=stated(served, decision),
+        has_domain=served.bundle.featurizer.domain is not None,
         result_columns=result_columns,
         features=frozenset(served.bundle.featurizer.fields),
     )

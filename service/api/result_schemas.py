@@ -14,6 +14,28 @@ class Warned(Struct):
     message: str
 
 
+class InDomain(Struct):
+    """How near the molecule is to what the model learned from."""
+
+    similarity: Annotated[
+        float, Meta(description="To the nearest measured compound: Tanimoto of ECFP counts.")
+    ]
+    in_domain: bool
+
+
+Measured = Annotated[
+    dict[str, bool], Meta(description="Whether it was active, of the assays where it was measured.")
+]
+
+
+class Nearest(Struct):
+    """A measured compound, by its parent."""
+
+    smiles: str
+    similarity: float
+    measured: Measured
+
+
 class OkResult(Struct):
     """A record that was predicted, after the fields that it carries."""
 
@@ -42,6 +64,9 @@ class OkResult(Struct):
     parent: Annotated[str | None, Meta(description="The molecule that was predicted.")] = None
     removed: Annotated[list[str] | None, Meta(description="Fragments that were left out.")] = None
     warnings: list[Warned] | None = None
+    domain: InDomain | None = None
+    measured: Measured | None = None
+    nearest: Annotated[list[Nearest] | None, Meta(description="As many as were asked for.")] = None
 
 
 class NotApplicableResult(Struct):
@@ -53,6 +78,9 @@ class NotApplicableResult(Struct):
     parent: Annotated[str | None, Meta(description="The molecule that would be predicted.")] = None
     removed: list[str] | None = None
     warnings: list[Warned] | None = None
+    domain: InDomain | None = None
+    measured: Measured | None = None
+    nearest: list[Nearest] | None = None
 
 
 class ErrorResult(Struct):

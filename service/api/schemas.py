@@ -86,6 +86,19 @@ class PredictRequest(Struct, forbid_unknown_fields=True):
     interval: Annotated[
         bool, Meta(description="Add what nine of ten refits of the model would answer.")
     ] = False
+    nearest: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=10,
+                description="So many of the measured compounds that are nearest to each molecule;"
+                " at most 100 molecules, answered as JSON.",
+                examples=[3],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Invocation(Struct, forbid_unknown_fields=True):

@@ -18,6 +18,8 @@ Result = dict[str, object]
 #: out, or get a prefix.
 ResultColumns = Literal["refuse", "replace", "prefix"]
 _PREFIX = "input_"
+#: The columns of a result's ``domain``.
+_DOMAIN = ("similarity", "in_domain")
 
 
 @dataclass(slots=True)
@@ -102,6 +104,8 @@ class OutputLayout:
     has_intervals: bool = False
     #: The thresholds by target that the request has chosen, if it has.
     thresholds: Mapping[str, float] | None = None
+    #: Whether results tell how near a molecule is to what the model learned from.
+    has_domain: bool = False
     #: What becomes of columns of the input that are named as the model's.
     result_columns: ResultColumns = "refuse"
     #: The names of a record's values. They are in every table, so that those that are named as a
@@ -128,6 +132,7 @@ class OutputLayout:
     def fields(self) -> frozenset[str]:
         """The fields of a result that only some models or requests have."""
         given = {"level": self.has_levels, "interval": self.has_intervals, "warnings": self.judges}
+        given |= dict.fromkeys(("domain", "measured", "nearest"), self.has_domain)
         return frozenset(name for name, has in given.items() if has)
 
     @property
@@ -136,7 +141,8 @@ class OutputLayout:
         if not self.is_smiles:
             return ()
         told = ("parent", "removed", "repaired")
-        return ("status", *told, "warnings") if self.judges else told
+        near = ("similarity", "in_domain") if self.has_domain else ()
+        return ("status", *told, "warnings", *near) if self.judges else (*told, *near)
 
     @property
     def added(self) -> tuple[str, ...]:
@@ -179,7 +185,8 @@ class OutputLayout:
         """Return a result's values in the order of ``added``, None for those that it does not have."""
         cells: list[object] = []
         for name in self.details:
-            value = result.get(name)
+            near: Any = result.get("domain", {}) if name in _DOMAIN else result
+            value = near.get(name)
             cells.append(_joined(name, value) if isinstance(value, list) else value)
         if result["status"] == "ok":
             probability, call = result["probability"], result["call"]

@@ -152,6 +152,10 @@ def open_parquet(file: BinaryIO, schema: RecordSchema) -> tuple[ParquetSource, P
     )
 
 
+#: The columns of details that are no text.
+_DETAILS = {"similarity": pa.float64(), "in_domain": pa.bool_()}
+
+
 class ArrowWriter(Writer):
     """Writes results as a stream of Arrow record batches.
 
@@ -164,7 +168,7 @@ class ArrowWriter(Writer):
         self._types = {field.name: _plain(field.type) for field in types}
         columns = [
             *((shown, self._types.get(name, pa.string())) for name, shown in layout.kept.items()),
-            *((name, pa.string()) for name in layout.details),
+            *((name, _DETAILS.get(name, pa.string())) for name in layout.details),
             *((f"probability_{target}", pa.float64()) for target in layout.targets),
             *((name, pa.string() if layout.exclusive else pa.bool_()) for name in layout.calls),
             *((name, pa.string()) for name in layout.levels),

@@ -156,9 +156,10 @@ TOX21 = ModelRecipe(
     " final-evaluation set a few times; here that set was never looked at.",
     limits="An assay's activity is not toxicity in man, and inactivity is not safety. Activity was"
     " measured in cell lines at the programme's concentrations; metabolites were not. Compounds"
-    " unlike the training set (peptides, polymers, large lipids) are answered all the same; a small"
-    " p-value says that the activations are unusual, a large one does not say that the compound is"
-    " like the training set. Records without carbon, or with a metal beyond the usual counter-ions,"
+    " outside the domain are answered all the same, with a warning; most peptides, polymers, long"
+    " chains, large lipids and cages are. A small p-value says that the activations are unusual; a"
+    " large one does not say that the compound is like the training set. Records without carbon, or"
+    " with a metal beyond the usual counter-ions,"
     " are not applicable; organotin and organomercury are judged with their metal. Stereochemistry and"
     " counter-ions play no part in the answer. Amide and lactam forms are taken for their other forms;"
     " keto and enol forms, and azo and hydrazone forms, count as different compounds.",

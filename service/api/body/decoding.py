@@ -64,7 +64,8 @@ class Queried(NamedTuple):
 class Asked(NamedTuple):
     """A JSON request of ``POST /predict``; ``keyed`` where its records are ``smiles``.
 
-    ``version`` is None where any version may answer.
+    ``version`` is None where any version may answer. ``nearest`` is how many measured compounds each
+    result is to have.
     """
 
     model: str
@@ -74,6 +75,7 @@ class Asked(NamedTuple):
     applicability: Applicability | None = None
     cut_offs: CutOffs | None = None
     interval: bool = False
+    nearest: int = 0
 
 
 def parse(content: bytes, queried: Queried = Queried()) -> Asked:  # noqa: B008 - immutable
@@ -101,6 +103,7 @@ def parse(content: bytes, queried: Queried = Queried()) -> Asked:  # noqa: B008 
         body.applicability or queried.applicability,
         cut_offs_of(said, queried._asdict()),
         body.interval or flag_of("interval", queried.interval),
+        0 if body.nearest is UNSET else body.nearest,
     )
 
 
