@@ -2,7 +2,7 @@
 
 import { ago, count, el, empty, number, plural } from "./page.js";
 
-const SHOWN = 10;
+const SHOWN = 5;
 
 export class DepartingPanel {
   constructor(place) {

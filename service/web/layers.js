@@ -212,7 +212,7 @@ export class LayersPart {
   fill(document_, told) {
     const chosen = this.history.member;
     const members = chosen === null ? document_.members : [document_.members[chosen]];
-    this.effects = document_.members.map((member) => member.layers.map((layer) => layer.effect));
+    this.effects = document_.members.map((member) => member.layers.map((layer) => larger(layer.effect, layer.departure)));
     this.drawHeat(document_.members.length);
     this.marks = told ? told.events.map((event) => ({ at: Date.parse(event.at) / 1000, level: event.level })) : [];
     for (const node of this.place.querySelectorAll(".band-words")) tell(node, document_.members[0].layers[0].spread ? " ± 1 sd of its rows" : "");
@@ -287,6 +287,11 @@ export class LayersPart {
 
 function fold(id, title, content, open) {
   return el("details", { class: "fold", id: `fold-${id}`, open: open.includes(`fold-${id}`) }, el("summary", {}, title), content);
+}
+
+/** A layer's effect or its departure, whichever is larger; null for neither. */
+function larger(effect, departure) {
+  return typeof effect === "number" ? Math.max(effect, departure ?? 0) : null;
 }
 
 function mean(values) {
