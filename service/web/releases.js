@@ -70,7 +70,7 @@ export class ReleasesPanel {
     this.below = el("div", { class: "gate", role: "status" });
     const rows = [...about.versions].sort((one, other) => other.version - one.version).map((one) => this.version(model, about, one));
     const head = ["Version", "Created", "Mean AUC", "Gate", "State", "Report", ...(this.mayChange ? ["Change"] : [])];
-    const before = (about.previous ?? []).at(-1);
+    const before = (about.previous ?? [])[0];
     this.place.replaceChildren(
       about.exemption ? el("p", { class: "trouble" }, `Version ${about.wanted} serves in place of the champion ${about.champion}: ${about.exemption}.`) : "",
       el(
@@ -81,7 +81,7 @@ export class ReleasesPanel {
       this.mayChange
         ? before === undefined
           ? el("p", { class: "muted" }, "There is no version before this one to roll back to.")
-          : el("div", { class: "actions" }, el("button", { type: "button", class: "button quiet", onclick: () => this.confirm(model, "rollback", before) }, `Roll back to version ${before}`))
+          : el("div", { class: "actions" }, el("button", { type: "button", class: "button quiet", onclick: () => this.confirm(model, "rollback", before, about.champion) }, `Roll back to version ${before}`))
         : el("p", { class: "muted" }, this.access.needed ? "To promote or roll back takes a key of scope “admin”." : "This service runs without keys, so that nothing can be changed here."),
       this.below,
       el("h3", {}, "Release log"),
@@ -113,8 +113,8 @@ export class ReleasesPanel {
     );
   }
 
-  /** Ask why before a step is taken: the release log keeps it. */
-  confirm(model, step, version) {
+  /** Ask why before a step is taken: the release log keeps it. A rollback names what it replaces. */
+  confirm(model, step, version, replaced = version) {
     const why = el("input", { id: "why", type: "text", maxlength: 1000, autocomplete: "off", required: true });
     const words = step === "promote" ? `Promote version ${version} of ${model}` : `Roll ${model} back to version ${version}`;
     const form = el(
@@ -123,7 +123,7 @@ export class ReleasesPanel {
         class: "confirm",
         onsubmit: (event) => {
           event.preventDefault();
-          this.take(model, step, version, why.value);
+          this.take(model, step, replaced, why.value);
         },
       },
       el("label", { class: "field", for: "why" }, `${words}. Why?`, why),
