@@ -52,9 +52,10 @@ class Bucket(msgspec.Struct, frozen=True):
     """One stretch of ``seconds`` seconds until ``at`` (seconds since 1970), over all workers.
 
     ``latency`` counts the requests that succeeded by seconds, as ``Traffic.latency``. ``computing`` are
-    the seconds in which the network was computed. Verdicts are as of the end, effects those of the last
-    minute in standard deviations of the reference rows: ``effect`` the largest, ``inputs`` of the
-    inputs, ``by_layer`` (M, L) of each layer. A value is None where there were no rows.
+    the seconds in which the network was computed. Verdicts are as of the end, effects those of a change
+    while it lasts, or else of the last minute, in standard deviations of the reference rows: ``effect``
+    the largest, ``inputs`` of the inputs, ``by_layer`` (M, L) of each layer, or its departure,
+    whichever is larger. A value is None where there were no rows.
     """
 
     at: float

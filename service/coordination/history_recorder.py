@@ -11,6 +11,7 @@ from time import time
 import numpy as np
 from numpy.typing import NDArray
 
+from models.health.effect_size import Effects
 from models.networks.selu import SATURATION
 from service.coordination.aggregate import ClusterStatus
 from service.coordination.coordinator import WorkerCoordinator
@@ -25,7 +26,7 @@ from service.observability.predictions import Predicted
 
 #: Seconds between two looks; a bucket of the last hour is made of two.
 LOOK_SECONDS = 5.0
-#: The window whose effects are written down.
+#: The window whose effects are written down while no change lasts.
 _WINDOW = "1m"
 
 _log = get_logger()
@@ -116,7 +117,7 @@ def _bucket(
     waiting: int,
 ) -> Bucket:
     """What the sums have grown by in the ``seconds`` until ``now``, and how the model is."""
-    judgement, effects = health.judgement, health.effects.get(_WINDOW)
+    judgement, effects = health.judgement, health.effects_of(_WINDOW)
     seen = effects is not None and effects.rows > 0
     inputs = effects.inputs if effects is not None and seen else None
     return Bucket(
@@ -137,7 +138,7 @@ def _bucket(
         waiting=waiting,
         effect=effects.shift.sure if effects is not None and seen else None,
         inputs=None if inputs is None else inputs.sure,
-        by_layer=_narrow(effects.by_layer) if effects is not None and seen else None,
+        by_layer=_by_layer(health, effects) if effects is not None and seen else None,
         predicted=_predicted(before.predicted, sums.predicted),
         layers=_layers(before.activations, sums.activations),
     )
@@ -161,5 +162,7 @@ def _layers(before: Activations | None, sums: Activations | None) -> Layers | No
     return Layers.of(rows, mean + SATURATION, np.maximum(squared / rows - np.square(mean), 0.0))
 
 
-def _narrow(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    return values.astype(np.float32)
+def _by_layer(health: Health, effects: Effects) -> NDArray[np.float32]:
+    """Each layer's effect in the last minute or its departure now, whichever is larger (M, L)."""
+    departed = np.maximum(effects.departures - effects.departure_margins, 0.0)
+    return np.fmax(health.effects[_WINDOW].by_layer, departed).astype(np.float32)

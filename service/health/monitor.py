@@ -60,6 +60,15 @@ class Health:
     change: Change | None = None
     now: Effects | None = None
 
+    def effects_of(self, window: str) -> Effects | None:
+        """The effects of a change while it lasts, otherwise of a window; None without taps.
+
+        Those of a change have departures, and no ``by_layer``.
+        """
+        if self.change is not None and self.change.ended is None and self.now is not None:
+            return self.now
+        return self.effects.get(window)
+
 
 #: The health of a model without taps, which has no monitor.
 NOT_WATCHED = Health(UNWATCHED, {}, {})

@@ -32,8 +32,8 @@ _DOCUMENT = (
     "What went through all workers in the last hour, in buckets of ten seconds, or in the last day, in"
     " buckets of five minutes; the latest bucket is up to five seconds behind. A value is null where no"
     " row came. Older buckets are dropped, and a restart of the service begins anew. Effects and"
-    " verdicts are as of a bucket's end, effects of the minute before it. `member` (from 0) gives one"
-    " member's layers instead of the average, the lowest and the highest of all."
+    " verdicts are as of a bucket's end: effects of a change while it lasts, or else of the last minute."
+    " `member` (from 0) gives one member's layers instead of the average, the lowest and the highest."
 )
 
 

@@ -69,7 +69,7 @@ class HistoryAnswer(Struct):
     load: Annotated[list[float], Meta(description="Share of the time in which it was computed.")]
     waiting: Annotated[list[int], Meta(description="Rows that waited at the bucket's end.")]
     latency: LatencyHistory
-    effect: Annotated[list[float | None], Meta(description="Largest effect of the last minute.")]
+    effect: Annotated[list[float | None], Meta(description="Largest effect, as the verdict sees it.")]
     inputs: Annotated[list[float | None], Meta(description="The effect of the inputs.")]
     low_p_values: Annotated[list[float | None], Meta(description="Share of p-values below 0.05.")]
     layers: list[LayerHistory]
