@@ -1,7 +1,7 @@
-"""Writes what the reference says of the code: ``python -m tests.documents.reference``, or ``make reference``.
+"""Writes what the reference says of the code: ``make reference``.
 
-A page has blocks between ``<!-- made: NAME -->`` and ``<!-- end -->``; all else of it is written by hand.
-A test compares the blocks with the code.
+A page has blocks between ``<!-- made: NAME -->`` and ``<!-- end -->``; all else is written by hand. A
+test compares the blocks with the code.
 """
 
 import re
@@ -168,7 +168,7 @@ def _manifest() -> str:
 def made(answers: Answers) -> dict[str, str]:
     """The content of every block, by name."""
     v2 = _used_by(answers, "/v2") - {"ErrorAnswer"}
-    return {
+    blocks = {
         "operations": _operations(answers, lambda path: not path.startswith("/v2")),
         "operations-v2": _operations(answers, lambda path: path.startswith("/v2")),
         "fields": _schemas(answers, lambda name: name not in v2),
@@ -177,6 +177,13 @@ def made(answers: Answers) -> dict[str, str]:
         "commands": _commands(),
         "manifest": _manifest(),
     }
+    return {name: _without_dead_links(text) for name, text in blocks.items()}
+
+
+def _without_dead_links(text: str) -> str:
+    """A block in which types that have no table of their own are plain words."""
+    headings = {heading.lower() for heading in re.findall(r"^### (\w+)$", text, re.MULTILINE)}
+    return re.sub(r"\[(\w+)\]\(#(\w+)\)", lambda link: link[0] if link[2] in headings else link[1], text)
 
 
 def renewed(text: str, blocks: dict[str, str]) -> str:
