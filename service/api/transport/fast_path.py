@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import chain
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol, cast
 
 import msgspec
 import numpy as np
@@ -22,39 +22,27 @@ from numpy.typing import NDArray
 from models.features import Outcome
 from models.features.tabular.candidate_tables import table_warnings
 from service.api.access_control import unlimited
-from service.api.auth.headers import KEY_HEADERS, key_of
 from service.api.auth.keys import KeyStore
 from service.api.body.decoding import Limits
 from service.api.context import (
     CLOSED_BY_CLIENT,
-    SANE_ID,
-    SYNTHETIC_HEADER,
-    TIMEOUT_HEADER,
     RequestContext,
     failure_of,
     finish,
-    new_request_id,
     timeout_seconds,
 )
 from service.api.encoding import ENVELOPE, MANY, listed
 from service.api.problems import Headers, problem_body
+from service.api.transport.plain_head import PlainHead, plain_head
 from service.errors import ModelNotFound, ModelNotReady, Overloaded, ServiceError
 from service.inference.predictor import Predictor, Stages
 from service.inference.queue import Answer, QueuedRequest
 from service.inference.results import is_plain, writing
 from service.inference.served_models import ServedModel
 from service.observability.counters import Telemetry
+from service.observability.tracing import Tracing
 
 ROUTE = "/predict"
-
-#: Headers that matter here, with the values that the fast path takes; None for any value.
-_PLAIN: dict[bytes, tuple[bytes, ...] | None] = {
-    b"content-type": (b"application/json",),
-    # What libraries send that accept JSON; other values are weighed on the usual path.
-    b"accept": (b"*/*", b"application/json", b"application/json, text/plain, */*"),
-    **dict.fromkeys((b"content-encoding", b"expect", SYNTHETIC_HEADER), ()),
-    **dict.fromkeys((b"x-request-id", TIMEOUT_HEADER, *KEY_HEADERS), None),
-}
 
 
 class _Numbers(msgspec.Struct, forbid_unknown_fields=True):
@@ -63,36 +51,6 @@ class _Numbers(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _decode = msgspec.json.Decoder(_Numbers).decode
-
-
-class _Head(NamedTuple):
-    """What the headers of a plain request say; ``key`` is the API key, which is not checked yet."""
-
-    request_id: bytes
-    timeout: bytes | None
-    key: bytes | None
-
-
-def _plain_head(headers: list[tuple[bytes, bytes]]) -> _Head | None:
-    """Read the headers of a ``POST /predict``; None where the usual path is needed."""
-    request_id = timeout = key = None
-    for name, value in headers:
-        if name not in _PLAIN:
-            continue
-        plain = _PLAIN[name]
-        if plain is not None:
-            if value not in plain:
-                return None
-        elif name == b"x-request-id":
-            if SANE_ID.fullmatch(value):
-                request_id = value
-        elif name == TIMEOUT_HEADER:
-            timeout = value
-        elif (presented := key_of(name, value)) and presented != key:
-            if key is not None:
-                return None
-            key = presented
-    return _Head(new_request_id() if request_id is None else request_id, timeout, key)
 
 
 class Carrier(Protocol):
@@ -115,7 +73,7 @@ class FastRequest(RequestContext):
     )  # fmt: skip
 
     def __init__(
-        self, carrier: Carrier, head: _Head, started: float,
+        self, carrier: Carrier, head: PlainHead, started: float,
         served: ServedModel, outcomes: Sequence[Outcome],
     ) -> None:  # fmt: skip
         RequestContext.__init__(self, head.request_id)
@@ -139,9 +97,13 @@ class FastPath:
         *,
         deadline_seconds: float | None,
         key_store: KeyStore | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
-        """``deadline_seconds`` is for requests that name none; ``key_store`` is None without keys."""
-        self._key_store = key_store
+        """``deadline_seconds`` is for requests that name none; ``key_store`` is None without keys.
+
+        ``tracing`` is None where no request is traced.
+        """
+        self._key_store, self._tracing = key_store, tracing
         self._telemetry, self._predictor = telemetry, predictor
         self._max_rows, self._max_bytes = min(limits.rows, MANY), limits.bytes
         self._deadline_seconds = deadline_seconds
@@ -151,7 +113,7 @@ class FastPath:
     ) -> FastRequest | None:
         """Take a request, or decline it without a trace."""
         started = perf_counter()
-        head = _plain_head(headers)
+        head = plain_head(headers)
         if head is None or len(content) > self._max_bytes:
             return None
         key = unlimited(self._key_store, head.key, "predict") if self._key_store is not None else None
@@ -172,6 +134,8 @@ class FastPath:
         request = FastRequest(carrier, head, started, served, features.outcomes)
         request.key, request.read = key, read - started
         request.stages = Stages(featurize=featurized - read)
+        if self._tracing is not None:
+            request.trace = self._tracing.begin(head.parent)
         if seconds is not None:
             request.deadline = started + seconds
         served.traffic.featurize.observe(featurized - read)
@@ -229,7 +193,7 @@ class FastPath:
             content = problem_body(problem, request.request_id.decode())
         if not request.carrier.deliver(request, request.status, headers, content):
             request.status = CLOSED_BY_CLIENT
-        finish(self._telemetry, "POST", ROUTE, request, perf_counter() - request.started, failure)
+        self._finish(request, failure)
 
     def abandon(self, request: FastRequest) -> None:
         """Withdraw a request whose client has left."""
@@ -239,7 +203,11 @@ class FastPath:
             request.entry = None
         request.served.leases.count -= 1
         request.status, request.stages = CLOSED_BY_CLIENT, None
-        finish(self._telemetry, "POST", ROUTE, request, perf_counter() - request.started, {})
+        self._finish(request, {})
+
+    def _finish(self, request: FastRequest, failure: dict[str, Any]) -> None:
+        seconds = perf_counter() - request.started
+        finish(self._telemetry, "POST", ROUTE, request, seconds, failure, self._tracing)
 
 
 def _written(served: ServedModel, answer: Answer, outcomes: Sequence[Outcome]) -> bytes:
