@@ -7,27 +7,19 @@ Sources: W3C Trace Context, section 3.2 (``traceparent``); OpenTelemetry, "Envir
 Specification" (``OTEL_…``).
 """
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from service.errors import SettingsError
-from service.observability.logs import get_logger
-
-if TYPE_CHECKING:
-    from service.observability.spans import SpanRecorder
 
 TRACE_HEADER = b"traceparent"
 
 _PARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _SAMPLED = 1
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _SAMPLERS = ("always_on", "always_off", "traceidratio")
-
-_log = get_logger()
 
 
 class Trace(NamedTuple):
@@ -72,10 +64,20 @@ class Sampler:
         return (identifier & (1 << 64) - 1) < self.share * (1 << 64)
 
 
+class Recorder(Protocol):
+    """Makes spans; see ``spans``."""
+
+    def record(self, request: Any, trace: Trace, method: str, route: str, seconds: float) -> None:
+        """Make the spans of a request that took ``seconds`` until now."""
+
+    def close(self) -> None:
+        """Export what is left."""
+
+
 class Tracing:
     """Takes the requests that are traced, and keeps who records their spans."""
 
-    def __init__(self, sampler: Sampler, recorder: "SpanRecorder") -> None:
+    def __init__(self, sampler: Sampler, recorder: Recorder) -> None:
         self._sampler = sampler
         self._random = Random()  # noqa: S311 - an id is no secret
         #: Makes the spans of a request that was answered.
@@ -96,27 +98,6 @@ class Tracing:
         if not self._sampler.takes(identifier, sampled=sampled):
             return None
         return Trace(identifier, caller or None)
-
-
-def open_tracing(environment: Mapping[str, str] = os.environ) -> Tracing | None:
-    """Return the tracing that the variables ask for, None for none.
-
-    Raises ``SettingsError`` for a value that is not known, and where the extra is not installed.
-    """
-    asked = any(environment.get(name) for name in _ENDPOINTS)
-    off = environment.get("OTEL_SDK_DISABLED", "").lower() == "true"
-    if not asked or off or environment.get("OTEL_TRACES_EXPORTER") == "none":
-        return None
-    sampler = Sampler.of(environment)
-    try:
-        from service.observability.spans import SpanRecorder
-    except ImportError as error:
-        raise SettingsError(
-            f"OTEL_EXPORTER_OTLP_ENDPOINT asks for traces, but {error.name} is not installed;"
-            " pip install 'snn-serving[otel]'"
-        ) from error
-    _log.info("traces exported", share=sampler.share, by_parent=sampler.by_parent)
-    return Tracing(sampler, SpanRecorder())
 
 
 def _share(text: str) -> float:

@@ -25,7 +25,8 @@ from service.lifecycle.loader import Loader
 from service.lifecycle.reloader import Reloader
 from service.lifecycle.trial import try_bundle
 from service.observability.counters import Telemetry
-from service.observability.tracing import Tracing, open_tracing
+from service.observability.tracing import Tracing
+from service.server.traces import open_tracing
 from service.settings import Settings
 
 #: Processes of a worker that featurize; each takes some 100 MB while it has work.

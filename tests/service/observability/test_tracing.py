@@ -7,7 +7,8 @@ from typing import cast
 import pytest
 
 from service.errors import SettingsError
-from service.observability.tracing import Sampler, Trace, Tracing, open_tracing
+from service.observability.tracing import Sampler, Trace, Tracing
+from service.server.traces import open_tracing
 
 IDENTIFIER, CALLER = 0x4BF92F3577B34DA6A3CE929D0E0E4736, 0x00F067AA0BA902B7
 TEXT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-%s"
