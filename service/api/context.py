@@ -16,7 +16,7 @@ from service.inference.predictor import Applicability, Prediction, Predictor, St
 from service.inference.served_models import ServedModel
 from service.observability.counters import Telemetry, Traffic
 from service.observability.logs import get_logger, place_of, plain
-from service.observability.tracing import Trace, Tracing
+from service.observability.tracing import Trace
 
 T = TypeVar("T")
 
@@ -164,7 +164,6 @@ def finish(
     context: RequestContext,
     seconds: float,
     failure: dict[str, Any],
-    tracing: Tracing | None = None,
 ) -> None:
     """Count a request that has been answered, make its spans if it is traced, and log it."""
     telemetry.answered(route, context.status, seconds)
@@ -177,8 +176,8 @@ def finish(
         "status": context.status,
         "seconds": round(seconds, 6),
     }
-    if context.trace is not None and tracing is not None:
-        tracing.recorder.record(context, context.trace, method, route, seconds)
+    if context.trace is not None:
+        context.trace.recorder.record(context, context.trace, method, route, seconds)
         details["trace"] = context.trace.text
     if context.client is not None:
         details["client"] = context.client

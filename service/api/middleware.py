@@ -101,7 +101,7 @@ class RequestMiddleware:
                 except Disconnected:
                     context.status = CLOSED_BY_CLIENT
         seconds = perf_counter() - started
-        finish(self._telemetry, method, self._route(scope), context, seconds, failure, self._tracing)
+        finish(self._telemetry, method, self._route(scope), context, seconds, failure)
 
     def _seen_from_inside(self, scope: Scope) -> Scope:
         """Return a scope without the proxy's prefix, where HEAD is a GET whose body is not sent."""

@@ -22,11 +22,22 @@ _SAMPLED = 1
 _SAMPLERS = ("always_on", "always_off", "traceidratio")
 
 
+class Recorder(Protocol):
+    """Makes spans; see ``spans``."""
+
+    def record(self, request: Any, trace: "Trace", method: str, route: str, seconds: float) -> None:
+        """Make the spans of a request that took ``seconds`` until now."""
+
+    def close(self) -> None:
+        """Export what is left."""
+
+
 class Trace(NamedTuple):
     """The trace of a request; ``caller`` is the caller's span, None where the trace begins here."""
 
     identifier: int
     caller: int | None
+    recorder: Recorder
 
     @property
     def text(self) -> str:
@@ -64,23 +75,13 @@ class Sampler:
         return (identifier & (1 << 64) - 1) < self.share * (1 << 64)
 
 
-class Recorder(Protocol):
-    """Makes spans; see ``spans``."""
-
-    def record(self, request: Any, trace: Trace, method: str, route: str, seconds: float) -> None:
-        """Make the spans of a request that took ``seconds`` until now."""
-
-    def close(self) -> None:
-        """Export what is left."""
-
-
 class Tracing:
     """Takes the requests that are traced, and keeps who records their spans."""
 
     def __init__(self, sampler: Sampler, recorder: Recorder) -> None:
         self._sampler = sampler
         self._random = Random()  # noqa: S311 - an id is no secret
-        #: Makes the spans of a request that was answered.
+        #: Makes the spans.
         self.recorder = recorder
 
     def begin(self, parent: bytes | None) -> Trace | None:
@@ -97,7 +98,7 @@ class Tracing:
             identifier, caller, sampled = self._random.getrandbits(128) or 1, 0, None
         if not self._sampler.takes(identifier, sampled=sampled):
             return None
-        return Trace(identifier, caller or None)
+        return Trace(identifier, caller or None, self.recorder)
 
 
 def _share(text: str) -> float:

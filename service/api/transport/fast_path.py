@@ -20,27 +20,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features import Outcome
-from models.features.tabular.candidate_tables import table_warnings
+from models.features.tabular.candidate_tables import FEWEST_ROWS, table_warnings
 from service.api.access_control import unlimited
+from service.api.auth.headers import key_of
 from service.api.auth.keys import KeyStore
 from service.api.body.decoding import Limits
 from service.api.context import (
     CLOSED_BY_CLIENT,
+    SANE_ID,
+    TIMEOUT_HEADER,
     RequestContext,
     failure_of,
     finish,
+    new_request_id,
     timeout_seconds,
 )
 from service.api.encoding import ENVELOPE, MANY, listed
 from service.api.problems import Headers, problem_body
-from service.api.transport.plain_head import PlainHead, plain_head
+from service.api.transport.framing import PLAIN, PlainHead
 from service.errors import ModelNotFound, ModelNotReady, Overloaded, ServiceError
 from service.inference.predictor import Predictor, Stages
 from service.inference.queue import Answer, QueuedRequest
 from service.inference.results import is_plain, writing
 from service.inference.served_models import ServedModel
 from service.observability.counters import Telemetry
-from service.observability.tracing import Tracing
+from service.observability.tracing import TRACE_HEADER, Tracing
 
 ROUTE = "/predict"
 
@@ -51,6 +55,30 @@ class _Numbers(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _decode = msgspec.json.Decoder(_Numbers).decode
+
+
+def _plain_head(headers: list[tuple[bytes, bytes]]) -> PlainHead | None:
+    """Read the headers of a ``POST /predict``; None where the usual path is needed."""
+    request_id = timeout = key = parent = None
+    for name, value in headers:
+        if name not in PLAIN:
+            continue
+        plain = PLAIN[name]
+        if plain is not None:
+            if value not in plain:
+                return None
+        elif name == b"x-request-id":
+            if SANE_ID.fullmatch(value):
+                request_id = value
+        elif name == TIMEOUT_HEADER:
+            timeout = value
+        elif name == TRACE_HEADER:
+            parent = value
+        elif (presented := key_of(name, value)) and presented != key:
+            if key is not None:
+                return None
+            key = presented
+    return PlainHead(new_request_id() if request_id is None else request_id, timeout, key, parent)
 
 
 class Carrier(Protocol):
@@ -99,10 +127,7 @@ class FastPath:
         key_store: KeyStore | None = None,
         tracing: Tracing | None = None,
     ) -> None:
-        """``deadline_seconds`` is for requests that name none; ``key_store`` is None without keys.
-
-        ``tracing`` is None where no request is traced.
-        """
+        """``deadline_seconds`` is for requests that name none; ``key_store`` is None without keys."""
         self._key_store, self._tracing = key_store, tracing
         self._telemetry, self._predictor = telemetry, predictor
         self._max_rows, self._max_bytes = min(limits.rows, MANY), limits.bytes
@@ -113,7 +138,7 @@ class FastPath:
     ) -> FastRequest | None:
         """Take a request, or decline it without a trace."""
         started = perf_counter()
-        head = plain_head(headers)
+        head = _plain_head(headers)
         if head is None or len(content) > self._max_bytes:
             return None
         key = unlimited(self._key_store, head.key, "predict") if self._key_store is not None else None
@@ -168,7 +193,9 @@ class FastPath:
             return None
         numbers = lists[0] if len(lists) == 1 else chain.from_iterable(lists)
         block = np.fromiter(numbers, np.float64, len(lists) * width).reshape(-1, width)
-        return None if table_warnings(served.bundle.featurizer.fields, block) else (served, block)
+        if len(block) >= FEWEST_ROWS and table_warnings(served.bundle.featurizer.fields, block):
+            return None
+        return served, block
 
     def answer(self, request: FastRequest, result: Answer | ServiceError) -> None:
         """Answer a request by the batcher's result."""
@@ -193,7 +220,7 @@ class FastPath:
             content = problem_body(problem, request.request_id.decode())
         if not request.carrier.deliver(request, request.status, headers, content):
             request.status = CLOSED_BY_CLIENT
-        self._finish(request, failure)
+        finish(self._telemetry, "POST", ROUTE, request, perf_counter() - request.started, failure)
 
     def abandon(self, request: FastRequest) -> None:
         """Withdraw a request whose client has left."""
@@ -203,11 +230,7 @@ class FastPath:
             request.entry = None
         request.served.leases.count -= 1
         request.status, request.stages = CLOSED_BY_CLIENT, None
-        self._finish(request, {})
-
-    def _finish(self, request: FastRequest, failure: dict[str, Any]) -> None:
-        seconds = perf_counter() - request.started
-        finish(self._telemetry, "POST", ROUTE, request, seconds, failure, self._tracing)
+        finish(self._telemetry, "POST", ROUTE, request, perf_counter() - request.started, {})
 
 
 def _written(served: ServedModel, answer: Answer, outcomes: Sequence[Outcome]) -> bytes:

@@ -7,16 +7,19 @@ from typing import cast
 import pytest
 
 from service.errors import SettingsError
-from service.observability.tracing import Sampler, Trace, Tracing
+from service.observability.tracing import Recorder, Sampler, Trace, Tracing
 from service.server.traces import open_tracing
 
 IDENTIFIER, CALLER = 0x4BF92F3577B34DA6A3CE929D0E0E4736, 0x00F067AA0BA902B7
 TEXT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-%s"
 
 
+RECORDER = cast("Recorder", SimpleNamespace())  # it is only carried
+
+
 def tracing(share: float, *, by_parent: bool = True) -> Tracing:
     """A decision without anything that records."""
-    return Tracing(Sampler(share, by_parent), cast("object", SimpleNamespace()))  # type: ignore[arg-type]
+    return Tracing(Sampler(share, by_parent), RECORDER)
 
 
 @pytest.mark.parametrize(
@@ -31,9 +34,9 @@ def tracing(share: float, *, by_parent: bool = True) -> Tracing:
 def test_a_caller_decides(header: bytes, followed: bool) -> None:
     """By the flag of its header, whatever the share of traces that begin here."""
     for share in (0.0, 1.0):
-        expected = Trace(IDENTIFIER, CALLER) if followed else None
+        expected = Trace(IDENTIFIER, CALLER, RECORDER) if followed else None
         assert tracing(share).begin(header) == expected
-    assert tracing(1.0, by_parent=False).begin(header) == Trace(IDENTIFIER, CALLER)
+    assert tracing(1.0, by_parent=False).begin(header) == Trace(IDENTIFIER, CALLER, RECORDER)
     assert tracing(0.0, by_parent=False).begin(header) is None
 
 
