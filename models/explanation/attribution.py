@@ -1,8 +1,8 @@
 """Contributions of a molecule's atoms to a logit, and the connected atoms that it needs most.
 
-The logit is computed for the molecule and for up to some sixty deletions of atoms and groups. The
-contributions are the weights of a ridge regression of the changes on the atoms that were deleted, so that
-their sums follow what deletions do, of single atoms as of groups. The scheme is that of M. T. Ribeiro,
+The logit is computed for the molecule and for some fifty deletions of atoms and groups. The
+contributions are the weights of a ridge regression of the changes on the atoms that were deleted: their
+sums follow what deletions do, of single atoms as of groups. The scheme is that of M. T. Ribeiro,
 S. Singh, C. Guestrin, *Why Should I Trust You?* (LIME), KDD 2016, with deleted atoms as features.
 """
 
@@ -31,7 +31,7 @@ class Attribution:
 
     ``contributions``, of shape ``(atoms,)``, are about how much the logit falls if the atom is deleted.
     ``needed`` are the connected atoms whose deletion lowers the logit most, ``without_needed`` is the
-    logit of what is left; empty and None if no deletion can be computed.
+    logit of what is left; empty and None if none lowers it.
     """
 
     logit: float
@@ -55,9 +55,7 @@ def attribute(molecule: Chem.Mol, logits: Logits) -> Attribution:
     }
     contributions = _fit(falls, size)
     largest = min(max(round(_SHARE * size), _LEAST), _MOST)
-    grown = [
-        atoms for atoms in _grown(molecule, contributions, largest) if atoms not in falls
-    ]
+    grown = [atoms for atoms in _grown(molecule, contributions, largest) if atoms not in falls]
     more = [(atoms, left) for atoms in grown if (left := without(ground, atoms)) is not None]
     if more:
         found = logits([left for _, left in more])
@@ -67,7 +65,7 @@ def attribute(molecule: Chem.Mol, logits: Logits) -> Attribution:
             if np.isfinite(value)
         }
         contributions = _fit(falls, size)
-    small = {atoms: fall for atoms, fall in falls.items() if len(atoms) <= largest}
+    small = {atoms: fall for atoms, fall in falls.items() if len(atoms) <= largest and fall > 0}
     if not small:
         return Attribution(logit, contributions, (), None)
     needed = max(small, key=lambda atoms: (small[atoms], -len(atoms)))
@@ -89,9 +87,7 @@ def _fit(falls: dict[Atoms, float], size: int) -> NDArray[np.float64]:
     return solved
 
 
-def _grown(
-    molecule: Chem.Mol, contributions: NDArray[np.float64], largest: int
-) -> Iterable[Atoms]:
+def _grown(molecule: Chem.Mol, contributions: NDArray[np.float64], largest: int) -> Iterable[Atoms]:
     """Connected atoms of high contributions, grown atom by atom from each of the highest ones."""
     for seed in np.argsort(-contributions)[:_SEEDS].tolist():
         atoms = {seed}

@@ -51,7 +51,7 @@ class Rule(NamedTuple):
 RULES = (
     Rule(r"/health/(live|ready)|/healthz|/v2/health/(live|ready)", None, None),
     Rule(r"/|/docs|/openapi\.json|/swagger/.*|/web/.*|/favicon\.(ico|svg)", None, None),
-    Rule(r"/predict|/metadata|/models|/molecule\.svg", "predict", "predict"),
+    Rule(r"/predict|/metadata|/models|/molecule\.svg|/explain", "predict", "predict"),
     Rule(r"/v2/models/[^/]+(/versions/[^/]+)?/stats|/v2/models/stats", "metrics", "metrics"),
     Rule(r"/v2/repository/index", "metrics", "metrics"),
     Rule(r"/v2/repository/models/[^/]+/(load|unload)", "admin", "admin"),

@@ -192,6 +192,23 @@ class Drawing(Struct, forbid_unknown_fields=True):
     dark: bool = False
 
 
+class ExplainRequest(Struct, forbid_unknown_fields=True):
+    """Molecules, and the target whose prediction is to be explained; ``dark`` is for a dark page."""
+
+    smiles: Annotated[
+        list[str],
+        Meta(examples=[["c1ccc([N+](=O)[O-])cc1"]], extra_json_schema={"minItems": 1, "maxItems": 5}),
+    ]
+    target: Annotated[str, Meta(examples=["SR-MMP"])]
+    model: Annotated[str | None, Meta(description="By default tox21.")] = None
+    version: Annotated[str | int | None, Meta(description="Answer by this version or not at all.")] = (
+        None
+    )
+    nearest: Annotated[int, Meta(ge=0, le=10, description="Nearest measured compounds of each.")] = 3
+    applicability: Literal["judge", "ignore"] | None = None
+    dark: bool = False
+
+
 class Change(Struct, forbid_unknown_fields=True):
     """Which version, and why the release log is told it."""
 

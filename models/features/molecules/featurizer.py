@@ -108,13 +108,13 @@ class MoleculeFeaturizer:
                         sound[row] = False
         return rows, sound
 
-    def parent(self, record: object) -> tuple[Chem.Mol, Outcome]:
+    def parent(self, record: object) -> Chem.Mol:
         """The molecule that the features of a record describe, its atoms in the order of its SMILES.
 
         Raises ``Unreadable``.
         """
         with captured_rdkit_log():
-            return self._read(record)
+            return self._read(record)[0]
 
     def fingerprint(self, record: object) -> Fingerprint:
         """What the domain knows a record by; raises ``Unreadable`` for one that cannot be read."""

@@ -92,7 +92,7 @@ def svg_of(smiles: str, *, dark: bool = False) -> str:
 
     Raises ``InvalidRequest`` for no molecule that can be drawn, and ``DrawingUnavailable``.
     """
-    library = _library()
+    library = drawing_library()
     try:
         bare = read_smiles(smiles)
         size = bare.GetNumHeavyAtoms()
@@ -123,7 +123,7 @@ def svg_of(smiles: str, *, dark: bool = False) -> str:
     return str(drawer.GetDrawingText())
 
 
-def _library() -> Any:
+def drawing_library() -> Any:
     """Return RDKit's drawing module; raises ``DrawingUnavailable`` without the X11 libraries it needs.
 
     It is loaded for the first picture, so that the service runs without them.
