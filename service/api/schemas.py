@@ -190,6 +190,10 @@ class Drawing(Struct, forbid_unknown_fields=True):
 
     smiles: Annotated[str, Meta(extra_json_schema={"maxLength": 2000}, examples=["c1ccccc1O"])]
     dark: bool = False
+    parent: Annotated[
+        str | None,
+        Meta(description="What was judged: X-Parent-Differs is 1 if it is another structure, else 0."),
+    ] = None
 
 
 class ExplainRequest(Struct, forbid_unknown_fields=True):
