@@ -12,11 +12,17 @@ const isDark = () => document.documentElement.dataset.theme === "dark";
 export function domainLine(result) {
   const domain = result.domain;
   if (!domain) return null;
-  if (result.measured) return el("p", { class: "domain" }, el("strong", {}, "Measured"), el("span", { class: "muted" }, ` ${measuredWords(result.measured)}`));
+  if (result.measured) return el("p", { class: "domain" }, el("strong", {}, "Measured"), el("span", { class: "muted" }, ` ${measuredWords(result.measured)} (●, ○)`));
   const similarity = `similarity ${number(domain.similarity, 2)}`;
   if (domain.in_domain) return el("p", { class: "domain" }, el("strong", {}, "In the domain"), el("span", { class: "muted" }, ` ${similarity} to the nearest measured compound`));
   const why = (result.warnings ?? []).find(({ code }) => code === "outside_domain")?.message ?? similarity;
   return el("p", { class: "domain outside" }, icon("warn"), el("span", {}, el("strong", {}, "Outside the domain"), `: ${why}`));
+}
+
+/** A dot beside a call: what was measured of this very compound. */
+export function measuredMark(active) {
+  const words = active ? "measured active" : "measured inactive";
+  return el("span", { class: "measured", role: "img", title: words, "aria-label": words }, active ? "●" : "○");
 }
 
 /** The sentence beside a result without an active assay. */
@@ -82,7 +88,7 @@ async function explained(about, result, target) {
   return [
     place,
     el("p", {}, el("span", { class: "raises" }, "Orange"), " atoms raise the prediction of ", el("strong", {}, target), ", ", el("span", { class: "lowers" }, "blue"), " ones lower it."),
-    without && el("p", {}, without),
+    without ? el("p", {}, without) : null,
     el("p", { class: "muted" }, names.length ? `Structural alerts: ${names.join(", ")}. An alert is a fact about the structure, no prediction.` : "No structural alert."),
   ].filter(Boolean);
 }

@@ -3,7 +3,7 @@
 import { TRIED, askJson, post } from "./api.js";
 import { readCsv, smilesColumn, writeCsv } from "./csv.js";
 import { textBox } from "./dropping.js";
-import { domainLine, draw, more, noneActive } from "./explanation.js";
+import { domainLine, draw, measuredMark, more, noneActive } from "./explanation.js";
 import { download, el, empty, failure, icon, number, plural } from "./page.js";
 
 const MOST = 1000;
@@ -128,7 +128,7 @@ export class MoleculesPlayground {
 
   card(result) {
     const named = this.columns.filter((name) => result[name]).slice(0, SHOWN_COLUMNS).map((name) => `${name} ${result[name]}`);
-    const carried = named.length > 0 && el("p", { class: "muted" }, named.join(", "));
+    const carried = named.length > 0 ? el("p", { class: "muted" }, named.join(", ")) : null;
     if (result.status !== "ok") {
       return el("article", { class: "card molecule wrong" }, el("h4", { class: "smiles" }, result.smiles ?? "?"), carried, el("p", { class: "failure" }, icon("bad"), el("span", {}, result.message)));
     }
@@ -178,7 +178,7 @@ export class MoleculesPlayground {
       el("th", { scope: "row" }, target.name),
       el("td", { class: "bar-cell" }, bar(probability, target.threshold, active)),
       el("td", { class: "amount" }, probability.toFixed(3)),
-      el("td", { class: "call" }, active ? "active" : "–", measured !== undefined && el("span", { class: "measured" }, measured ? "measured active" : "measured inactive")),
+      el("td", { class: "call" }, active ? "active" : "–", measured === undefined ? null : measuredMark(measured)),
     );
   }
 
