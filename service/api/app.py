@@ -24,7 +24,7 @@ from service.api.openapi import (
 )
 from service.api.problems import Problem, problem_body, problem_of
 from service.api.result_schemas import InputsAnswer, SmilesAnswer
-from service.api.routes import admin, metrics, models, molecule_svg, pages
+from service.api.routes import admin, explain, metrics, models, molecule_svg, pages
 from service.api.routes.health import activations, history, integrity, probes
 from service.api.routes.health.stream import PATH as STREAM
 from service.api.routes.health.stream import Stream
@@ -40,6 +40,7 @@ from service.coordination.coordinator import WorkerCoordinator
 from service.coordination.history_recorder import HistoryRecorder
 from service.coordination.shared_store import SharedStore
 from service.errors import ServiceError
+from service.inference.explanation.explainer import Explainer
 from service.inference.predictor import Predictor
 from service.inference.served_models import ServedModels
 from service.observability.counters import Telemetry
@@ -169,6 +170,7 @@ def create_app(
         app.include_router(admin.routes(coordinator, administration, key_store))
     app.include_router(models.routes(served_models, max_rows))
     app.include_router(molecule_svg.routes(MoleculeDrawer()))
+    app.include_router(explain.routes(predictor, Explainer()))
     app.include_router(pages.docs_route())
     app.router.routes.extend(pages.page_routes())
     for kind in (ServiceError, HTTPException, RequestValidationError, Problem, Exception):
