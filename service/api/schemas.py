@@ -189,7 +189,7 @@ class AboutAssay(Struct):
     source: str
 
 
-class AboutTarget(Struct):
+class AboutTarget(Struct, omit_defaults=True):
     """One output, and the probability from which it is called positive.
 
     ``call`` is what such calls are worth, ``elevated`` the same of an assay's lower cut-off. Of the

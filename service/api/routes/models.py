@@ -58,7 +58,7 @@ def _about(served: ServedModel) -> About:
         threshold_rule=manifest.threshold_rule,
         figures=figures_of(manifest),
         cut_offs=_cut_offs(served),
-        intervals=all(target.spread_factor is not None for target in manifest.targets),
+        intervals=all(target.spread is not None for target in manifest.targets),
         members=len(manifest.members),
         widths=list(manifest.widths),
     )

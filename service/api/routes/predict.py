@@ -64,7 +64,7 @@ class PredictEndpoint:
         if asked.keyed and not served.takes_smiles:
             text = f"model {asked.model!r} does not take SMILES; send its records as 'inputs'"
             raise InvalidRequest(text)
-        decision = Decision.of(served.bundle, asked.cut_offs, interval=asked.interval)
+        decision = served.decide(asked.cut_offs, interval=asked.interval)
         context.ask(served)
         context.applicability = asked.applicability
         plain = wanted == "json" and _WITH_FIELDS.isdisjoint(map(type, asked.records))

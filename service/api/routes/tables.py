@@ -65,7 +65,7 @@ class TableAnswer:
 
         Raises what ``Queried.decision`` raises.
         """
-        self._named, self._decision = named, named.decision(served.bundle)
+        self._named, self._decision = named, named.decision(served)
         self._predictor, self._served, self._context = predictor, served, context
         self._piece_rows = min(_MOLECULES if served.takes_smiles else _NUMBERS, max_rows)
         self._stages = Stages()

@@ -77,7 +77,7 @@ def names_of(served: ServedModel) -> tuple[str, ...]:
     if served.manifest.exclusive:
         return ()
     levels = (LEVEL,) if served.decision.levels is not None else ()
-    has = all(target.spread_factor is not None for target in served.manifest.targets)
+    has = all(target.spread is not None for target in served.manifest.targets)
     return (CALL, *levels, *((INTERVAL,) if has else ()))
 
 
