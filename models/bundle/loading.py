@@ -5,6 +5,7 @@ were hashed are the bytes that are used, nothing is unpickled, no link is follow
 """
 
 import hashlib
+import zipfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from models.bundle.graph_check import check_graph
 from models.bundle.manifest import (
     CARD_FILE,
     CURVES_FILE,
+    DOMAIN_FILE,
     GOLDEN_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
@@ -30,6 +32,7 @@ from models.bundle.manifest import (
     Manifest,
     parse_manifest,
 )
+from models.domain.measured import MeasuredCompounds
 from models.errors import BundleRefused
 from models.health.reference import Reference
 from models.networks.outputs import SQUASHED, TAPS
@@ -83,6 +86,8 @@ def open_bundle(folder: Path) -> Bundle:
     content = _contents(folder, manifest)
     outputs = check_graph(content[MODEL_FILE], manifest)
     featurizer = features.create(manifest.featurizer.identifier, manifest.featurizer.parameters)
+    if DOMAIN_FILE in content:
+        featurizer = _within(featurizer, content[DOMAIN_FILE], manifest)
     if len(featurizer.names) != manifest.features:
         raise BundleRefused(
             f"{MANIFEST_FILE}: the featurizer makes {len(featurizer.names)} features,"
@@ -166,6 +171,17 @@ def _verified(path: Path, entry: FileEntry) -> bytes:
     if file_entry(content).sha256 != entry.sha256:
         raise BundleRefused(f"{path.name} was altered: its sha256 is not its manifest's")
     return content
+
+
+def _within(featurizer: features.Featurizer, content: bytes, manifest: Manifest) -> features.Featurizer:
+    """The featurizer with the domain of this file."""
+    try:
+        domain = MeasuredCompounds.from_bytes(content)
+    except (ValueError, zipfile.BadZipFile) as error:
+        raise BundleRefused(f"{DOMAIN_FILE} is not usable: {error}") from error
+    if list(domain.targets) != manifest.target_names:
+        raise BundleRefused(f"{DOMAIN_FILE} has labels of other targets than the model")
+    return features.within(featurizer, domain)
 
 
 def _reference(manifest: Manifest, content: Mapping[str, bytes], outputs: Collection[str]) -> Reference:

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from models.features import Outcome
-from service.inference.decision import Decision
+from models.features.tabular.candidate_tables import table_warnings
+from service.inference.answers.decision import Decision
 from service.inference.predictor import Prediction
 from service.inference.queue import Outputs
 from service.inference.results import is_plain, results_of, writing
@@ -63,14 +64,20 @@ def listed(
         to = writing(served.targets, served.manifest.exclusive)
         pieces = to.pieces(outputs, by.thresholds)
         if pieces is not None:
-            return _enveloped(served, to.joined(pieces, 0, len(outcomes)), by)
-    return _enveloped(served, _encode(results(served, records, outcomes, outputs, by)), by)
+            return _enveloped(served, records, to.joined(pieces, 0, len(outcomes)), by)
+    content = _encode(results(served, records, outcomes, outputs, by))
+    return _enveloped(served, records, content, by)
 
 
-def _enveloped(served: ServedModel, results: bytes, decision: Decision) -> bytes:
+def _enveloped(
+    served: ServedModel, records: Sequence[object], results: bytes, decision: Decision
+) -> bytes:
     manifest, thresholds = served.manifest, stated(served, decision)
     if thresholds is not None:
         results += b',"thresholds":' + _encode(thresholds)
+    odd = table_warnings(served.bundle.featurizer.fields, records)
+    if odd:
+        results += b',"warnings":' + _encode(odd)
     return ENVELOPE % (manifest.name.encode(), manifest.version, results)
 
 
@@ -105,7 +112,12 @@ def keyed(
 def with_fields(prediction: Prediction, rows: ParsedRows, decision: Decision) -> bytes:
     """Return the answer to ``inputs`` whose objects have fields that the model does not take."""
     content = b"[" + _carrying(prediction, rows, decision) + b"]"
-    return _enveloped(prediction.served, content, decision)
+    return _enveloped(prediction.served, rows.records, content, decision)
+
+
+def predictions(prediction: Prediction, rows: ParsedRows, decision: Decision) -> bytes:
+    """Return the answer of MLflow's form: one result per record after the fields that it carries."""
+    return b'{"predictions":[' + _carrying(prediction, rows, decision) + b"]}"
 
 
 def table(prediction: Prediction, rows: ParsedRows, kind: str, decision: Decision) -> bytes:
@@ -137,7 +149,9 @@ def layout_of(
         has_levels=decision.levels is not None,
         has_intervals=decision.spread is not None,
         thresholds=stated(served, decision),
+        has_domain=served.bundle.featurizer.domain is not None,
         result_columns=result_columns,
+        features=frozenset(served.bundle.featurizer.fields),
     )
 
 

@@ -2,16 +2,38 @@
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 Probabilities = Annotated[dict[str, float], Meta(description="Calibrated probability of each target.")]
 
 
 class Warned(Struct):
-    """What to know about a result; service/README.md has a table of the codes."""
+    """What to know about a result; docs/reference/requests.md has a table of the codes."""
 
     code: str
     message: str
+
+
+class InDomain(Struct):
+    """How near the molecule is to what the model learned from."""
+
+    similarity: Annotated[
+        float, Meta(description="To the nearest measured compound: Tanimoto of ECFP counts.")
+    ]
+    in_domain: bool
+
+
+Measured = Annotated[
+    dict[str, bool], Meta(description="Whether it was active, of the assays where it was measured.")
+]
+
+
+class Nearest(Struct):
+    """A measured compound, by its parent."""
+
+    smiles: str
+    similarity: float
+    measured: Measured
 
 
 class OkResult(Struct):
@@ -42,6 +64,9 @@ class OkResult(Struct):
     parent: Annotated[str | None, Meta(description="The molecule that was predicted.")] = None
     removed: Annotated[list[str] | None, Meta(description="Fragments that were left out.")] = None
     warnings: list[Warned] | None = None
+    domain: InDomain | None = None
+    measured: Measured | None = None
+    nearest: Annotated[list[Nearest] | None, Meta(description="As many as were asked for.")] = None
 
 
 class NotApplicableResult(Struct):
@@ -53,6 +78,9 @@ class NotApplicableResult(Struct):
     parent: Annotated[str | None, Meta(description="The molecule that would be predicted.")] = None
     removed: list[str] | None = None
     warnings: list[Warned] | None = None
+    domain: InDomain | None = None
+    measured: Measured | None = None
+    nearest: list[Nearest] | None = None
 
 
 class ErrorResult(Struct):
@@ -107,3 +135,11 @@ class InputsAnswer(Struct):
         dict[str, float] | None,
         Meta(description="Where the request asks for cut-offs: the probabilities that they mean."),
     ] = None
+    #: What is odd about the records together.
+    warnings: list[Warned] | UnsetType = UNSET
+
+
+class Predictions(Struct):
+    """The answer to ``POST /invocations``, one result per record in order."""
+
+    predictions: list[Result]

@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from models.bundle.cutoffs import curves_to_bytes
 from models.bundle.golden import SAME_SESSION, Golden, Tolerance
@@ -89,9 +90,12 @@ class Integrity:
         digest = hashlib.sha256(self._bundle.manifest.model_dump_json().encode())
         digest.update(curves_to_bytes(self._bundle.curves or {}))
         reference = self._bundle.reference  # None of a model without taps
-        arrays = list(self._bundle.golden.arrays().values())
+        arrays: list[NDArray[Any]] = list(self._bundle.golden.arrays().values())
         if reference is not None:
             arrays += _arrays(reference)
+        domain = self._bundle.featurizer.domain  # None of other data than molecules
+        if domain is not None:
+            arrays += [domain.labels, domain.usual, *_arrays(domain.index)]
         for array in arrays:
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.features import Accepted, NotApplicable, Outcome, Rejected
 from models.networks.outputs import MEMBER_LOGIT
 from service.errors import InvalidRequest
-from service.inference.decision import Decision
+from service.inference.answers.decision import Decision
 
 _encode = msgspec.json.Encoder().encode
 

@@ -12,11 +12,12 @@ from models.bundle.loading import Bundle
 from models.bundle.manifest import Manifest
 from service.errors import ModelNotFound, ModelNotReady, VersionNotFound
 from service.health.monitor import Monitor
+from service.inference.answers.decision import Decision
 from service.inference.backend.onnx_session import Session
 from service.inference.batcher import Batcher
-from service.inference.decision import Decision
 from service.inference.integrity import Integrity, IntegrityFault
 from service.inference.latency import LatencyEstimator
+from service.inference.prediction_counter import PredictionCounter
 from service.inference.row_sample import RowSample
 from service.observability.counters import Traffic
 
@@ -47,6 +48,7 @@ class ServedModel:
     #: How long featurizing takes by the number of records.
     featurize_pace: LatencyEstimator
     traffic: Traffic
+    predictions: PredictionCounter
     #: The names of the targets, and their cut-offs.
     targets: tuple[str, ...]
     decision: Decision

@@ -9,10 +9,11 @@ from time import monotonic
 from typing import Any, cast
 
 from models.bundle.cutoffs import CutOffs
+from models.features.tabular.candidate_tables import table_warnings
 from models.registry.store import Repository
 from service.errors import InvalidRequest, MalformedInput, ScoreRefused
+from service.inference.answers.decision import Decision
 from service.inference.backend.device import Device
-from service.inference.decision import Decision
 from service.scoring import local_engine, ray_engine
 from service.scoring.checkpoint import Checkpoint
 from service.scoring.ranking import ranking
@@ -45,6 +46,8 @@ class Progress:
     size: int
     rows: int
     errors: int
+    #: What is odd about the first records together.
+    warnings: tuple[str, ...] = ()
     #: At the end of a run that was asked for its own cut-offs: by target the thresholds that they are.
     thresholds: dict[str, float] | None = None
 
@@ -109,7 +112,9 @@ def score_file(
             judges=model.bundle.featurizer.judges_applicability,
             has_levels=decision.levels is not None,
             has_intervals=interval,
+            has_domain=model.bundle.featurizer.domain is not None,
             result_columns=result_columns,
+            features=frozenset(schema.names or ()),
         )
         finish = _finish(output_kind) if sort is None else ranking(output_kind, layout, sort)
         piece = _MOLECULES if schema.is_smiles else _NUMBERS
@@ -146,6 +151,7 @@ def score_file(
             "sort": sort,
         }
         run |= {name: value for name, value in asked.items() if value is not None}
+        odd = _warnings(source, job)
         with closing(Checkpoint(output, run, overwrite=overwrite)) as checkpoint:
             if not checkpoint.is_delivered:
                 if checkpoint.last is None:
@@ -161,8 +167,27 @@ def score_file(
             used = dict(zip(manifest.target_names, decision.thresholds.tolist(), strict=True))
             last = checkpoint.last
             return Progress(
-                source.size, source.size, last.rows, last.errors, used if decision.asked else None
+                source.size,
+                source.size,
+                last.rows,
+                last.errors,
+                odd,
+                used if decision.asked else None,
             )
+
+
+def _warnings(source: Source, job: Job) -> tuple[str, ...]:
+    """What is odd about the first records of a table of candidates together."""
+    if not job.schema.is_candidate:
+        return ()
+    start = source.position
+    try:
+        raw = source.take(job.piece)
+    except MalformedInput:  # told when it is scored
+        raw = []
+    source.seek(start)
+    records = job.parser.parse(raw).records
+    return tuple(each.message for each in table_warnings(job.schema.names or (), records))
 
 
 def _score_rest(source: Source, pieces: Pieces, checkpoint: Checkpoint, report: Report) -> None:

@@ -18,6 +18,8 @@ Result = dict[str, object]
 #: out, or get a prefix.
 ResultColumns = Literal["refuse", "replace", "prefix"]
 _PREFIX = "input_"
+#: The columns of a result's ``domain``.
+_DOMAIN = ("similarity", "in_domain")
 
 
 @dataclass(slots=True)
@@ -102,8 +104,13 @@ class OutputLayout:
     has_intervals: bool = False
     #: The thresholds by target that the request has chosen, if it has.
     thresholds: Mapping[str, float] | None = None
+    #: Whether results tell how near a molecule is to what the model learned from.
+    has_domain: bool = False
     #: What becomes of columns of the input that are named as the model's.
     result_columns: ResultColumns = "refuse"
+    #: The names of a record's values. They are in every table, so that those that are named as a
+    #: result's get the prefix where others are refused.
+    features: frozenset[str] = frozenset()
 
     @property
     def calls(self) -> tuple[str, ...]:
@@ -125,6 +132,7 @@ class OutputLayout:
     def fields(self) -> frozenset[str]:
         """The fields of a result that only some models or requests have."""
         given = {"level": self.has_levels, "interval": self.has_intervals, "warnings": self.judges}
+        given |= dict.fromkeys(("domain", "measured", "nearest"), self.has_domain)
         return frozenset(name for name, has in given.items() if has)
 
     @property
@@ -133,7 +141,8 @@ class OutputLayout:
         if not self.is_smiles:
             return ()
         told = ("parent", "removed", "repaired")
-        return ("status", *told, "warnings") if self.judges else told
+        near = ("similarity", "in_domain") if self.has_domain else ()
+        return ("status", *told, "warnings", *near) if self.judges else (*told, *near)
 
     @property
     def added(self) -> tuple[str, ...]:
@@ -159,7 +168,8 @@ class OutputLayout:
             return {name: name for name in names if name not in reserved}
         if self.result_columns == "prefix":
             return {name: f"{_PREFIX}{name}" if name in reserved else name for name in names}
-        return {name: name for name in names}
+        prefixed = self.features.intersection(reserved)
+        return {name: f"{_PREFIX}{name}" if name in prefixed else name for name in names}
 
     def check(self) -> None:
         """Raise ``InvalidRequest`` if two columns of the results would have one name."""
@@ -175,7 +185,8 @@ class OutputLayout:
         """Return a result's values in the order of ``added``, None for those that it does not have."""
         cells: list[object] = []
         for name in self.details:
-            value = result.get(name)
+            near: Any = result.get("domain", {}) if name in _DOMAIN else result
+            value = near.get(name)
             cells.append(_joined(name, value) if isinstance(value, list) else value)
         if result["status"] == "ok":
             probability, call = result["probability"], result["call"]
@@ -199,6 +210,8 @@ class Writer:
     def __init__(self, layout: OutputLayout) -> None:
         """Write the columns of ``layout``."""
         self.layout = layout
+        #: What is odd about the records together, for a document that has a place for it.
+        self.warnings: Sequence[object] = ()
 
     def head(self) -> bytes:
         """Return what precedes the first row."""

@@ -123,7 +123,10 @@ class JsonWriter(Writer):
 
     def head(self) -> bytes:
         """Return the document up to its first result."""
-        about = _encode({"model": self.layout.model, "version": self.layout.version})
+        about = _encode(
+            {"model": self.layout.model, "version": self.layout.version}
+            | ({"warnings": self.warnings} if self.warnings else {})
+        )
         if self.layout.thresholds is not None:
             about = about[:-1] + b',"thresholds":' + _encode(self.layout.thresholds) + b"}"
         return about[:-1] + b',"results":['
@@ -153,7 +156,7 @@ def _merged(
         conflicts = reserved.intersection(row)
         if not conflicts:
             yield row | result
-        elif layout.result_columns != "refuse":
+        elif layout.result_columns != "refuse" or conflicts <= layout.features:
             kept = layout.renamed(row, reserved)
             yield {shown: row[name] for name, shown in kept.items()} | result
         else:

@@ -22,6 +22,7 @@ from models.bundle.loading import file_entry
 from models.bundle.manifest import (
     CARD_FILE,
     CURVES_FILE,
+    DOMAIN_FILE,
     GOLDEN_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
@@ -34,7 +35,10 @@ from models.bundle.manifest import (
     Spread,
     Target,
 )
+from models.domain.fragment_index import FragmentIndex
+from models.domain.measured import Cutoffs, MeasuredCompounds, usual_counts
 from models.features import Featurizer, create
+from models.features.molecules.fingerprints import small_fragments
 from models.health.fitting import MemberRows, fit_reference
 from models.health.reference import Reference
 from models.networks.outputs import INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED, TAPS
@@ -117,6 +121,31 @@ MOLECULES = _kind_of_molecules("molecules-1", _FRAGMENTS)
 JUDGED_MOLECULES = _kind_of_molecules(
     "molecules-3", (*_FRAGMENTS, ("pharmacophore_radius", 2), ("pharmacophores", (1, 2)))
 )
+
+
+def domain_of(
+    kind: Kind,
+    smiles: Sequence[str] = SMILES,
+    cutoffs: Cutoffs = Cutoffs(0.3, 0.15),  # noqa: B008 - immutable
+) -> MeasuredCompounds:
+    """A domain of some molecules, each active in one assay and not measured in the next."""
+    featurizer = kind.featurizer()
+    molecules = [featurizer.fingerprint(text) for text in smiles]
+    index = FragmentIndex.of([molecule.counts for molecule in molecules])
+    labels = np.zeros((len(smiles), len(kind.targets)), np.int8)
+    rows = np.arange(len(smiles))
+    labels[rows, rows % len(kind.targets)] = 1
+    labels[rows, (rows + 1) % len(kind.targets)] = -1
+    small = np.isin(index.ids, small_fragments([molecule.smiles for molecule in molecules]))
+    return MeasuredCompounds(
+        [molecule.smiles for molecule in molecules],
+        labels,
+        kind.targets,
+        index,
+        usual_counts(index, small),
+        featurizer.radius,
+        cutoffs,
+    )
 
 
 def graph(
@@ -281,6 +310,7 @@ def write_bundle(
     ill: float | None = None,
     taps: bool = True,
     decided: bool = False,
+    domain: MeasuredCompounds | None = None,
 ) -> None:
     """Write a bundle's files; ``model`` replaces the graph that golden rows and reference are of.
 
@@ -302,6 +332,8 @@ def write_bundle(
         REFERENCE_FILE: fitted.to_bytes(),
         CARD_FILE: b"# A small model for tests\n",
     }
+    if domain is not None:
+        content[DOMAIN_FILE] = domain.content
     if not taps:
         del content[REFERENCE_FILE]
     if decided:

@@ -17,7 +17,7 @@ from service.api.error_codes import Code
 from service.api.problems import Problem
 from service.api.schemas import PredictRequest
 from service.errors import InvalidRequest
-from service.inference.decision import Decision, cut_offs_of, flag_of
+from service.inference.answers.decision import Decision, cut_offs_of, flag_of
 from service.inference.predictor import Applicability
 from service.inference.served_models import ServedModel
 from service.tables import ResultColumns
@@ -65,7 +65,8 @@ class Queried(NamedTuple):
 class Asked(NamedTuple):
     """A JSON request of ``POST /predict``; ``keyed`` where its records are ``smiles``.
 
-    ``version`` is None where any version may answer.
+    ``version`` is None where any version may answer. ``nearest`` is how many measured compounds each
+    result is to have.
     """
 
     model: str
@@ -75,6 +76,7 @@ class Asked(NamedTuple):
     applicability: Applicability | None = None
     cut_offs: CutOffs | None = None
     interval: bool = False
+    nearest: int = 0
 
 
 def parse(content: bytes, queried: Queried = Queried()) -> Asked:  # noqa: B008 - immutable
@@ -101,6 +103,7 @@ def parse(content: bytes, queried: Queried = Queried()) -> Asked:  # noqa: B008 
         body.applicability or queried.applicability,
         _cut_offs(body, queried),
         body.interval or (queried.interval is not None and flag_of("interval", queried.interval)),
+        0 if body.nearest is UNSET else body.nearest,
     )
 
 

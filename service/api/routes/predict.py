@@ -27,7 +27,8 @@ from service.api.context import context_of
 from service.api.problems import send_json
 from service.api.routes.tables import TableAnswer, model_headers
 from service.errors import InvalidRequest, Overloaded
-from service.inference.decision import Decision
+from service.inference.answers.decision import Decision
+from service.inference.answers.nearest import check_nearest, with_nearest
 from service.inference.predictor import Prediction, Predictor
 from service.inference.served_models import ServedModel
 from service.tables import ParsedRows, RecordSchema
@@ -67,11 +68,17 @@ class PredictEndpoint:
         decision = served.decide(asked.cut_offs, interval=asked.interval)
         context.ask(served)
         context.applicability = asked.applicability
+        if asked.nearest:
+            if wanted != "json":
+                raise InvalidRequest("'nearest' is answered as JSON; ask for it with Accept")
+            check_nearest(served, len(asked.records))
         plain = wanted == "json" and _WITH_FIELDS.isdisjoint(map(type, asked.records))
         rows = None if plain else _rows(asked, served, named.smiles_column)
         context.read = perf_counter() - started
         records = asked.records if rows is None else rows.records
         prediction = await context.predict(self._predictor, served, records, receive)
+        if asked.nearest:
+            prediction = await asyncio.to_thread(with_nearest, prediction, records, asked.nearest)
         started = perf_counter()
         if len(records) <= encoding.MANY:
             content = _written(asked, prediction, rows, wanted, decision)

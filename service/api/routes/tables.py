@@ -11,18 +11,20 @@ row says so.
 import asyncio
 import json
 from collections import deque
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any, BinaryIO
 
 from starlette.types import Receive, Send
 
+from models.features.tabular.candidate_tables import table_warnings
 from service.api.body.decoding import Queried
 from service.api.body.negotiation import ANSWERS
 from service.api.context import RequestContext, until_gone
 from service.api.encoding import layout_of, results, stated
 from service.api.problems import Disconnected, Problem, problem_of
 from service.errors import MalformedInput, Overloaded, ServiceError
-from service.inference.decision import Decision
+from service.inference.answers.decision import Decision
 from service.inference.predictor import Predictor, Stages
 from service.inference.served_models import ServedModel
 from service.tables import ParsedRows, Parser, RecordSchema, Source, Writer, open_source, writer
@@ -89,12 +91,17 @@ class TableAnswer:
                     ended = piece is None
                     if piece is not None:
                         first = not started and not pieces
+                        if not rows:
+                            fields = self._served.bundle.featurizer.fields
+                            to.warnings = table_warnings(fields, piece.records)
                         work = self._answer(piece, to, heads=rows == 0, raises=first)
                         pieces.append(asyncio.create_task(work))
                         rows += len(piece.carried)
                 content = await until_gone(pieces.popleft(), gone) if pieces else b""
                 if not started:
                     headers = model_headers(self._served, ANSWERS[wanted], self._decision)
+                    if to.warnings:
+                        headers.append((b"x-model-warnings", _codes(to.warnings)))
                     await send({"type": "http.response.start", "status": 200, "headers": headers})
                     content, started = to.head() + content, True
                 if ended and not pieces:
@@ -181,6 +188,12 @@ class TableAnswer:
         self._stages.infer += prediction.stages.infer
         found = (served, records, prediction.outcomes, prediction.outputs, self._decision)
         return await asyncio.to_thread(results, *found)
+
+
+def _codes(odd: Sequence[Any]) -> bytes:
+    """Return warnings of the table as a header has them: code and sentence, in ASCII."""
+    text = "; ".join(f"{each.code}: {each.message}" for each in odd)
+    return text.replace("²", "^2").encode("ascii", errors="replace")
 
 
 async def _send_in_time(send: Send, content: bytes, *, more: bool) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.features import NotApplicable, Outcome
 from models.networks.outputs import INPUT, OUTPUTS, TAPS
-from service.inference.decision import Decision
+from service.inference.answers.decision import Decision
 from service.inference.queue import Outputs
 from service.inference.results import LEVELS, intervals_of, levels_of, shown
 from service.inference.served_models import ServedModel, ServedModels

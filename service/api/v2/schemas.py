@@ -13,6 +13,11 @@ Parameters = Annotated[dict[str, Any] | None, Meta(description="Unknown ones are
 Size = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 
 
+#: An element of a tensor in JSON, or a list of them where it is nested.
+_SCALAR = [{"type": kind} for kind in ("number", "string", "boolean", "null")]
+_ELEMENT = {"anyOf": [*_SCALAR, {"type": "array", "items": {"anyOf": _SCALAR}}]}
+
+
 class RequestInput(Struct):
     """The model's one input: FP32 ``[-1, F]``, or BYTES ``[-1]`` or ``[-1, 1]`` for SMILES."""
 
@@ -26,6 +31,7 @@ class RequestInput(Struct):
             Meta(
                 description="Row-major, flat or nested; a binary tensor after the JSON replaces it.",
                 examples=[[99.4, 41.6, 1.55, 4.1, 27.6, 61.7, 2.2, 3.7]],
+                extra_json_schema={"items": _ELEMENT},
             ),
         ]
         | UnsetType
