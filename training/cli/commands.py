@@ -22,7 +22,8 @@ from training.errors import TrainingError
 from training.networks import training_loop
 from training.networks.ensemble import Watch
 from training.pipeline.evaluate import evaluate_on, evaluate_out_of_fold, evaluate_twin
-from training.pipeline.run import provenance, train_model
+from training.pipeline.provenance import provenance
+from training.pipeline.run import train_model
 from training.pipeline.task import load_task
 from training.recipes.official import RECIPES
 from training.release.comparison import MARGIN

@@ -1,16 +1,11 @@
 """One training run: data, features, fold ensemble, calibration, metrics, reference, graph."""
 
-import hashlib
-import json
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
@@ -25,22 +20,12 @@ from training.evaluation.averaging import as_served
 from training.evaluation.calibration import Calibration, ThresholdRule, calibrate
 from training.evaluation.class_calibration import calibrate_classes
 from training.evaluation.metrics import mean_auc, metrics
-from training.networks.ensemble import (
-    Ensemble,
-    OutOfFold,
-    Watch,
-    fit_ensemble,
-    members_of,
-    out_of_fold,
-)
+from training.networks.ensemble import Ensemble, OutOfFold, Watch, fit_ensemble, out_of_fold
 from training.networks.export import ServedEnsemble, export
 from training.networks.preprocessing import Squash, fit_squash
+from training.networks.trees import Trees, fit_trees
+from training.pipeline.provenance import provenance
 from training.recipes.official import ModelRecipe
-
-_LIBRARIES = ("torch", "onnx", "numpy", "scipy", "rdkit")
-
-#: Raised when the same data, recipe and seed come to train another model.
-_PROCEDURE = 2
 
 #: Rows on which the exported graph is compared with torch.
 _PARITY_ROWS = 1000
@@ -51,8 +36,8 @@ class Fitted:
     """A fold ensemble and its calibration on held-out rows.
 
     ``raw`` and ``rows`` are features ``(n, F)`` before and after ``squash``; ``rounds`` holds every
-    network trained, ``ensemble`` those that are served. ``out_of_fold`` are uncalibrated logits
-    ``(n, T)``, each by members that never saw the row.
+    network trained, ``ensemble`` those that are served, beside ``trees`` if the recipe has any.
+    ``out_of_fold`` are uncalibrated logits ``(n, T)``, each by members that never saw the row.
     """
 
     dataset: Dataset
@@ -63,8 +48,13 @@ class Fitted:
     rows: NDArray[np.float32]
     rounds: Ensemble
     ensemble: Ensemble
+    trees: Trees | None
     out_of_fold: NDArray[np.float64]
     calibration: Calibration
+
+    def member_logits(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Uncalibrated logits ``(n, members, T)`` of raw feature rows ``(n, F)``, as they are served."""
+        return _member_logits(self.ensemble, self.trees, self.squash, raw)
 
 
 @dataclass(frozen=True)
@@ -112,11 +102,17 @@ def fit(
         replicates=dataset.replicates,
         processes=processes,
     )
-    ensemble = trained.rounds(0, recipe.served)
-    own = _out_of_fold(dataset, ensemble, rows)
+    ensemble, trees = trained.rounds(0, recipe.served), None
+    if recipe.trees is not None:
+        say(f"growing {recipe.trees.number} trees without each fold")
+        trees = fit_trees(
+            squash.imputed(raw), dataset.labels, dataset.folds, recipe.trees, seed, processes
+        )
+    logits = _member_logits(ensemble, trees, squash, raw)
+    own = out_of_fold(logits, ensemble.members, dataset.folds, dataset.exclusive)
     calibration = calibrated(dataset, own, recipe.threshold_rule)
     return Fitted(
-        dataset, recipe, featurizer, raw, squash, rows, trained, ensemble, own.logits, calibration
+        dataset, recipe, featurizer, raw, squash, rows, trained, ensemble, trees, own.logits, calibration
     )
 
 
@@ -134,12 +130,14 @@ def train_model(
     say("evaluating out-of-fold")
     figures = out_of_fold_metrics(dataset, calibration)
     rounds = [fitted.rounds.rounds(number, number + 1) for number in range(recipe.rounds)]
-    # The AUC of each round alone shows the spread between seeds and recipes.
+    # The AUC of each round's networks alone shows the spread between seeds and recipes.
     figures["mean_auc_by_round"] = [
         mean_auc(dataset.labels, _out_of_fold(dataset, alone, fitted.rows).logits) for alone in rounds
     ]
     reference = _reference(dataset, ensemble, fitted.rows)
-    served = ServedEnsemble(fitted.squash, ensemble, calibration.maps, exclusive=dataset.exclusive)
+    served = ServedEnsemble(
+        fitted.squash, ensemble, calibration.maps, exclusive=dataset.exclusive, trees=fitted.trees
+    )
     theory = [
         member_theory(layers, fitted.rows[dataset.folds == member.fold])
         for layers, member in zip(served.layers(), ensemble.members, strict=True)
@@ -182,6 +180,15 @@ def _check_labels(dataset: Dataset) -> None:
 def _out_of_fold(dataset: Dataset, trained: Ensemble, rows: NDArray[np.float32]) -> OutOfFold:
     """Uncalibrated logits of squashed rows ``(n, F)``, by members that never saw the row."""
     return out_of_fold(trained.member_logits(rows), trained.members, dataset.folds, dataset.exclusive)
+
+
+def _member_logits(
+    ensemble: Ensemble, trees: Trees | None, squash: Squash, raw: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    logits = ensemble.member_logits(squash.transform(raw))
+    if trees is None:
+        return logits
+    return logits + trees.logits(squash.imputed(raw))[:, trees.places(ensemble.members)]
 
 
 def calibrated(dataset: Dataset, own: OutOfFold, rule: ThresholdRule) -> Calibration:
@@ -231,27 +238,3 @@ def featurized(dataset: Dataset, featurizer: Featurizer) -> Features:
             for record in records
         ]
     )
-
-
-def provenance(dataset: Dataset, recipe: ModelRecipe, seed: int) -> dict[str, JsonValue]:
-    """What a run is made of, before it begins: data, recipe, procedure, libraries, and their hash.
-
-    Two runs of one training hash publish the same model, whatever their files are called.
-    """
-    libraries: dict[str, JsonValue] = {name: version(name) for name in _LIBRARIES}
-    # The GPU build is a distribution of another name; the module has the version of either.
-    libraries["onnxruntime"] = onnxruntime.__version__
-    libraries["python"] = platform.python_version()
-    configuration = recipe.configuration() | {"procedure": _PROCEDURE, "featurizer": dataset.featurizer}
-    document: dict[str, JsonValue] = {
-        "configuration": configuration | ({"table": dataset.table} if dataset.table else {}),
-        "data": dict(dataset.sources),
-        "fold_rule": dataset.fold_rule,
-        "libraries": libraries,
-    }
-    seeds = [member.seed for member in members_of(dataset.folds, recipe.served, seed)]
-    nameless = {key: value for key, value in dataset.table.items() if key != "file"}
-    content = {"data": sorted(dataset.sources.values()), "table": nameless, "seeds": seeds}
-    made_of = [dataset.name, document | {"configuration": configuration} | content]
-    text = json.dumps(made_of, sort_keys=True)
-    return document | {"training_hash": hashlib.sha256(text.encode()).hexdigest()}

@@ -12,6 +12,7 @@ from training.errors import TrainingError
 from training.evaluation.calibration import ThresholdRule
 from training.networks.preprocessing import Block
 from training.networks.training_loop import Recipe
+from training.networks.trees import TreeRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class ModelRecipe:
 
     Each round trains one network without each fold; rounds take the recipes of ``networks`` in turn,
     which may differ in all but the number of layers. The first ``served`` rounds are the ensemble; the
-    others only show the spread between seeds. Raises ``TrainingError`` if numbers of layers differ.
+    others only show the spread between seeds. ``trees`` are grown beside them. Raises
+    ``TrainingError`` if numbers of layers differ.
     """
 
     task: str
@@ -34,6 +36,7 @@ class ModelRecipe:
     limits: str
     #: The search of which this is the best trial: study, trials, score.
     search: dict[str, JsonValue] | None = None
+    trees: TreeRecipe | None = None
 
     def __post_init__(self) -> None:
         """Check the numbers of layers: an ensemble's statistics are by member and layer."""
@@ -46,8 +49,9 @@ class ModelRecipe:
         document: dict[str, JsonValue] = json.loads(json.dumps(asdict(self)))
         for prose in ("task", "description", "selection", "limits"):
             del document[prose]
-        if self.search is None:
-            del document["search"]
+        for absent in ("search", "trees"):
+            if document[absent] is None:
+                del document[absent]
         return document
 
 

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.bundle.graph_check import check_graph
 from models.bundle.loading import read_manifest
-from models.bundle.manifest import Manifest
+from models.bundle.manifest import Manifest, Trees
 from models.errors import BundleRefused
 from tests.support import bundles
 
@@ -114,7 +114,45 @@ def mislabelled(model: onnx.ModelProto) -> None:
     attribute.t.CopyFrom(outside(weight()))
 
 
+def picks(
+    table: object = 7, *, values: str = "features", axis: int = -1, detour: str = ""
+) -> Callable[[onnx.ModelProto], None]:
+    """Pick one of each row's eight features as trees do: by a table, looked up by what is computed.
+
+    The index into the table is whether the first output is positive; a ``detour`` is an operator
+    between table and index.
+    """
+
+    def change(model: onnx.ModelProto) -> None:
+        for name, value in (("table", [0, table]), ("none", 0.0)):
+            kind = np.float32
+            model.graph.initializer.append(numpy_helper.from_array(np.array(value, kind), name))
+        model.graph.node.extend(
+            [
+                helper.make_node("Greater", ["logit", "none"], ["above"]),
+                helper.make_node("Cast", ["above"], ["place"], to=TensorProto.INT64),
+                helper.make_node("Cast", ["table"], ["whole"], to=TensorProto.INT64),
+                helper.make_node("Gather", ["whole", "place"], ["looked_up"]),
+                helper.make_node(detour or "Identity", ["looked_up"], ["index"]),
+                helper.make_node(
+                    "GatherElements",
+                    [values, "index" if detour else "looked_up"],
+                    ["picked"],
+                    axis=axis,
+                ),
+            ]
+        )
+
+    return change
+
+
 HOSTILE: dict[str, tuple[Change, str]] = {
+    "picks beyond": (picks(8), "picks values in 'picked'"),
+    "picks before": (picks(-1), "picks values in 'picked'"),
+    "picks nothing": (picks(np.nan), "picks values in 'picked'"),
+    "picks other values": (picks(values="probability"), "picks values in 'picked'"),
+    "picks rows": (picks(axis=0), "picks values in 'picked'"),
+    "picks what was computed": (picks(detour="Neg"), "picks values in 'picked'"),
     "outside": (lambda model: outside(model.graph.initializer[0]), "outside itself"),
     "outside, in a node": (add("Identity", value=outside(weight())), "outside itself"),
     "outside, mislabelled": (mislabelled, "outside itself"),
@@ -189,7 +227,7 @@ def test_a_hostile_file_is_refused(manifest: Manifest, name: str) -> None:
 def test_layers_are_bounded_by_the_weights_there_are(manifest: Manifest) -> None:
     """A manifest that claims wide layers does not let the graph compute as much."""
     claimed = manifest.model_copy(update={"widths": [1 << 20] * 3})
-    with pytest.raises(BundleRefused, match="fewer weights than its manifest's layers have"):
+    with pytest.raises(BundleRefused, match="fewer weights than its manifest's layers and trees have"):
         check_graph(bundles.graph(), claimed)
 
 
@@ -197,6 +235,23 @@ def test_a_sound_file_is_not(manifest: Manifest) -> None:
     """What the tests above spoil is allowed before, with the inner outputs and without."""
     check_graph(bundles.graph(), manifest)
     check_graph(bundles.graph(inner=False), manifest)
+
+
+def test_values_may_be_picked_by_a_table_of_features(manifest: Manifest) -> None:
+    """As trees do it; the tables above differ from this one in what they hold or how they are used."""
+    model = onnx.load_model_from_string(bundles.graph())
+    picks(7)(model)
+    check_graph(model.SerializeToString(), manifest)
+
+
+def test_trees_are_bounded_by_the_nodes_there_are(manifest: Manifest) -> None:
+    """A manifest that claims many trees does not let the graph hold or compute as much."""
+    claimed = manifest.model_copy(update={"trees": Trees(number=100, depth=9, nodes=1 << 20)})
+    with pytest.raises(BundleRefused, match="fewer weights than its manifest's layers and trees have"):
+        check_graph(bundles.graph(), claimed)
+    claimed = manifest.model_copy(update={"trees": Trees(number=1 << 20, depth=9, nodes=2)})
+    with pytest.raises(BundleRefused, match="fewer nodes than trees"):
+        check_graph(bundles.graph(), claimed)
 
 
 @given(st.binary(max_size=200), st.integers(0, 10_000))
