@@ -1,8 +1,7 @@
 """What one worker knows of one model, and what it is to do next.
 
-``docs/reference/requests.md`` has a diagram.
-
-Nothing here acts: ``next_step`` reads the state and what the coordinator tells of the other workers.
+``docs/explanation/lifecycle.md`` has a diagram. Nothing here acts: ``next_step`` reads
+the state and what the coordinator tells of the other workers.
 """
 
 from dataclasses import dataclass, field

@@ -24,6 +24,8 @@ from sklearn.tree import ExtraTreeRegressor
 
 from models.bundle.manifest import Member
 from models.cores import cores
+from training.networks.ensemble import Ensemble
+from training.networks.preprocessing import Squash
 
 Array32 = NDArray[np.float32]
 Array64 = NDArray[np.float64]
@@ -39,7 +41,7 @@ class TreeRecipe:
     of the trees' logits beside a network's.
     """
 
-    number: int = 300
+    number: int = 400
     depth: int = 7
     rate: float = 0.1
     rows: float = 0.7
@@ -207,3 +209,11 @@ def _joined(parts: Sequence[Trees], *, axis: int) -> Trees:
         max(part.depth for part in parts),
         parts[0].folds,
     )
+
+
+def with_trees(ensemble: Ensemble, trees: Trees | None, squash: Squash, raw: Array32) -> Array32:
+    """Logits ``(n, members, T)`` of raw rows ``(n, F)``: each network's and those of its fold's trees."""
+    logits = ensemble.member_logits(squash.transform(raw))
+    if trees is None:
+        return logits
+    return logits + trees.logits(squash.imputed(raw))[:, trees.places(ensemble.members)]

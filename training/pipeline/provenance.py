@@ -1,9 +1,10 @@
-"""What a training run is made of, and the hash by which it is known again."""
+"""What a run is made of, for its manifest and for telling two runs apart."""
 
 import hashlib
 import json
 import platform
 from importlib.metadata import version
+from typing import Any
 
 import onnxruntime
 from pydantic import JsonValue
@@ -15,7 +16,7 @@ from training.recipes.official import ModelRecipe
 _LIBRARIES = ("torch", "onnx", "numpy", "scipy", "rdkit", "scikit-learn")
 
 #: Raised when the same data, recipe and seed come to train another model.
-_PROCEDURE = 2
+_PROCEDURE = 3
 
 
 def provenance(dataset: Dataset, recipe: ModelRecipe, seed: int) -> dict[str, JsonValue]:
@@ -40,3 +41,14 @@ def provenance(dataset: Dataset, recipe: ModelRecipe, seed: int) -> dict[str, Js
     made_of = [dataset.name, document | {"configuration": configuration} | content]
     text = json.dumps(made_of, sort_keys=True)
     return document | {"training_hash": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def with_choice(
+    document: dict[str, JsonValue], taken: ModelRecipe, scores: tuple[float, ...]
+) -> dict[str, JsonValue]:
+    """A run's provenance with the recipe that was taken of several, which had ``scores``."""
+    if not scores:
+        return document
+    configuration: Any = document["configuration"]
+    choice = {"networks": taken.configuration()["networks"], "scores": list(scores)}
+    return document | {"configuration": configuration | choice}

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,14 @@ from training.errors import DataError
 from training.evaluation.averaging import as_served
 from training.evaluation.calibration import Calibration, ThresholdRule, calibrate
 from training.evaluation.class_calibration import calibrate_classes
-from training.evaluation.metrics import mean_auc, metrics
-from training.networks.ensemble import Ensemble, OutOfFold, Watch, fit_ensemble, out_of_fold
+from training.evaluation.figures import metrics
+from training.evaluation.metrics import mean_auc
+from training.networks.ensemble import Ensemble, OutOfFold, Watch, out_of_fold
 from training.networks.export import ServedEnsemble, export
 from training.networks.preprocessing import Squash, fit_squash
-from training.networks.trees import Trees, fit_trees
-from training.pipeline.provenance import provenance
+from training.networks.trees import Trees, fit_trees, with_trees
+from training.pipeline.contenders import train_rounds
+from training.pipeline.provenance import provenance, with_choice
 from training.recipes.official import ModelRecipe
 
 #: Rows on which the exported graph is compared with torch.
@@ -51,10 +53,12 @@ class Fitted:
     trees: Trees | None
     out_of_fold: NDArray[np.float64]
     calibration: Calibration
+    #: By contender, the score of its first round.
+    scores: tuple[float, ...]
 
     def member_logits(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
         """Uncalibrated logits ``(n, members, T)`` of raw feature rows ``(n, F)``, as they are served."""
-        return _member_logits(self.ensemble, self.trees, self.squash, raw)
+        return with_trees(self.ensemble, self.trees, self.squash, raw)
 
 
 @dataclass(frozen=True)
@@ -90,29 +94,33 @@ def fit(
     squash = fit_squash(raw, featurizer.names, recipe.blocks)
     rows = squash.transform(raw)
     say(f"training {rounds} networks without each fold, {rows.shape[1]} features")
-    trained = fit_ensemble(
-        rows,
-        dataset.labels,
-        dataset.folds,
-        [replace(network, exclusive=dataset.exclusive) for network in recipe.networks],
-        names=featurizer.names,
-        rounds=rounds,
-        seed=seed,
-        watch=watch,
-        replicates=dataset.replicates,
-        processes=processes,
-    )
+
+    def judge(first: Ensemble) -> NDArray[np.float64]:
+        return calibrated(dataset, _out_of_fold(dataset, first, rows), recipe.threshold_rule).served
+
+    made = train_rounds(dataset, recipe, rows, featurizer.names, rounds, seed, watch, judge, processes)
+    recipe, trained = made.recipe, made.ensemble
     ensemble, trees = trained.rounds(0, recipe.served), None
     if recipe.trees is not None:
         say(f"growing {recipe.trees.number} trees without each fold")
-        trees = fit_trees(
-            squash.imputed(raw), dataset.labels, dataset.folds, recipe.trees, seed, processes
-        )
-    logits = _member_logits(ensemble, trees, squash, raw)
+        imputed = squash.imputed(raw)
+        trees = fit_trees(imputed, dataset.labels, dataset.folds, recipe.trees, seed, processes)
+    logits = with_trees(ensemble, trees, squash, raw)
     own = out_of_fold(logits, ensemble.members, dataset.folds, dataset.exclusive)
     calibration = calibrated(dataset, own, recipe.threshold_rule)
     return Fitted(
-        dataset, recipe, featurizer, raw, squash, rows, trained, ensemble, trees, own.logits, calibration
+        dataset,
+        recipe,
+        featurizer,
+        raw,
+        squash,
+        rows,
+        trained,
+        ensemble,
+        trees,
+        own.logits,
+        calibration,
+        made.scores,
     )
 
 
@@ -150,7 +158,8 @@ def train_model(
         reference=reference,
         theory=theory,
         model=model,
-        provenance=provenance(dataset, recipe, seed) | {"seconds": round(time.monotonic() - began, 1)},
+        provenance=with_choice(provenance(dataset, recipe, seed), fitted.recipe, fitted.scores)
+        | {"seconds": round(time.monotonic() - began, 1)},
     )
 
 
@@ -182,15 +191,6 @@ def _out_of_fold(dataset: Dataset, trained: Ensemble, rows: NDArray[np.float32])
     return out_of_fold(trained.member_logits(rows), trained.members, dataset.folds, dataset.exclusive)
 
 
-def _member_logits(
-    ensemble: Ensemble, trees: Trees | None, squash: Squash, raw: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    logits = ensemble.member_logits(squash.transform(raw))
-    if trees is None:
-        return logits
-    return logits + trees.logits(squash.imputed(raw))[:, trees.places(ensemble.members)]
-
-
 def calibrated(dataset: Dataset, own: OutOfFold, rule: ThresholdRule) -> Calibration:
     """Calibrate the mean of all members by out-of-fold logits, of classes or of independent targets.
 
@@ -212,6 +212,8 @@ def out_of_fold_metrics(dataset: Dataset, calibration: Calibration) -> dict[str,
         calibration.calls,
         dataset.folds,
         served=calibration.served,
+        elevated=calibration.calls_elevated,
+        parts=dataset.parts,
         exclusive=dataset.exclusive,
     )
 

@@ -1,10 +1,10 @@
 """Compounds of a kind that the members judging them never learned: clusters left out, chosen once.
 
-Folds by scaffold still leave a compound's analogues of other scaffolds in the other folds. The rows that
-this module names have none there: each is farther than ``SIMILAR`` from every row of the other folds, by
-the Tanimoto similarity of circular fragments (D. Rogers, M. Hahn, J. Chem. Inf. Model. 50 (2010) 742). To
-the members trained without their fold they are new chemistry, as a screen's compounds are. The rule has
-no chance and no choice in it, so that versions of a model are compared on the same rows.
+Folds by scaffold still leave a compound's analogues of other scaffolds in the other folds. The rows
+that this module names have none there: each is less similar than ``SIMILAR`` to every row of the other
+folds, by the Tanimoto similarity of circular fragments (D. Rogers, M. Hahn, J. Chem. Inf. Model. 50
+(2010) 742). To the members trained without their fold they are new chemistry, as a screen's compounds
+are. The rule has no chance and no choice in it: versions of a model are compared on the same rows.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from rdkit import Chem
 from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 from rdkit.DataStructs import BulkTanimotoSimilarity
 
-#: Above this similarity of fragments up to two bonds wide compounds count as relatives.
+#: From this similarity on of fragments up to two bonds wide compounds count as relatives.
 SIMILAR = 0.4
 _RADIUS, _BITS = 2, 2048
 
