@@ -7,8 +7,8 @@ are inside the file and of a size that follows from the manifest, inputs and out
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import TypeGuard
 
-import numpy as np
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
@@ -131,7 +131,7 @@ def _check_tensor(tensor: TensorProto) -> None:
 
 
 def _check_picks(graph: GraphProto, manifest: Manifest) -> None:
-    """Check that each row's values are picked by a table of features that exist.
+    """Check that elements are gathered along the last axis, at places clipped to those that there are.
 
     Trees do so. CUDA's kernel reads what an index says, wherever that is.
     """
@@ -142,15 +142,36 @@ def _check_picks(graph: GraphProto, manifest: Manifest) -> None:
             continue
         values, index = (*node.input, "", "")[:2]
         axes = [attribute.i for attribute in node.attribute if attribute.name == "axis"]
-        whole = values == INPUT or (_kind(makers, values) == "Where" and INPUT in makers[values].input)
-        for step in ("Gather", "Cast"):
-            index = makers[index].input[0] if _kind(makers, index) == step else index
-        known = numpy_helper.to_array(tables[index]) if index in tables else np.array([-1])
-        if axes != [-1] or not whole or not ((known >= 0) & (known < manifest.features)).all():
+        width = _last_size(makers, tables, values, manifest)
+        low, high = -1, width
+        if _kind(makers, index) == "Clip" and len(makers[index].input) == 3:
+            bounds = [tables.get(name) for name in makers[index].input[1:]]
+            known = [numpy_helper.to_array(bound) for bound in bounds if _is_number(bound)]
+            if len(known) == 2:
+                low, high = (int(bound.reshape(-1)[0]) for bound in known)
+        if axes != [-1] or not 0 <= low <= high < width:
             raise BundleRefused(
-                f"{MODEL_FILE} picks values in {node.output[0][:80]!r} by something else than a table"
-                f" of its {manifest.features} features"
+                f"{MODEL_FILE} gathers elements in {node.output[0][:80]!r} at places that are not"
+                " clipped to those that there are"
             )
+
+
+def _is_number(bound: TensorProto | None) -> TypeGuard[TensorProto]:
+    return bound is not None and bound.data_type == TensorProto.INT64 and math.prod(bound.dims) == 1
+
+
+def _last_size(
+    makers: Mapping[str, NodeProto], tables: Mapping[str, TensorProto], name: str, manifest: Manifest
+) -> int:
+    """The size of a tensor's last axis: of a constant, or of the features; 0 if it is not known here.
+
+    A cast leaves it as it is, and a choice between features and something else does not make it smaller.
+    """
+    if _kind(makers, name) == "Cast":
+        name = makers[name].input[0]
+    if name == INPUT or (_kind(makers, name) == "Where" and INPUT in makers[name].input):
+        return manifest.features
+    return tables[name].dims[-1] if name in tables and tables[name].dims else 0
 
 
 def _kind(makers: Mapping[str, NodeProto], name: str) -> str:

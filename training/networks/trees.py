@@ -41,9 +41,9 @@ class TreeRecipe:
     of the trees' logits beside a network's.
     """
 
-    number: int = 400
+    number: int = 320
     depth: int = 7
-    rate: float = 0.1
+    rate: float = 0.125
     rows: float = 0.7
     columns: int = 600
     tried: float = 0.3
@@ -212,7 +212,7 @@ def _joined(parts: Sequence[Trees], *, axis: int) -> Trees:
 
 
 def with_trees(ensemble: Ensemble, trees: Trees | None, squash: Squash, raw: Array32) -> Array32:
-    """Logits ``(n, members, T)`` of raw rows ``(n, F)``: each network's and those of its fold's trees."""
+    """Logits ``(n, members, T)`` of raw rows ``(n, F)``: a network's and those of its fold's trees."""
     logits = ensemble.member_logits(squash.transform(raw))
     if trees is None:
         return logits

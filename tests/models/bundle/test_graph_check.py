@@ -115,44 +115,47 @@ def mislabelled(model: onnx.ModelProto) -> None:
 
 
 def picks(
-    table: object = 7, *, values: str = "features", axis: int = -1, detour: str = ""
+    high: object = 7, *, low: object = 0, values: str = "features", axis: int = -1, clip: str = "Clip"
 ) -> Callable[[onnx.ModelProto], None]:
-    """Pick one of each row's eight features as trees do: by a table, looked up by what is computed.
-
-    The index into the table is whether the first output is positive; a ``detour`` is an operator
-    between table and index.
-    """
+    """Pick one of each row's eight features as trees do: at a place that is computed and clipped."""
 
     def change(model: onnx.ModelProto) -> None:
-        for name, value in (("table", [0, table]), ("none", 0.0)):
-            kind = np.float32
+        for name, value, kind in (
+            ("pick.none", 0.0, np.float32),
+            ("pick.low", low, np.int64),
+            ("pick.high", high, np.int64),
+            ("pick.table", [[0.0] * 9], np.float32),
+        ):
             model.graph.initializer.append(numpy_helper.from_array(np.array(value, kind), name))
+        limits = ["pick.low", "pick.high"] if clip == "Clip" else ["pick.high"]
         model.graph.node.extend(
             [
-                helper.make_node("Greater", ["logit", "none"], ["above"]),
-                helper.make_node("Cast", ["above"], ["place"], to=TensorProto.INT64),
-                helper.make_node("Cast", ["table"], ["whole"], to=TensorProto.INT64),
-                helper.make_node("Gather", ["whole", "place"], ["looked_up"]),
-                helper.make_node(detour or "Identity", ["looked_up"], ["index"]),
-                helper.make_node(
-                    "GatherElements",
-                    [values, "index" if detour else "looked_up"],
-                    ["picked"],
-                    axis=axis,
-                ),
+                helper.make_node("Greater", ["logit", "pick.none"], ["pick.above"]),
+                helper.make_node("Cast", ["pick.above"], ["pick.place"], to=TensorProto.INT64),
+                helper.make_node(clip, ["pick.place", *limits], ["pick.index"]),
+                helper.make_node("GatherElements", [values, "pick.index"], ["picked"], axis=axis),
             ]
         )
 
     return change
 
 
+def endless(model: onnx.ModelProto) -> None:
+    """Pick from a tensor that is cast from itself."""
+    picks(values="cast")(model)
+    model.graph.node.append(helper.make_node("Cast", ["cast"], ["cast"], to=TensorProto.FLOAT))
+
+
 HOSTILE: dict[str, tuple[Change, str]] = {
-    "picks beyond": (picks(8), "picks values in 'picked'"),
-    "picks before": (picks(-1), "picks values in 'picked'"),
-    "picks nothing": (picks(np.nan), "picks values in 'picked'"),
-    "picks other values": (picks(values="probability"), "picks values in 'picked'"),
-    "picks rows": (picks(axis=0), "picks values in 'picked'"),
-    "picks what was computed": (picks(detour="Neg"), "picks values in 'picked'"),
+    "picks beyond": (picks(8), "gathers elements in 'picked'"),
+    "picks before": (picks(low=-1), "gathers elements in 'picked'"),
+    "picks nothing": (picks(low=5, high=4), "gathers elements in 'picked'"),
+    "picks by two bounds": (picks([7, 7]), "gathers elements in 'picked'"),
+    "picks of unknown width": (picks(0, values="probability"), "gathers elements in 'picked'"),
+    "picks beyond a table": (picks(9, values="pick.table"), "gathers elements in 'picked'"),
+    "picks rows": (picks(axis=0), "gathers elements in 'picked'"),
+    "picks without bounds": (picks(clip="Add"), "gathers elements in 'picked'"),
+    "picks of itself": (endless, "model.onnx"),
     "outside": (lambda model: outside(model.graph.initializer[0]), "outside itself"),
     "outside, in a node": (add("Identity", value=outside(weight())), "outside itself"),
     "outside, mislabelled": (mislabelled, "outside itself"),
@@ -237,10 +240,11 @@ def test_a_sound_file_is_not(manifest: Manifest) -> None:
     check_graph(bundles.graph(inner=False), manifest)
 
 
-def test_values_may_be_picked_by_a_table_of_features(manifest: Manifest) -> None:
-    """As trees do it; the tables above differ from this one in what they hold or how they are used."""
+@pytest.mark.parametrize(("values", "high"), [("features", 7), ("pick.table", 8)])
+def test_values_may_be_picked_at_clipped_places(manifest: Manifest, values: str, high: int) -> None:
+    """As trees do it; what is refused above differs from this in one thing each."""
     model = onnx.load_model_from_string(bundles.graph())
-    picks(7)(model)
+    picks(high, values=values)(model)
     check_graph(model.SerializeToString(), manifest)
 
 
