@@ -65,8 +65,8 @@ def _unpack(
         size += len(piece)
         if size > limit:
             raise TooLarge(
-                f"the file is larger than {limit} bytes when it is decompressed; send the records in several"
-                " requests"
+                f"the file is larger than {limit} bytes when it is decompressed; send the records in"
+                " several requests"
             )
         plain.append(piece)
 
