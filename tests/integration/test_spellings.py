@@ -93,7 +93,8 @@ CASES: Mapping[str, tuple[Sequence[object], dict[str, Any], Sequence[tuple[str, 
     "zeros and ones": (
         [0, 1],
         {},
-        [("csv", "1"), ("csv", "1.0"), ("csv", "True"), ("json", True), ("json", 1.0), ("parquet", True)],
+        [("csv", "1"), ("csv", "1.0"), ("csv", "True"), ("json", True), ("json", 1.0),
+         ("parquet", True)],
     ),
     # pandas, "Working with missing data": integers with gaps become floats, so that 1 is written 1.0.
     "codes with gaps": (
