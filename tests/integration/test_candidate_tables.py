@@ -120,7 +120,7 @@ def test_candidates_without_a_class_are_read() -> None:
 def test_moments_that_no_sample_can_have_are_an_error_of_their_row(
     record: list[float], words: str
 ) -> None:
-    """K. Pearson 1916: excess kurtosis ≥ skewness² - 2; two-point samples and rounded digits reach it."""
+    """Excess kurtosis ≥ skewness² - 2 (K. Pearson 1916); two-point samples, rounded, reach it."""
     sound = [1, 1, 1, -1, 1, 1, 20.003, 398.0]
     found = CANDIDATES.featurize([sound, record, sound])
     assert found.rows.shape == (2, 8)
