@@ -156,6 +156,19 @@ CASES: Mapping[str, tuple[Sequence[object], dict[str, Any], Sequence[tuple[str, 
         {},
         [("csv", "04.03.2021"), ("json", "2021-03-04"), ("parquet", pa.array([18_690], pa.date32()))],
     ),
+    # SQL's and SAS's dates in digits (yyyymmdd).
+    "digits": (
+        ["20240229", "20231130", "20221231"],
+        {},
+        [("csv", "20240229"), ("csv", "2024-02-29"), ("json", 20240229), ("json", "20240229"),
+         ("parquet", pa.array([20240229], pa.int32()))],
+    ),
+    # RFC 2822 of mail and HTTP; a clock of twelve hours as US spreadsheets have it.
+    "clocks": (
+        ["03/31/2024 10:15 PM", "12/01/2023 1:05 AM", "07/04/2023 12:30 PM"],
+        {},
+        [("csv", "12/01/2023 1:05 PM"), ("csv", "12/1/2023 13:05"), ("json", "2023-12-01T13:05:00")],
+    ),
     # Unicode Annex 15: macOS writes names decomposed.
     "composed and decomposed": (
         ["Mu\u0308nchen", "K\u00f6ln"],

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features.tabular.columns import written
-from models.features.tabular.dates import PARTS, as_date, part
+from models.features.tabular.dates import ISO, PARTS, as_date, is_digits, part
 from models.features.tabular.formats import NumberFormat, are_truths, truth
 from training.data.tables.reading import Table, Unreadable
 from training.data.tables.spelling import MOSTLY, Spelling, best_format, date_form, hint
@@ -69,6 +69,9 @@ def read_column(
         return _truths(name, values)
     format_, share = best_format(texts, spelling.formats(name))
     numeric = len(known) - len(texts) - truths + share * len(texts)
+    plain = [format_(value) if isinstance(value, str) else value for value in known]
+    if all(map(is_digits, plain)) and all(as_date(value, ISO) is not None for value in plain):
+        return _dates(table, name, values, ISO, unclear=False)  # 20241231
     if numeric >= MOSTLY * len(known):
         return _numbers(table, name, values, pieces, format_)
     dates = date_form(texts, day_first=spelling.day_first) if len(texts) == len(known) else None
