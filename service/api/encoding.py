@@ -53,7 +53,7 @@ def listed(
 def _enveloped(served: ServedModel, records: Sequence[object], results: bytes) -> bytes:
     manifest = served.manifest
     document = ENVELOPE % (manifest.name.encode(), manifest.version, results)
-    odd = table_warnings(served.bundle.featurizer.fields, records)
+    odd = [] if served.takes_smiles else table_warnings(served.bundle.featurizer.fields, records)
     return document[:-1] + b',"warnings":' + _encode(odd) + b"}" if odd else document
 
 
