@@ -88,8 +88,10 @@ class Settings(BaseSettings):
     cuda_memory_bytes: Count | None = None
     #: Whether a GPU may round factors to 10 bits of mantissa (TF32), which is faster and less exact.
     cuda_tf32: bool = False
-    #: The address to listen on; a container sets 0.0.0.0.
-    host: str = "127.0.0.1"
+    #: The addresses to listen on, of which ``unix:/PATH`` is a socket in the file system.
+    host: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)] = (
+        "127.0.0.1",
+    )
     #: 0 takes any free port; the log tells which.
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     #: The prefix under which a proxy publishes the service, such as ``/snn``; it may stay in the path.

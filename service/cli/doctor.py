@@ -1,9 +1,7 @@
 """``snn doctor``: what is wrong with this machine, and what to do about it."""
 
-import errno
 import os
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,6 +18,7 @@ from models.bundle.loading import open_bundle
 from models.errors import ModelError
 from models.registry.store import Repository
 from service.errors import DeviceUnavailable, ServiceError, SettingsError
+from service.server.sockets import address_of, listening
 from service.settings import Settings, load_settings
 
 _MARKS = {"ok": "✓", "note": "·", "problem": "✗"}
@@ -89,22 +88,14 @@ def _device(settings: Settings) -> Iterator[Finding]:
 
 
 def _port(settings: Settings) -> Iterator[Finding]:
-    place = f"{settings.host}:{settings.port}"
     try:
-        family, *_, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, socket.SOCK_STREAM) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            text = f"{place} is taken, perhaps by a service that runs; SNN_PORT names another"
-        else:
-            text = f"cannot listen on {place}: {error.strerror}; set SNN_HOST or SNN_PORT"
-        yield Finding("port", "problem", text)
+        with listening(settings) as listeners:
+            places = [address_of(listener) for listener in listeners]
+    except SettingsError as error:
+        yield Finding("port", "problem", str(error))
         return
-    yield Finding("port", "ok", f"{place} is free")
+    shown = ", ".join(":".join(str(part) for part in place.values()) for place in places)
+    yield Finding("port", "ok", f"{shown} can be listened on")
 
 
 def _repository(settings: Settings) -> Iterator[Finding]:

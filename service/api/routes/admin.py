@@ -16,14 +16,14 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from models.errors import LogUnwritable, ModelError
 from models.registry.releases import Releases
 from models.registry.serving_state import ServingState
-from service.api.access_control import Control, administrator
-from service.api.auth.keys import KeyStore
+from service.api.access_control import Control, administrator, valid_keys
+from service.api.auth.keys import SCOPES, KeyStore
 from service.api.body.decoding import decode
 from service.api.body.reading import read_body
 from service.api.error_codes import Code
 from service.api.openapi import answers, json_response, request_body
 from service.api.problems import Problem
-from service.api.schemas import Change
+from service.api.schemas import Change, OwnKey, OwnKeys
 from service.api.specification import releases as described
 from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ModelNotFound
@@ -121,6 +121,21 @@ def routes(
             for key in key_store.keys
         ]
         return json_response({"keys": listed, "error": key_store.trouble})
+
+    @router.get(
+        "/key",
+        operation_id="get_own_keys",
+        summary="Whether the service takes keys, and what those of this request may do",
+        responses=answers(OwnKeys),
+    )
+    async def key(request: Request) -> Response:
+        if key_store is None:
+            return json_response(OwnKeys(needed=False, keys=[]))
+        own = [
+            OwnKey(found.name, [scope for scope in SCOPES if found.may(scope)])
+            for found in valid_keys(key_store, request.scope)
+        ]
+        return json_response(OwnKeys(needed=True, keys=own))
 
     def step(path: str, summary: str, answer: type = described.Promoted) -> Callable[[Any], Any]:
         return router.post(

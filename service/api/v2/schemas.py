@@ -49,7 +49,10 @@ class RequestOutput(Struct):
 
 
 class InferenceRequest(Struct):
-    """``binary_data_output`` among the parameters asks for all outputs as binary tensors."""
+    """``binary_data_output`` among the parameters asks for all outputs as binary tensors.
+
+    ``threshold``, ``recall`` or ``fpr``, a number or one by target, decide the output ``call``.
+    """
 
     inputs: Annotated[list[RequestInput], Meta(extra_json_schema={"minItems": 1, "maxItems": 1})]
     id: str | None = None
@@ -73,6 +76,10 @@ class InferenceResponse(Struct, kw_only=True):
     model_name: str
     model_version: str
     id: str | None = None
+    parameters: Annotated[
+        dict[str, float] | None,
+        Meta(description="Where the request asks for cut-offs: threshold_NAME of each target."),
+    ] = None
     outputs: list[ResponseOutput]
 
 

@@ -212,7 +212,7 @@ def test_what_is_wrong_is_named(monkeypatch, tmp_path, repository) -> None:
         )  # fmt: skip
     said = {name: each.text for name, each in found.items() if each.status == "problem"}
     assert set(said) == {"port", "model htru2", "state", "keys", "data"}
-    assert "is taken" in said["port"]
+    assert "Address already in use" in said["port"]
     assert "model.onnx" in said["model htru2"]
 
 
