@@ -103,7 +103,7 @@ export class InsidePanel {
     this.map = null;
     this.charts = [];
     this.layers.clear();
-    this.built = null;
+    this.built = this.filled = null;
   }
 
   build(name) {
@@ -120,7 +120,7 @@ export class InsidePanel {
     this.grid.append(...this.figures.map(({ root }) => root));
     this.layersPlace = el("div");
     this.place.replaceChildren(
-      el("div", { class: "controls" }, el("div", { class: "spans", role: "group", "aria-label": "Time shown" }, ...spans), this.began),
+      el("div", { class: "controls" }, el("div", { class: "spans", role: "group", "aria-label": "Span of time" }, ...spans), this.began),
       this.where.root,
       this.grid,
       this.layersPlace,

@@ -132,7 +132,9 @@ def quantile(counts: Sequence[int], share: float) -> float | None:
 
 
 def _layers(buckets: Sequence[Bucket], member: int | None) -> list[LayerHistory]:
+    effects_known = [bucket.by_layer.shape for bucket in buckets if bucket.by_layer is not None]
     shapes = [bucket.layers.mean.shape for bucket in buckets if bucket.layers is not None]
+    shapes = shapes or effects_known
     if not shapes:
         return []
     shape = shapes[-1]
