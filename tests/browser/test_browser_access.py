@@ -33,8 +33,7 @@ def violations(page) -> list[str]:
 @pytest.mark.parametrize("view", VIEWS, ids=["light", "dark", "phone"])
 def test_axe_finds_nothing(server: Server, visit, view: dict) -> None:
     """With traffic, answers of both models, all folds open, and the gate's place below."""
-    send(server, bundles.candidates(200))
-    send(server, 3 * bundles.candidates(200, seed=1))
+    send(server, 3 * bundles.candidates(1000, seed=1))
     page = visit(**view)
     expect(card(page, "htru2")).to_contain_text("Traffic unhealthy", timeout=PATIENT)
     page.get_by_role("button", name="Predict", exact=True).click()
