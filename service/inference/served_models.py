@@ -7,15 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-import numpy as np
-from numpy.typing import NDArray
-
 from models.bundle.loading import Bundle
 from models.bundle.manifest import Manifest
 from service.errors import ModelNotFound, ModelNotReady, VersionNotFound
 from service.health.monitor import Monitor
 from service.inference.backend.onnx_session import Session
 from service.inference.batcher import Batcher
+from service.inference.decision import Decision
 from service.inference.integrity import Integrity, IntegrityFault
 from service.inference.latency import LatencyEstimator
 from service.inference.prediction_counter import PredictionCounter
@@ -50,9 +48,9 @@ class ServedModel:
     featurize_pace: LatencyEstimator
     traffic: Traffic
     predictions: PredictionCounter
-    #: The names of the targets, and the probability from which each is called positive.
+    #: The names of the targets, and their cut-offs.
     targets: tuple[str, ...]
-    thresholds: NDArray[np.float64]
+    decision: Decision
     leases: Leases = field(default_factory=Leases)
 
     @property

@@ -13,13 +13,14 @@ import numpy as np
 from models.bundle.loading import Bundle, check_place, open_bundle
 from models.errors import ModelError
 from models.health.diagnosis.inputs import FeatureScales
-from models.networks.outputs import INNER_OUTPUTS, SQUASHED
+from models.networks.outputs import SQUASHED
 from models.registry.store import Repository
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner
 from service.inference.backend.device import Device
 from service.inference.backend.onnx_session import Session, open_session
 from service.inference.batcher import Batcher, Compute, Limits
+from service.inference.decision import Decision
 from service.inference.integrity import Integrity
 from service.inference.latency import LatencyEstimator
 from service.inference.prediction_counter import PredictionCounter
@@ -104,8 +105,8 @@ class Loader:
                 scales=_scales_of(bundle, session),
             )
         lane, sample = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}"), RowSample()
-        thresholds = np.array([target.threshold for target in manifest.targets])
-        predictions = PredictionCounter(traffic, thresholds, exclusive=manifest.exclusive)
+        decision = Decision.of(bundle)
+        predictions = PredictionCounter(traffic, decision.thresholds, exclusive=manifest.exclusive)
         limits = replace(self._limits, inline_seconds=-1.0) if session.may_block else self._limits
         self._loaded[name, version] = files
         return ServedModel(
@@ -126,7 +127,7 @@ class Loader:
             traffic=traffic,
             predictions=predictions,
             targets=tuple(manifest.target_names),
-            thresholds=thresholds,
+            decision=decision,
         )
 
     def check(self, served: ServedModel) -> str | None:
@@ -171,8 +172,7 @@ def _watched(
             outputs["p_value"] = monitor.observe(outputs, parts)
             if sample.wanted:
                 sample.add(rows, parts)
-        for name in INNER_OUTPUTS:  # no request asks for them, and one is as large as the request
-            outputs.pop(name, None)
+        outputs.pop(SQUASHED, None)  # no request asks for these, as large as itself
         predictions.add(outputs, parts)
         return outputs
 

@@ -32,7 +32,7 @@ def send(server: Server, rows) -> None:
 
 
 def test_it_warms_up_and_its_verdict_turns_when_faulty_traffic_comes(server: Server, visit) -> None:
-    """Warming up, like training, unhealthy as candidates come scaled; the turn is kept and read out."""
+    """Warming up, like training, unhealthy once candidates come scaled; the turn is read out."""
     page = visit()
     expect(card(page, "htru2")).to_contain_text("Traffic warming up", timeout=PATIENT)
     send(server, bundles.candidates(300))

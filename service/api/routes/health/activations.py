@@ -27,7 +27,7 @@ _COMPARED = ("mean", "log_variance", "saturated")
 #: Features whose shifts the document lists.
 _LISTED_FEATURES = 10
 #: Where the project has its runbook.
-_RUNBOOK = "deploy/RUNBOOK.md"
+_RUNBOOK = "docs/how-to/runbook.md"
 
 
 def every_model(served_models: ServedModels, coordinator: WorkerCoordinator) -> dict[str, Any]:
