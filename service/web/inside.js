@@ -1,7 +1,7 @@
 // Inside one model: its last hour or day, where it departs, what it answers, and its layers now.
 
 import { lineChart, css } from "./charts.js";
-import { heatHeight, heatMap } from "./heat.js";
+import { DEGRADED_AT, heatHeight, heatMap } from "./heat.js";
 import { extent } from "./history.js";
 import { LayersPart } from "./layers.js";
 import { clock, el, empty, number, sentence, tell } from "./page.js";
@@ -226,10 +226,10 @@ export class InsidePanel {
 
 /** What a heat map shows, in one sentence for those who do not see it. */
 function heatWords(rows, columns, told) {
-  const red = rows.filter((_, row) => columns[row].some((value) => value >= 1));
-  if (red.length === 0) return "Where it departs: nothing has moved by 1 sd or more.";
-  const first = Math.min(...columns.map((column) => column.findIndex((value) => value >= 1)).filter((at) => at >= 0));
-  return sentence(`Where it departs: ${red.join(", ")} moved by 1 sd or more, first at ${clock(1000 * told.times[first])}`);
+  const red = rows.filter((_, row) => columns[row].some((value) => value >= DEGRADED_AT));
+  if (red.length === 0) return `Where it departs: nothing has moved by ${DEGRADED_AT} sd or more.`;
+  const first = Math.min(...columns.map((column) => column.findIndex((value) => value >= DEGRADED_AT)).filter((at) => at >= 0));
+  return sentence(`Where it departs: ${red.join(", ")} moved by ${DEGRADED_AT} sd or more, first at ${clock(1000 * told.times[first])}`);
 }
 
 const STEPS = [60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600];

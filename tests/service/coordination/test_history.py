@@ -13,7 +13,7 @@ from service.coordination.history_recorder import HistoryRecorder
 from service.coordination.shared_store import SharedStore
 from service.coordination.statuses import encode
 from service.health.row_owner import RowOwner
-from service.inference.prediction_counter import PredictionCounter
+from service.inference.measurements.prediction_counter import PredictionCounter
 from service.observability.counters import SECONDS, Traffic
 from tests.service.coordination.test_coordinator import House, in_house
 from tests.support import bundles
