@@ -11,7 +11,7 @@ from time import time
 import numpy as np
 from numpy.typing import NDArray
 
-from models.health.effect_size import Effects
+from models.health.effect_size import Effects, largest_of
 from models.networks.selu import SATURATION
 from service.coordination.aggregate import ClusterStatus
 from service.coordination.coordinator import WorkerCoordinator
@@ -142,6 +142,7 @@ def _bucket(
         waiting=waiting,
         effect=effects.shift.sure if effects is not None and seen else None,
         inputs=None if inputs is None else inputs.sure,
+        network=largest_of(effects.members).sure if effects is not None and seen else None,
         by_layer=_by_layer(health, effects) if effects is not None and seen else None,
         predicted=_predicted(before.predicted, sums.predicted),
         layers=_layers(before.activations, sums.activations),

@@ -145,7 +145,7 @@ export class InsidePanel {
       swatch("calm", "as usual"),
       swatch("warn", "0.5 sd: degraded"),
       swatch("bad", "1 sd: unhealthy"),
-      el("li", {}, "Inputs coloured: look at the data. Layers alone: look at the model."),
+      el("li", {}, "Inputs coloured: look at the data. Inputs calm, network coloured: look at the model."),
     );
     return { unit, place, none, legend, root: el("figure", { class: "where" }, el("figcaption", {}, el("span", {}, "Where it departs"), unit), place, none, legend) };
   }
@@ -171,8 +171,8 @@ export class InsidePanel {
 
   fillHeat(told, span, marks) {
     const { unit, place, none } = this.where;
-    const rows = ["Inputs", ...told.layers.map(({ layer }) => `Layer ${layer}`)];
-    const columns = [told.inputs, ...told.layers.map(({ effect }) => effect)];
+    const rows = ["Inputs", "Network", ...told.layers.map(({ layer }) => `Layer ${layer}`)];
+    const columns = [told.inputs, told.network, ...told.layers.map(({ effect }) => effect)];
     const there = told.layers.length > 0 && columns.some((column) => column.some((value) => value !== null));
     place.hidden = !there;
     none.hidden = there;

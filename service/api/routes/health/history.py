@@ -99,6 +99,7 @@ def document_of(
         ),
         effect=[_short(bucket.effect) for bucket in buckets],
         inputs=[_short(bucket.inputs) for bucket in buckets],
+        network=[_short(bucket.network) for bucket in buckets],
         low_p_values=[
             None if bucket.predicted is None else _short(bucket.predicted.share_below(_UNUSUAL))
             for bucket in buckets
