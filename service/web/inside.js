@@ -156,7 +156,7 @@ export class InsidePanel {
     const none = el("p", { class: "muted none" }, "Asking…");
     place.hidden = true;
     const legend = el("ul", { class: "legend small", "aria-hidden": "true" }, ...about.lines.map(([label, colour]) => el("li", {}, el("span", { class: `swatch ${colour.slice(2)}` }), label)));
-    return { about, unit, place, none, chart: null, root: el("figure", {}, el("figcaption", {}, el("span", {}, about.title), unit), place, none, legend) };
+    return { about, unit, place, none, legend, chart: null, root: el("figure", {}, el("figcaption", {}, el("span", {}, about.title), unit), place, none, legend) };
   }
 
   fill(told) {
@@ -193,11 +193,12 @@ export class InsidePanel {
   }
 
   fillFigure(figure, told, span, marks) {
-    const { about, place, none, unit } = figure;
+    const { about, place, none, unit, legend } = figure;
     const values = about.values(told);
     const there = about.there ? about.there(told) : values.some((column) => column.some((value) => value !== null));
     place.hidden = !there;
     none.hidden = there;
+    legend.hidden = !there;
     tell(none, told.times.length ? about.none : "The first values come within five seconds.");
     if (!there) return;
     figure.marks = marks;

@@ -31,7 +31,7 @@ export class LayersPart {
         else this.seen.delete(target);
       }
       this.changed();
-    }, { rootMargin: "200px" });
+    }, { rootMargin: "600px" });
   }
 
   mount(place) {

@@ -33,7 +33,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
     repository = tmp_path / "repository"
     repository.mkdir()
     bundles.publish(repository)
-    with running(tmp_path, models=repository) as server:
+    # A version that was just promoted would be rolled back before it is looked at.
+    with running(tmp_path, models=repository, probation_seconds=0) as server:
         server.repository = repository
         assert server.wait_until_ready(60).status_code == 200
         yield server
