@@ -7,8 +7,7 @@ import msgspec
 from fastapi import FastAPI, Response
 
 from service.api import result_schemas, schemas
-from service.api.routes.health import history_schemas
-from service.api.specification import health, releases
+from service.api.specification import health, history, releases
 from service.api.specification.examples import EXAMPLES
 from service.api.specification.operations import SCHEMES, name_of, security_of
 from service.api.v2 import schemas as v2_schemas
@@ -98,7 +97,7 @@ def complete(app: FastAPI) -> None:
             document = made()
             shapes = [
                 shape
-                for module in (schemas, result_schemas, history_schemas, v2_schemas, health, releases)
+                for module in (schemas, result_schemas, v2_schemas, health, history, releases)
                 for shape in vars(module).values()
                 if isinstance(shape, type) and shape.__base__ is msgspec.Struct
             ]
