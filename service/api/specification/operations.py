@@ -30,7 +30,6 @@ _NAMES = {
     "get /admin/models/{model}/compare": "compare_versions",
     "get /admin/log": "list_release_log",
     "get /admin/keys": "list_keys",
-    "get /admin/key": "get_own_keys",
     "post /admin/models/{model}/promote": "promote",
     "post /admin/models/{model}/rollback": "roll_back",
     "post /admin/models/{model}/load": "load_model",
