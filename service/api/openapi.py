@@ -8,8 +8,7 @@ from fastapi import FastAPI, Response
 
 from service.api import result_schemas, schemas
 from service.api.routes import model_schemas
-from service.api.routes.health import history_schemas
-from service.api.specification import health, releases
+from service.api.specification import health, history, releases
 from service.api.specification.examples import EXAMPLES
 from service.api.specification.operations import SCHEMES, name_of, security_of
 from service.api.v2 import schemas as v2_schemas
@@ -103,9 +102,9 @@ def complete(app: FastAPI) -> None:
                     schemas,
                     result_schemas,
                     model_schemas,
-                    history_schemas,
                     v2_schemas,
                     health,
+                    history,
                     releases,
                 )
                 for shape in vars(module).values()

@@ -132,7 +132,7 @@ export class MoleculesPlayground {
     const named = this.columns.filter((name) => result[name]).slice(0, SHOWN_COLUMNS).map((name) => `${name} ${result[name]}`);
     const carried = named.length > 0 ? el("p", { class: "muted" }, named.join(", ")) : null;
     if (result.status !== "ok") {
-      return el("article", { class: "card molecule wrong" }, el("h4", { class: "smiles" }, result.smiles ?? "?"), carried, el("p", { class: "failure" }, icon("bad"), el("span", {}, result.message)));
+      return el("article", { class: "card molecule wrong" }, el("h2", { class: "smiles" }, result.smiles ?? "?"), carried, el("p", { class: "failure" }, icon("bad"), el("span", {}, result.message)));
     }
     const picture = el("div", { class: "picture", "data-smiles": result.smiles, "data-parent": result.parent });
     const known = typeof result.p_value === "number"; // null of a model without taps
@@ -146,7 +146,7 @@ export class MoleculesPlayground {
         { class: "molecule-head" },
         picture,
         el("figure", { class: "parent", hidden: true }, el("div", { class: "picture" }), el("figcaption", { class: "muted" }, `Judged as ${result.parent}`)),
-        el("h4", { class: "smiles" }, result.smiles),
+        el("h2", { class: "smiles" }, result.smiles),
         carried,
         result.removed && el("p", { class: "muted" }, `Judged without ${result.removed.join(", ")}.`),
         result.repaired && el("p", { class: "muted" }, `Mended: ${result.repaired}.`),
