@@ -56,6 +56,7 @@ _ABOUT = {
     "created": _TIME,
     "columns": [{"name": "profile_mean", "kind": "number", "optional": False, "values": None}],
     "targets": [{"name": "pulsar", "threshold": 0.3}], "threshold_rule": "largest F1 out-of-fold",
+    "figures": None, "cut_offs": ["threshold", "recall", "fpr"], "intervals": False,
     "members": 5, "widths": [64, 64, 64, 64],
 }  # fmt: skip
 _DURATION = {"count": 20, "ns": 3_000_000}
@@ -141,6 +142,7 @@ EXAMPLES: dict[str, Any] = {
         ],
         "error": None,
     },
+    "get_own_keys": {"needed": True, "keys": [{"name": "alice", "scopes": ["predict"]}]},
     "promote": {"model": "htru2", "champion": 2},
     "roll_back": {"model": "htru2", "champion": 1},
     "load_model": {"model": "htru2", "loaded": True},
