@@ -42,7 +42,8 @@ _HISTORY = {
     "times": [1_767_323_040.0], "version": ["2"], "verdict": ["healthy"], "model_verdict": ["intact"],
     "traffic_verdict": ["like_training"], "rows": [1280], "requests": [20], "failed": [0],
     "rejected": [0], "rows_per_second": [128.0], "load": [0.02], "waiting": [0],
-    "latency": {"p50": [0.002], "p95": [0.004], "p99": [0.005]}, "effect": [0.0], "inputs": [0.0], "network": [0.0],
+    "latency": {"p50": [0.002], "p95": [0.004], "p99": [0.005]}, "effect": [0.0],
+    "inputs": [0.0], "network": [0.0],
     "low_p_values": [0.05], "layers": [], "targets": [], "events": [],
 }  # fmt: skip
 _READY = {"version": "2", "provider": "CPUExecutionProvider", "ready": True, "error": None}
