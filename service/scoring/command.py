@@ -115,7 +115,7 @@ def score(
                 target,
                 model,
                 version,
-                Repository(settings.models),
+                Repository(settings.repository),
                 device,
                 report,
                 workers=workers,
