@@ -24,7 +24,7 @@ _NAMES = {
     "post /explain": "explain",
     "get /models/{model}/card": "get_model_card",
     "post /invocations": "invoke",
-    "get /admin/key": "get_own_key",
+    "get /admin/key": "get_own_keys",
     "get /admin/models": "list_releases",
     "get /admin/models/{model}/versions/{version}/gate": "get_gate_report",
     "get /admin/models/{model}/compare": "compare_versions",
