@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import features
+from models.bundle.cutoffs import Curve, curves_of_bytes
 from models.bundle.files import read_plain
 from models.bundle.golden import FLOAT32, Golden, Tolerance
 from models.bundle.graph_check import check_graph
 from models.bundle.manifest import (
+    CARD_FILE,
+    CURVES_FILE,
     DOMAIN_FILE,
     GOLDEN_FILE,
     MANIFEST_FILE,
@@ -46,7 +49,8 @@ class Bundle:
     """A verified bundle, held in memory.
 
     ``model`` is the serialised ONNX graph. ``reference`` is None if the graph has no taps: there are
-    then no live statistics to compare with it.
+    then no live statistics to compare with it. ``curves`` by target are what cut-offs were worth on rows
+    left out, None in older bundles and those of classes. ``card`` is Markdown.
     """
 
     manifest: Manifest
@@ -54,6 +58,8 @@ class Bundle:
     golden: Golden
     featurizer: features.Featurizer
     reference: Reference | None
+    curves: Mapping[str, Curve] | None = None
+    card: bytes = b""
 
     def check_golden(
         self, run: Run, tolerance: Tolerance = FLOAT32
@@ -94,7 +100,11 @@ def open_bundle(folder: Path) -> Bundle:
     if TAPS in outputs and golden.taps is None:
         raise BundleRefused(f"{GOLDEN_FILE} has no taps, which {MODEL_FILE} gives")
     reference = _reference(manifest, content, outputs) if TAPS in outputs else None
-    return Bundle(manifest, content[MODEL_FILE], golden, featurizer, reference)
+    curves = None
+    if CURVES_FILE in content:
+        curves = curves_of_bytes(content[CURVES_FILE], manifest.target_names)
+    card = content[CARD_FILE]
+    return Bundle(manifest, content[MODEL_FILE], golden, featurizer, reference, curves, card)
 
 
 def file_entry(content: bytes) -> FileEntry:

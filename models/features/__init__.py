@@ -30,8 +30,10 @@ _CLASSES = {
     "molecules-2": "molecules.featurizer:WiderMoleculeFeaturizer",
     "molecules-3": "molecules.featurizer:JudgingMoleculeFeaturizer",
     "pulsar-1": "tabular.pulsar:CandidateFeaturizer",
+    "pulsar-2": "tabular.pulsar:SoundCandidateFeaturizer",
     "tables-1": "tabular.featurizer:TableFeaturizer",
     "tables-2": "tabular.featurizer:ExactTableFeaturizer",
+    "tables-3": "tabular.written:WrittenTableFeaturizer",
 }
 
 

@@ -16,15 +16,18 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from models.bundle.cutoffs import Curve, curves_to_bytes
 from models.bundle.golden import Golden
 from models.bundle.loading import file_entry
 from models.bundle.manifest import (
     CARD_FILE,
+    CURVES_FILE,
     DOMAIN_FILE,
     GOLDEN_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
     REFERENCE_FILE,
+    Assay,
     FeaturizerEntry,
     Manifest,
     Member,
@@ -253,6 +256,31 @@ def run_all(model: bytes, rows: Rows) -> dict[str, Rows]:
     return dict(zip(names, session.run(names, {INPUT: rows}), strict=True))
 
 
+#: What cut-offs of every target of a small model that is decided are worth.
+CURVE = Curve(
+    threshold=[0.9, 0.6, 0.3, 0.05],
+    hits=[5, 16, 19, 20],
+    false_alarms=[0, 2, 20, 200],
+    positive=20,
+    negative=200,
+)
+ASSAY = Assay(measures="a receptor", mode="agonist", cells="HeLa", readout="dye", source="a paper")
+
+
+def figures(targets: Sequence[str]) -> dict[str, object]:
+    """Figures as a manifest has them."""
+    rates = {
+        name: value
+        for rate in ("precision", "recall", "false_positive_rate")
+        for name, value in ((rate, 0.5), (f"{rate}_95_interval", [0.4, 0.6]))
+    }
+    own = {"measured": 220, "positive": 20, "auc": 0.8, "auc_95_interval": [0.7, 0.9], **rates}
+    part = {"rows": 220, "mean_auc": 0.8, "mean_auc_95_interval": [0.7, 0.9]}
+    counted = {"active": 1.0, "elevated_or_active": 2.0, "expected": 0.9, "measured": 0.8}
+    overall = part | {"parts": {"leaderboard": part}, "assays_a_record": counted}
+    return {"overall": overall, "targets": dict.fromkeys(targets, own | {"elevated": rates})}
+
+
 @cache
 def _published(seed: int, kind: Kind) -> tuple[bytes, Golden, Reference]:
     model, records = graph(seed, kind=kind), tuple(kind.golden())
@@ -279,13 +307,15 @@ def write_bundle(
     kind: Kind = CANDIDATES,
     ill: float | None = None,
     taps: bool = True,
+    decided: bool = False,
     domain: MeasuredCompounds | None = None,
 ) -> None:
     """Write a bundle's files; ``model`` replaces the graph that golden rows and reference are of.
 
     ``ill`` multiplies the second layer's weights in graph and golden rows, but not for the reference:
     what is published is intact, and unhealthy on any traffic. Without ``taps`` it is a model that
-    was made elsewhere: outputs, golden rows of outputs, no reference.
+    was made elsewhere: outputs, golden rows of outputs, no reference. One that is ``decided`` has all
+    that decisions need: curves, intervals, figures, and for assays two cut-offs.
     """
     made, golden, fitted = _published(seed, kind)
     if ill is not None:
@@ -304,8 +334,15 @@ def write_bundle(
         content[DOMAIN_FILE] = domain.content
     if not taps:
         del content[REFERENCE_FILE]
+    if decided:
+        content[CURVES_FILE] = curves_to_bytes(dict.fromkeys(kind.targets, CURVE))
     for file, written in content.items():
         (folder / file).write_bytes(written)
+    extra: dict[str, object] = {}
+    if decided:
+        extra = {"spread_factor": 1.5}
+        if kind.identifier.startswith("molecules-"):
+            extra |= {"elevated": 0.3, "assay": ASSAY}
     manifest = Manifest(
         schema_version=1,
         name=name,
@@ -316,13 +353,14 @@ def write_bundle(
         featurizer=FeaturizerEntry(identifier=kind.identifier, parameters=kind.featurizer().parameters),
         features=len(kind.centre()),
         targets=[
-            Target(name=target, threshold=0.5, slope=1.0, intercept=0.0) for target in kind.targets
+            Target(name=target, threshold=0.5, slope=1.0, intercept=0.0, **extra)
+            for target in kind.targets
         ],
         threshold_rule="half",
         members=[Member(fold=fold, seed=seed) for fold in range(MEMBERS)],
         widths=list(WIDTHS),
         reference=list(fitted.members) if taps else [],
-        metrics={},
+        metrics=figures(kind.targets) if decided else {},
         provenance=Provenance(
             training_hash="0" * 64,
             configuration={},

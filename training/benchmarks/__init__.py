@@ -11,6 +11,7 @@ from training.benchmarks.accuracy import (
     tables,
     tox21,
     tox21_served,
+    uci,
 )
 from training.benchmarks.harness import Say
 from training.benchmarks.internals import (
@@ -34,4 +35,5 @@ BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
     "tables": tables.run,
     "tox21": tox21.run,
     "tox21-served": tox21_served.run,
+    "uci": uci.run,
 }

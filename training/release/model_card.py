@@ -141,20 +141,21 @@ def _table(columns: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
 
 def _recipes(manifest: Manifest) -> str:
     """The recipe of every round that is served."""
-    networks: Any = manifest.provenance.configuration["networks"]
+    configuration: Any = manifest.provenance.configuration
+    networks = configuration.get("networks") or [configuration["network"]]  # so older versions have it
     folds = len({member.fold for member in manifest.members})
     rows = []
     for number in range(len(manifest.members) // folds):
         network = networks[number % len(networks)]
-        without = ", ".join(network["without"])
-        learns = "shares of samples" if network["shares"] else "majority labels"
+        without = ", ".join(network.get("without", ()))
+        learns = "shares of samples" if network.get("shares") else "majority labels"
         rows.append(
             (
                 number + 1,
                 ", ".join(map(str, manifest.widths_of(number * folds))),
                 f"{network['dropout']}, {network['input_dropout']}",
                 f"all but {without}" if without else "all features",
-                f"{learns}{', targets alike' if network['balanced'] else ''}",
+                f"{learns}{', targets alike' if network.get('balanced') else ''}",
                 f"{network['optimizer']}, {network['learning_rate']}, {network['weight_decay']}",
                 f"{network['epochs']}, {network['batch_size']}",
             )

@@ -41,6 +41,7 @@ class MoleculeFeaturizer:
     identifier = "molecules-1"
     fields: tuple[str, ...] = ()
     texts: frozenset[str] = frozenset()
+    readers: tuple[Callable[[str], object], ...] = ()
     judges_applicability = False
     domain: MeasuredCompounds | None = None
     _blocks: ClassVar[tuple[_Block, ...]] = ((DESCRIPTORS, describe), (KEYS, structural_keys))
