@@ -53,7 +53,7 @@ RULES = (
     Rule(r"/|/docs|/openapi\.json|/swagger/.*|/web/.*|/favicon\.(ico|svg)", None, None),
     Rule(r"/admin/key", None, "admin"),  # it tells of the keys that are presented, and of no other
     Rule(
-        r"/predict|/invocations|/metadata|/models(/[^/]+/card)?|/molecule\.svg|/explain",
+        r"/predict|/invocations|/explain|/metadata|/models(/[^/]+/card)?|/molecule\.svg",
         "predict",
         "predict",
     ),

@@ -44,6 +44,7 @@ from service.inference.explanation.explainer import Explainer
 from service.inference.predictor import Predictor
 from service.inference.served_models import ServedModels
 from service.observability.counters import Telemetry
+from service.observability.tracing import Tracing
 
 _TABLE_CONTENT = {kind: {"schema": {"type": "string"}} for kind in ("text/csv", "application/x-ndjson")}
 _LIST_CONTENT = {
@@ -104,7 +105,22 @@ _VERSION_PARAMETER = {
     "description": "The version that has to answer a table; a JSON body names it itself.",
     "schema": {"type": "string"},
 }
-_FIELDS = (_MODEL_PARAMETER, _VERSION_PARAMETER, _APPLICABILITY_PARAMETER, *_TABLE_PARAMETERS)
+_DECISION_PARAMETERS = tuple(
+    {"name": name, "in": "query", "required": False, "description": text, "schema": {"type": kind}}
+    for name, kind, text in (
+        ("threshold", "string", "Call from this probability on; or JSON of one by target."),
+        ("recall", "string", "Call so that this share of positives is found, on rows left out."),
+        ("fpr", "string", "Call so that at most this share of negatives is called, on such rows."),
+        ("interval", "boolean", "Add what nine of ten refits of the model would answer."),
+    )
+)
+_FIELDS = (
+    _MODEL_PARAMETER,
+    _VERSION_PARAMETER,
+    _APPLICABILITY_PARAMETER,
+    *_TABLE_PARAMETERS,
+    *_DECISION_PARAMETERS,
+)
 _FORM_CONTENT = {
     "multipart/form-data": {
         "schema": {
@@ -133,6 +149,7 @@ def create_app(
     root_path: str = "",
     administration: admin.Administration | None = None,
     recorder: HistoryRecorder | None = None,
+    tracing: Tracing | None = None,
 ) -> ASGIApp:
     """Build the ASGI application over the served models.
 
@@ -140,6 +157,7 @@ def create_app(
     ``coordinator`` reports on all workers, by default on this one alone. ``deadline_seconds`` is the
     deadline of requests that name none. ``key_store`` has the API keys; None for no keys. ``origins``
     are the origins of pages that may send requests (CORS). ``root_path`` is the prefix of a proxy.
+    ``tracing`` is None where no request is traced.
     ``administration`` serves ``/admin``. ``recorder`` has the models' histories, by default empty.
     """
     coordinator = WorkerCoordinator(served_models, telemetry) if coordinator is None else coordinator
@@ -187,9 +205,14 @@ def create_app(
     if key_store is not None:
         inner = AccessControl(infer, key_store)
         direct = {place: AccessControl(app, key_store) for place, app in direct.items()}
-    middleware = RequestMiddleware(inner, direct, known, telemetry, deadline_seconds, root_path)
+    middleware = RequestMiddleware(inner, direct, known, telemetry, deadline_seconds, root_path, tracing)
     middleware.fast_path = FastPath(
-        telemetry, predictor, limits, deadline_seconds=deadline_seconds, key_store=key_store
+        telemetry,
+        predictor,
+        limits,
+        deadline_seconds=deadline_seconds,
+        key_store=key_store,
+        tracing=tracing,
     )
     return Cors(middleware, origins) if origins else middleware
 

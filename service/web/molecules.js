@@ -10,7 +10,7 @@ const MOST = 1000;
 const SHOWN = 100;
 const SHOWN_COLUMNS = 4;
 /** Fields of a result that are the model's; all others come from the table that was sent. */
-const OWN = new Set(["smiles", "status", "message", "parent", "removed", "repaired", "warnings", "domain", "measured", "probability", "call", "p_value"]);
+const OWN = new Set(["smiles", "status", "message", "parent", "removed", "repaired", "warnings", "domain", "measured", "probability", "call", "p_value", "level"]);
 const EXAMPLES = ["CC(=O)Oc1ccccc1C(=O)O aspirin", "CN1C=NC2=C1C(=O)N(C(=O)N2C)C caffeine", "CC(C)(c1ccc(O)cc1)c1ccc(O)cc1 bisphenol A"];
 
 export class MoleculesPlayground {

@@ -32,6 +32,7 @@ from models.bundle.manifest import (
     Manifest,
     Member,
     Provenance,
+    Spread,
     Target,
 )
 from models.domain.fragment_index import FragmentIndex
@@ -264,6 +265,7 @@ CURVE = Curve(
     positive=20,
     negative=200,
 )
+SPREAD_OF_REFITS = Spread(factor=1.5, typical=0.2)
 ASSAY = Assay(measures="a receptor", mode="agonist", cells="HeLa", readout="dye", source="a paper")
 
 
@@ -340,7 +342,7 @@ def write_bundle(
         (folder / file).write_bytes(written)
     extra: dict[str, object] = {}
     if decided:
-        extra = {"spread_factor": 1.5}
+        extra = {"spread": SPREAD_OF_REFITS}
         if kind.identifier.startswith("molecules-"):
             extra |= {"elevated": 0.3, "assay": ASSAY}
     manifest = Manifest(
