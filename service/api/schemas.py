@@ -191,6 +191,27 @@ class Drawing(Struct, forbid_unknown_fields=True):
 
     smiles: Annotated[str, Meta(extra_json_schema={"maxLength": 2000}, examples=["c1ccccc1O"])]
     dark: bool = False
+    parent: Annotated[
+        str | None,
+        Meta(description="What was judged: X-Parent-Differs is 1 if it is another structure, else 0."),
+    ] = None
+
+
+class ExplainRequest(Struct, forbid_unknown_fields=True):
+    """Molecules, and the target whose prediction is to be explained; ``dark`` is for a dark page."""
+
+    smiles: Annotated[
+        list[str],
+        Meta(examples=[["c1ccc([N+](=O)[O-])cc1"]], extra_json_schema={"minItems": 1, "maxItems": 5}),
+    ]
+    target: Annotated[str, Meta(examples=["SR-MMP"])]
+    model: Annotated[str | None, Meta(description="By default tox21.")] = None
+    version: Annotated[str | int | None, Meta(description="Answer by this version or not at all.")] = (
+        None
+    )
+    nearest: Annotated[int, Meta(ge=0, le=10, description="Nearest measured compounds of each.")] = 3
+    applicability: Literal["judge", "ignore"] | None = None
+    dark: bool = False
 
 
 class Change(Struct, forbid_unknown_fields=True):

@@ -28,7 +28,7 @@ from service.api.problems import send_json
 from service.api.routes.tables import TableAnswer, model_headers
 from service.errors import InvalidRequest, Overloaded
 from service.inference.answers.decision import Decision
-from service.inference.answers.nearest import check_nearest, with_nearest
+from service.inference.explanation.nearest import check_nearest, with_nearest
 from service.inference.predictor import Prediction, Predictor
 from service.inference.served_models import ServedModel
 from service.tables import ParsedRows, RecordSchema
