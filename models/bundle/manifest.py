@@ -61,6 +61,17 @@ class Member(_Strict):
     seed: int
 
 
+class Trees(_Strict):
+    """Boosted trees whose logits are added to those of each member: of the trees without its fold.
+
+    ``number`` trees for each fold, ``nodes`` of all together, and at most ``depth`` splits above a leaf.
+    """
+
+    number: Annotated[int, Field(ge=1)]
+    depth: Annotated[int, Field(ge=0, le=64)]
+    nodes: Annotated[int, Field(ge=1)]
+
+
 class Assay(_Strict):
     """What an assay measures: the receptor or pathway, which effect counts, the cells, the readout."""
 
@@ -179,6 +190,8 @@ class Manifest(_Strict):
     widths: Annotated[list[int], Field(min_length=1)]
     #: Units of each hidden layer by member; empty if all members have ``widths``.
     member_widths: list[list[int]] = []
+    #: Trees beside the networks, if there are any.
+    trees: Trees | None = None
     #: Reference statistics of the layers' activations, per member; empty if the graph has no taps.
     reference: list[MemberReference] = []
     #: Measured activations beside those that theory predicts, per member; empty in older bundles.

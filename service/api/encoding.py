@@ -75,7 +75,7 @@ def _enveloped(
     manifest, thresholds = served.manifest, stated(served, decision)
     if thresholds is not None:
         results += b',"thresholds":' + _encode(thresholds)
-    odd = table_warnings(served.bundle.featurizer.fields, records)
+    odd = [] if served.takes_smiles else table_warnings(served.bundle.featurizer.fields, records)
     if odd:
         results += b',"warnings":' + _encode(odd)
     return ENVELOPE % (manifest.name.encode(), manifest.version, results)

@@ -101,6 +101,9 @@ class PredictRequest(Struct, forbid_unknown_fields=True):
     ) = UNSET
 
 
+_Rows = Annotated[list[Any], Meta(extra_json_schema={"items": _RECORD})]
+
+
 class Invocation(Struct, forbid_unknown_fields=True):
     """A table as MLflow's clients send it: one of the four forms.
 
@@ -114,9 +117,9 @@ class Invocation(Struct, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
-    dataframe_records: list[Any] | UnsetType = UNSET
-    instances: list[Any] | dict[str, Any] | UnsetType = UNSET
-    inputs: list[Any] | dict[str, Any] | UnsetType = UNSET
+    dataframe_records: _Rows | UnsetType = UNSET
+    instances: _Rows | dict[str, Any] | UnsetType = UNSET
+    inputs: _Rows | dict[str, Any] | UnsetType = UNSET
     params: dict[str, Any] | UnsetType | None = UNSET
 
 

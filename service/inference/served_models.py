@@ -16,9 +16,9 @@ from service.inference.answers.decision import Decision
 from service.inference.backend.onnx_session import Session
 from service.inference.batcher import Batcher
 from service.inference.integrity import Integrity, IntegrityFault
-from service.inference.latency import LatencyEstimator
-from service.inference.prediction_counter import PredictionCounter
-from service.inference.row_sample import RowSample
+from service.inference.measurements.latency import LatencyEstimator
+from service.inference.measurements.prediction_counter import PredictionCounter
+from service.inference.measurements.row_sample import RowSample
 from service.observability.counters import Traffic
 
 

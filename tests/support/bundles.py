@@ -308,6 +308,7 @@ def write_bundle(
     model: bytes | None = None,
     kind: Kind = CANDIDATES,
     ill: float | None = None,
+    stale: int | None = None,
     taps: bool = True,
     decided: bool = False,
     domain: MeasuredCompounds | None = None,
@@ -315,14 +316,17 @@ def write_bundle(
     """Write a bundle's files; ``model`` replaces the graph that golden rows and reference are of.
 
     ``ill`` multiplies the second layer's weights in graph and golden rows, but not for the reference:
-    what is published is intact, and unhealthy on any traffic. Without ``taps`` it is a model that
-    was made elsewhere: outputs, golden rows of outputs, no reference. One that is ``decided`` has all
-    that decisions need: curves, intervals, figures, and for assays two cut-offs.
+    what is published is intact, and unhealthy on any traffic. ``stale`` is the seed of the weights where
+    the reference is of others. Without ``taps`` it is a model that was made elsewhere: outputs, golden
+    rows of outputs, no reference. One that is ``decided`` has all that decisions need: curves,
+    intervals, figures, and for assays two cut-offs.
     """
     made, golden, fitted = _published(seed, kind)
     if ill is not None:
         made = graph(seed, ill, kind)
         golden = Golden(golden.records, golden.features, **run_all(made, golden.features))
+    if stale is not None:
+        made, golden, _ = _published(stale, kind)
     if not taps:
         made = graph(seed, kind=kind, inner=False, taps=False)
         golden = Golden(golden.records, golden.features, **run_all(made, golden.features))

@@ -128,6 +128,7 @@ def model_card(
             if manifest.exclusive
             else "calibrated per target (Platt)",
             "recipes": _recipes(manifest),
+            "trees": _trees(manifest),
             "selection": selection,
             "domain": domain_section(manifest),
             "activations": _table(
@@ -169,6 +170,20 @@ def _recipes(manifest: Manifest) -> str:
         )
     columns = "round|widths|dropout, inputs'|sees|learns|optimizer, rate, decay|epochs, batch"
     return _table(columns.split("|"), rows)
+
+
+def _trees(manifest: Manifest) -> str:
+    if manifest.trees is None:
+        return ""
+    recipe: Any = manifest.provenance.configuration["trees"]
+    return f"""
+Beside them stand boosted trees, {manifest.trees.number} without each fold, of \
+{manifest.trees.nodes:,} nodes in all: gradient boosting of all targets at once (Friedman 2001), with \
+splits drawn at random (Geurts et al. 2006), at most {manifest.trees.depth} splits above a leaf, step \
+{recipe["rate"]}. Their logits, times {recipe["weight"]}, are added to those of each network trained \
+without the same fold; what is calibrated is the sum. Activations, theory and activation health are \
+those of the networks alone.
+"""
 
 
 def _theory(manifest: Manifest) -> str:

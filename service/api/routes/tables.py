@@ -91,7 +91,7 @@ class TableAnswer:
                     ended = piece is None
                     if piece is not None:
                         first = not started and not pieces
-                        if not rows:
+                        if not rows and not self._served.takes_smiles:
                             fields = self._served.bundle.featurizer.fields
                             to.warnings = table_warnings(fields, piece.records)
                         work = self._answer(piece, to, heads=rows == 0, raises=first)

@@ -17,6 +17,7 @@ from training.benchmarks.harness import REPORTS, Results, Say, run_missing
 from training.data import Dataset, load_htru2, load_tox21
 from training.data.dataset import Replicates
 from training.evaluation.metrics import markdown_table
+from training.networks.trees import with_trees
 from training.pipeline.measures import spreads_of
 from training.pipeline.run import Fitted, feature_rows, fit
 from training.recipes.official import HTRU2, TOX21, ModelRecipe
@@ -61,7 +62,8 @@ def judged(job: Mapping[str, Any]) -> dict[str, float]:
     unseen = _part(dataset, new)
     first = fit(_part(dataset, known), recipe, recipe.rounds, 0, _silent, _silent, processes=1)
     members, logit = _logits(first, unseen)
-    made = spreads_of(first.rounds, first.recipe.served, first.rows, first.dataset.folds)
+    of = first.rounds, first.trees, first.recipe.served, first.squash
+    made = spreads_of(*of, first.raw, first.dataset.folds)
     assert made is not None
     slope = np.array([platt.slope for platt in first.calibration.maps])
     factor, typical = np.array([[own.factor, own.typical] for own in made]).T
@@ -87,8 +89,8 @@ def judged(job: Mapping[str, Any]) -> dict[str, float]:
 
 def _logits(fitted: Fitted, unseen: Dataset) -> tuple[Array, Array]:
     """The members' logits ``(n, M, T)`` and the calibrated ones ``(n, T)`` of new rows."""
-    rows = fitted.squash.transform(feature_rows(unseen, fitted.featurizer))
-    members = fitted.ensemble.member_logits(rows).astype(np.float64)
+    raw = feature_rows(unseen, fitted.featurizer)
+    members = with_trees(fitted.ensemble, fitted.trees, fitted.squash, raw).astype(np.float64)
     maps = np.array([(platt.slope, platt.intercept) for platt in fitted.calibration.maps])
     return members, maps[:, 0] * members.mean(axis=1) + maps[:, 1]
 

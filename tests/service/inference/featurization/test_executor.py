@@ -20,7 +20,7 @@ from service.inference.featurization import process_pool as pool_module
 from service.inference.featurization.cache import FeatureCache, assemble
 from service.inference.featurization.executor import FeaturizationExecutor
 from service.inference.featurization.process_pool import FeaturizerPool
-from service.inference.latency import LatencyEstimator
+from service.inference.measurements.latency import LatencyEstimator
 from tests.service.conftest import App
 from tests.support import bundles
 
