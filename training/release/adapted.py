@@ -115,6 +115,9 @@ def _manifest(adapted: Adapted, name: str, version: int) -> Manifest:
                     slope=calibration.maps[at].slope,
                     intercept=calibration.maps[at].intercept,
                     elevated=None if calibration.elevated is None else calibration.elevated[at],
+                    # The networks are the same, and so are what they measure and how far they differ.
+                    spread=origin.targets[at].spread,
+                    assay=origin.targets[at].assay,
                 )
                 for at, target in enumerate(origin.target_names)
             ],
