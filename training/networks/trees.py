@@ -49,7 +49,7 @@ class TreeRecipe:
     tried: float = 0.3
     leaf: int = 4
     ridge: float = 2.0
-    weight: float = 1.0
+    weight: float = 1.25
 
 
 @dataclass(frozen=True, slots=True)
