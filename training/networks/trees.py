@@ -104,7 +104,7 @@ def fit_trees(
     A label is NaN where nothing was measured. ``processes`` as in ``ensemble.fit_ensemble``. Values are
     rounded to float16, as they are published.
     """
-    ranks = np.stack([rankdata(column) for column in rows.T]).astype(np.float32) / len(rows)
+    ranks = np.stack([rankdata(column) / len(rows) for column in rows.T]).astype(np.float32)
     numbers = np.unique(folds).tolist()
     jobs = [(ranks, rows, labels, folds != fold, recipe, seed + fold) for fold in numbers]
     workers = min(len(jobs), processes or cores())
