@@ -106,7 +106,9 @@ def fit_trees(
     """
     ranks = np.stack([rankdata(column) / len(rows) for column in rows.T]).astype(np.float32)
     numbers = np.unique(folds).tolist()
-    jobs = [(ranks, rows, labels, folds != fold, recipe, seed + fold) for fold in numbers]
+    jobs: list[tuple[Any, ...]] = [
+        (ranks, rows, labels, folds != fold, recipe, seed + fold) for fold in numbers
+    ]
     workers = min(len(jobs), processes or cores())
     if workers == 1:
         grown = [_fit_fold(*job) for job in jobs]

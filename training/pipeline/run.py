@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from models.bundle.manifest import Spread
 from models.features import Features, Featurizer
-from models.health.combining import asked_rows, combined
-from models.health.fitting import MemberRows, fit_reference
 from models.health.reference import Reference
 from models.networks.theory import MemberTheory, member_theory
 from training.data import Dataset, featurizer_for
@@ -26,6 +25,7 @@ from training.networks.export import ServedEnsemble, export
 from training.networks.preprocessing import Squash, fit_squash
 from training.networks.trees import Trees, fit_trees, with_trees
 from training.pipeline.contenders import train_rounds
+from training.pipeline.measures import reference_of, spreads_of
 from training.pipeline.provenance import provenance, with_choice
 from training.recipes.official import ModelRecipe
 
@@ -68,6 +68,8 @@ class Trained(Fitted):
     metrics: dict[str, JsonValue]
     reference: Reference
     theory: list[MemberTheory]
+    #: How far a refit would move each target's logit; None of classes.
+    spreads: tuple[Spread, ...] | None
     model: bytes
     provenance: dict[str, JsonValue]
 
@@ -142,7 +144,8 @@ def train_model(
     figures["mean_auc_by_round"] = [
         mean_auc(dataset.labels, _out_of_fold(dataset, alone, fitted.rows).logits) for alone in rounds
     ]
-    reference = _reference(dataset, ensemble, fitted.rows)
+    known = fitted.rows, dataset.folds
+    reference = reference_of(ensemble, *known)
     served = ServedEnsemble(
         fitted.squash, ensemble, calibration.maps, exclusive=dataset.exclusive, trees=fitted.trees
     )
@@ -157,23 +160,11 @@ def train_model(
         metrics=figures,
         reference=reference,
         theory=theory,
+        spreads=None if dataset.exclusive else spreads_of(fitted.rounds, recipe.served, *known),
         model=model,
         provenance=with_choice(provenance(dataset, recipe, seed), fitted.recipe, fitted.scores)
         | {"seconds": round(time.monotonic() - began, 1)},
     )
-
-
-def _reference(dataset: Dataset, ensemble: Ensemble, rows: NDArray[np.float32]) -> Reference:
-    """Fit the reference for squashed rows ``(n, F)`` to those that each member never saw."""
-    numbers = range(len(ensemble.members))
-    held_out = [np.flatnonzero(dataset.folds == member.fold) for member in ensemble.members]
-    members = [
-        MemberRows(ensemble.member_taps(rows[own], number), own)
-        for number, own in zip(numbers, held_out, strict=True)
-    ]
-    asked = rows[asked_rows(len(rows))]
-    taps = np.stack([ensemble.member_taps(asked, number) for number in numbers], axis=1)
-    return combined(fit_reference(members, rows), members, rows, taps)
 
 
 def _check_labels(dataset: Dataset) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.bundle.manifest import FIGURE_FILE, Manifest
 from training.evaluation.metrics import markdown_table
+from training.release.decision_card import decisions, part_lines
 from training.release.domain_card import domain_section
 from training.release.gate import Report
 
@@ -27,10 +28,14 @@ _COLUMNS = {
     "positive": "{positive:,}",
     "AUC ± sd over folds (95 %)": "{auc:.4f} ± {auc_sd_over_folds:.4f}"
     " ({auc_95_interval[0]:.3f}–{auc_95_interval[1]:.3f})",
-    "average precision": "{average_precision:.3f}",
-    "log-loss (base rate)": "{log_loss:.4f} ({log_loss_base_rate:.4f})",
-    "Brier (base rate)": "{brier:.4f} ({brier_base_rate:.4f})",
-    "slope": "{calibration_slope:.2f}",
+    "average precision (95 %)": "{average_precision:.3f} ({average_precision_95_interval[0]:.3f}"
+    "–{average_precision_95_interval[1]:.3f})",
+    "log-loss (95 %; base rate)": "{log_loss:.4f} ({log_loss_95_interval[0]:.4f}"
+    "–{log_loss_95_interval[1]:.4f}; {log_loss_base_rate:.4f})",
+    "Brier (95 %; base rate)": "{brier:.4f} ({brier_95_interval[0]:.4f}–{brier_95_interval[1]:.4f};"
+    " {brier_base_rate:.4f})",
+    "slope (95 %)": "{calibration_slope:.2f} ({calibration_slope_95_interval[0]:.2f}"
+    "–{calibration_slope_95_interval[1]:.2f})",
     "threshold": "{threshold:.3f}",
     "recall (95 %)": "{recall:.3f} ({recall_95_interval[0]:.3f}–{recall_95_interval[1]:.3f})",
     "FPR (95 %)": "{false_positive_rate:.4f} ({false_positive_rate_95_interval[0]:.4f}"
@@ -103,6 +108,8 @@ def model_card(
             "interval": overall["mean_auc_95_interval"],
             "target_count": f"{len(rows)} {'target' if len(rows) == 1 else 'targets'}",
             "accuracy": _ACCURACY.format_map(overall) if manifest.exclusive else "",
+            "parts": part_lines(manifest),
+            "decisions": decisions(manifest),
             "rounds": ", ".join(f"{value:.4f}" for value in rounds),
             "targets": _table(
                 _COLUMNS, ([cell.format_map(row) for cell in _COLUMNS.values()] for row in rows)

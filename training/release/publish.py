@@ -148,6 +148,7 @@ def _manifest(trained: Trained, version: int) -> Manifest:
                 slope=calibration.maps[at].slope,
                 intercept=calibration.maps[at].intercept,
                 elevated=None if calibration.elevated is None else calibration.elevated[at],
+                spread=None if trained.spreads is None else trained.spreads[at],
                 assay=trained.recipe.assays.get(name),
             )
             for at, name in enumerate(dataset.targets)

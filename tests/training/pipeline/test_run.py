@@ -78,6 +78,25 @@ def test_the_bundle_opens_and_reproduces_its_golden_rows(repository: Repository)
     assert [member.fold for member in bundle.manifest.members] == [0, 1, 2, 3, 4]
 
 
+def test_the_bundle_has_what_decisions_need(repository: Repository, trained: Trained) -> None:
+    """A curve whose counts are the data's, an interval's spread, and figures with intervals."""
+    bundle = open_bundle(repository.bundle("htru2", 1))
+    (target,), labels = bundle.manifest.targets, trained.dataset.labels
+    assert bundle.curves is not None
+    curve = bundle.curves["pulsar"]
+    assert (curve.positive, curve.negative) == ((labels == 1).sum(), (labels == 0).sum())
+    assert bundle.manifest.metrics["targets"]["pulsar"]["recall"] == pytest.approx(
+        np.interp(-target.threshold, -np.array(curve.threshold), curve.recall), abs=0.05
+    )
+    assert target.spread is not None
+    assert 0.3 < target.spread.factor < 6
+    assert target.spread.typical > 0
+    assert (target.elevated, bundle.manifest.are_assays) == (None, False)
+    card = bundle.card.decode()
+    assert "## How sure" in card
+    assert "## Levels" not in card
+
+
 def test_the_file_is_one_graph_that_knows_its_origin(repository: Repository) -> None:
     """Model, version and training hash are in the ONNX metadata; no Dropout, no outside data."""
     bundle = open_bundle(repository.bundle("htru2", 1))
