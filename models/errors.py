@@ -4,6 +4,7 @@
     ├── FeaturizerError     the featurizer cannot be built from its manifest entry
     ├── BundleRefused       the bundle must not be served: altered, truncated, foreign
     │   └── NotReproduced   a golden row differs from the published one; says in which part
+    ├── CutOffRefused       a cut-off that is asked for is none, or is not reached
     ├── UnreadableFile      a file of a table cannot be read
     ├── LogUnwritable       a step was taken but could not be written to the release log
     └── RepositoryError     the model repository cannot do what was asked
@@ -51,6 +52,10 @@ class NotReproduced(BundleRefused):
     def __init__(self, message: str, place: Place) -> None:
         super().__init__(message)
         self.place = place
+
+
+class CutOffRefused(ModelError):
+    """A cut-off that is asked for is no value, names no target, or is not reached."""
 
 
 class UnreadableFile(ModelError):

@@ -25,10 +25,12 @@ CARD_FILE = "MODEL_CARD.md"
 GATE_FILE = "gate.json"  # the report of the promotion gate
 REFERENCE_FILE = "reference.npz"  # older bundles have none
 FIGURE_FILE = "reliability.svg"  # the card's reliability diagram
+CURVES_FILE = "curves.json"  # calls by cut-off; older bundles, and those of classes, have none
+DOMAIN_FILE = "domain.npz"  # the compounds that a model of molecules learned from
 
 #: Files that the manifest must list, and those that it may list.
 REQUIRED_FILES = frozenset((MODEL_FILE, GOLDEN_FILE, CARD_FILE))
-OPTIONAL_FILES = frozenset((GATE_FILE, REFERENCE_FILE, FIGURE_FILE))
+OPTIONAL_FILES = frozenset((GATE_FILE, REFERENCE_FILE, FIGURE_FILE, CURVES_FILE, DOMAIN_FILE))
 
 #: A model's name, which is a folder, a URL segment and a metric label.
 NAME_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
@@ -59,17 +61,40 @@ class Member(_Strict):
     seed: int
 
 
+class Assay(_Strict):
+    """What an assay measures: the receptor or pathway, which effect counts, the cells, the readout."""
+
+    measures: str
+    mode: str
+    cells: str
+    readout: str
+    source: str
+
+
 class Target(_Strict):
     """One output column: its name, decision threshold and Platt calibration.
 
     The calibrated logit is ``slope`` × the mean of the members' logits + ``intercept``. The target is
-    called if its probability is at least ``threshold``.
+    called if its probability is at least ``threshold``. An assay has a second cut-off: from
+    ``elevated`` on its level is elevated, from ``threshold`` on active. ``spread_factor`` times the
+    standard deviation of the members' logits, scaled by the slope, is half the interval of what a refit
+    would say, at 90 %.
     """
 
     name: str
     threshold: Fraction
     slope: float
     intercept: float
+    elevated: Fraction | None = None
+    spread_factor: Annotated[float, Field(gt=0)] | None = None
+    assay: Assay | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        """Check that active begins no lower than elevated."""
+        if self.elevated is not None and self.elevated > self.threshold:
+            raise ValueError(f"{self.name} is active from below the cut-off of elevated on")
+        return self
 
 
 class FileEntry(_Strict):
@@ -92,6 +117,33 @@ class Provenance(_Strict):
     fold_rule: str
     libraries: dict[str, str]
     seconds: float
+
+
+class SimilarRows(_Strict):
+    """How good the model is, out-of-fold, on the rows whose similarity is in a range.
+
+    ``similarity`` is the range, ends included; ``mean_auc`` leaves out targets of one class.
+    """
+
+    similarity: tuple[Fraction, Fraction]
+    rows: int
+    mean_auc: float | None
+    log_loss: float
+    log_loss_base_rate: float
+
+
+class DomainEvidence(_Strict):
+    """Figures of the domain (``domain.npz``), out-of-fold: similarity is to compounds of other folds.
+
+    ``similarity`` and ``repeats`` are its cut-offs. ``fifths`` are of rows by similarity, lowest first.
+    """
+
+    similarity: Fraction
+    repeats: Fraction
+    rule: str
+    fifths: list[SimilarRows]
+    inside: SimilarRows
+    outside: SimilarRows | None
 
 
 class Manifest(_Strict):
@@ -123,6 +175,8 @@ class Manifest(_Strict):
     #: Measured activations beside those that theory predicts, per member; empty in older bundles.
     theory: list[MemberTheory] = []
     metrics: dict[str, JsonValue]
+    #: How the domain's cut-offs were chosen, and how good the model is inside and outside.
+    domain: DomainEvidence | None = None
     provenance: Provenance
     files: dict[str, FileEntry]
 
@@ -150,6 +204,11 @@ class Manifest(_Strict):
     def target_names(self) -> list[str]:
         """The names of the output columns, in the graph's order."""
         return [target.name for target in self.targets]
+
+    @property
+    def are_assays(self) -> bool:
+        """Whether the targets are assays, whose results have a level; not in older bundles."""
+        return all(target.elevated is not None for target in self.targets)
 
 
 def parse_manifest(text: bytes) -> Manifest:

@@ -12,6 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models.domain.measured import MeasuredCompounds
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -90,6 +92,8 @@ class Featurizer(Protocol):
     readers: tuple[Callable[[str], object], ...]
     #: Whether it tells records that the model cannot judge from others, and gives warnings.
     judges_applicability: bool
+    #: The compounds that the model learned from, of molecules whose bundle has them.
+    domain: MeasuredCompounds | None
 
     def featurize(self, records: Sequence[object]) -> Features:
         """Turn ``records`` into rows; never raises for a bad record."""

@@ -24,8 +24,8 @@ from service.api.openapi import (
 )
 from service.api.problems import Problem, problem_body, problem_of
 from service.api.result_schemas import InputsAnswer, SmilesAnswer
-from service.api.routes import admin, metrics, models, molecule_svg, pages
-from service.api.routes.health import activations, integrity, probes
+from service.api.routes import admin, explain, metrics, models, molecule_svg, pages
+from service.api.routes.health import activations, history, integrity, probes
 from service.api.routes.health.stream import PATH as STREAM
 from service.api.routes.health.stream import Stream
 from service.api.routes.invocations import PATH as INVOCATIONS
@@ -37,10 +37,14 @@ from service.api.transport.fast_path import FastPath
 from service.api.v2.infer import Infer
 from service.api.v2.routes import routes as v2_routes
 from service.coordination.coordinator import WorkerCoordinator
+from service.coordination.history_recorder import HistoryRecorder
+from service.coordination.shared_store import SharedStore
 from service.errors import ServiceError
+from service.inference.explanation.explainer import Explainer
 from service.inference.predictor import Predictor
 from service.inference.served_models import ServedModels
 from service.observability.counters import Telemetry
+from service.observability.tracing import Tracing
 
 _TABLE_CONTENT = {kind: {"schema": {"type": "string"}} for kind in ("text/csv", "application/x-ndjson")}
 _LIST_CONTENT = {
@@ -129,6 +133,8 @@ def create_app(
     origins: Sequence[str] = (),
     root_path: str = "",
     administration: admin.Administration | None = None,
+    recorder: HistoryRecorder | None = None,
+    tracing: Tracing | None = None,
 ) -> ASGIApp:
     """Build the ASGI application over the served models.
 
@@ -136,7 +142,8 @@ def create_app(
     ``coordinator`` reports on all workers, by default on this one alone. ``deadline_seconds`` is the
     deadline of requests that name none. ``key_store`` has the API keys; None for no keys. ``origins``
     are the origins of pages that may send requests (CORS). ``root_path`` is the prefix of a proxy.
-    ``administration`` serves ``/admin``.
+    ``tracing`` is None where no request is traced.
+    ``administration`` serves ``/admin``. ``recorder`` has the models' histories, by default empty.
     """
     coordinator = WorkerCoordinator(served_models, telemetry) if coordinator is None else coordinator
     app = FastAPI(
@@ -154,6 +161,8 @@ def create_app(
     app.include_router(invocations_route())
     app.include_router(probes.routes(served_models, coordinator))
     checks = None if administration is None else administration.control
+    recorder = HistoryRecorder(coordinator, SharedStore()) if recorder is None else recorder
+    app.include_router(history.routes(served_models, recorder))
     app.include_router(integrity.routes(served_models, coordinator, checks))
     app.include_router(metrics.routes(served_models, coordinator))
     app.include_router(v2_routes(served_models, coordinator, control, max_rows))
@@ -161,6 +170,7 @@ def create_app(
         app.include_router(admin.routes(coordinator, administration, key_store))
     app.include_router(models.routes(served_models, max_rows))
     app.include_router(molecule_svg.routes(MoleculeDrawer()))
+    app.include_router(explain.routes(predictor, Explainer()))
     app.include_router(pages.docs_route())
     app.router.routes.extend(pages.page_routes())
     for kind in (ServiceError, HTTPException, RequestValidationError, Problem, Exception):
@@ -180,9 +190,14 @@ def create_app(
     if key_store is not None:
         inner = AccessControl(infer, key_store)
         direct = {place: AccessControl(app, key_store) for place, app in direct.items()}
-    middleware = RequestMiddleware(inner, direct, known, telemetry, deadline_seconds, root_path)
+    middleware = RequestMiddleware(inner, direct, known, telemetry, deadline_seconds, root_path, tracing)
     middleware.fast_path = FastPath(
-        telemetry, predictor, limits, deadline_seconds=deadline_seconds, key_store=key_store
+        telemetry,
+        predictor,
+        limits,
+        deadline_seconds=deadline_seconds,
+        key_store=key_store,
+        tracing=tracing,
     )
     return Cors(middleware, origins) if origins else middleware
 

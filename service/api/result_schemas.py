@@ -8,10 +8,32 @@ Probabilities = Annotated[dict[str, float], Meta(description="Calibrated probabi
 
 
 class Warned(Struct):
-    """What to know about a result; service/README.md has a table of the codes."""
+    """What to know about a result; docs/reference/requests.md has a table of the codes."""
 
     code: str
     message: str
+
+
+class InDomain(Struct):
+    """How near the molecule is to what the model learned from."""
+
+    similarity: Annotated[
+        float, Meta(description="To the nearest measured compound: Tanimoto of ECFP counts.")
+    ]
+    in_domain: bool
+
+
+Measured = Annotated[
+    dict[str, bool], Meta(description="Whether it was active, of the assays where it was measured.")
+]
+
+
+class Nearest(Struct):
+    """A measured compound, by its parent."""
+
+    smiles: str
+    similarity: float
+    measured: Measured
 
 
 class OkResult(Struct):
@@ -30,10 +52,21 @@ class OkResult(Struct):
             " null of a model without taps."
         ),
     ]
+    level: Annotated[
+        dict[str, Literal["low", "elevated", "active"]] | None,
+        Meta(description="Of assays: by the model's own two cut-offs, whatever the request asks for."),
+    ] = None
+    interval: Annotated[
+        dict[str, list[float]] | None,
+        Meta(description="If asked for: between which probabilities nine of ten refits would answer."),
+    ] = None
     smiles: Annotated[str | None, Meta(description="The SMILES as it was sent.")] = None
     parent: Annotated[str | None, Meta(description="The molecule that was predicted.")] = None
     removed: Annotated[list[str] | None, Meta(description="Fragments that were left out.")] = None
     warnings: list[Warned] | None = None
+    domain: InDomain | None = None
+    measured: Measured | None = None
+    nearest: Annotated[list[Nearest] | None, Meta(description="As many as were asked for.")] = None
 
 
 class NotApplicableResult(Struct):
@@ -45,6 +78,9 @@ class NotApplicableResult(Struct):
     parent: Annotated[str | None, Meta(description="The molecule that would be predicted.")] = None
     removed: list[str] | None = None
     warnings: list[Warned] | None = None
+    domain: InDomain | None = None
+    measured: Measured | None = None
+    nearest: list[Nearest] | None = None
 
 
 class ErrorResult(Struct):
@@ -83,6 +119,10 @@ class SmilesAnswer(Struct):
     predictions: dict[str, Probabilities | None]
     model_info: ModelInfo
     results: list[Result]
+    thresholds: Annotated[
+        dict[str, float] | None,
+        Meta(description="Where the request asks for cut-offs: the probabilities that they mean."),
+    ] = None
 
 
 class InputsAnswer(Struct):
@@ -91,6 +131,10 @@ class InputsAnswer(Struct):
     model: str
     version: str
     results: list[Result]
+    thresholds: Annotated[
+        dict[str, float] | None,
+        Meta(description="Where the request asks for cut-offs: the probabilities that they mean."),
+    ] = None
     #: What is odd about the records together.
     warnings: list[Warned] | UnsetType = UNSET
 
@@ -99,3 +143,66 @@ class Predictions(Struct):
     """The answer to ``POST /invocations``, one result per record in order."""
 
     predictions: list[Result]
+
+
+class AtomContribution(Struct):
+    """One atom of ``parent``; the contribution is about how much the logit falls without it."""
+
+    symbol: str
+    contribution: float
+
+
+class Needed(Struct):
+    """The connected atoms whose deletion lowers the logit most, and what is predicted without them."""
+
+    atoms: list[int]
+    logit_without: float
+    probability_without: float
+
+
+class FoundAlert(Struct):
+    """A structural alert, its list, and the atoms of each place where the molecule has it."""
+
+    name: str
+    source: str
+    places: list[list[int]]
+
+
+class ExplainedResult(Struct):
+    """A molecule that was explained, with what a prediction tells of it."""
+
+    status: Literal["ok"]
+    smiles: str
+    parent: str
+    logit: float
+    probability: float
+    call: bool
+    atoms: list[AtomContribution]
+    needed: Annotated[Needed | None, Meta(description="null where no deletion lowers the logit.")]
+    alerts: list[FoundAlert]
+    nearest: list[Nearest]
+    svg: Annotated[str | None, Meta(description="null on a machine that cannot draw.")]
+    warnings: list[Warned] | None = None
+    domain: InDomain | None = None
+    measured: Measured | None = None
+
+
+class ExplainAnswer(Struct):
+    """One result per molecule, in order."""
+
+    model: str
+    version: str
+    target: str
+    results: Annotated[
+        list[Any],
+        Meta(
+            extra_json_schema={
+                "items": {
+                    "anyOf": [
+                        {"$ref": f"#/components/schemas/{name}"}
+                        for name in ("ExplainedResult", "NotApplicableResult", "ErrorResult")
+                    ]
+                }
+            }
+        ),
+    ]

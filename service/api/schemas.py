@@ -7,6 +7,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from service.api.error_codes import Code
 
 _VALUE = {"anyOf": [{"type": kind} for kind in ("number", "string", "boolean", "null")]}
+#: One number for all targets, or one for each of some.
+_CutOff = float | dict[str, float]
 _RECORD = {
     "anyOf": [
         {"type": "array", "items": {"type": "number"}, "minItems": 8, "maxItems": 8},
@@ -63,6 +65,40 @@ class PredictRequest(Struct, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
+    threshold: (
+        Annotated[_CutOff, Meta(description="Call from this probability on; not of classes.")]
+        | UnsetType
+    ) = UNSET
+    recall: (
+        Annotated[
+            _CutOff,
+            Meta(description="Call so that this share of positives is found, on rows left out."),
+        ]
+        | UnsetType
+    ) = UNSET
+    fpr: (
+        Annotated[
+            _CutOff,
+            Meta(description="Call so that at most this share of negatives is called, on such rows."),
+        ]
+        | UnsetType
+    ) = UNSET
+    interval: Annotated[
+        bool, Meta(description="Add what nine of ten refits of the model would answer.")
+    ] = False
+    nearest: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=10,
+                description="So many of the measured compounds that are nearest to each molecule;"
+                " at most 100 molecules, answered as JSON.",
+                examples=[3],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Invocation(Struct, forbid_unknown_fields=True):
@@ -104,7 +140,7 @@ class ErrorAnswer(Struct):
     code: Annotated[
         str,
         Meta(
-            description="The same for programs; service/README.md lists what each code means.",
+            description="The same for programs; docs/reference/requests.md lists what each code means.",
             extra_json_schema={"enum": [code.value for code in Code]},
         ),
     ]
@@ -159,11 +195,68 @@ class Column(Struct):
     values: list[str] | None
 
 
+class Figure(Struct):
+    """A figure of rows left out, and its 95 % interval where it is known."""
+
+    value: float
+    interval: list[float] | None
+
+
+class Rates(Struct):
+    """What calls from ``threshold`` on are worth: cross-fitted, on rows that no member saw."""
+
+    threshold: float
+    precision: Figure
+    recall: Figure
+    false_positive_rate: Figure
+
+
+class AboutAssay(Struct):
+    """What an assay measures, which effect counts as active, and in which cells."""
+
+    measures: str
+    mode: str
+    cells: str
+    readout: str
+    source: str
+
+
 class AboutTarget(Struct):
-    """One output, and the probability from which it is called positive."""
+    """One output, and the probability from which it is called positive.
+
+    ``call`` is what such calls are worth, ``elevated`` the same of an assay's lower cut-off. Of the
+    ``measured`` rows ``positive`` were so. Older versions, and those made elsewhere, lack some.
+    """
 
     name: str
     threshold: float
+    measured: int | None = None
+    positive: int | None = None
+    prevalence: Figure | None = None
+    auc: Figure | None = None
+    call: Rates | None = None
+    elevated: Rates | None = None
+    assay: AboutAssay | None = None
+
+
+class Figures(Struct):
+    """Figures over all targets; ``parts`` are of some of the rows, as of the leaderboard's.
+
+    ``assays_a_record`` is the mean number of assays that a record is active in: by calls, by the lower
+    cut-offs, as probabilities expect, and as measured.
+    """
+
+    rows: int
+    mean_auc: Figure
+    parts: dict[str, "PartFigures"] = {}
+    assays_a_record: dict[str, float] | None = None
+
+
+class PartFigures(Struct):
+    """Figures of some of the rows."""
+
+    rows: int
+    mean_auc: Figure
 
 
 class About(Struct):
@@ -177,6 +270,12 @@ class About(Struct):
     columns: list[Column] | None
     targets: list[AboutTarget]
     threshold_rule: str
+    figures: Figures | None
+    cut_offs: Annotated[
+        list[Literal["threshold", "recall", "fpr"]],
+        Meta(description="The ways in which a request may choose its own cut-off; of classes none."),
+    ]
+    intervals: Annotated[bool, Meta(description="Whether results can have intervals.")]
     members: int
     widths: Annotated[
         list[int],
@@ -195,6 +294,27 @@ class Drawing(Struct, forbid_unknown_fields=True):
 
     smiles: Annotated[str, Meta(extra_json_schema={"maxLength": 2000}, examples=["c1ccccc1O"])]
     dark: bool = False
+    parent: Annotated[
+        str | None,
+        Meta(description="What was judged: X-Parent-Differs is 1 if it is another structure, else 0."),
+    ] = None
+
+
+class ExplainRequest(Struct, forbid_unknown_fields=True):
+    """Molecules, and the target whose prediction is to be explained; ``dark`` is for a dark page."""
+
+    smiles: Annotated[
+        list[str],
+        Meta(examples=[["c1ccc([N+](=O)[O-])cc1"]], extra_json_schema={"minItems": 1, "maxItems": 5}),
+    ]
+    target: Annotated[str, Meta(examples=["SR-MMP"])]
+    model: Annotated[str | None, Meta(description="By default tox21.")] = None
+    version: Annotated[str | int | None, Meta(description="Answer by this version or not at all.")] = (
+        None
+    )
+    nearest: Annotated[int, Meta(ge=0, le=10, description="Nearest measured compounds of each.")] = 3
+    applicability: Literal["judge", "ignore"] | None = None
+    dark: bool = False
 
 
 class Change(Struct, forbid_unknown_fields=True):
@@ -202,3 +322,17 @@ class Change(Struct, forbid_unknown_fields=True):
 
     version: Annotated[int, Meta(ge=1, le=10**9)] | None = None
     why: Annotated[str, Meta(max_length=1000)] = ""
+
+
+class OwnKey(Struct):
+    """A key of the request: its name, and what it may do: predict, admin or metrics."""
+
+    name: str
+    scopes: list[str]
+
+
+class OwnKeys(Struct):
+    """Whether the service takes API keys, and the request's own that are valid."""
+
+    needed: bool
+    keys: list[OwnKey]

@@ -23,6 +23,7 @@ from service.tables.schema import Reader, RecordSchema, readers
 
 try:
     import pyarrow as pa
+    import pyarrow.compute
     import pyarrow.parquet as pq
 except ImportError as error:  # pragma: no cover - tested in a process of its own
     raise InvalidRequest(
@@ -151,6 +152,10 @@ def open_parquet(file: BinaryIO, schema: RecordSchema) -> tuple[ParquetSource, P
     )
 
 
+#: The columns of details that are no text.
+_DETAILS = {"similarity": pa.float64(), "in_domain": pa.bool_()}
+
+
 class ArrowWriter(Writer):
     """Writes results as a stream of Arrow record batches.
 
@@ -163,9 +168,11 @@ class ArrowWriter(Writer):
         self._types = {field.name: _plain(field.type) for field in types}
         columns = [
             *((shown, self._types.get(name, pa.string())) for name, shown in layout.kept.items()),
-            *((name, pa.string()) for name in layout.details),
+            *((name, _DETAILS.get(name, pa.string())) for name in layout.details),
             *((f"probability_{target}", pa.float64()) for target in layout.targets),
             *((name, pa.string() if layout.exclusive else pa.bool_()) for name in layout.calls),
+            *((name, pa.string()) for name in layout.levels),
+            *((name, pa.float64()) for name in layout.intervals),
             ("p_value", pa.float64()),
             ("error", pa.string()),
         ]
@@ -205,6 +212,14 @@ def to_parquet(stream: Path, target: Path) -> None:
                 group.clear()
         if group:
             writer.write_table(pa.Table.from_batches(group))
+
+
+def to_ranked_parquet(stream: Path, target: Path, column: str) -> None:
+    """Convert a finished stream to Parquet, the highest of a column first; all of it is in memory."""
+    with pa.OSFile(str(stream)) as file, pa.ipc.open_stream(file) as batches:
+        table = batches.read_all()
+    places = pa.compute.sort_indices(table, [(column, "descending")])  # null is last
+    pq.write_table(table.take(places), target, row_group_size=65_536)
 
 
 def _plain(kind: Any) -> Any:

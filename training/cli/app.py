@@ -4,9 +4,10 @@ Heavy libraries are imported inside the commands: ``--help`` must not wait for t
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -42,7 +43,7 @@ State = Annotated[
     Path, typer.Option(envvar="SNN_STATE", show_default=False, help="Release log's folder.")
 ]
 Why = Annotated[str, typer.Option(help="Reason, for the release log.")]
-_PROMOTE = "auto: if no check of the gate fails; always; or never."
+_PROMOTE = "auto: if no check of the gate fails."
 _MARGIN = (
     "Loss of mean AUC that the gate must exclude; .03 if left out, which rows of a thousand or more with"
     " similar models can show. The report says what these rows can."
@@ -50,7 +51,7 @@ _MARGIN = (
 _RECIPE = 'Hyperparameters from a JSON file, as in {"units": 128}.'
 _STUDY = "File of the study; MODEL.study below SNN_STATE if left out."
 _SPLIT = "out-of-fold; for tox21 also leaderboard (trains networks without that set) or final."
-_NAME = "htru2, tox21, tox21-served, tables, calibration, gate, signal, graph, integrity or health."
+_NAME = "htru2, tox21, tox21-served, tables, uci, calibration, gate, signal, graph, integrity or health."
 _THEORY = "Model whose measured layers are compared with the theory's predictions."
 
 
@@ -59,7 +60,7 @@ def train(
     model: Model,
     models: Models = _DEFAULT_MODELS,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first member.")] = 0,
-    promote: Annotated[str, typer.Option(help=_PROMOTE)] = "auto",
+    promote: Annotated[Literal["auto", "always", "never"], typer.Option(help=_PROMOTE)] = "auto",
     margin: Annotated[float | None, typer.Option(help=_MARGIN)] = None,
     data: Data = None,
     instead: Instead = None,
@@ -124,7 +125,9 @@ def evaluate(
     model: Model,
     version: Annotated[int | None, typer.Argument(help="A version; the champion if left out.")] = None,
     models: Models = _DEFAULT_MODELS,
-    split: Annotated[str, typer.Option(help=_SPLIT)] = "out-of-fold",
+    split: Annotated[
+        Literal["out-of-fold", "leaderboard", "final"], typer.Option(help=_SPLIT)
+    ] = "out-of-fold",
     data: Data = None,
 ) -> None:
     """Compute the metrics of a published version from its graph, and print them."""
@@ -176,6 +179,29 @@ def theory(
     repository = Repository(models)
     bundle = open_bundle(repository.bundle(model, repository.serving(model).champion))
     typer.echo(bundle_theory(bundle, load_task(model, None, repository)[0]))
+
+
+@app.command()
+def adapt(
+    model: Model,
+    data: Annotated[Path, typer.Option(help="50 to 500 labelled rows of the other survey.")],
+    name: Annotated[
+        str | None, typer.Option(help="Publish it as this model; MODEL if left out.")
+    ] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="A version; the champion.")] = None,
+    target: Annotated[str | None, typer.Option(help="Column of the class, if it is not found.")] = None,
+    fpr: Annotated[float, typer.Option(help="Share of false positives that calls may have.")] = 0.01,
+    models: Models = _DEFAULT_MODELS,
+    state: State = _DEFAULT_STATE,
+) -> None:
+    """Adapt MODEL to another survey by a few labelled rows; its networks stay as they are.
+
+    Scale of the columns, calibration, cut-offs and the health's reference are made anew. The version is
+    published, not promoted.
+    """
+    from training.cli.adapting import adapt_version
+
+    adapt_version(model, version, name or model, data, target, fpr, Repository(models), state)
 
 
 @app.command()
@@ -239,12 +265,29 @@ def _log(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def main() -> None:
-    """Run the command line; a known error is one sentence on stderr and exit status 1."""
+@contextmanager
+def _errors_reported() -> Iterator[None]:
+    """Turn a known error into one sentence on standard error and exit status 1."""
     try:
-        app()
+        yield
     except LogUnwritable as warning:  # the step itself was taken
         _log(f"warning: {warning}")
     except (ModelError, TrainingError, OSError) as error:
         _log(f"error: {error}")
         sys.exit(1)
+
+
+def main() -> None:
+    """Run the command line."""
+    with _errors_reported():
+        app()
+
+
+#: What training adds to the command ``snn``, whose own ``models`` has versions, promote and rollback.
+snn_commands = typer.Typer(pretty_exceptions_enable=False)
+snn_commands.command()(_errors_reported()(train))
+snn_commands.command()(_errors_reported()(search))
+snn_commands.command()(_errors_reported()(evaluate))
+snn_commands.command()(_errors_reported()(benchmark))
+snn_commands.command("bench", hidden=True)(_errors_reported()(benchmark))
+snn_commands.command()(_errors_reported()(theory))

@@ -1,49 +1,29 @@
 """What train, search and evaluate do, and what they show on a terminal."""
 
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from models.bundle.loading import open_bundle
 from models.errors import UnknownModel
 from models.registry.release_log import command_line_user
 from models.registry.releases import Releases
 from models.registry.store import Repository
+from training.cli.terminal import console, member_bars, print_metrics, say, watch_bars
 from training.data import load_tox21_twin
 from training.data.official import tox21_final
 from training.data.user_file import UserFile
 from training.errors import TrainingError
-from training.networks import training_loop
-from training.networks.ensemble import Watch
 from training.pipeline.evaluate import evaluate_on, evaluate_out_of_fold, evaluate_twin
-from training.pipeline.run import provenance, train_model
+from training.pipeline.provenance import provenance
+from training.pipeline.run import train_model
 from training.pipeline.task import load_task
 from training.recipes.official import RECIPES
 from training.release.comparison import MARGIN
-from training.release.gate import PROMOTE, examine
+from training.release.gate import examine
 from training.release.publish import publish, published_before
-
-# A pipe has no width; tables need more than the 80 columns that rich then assumes.
-_console = Console(width=None if sys.stdout.isatty() else 140)
-
-#: The columns of the table of metrics, as formats of a target's figures.
-_COLUMNS = {
-    "n": "{measured}",
-    "pos": "{positive}",
-    "AUC": "{auc:.4f}",
-    "AP": "{average_precision:.3f}",
-    "log-loss (base)": "{log_loss:.4f} ({log_loss_base_rate:.4f})",
-    "Brier (base)": "{brier:.4f} ({brier_base_rate:.4f})",
-    "slope": "{calibration_slope:.2f}",
-    "recall": "{recall:.3f}",
-    "FPR": "{false_positive_rate:.4f}",
-}
 
 
 def train_and_publish(
@@ -64,13 +44,11 @@ def train_and_publish(
     """
     if recipe_file is not None and study is not None:
         raise TrainingError("--recipe and --search both say how to train; give one of them")
-    if promote not in PROMOTE:
-        raise TrainingError(f"--promote takes {', '.join(PROMOTE)}, not {promote!r}")
     if margin is not None and not 0 < margin < 0.5:
         raise TrainingError(f"--margin is a loss of mean AUC between 0 and 0.5, not {margin:g}")
     dataset, recipe = load_task(model, user_file, repository)
     for notice in dataset.notices:
-        _say(notice)
+        say(notice)
     if recipe_file is not None:
         from training.recipes.overrides import recipe_of_file
 
@@ -82,23 +60,23 @@ def train_and_publish(
     trained_as = str(provenance(dataset, recipe, seed)["training_hash"])
     same = published_before(trained_as, model, repository)
     if same is not None:
-        _say(
+        say(
             f"not published: version {same} was made of the same data, recipe, seed and libraries;"
             f" `python -m training promote {model} {same}` serves it, another --seed makes another"
         )
         return
     serving = _served(model, repository)
     champion = None if serving is None else open_bundle(repository.bundle(model, serving))
-    with _member_bars() as bars:
-        trained = train_model(dataset, recipe, seed, bars.console.print, _watch(bars))
+    with member_bars() as bars:
+        trained = train_model(dataset, recipe, seed, bars.console.print, watch_bars(bars))
     judge = partial(examine, promote, trained, champion, margin=MARGIN if margin is None else margin)
     version = publish(trained, repository, judge)
-    _say(f"published {model} version {version} in {repository.root}")
-    _print_metrics(trained.metrics, f"{model} version {version}, out-of-fold")
+    say(f"published {model} version {version} in {repository.root}")
+    print_metrics(trained.metrics, f"{model} version {version}, out-of-fold")
     releases = Releases(repository, state)
     report: Any = releases.gate(model, version)
     for check in report["checks"]:
-        _say(f"{'passed' if check['passed'] else 'FAILED':7} {check['name']}: {check['summary']}")
+        say(f"{'passed' if check['passed'] else 'FAILED':7} {check['name']}: {check['summary']}")
     promoted, reason = report["promote"], report["reason"]
     now = _served(model, repository)
     if promote == "auto" and promoted and now != serving:
@@ -106,7 +84,7 @@ def train_and_publish(
         reason = f"version {now} became the champion meanwhile, with which it was not compared"
     step = releases.promote if promoted else releases.hold
     step(model, version, command_line_user(), reason)
-    _say(f"{'promoted' if promoted else 'not promoted'}: {reason}")
+    say(f"{'promoted' if promoted else 'not promoted'}: {reason}")
 
 
 def _served(model: str, repository: Repository) -> int | None:
@@ -135,7 +113,7 @@ def search_recipe(
     dataset, recipe = load_task(model, user_file, repository)
     best = TextColumn("{task.fields[best]}")
     with Progress(
-        TextColumn("trials"), BarColumn(), MofNCompleteColumn(), best, console=_console
+        TextColumn("trials"), BarColumn(), MofNCompleteColumn(), best, console=console
     ) as bars:
         task = bars.add_task("trials", total=trials, best="")
 
@@ -151,8 +129,8 @@ def search_recipe(
     if final.best is None:
         raise TrainingError("no trial was completed in time; the same command resumes the search")
     network = search.winner(recipe, dataset, study).networks[0]
-    _say(f"best of {final.trials} trials: {final.best:.4f}, {network}")
-    _say(f"train it by: python -m training train {model} --search {study}")
+    say(f"best of {final.trials} trials: {final.best:.4f}, {network}")
+    say(f"train it by: python -m training train {model} --search {study}")
 
 
 def evaluate_version(
@@ -166,8 +144,6 @@ def evaluate_version(
 
     Raises ``TrainingError`` if the model has no such split, ``ModelError`` if there is no such version.
     """
-    if split not in ("out-of-fold", "leaderboard", "final"):
-        raise TrainingError(f"--split takes out-of-fold, leaderboard or final, not {split!r}")
     if split != "out-of-fold" and model != "tox21":
         raise TrainingError(f"--split {split} exists for tox21 alone")
     number = version if version is not None else repository.serving(model).champion
@@ -181,56 +157,9 @@ def evaluate_version(
         document = evaluate_on(bundle, final.smiles, final.labels)
     else:
         training, leaderboard = load_tox21_twin()
-        with _member_bars() as bars:
+        with member_bars() as bars:
             document = evaluate_twin(
-                training, leaderboard, RECIPES[model], 0, bars.console.print, _watch(bars)
+                training, leaderboard, RECIPES[model], 0, bars.console.print, watch_bars(bars)
             )
         title = f"{model}, the current recipe trained without the leaderboard set"
-    _print_metrics(document, title)
-
-
-def _say(text: str) -> None:
-    _console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def _member_bars() -> Progress:
-    """A progress bar for each member of an ensemble."""
-    name, figures = TextColumn("member {task.description}"), TextColumn("{task.fields[figures]}")
-    return Progress(name, BarColumn(bar_width=20), MofNCompleteColumn(), figures, console=_console)
-
-
-def _watch(bars: Progress) -> Watch:
-    """Show a member's loss, and AUC and variance by layer on its held-out fold."""
-    tasks: dict[int, TaskID] = {}
-
-    def watch(member: int, progress: training_loop.Progress) -> None:
-        if member not in tasks:
-            tasks[member] = bars.add_task(str(member), total=progress.epochs, figures="")
-        variances = " ".join(f"{variance:.2f}" for variance in progress.variances)
-        figures = f"loss {progress.loss:.4f}  AUC {progress.auc:.4f}  variance {variances}"
-        bars.update(tasks[member], completed=progress.epoch, figures=figures)
-
-    return watch
-
-
-def _print_metrics(document: dict[str, Any], title: str) -> None:
-    """Print a table of the targets' metrics, and below it those over all targets."""
-    overall = document["overall"]
-    table = Table("target", title=title)
-    for column in _COLUMNS:
-        table.add_column(column, justify="right")
-    for target, row in document["targets"].items():
-        table.add_row(target, *(cell.format_map(row) for cell in _COLUMNS.values()))
-    _console.print(table)
-    if "accuracy" in overall:
-        _say(
-            "accuracy {accuracy:.4f} (of the commonest class {accuracy_base_rate:.4f}),"
-            " standard error {accuracy_standard_error:.4f}".format_map(overall)
-        )
-    if document.get("refused"):
-        _say(f"{document['refused']} records were refused and got the base rates")
-    spread = ""
-    if "mean_auc_by_fold" in overall:
-        spread = f", sd over folds {np.std(overall['mean_auc_by_fold'], ddof=1):.4f}"
-    low, high = overall["mean_auc_95_interval"]
-    _say(f"mean AUC {overall['mean_auc']:.4f}, 95 % interval {low:.4f} to {high:.4f}{spread}")
+    print_metrics(document, title)

@@ -1,13 +1,15 @@
 """Platt calibration and decision thresholds of the served mean, from out-of-fold logits alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from models.bundle.cutoffs import Curve
 from training.errors import TrainingError
+from training.evaluation.thresholds import active_from, curve_of, steps_of
 
 Array = NDArray[np.floating]
 
@@ -17,13 +19,17 @@ FLATTEST = 1e-3
 #: Parts of cross-fitting: the maps that are judged are then nearly those that are served.
 _PARTS = 20
 
-ThresholdRule = Literal["youden", "f1"]
+#: ``levels`` is the rule of assays, which have two cut-offs.
+ThresholdRule = Literal["youden", "f1", "levels"]
 
 #: What each rule means, for manifests and model cards.
 THRESHOLD_RULES: dict[ThresholdRule, str] = {
     "youden": "the probability that maximises recall minus false-positive rate (Youden's J),"
     " out-of-fold",
     "f1": "the probability that maximises F1, out-of-fold",
+    "levels": "active (what call means): the lowest probability from which on the out-of-fold precision"
+    " is .5 or more, or where that is not reached the one of the highest precision; elevated, for"
+    " screening: the probability that maximises recall minus false-positive rate (Youden's J)",
 }
 
 #: The same where targets are classes.
@@ -107,14 +113,15 @@ def cross_fitted(labels: Array, logits: Array, parts: NDArray[np.integer]) -> ND
 
 def cross_fitted_calls(
     labels: Array, probability: Array, parts: NDArray[np.integer], rule: ThresholdRule
-) -> NDArray[np.bool_]:
-    """Return calls ``(n,)``: each part's rows by the threshold that is best for the other parts."""
-    calls = np.empty(len(labels), dtype=np.bool_)
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return calls ``(n,)`` by the cut-offs that are best for the other parts, and whether elevated."""
+    calls, elevated = np.empty((2, len(labels)), dtype=np.bool_)
     for part in np.unique(parts):
-        held_out = parts == part
-        threshold = choose_threshold(labels[~held_out], probability[~held_out], rule)
-        calls[held_out] = probability[held_out] >= threshold
-    return calls
+        own = parts == part
+        threshold, lower = choose_cut_offs(labels[~own], probability[~own], rule)
+        calls[own] = probability[own] >= threshold
+        elevated[own] = probability[own] >= (threshold if lower is None else lower)
+    return calls, elevated
 
 
 def calibration_slope(labels: Array, probability: Array) -> float:
@@ -129,29 +136,32 @@ def calibration_slope(labels: Array, probability: Array) -> float:
 
 def choose_threshold(labels: Array, probability: Array, rule: ThresholdRule) -> float:
     """Return the best of all thresholds by ``rule``, midway between neighbouring probabilities."""
-    order = np.argsort(-probability, kind="stable")
-    ranked = probability[order]
-    hits = np.cumsum(labels[order] == 1)
-    calls = np.arange(1, len(ranked) + 1)
-    positives, negatives = hits[-1], len(ranked) - hits[-1]
-    if rule == "youden":
-        quality = hits / positives - (calls - hits) / negatives
+    return choose_cut_offs(labels, probability, rule)[0]
+
+
+def choose_cut_offs(
+    labels: Array, probability: Array, rule: ThresholdRule
+) -> tuple[float, float | None]:
+    """Return the cut-off from which on a row is called, and of assays that of elevated."""
+    steps = steps_of(labels, probability)
+    if rule == "f1":
+        quality = 2 * steps.hits / (steps.calls + steps.positives)
     else:
-        quality = 2 * hits / (calls + positives)
-    quality = np.where(np.append(ranked[1:] != ranked[:-1], True), quality, -1.0)
-    best = int(np.argmax(quality))
-    following = ranked[best + 1] if best + 1 < len(ranked) else 0.0
-    return float((ranked[best] + following) / 2)
+        false_alarms = steps.calls - steps.hits
+        quality = steps.hits / steps.positives - false_alarms / steps.negatives
+    best = float(steps.threshold[np.argmax(quality)])
+    return (active_from(labels, probability, best), best) if rule == "levels" else (best, None)
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Maps and thresholds of the served mean of all members, and what they make of rows left out.
+    """Maps and cut-offs of the served mean of all members, and what they make of rows left out.
 
     ``probability`` ``(n, T)`` is that of the members that never saw a row, by a map of their own;
     ``served`` is what the served mean would give a row like it (``averaging``), ``calls`` whether its
     cut-off would call it. All are cross-fitted: maps and cut-offs come from other parts of the rows.
-    Where the label is NaN, they are NaN and False.
+    Where the label is NaN, they are NaN and False. Assays have the cut-offs ``elevated`` ``(T,)``, too,
+    and ``calls_elevated``. ``curves`` are of ``served``, one for each target; classes have none.
     """
 
     maps: tuple[Platt, ...]
@@ -160,25 +170,35 @@ class Calibration:
     probability: NDArray[np.float64]
     served: NDArray[np.float64]
     calls: NDArray[np.bool_]
+    elevated: NDArray[np.float64] | None = None
+    calls_elevated: NDArray[np.bool_] | None = None
+    curves: tuple[Curve, ...] = ()
 
 
 def calibrate(labels: Array, logits: Array, served: Array, rule: ThresholdRule) -> Calibration:
     """Calibrate every target of ``(n, T)`` labels (NaN: not measured).
 
-    ``logits`` are out-of-fold, ``served`` the same with the spread of the mean of all members. Raises
-    ``TrainingError`` if a target has one class only.
+    ``logits`` are of members that never saw a row, ``served`` the same with the spread of the mean of
+    all members: the same array where no member saw any of the rows. Raises ``TrainingError`` if a
+    target has one class only.
     """
-    maps, thresholds = [], []
+    maps, cut_offs, curves = [], [], []
     probability, as_served = np.full((2, *logits.shape), np.nan)
-    calls = np.zeros(logits.shape, dtype=np.bool_)
+    calls, elevated = np.zeros((2, *logits.shape), dtype=np.bool_)
     for column in range(logits.shape[1]):
         measured = ~np.isnan(labels[:, column])
         y, z, s = (values[measured, column] for values in (labels, logits, served))
         parts = parts_of(y)
         maps.append(fit_platt(y, s))
         p = cross_fitted(y, s, parts)
-        thresholds.append(choose_threshold(y, p, rule))
+        cut_offs.append(choose_cut_offs(y, p, rule))
+        curves.append(curve_of(y, p))
         probability[measured, column] = cross_fitted(y, z, parts)
         as_served[measured, column] = p
-        calls[measured, column] = cross_fitted_calls(y, p, parts, rule)
-    return Calibration(tuple(maps), np.array(thresholds), probability, as_served, calls)
+        calls[measured, column], elevated[measured, column] = cross_fitted_calls(y, p, parts, rule)
+    thresholds = np.array([threshold for threshold, _ in cut_offs])
+    made = Calibration(tuple(maps), thresholds, probability, as_served, calls, curves=tuple(curves))
+    if rule != "levels":
+        return made
+    lower = np.array([lower for _, lower in cut_offs], dtype=np.float64)
+    return replace(made, elevated=lower, calls_elevated=elevated)

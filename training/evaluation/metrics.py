@@ -1,16 +1,12 @@
-"""Figures of merit of predictions, their spread, and the metrics of manifests and model cards."""
+"""Figures of merit of predictions, and their spread."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import JsonValue
-from scipy.stats import binomtest, norm, rankdata
-
-from training.evaluation.calibration import calibration_slope
-from training.evaluation.class_calibration import class_metrics
+from scipy.stats import binomtest, rankdata
 
 Array = NDArray[np.floating]
 
@@ -86,6 +82,7 @@ class Confusion:
     g_mean: float
     recall_95_interval: tuple[float, float]
     false_positive_rate_95_interval: tuple[float, float]
+    precision_95_interval: tuple[float, float]
     f1_95_interval: tuple[float, float]
 
 
@@ -110,6 +107,7 @@ def confusion(labels: Array, called: NDArray[np.bool_]) -> Confusion:
         g_mean,
         wilson(hits, int(positive.sum())),
         wilson(int((called & ~positive).sum()), int((~positive).sum())),
+        wilson(hits, int(called.sum())),
         (2 * low / (1 + low), 2 * high / (1 + high)),
     )
 
@@ -167,85 +165,3 @@ def markdown_table(columns: Iterable[object], rows: Iterable[Iterable[object]]) 
     header = [f"| {column} " if column else "| " for column in map(str, columns)]
     lines = (f"| {' | '.join(map(str, cells))} |" for cells in rows)
     return ["".join(header) + "|", "|" + "---|" * len(header), *lines]
-
-
-def metrics(
-    labels: Array,
-    probability: Array,
-    targets: tuple[str, ...],
-    calls: NDArray[np.bool_],
-    folds: NDArray[np.integer] | None = None,
-    *,
-    served: Array | None = None,
-    exclusive: bool = False,
-) -> dict[str, JsonValue]:
-    """Return the metrics of probabilities and calls ``(n, T)``: over all targets, and of each.
-
-    The calibration slope is of ``served`` probabilities ``(n, T)`` if they are others. ``exclusive``
-    targets are classes: accuracy and log-loss over all are added. Spread is a bootstrap over rows and,
-    with ``folds`` ``(n,)``, the standard deviation over them. The base rate's log-loss and Brier score
-    are given for comparison.
-    """
-    mean, error, low, high = bootstrap(
-        lambda rows: mean_auc(labels[rows], probability[rows]), len(labels), draws=200
-    )
-    overall: dict[str, JsonValue] = {
-        "rows": len(labels),
-        "mean_auc": mean,
-        "mean_auc_standard_error": error,
-        "mean_auc_95_interval": [low, high],
-    }
-    if folds is not None:
-        by_fold = [
-            mean_auc(labels[folds == fold], probability[folds == fold]) for fold in np.unique(folds)
-        ]
-        # A fold without rows of both classes has none.
-        overall["mean_auc_by_fold"] = [float(value) for value in by_fold if np.isfinite(value)]
-        overall["mean_auc_sd_over_folds"] = float(np.nanstd(by_fold, ddof=1))
-    if exclusive:
-        overall |= class_metrics(labels, probability, folds)
-    shown = probability if served is None else served
-    by_target: dict[str, JsonValue] = {
-        target: _target_metrics(
-            labels[:, column], probability[:, column], calls[:, column], shown[:, column], folds
-        )
-        for column, target in enumerate(targets)
-    }
-    return {"overall": overall, "targets": by_target}
-
-
-def _target_metrics(
-    labels: Array,
-    probability: Array,
-    calls: NDArray[np.bool_],
-    served: Array,
-    folds: NDArray[np.integer] | None,
-) -> dict[str, JsonValue]:
-    measured = ~np.isnan(labels)
-    y, p = labels[measured], probability[measured]
-    base = np.full(len(y), float(np.mean(y)))
-    area = auc(y, p)
-    half = float(norm.ppf(0.975) * np.linalg.norm(auc_influence(y[:, None], p[:, None])))
-    document: dict[str, JsonValue] = {
-        "measured": len(y),
-        "positive": int(y.sum()),
-        "auc": area,
-        "auc_95_interval": [area - half, min(area + half, 1.0)],
-        "average_precision": average_precision(y, p),
-        "log_loss": log_loss(y, p),
-        "log_loss_base_rate": log_loss(y, base),
-        "brier": brier(y, p),
-        "brier_base_rate": brier(y, base),
-        "calibration_slope": calibration_slope(y, served[measured]),
-    }
-    document |= _as_json(confusion(y, calls[measured]))
-    if folds is not None:
-        own = folds[measured]
-        aucs = [auc(y[own == fold], p[own == fold]) for fold in np.unique(folds)]
-        document["auc_sd_over_folds"] = float(np.nanstd(aucs, ddof=1))
-    return document
-
-
-def _as_json(rates: Confusion) -> dict[str, JsonValue]:
-    document: dict[str, Any] = asdict(rates)
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in document.items()}

@@ -108,20 +108,22 @@ def fit_ensemble(
     seed: int,
     watch: Watch,
     replicates: Replicates | None = None,
+    weights: Array32 | None = None,
     processes: int | None = None,
 ) -> Ensemble:
     """Train ``rounds`` networks without each fold, in ``processes``: by default one per core.
 
     Rounds take the ``recipes`` in turn. ``rows`` ``(n, F)`` are squashed features called ``names``;
     those that a recipe leaves out get weight 0. A recipe may learn ``replicates``, if there are any, in
-    place of ``labels``. ``watch(member, progress)`` is called in this process after every epoch of every
+    place of ``labels``. ``weights`` ``(n,)`` are the rows' in the loss.
+    ``watch(member, progress)`` is called in this process after every epoch of every
     member. One process is this one, with torch on one thread. Raises ``TrainingError`` if a network
     diverges.
     """
     members = members_of(folds, rounds, seed)
     count = len(members) // rounds
     recipe_of = [recipes[index // count % len(recipes)] for index in range(len(members))]
-    data = (rows, labels, replicates, tuple(names))
+    data = (rows, labels, replicates, weights, tuple(names))
     jobs = [
         (data, folds == member.fold, recipe, index, member)
         for index, (member, recipe) in enumerate(zip(members, recipe_of, strict=True))
@@ -158,7 +160,7 @@ def _fit_in_processes(
 
 
 def _fit_member(
-    data: tuple[Array32, Array32, Replicates | None, tuple[str, ...]],
+    data: tuple[Array32, Array32, Replicates | None, Array32 | None, tuple[str, ...]],
     held_out: NDArray[np.bool_],
     recipe: Recipe,
     index: int,
@@ -167,7 +169,7 @@ def _fit_member(
 ) -> Mapping[str, NDArray[Any]]:
     """Train one member on one thread; return its weights as arrays, not shared memory."""
     torch.set_num_threads(1)
-    rows, labels, replicates, names = data
+    rows, labels, replicates, weights, names = data
     samples = replicates if recipe.shares else None
     learned = labels if samples is None else samples.shares
     seen = recipe.seen(names)
@@ -180,6 +182,7 @@ def _fit_member(
         member.seed,
         lambda progress: report((index, progress)),
         None if samples is None else samples.counts[~held_out],
+        None if weights is None else weights[~held_out],
     )
     # Weights are published as float16: rounded here, everything later evaluates what will be served.
     state: dict[str, Tensor] = network.half().float().state_dict()

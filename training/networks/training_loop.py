@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -11,10 +12,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.evaluation.metrics import mean_auc
-from training.networks.network import Network, SelfNormalizingNetwork, Shape, layer_widths
+from training.networks.network import (
+    INPUT_SCALE,
+    Network,
+    SelfNormalizingNetwork,
+    Shape,
+    layer_widths,
+)
 
 Array32 = NDArray[np.float32]
+Schedule = Literal["cosine", "waves"]
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)
+
+#: Of more epochs than these, not all are reported: held-out rows take time to judge.
+_MOST_REPORTS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +37,15 @@ class Recipe:
     samples, weighted by their number, instead of the majority's labels. ``without`` are prefixes of
     the names of features that the network does not see. ``exclusive`` is set by the data: targets are
     classes, learned by softmax.
+
+    As in RealMLP (D. Holzmüller et al. 2024, arXiv 2407.04491, section 3): ``input_scale`` learns a
+    factor of each input, at so many times the learning rate (0: none); it becomes part of the first
+    layer's weights, so that the graph is the same. ``label_smoothing`` learns each label as that much
+    less certain. ``schedule`` is how the learning rate falls, and ``beta2`` is Adam's for squared
+    gradients.
+
+    The rarer class of a single target is repeated until it is ``rare_share`` of every epoch (0: as it
+    is); calibration gives the probabilities their level back.
     """
 
     shape: Shape = "rectangular"
@@ -42,6 +62,11 @@ class Recipe:
     shares: bool = True
     without: tuple[str, ...] = ()
     exclusive: bool = False
+    input_scale: float = 0.0
+    label_smoothing: float = 0.0
+    schedule: Schedule = "cosine"
+    beta2: float = 0.999
+    rare_share: float = 0.0
 
     def seen(self, names: Sequence[str]) -> NDArray[np.bool_]:
         """Whether the network sees each of the features called ``names``; ``(F,)``."""
@@ -64,24 +89,37 @@ class Progress:
     variances: tuple[float, ...]
 
 
-def masked_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+def masked_loss(
+    logits: Tensor, labels: Tensor, weights: Tensor | None = None, smoothing: float = 0.0
+) -> Tensor:
     """Mean binary cross-entropy over the entries ``(n, T)`` whose label is not NaN.
 
-    ``weights`` ``(n, T)`` are the entries' weights.
+    ``weights`` ``(n, T)`` are the entries' weights; ``smoothing`` moves labels that far towards a half.
     """
     measured = ~torch.isnan(labels)
     used = None if weights is None else weights[measured]
-    return nn.functional.binary_cross_entropy_with_logits(logits[measured], labels[measured], used)
+    expected = labels[measured] * (1 - smoothing) + smoothing / 2
+    return nn.functional.binary_cross_entropy_with_logits(logits[measured], expected, used)
 
 
-def entry_weights(labels: Tensor, counts: Tensor | None, balanced: bool) -> Tensor:
+def class_loss(logits: Tensor, labels: Tensor, weights: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Mean cross-entropy of one-hot labels ``(n, T)``; a row's entries have one weight, ``(n, T)``."""
+    losses = nn.functional.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+    return (losses * weights[:, 0]).mean()
+
+
+def entry_weights(
+    labels: Tensor, counts: Tensor | None, balanced: bool, given: Tensor | None = None
+) -> Tensor:
     """Weights ``(n, T)`` of the labels' entries; their mean over measured entries is 1.
 
     ``counts`` ``(n, T)`` are the numbers of samples behind the labels. An entry's weight is the square
     root of its count, at most that of four: samples of one compound share errors, such as impurity.
-    ``balanced`` gives every target the same weight.
+    ``balanced`` gives every target the same weight, ``given`` ``(n,)`` are the rows' own.
     """
     weights = (~torch.isnan(labels)).float()
+    if given is not None:
+        weights = weights * given[:, None]
     if counts is not None:
         weights = weights * counts.clamp(max=4).sqrt()
     if balanced:
@@ -97,11 +135,16 @@ def train(
     seed: int,
     report: Callable[[Progress], None],
     counts: Array32 | None = None,
+    weights: Array32 | None = None,
 ) -> SelfNormalizingNetwork:
     """Train a fresh network of the recipe; the same seed gives the same one on the same machine."""
     torch.manual_seed(seed)
     network = recipe.build(rows.shape[1], labels.shape[1])
-    return train_network(network, rows, labels, held_out, recipe, report, counts)
+    if recipe.input_scale:
+        network.learn_input_scale()
+    trained = train_network(network, rows, labels, held_out, recipe, report, counts, weights)
+    trained.fold_input_scale()
+    return trained
 
 
 def train_network(
@@ -112,48 +155,87 @@ def train_network(
     recipe: Recipe,
     report: Callable[[Progress], None],
     counts: Array32 | None = None,
+    weights: Array32 | None = None,
 ) -> AnyNetwork:
     """Train a network on squashed rows ``(n, F)`` and labels ``(n, T)``, NaN where not measured.
 
-    Labels may be shares of positive samples, and ``counts`` ``(n, T)`` their numbers. The held-out
-    rows and labels are only evaluated, and ``report`` is called after every epoch.
+    Labels may be shares of positive samples, and ``counts`` ``(n, T)`` their numbers; ``weights``
+    ``(n,)`` are those of rows. The held-out rows and labels are only evaluated, and ``report`` is called
+    after an epoch, of many epochs after some.
     """
     # A row without any measured label teaches nothing, and a batch of such rows has no mean loss.
     taught = ~np.isnan(labels).all(axis=1)
     x, y = torch.from_numpy(rows[taught]), torch.from_numpy(labels[taught])
     samples = None if counts is None else torch.from_numpy(counts[taught])
-    weights = entry_weights(y, samples, recipe.balanced)
+    given = None if weights is None else torch.from_numpy(weights[taught])
+    entries = entry_weights(y, samples, recipe.balanced, given)
+    learned = torch.from_numpy(repeated(labels[taught], recipe.rare_share))
     optimizer = _optimizer(network, recipe)
-    steps = recipe.epochs * math.ceil(len(x) / recipe.batch_size)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for epoch in range(recipe.epochs):
+    steps = recipe.epochs * math.ceil(len(learned) / recipe.batch_size)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(rate, recipe.schedule, steps))
+    apart = math.ceil(recipe.epochs / _MOST_REPORTS)
+    for epoch in range(1, recipe.epochs + 1):
         network.train()
         losses = []
-        for batch in torch.randperm(len(x)).split(recipe.batch_size):
+        for batch in learned[torch.randperm(len(learned))].split(recipe.batch_size):
             logits = network(x[batch])
             loss = (
-                nn.functional.cross_entropy(logits, y[batch])
+                class_loss(logits, y[batch], entries[batch], recipe.label_smoothing)
                 if recipe.exclusive
-                else masked_loss(logits, y[batch], weights[batch])
+                else masked_loss(logits, y[batch], entries[batch], recipe.label_smoothing)
             )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
             losses.append(loss.item())
-        report(Progress(epoch + 1, recipe.epochs, float(np.mean(losses)), *_watch(network, held_out)))
+        if epoch % apart == 0 or epoch == recipe.epochs:
+            report(Progress(epoch, recipe.epochs, float(np.mean(losses)), *_watch(network, held_out)))
     return network.eval()
 
 
-def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def repeated(labels: Array32, share: float) -> NDArray[np.int64]:
+    """The rows of an epoch: all of labels ``(n, T)``, a single target's rarer class several times.
+
+    It is repeated until it is ``share`` of the epoch; where it is more already, nothing is repeated. A
+    batch without any of its rows teaches nothing about it, whatever weight they have in other batches.
+    """
+    everything = np.arange(len(labels))
+    if not share or labels.shape[1] > 1:
+        return everything
+    positive = labels[:, 0] == 1
+    rarer = np.flatnonzero(positive if 2 * positive.sum() <= len(labels) else ~positive)
+    wanted = round(share / (1 - share) * (len(labels) - len(rarer)))
+    if not len(rarer) or wanted <= len(rarer):
+        return everything
+    return np.concatenate([everything, np.resize(rarer, wanted - len(rarer))])
+
+
+def rate(schedule: Schedule, steps: int, step: int) -> float:
+    """The learning rate's factor at a step: half a cosine, or four waves that grow longer.
+
+    The waves are RealMLP's "coslog4": 1/2 - 1/2 cos(2 pi log2(1 + 15 t)), which is 0 at both ends.
+    """
+    passed = min(step / steps, 1.0)
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * passed))
+    return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * passed)))
+
+
+def _optimizer(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
     """Weight decay applies to weights only: decayed biases would shift a layer's mean."""
-    parameters = list(network.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
+    named = dict(network.named_parameters())
+    scale = [named.pop(name) for name in (INPUT_SCALE,) if name in named]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in named.values() if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in named.values() if p.ndim == 1], "weight_decay": 0.0},
     ]
+    if scale:
+        own = recipe.learning_rate * recipe.input_scale
+        groups.append({"params": scale, "weight_decay": 0.0, "lr": own})
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+        betas = (0.9, recipe.beta2)
+        return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=betas, fused=True)
     return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9)
 
 

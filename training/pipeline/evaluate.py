@@ -16,7 +16,7 @@ from training.data import Dataset
 from training.data.folds import folds_by_rule
 from training.errors import DataError
 from training.evaluation.calibration import ThresholdRule
-from training.evaluation.metrics import metrics
+from training.evaluation.figures import metrics
 from training.networks.ensemble import OutOfFold, Watch, out_of_fold
 from training.networks.export import reopened
 from training.pipeline.run import calibrated, feature_rows, featurized, fit, out_of_fold_metrics

@@ -1,16 +1,11 @@
 """One training run: data, features, fold ensemble, calibration, metrics, reference, graph."""
 
-import hashlib
-import json
-import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from importlib.metadata import version
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
@@ -24,23 +19,19 @@ from training.errors import DataError
 from training.evaluation.averaging import as_served
 from training.evaluation.calibration import Calibration, ThresholdRule, calibrate
 from training.evaluation.class_calibration import calibrate_classes
-from training.evaluation.metrics import mean_auc, metrics
+from training.evaluation.figures import metrics
+from training.evaluation.metrics import mean_auc
 from training.networks.ensemble import (
     Ensemble,
     OutOfFold,
     Watch,
-    fit_ensemble,
-    members_of,
     out_of_fold,
 )
 from training.networks.export import ServedEnsemble, export
 from training.networks.preprocessing import Squash, fit_squash
+from training.pipeline.contenders import train_rounds
+from training.pipeline.provenance import provenance, with_choice
 from training.recipes.official import ModelRecipe
-
-_LIBRARIES = ("torch", "onnx", "numpy", "scipy", "rdkit")
-
-#: Raised when the same data, recipe and seed come to train another model.
-_PROCEDURE = 2
 
 #: Rows on which the exported graph is compared with torch.
 _PARITY_ROWS = 1000
@@ -65,6 +56,8 @@ class Fitted:
     ensemble: Ensemble
     out_of_fold: NDArray[np.float64]
     calibration: Calibration
+    #: By contender, the score of its first round.
+    scores: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -100,23 +93,27 @@ def fit(
     squash = fit_squash(raw, featurizer.names, recipe.blocks)
     rows = squash.transform(raw)
     say(f"training {rounds} networks without each fold, {rows.shape[1]} features")
-    trained = fit_ensemble(
-        rows,
-        dataset.labels,
-        dataset.folds,
-        [replace(network, exclusive=dataset.exclusive) for network in recipe.networks],
-        names=featurizer.names,
-        rounds=rounds,
-        seed=seed,
-        watch=watch,
-        replicates=dataset.replicates,
-        processes=processes,
-    )
+
+    def judge(first: Ensemble) -> NDArray[np.float64]:
+        return calibrated(dataset, _out_of_fold(dataset, first, rows), recipe.threshold_rule).served
+
+    made = train_rounds(dataset, recipe, rows, featurizer.names, rounds, seed, watch, judge, processes)
+    recipe, trained = made.recipe, made.ensemble
     ensemble = trained.rounds(0, recipe.served)
     own = _out_of_fold(dataset, ensemble, rows)
     calibration = calibrated(dataset, own, recipe.threshold_rule)
     return Fitted(
-        dataset, recipe, featurizer, raw, squash, rows, trained, ensemble, own.logits, calibration
+        dataset,
+        recipe,
+        featurizer,
+        raw,
+        squash,
+        rows,
+        trained,
+        ensemble,
+        own.logits,
+        calibration,
+        made.scores,
     )
 
 
@@ -152,7 +149,8 @@ def train_model(
         reference=reference,
         theory=theory,
         model=model,
-        provenance=provenance(dataset, recipe, seed) | {"seconds": round(time.monotonic() - began, 1)},
+        provenance=with_choice(provenance(dataset, recipe, seed), fitted.recipe, fitted.scores)
+        | {"seconds": round(time.monotonic() - began, 1)},
     )
 
 
@@ -205,6 +203,8 @@ def out_of_fold_metrics(dataset: Dataset, calibration: Calibration) -> dict[str,
         calibration.calls,
         dataset.folds,
         served=calibration.served,
+        elevated=calibration.calls_elevated,
+        parts=dataset.parts,
         exclusive=dataset.exclusive,
     )
 
@@ -231,27 +231,3 @@ def featurized(dataset: Dataset, featurizer: Featurizer) -> Features:
             for record in records
         ]
     )
-
-
-def provenance(dataset: Dataset, recipe: ModelRecipe, seed: int) -> dict[str, JsonValue]:
-    """What a run is made of, before it begins: data, recipe, procedure, libraries, and their hash.
-
-    Two runs of one training hash publish the same model, whatever their files are called.
-    """
-    libraries: dict[str, JsonValue] = {name: version(name) for name in _LIBRARIES}
-    # The GPU build is a distribution of another name; the module has the version of either.
-    libraries["onnxruntime"] = onnxruntime.__version__
-    libraries["python"] = platform.python_version()
-    configuration = recipe.configuration() | {"procedure": _PROCEDURE, "featurizer": dataset.featurizer}
-    document: dict[str, JsonValue] = {
-        "configuration": configuration | ({"table": dataset.table} if dataset.table else {}),
-        "data": dict(dataset.sources),
-        "fold_rule": dataset.fold_rule,
-        "libraries": libraries,
-    }
-    seeds = [member.seed for member in members_of(dataset.folds, recipe.served, seed)]
-    nameless = {key: value for key, value in dataset.table.items() if key != "file"}
-    content = {"data": sorted(dataset.sources.values()), "table": nameless, "seeds": seeds}
-    made_of = [dataset.name, document | {"configuration": configuration} | content]
-    text = json.dumps(made_of, sort_keys=True)
-    return document | {"training_hash": hashlib.sha256(text.encode()).hexdigest()}

@@ -24,6 +24,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "weight_decay": (0, 100),
     "batch_size": (1, 1_000_000),
     "epochs": (1, 10_000),
+    "rare_share": (0, 0.5),
 }
 
 
@@ -47,7 +48,7 @@ def recipe_of_file(recipe: ModelRecipe, path: Path) -> ModelRecipe:
         _with(Recipe(), {name: network[name] for name in _CHOOSABLE if name in network})
         for network in networks
     )
-    return replace(recipe, networks=recipes, selection=selection)
+    return replace(recipe, networks=recipes, selection=selection, contenders=())
 
 
 def override(
@@ -58,7 +59,7 @@ def override(
 ) -> ModelRecipe:
     """The recipe with other hyperparameters in every round; raises ``TrainingError`` for a wrong one."""
     networks = tuple(_with(own, network) for own in recipe.networks)
-    return replace(recipe, networks=networks, selection=selection, search=search)
+    return replace(recipe, networks=networks, selection=selection, search=search, contenders=())
 
 
 def _with(recipe: Recipe, network: dict[str, Any]) -> Recipe:

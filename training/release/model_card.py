@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.bundle.manifest import FIGURE_FILE, Manifest
 from training.evaluation.metrics import markdown_table
+from training.release.domain_card import domain_section
 from training.release.gate import Report
 
 _BINS = 10
@@ -121,6 +122,7 @@ def model_card(
             else "calibrated per target (Platt)",
             "recipes": _recipes(manifest),
             "selection": selection,
+            "domain": domain_section(manifest),
             "activations": _table(
                 ("layer", "mean", "variance", "saturated share"),
                 ((layer, *(f"{value:.3f}" for value in values)) for layer, values in layers),
@@ -139,20 +141,21 @@ def _table(columns: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
 
 def _recipes(manifest: Manifest) -> str:
     """The recipe of every round that is served."""
-    networks: Any = manifest.provenance.configuration["networks"]
+    configuration: Any = manifest.provenance.configuration
+    networks = configuration.get("networks") or [configuration["network"]]  # so older versions have it
     folds = len({member.fold for member in manifest.members})
     rows = []
     for number in range(len(manifest.members) // folds):
         network = networks[number % len(networks)]
-        without = ", ".join(network["without"])
-        learns = "shares of samples" if network["shares"] else "majority labels"
+        without = ", ".join(network.get("without", ()))
+        learns = "shares of samples" if network.get("shares") else "majority labels"
         rows.append(
             (
                 number + 1,
                 ", ".join(map(str, manifest.widths_of(number * folds))),
                 f"{network['dropout']}, {network['input_dropout']}",
                 f"all but {without}" if without else "all features",
-                f"{learns}{', targets alike' if network['balanced'] else ''}",
+                f"{learns}{', targets alike' if network.get('balanced') else ''}",
                 f"{network['optimizer']}, {network['learning_rate']}, {network['weight_decay']}",
                 f"{network['epochs']}, {network['batch_size']}",
             )

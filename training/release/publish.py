@@ -2,17 +2,20 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from models import features
 from models.bundle import manifest as names
+from models.bundle.cutoffs import curves_to_bytes
 from models.bundle.golden import Golden
 from models.bundle.loading import Bundle, file_entry, open_bundle, read_manifest
 from models.bundle.manifest import FeaturizerEntry, Manifest, Provenance, Target
+from models.domain.measured import MeasuredCompounds
 from models.errors import BundleRefused
 from models.registry.store import Repository
 from training.errors import ExportError
@@ -22,6 +25,12 @@ from training.pipeline.run import Trained
 from training.release.gate import Report
 from training.release.golden_records import golden_records
 from training.release.model_card import model_card, reliability_svg
+
+if TYPE_CHECKING:
+    from models.features.molecules.featurizer import MoleculeFeaturizer
+
+#: The molecules that a model learned from, and how their cut-offs were chosen.
+Domain = tuple[MeasuredCompounds, names.DomainEvidence]
 
 
 def publish(
@@ -34,29 +43,40 @@ def publish(
     while files are copied, not while anything is computed. Raises ``ExportError`` or ``BundleRefused``
     if the bundle cannot be served.
     """
-    name, report = trained.dataset.name, None
+    name, report, domain = trained.dataset.name, None, _domain(trained)
     with tempfile.TemporaryDirectory() as temporary:
         prepared = Path(temporary)
         expected = max(repository.versions(name), default=0) + 1
-        bundle = _write(prepared, trained, expected, None)
+        bundle = _write(prepared, trained, expected, None, domain)
         bundle.check_golden(partial(all_outputs, reopened(bundle.model, ())))
         if judge is not None:
             report = judge(bundle)
-            _write(prepared, trained, expected, report)
+            _write(prepared, trained, expected, report, domain)
 
         def write(folder: Path, version: int) -> None:
             if version == expected:
                 shutil.copytree(prepared, folder, dirs_exist_ok=True)
             else:  # somebody else published meanwhile
-                _write(folder, trained, version, report and replace(report, version=version))
+                _write(folder, trained, version, report and replace(report, version=version), domain)
 
         return repository.publish(name, write)
 
 
-def _write(folder: Path, trained: Trained, version: int, report: Report | None) -> Bundle:
+def _domain(trained: Trained) -> Domain | None:
+    if not trained.dataset.featurizer.startswith("molecules-"):
+        return None
+    from training.release.domain import fit_domain  # RDKit takes a while to load
+
+    featurizer = cast("MoleculeFeaturizer", trained.featurizer)
+    return fit_domain(trained.dataset, featurizer, trained.calibration.probability)
+
+
+def _write(
+    folder: Path, trained: Trained, version: int, report: Report | None, domain: Domain | None
+) -> Bundle:
     """Write all files of a bundle, and open it."""
     dataset = trained.dataset
-    manifest = _manifest(trained, version)
+    manifest = _manifest(trained, version).model_copy(update={"domain": domain and domain[1]})
     metadata = {
         "model": dataset.name,
         "version": str(version),
@@ -67,14 +87,24 @@ def _write(folder: Path, trained: Trained, version: int, report: Report | None) 
     content = {
         names.MODEL_FILE: model,
         names.REFERENCE_FILE: trained.reference.to_bytes(),
-        names.GOLDEN_FILE: _golden(model, manifest.featurizer, dataset.golden).to_bytes(),
+        names.GOLDEN_FILE: golden(model, manifest.featurizer, dataset.golden).to_bytes(),
         names.FIGURE_FILE: reliability_svg(dataset.labels, probability, dataset.targets),
         names.CARD_FILE: model_card(
             manifest, dataset.summary, trained.recipe.selection, trained.recipe.limits, report
         ).encode(),
     }
+    if trained.calibration.curves:
+        curves = dict(zip(dataset.targets, trained.calibration.curves, strict=True))
+        content[names.CURVES_FILE] = curves_to_bytes(curves)
+    if domain is not None:
+        content[names.DOMAIN_FILE] = domain[0].content
     if report is not None:
         content[names.GATE_FILE] = report.to_bytes()
+    return write_files(folder, manifest, content)
+
+
+def write_files(folder: Path, manifest: Manifest, content: Mapping[str, bytes]) -> Bundle:
+    """Write a bundle's files and its manifest, which lists them, and open it."""
     entries = {name: file_entry(data) for name, data in content.items()}
     document = manifest.model_copy(update={"files": entries}).model_dump_json(indent=1)
     for name, data in content.items():
@@ -97,7 +127,7 @@ def published_before(trained_as: str, model: str, repository: Repository) -> int
 
 def _manifest(trained: Trained, version: int) -> Manifest:
     """The manifest, but for the list of files."""
-    dataset, featurizer = trained.dataset, trained.featurizer
+    dataset, featurizer, calibration = trained.dataset, trained.featurizer, trained.calibration
     widths = [network.widths() for network in trained.ensemble.networks]
     rule = CLASS_RULE if dataset.exclusive else THRESHOLD_RULES[trained.recipe.threshold_rule]
     return Manifest(
@@ -112,10 +142,15 @@ def _manifest(trained: Trained, version: int) -> Manifest:
         ),
         features=len(featurizer.names),
         targets=[
-            Target(name=name, threshold=threshold, slope=platt.slope, intercept=platt.intercept)
-            for name, threshold, platt in zip(
-                dataset.targets, trained.calibration.thresholds, trained.calibration.maps, strict=True
+            Target(
+                name=name,
+                threshold=calibration.thresholds[at],
+                slope=calibration.maps[at].slope,
+                intercept=calibration.maps[at].intercept,
+                elevated=None if calibration.elevated is None else calibration.elevated[at],
+                assay=trained.recipe.assays.get(name),
             )
+            for at, name in enumerate(dataset.targets)
         ],
         exclusive=dataset.exclusive,
         threshold_rule=rule,
@@ -130,7 +165,7 @@ def _manifest(trained: Trained, version: int) -> Manifest:
     )
 
 
-def _golden(model: bytes, entry: FeaturizerEntry, constructed: tuple[object, ...]) -> Golden:
+def golden(model: bytes, entry: FeaturizerEntry, constructed: tuple[object, ...]) -> Golden:
     """The golden rows: constructed records, their features and the graph's outputs."""
     records = constructed or golden_records(entry)
     rows = features.create(entry.identifier, entry.parameters).featurize(records).rows

@@ -46,6 +46,7 @@ class TableFeaturizer:
 
     identifier = "tables-1"
     judges_applicability = False
+    domain = None
     #: Whether numbers are centred and scaled as they came, before they are rounded to float32.
     _exact = False
 

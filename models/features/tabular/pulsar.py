@@ -37,6 +37,7 @@ class CandidateFeaturizer:
     texts: frozenset[str] = frozenset()
     readers: tuple[Callable[[str], object], ...] = (number,) * _WIDTH
     judges_applicability = False
+    domain = None
 
     def __init__(self, parameters: Mapping[str, object] | None = None) -> None:
         """Raises ``FeaturizerError`` if there are any parameters."""

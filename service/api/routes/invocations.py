@@ -71,6 +71,7 @@ class InvocationsEndpoint:
             named = with_fields(named, params)
             served = self._model(named, records)
             rows = _rows(records, RecordSchema.of(served.bundle.featurizer, named.smiles_column))
+        decision = named.decision(served.bundle)
         for place in rows.faults:
             rows.records.insert(place, None)
         context.ask(served)
@@ -78,10 +79,10 @@ class InvocationsEndpoint:
         context.read = perf_counter() - started
         prediction = await context.predict(self._predictor, served, rows.records, receive)
         started = perf_counter()
-        answer = await asyncio.to_thread(encoding.predictions, prediction, rows)
+        answer = await asyncio.to_thread(encoding.predictions, prediction, rows, decision)
         context.encode = perf_counter() - started
         headers = [
-            *model_headers(served, ANSWERS["json"]),
+            *model_headers(served, ANSWERS["json"], decision),
             (b"content-length", b"%d" % len(answer)),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -18,6 +18,7 @@ from training.evaluation.calibration import (
     fit_platt,
     sigmoid,
 )
+from training.evaluation.figures import metrics
 from training.evaluation.metrics import (
     auc,
     auc_influence,
@@ -27,7 +28,6 @@ from training.evaluation.metrics import (
     confusion,
     log_loss,
     mean_auc,
-    metrics,
     target_aucs,
 )
 from training.release.comparison import discrimination

@@ -157,6 +157,7 @@ def _part(dataset: Dataset, rows: NDArray[np.bool_]) -> Dataset:
         labels=dataset.labels[rows],
         folds=dataset.folds[rows],
         replicates=None if samples is None else Replicates(samples.shares[rows], samples.counts[rows]),
+        parts={name: part[rows] for name, part in dataset.parts.items()},
     )
 
 

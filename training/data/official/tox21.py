@@ -149,6 +149,7 @@ def merge(name: str, training: Sequence[Sample], leaderboard: Sequence[Sample]) 
     conflicts = (positive > 0) & (negative > 0)
     parents = tuple(by_parent)
     sources = [(TOX21_TRAINING, training), (TOX21_LEADERBOARD, leaderboard)]
+    apart = {sample.parent for sample in leaderboard} if training else set()
     return Dataset(
         name=name,
         featurizer="molecules-3",
@@ -158,6 +159,7 @@ def merge(name: str, training: Sequence[Sample], leaderboard: Sequence[Sample]) 
         folds=folds_of_molecules(parents),
         replicates=Replicates(shares, counts),
         sources={source.name: source.sha256 for source, used in sources if used},
+        parts={"leaderboard": np.array([one in apart for one in parents])} if apart else {},
         summary={
             "records": len(records),
             "records_not_applicable": len(records) - len(samples),

@@ -56,10 +56,11 @@ def load_candidates(path: Path, *, instead: bool) -> Dataset:
     unsound = impossible(values).any(axis=1)
     notices = [*table.notices, *(f"warning: {each.message}" for each in odd)]
     if unsound.any():
-        where = f"{table.place} {table.lines[int(np.flatnonzero(unsound)[0])]}"
+        first = int(np.flatnonzero(unsound)[0])
+        where = f"{table.place} {table.lines[first]}"
         notices.append(
-            f"left out {int(unsound.sum()):,} candidates of moments that no sample can have, the first"
-            f" in {where}"
+            f"left out {int(unsound.sum()):,} candidates of moments that no sample can have,"
+            f" the first in {where}"
         )
         values, labels = values[~unsound], labels[~unsound]
     if not len(values):

@@ -123,7 +123,7 @@ def _read(name: str, suffix: str, content: bytes, digest: str, headerless: Heade
     given = headerless(cells[0]) if headerless else None
     if given is not None:
         return _candidates(name, digest, text, given, headerless)
-    if all(map(_is_number, cells[0])):
+    if all(map(is_number, cells[0])):
         raise DataError(
             f"{name}, line {lines[0]}: all of its cells are numbers; the first line should name the"
             " columns"
@@ -231,7 +231,8 @@ def _is_empty(values: Sequence[object]) -> bool:
     return all(value is None or not str(value).strip() for value in values)
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Whether a cell is written as Python writes a number."""
     try:
         float(cell)
     except ValueError:

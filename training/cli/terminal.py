@@ -1,0 +1,77 @@
+"""What the commands show on a terminal: sentences, progress bars, tables of metrics."""
+
+import sys
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from training.networks import training_loop
+from training.networks.ensemble import Watch
+
+# A pipe has no width; tables need more than the 80 columns that rich then assumes.
+#: Where everything is shown.
+console = Console(width=None if sys.stdout.isatty() else 140)
+
+#: The columns of the table of metrics, as formats of a target's figures.
+_COLUMNS = {
+    "n": "{measured}",
+    "pos": "{positive}",
+    "AUC": "{auc:.4f}",
+    "AP": "{average_precision:.3f}",
+    "log-loss (base)": "{log_loss:.4f} ({log_loss_base_rate:.4f})",
+    "Brier (base)": "{brier:.4f} ({brier_base_rate:.4f})",
+    "slope": "{calibration_slope:.2f}",
+    "recall": "{recall:.3f}",
+    "FPR": "{false_positive_rate:.4f}",
+}
+
+
+def say(text: str) -> None:
+    """Print a sentence as it is."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def member_bars() -> Progress:
+    """A progress bar for each member of an ensemble."""
+    name, figures = TextColumn("member {task.description}"), TextColumn("{task.fields[figures]}")
+    return Progress(name, BarColumn(bar_width=20), MofNCompleteColumn(), figures, console=console)
+
+
+def watch_bars(bars: Progress) -> Watch:
+    """Show a member's loss, and AUC and variance by layer on its held-out fold."""
+    tasks: dict[int, TaskID] = {}
+
+    def watch(member: int, progress: training_loop.Progress) -> None:
+        if member not in tasks:
+            tasks[member] = bars.add_task(str(member), total=progress.epochs, figures="")
+        variances = " ".join(f"{variance:.2f}" for variance in progress.variances)
+        figures = f"loss {progress.loss:.4f}  AUC {progress.auc:.4f}  variance {variances}"
+        bars.update(tasks[member], completed=progress.epoch, figures=figures)
+
+    return watch
+
+
+def print_metrics(document: dict[str, Any], title: str) -> None:
+    """Print a table of the targets' metrics, and below it those over all targets."""
+    overall = document["overall"]
+    table = Table("target", title=title)
+    for column in _COLUMNS:
+        table.add_column(column, justify="right")
+    for target, row in document["targets"].items():
+        table.add_row(target, *(cell.format_map(row) for cell in _COLUMNS.values()))
+    console.print(table)
+    if "accuracy" in overall:
+        say(
+            "accuracy {accuracy:.4f} (of the commonest class {accuracy_base_rate:.4f}),"
+            " standard error {accuracy_standard_error:.4f}".format_map(overall)
+        )
+    if document.get("refused"):
+        say(f"{document['refused']} records were refused and got the base rates")
+    spread = ""
+    if "mean_auc_by_fold" in overall:
+        spread = f", sd over folds {np.std(overall['mean_auc_by_fold'], ddof=1):.4f}"
+    low, high = overall["mean_auc_95_interval"]
+    say(f"mean AUC {overall['mean_auc']:.4f}, 95 % interval {low:.4f} to {high:.4f}{spread}")
