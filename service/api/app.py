@@ -105,7 +105,22 @@ _VERSION_PARAMETER = {
     "description": "The version that has to answer a table; a JSON body names it itself.",
     "schema": {"type": "string"},
 }
-_FIELDS = (_MODEL_PARAMETER, _VERSION_PARAMETER, _APPLICABILITY_PARAMETER, *_TABLE_PARAMETERS)
+_DECISION_PARAMETERS = tuple(
+    {"name": name, "in": "query", "required": False, "description": text, "schema": {"type": kind}}
+    for name, kind, text in (
+        ("threshold", "string", "Call from this probability on; or JSON of one by target."),
+        ("recall", "string", "Call so that this share of positives is found, on rows left out."),
+        ("fpr", "string", "Call so that at most this share of negatives is called, on such rows."),
+        ("interval", "boolean", "Add what nine of ten refits of the model would answer."),
+    )
+)
+_FIELDS = (
+    _MODEL_PARAMETER,
+    _VERSION_PARAMETER,
+    _APPLICABILITY_PARAMETER,
+    *_TABLE_PARAMETERS,
+    *_DECISION_PARAMETERS,
+)
 _FORM_CONTENT = {
     "multipart/form-data": {
         "schema": {

@@ -8,7 +8,7 @@ import msgspec
 
 from models.features import Outcome
 from models.features.tabular.candidate_tables import table_warnings
-from service.inference.decision import Decision
+from service.inference.answers.decision import Decision
 from service.inference.predictor import Prediction
 from service.inference.queue import Outputs
 from service.inference.results import is_plain, results_of, writing

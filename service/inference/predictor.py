@@ -16,10 +16,10 @@ from typing import Literal
 from models.features import Features, NotApplicable, Outcome, Rejected
 from service.errors import InvalidRequest, Overloaded, TooLarge
 from service.health.row_owner import Requester
+from service.inference.answers.repetitions import repeated, without_repetitions
 from service.inference.batch_pipeline import BatchPipeline
 from service.inference.featurization.executor import FeaturizationExecutor
 from service.inference.queue import Outputs
-from service.inference.repetitions import repeated, without_repetitions
 from service.inference.served_models import ServedModel, ServedModels
 
 #: Whether records that a model cannot judge are answered so, or with the numbers that it gives for them.

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,8 +16,10 @@ from models.registry.release_log import command_line_user
 from models.registry.releases import Releases
 from models.registry.store import Repository
 from training.cli.spelling import DayFirst, Decimal, Missing, Number, Rare, Thousands, spelling_of
-from training.data.user_file import UserFile
 from training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from training.data.user_file import UserFile
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -132,6 +134,7 @@ def evaluate(
 ) -> None:
     """Compute the metrics of a published version from its graph, and print them."""
     from training.cli.commands import evaluate_version
+    from training.data.user_file import UserFile
 
     evaluate_version(model, version, Repository(models), split, UserFile(data) if data else None)
 
@@ -252,7 +255,9 @@ def _user_file(
     category: list[str] | None,
     instead: bool | None,
     spelling: Mapping[str, Any],
-) -> UserFile | None:
+) -> "UserFile | None":
+    from training.data.user_file import UserFile
+
     if data is not None:
         columns = (tuple(ignore or ()), tuple(category or ()))
         return UserFile(data, target, positive, *columns, instead=instead, **spelling)
@@ -291,3 +296,4 @@ snn_commands.command()(_errors_reported()(evaluate))
 snn_commands.command()(_errors_reported()(benchmark))
 snn_commands.command("bench", hidden=True)(_errors_reported()(benchmark))
 snn_commands.command()(_errors_reported()(theory))
+snn_commands.command()(_errors_reported()(adapt))

@@ -80,7 +80,7 @@ def routes(predictor: Predictor, explainer: Explainer) -> APIRouter:
 def _results(
     served: ServedModel, asked: ExplainRequest, found: list[Explained | Unexplained]
 ) -> list[dict[str, object]]:
-    threshold = float(served.thresholds[served.targets.index(asked.target)])
+    threshold = float(served.decision.thresholds[served.targets.index(asked.target)])
     results: list[dict[str, object]] = []
     for smiles, one in zip(asked.smiles, found, strict=True):
         if isinstance(one, Unexplained):

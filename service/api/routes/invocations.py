@@ -72,7 +72,7 @@ class InvocationsEndpoint:
             named = with_fields(named, params)
             served = self._model(named, records)
             rows = _rows(records, RecordSchema.of(served.bundle.featurizer, named.smiles_column))
-        decision = named.decision(served.bundle)
+        decision = named.decision(served)
         for place in rows.faults:
             rows.records.insert(place, None)
         context.ask(served)
