@@ -71,7 +71,9 @@ def _write(folder: Path, adapted: Adapted, name: str, version: int) -> Bundle:
     content = {
         names.MODEL_FILE: model,
         names.REFERENCE_FILE: adapted.reference.to_bytes(),
-        names.GOLDEN_FILE: golden(model, manifest.featurizer, tuple(adapted.origin.golden.records)).to_bytes(),
+        names.GOLDEN_FILE: golden(
+            model, manifest.featurizer, tuple(adapted.origin.golden.records)
+        ).to_bytes(),
         names.FIGURE_FILE: reliability_svg(rows.labels, calibration.probability, targets),
         names.CARD_FILE: model_card(
             manifest, adapted.summary, selection, _LIMITS.format(shares=shares)

@@ -16,7 +16,7 @@ from training.errors import DataError
 
 _GOLDEN_ROWS = 48
 #: Most linear pieces of a column of numbers, and of all columns together.
-_PIECES, _PIECES_OF_ALL = 16, 1024
+PIECES, PIECES_OF_ALL = 16, 1024
 
 
 class Reading(BaseModel):
@@ -45,7 +45,7 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
     used = [c for c in table.columns if c != reading.target and c not in reading.ignore]
     if not used:
         raise DataError(f"{table.name} has no column to learn from beside {reading.target}")
-    pieces = min(_PIECES, _PIECES_OF_ALL // len(used))
+    pieces = min(PIECES, PIECES_OF_ALL // len(used))
     columns = [read_column(table, c, is_category=c in reading.category, pieces=pieces) for c in used]
     records = tuple(
         zip(*([column.values[row] for row in targets.rows] for column in columns), strict=True)
@@ -82,7 +82,7 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
         summary=summary,
         exclusive=len(targets.names) > 1,
         parameters={"columns": [column.entry for column in columns]},
-        golden=_constructed([column.constructed for column in columns]),
+        golden=constructed([column.constructed for column in columns]),
         table={**reading.model_dump(mode="json"), "file": table.name, "rows": len(table)},
         fold_rule=fold_rule,
     )
@@ -105,8 +105,8 @@ def _check_folds(
         raise DataError(f"{name}: fold {empty[0]} has no row; more rows are needed")
 
 
-def _constructed(columns: list[list[object]]) -> tuple[object, ...]:
-    """Records constructed over the columns' ranges, each column's values shuffled independently."""
+def constructed(columns: list[list[object]]) -> tuple[object, ...]:
+    """Golden records over the columns' ranges, each column's values shuffled independently."""
     rng = np.random.default_rng(0)
     rows = max(_GOLDEN_ROWS, *map(len, columns))
     shuffled = [
