@@ -10,7 +10,7 @@ PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test test-quick schedules framing slow-clients mutants check lint types imports bench test-gpu container-test audit sbom clean
+.PHONY: help serve test test-quick schedules framing slow-clients mutants check lint types imports bench test-gpu container-test audit sbom docs reference pictures clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
@@ -48,7 +48,7 @@ types: $(VENV)/.dev ## mypy --strict
 imports: $(VENV)/.dev ## import-linter: which room may import which
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## measure the figures that the README states; ARGS='start soak' for some
+bench: $(VENV)/.dev ## measure the figures of docs/reference/figures.md; ARGS='start soak' for some
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 test-gpu: $(VENV)/.gpu ## the tests that need a CUDA device, and a table of latency and throughput there
@@ -63,6 +63,15 @@ audit: $(VENV)/.dev ## look the dependencies up among the known vulnerabilities;
 
 sbom: $(VENV)/.dev ## write the bill of materials of the environment, CycloneDX, to sbom.json
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.json $(BIN)/python
+
+docs: $(VENV)/.dev ## build the documentation into build/docs, strictly
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+reference: $(VENV)/.dev ## renew what the reference says of routes, fields, metrics, commands and manifest
+	$(BIN)/python -m tests.documents.reference
+
+pictures: $(VENV)/.dev ## photograph the dashboard and draw the bar chart of the README; needs Chromium
+	$(BIN)/python -m tests.documents.pictures
 
 clean: ## remove the environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info mutants

@@ -5,6 +5,7 @@
     ├── BundleRefused       the bundle must not be served: altered, truncated, foreign
     │   └── NotReproduced   a golden row differs from the published one; says in which part
     ├── CutOffRefused       a cut-off that is asked for is none, or is not reached
+    ├── UnreadableFile      a file of a table cannot be read
     ├── LogUnwritable       a step was taken but could not be written to the release log
     └── RepositoryError     the model repository cannot do what was asked
         ├── ReadOnly        the repository cannot be written to
@@ -55,6 +56,10 @@ class NotReproduced(BundleRefused):
 
 class CutOffRefused(ModelError):
     """A cut-off that is asked for is no value, names no target, or is not reached."""
+
+
+class UnreadableFile(ModelError):
+    """A file of a table, or a row of it, cannot be read; the text says why, after the file's name."""
 
 
 class LogUnwritable(ModelError):

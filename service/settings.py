@@ -21,7 +21,8 @@ _OF_OTHERS = frozenset(
     for name in (
         "API_KEY", "BASE_IMAGE", "DATA_DIR", "GPUS", "GRAFANA_IMAGE", "GRAFANA_MEMORY", "GRAFANA_PORT",
         "PEERS", "PEERS_MODEL", "PEERS_PATH", "PROMETHEUS_IMAGE", "PROMETHEUS_MEMORY", "PROMETHEUS_PORT",
-        "PROMETHEUS_RETENTION", "SECRETS", "SERVICE_GPU_IMAGE", "SERVICE_IMAGE", "SERVICE_MEMORY",
+        "PROMETHEUS_RETENTION", "RELEASE_URL", "SECRETS", "SERVICE_GPU_IMAGE", "SERVICE_IMAGE",
+        "SERVICE_MEMORY",
         "TEST_CLIENTS", "TEST_CONTAINERS", "TEST_CRASHES", "TEST_SCHEDULES", "TEST_STREAMS",
         "TRAINING_IMAGE", "TRAINING_MEMORY",
     )
@@ -87,8 +88,10 @@ class Settings(BaseSettings):
     cuda_memory_bytes: Count | None = None
     #: Whether a GPU may round factors to 10 bits of mantissa (TF32), which is faster and less exact.
     cuda_tf32: bool = False
-    #: The address to listen on; a container sets 0.0.0.0.
-    host: str = "127.0.0.1"
+    #: The addresses to listen on, of which ``unix:/PATH`` is a socket in the file system.
+    host: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)] = (
+        "127.0.0.1",
+    )
     #: 0 takes any free port; the log tells which.
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     #: The prefix under which a proxy publishes the service, such as ``/snn``; it may stay in the path.
@@ -127,6 +130,12 @@ class Settings(BaseSettings):
     probation_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 600.0
     #: The file of the API keys' hashes; without it all routes are open except administration.
     api_keys_file: Path | None = None
+    #: The certificate with its chain, and its key, in PEM: with them the service speaks HTTPS alone.
+    #: They are read again when they change.
+    tls_certificate_file: Path | None = None
+    tls_key_file: Path | None = None
+    #: Who signs clients' certificates, in PEM; without it no client needs one.
+    tls_client_ca_file: Path | None = None
     #: Origins whose pages may send requests from a browser (CORS).
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     #: Whether the v2 protocol may load and unload models without an API key.
@@ -143,6 +152,8 @@ class Settings(BaseSettings):
     #: Addresses and networks of proxies whose ``X-Forwarded-For`` says who the client is; ``*`` for all.
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_networks)] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    #: JSON lines, short text, or ``auto``: text where standard output is a terminal.
+    log_format: Literal["auto", "text", "json"] = "auto"
 
 
 def injected_names(environment: Mapping[str, str]) -> list[str]:
@@ -165,7 +176,9 @@ def load_settings() -> Settings:
     for name in sorted(os.environ):
         if name.upper().startswith(_PREFIX) and name not in injected and name.upper() not in known:
             close = get_close_matches(name.upper(), known - _OF_OTHERS, 1)
-            hint = f"did you mean {close[0]}?" if close else "the README lists all settings"
+            hint = (
+                f"did you mean {close[0]}?" if close else "docs/reference/settings.md lists all settings"
+            )
             raise SettingsError(f"{name}: there is no such setting; {hint}")
     try:
         # Kubernetes' own SNN_PORT is no setting.

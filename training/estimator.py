@@ -147,8 +147,8 @@ class SnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Publish what was fitted as the next version of model ``name``, which is returned.
 
         ``models`` is the model repository. With ``promote`` "auto" it becomes the champion if no check
-        of the gate fails, with "always" in any case. Raises ``TrainingError`` or ``ModelError`` if it cannot
-        be served.
+        of the gate fails, with "always" in any case. Raises ``TrainingError`` or ``ModelError`` if it
+        cannot be served.
         """
         check_is_fitted(self, "classes_")
         fitted = replace(self._fitted, dataset=replace(self._fitted.dataset, name=name))

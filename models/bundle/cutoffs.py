@@ -119,10 +119,10 @@ def curves_of_bytes(content: bytes, targets: Sequence[str]) -> dict[str, Curve]:
 
 @dataclass(frozen=True, slots=True)
 class CutOffs:
-    """What a request asks for: one value for all targets, or one for each that it names."""
+    """What a request asks for: one value for all targets, or names with values for some of them."""
 
     by: By
-    value: float | Mapping[str, float]
+    value: float | tuple[tuple[str, float], ...]
 
 
 def thresholds_of(
@@ -143,7 +143,7 @@ def thresholds_of(
             " probable is called, by no cut-off"
         )
     names = manifest.target_names
-    wanted = value if isinstance(value, Mapping) else dict.fromkeys(names, value)
+    wanted = dict(value) if isinstance(value, tuple) else dict.fromkeys(names, value)
     if not wanted:
         raise CutOffRefused(f"{by} names no target; give a number, or one for each of some targets")
     for name, number in wanted.items():

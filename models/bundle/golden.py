@@ -47,7 +47,7 @@ class Tolerance:
 
 
 #: float32 on any CPU, where only the order of summation and the exponential function differ: ten times
-#: the differences seen between the builds and formulations compared in training/TAPS.md.
+#: the differences seen between the builds and formulations compared in docs/explanation/served-graph.md.
 FLOAT32 = Tolerance(features=1e-5, squashed=2e-5, taps=1e-4, share=0.02, logits=2e-4, probability=5e-5)
 #: float32 on a CUDA device. Its power function differs from the CPU's by a few units in the last place,
 #: which Yeo-Johnson (I.-K. Yeo, R. A. Johnson, Biometrika 87 (2000) 954) magnifies: 2.1e-5 was seen in a

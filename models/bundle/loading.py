@@ -5,6 +5,7 @@ were hashed are the bytes that are used, nothing is unpickled, no link is follow
 """
 
 import hashlib
+import zipfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,9 @@ from models.bundle.files import read_plain
 from models.bundle.golden import FLOAT32, Golden, Tolerance
 from models.bundle.graph_check import check_graph
 from models.bundle.manifest import (
+    CARD_FILE,
     CURVES_FILE,
+    DOMAIN_FILE,
     GOLDEN_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
@@ -29,6 +32,7 @@ from models.bundle.manifest import (
     Manifest,
     parse_manifest,
 )
+from models.domain.measured import MeasuredCompounds
 from models.errors import BundleRefused
 from models.health.reference import Reference
 from models.networks.outputs import SQUASHED, TAPS
@@ -46,7 +50,7 @@ class Bundle:
 
     ``model`` is the serialised ONNX graph. ``reference`` is None if the graph has no taps: there are
     then no live statistics to compare with it. ``curves`` by target are what cut-offs were worth on rows
-    left out, None in older bundles and those of classes.
+    left out, None in older bundles and those of classes. ``card`` is Markdown.
     """
 
     manifest: Manifest
@@ -55,6 +59,7 @@ class Bundle:
     featurizer: features.Featurizer
     reference: Reference | None
     curves: Mapping[str, Curve] | None = None
+    card: bytes = b""
 
     def check_golden(
         self, run: Run, tolerance: Tolerance = FLOAT32
@@ -81,6 +86,8 @@ def open_bundle(folder: Path) -> Bundle:
     content = _contents(folder, manifest)
     outputs = check_graph(content[MODEL_FILE], manifest)
     featurizer = features.create(manifest.featurizer.identifier, manifest.featurizer.parameters)
+    if DOMAIN_FILE in content:
+        featurizer = _within(featurizer, content[DOMAIN_FILE], manifest)
     if len(featurizer.names) != manifest.features:
         raise BundleRefused(
             f"{MANIFEST_FILE}: the featurizer makes {len(featurizer.names)} features,"
@@ -96,7 +103,8 @@ def open_bundle(folder: Path) -> Bundle:
     curves = None
     if CURVES_FILE in content:
         curves = curves_of_bytes(content[CURVES_FILE], manifest.target_names)
-    return Bundle(manifest, content[MODEL_FILE], golden, featurizer, reference, curves)
+    card = content[CARD_FILE]
+    return Bundle(manifest, content[MODEL_FILE], golden, featurizer, reference, curves, card)
 
 
 def file_entry(content: bytes) -> FileEntry:
@@ -163,6 +171,17 @@ def _verified(path: Path, entry: FileEntry) -> bytes:
     if file_entry(content).sha256 != entry.sha256:
         raise BundleRefused(f"{path.name} was altered: its sha256 is not its manifest's")
     return content
+
+
+def _within(featurizer: features.Featurizer, content: bytes, manifest: Manifest) -> features.Featurizer:
+    """The featurizer with the domain of this file."""
+    try:
+        domain = MeasuredCompounds.from_bytes(content)
+    except (ValueError, zipfile.BadZipFile) as error:
+        raise BundleRefused(f"{DOMAIN_FILE} is not usable: {error}") from error
+    if list(domain.targets) != manifest.target_names:
+        raise BundleRefused(f"{DOMAIN_FILE} has labels of other targets than the model")
+    return features.within(featurizer, domain)
 
 
 def _reference(manifest: Manifest, content: Mapping[str, bytes], outputs: Collection[str]) -> Reference:

@@ -26,10 +26,11 @@ GATE_FILE = "gate.json"  # the report of the promotion gate
 REFERENCE_FILE = "reference.npz"  # older bundles have none
 FIGURE_FILE = "reliability.svg"  # the card's reliability diagram
 CURVES_FILE = "curves.json"  # calls by cut-off; older bundles, and those of classes, have none
+DOMAIN_FILE = "domain.npz"  # the compounds that a model of molecules learned from
 
 #: Files that the manifest must list, and those that it may list.
 REQUIRED_FILES = frozenset((MODEL_FILE, GOLDEN_FILE, CARD_FILE))
-OPTIONAL_FILES = frozenset((GATE_FILE, REFERENCE_FILE, FIGURE_FILE, CURVES_FILE))
+OPTIONAL_FILES = frozenset((GATE_FILE, REFERENCE_FILE, FIGURE_FILE, CURVES_FILE, DOMAIN_FILE))
 
 #: A model's name, which is a folder, a URL segment and a metric label.
 NAME_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
@@ -60,6 +61,16 @@ class Member(_Strict):
     seed: int
 
 
+class Assay(_Strict):
+    """What an assay measures: the receptor or pathway, which effect counts, the cells, the readout."""
+
+    measures: str
+    mode: str
+    cells: str
+    readout: str
+    source: str
+
+
 class Target(_Strict):
     """One output column: its name, decision threshold and Platt calibration.
 
@@ -76,6 +87,7 @@ class Target(_Strict):
     intercept: float
     elevated: Fraction | None = None
     spread_factor: Annotated[float, Field(gt=0)] | None = None
+    assay: Assay | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -107,6 +119,33 @@ class Provenance(_Strict):
     seconds: float
 
 
+class SimilarRows(_Strict):
+    """How good the model is, out-of-fold, on the rows whose similarity is in a range.
+
+    ``similarity`` is the range, ends included; ``mean_auc`` leaves out targets of one class.
+    """
+
+    similarity: tuple[Fraction, Fraction]
+    rows: int
+    mean_auc: float | None
+    log_loss: float
+    log_loss_base_rate: float
+
+
+class DomainEvidence(_Strict):
+    """Figures of the domain (``domain.npz``), out-of-fold: similarity is to compounds of other folds.
+
+    ``similarity`` and ``repeats`` are its cut-offs. ``fifths`` are of rows by similarity, lowest first.
+    """
+
+    similarity: Fraction
+    repeats: Fraction
+    rule: str
+    fifths: list[SimilarRows]
+    inside: SimilarRows
+    outside: SimilarRows | None
+
+
 class Manifest(_Strict):
     """A bundle's manifest.
 
@@ -136,6 +175,8 @@ class Manifest(_Strict):
     #: Measured activations beside those that theory predicts, per member; empty in older bundles.
     theory: list[MemberTheory] = []
     metrics: dict[str, JsonValue]
+    #: How the domain's cut-offs were chosen, and how good the model is inside and outside.
+    domain: DomainEvidence | None = None
     provenance: Provenance
     files: dict[str, FileEntry]
 

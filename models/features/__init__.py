@@ -6,8 +6,9 @@ imputation are in the ONNX graph, so features are raw values.
 
 from collections.abc import Mapping
 from pkgutil import resolve_name
-from typing import cast
+from typing import Protocol, Self, cast
 
+from models.domain.measured import MeasuredCompounds
 from models.errors import FeaturizerError
 from models.features.base import Accepted, Features, Featurizer, NotApplicable, Outcome, Rejected
 
@@ -20,6 +21,7 @@ __all__ = [
     "Outcome",
     "Rejected",
     "create",
+    "within",
 ]
 
 # Classes are imported on first use: a service that serves pulsars alone does not load RDKit.
@@ -28,8 +30,10 @@ _CLASSES = {
     "molecules-2": "molecules.featurizer:WiderMoleculeFeaturizer",
     "molecules-3": "molecules.featurizer:JudgingMoleculeFeaturizer",
     "pulsar-1": "tabular.pulsar:CandidateFeaturizer",
+    "pulsar-2": "tabular.pulsar:SoundCandidateFeaturizer",
     "tables-1": "tabular.featurizer:TableFeaturizer",
     "tables-2": "tabular.featurizer:ExactTableFeaturizer",
+    "tables-3": "tabular.written:WrittenTableFeaturizer",
 }
 
 
@@ -45,3 +49,17 @@ def create(identifier: str, parameters: Mapping[str, object]) -> Featurizer:
             "serve the bundle with the release that made it, or retrain"
         )
     return cast(Featurizer, resolve_name(f"{__name__}.{_CLASSES[identifier]}")(parameters))
+
+
+class _OfMolecules(Protocol):
+    def within(self, domain: MeasuredCompounds) -> Self: ...
+
+
+def within(featurizer: Featurizer, domain: MeasuredCompounds) -> Featurizer:
+    """The same featurizer, which also tells how near each molecule is to those of ``domain``.
+
+    Raises ``FeaturizerError`` if it is no featurizer of molecules, or counts other fragments.
+    """
+    if not featurizer.identifier.startswith("molecules-"):
+        raise FeaturizerError(f"featurizer {featurizer.identifier} has no domain of molecules")
+    return cast(Featurizer, cast(_OfMolecules, featurizer).within(domain))

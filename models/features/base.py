@@ -5,12 +5,14 @@ record that it cannot read is ``Rejected`` with a message for the client, and ha
 reads but that the model cannot judge, as a molecule without carbon, is ``NotApplicable`` and has a row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.domain.measured import MeasuredCompounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,13 @@ class Featurizer(Protocol):
     fields: tuple[str, ...]
     #: Those of the fields whose values are text; all others are numbers.
     texts: frozenset[str]
+    #: How the text of a cell of each field is read; empty if a record is a single text. Each can be
+    #: pickled and hashed.
+    readers: tuple[Callable[[str], object], ...]
     #: Whether it tells records that the model cannot judge from others, and gives warnings.
     judges_applicability: bool
+    #: The compounds that the model learned from, of molecules whose bundle has them.
+    domain: MeasuredCompounds | None
 
     def featurize(self, records: Sequence[object]) -> Features:
         """Turn ``records`` into rows; never raises for a bad record."""

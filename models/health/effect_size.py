@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-#: Effects from which traffic counts as moved (models/HEALTH.md says why these).
+#: Effects from which traffic counts as moved (docs/explanation/activation-health.md says why these).
 DEGRADED_AT = 0.5
 UNHEALTHY_AT = 1.0
 

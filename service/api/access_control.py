@@ -51,7 +51,8 @@ class Rule(NamedTuple):
 RULES = (
     Rule(r"/health/(live|ready)|/healthz|/v2/health/(live|ready)", None, None),
     Rule(r"/|/docs|/openapi\.json|/swagger/.*|/web/.*|/favicon\.(ico|svg)", None, None),
-    Rule(r"/predict|/metadata|/models|/molecule\.svg", "predict", "predict"),
+    Rule(r"/admin/key", None, "admin"),  # it tells of the keys that are presented, and of no other
+    Rule(r"/predict|/invocations|/metadata|/models(/[^/]+/card)?|/molecule\.svg", "predict", "predict"),
     Rule(r"/v2/models/[^/]+(/versions/[^/]+)?/stats|/v2/models/stats", "metrics", "metrics"),
     Rule(r"/v2/repository/index", "metrics", "metrics"),
     Rule(r"/v2/repository/models/[^/]+/(load|unload)", "admin", "admin"),
@@ -167,6 +168,12 @@ def administrator(request: Request) -> Key:
     if not key.may("admin"):
         raise Problem(403, f"the API key {key.name!r} has no scope 'admin'")
     return key
+
+
+def valid_keys(key_store: KeyStore, scope: Connection) -> list[Key]:
+    """Return the keys of a request that are known and have not expired."""
+    entries = (key_store.find(key) for key in _presented(scope))
+    return [entry[0] for entry in entries if entry is not None and not _expired(entry[0])]
 
 
 def _presented(scope: Connection) -> list[bytes]:

@@ -25,9 +25,11 @@ from service.api.openapi import (
 from service.api.problems import Problem, problem_body, problem_of
 from service.api.result_schemas import InputsAnswer, SmilesAnswer
 from service.api.routes import admin, metrics, models, molecule_svg, pages
-from service.api.routes.health import activations, integrity, probes
+from service.api.routes.health import activations, history, integrity, probes
 from service.api.routes.health.stream import PATH as STREAM
 from service.api.routes.health.stream import Stream
+from service.api.routes.invocations import PATH as INVOCATIONS
+from service.api.routes.invocations import InvocationsEndpoint, invocations_route
 from service.api.routes.molecule_svg import MoleculeDrawer
 from service.api.routes.predict import PredictEndpoint
 from service.api.schemas import PredictRequest
@@ -35,6 +37,8 @@ from service.api.transport.fast_path import FastPath
 from service.api.v2.infer import Infer
 from service.api.v2.routes import routes as v2_routes
 from service.coordination.coordinator import WorkerCoordinator
+from service.coordination.history_recorder import HistoryRecorder
+from service.coordination.shared_store import SharedStore
 from service.errors import ServiceError
 from service.inference.predictor import Predictor
 from service.inference.served_models import ServedModels
@@ -44,9 +48,16 @@ _TABLE_CONTENT = {kind: {"schema": {"type": "string"}} for kind in ("text/csv", 
 _LIST_CONTENT = {
     kind: {"schema": {"type": "string"}}
     for kind in ("text/tab-separated-values", "chemical/x-daylight-smiles", "chemical/x-mdl-sdfile")
-}
+} | {"application/x-arff": {"schema": {"type": "string"}}}
 _BINARY = {"type": "string", "format": "binary"}
-_PARQUET_CONTENT = {"application/vnd.apache.parquet": {"schema": _BINARY}}
+_PARQUET_CONTENT = {
+    kind: {"schema": _BINARY}
+    for kind in (
+        "application/vnd.apache.parquet",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "application/zip",
+    )
+}
 _TABLES = (
     "JSON, or a table of any length as CSV (with a header), TSV or NDJSON, a list of SMILES, an SD file"
     " or Parquet, for the model of the query's `model`. A form has one such file, compressed by gzip or"
@@ -120,6 +131,7 @@ def create_app(
     origins: Sequence[str] = (),
     root_path: str = "",
     administration: admin.Administration | None = None,
+    recorder: HistoryRecorder | None = None,
 ) -> ASGIApp:
     """Build the ASGI application over the served models.
 
@@ -127,7 +139,7 @@ def create_app(
     ``coordinator`` reports on all workers, by default on this one alone. ``deadline_seconds`` is the
     deadline of requests that name none. ``key_store`` has the API keys; None for no keys. ``origins``
     are the origins of pages that may send requests (CORS). ``root_path`` is the prefix of a proxy.
-    ``administration`` serves ``/admin``.
+    ``administration`` serves ``/admin``. ``recorder`` has the models' histories, by default empty.
     """
     coordinator = WorkerCoordinator(served_models, telemetry) if coordinator is None else coordinator
     app = FastAPI(
@@ -142,8 +154,11 @@ def create_app(
     )
     limits = Limits(max_rows, max_bytes, max_stream_bytes)
     app.include_router(_predict_route())
+    app.include_router(invocations_route())
     app.include_router(probes.routes(served_models, coordinator))
     checks = None if administration is None else administration.control
+    recorder = HistoryRecorder(coordinator, SharedStore()) if recorder is None else recorder
+    app.include_router(history.routes(served_models, recorder))
     app.include_router(integrity.routes(served_models, coordinator, checks))
     app.include_router(metrics.routes(served_models, coordinator))
     app.include_router(v2_routes(served_models, coordinator, control, max_rows))
@@ -159,9 +174,14 @@ def create_app(
     known = [route.path for route in app.routes if isinstance(route, Route) and "{" not in route.path]
     infer = Infer(served_models, predictor, limits, otherwise=app)
     predict = PredictEndpoint(predictor, limits, spool)
+    invocations = InvocationsEndpoint(served_models, predictor, limits)
     stream = Stream(lambda: activations.every_model_in_steps(served_models, coordinator), served_models)
     inner: ASGIApp = infer
-    direct: dict[tuple[str, str], ASGIApp] = {("POST", "/predict"): predict, ("GET", STREAM): stream}
+    direct: dict[tuple[str, str], ASGIApp] = {
+        ("POST", "/predict"): predict,
+        ("POST", INVOCATIONS): invocations,
+        ("GET", STREAM): stream,
+    }
     if key_store is not None:
         inner = AccessControl(infer, key_store)
         direct = {place: AccessControl(app, key_store) for place, app in direct.items()}

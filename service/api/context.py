@@ -218,6 +218,7 @@ def _tally(context: RequestContext, traffic: Traffic, seconds: float) -> None:
         traffic.failed.add(seconds)
         return
     traffic.succeeded.add(seconds)
+    traffic.latency.observe(seconds)
     traffic.waited.add(context.stages.queue)
     traffic.prepared.add(context.stages.featurize)
     traffic.inferred.add(context.stages.infer)

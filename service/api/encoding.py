@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 
 from models.features import Outcome
+from models.features.tabular.candidate_tables import table_warnings
+from service.inference.decision import Decision
 from service.inference.predictor import Prediction
 from service.inference.queue import Outputs
 from service.inference.results import is_plain, results_of, writing
@@ -23,68 +25,114 @@ _encode = msgspec.json.Encoder().encode
 
 
 def results(
-    served: ServedModel, records: Sequence[object], outcomes: Sequence[Outcome], outputs: Outputs
+    served: ServedModel,
+    records: Sequence[object],
+    outcomes: Sequence[Outcome],
+    outputs: Outputs,
+    decision: Decision | None = None,
 ) -> list[dict[str, object]]:
-    """Return one result per record, in order."""
+    """Return one result per record, in order, by a request's ``decision`` or the model's."""
     return results_of(
         records,
         outcomes,
         outputs,
         served.targets,
-        served.thresholds,
+        decision or served.decision,
         echo=served.takes_smiles,
         exclusive=served.manifest.exclusive,
     )
 
 
+def stated(served: ServedModel, decision: Decision) -> dict[str, float] | None:
+    """Return the thresholds by which a request is called that asked for its own; else None."""
+    if not decision.asked:
+        return None
+    return dict(zip(served.targets, decision.thresholds.tolist(), strict=True))
+
+
 def listed(
-    served: ServedModel, records: Sequence[object], outcomes: Sequence[Outcome], outputs: Outputs
+    served: ServedModel,
+    records: Sequence[object],
+    outcomes: Sequence[Outcome],
+    outputs: Outputs,
+    decision: Decision | None = None,
 ) -> bytes:
     """Return the answer to ``inputs``: the model's name and version, and one result per record."""
-    if not served.takes_smiles and is_plain(outcomes):
+    by = decision or served.decision
+    plain = by.levels is None and by.spread is None
+    if plain and not served.takes_smiles and is_plain(outcomes):
         to = writing(served.targets, served.manifest.exclusive)
-        pieces = to.pieces(outputs, served.thresholds)
+        pieces = to.pieces(outputs, by.thresholds)
         if pieces is not None:
-            return _enveloped(served, to.joined(pieces, 0, len(outcomes)))
-    return _enveloped(served, _encode(results(served, records, outcomes, outputs)))
+            return _enveloped(served, records, to.joined(pieces, 0, len(outcomes)), by)
+    content = _encode(results(served, records, outcomes, outputs, by))
+    return _enveloped(served, records, content, by)
 
 
-def _enveloped(served: ServedModel, results: bytes) -> bytes:
-    manifest = served.manifest
+def _enveloped(
+    served: ServedModel, records: Sequence[object], results: bytes, decision: Decision
+) -> bytes:
+    manifest, thresholds = served.manifest, stated(served, decision)
+    if thresholds is not None:
+        results += b',"thresholds":' + _encode(thresholds)
+    odd = table_warnings(served.bundle.featurizer.fields, records)
+    if odd:
+        results += b',"warnings":' + _encode(odd)
     return ENVELOPE % (manifest.name.encode(), manifest.version, results)
 
 
-def keyed(prediction: Prediction, records: Sequence[object], rows: ParsedRows | None = None) -> bytes:
+def keyed(
+    prediction: Prediction,
+    records: Sequence[object],
+    rows: ParsedRows | None,
+    decision: Decision,
+) -> bytes:
     """Return the answer to ``smiles``: the Tox21 leaderboard's form, and one result per record.
 
     ``rows`` are the records with the fields that their results carry, if they have any.
     """
     manifest = prediction.served.manifest
-    found = results(prediction.served, records, prediction.outcomes, prediction.outputs)
+    found = results(prediction.served, records, prediction.outcomes, prediction.outputs, decision)
     pairs = zip(records, found, strict=True)
     unread = [] if rows is None else [rows.carried[place].get("smiles") for place in rows.faults]
     document: dict[str, Any] = {
         "predictions": {record: None for record in unread if isinstance(record, str)}
         | {record: result.get("probability") for record, result in pairs if isinstance(record, str)},
         "model_info": {"name": manifest.name, "version": str(manifest.version)},
-        "results": found if rows is None else msgspec.Raw(b"[" + _carrying(prediction, rows) + b"]"),
+        "results": found
+        if rows is None
+        else msgspec.Raw(b"[" + _carrying(prediction, rows, decision) + b"]"),
     }
+    thresholds = stated(prediction.served, decision)
+    if thresholds is not None:
+        document["thresholds"] = thresholds
     return _encode(document)
 
 
-def with_fields(prediction: Prediction, rows: ParsedRows) -> bytes:
+def with_fields(prediction: Prediction, rows: ParsedRows, decision: Decision) -> bytes:
     """Return the answer to ``inputs`` whose objects have fields that the model does not take."""
-    return _enveloped(prediction.served, b"[" + _carrying(prediction, rows) + b"]")
+    content = b"[" + _carrying(prediction, rows, decision) + b"]"
+    return _enveloped(prediction.served, rows.records, content, decision)
 
 
-def table(prediction: Prediction, rows: ParsedRows, kind: str) -> bytes:
+def predictions(prediction: Prediction, rows: ParsedRows, decision: Decision) -> bytes:
+    """Return the answer of MLflow's form: one result per record after the fields that it carries."""
+    return b'{"predictions":[' + _carrying(prediction, rows, decision) + b"]}"
+
+
+def table(prediction: Prediction, rows: ParsedRows, kind: str, decision: Decision) -> bytes:
     """Return the answer to a JSON request as CSV or NDJSON."""
-    to = writer(kind, layout_of(prediction.served, tuple(dict.fromkeys(chain(*rows.carried)))))
-    return to.head() + to.rows(rows.carried, _in_place(prediction, rows), first=True) + to.tail()
+    columns = tuple(dict.fromkeys(chain(*rows.carried)))
+    to = writer(kind, layout_of(prediction.served, columns, decision))
+    found = _in_place(prediction, rows, decision)
+    return to.head() + to.rows(rows.carried, found, first=True) + to.tail()
 
 
 def layout_of(
-    served: ServedModel, columns: tuple[str, ...], result_columns: ResultColumns = "refuse"
+    served: ServedModel,
+    columns: tuple[str, ...],
+    decision: Decision,
+    result_columns: ResultColumns = "refuse",
 ) -> OutputLayout:
     """Return what a table of a model's results holds beside the ``columns`` that its rows bring.
 
@@ -98,20 +146,26 @@ def layout_of(
         columns,
         exclusive=served.manifest.exclusive,
         judges=served.bundle.featurizer.judges_applicability,
+        has_levels=decision.levels is not None,
+        has_intervals=decision.spread is not None,
+        thresholds=stated(served, decision),
+        has_domain=served.bundle.featurizer.domain is not None,
         result_columns=result_columns,
+        features=frozenset(served.bundle.featurizer.fields),
     )
 
 
-def _carrying(prediction: Prediction, rows: ParsedRows) -> bytes:
+def _carrying(prediction: Prediction, rows: ParsedRows, decision: Decision) -> bytes:
     """Return results after the fields of their records that the model does not take."""
     known = frozenset(prediction.served.bundle.featurizer.fields)
     carried = [{k: v for k, v in row.items() if k not in known} for row in rows.carried]
-    to = JsonWriter(layout_of(prediction.served, ()))
-    return to.rows(carried, _in_place(prediction, rows), first=True)
+    to = JsonWriter(layout_of(prediction.served, (), decision))
+    return to.rows(carried, _in_place(prediction, rows, decision), first=True)
 
 
-def _in_place(prediction: Prediction, rows: ParsedRows) -> list[dict[str, object]]:
-    found = results(prediction.served, rows.records, prediction.outcomes, prediction.outputs)
+def _in_place(prediction: Prediction, rows: ParsedRows, decision: Decision) -> list[dict[str, object]]:
+    served = prediction.served
+    found = results(served, rows.records, prediction.outcomes, prediction.outputs, decision)
     for place, fault in rows.faults.items():
         found[place]["message"] = fault
     return found

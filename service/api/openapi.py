@@ -7,6 +7,10 @@ import msgspec
 from fastapi import FastAPI, Response
 
 from service.api import result_schemas, schemas
+from service.api.routes.health import history_schemas
+from service.api.specification import health, releases
+from service.api.specification.examples import EXAMPLES
+from service.api.specification.operations import SCHEMES, name_of, security_of
 from service.api.v2 import schemas as v2_schemas
 
 Described = dict[int | str, dict[str, Any]]
@@ -94,17 +98,46 @@ def complete(app: FastAPI) -> None:
             document = made()
             shapes = [
                 shape
-                for module in (schemas, result_schemas, v2_schemas)
+                for module in (schemas, result_schemas, history_schemas, v2_schemas, health, releases)
                 for shape in vars(module).values()
                 if isinstance(shape, type) and shape.__base__ is msgspec.Struct
             ]
             _, components = msgspec.json.schema_components(shapes, ref_template=_TEMPLATE)
             for component in components.values():
                 component["description"] = cleandoc(component["description"])
-            document["components"] = {"schemas": dict(sorted(components.items()))}
+            document["components"] = {
+                "schemas": dict(sorted(components.items())),
+                "securitySchemes": SCHEMES,
+            }
+            _describe_operations(document)
             # FastAPI's own 422 has another shape than this service's.
             text = msgspec.json.encode(document).replace(b"HTTPValidationError", b"ErrorAnswer")
             app.openapi_schema = msgspec.json.decode(text)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _describe_operations(document: dict[str, Any]) -> None:
+    """Give every operation its name, its keys, an example, and the shape of all other errors."""
+    error = {"description": "Any other error.", "content": content_of(schemas.ErrorAnswer)}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            name = operation["operationId"] = name_of(method, path)
+            operation["security"] = security_of(path)
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] == "path":  # one function serves paths with and without a version
+                    parameter["schema"] = _never_null(parameter["schema"])
+            responses = operation["responses"]
+            responses.setdefault("default", error)
+            if name in EXAMPLES:
+                good = responses["200" if "200" in responses else "201"]
+                good["content"]["application/json"]["example"] = EXAMPLES[name]
+
+
+def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of what a path always has."""
+    kinds = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    if len(kinds) != 1:
+        return schema
+    return {**{name: value for name, value in schema.items() if name != "anyOf"}, **kinds[0]}

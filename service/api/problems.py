@@ -9,7 +9,14 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Send
 
-from models.errors import BundleRefused, ModelError, RepositoryError, UnknownModel, UnknownVersion
+from models.errors import (
+    BundleRefused,
+    CutOffRefused,
+    ModelError,
+    RepositoryError,
+    UnknownModel,
+    UnknownVersion,
+)
 from service.api.error_codes import MEANINGS, Code, code_of
 from service.api.schemas import ErrorAnswer
 from service.errors import (
@@ -49,6 +56,7 @@ _MODEL_CODES: dict[type[ModelError], Code] = {
     UnknownVersion: Code.UNKNOWN_VERSION,
     RepositoryError: Code.CONFLICT,
     BundleRefused: Code.CONFLICT,
+    CutOffRefused: Code.INVALID_REQUEST,
 }
 
 _SENTENCES = {

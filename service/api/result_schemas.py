@@ -2,16 +2,38 @@
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 Probabilities = Annotated[dict[str, float], Meta(description="Calibrated probability of each target.")]
 
 
 class Warned(Struct):
-    """What to know about a result; service/README.md has a table of the codes."""
+    """What to know about a result; docs/reference/requests.md has a table of the codes."""
 
     code: str
     message: str
+
+
+class InDomain(Struct):
+    """How near the molecule is to what the model learned from."""
+
+    similarity: Annotated[
+        float, Meta(description="To the nearest measured compound: Tanimoto of ECFP counts.")
+    ]
+    in_domain: bool
+
+
+Measured = Annotated[
+    dict[str, bool], Meta(description="Whether it was active, of the assays where it was measured.")
+]
+
+
+class Nearest(Struct):
+    """A measured compound, by its parent."""
+
+    smiles: str
+    similarity: float
+    measured: Measured
 
 
 class OkResult(Struct):
@@ -30,10 +52,21 @@ class OkResult(Struct):
             " null of a model without taps."
         ),
     ]
+    level: Annotated[
+        dict[str, Literal["low", "elevated", "active"]] | None,
+        Meta(description="Of assays: by the model's own two cut-offs, whatever the request asks for."),
+    ] = None
+    interval: Annotated[
+        dict[str, list[float]] | None,
+        Meta(description="If asked for: between which probabilities nine of ten refits would answer."),
+    ] = None
     smiles: Annotated[str | None, Meta(description="The SMILES as it was sent.")] = None
     parent: Annotated[str | None, Meta(description="The molecule that was predicted.")] = None
     removed: Annotated[list[str] | None, Meta(description="Fragments that were left out.")] = None
     warnings: list[Warned] | None = None
+    domain: InDomain | None = None
+    measured: Measured | None = None
+    nearest: Annotated[list[Nearest] | None, Meta(description="As many as were asked for.")] = None
 
 
 class NotApplicableResult(Struct):
@@ -45,6 +78,9 @@ class NotApplicableResult(Struct):
     parent: Annotated[str | None, Meta(description="The molecule that would be predicted.")] = None
     removed: list[str] | None = None
     warnings: list[Warned] | None = None
+    domain: InDomain | None = None
+    measured: Measured | None = None
+    nearest: list[Nearest] | None = None
 
 
 class ErrorResult(Struct):
@@ -83,6 +119,10 @@ class SmilesAnswer(Struct):
     predictions: dict[str, Probabilities | None]
     model_info: ModelInfo
     results: list[Result]
+    thresholds: Annotated[
+        dict[str, float] | None,
+        Meta(description="Where the request asks for cut-offs: the probabilities that they mean."),
+    ] = None
 
 
 class InputsAnswer(Struct):
@@ -91,3 +131,15 @@ class InputsAnswer(Struct):
     model: str
     version: str
     results: list[Result]
+    thresholds: Annotated[
+        dict[str, float] | None,
+        Meta(description="Where the request asks for cut-offs: the probabilities that they mean."),
+    ] = None
+    #: What is odd about the records together.
+    warnings: list[Warned] | UnsetType = UNSET
+
+
+class Predictions(Struct):
+    """The answer to ``POST /invocations``, one result per record in order."""
+
+    predictions: list[Result]

@@ -7,6 +7,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from service.api.error_codes import Code
 
 _VALUE = {"anyOf": [{"type": kind} for kind in ("number", "string", "boolean", "null")]}
+#: One number for all targets, or one for each of some.
+_CutOff = float | dict[str, float]
 _RECORD = {
     "anyOf": [
         {"type": "array", "items": {"type": "number"}, "minItems": 8, "maxItems": 8},
@@ -63,6 +65,59 @@ class PredictRequest(Struct, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
+    threshold: (
+        Annotated[_CutOff, Meta(description="Call from this probability on; not of classes.")]
+        | UnsetType
+    ) = UNSET
+    recall: (
+        Annotated[
+            _CutOff,
+            Meta(description="Call so that this share of positives is found, on rows left out."),
+        ]
+        | UnsetType
+    ) = UNSET
+    fpr: (
+        Annotated[
+            _CutOff,
+            Meta(description="Call so that at most this share of negatives is called, on such rows."),
+        ]
+        | UnsetType
+    ) = UNSET
+    interval: Annotated[
+        bool, Meta(description="Add what nine of ten refits of the model would answer.")
+    ] = False
+    nearest: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=10,
+                description="So many of the measured compounds that are nearest to each molecule;"
+                " at most 100 molecules, answered as JSON.",
+                examples=[3],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class Invocation(Struct, forbid_unknown_fields=True):
+    """A table as MLflow's clients send it: one of the four forms.
+
+    ``params`` are the query's parameters.
+    """
+
+    dataframe_split: (
+        Annotated[
+            dict[str, Any],
+            Meta(examples=[{"columns": ["profile_mean", "…"], "data": [[99.4, 41.6]]}]),
+        ]
+        | UnsetType
+    ) = UNSET
+    dataframe_records: list[Any] | UnsetType = UNSET
+    instances: list[Any] | dict[str, Any] | UnsetType = UNSET
+    inputs: list[Any] | dict[str, Any] | UnsetType = UNSET
+    params: dict[str, Any] | UnsetType | None = UNSET
 
 
 class NamedCandidate(Struct):
@@ -85,7 +140,7 @@ class ErrorAnswer(Struct):
     code: Annotated[
         str,
         Meta(
-            description="The same for programs; service/README.md lists what each code means.",
+            description="The same for programs; docs/reference/requests.md lists what each code means.",
             extra_json_schema={"enum": [code.value for code in Code]},
         ),
     ]
@@ -140,11 +195,68 @@ class Column(Struct):
     values: list[str] | None
 
 
+class Figure(Struct):
+    """A figure of rows left out, and its 95 % interval where it is known."""
+
+    value: float
+    interval: list[float] | None
+
+
+class Rates(Struct):
+    """What calls from ``threshold`` on are worth: cross-fitted, on rows that no member saw."""
+
+    threshold: float
+    precision: Figure
+    recall: Figure
+    false_positive_rate: Figure
+
+
+class AboutAssay(Struct):
+    """What an assay measures, which effect counts as active, and in which cells."""
+
+    measures: str
+    mode: str
+    cells: str
+    readout: str
+    source: str
+
+
 class AboutTarget(Struct):
-    """One output, and the probability from which it is called positive."""
+    """One output, and the probability from which it is called positive.
+
+    ``call`` is what such calls are worth, ``elevated`` the same of an assay's lower cut-off. Of the
+    ``measured`` rows ``positive`` were so. Older versions, and those made elsewhere, lack some.
+    """
 
     name: str
     threshold: float
+    measured: int | None = None
+    positive: int | None = None
+    prevalence: Figure | None = None
+    auc: Figure | None = None
+    call: Rates | None = None
+    elevated: Rates | None = None
+    assay: AboutAssay | None = None
+
+
+class Figures(Struct):
+    """Figures over all targets; ``parts`` are of some of the rows, as of the leaderboard's.
+
+    ``assays_a_record`` is the mean number of assays that a record is active in: by calls, by the lower
+    cut-offs, as probabilities expect, and as measured.
+    """
+
+    rows: int
+    mean_auc: Figure
+    parts: dict[str, "PartFigures"] = {}
+    assays_a_record: dict[str, float] | None = None
+
+
+class PartFigures(Struct):
+    """Figures of some of the rows."""
+
+    rows: int
+    mean_auc: Figure
 
 
 class About(Struct):
@@ -158,6 +270,12 @@ class About(Struct):
     columns: list[Column] | None
     targets: list[AboutTarget]
     threshold_rule: str
+    figures: Figures | None
+    cut_offs: Annotated[
+        list[Literal["threshold", "recall", "fpr"]],
+        Meta(description="The ways in which a request may choose its own cut-off; of classes none."),
+    ]
+    intervals: Annotated[bool, Meta(description="Whether results can have intervals.")]
     members: int
     widths: Annotated[
         list[int],
@@ -183,3 +301,17 @@ class Change(Struct, forbid_unknown_fields=True):
 
     version: Annotated[int, Meta(ge=1, le=10**9)] | None = None
     why: Annotated[str, Meta(max_length=1000)] = ""
+
+
+class OwnKey(Struct):
+    """A key of the request: its name, and what it may do: predict, admin or metrics."""
+
+    name: str
+    scopes: list[str]
+
+
+class OwnKeys(Struct):
+    """Whether the service takes API keys, and the request's own that are valid."""
+
+    needed: bool
+    keys: list[OwnKey]

@@ -36,7 +36,9 @@ def _errors_reported() -> Iterator[None]:
 def new(
     name: Annotated[str, typer.Argument(help="Who or what it is for; logs name it by this.")],
     file: _File,
-    scope: Annotated[list[str], typer.Option(help="predict, admin or metrics; may be repeated.")],
+    scope: Annotated[
+        list[str], typer.Option(metavar="[predict|admin|metrics]", help="May be repeated.")
+    ],
     days: Annotated[float | None, typer.Option(min=0, help="After how many days it expires.")] = None,
     requests_per_second: Annotated[float | None, typer.Option(min=0.001)] = None,
     rows_per_second: Annotated[float | None, typer.Option(min=0.001)] = None,
@@ -61,10 +63,19 @@ def new(
 
 
 @keys.command("list")
-def list_(file: _File) -> None:
+def list_(
+    file: _File, as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False
+) -> None:
     """List the keys: name, scopes, expiry and rates."""
     with _errors_reported():
-        for key in read_keys(file).keys:
+        keys = read_keys(file).keys
+        if as_json:
+            shown = [msgspec.to_builtins(key) for key in keys]
+            for entry in shown:
+                del entry["sha256"]
+            sys.stdout.write(msgspec.json.format(msgspec.json.encode(shown)).decode() + "\n")
+            return
+        for key in keys:
             parts = [key.name, ",".join(key.scopes)]
             parts.append("never expires" if key.expires is None else f"until {key.expires.isoformat()}")
             if key.requests_per_second is not None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from models.errors import LogUnwritable, ModelError
@@ -30,6 +31,7 @@ models = typer.Typer(
 _Model = Annotated[str, typer.Argument(help="Name of the model.")]
 _Version = Annotated[int, typer.Argument(min=1)]
 _Why = Annotated[str, typer.Option(help="The reason, for the release log.")]
+_Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 _Url = Annotated[str, typer.Option(help="Where the service runs; SNN_API_KEY holds an admin key.")]
 _ADDRESS = "http://127.0.0.1:8000"
 
@@ -52,11 +54,18 @@ def _print(*words: object) -> None:
 
 
 @models.command("list")
-def list_(model: Annotated[str | None, typer.Argument(help="One model; all of them.")] = None) -> None:
+def list_(
+    model: Annotated[str | None, typer.Argument(help="One model; all of them.")] = None,
+    as_json: _Json = False,
+) -> None:
     """List versions: the champion, what is served in its place, and what the gate said."""
     with _releases() as releases:
-        for name in [model] if model else releases.repository.models():
-            document: dict[str, Any] = releases.describe(name)
+        names = [model] if model else releases.repository.models()
+        documents: list[dict[str, Any]] = [releases.describe(name) for name in names]
+        if as_json:
+            _print(json.dumps(documents, indent=2))
+            return
+        for name, document in zip(names, documents, strict=True):
             for version in document["versions"]:
                 _print(name, *_columns(document, version))
 
@@ -96,10 +105,13 @@ def rollback(model: _Model, why: _Why = "asked for by command") -> None:
 
 
 @models.command("compare")
-def compare(model: _Model, first: _Version, second: _Version) -> None:
+def compare(model: _Model, first: _Version, second: _Version, as_json: _Json = False) -> None:
     """Two versions' figures side by side."""
     with _releases() as releases:
         document: dict[str, Any] = releases.compare(model, first, second)
+        if as_json:
+            _print(json.dumps(document, indent=2))
+            return
         _print("figure", first, second)
         _print("bytes", *document["bytes"])
         for name, values in document["metrics"].items():
@@ -110,10 +122,14 @@ def compare(model: _Model, first: _Version, second: _Version) -> None:
 def log(
     model: Annotated[str | None, typer.Argument(help="One model; all of them.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many of the latest steps.")] = 50,
+    as_json: _Json = False,
 ) -> None:
-    """The release log: who had which version served, when, and why."""
+    """The release log: who had which version served, when, and why; as JSON one step a line."""
     with _releases() as releases:
         for entry in releases.log.entries(model, limit):
+            if as_json:
+                _print(msgspec.json.encode(entry).decode())
+                continue
             change = f"{entry.before or '–'} → {entry.after or '–'}"
             _print(entry.at, entry.model, entry.action, change, entry.by, entry.why)
 

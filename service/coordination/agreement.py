@@ -212,6 +212,8 @@ class WorkerAgreement:
         for name, state in self._served_models.states().items():
             served = state.served
             monitor = None if served is None else served.monitor
+            if served is not None:
+                served.predictions.fold()
             models[name] = ModelStatus(
                 version=None if served is None else served.manifest.version,
                 provider=None if served is None else served.session.provider,

@@ -9,7 +9,6 @@ once in the log, and writes what is missing as soon as it can: ``restore`` is ca
 """
 
 import contextlib
-import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -19,6 +18,8 @@ from typing import IO, Any, TypeVar
 
 import msgspec
 
+from service.coordination.history import Histories
+from service.coordination.shared_folder import locked, status_file
 from service.coordination.statuses import (
     CutoverDecisions,
     Roster,
@@ -34,6 +35,7 @@ from service.observability.logs import get_logger
 T = TypeVar("T")
 
 _ROSTER, _DECISIONS, _VERDICTS, _LOCK, _TURN = "roster", "decisions", "verdicts", "lock", "turn"
+_HISTORY = "history"
 #: How long a process waits for the others' turns.
 _TURN_SECONDS = 60.0
 
@@ -77,11 +79,22 @@ class SharedStore:
 
         Raises ``ServiceError`` for a file that no worker wrote.
         """
-        return self._read(_status_file(number), WorkerStatus)
+        return self._read(status_file(number), WorkerStatus)
 
     def post(self, number: int, status: bytes) -> None:
         """Write the encoded status of worker ``number``."""
-        self._write_own(_status_file(number), status)
+        self._write_own(status_file(number), status)
+
+    def histories(self) -> Histories:
+        """Return what was written down of each model; raises as ``status``."""
+        return self._read(_HISTORY, Histories) or {}
+
+    def post_histories(self, histories: Histories) -> None:
+        """Write down what happened to each model; one worker does it for all."""
+        if self.alone:
+            self._read_last[_HISTORY] = (0, 0, 0), histories
+        else:
+            self._write_own(_HISTORY, encode(histories))
 
     def decisions(self) -> CutoverDecisions:
         """Return which version is agreed upon, by model."""
@@ -99,7 +112,7 @@ class SharedStore:
                 if self._folder is not None:
                     lock = stack.enter_context(self._open(_TURN, "a"))
                     end = monotonic() + _TURN_SECONDS
-                    while not _locked(lock) and monotonic() < end:
+                    while not locked(lock) and monotonic() < end:
                         sleep(0.05)
             yield
 
@@ -125,8 +138,8 @@ class SharedStore:
         The other workers' statuses are read here as well, so that the folder may go at any time.
         """
         for number in self.roster().slots:
-            if _status_file(number) not in self._own:
-                self._latest(_status_file(number))
+            if status_file(number) not in self._own:
+                self._latest(status_file(number))
         for name, content in self._own.items():
             if name in self._failing or self._is_missing(name):
                 self._write(name, content)
@@ -148,13 +161,13 @@ class SharedStore:
     ) -> bool:
         """Change the entries of a file under the lock, or in memory where that cannot be had."""
         with contextlib.ExitStack() as stack:
-            locked = False
+            held = False
             try:
                 if self._folder is not None:
                     # Never waited for: this is the event loop's thread, and the holder may be stopped.
-                    if not _locked(stack.enter_context(self._open(_LOCK, "a"))):
+                    if not locked(stack.enter_context(self._open(_LOCK, "a"))):
                         return False
-                    locked = True
+                    held = True
             except OSError as error:
                 self._note_failure(name, error)
             before = self._read_shared(name, kind)
@@ -162,9 +175,9 @@ class SharedStore:
             change(entries)
             changed = {key: value for key, value in entries.items() if before.get(key) != value}
             unwritten = self._unwritten.pop(name, {}) | changed
-            if locked and not unwritten and not (before and self._is_missing(name)):
+            if held and not unwritten and not (before and self._is_missing(name)):
                 return True
-            if not (locked and self._write(name, encode(entries))) and unwritten:
+            if not (held and self._write(name, encode(entries))) and unwritten:
                 self._unwritten[name] = unwritten
         return True
 
@@ -245,16 +258,3 @@ class SharedStore:
 
 def _nothing(entries: object) -> None:
     """Leave the entries of a file as they are; what is not written yet is written."""
-
-
-def _locked(file: IO[Any]) -> bool:
-    """Lock a file; return False if another process has it. Raises ``OSError``."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _status_file(number: int) -> str:
-    return f"worker-{number}"

@@ -50,13 +50,24 @@ Array = NDArray[np.float64]
 class Health:
     """A verdict, and the windows and effects by name that it was reached by.
 
-    ``change`` is when traffic last moved, None where it has not.
+    ``change`` is when traffic last moved, None where it has not; ``now`` are the effects of the latest
+    traffic by which it was judged, None with too little of it.
     """
 
     judgement: HealthVerdict
     windows: dict[str, Window]
     effects: dict[str, Effects]
     change: Change | None = None
+    now: Effects | None = None
+
+    def effects_of(self, window: str) -> Effects | None:
+        """The effects of a change while it lasts, otherwise of a window; None without taps.
+
+        Those of a change have departures, and no ``by_layer``.
+        """
+        if self.change is not None and self.change.ended is None and self.now is not None:
+            return self.now
+        return self.effects.get(window)
 
 
 #: The health of a model without taps, which has no monitor.
@@ -154,7 +165,7 @@ class Monitor:
         judgement = judge(
             effects, found.scan, self.names, alarm, seconds=found.seconds, happened=happened
         )
-        return Health(judgement, windows, effects, found.change)
+        return Health(judgement, windows, effects, found.change, found.scan.now.effects)
 
     def scan(
         self, parts: Sequence[Blocks], now: float, remembered: Remembered | None = None

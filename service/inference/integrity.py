@@ -18,7 +18,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
+from models.bundle.cutoffs import curves_to_bytes
 from models.bundle.golden import SAME_SESSION, Golden, Tolerance
 from models.bundle.loading import Bundle, Run, verify_files
 from models.errors import BundleRefused, NotReproduced
@@ -86,10 +88,14 @@ class Integrity:
     def _in_memory(self) -> str:
         """Return a hash of all that is in memory of the bundle beside the session."""
         digest = hashlib.sha256(self._bundle.manifest.model_dump_json().encode())
+        digest.update(curves_to_bytes(self._bundle.curves or {}))
         reference = self._bundle.reference  # None of a model without taps
-        arrays = list(self._bundle.golden.arrays().values())
+        arrays: list[NDArray[Any]] = list(self._bundle.golden.arrays().values())
         if reference is not None:
             arrays += _arrays(reference)
+        domain = self._bundle.featurizer.domain  # None of other data than molecules
+        if domain is not None:
+            arrays += [domain.labels, domain.usual, *_arrays(domain.index)]
         for array in arrays:
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()

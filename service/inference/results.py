@@ -14,8 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features import Accepted, NotApplicable, Outcome, Rejected
+from models.networks.outputs import MEMBER_LOGIT
+from service.errors import InvalidRequest
+from service.inference.decision import Decision
 
 _encode = msgspec.json.Encoder().encode
+
+
+#: The levels of an assay's result, from the lowest.
+LEVELS = ("low", "elevated", "active")
 
 
 class Writing:
@@ -102,12 +109,34 @@ def shown(
     return rounded, rounded.argmax(axis=1) if exclusive else rounded >= thresholds
 
 
+def levels_of(rounded: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the index in ``LEVELS`` of each of the probabilities ``(n, T)`` as they are shown."""
+    return np.asarray((rounded >= levels[0]).astype(np.intp) + (rounded >= levels[1]))
+
+
+def intervals_of(
+    outputs: Mapping[str, NDArray[np.floating]], spread: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the probabilities ``(n, T, 2)`` between which nine of ten refits would answer.
+
+    The members' standard deviation makes half the interval, about the calibrated logit. Raises
+    ``InvalidRequest`` if the graph does not give the members' logits.
+    """
+    if MEMBER_LOGIT not in outputs:
+        raise InvalidRequest("the model's graph gives no members' logits, so there are no intervals")
+    deviation = outputs[MEMBER_LOGIT].std(axis=1, ddof=1, dtype=np.float64)
+    half = spread * deviation
+    logit = outputs["logit"].astype(np.float64)
+    ends = np.stack([logit - half, logit + half], axis=-1)
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * ends))).round(9)
+
+
 def results_of(
     records: Sequence[object],
     outcomes: Sequence[Outcome],
     outputs: Mapping[str, NDArray[np.floating]],
     targets: Sequence[str],
-    thresholds: NDArray[np.float64],
+    decision: Decision,
     *,
     echo: bool,
     exclusive: bool = False,
@@ -120,14 +149,15 @@ def results_of(
     record that is a string is repeated as ``smiles``. With ``exclusive`` the targets are mutually
     exclusive classes, and the call is the name of the most probable one.
     """
-    rows: Iterator[tuple[list[float], list[bool] | int, float | None]] = iter(())
+    rows: Iterator[tuple[list[float], list[bool] | int, float | None, dict[str, object]]] = iter(())
     if outputs:
-        probability, calls = shown(outputs["probability"], thresholds, exclusive)
+        probability, calls = shown(outputs["probability"], decision.thresholds, exclusive)
         p_values = outputs.get("p_value")
         rows = zip(
             probability.tolist(),
             calls.tolist(),
             [None] * len(calls) if p_values is None else p_values.tolist(),
+            _more(outputs, probability, targets, decision),
             strict=True,
         )
     results: list[dict[str, object]] = []
@@ -143,7 +173,7 @@ def results_of(
             result["message"] = outcome.message
             result.update(outcome.details)
         else:
-            probabilities, call, p_value = next(rows)
+            probabilities, call, p_value, more = next(rows)
             if outcome.details:
                 result.update(outcome.details)
             if isfinite(sum(probabilities)):
@@ -151,9 +181,27 @@ def results_of(
                 result["call"] = (
                     targets[call] if isinstance(call, int) else dict(zip(targets, call, strict=True))
                 )
+                result |= more
                 result["p_value"] = p_value
             else:  # JSON has no NaN
                 result["status"] = "error"
                 result["message"] = "the network gave no finite number for this record"
         results.append(result)
     return results
+
+
+def _more(
+    outputs: Mapping[str, NDArray[np.floating]],
+    rounded: NDArray[np.float64],
+    targets: Sequence[str],
+    decision: Decision,
+) -> list[dict[str, object]]:
+    """Return the level and the interval of each row, as far as there are any."""
+    more: list[dict[str, object]] = [{} for _ in rounded]
+    if decision.levels is not None:
+        for row, own in zip(more, levels_of(rounded, decision.levels).tolist(), strict=True):
+            row["level"] = {name: LEVELS[level] for name, level in zip(targets, own, strict=True)}
+    if decision.spread is not None:
+        for row, ends in zip(more, intervals_of(outputs, decision.spread).tolist(), strict=True):
+            row["interval"] = dict(zip(targets, ends, strict=True))
+    return more

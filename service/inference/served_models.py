@@ -7,17 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-import numpy as np
-from numpy.typing import NDArray
-
 from models.bundle.loading import Bundle
 from models.bundle.manifest import Manifest
 from service.errors import ModelNotFound, ModelNotReady, VersionNotFound
 from service.health.monitor import Monitor
 from service.inference.backend.onnx_session import Session
 from service.inference.batcher import Batcher
+from service.inference.decision import Decision
 from service.inference.integrity import Integrity, IntegrityFault
 from service.inference.latency import LatencyEstimator
+from service.inference.prediction_counter import PredictionCounter
 from service.inference.row_sample import RowSample
 from service.observability.counters import Traffic
 
@@ -48,9 +47,10 @@ class ServedModel:
     #: How long featurizing takes by the number of records.
     featurize_pace: LatencyEstimator
     traffic: Traffic
-    #: The names of the targets, and the probability from which each is called positive.
+    predictions: PredictionCounter
+    #: The names of the targets, and their cut-offs.
     targets: tuple[str, ...]
-    thresholds: NDArray[np.float64]
+    decision: Decision
     leases: Leases = field(default_factory=Leases)
 
     @property

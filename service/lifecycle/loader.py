@@ -13,15 +13,17 @@ import numpy as np
 from models.bundle.loading import Bundle, check_place, open_bundle
 from models.errors import ModelError
 from models.health.diagnosis.inputs import FeatureScales
-from models.networks.outputs import INNER_OUTPUTS, SQUASHED
+from models.networks.outputs import SQUASHED
 from models.registry.store import Repository
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner
 from service.inference.backend.device import Device
 from service.inference.backend.onnx_session import Session, open_session
 from service.inference.batcher import Batcher, Compute, Limits
+from service.inference.decision import Decision
 from service.inference.integrity import Integrity
 from service.inference.latency import LatencyEstimator
+from service.inference.prediction_counter import PredictionCounter
 from service.inference.queue import Outputs, Rows
 from service.inference.row_sample import RowSample
 from service.inference.served_models import ServedModel
@@ -103,6 +105,8 @@ class Loader:
                 scales=_scales_of(bundle, session),
             )
         lane, sample = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}"), RowSample()
+        decision = Decision.of(bundle)
+        predictions = PredictionCounter(traffic, decision.thresholds, exclusive=manifest.exclusive)
         limits = replace(self._limits, inline_seconds=-1.0) if session.may_block else self._limits
         self._loaded[name, version] = files
         return ServedModel(
@@ -110,15 +114,20 @@ class Loader:
             session=session,
             integrity=integrity,
             batcher=Batcher(
-                _counted(_watched(session, monitor, sample), traffic), lane, traffic, limits, batch_pace
+                _counted(_watched(session, monitor, sample, predictions), traffic),
+                lane,
+                traffic,
+                limits,
+                batch_pace,
             ),
             monitor=monitor,
             sample=sample,
             lane=lane,
             featurize_pace=featurize_pace,
             traffic=traffic,
+            predictions=predictions,
             targets=tuple(manifest.target_names),
-            thresholds=np.array([target.threshold for target in manifest.targets]),
+            decision=decision,
         )
 
     def check(self, served: ServedModel) -> str | None:
@@ -152,7 +161,9 @@ def _scales_of(bundle: Bundle, session: Session) -> FeatureScales | None:
     return FeatureScales.of(inputs, lambda rows: session.run(rows)[SQUASHED])
 
 
-def _watched(session: Session, monitor: Monitor | None, sample: RowSample) -> Compute:
+def _watched(
+    session: Session, monitor: Monitor | None, sample: RowSample, predictions: PredictionCounter
+) -> Compute:
     """Compute a batch in the session, and have the monitor, if there is one, add ``p_value``."""
 
     def compute(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
@@ -161,8 +172,8 @@ def _watched(session: Session, monitor: Monitor | None, sample: RowSample) -> Co
             outputs["p_value"] = monitor.observe(outputs, parts)
             if sample.wanted:
                 sample.add(rows, parts)
-        for name in INNER_OUTPUTS:  # no request asks for them, and one is as large as the request
-            outputs.pop(name, None)
+        outputs.pop(SQUASHED, None)  # no request asks for these, as large as itself
+        predictions.add(outputs, parts)
         return outputs
 
     return compute

@@ -1,6 +1,7 @@
-"""What one worker knows of one model, and what it is to do next. ``service/README.md`` has a diagram.
+"""What one worker knows of one model, and what it is to do next.
 
-Nothing here acts: ``next_step`` reads the state and what the coordinator tells of the other workers.
+``docs/explanation/lifecycle.md`` has a diagram. Nothing here acts: ``next_step`` reads
+the state and what the coordinator tells of the other workers.
 """
 
 from dataclasses import dataclass, field

@@ -18,6 +18,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from service.observability.predictions import Predicted
+
 K = TypeVar("K")
 
 #: Upper bounds in seconds: from half a millisecond to the five minutes that a large table may take.
@@ -132,6 +134,10 @@ class Traffic(msgspec.Struct):
     not_finite: int = 0
     #: Parts of requests in batches on which the network raised an error.
     inferences_failed: int = 0
+    #: What was predicted; None before the first row.
+    predicted: Predicted | None = None
+    #: Requests that succeeded, by the seconds that they took.
+    latency: Histogram = msgspec.field(default_factory=lambda: Histogram(SECONDS))
     #: How often each of ``ALARMS`` began.
     alarms: dict[str, int] = msgspec.field(default_factory=lambda: defaultdict(int))
 
@@ -151,7 +157,7 @@ class Traffic(msgspec.Struct):
         """Add what another worker counted, or goes on counting."""
         self.rows += other.rows
         _add(self.rejected, other.rejected)
-        for name in ("featurize", "queue", "compute", "batch_rows", *_TALLIES):
+        for name in ("featurize", "queue", "compute", "batch_rows", "latency", *_TALLIES):
             getattr(self, name).merge(getattr(other, name))
         for size, tally in dict(other.batches).items():
             self.batches[size].merge(tally)
@@ -159,6 +165,9 @@ class Traffic(msgspec.Struct):
         self.not_finite += other.not_finite
         self.inferences_failed += other.inferences_failed
         _add(self.alarms, other.alarms)
+        if other.predicted is not None:
+            predicted = self.predicted
+            self.predicted = other.predicted if predicted is None else predicted.plus(other.predicted)
         if other.activations is not None:
             own = self.activations
             self.activations = other.activations if own is None else own.plus(other.activations)

@@ -1,21 +1,33 @@
-"""Logs: one JSON object per line on standard output, through structlog.
+"""Logs: one JSON object per line on standard output, through structlog; for a terminal short text.
 
 SMILES and features are never logged: no line holds a request's content, and of an unforeseen exception
 only the type and the place are logged, since its text may quote the input.
 """
 
 import logging
+import sys
 import traceback
+from collections.abc import Callable
+from functools import partial
 from time import gmtime, strftime, time
+from typing import Any, Literal
 
 import msgspec
 import structlog
 
+from service.observability.console import coloured, text_line
 from service.observability.log_writer import LogWriter
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 _lines = LogWriter(1)
+_encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class _Format:
+    """How an event becomes a line: JSON unless ``configure`` says otherwise."""
+
+    line: Callable[[Any], bytes] = staticmethod(_encode)
 
 
 class Plain:
@@ -37,7 +49,7 @@ class Plain:
             self._second, self._formatted = second, strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
         stamp = f"{self._formatted}.{int((now - second) * 1e6):06d}Z"
         details |= {"event": event, "level": "info", "timestamp": stamp, **self.extra}
-        _lines.info(_encode(details))
+        _lines.info(_Format.line(details))
 
 
 plain = Plain()
@@ -59,12 +71,22 @@ def dropped() -> int:
     return _lines.dropped
 
 
-def configure(level: str, worker: int | None = None, *, shared: bool = False) -> None:
+def configure(
+    level: str,
+    worker: int | None = None,
+    *,
+    shared: bool = False,
+    form: Literal["auto", "text", "json"] = "json",
+) -> None:
     """Set up structlog, and send the standard library's warnings through it.
 
     ``level`` is ``debug``, ``info``, ``warning`` or ``error``; ``worker`` is the number that every line
     shows where there are several workers; ``shared`` says that other processes log to the same place.
+    ``form`` is how a line looks; ``auto`` is text on a terminal and JSON otherwise.
     """
+    text = form == "text" or (form == "auto" and sys.stdout.isatty())
+    colour = coloured() and sys.stdout.isatty()
+    _Format.line = staticmethod(partial(text_line, colour=colour) if text else _encode)
 
     def number(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         event["worker"] = worker
@@ -93,7 +115,7 @@ def configure(level: str, worker: int | None = None, *, shared: bool = False) ->
 def _tell_dropped(lines: int) -> bytes:
     stamp = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime())
     details = {"event": "log lines dropped", "lines": lines, "level": "warning", "timestamp": stamp}
-    return _encode(details | plain.extra)
+    return _Format.line(details | plain.extra)
 
 
 def place_of(error: BaseException) -> list[str]:
@@ -102,11 +124,8 @@ def place_of(error: BaseException) -> list[str]:
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
 
 
-_encode = msgspec.json.Encoder(enc_hook=str).encode
-
-
 def _render(_: object, __: str, event: structlog.typing.EventDict) -> bytes:
-    return _encode(event)
+    return _Format.line(event)
 
 
 class _Bridge(logging.Handler):

@@ -1,5 +1,6 @@
 """The command line of offline scoring, and its progress bar."""
 
+import json
 import sys
 from pathlib import Path
 from time import monotonic
@@ -23,7 +24,8 @@ def score(
     file: Annotated[
         Path,
         typer.Argument(
-            help="CSV, TSV, SMI, NDJSON, SDF or Parquet, by its name's ending; or .gz of it."
+            help="CSV, TSV, ARFF, xlsx, SMI, NDJSON, SDF or Parquet, by its name's ending; or .gz or"
+            " .zip of it."
         ),
     ],
     model: Annotated[str, typer.Option(help="Which model.")] = "tox21",
@@ -50,8 +52,27 @@ def score(
         Literal["refuse", "replace", "prefix"],
         typer.Option(help="What becomes of columns that are named as a result's."),
     ] = "refuse",
+    threshold: Annotated[
+        str | None,
+        typer.Option(help='Call from this probability on, or {"NR-AR": 0.2, …}; the model\'s own.'),
+    ] = None,
+    recall: Annotated[
+        str | None, typer.Option(help="Call so that this share of positives is found, as .99.")
+    ] = None,
+    fpr: Annotated[
+        str | None, typer.Option(help="Call so that at most this share of negatives is, as .01.")
+    ] = None,
+    interval: Annotated[
+        bool, typer.Option("--interval", help="Add what nine of ten refits would answer.")
+    ] = False,
+    sort: Annotated[
+        str | None, typer.Option(help="Rank by the probability of this target, the highest first.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start over.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Say at the end what was done as JSON.")
+    ] = False,
 ) -> None:
     """Score a file without a server; the same command goes on where a killed one was.
 
@@ -62,6 +83,7 @@ def score(
     # Imported here, because the server imports this module for its command line.
     from models.registry.store import Repository
     from service.inference.backend.device import choose_device
+    from service.inference.decision import cut_offs_of
     from service.scoring.run import score_file
     from service.settings import load_settings
 
@@ -101,6 +123,9 @@ def score(
                 overwrite=overwrite,
                 smiles_column=smiles_column,
                 result_columns=result_columns,
+                cut_offs=cut_offs_of({"threshold": threshold, "recall": recall, "fpr": fpr}),
+                interval=interval,
+                sort=sort,
                 ignore_applicability=(applicability or settings.applicability) == "ignore",
             )
     except (ServiceError, ModelError, OSError) as error:
@@ -109,10 +134,18 @@ def score(
     except KeyboardInterrupt:
         sys.stderr.write("stopped; the same command goes on from here\n")
         raise typer.Exit(_INTERRUPTED) from None
-    if not quiet:
-        seconds = monotonic() - started
+    for warning in final.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    seconds = monotonic() - started
+    if as_json:
+        done = {"output": str(target), "rows": final.rows, "errors": final.errors, "seconds": seconds}
+        sys.stdout.write(json.dumps(done) + "\n")
+    elif not quiet:
         faults = f", {final.errors:,} of them with errors" if final.errors else ""
         sys.stdout.write(f"{target}: {final.rows:,} rows{faults}; {seconds:.1f} s\n")
+        if final.thresholds is not None:
+            used = ", ".join(f"{name} from {value:.9g}" for name, value in final.thresholds.items())
+            sys.stdout.write(f"called: {used} on\n")
 
 
 def _beside(file: Path) -> Path:

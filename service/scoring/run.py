@@ -8,11 +8,15 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, cast
 
+from models.bundle.cutoffs import CutOffs
+from models.features.tabular.candidate_tables import table_warnings
 from models.registry.store import Repository
 from service.errors import InvalidRequest, MalformedInput, ScoreRefused
 from service.inference.backend.device import Device
+from service.inference.decision import Decision
 from service.scoring import local_engine, ray_engine
 from service.scoring.checkpoint import Checkpoint
+from service.scoring.ranking import ranking
 from service.scoring.scorer import Engine, Job, Pieces, open_model
 from service.tables import (
     OutputLayout,
@@ -42,6 +46,10 @@ class Progress:
     size: int
     rows: int
     errors: int
+    #: What is odd about the first records together.
+    warnings: tuple[str, ...] = ()
+    #: At the end of a run that was asked for its own cut-offs: by target the thresholds that they are.
+    thresholds: dict[str, float] | None = None
 
 
 Report = Callable[[Progress], None]
@@ -62,13 +70,18 @@ def score_file(
     ignore_applicability: bool = False,
     smiles_column: str | None = None,
     result_columns: ResultColumns = "refuse",
+    cut_offs: CutOffs | None = None,
+    interval: bool = False,
+    sort: str | None = None,
 ) -> Progress:
     """Score a file, or continue an earlier run; return the final progress.
 
     ``version`` None is the champion, ``workers`` None is one process per core. ``report`` is called
     after each piece. ``ignore_applicability`` asks for numbers for what the model cannot judge, too.
     ``smiles_column`` names the column of SMILES where its name does not tell; ``result_columns`` says
-    what becomes of columns that are named as a result's. Raises ``ServiceError``, ``ModelError`` or
+    what becomes of columns that are named as a result's. ``cut_offs`` replace the model's own, and
+    ``interval`` asks for intervals; ``sort`` is the target by whose probability results are ranked.
+    Raises ``ServiceError``, ``ModelError`` or
     ``OSError`` with what is wrong and what to do; the same call then continues from the last piece that
     was scored.
     """
@@ -87,6 +100,7 @@ def score_file(
         file.seek(0)
         before = path.stat()
         source, parser = open_source(kind, file, schema)
+        decision = Decision.of(model.bundle, cut_offs, interval=interval)
         layout = OutputLayout(
             manifest.name,
             str(version),
@@ -96,8 +110,13 @@ def score_file(
             source.schema,
             exclusive=manifest.exclusive,
             judges=model.bundle.featurizer.judges_applicability,
+            has_levels=decision.levels is not None,
+            has_intervals=interval,
+            has_domain=model.bundle.featurizer.domain is not None,
             result_columns=result_columns,
+            features=frozenset(schema.names or ()),
         )
+        finish = _finish(output_kind) if sort is None else ranking(output_kind, layout, sort)
         piece = _MOLECULES if schema.is_smiles else _NUMBERS
         job = Job(
             path.resolve(),
@@ -110,6 +129,8 @@ def score_file(
             output_kind,
             layout,
             ignore_applicability,
+            cut_offs,
+            interval,
         )
         head = writer(output_kind, layout).head()
         run = {
@@ -125,8 +146,12 @@ def score_file(
             "applicability": "ignore" if ignore_applicability else None,
             "smiles_column": smiles_column,
             "result_columns": None if result_columns == "refuse" else result_columns,
+            "cut_offs": cut_offs and f"{cut_offs.by} {cut_offs.value}",
+            "interval": interval or None,
+            "sort": sort,
         }
         run |= {name: value for name, value in asked.items() if value is not None}
+        odd = _warnings(source, job)
         with closing(Checkpoint(output, run, overwrite=overwrite)) as checkpoint:
             if not checkpoint.is_delivered:
                 if checkpoint.last is None:
@@ -136,10 +161,33 @@ def score_file(
                 after = path.stat()
                 if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
                     raise ScoreRefused(f"{path} was changed while it was scored; --overwrite")
-                checkpoint.deliver(_finish(output_kind))
+                checkpoint.deliver(finish)
             checkpoint.close(remove=True)
             assert checkpoint.last is not None
-            return Progress(source.size, source.size, checkpoint.last.rows, checkpoint.last.errors)
+            used = dict(zip(manifest.target_names, decision.thresholds.tolist(), strict=True))
+            last = checkpoint.last
+            return Progress(
+                source.size,
+                source.size,
+                last.rows,
+                last.errors,
+                odd,
+                used if decision.asked else None,
+            )
+
+
+def _warnings(source: Source, job: Job) -> tuple[str, ...]:
+    """What is odd about the first records of a table of candidates together."""
+    if not job.schema.is_candidate:
+        return ()
+    start = source.position
+    try:
+        raw = source.take(job.piece)
+    except MalformedInput:  # told when it is scored
+        raw = []
+    source.seek(start)
+    records = job.parser.parse(raw).records
+    return tuple(each.message for each in table_warnings(job.schema.names or (), records))
 
 
 def _score_rest(source: Source, pieces: Pieces, checkpoint: Checkpoint, report: Report) -> None:

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.bundle.cutoffs import CutOffs
 from models.bundle.loading import Bundle, open_bundle
 from models.health.detector import Detector
+from models.networks.outputs import MEMBER_LOGIT
 from service.errors import ScoreRefused
 from service.inference.backend.device import Device
 from service.inference.backend.onnx_session import Session, open_session
+from service.inference.decision import Decision
 from service.inference.results import results_of
 from service.tables import OutputLayout, Parser, Raw, RecordSchema, Source, Writer, writer
 
@@ -41,6 +44,8 @@ class Job:
     layout: OutputLayout
     #: Whether records that the model cannot judge get numbers, too.
     ignore_applicability: bool = False
+    cut_offs: CutOffs | None = None
+    interval: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,11 @@ class Model:
         return RecordSchema.of(self.bundle.featurizer)
 
     def results(
-        self, records: Sequence[Any], *, ignore_applicability: bool = False
+        self,
+        records: Sequence[Any],
+        *,
+        ignore_applicability: bool = False,
+        decision: Decision | None = None,
     ) -> list[dict[str, object]]:
         """Return one result per record, in order; a repeated molecule is computed once."""
         manifest, is_smiles = self.bundle.manifest, self.schema.is_smiles
@@ -91,7 +100,7 @@ class Model:
             features.outcomes,
             self._run(features.rows) if len(features.rows) else {},
             manifest.target_names,
-            np.array([target.threshold for target in manifest.targets]),
+            decision or Decision.of(self.bundle),
             echo=is_smiles,
             exclusive=manifest.exclusive,
         )
@@ -100,9 +109,10 @@ class Model:
         result_of = dict(zip(distinct, results, strict=True))
         return [dict(result_of[key]) for key in keys]
 
-    def _run(self, rows: NDArray[np.float32]) -> dict[str, NDArray[np.floating]]:
+    def _run(self, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         parts = [self.session.run(rows[start : start + _BATCH]) for start in range(0, len(rows), _BATCH)]
-        outputs = {"probability": np.concatenate([part["probability"] for part in parts])}
+        names = [name for name in ("probability", "logit", MEMBER_LOGIT) if name in parts[0]]
+        outputs = {name: np.concatenate([part[name] for part in parts]) for name in names}
         if self.detector is not None:
             outputs["p_value"] = np.concatenate([self.detector.p_values(part) for part in parts])
         return outputs
@@ -122,18 +132,21 @@ def open_model(folder: Path, device: Device) -> Model:
 
 
 @lru_cache(maxsize=1)
-def _opened(job: Job) -> tuple[Model, Writer]:
-    """Return the model and the writer of a job; one job is cached per process."""
-    return open_model(job.bundle, job.device), writer(job.output_kind, job.layout)
+def _opened(job: Job) -> tuple[Model, Decision, Writer]:
+    """Return the model, what decides its calls, and the writer of a job; one is cached per process."""
+    model = open_model(job.bundle, job.device)
+    decision = Decision.of(model.bundle, job.cut_offs, interval=job.interval)
+    return model, decision, writer(job.output_kind, job.layout)
 
 
 def score(job: Job, raw: Raw) -> Scored:
     """Score one raw piece; raises ``ScoreRefused`` for any error."""
     try:
-        model, results_writer = _opened(job)
-        piece = job.parser.parse(raw)
-        ignore = job.ignore_applicability
-        found = model.results(piece.records, ignore_applicability=ignore) if piece.records else []
+        model, decision, results_writer = _opened(job)
+        piece, found = job.parser.parse(raw), list[dict[str, object]]()
+        if piece.records:
+            ignore = job.ignore_applicability
+            found = model.results(piece.records, ignore_applicability=ignore, decision=decision)
         results = piece.in_place(found)
         content = results_writer.rows(piece.carried, results, first=False) if results else b""
     except Exception as error:  # an error of another type may not be picklable

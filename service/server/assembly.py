@@ -11,6 +11,7 @@ from service.api.app import create_app
 from service.api.auth.keys import KeyStore
 from service.api.routes.admin import Administration
 from service.coordination.coordinator import WorkerCoordinator
+from service.coordination.history_recorder import HistoryRecorder
 from service.coordination.shared_store import SharedStore
 from service.errors import SettingsError
 from service.health.baselines import Baselines
@@ -37,6 +38,7 @@ class Parts:
     app: ASGIApp
     served_models: ServedModels
     coordinator: WorkerCoordinator
+    recorder: HistoryRecorder
     reloader: Reloader
     predictor: Predictor
     auto_rollback: AutoRollback | None
@@ -50,7 +52,9 @@ def assemble(settings: Settings, device: Device, shared_store: SharedStore | Non
     key_store = _open_key_store(settings)
     served_models, telemetry = ServedModels(), Telemetry()
     baselines = Baselines(settings.state)
+    shared_store = SharedStore() if shared_store is None else shared_store
     coordinator = WorkerCoordinator(served_models, telemetry, shared_store, number, baselines)
+    recorder = HistoryRecorder(coordinator, shared_store)
     repository = Repository(settings.models)
     releases = Releases(repository, settings.state)
     loader = Loader(
@@ -89,13 +93,14 @@ def assemble(settings: Settings, device: Device, shared_store: SharedStore | Non
         origins=settings.cors_origins,
         root_path=settings.root_path,
         administration=Administration(releases, reloader),
+        recorder=recorder,
     )
     auto_rollback = None
     if settings.probation_seconds:
         auto_rollback = AutoRollback(
             served_models, coordinator, releases, loader, settings.probation_seconds
         )
-    return Parts(app, served_models, coordinator, reloader, predictor, auto_rollback)
+    return Parts(app, served_models, coordinator, recorder, reloader, predictor, auto_rollback)
 
 
 def _open_key_store(settings: Settings) -> KeyStore | None:

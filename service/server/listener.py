@@ -1,4 +1,4 @@
-"""Accepts connections from a listening socket that several workers may share.
+"""Accepts connections from listening sockets that several workers may share.
 
 The kernel wakes every worker that waits, and the first to run could accept all connections: of eight
 lasting ones, one worker of two would often get six. So each accepts one connection per turn of its
@@ -13,8 +13,9 @@ import mmap
 import os
 import resource
 import socket
+import ssl
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from service.observability.logs import get_logger
@@ -70,11 +71,11 @@ class ConnectionCounts:
 
 
 class SharedListener:
-    """One worker's access to the shared listening socket."""
+    """One worker's access to the shared listening sockets."""
 
     def __init__(
         self,
-        listener: socket.socket,
+        listeners: Sequence[socket.socket],
         factory: Callable[[], asyncio.Protocol],
         connections: Callable[[], int],
         counts: ConnectionCounts | None = None,
@@ -82,28 +83,32 @@ class SharedListener:
         *,
         most: int = 2**31,
         make_room: Callable[[], bool] = lambda: False,
+        tls: Callable[[], ssl.SSLContext] | None = None,
+        handshake_seconds: float = 30.0,
     ) -> None:
         """``factory`` makes a protocol per connection; ``connections`` returns how many are open.
 
         ``number`` is the worker's own, from 1; ``counts`` is None for a worker that is alone. ``most``
         is how many connections it keeps open. ``make_room`` closes some that wait for a request, and
-        returns whether there were any.
+        returns whether there were any. ``tls`` returns the context of the next connection, which has
+        ``handshake_seconds`` to begin.
         """
         self._loop = asyncio.get_running_loop()
-        self._listener = listener
+        self._listeners = listeners
         self._factory = factory
         self._connections = connections
         self._counts = counts
         self._number = number
         self._most, self._make_room = most, make_room
+        self._tls, self._handshake_seconds = tls, handshake_seconds
         self._most_now = most
-        self._accepting = self._full = False
+        self._closed = self._accepting = self._full = False
         self._at_once = 1
         self._opening: set[asyncio.Task[None]] = set()
 
     def open(self) -> None:
         """Begin to accept connections, unless it is closed already."""
-        if self._listener.fileno() < 0:
+        if self._closed:
             return
         self._accepting = True
         self.update_count()
@@ -111,9 +116,10 @@ class SharedListener:
 
     def close(self) -> None:
         """Accept no more connections; open ones stay open."""
-        self._accepting = False
-        self._loop.remove_reader(self._listener)
-        self._listener.close()
+        self._closed, self._accepting = True, False
+        for listener in self._listeners:
+            self._loop.remove_reader(listener)
+            listener.close()
         if self._counts is not None:
             self._counts.put(self._number, -1)
 
@@ -127,36 +133,37 @@ class SharedListener:
 
     def _listen(self) -> None:
         if self._accepting and not self._full:
-            self._loop.add_reader(self._listener, self._accept_or_yield)
+            for listener in self._listeners:
+                self._loop.add_reader(listener, self._accept_or_yield, listener)
 
-    def _accept_or_yield(self) -> None:
+    def _accept_or_yield(self, listener: socket.socket) -> None:
         if self._counts is None:
             for _ in range(_MOST_AT_ONCE):
-                if not self._accept():
+                if not self._accept(listener):
                     return
         elif self._counts.ahead(self._number):
-            self._loop.remove_reader(self._listener)
-            self._loop.call_later(_YIELD_SECONDS, self._accept_what_waits)
+            self._loop.remove_reader(listener)
+            self._loop.call_later(_YIELD_SECONDS, self._accept_what_waits, listener)
         else:
             self._at_once = 1
-            self._accept()
+            self._accept(listener)
 
-    def _accept_what_waits(self) -> None:
+    def _accept_what_waits(self, listener: socket.socket) -> None:
         """Accept one, or twice as many each time in a row: the other workers accept none."""
         if not self._accepting:
             return
         accepted = 0
-        while accepted < self._at_once and self._accept():
+        while accepted < self._at_once and self._accept(listener):
             accepted += 1
         self._at_once = min(2 * self._at_once, _MOST_AT_ONCE) if accepted == self._at_once else 1
         self._listen()
 
-    def _accept(self) -> bool:
+    def _accept(self, listener: socket.socket) -> bool:
         if self._open_connections() >= self._most_now:
             self._wait_for_room()
             return False
         try:
-            connection, _ = self._listener.accept()
+            connection, _ = listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return False
         except OSError as error:
@@ -174,7 +181,8 @@ class SharedListener:
 
     def _wait_for_room(self) -> None:
         """Accept no more until some connections were closed, or some time has passed."""
-        self._loop.remove_reader(self._listener)
+        for listener in self._listeners:
+            self._loop.remove_reader(listener)
         self._full = True
         self._loop.call_later(_FREED_SECONDS if self._make_room() else _FULL_SECONDS, self._try_again)
 
@@ -195,8 +203,16 @@ class SharedListener:
 
     async def _connect(self, connection: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._factory, connection)
-        except OSError:  # the client has closed it already
+            if self._tls is None:
+                await self._loop.connect_accepted_socket(self._factory, connection)
+            else:
+                await self._loop.connect_accepted_socket(
+                    self._factory,
+                    connection,
+                    ssl=self._tls(),
+                    ssl_handshake_timeout=self._handshake_seconds,
+                )
+        except OSError:  # the client has closed it already, or speaks another TLS or none
             connection.close()
 
 
@@ -217,11 +233,3 @@ def most_connections(wanted: int) -> int:
             soft = needed
     files = hard if soft == resource.RLIM_INFINITY else soft
     return max(1, min(wanted, files - min(_OTHER_FILES, files // 2)))
-
-
-def inherited(descriptor: int) -> socket.socket:
-    """Return a listening socket that the parent process opened."""
-    listener = socket.socket(fileno=descriptor)
-    os.set_inheritable(descriptor, False)
-    listener.setblocking(False)
-    return listener

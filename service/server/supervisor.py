@@ -1,6 +1,6 @@
 """Starts several workers, replaces one that dies or hangs, and stops them all together.
 
-The supervisor answers no request itself. The workers share the listening socket that it opened, so
+The supervisor answers no request itself. The workers share the listening sockets that it opened, so
 that another worker accepts what waits there when one dies. Each worker has a socket to the supervisor:
 when it closes, the supervisor is gone and the worker stops, so that none is ever left running.
 """
@@ -21,6 +21,7 @@ from service.coordination.statuses import Roster, WorkerSlot
 from service.errors import SettingsError
 from service.observability.logs import flush, get_logger
 from service.server.listener import ConnectionCounts
+from service.server.sockets import address_of
 from service.server.worker_process import WorkerProcess, stop_signals
 from service.settings import Settings
 
@@ -50,10 +51,10 @@ class _Restart:
 class Supervisor:
     """The parent process of ``settings.workers`` workers."""
 
-    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+    def __init__(self, settings: Settings, listeners: list[socket.socket]) -> None:
         """Make the workers' shared folder; raises ``SettingsError`` where that is not possible."""
         self._settings = settings
-        self._listener = listener
+        self._listeners = listeners
         try:
             self._folder, self._counts_file = _make_shared(settings.workers)
         except OSError as error:
@@ -84,14 +85,13 @@ class Supervisor:
             signal.signal(number, self._request_stop)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it wakes the selector
         self._selector.register(wakeup, selectors.EVENT_READ, lambda: wakeup.recv(1024))
-        host, port = self._listener.getsockname()[:2]
-        _log.info(
-            "listening",
-            host=host,
-            port=port,
-            models=str(self._settings.models),
-            workers=self._settings.workers,
-        )
+        for listener in self._listeners:
+            _log.info(
+                "listening",
+                **address_of(listener),
+                models=str(self._settings.models),
+                workers=self._settings.workers,
+            )
         try:
             while self._workers or self._kill_at is None:
                 self._step()
@@ -142,7 +142,7 @@ class Supervisor:
                 number,
                 self._settings.workers,
                 str(self._folder),
-                self._listener.fileno(),
+                tuple(listener.fileno() for listener in self._listeners),
                 self._counts_file,
                 first=first,
             )

@@ -1,7 +1,7 @@
 """One worker process: answers requests until a signal, or the end of its supervisor, stops it.
 
 A service of one worker is this process alone. A supervisor of several starts
-``python -m service.server.worker`` for each. They share the listening socket and the shared store.
+``python -m service.server.worker`` for each. They share the listening sockets and the shared store.
 """
 
 import asyncio
@@ -27,8 +27,10 @@ from service.errors import DeviceUnavailable, SettingsError
 from service.inference.backend.device import Device, choose_device
 from service.observability import logs
 from service.server.assembly import Parts, assemble
-from service.server.listener import ConnectionCounts, SharedListener, inherited, most_connections
+from service.server.listener import ConnectionCounts, SharedListener, most_connections
+from service.server.sockets import address_of, inherited
 from service.server.supervisor_link import SupervisorLink
+from service.server.tls import Tls, open_tls
 from service.server.uvicorn_server import Server
 from service.server.worker_process import FAILED, WorkerConfig, stop_signals
 from service.settings import Settings, injected_names, load_settings
@@ -46,7 +48,7 @@ _COLLECT_AFTER = 20_000
 _log = logs.get_logger()
 
 
-def work(settings: Settings, listener: socket.socket, config: WorkerConfig | None = None) -> None:
+def work(settings: Settings, listeners: list[socket.socket], config: WorkerConfig | None = None) -> None:
     """Serve until a signal asks to stop; ``config`` is None where there is no supervisor.
 
     Raises ``DeviceUnavailable``, and ``SettingsError`` for a key file that cannot be read.
@@ -55,35 +57,38 @@ def work(settings: Settings, listener: socket.socket, config: WorkerConfig | Non
         settings.device, memory_bytes=settings.cuda_memory_bytes, tf32=settings.cuda_tf32
     )
     number = None if config is None else config.number
-    logs.configure(settings.log_level, number, shared=config is not None)
+    logs.configure(settings.log_level, number, shared=config is not None, form=settings.log_format)
     sys.setswitchinterval(_SWITCH_SECONDS)
     # What is loaded by now stays; the collector need not look at it again.
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER, 20, 20)
-    uvloop.run(_serve(settings, device, listener, config))
+    uvloop.run(_serve(settings, device, listeners, config))
     logs.flush()
 
 
 async def _serve(
-    settings: Settings, device: Device, listener: socket.socket, config: WorkerConfig | None
+    settings: Settings, device: Device, listeners: list[socket.socket], config: WorkerConfig | None
 ) -> None:
     if device.fallback is not None and settings.device == "auto":
         _log.info("no CUDA", reason=device.fallback, provider=device.provider)
     shared_store = None if config is None else SharedStore(Path(config.folder))
+    tls = open_tls(settings)
     parts = assemble(settings, device, shared_store, 1 if config is None else config.number)
     server = _server(parts, settings)
     stopping = asyncio.Event()
     for number in stop_signals():
         asyncio.get_running_loop().add_signal_handler(number, _stop, stopping)
-    background = [parts.reloader.run()]
+    background = [parts.reloader.run(), parts.recorder.run()]
+    if tls is not None:
+        background.append(tls.follow())
     if parts.auto_rollback is not None:
         background.append(parts.auto_rollback.run())
     if config is None or (config.first and config.number == 1):
         _report_start(settings)
-    shared_listener, link = _shared_listener(config, listener, server, settings), None
+    shared_listener, link = _shared_listener(config, listeners, server, settings, tls), None
     if config is None:
-        host, port = listener.getsockname()[:2]
-        _log.info("listening", host=host, port=port, models=str(settings.models))
+        for listener in listeners:
+            _log.info("listening", **address_of(listener), models=str(settings.models))
         shared_listener.open()
     else:
         link = SupervisorLink(config, stopping)
@@ -153,19 +158,25 @@ def _server(parts: Parts, settings: Settings) -> Server:
 
 
 def _shared_listener(
-    config: WorkerConfig | None, listener: socket.socket, server: Server, settings: Settings
+    config: WorkerConfig | None,
+    listeners: list[socket.socket],
+    server: Server,
+    settings: Settings,
+    tls: Tls | None,
 ) -> SharedListener:
     most = most_connections(settings.max_connections)
     if most < settings.max_connections:
         _log.info("fewer connections", most=most, reason="the limit on open files")
     shared_listener = SharedListener(
-        listener,
+        listeners,
         lambda: server.protocol(shared_listener.update_count),
         lambda: len(server.server_state.connections),
         None if config is None else ConnectionCounts(config.counts, config.workers),
         1 if config is None else config.number,
         most=most,
         make_room=server.make_room,
+        tls=None if tls is None else lambda: tls.context,
+        handshake_seconds=settings.client_seconds,
     )
     return shared_listener
 
@@ -218,7 +229,7 @@ def main(argument: str) -> int:
     """Run the worker that the supervisor describes in ``argument``; return the exit status."""
     config = msgspec.json.decode(argument, type=WorkerConfig)
     try:
-        work(load_settings(), inherited(config.listener), config)
+        work(load_settings(), inherited(config.listeners), config)
     except (SettingsError, DeviceUnavailable) as error:
         with socket.socket(fileno=config.control) as control, contextlib.suppress(OSError):
             control.send(FAILED + str(error).encode())

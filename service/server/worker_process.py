@@ -24,7 +24,7 @@ class WorkerConfig(msgspec.Struct, frozen=True):
     number: int
     workers: int
     folder: str
-    listener: int
+    listeners: tuple[int, ...]
     control: int
     #: The file of ``ConnectionCounts``.
     counts: int
@@ -45,17 +45,24 @@ class WorkerProcess:
 
     @classmethod
     def start(
-        cls, number: int, workers: int, folder: str, listener: int, counts: int, *, first: bool
+        cls,
+        number: int,
+        workers: int,
+        folder: str,
+        listeners: tuple[int, ...],
+        counts: int,
+        *,
+        first: bool,
     ) -> "WorkerProcess":
         """Start worker ``number``; raises ``OSError``, such as where no descriptor or memory is left."""
         ours, theirs = socket.socketpair()
         with theirs, contextlib.ExitStack() as stack:
             stack.enter_context(ours)
-            config = WorkerConfig(number, workers, folder, listener, theirs.fileno(), counts, first)
+            config = WorkerConfig(number, workers, folder, listeners, theirs.fileno(), counts, first)
             process = subprocess.Popen(  # noqa: S603 - this interpreter, with arguments of our own making
                 [sys.executable, "-m", "service.server.worker", msgspec.json.encode(config).decode()],
                 stdin=subprocess.DEVNULL,
-                pass_fds=(listener, theirs.fileno(), counts),
+                pass_fds=(*listeners, theirs.fileno(), counts),
                 # A terminal's Ctrl-C is for the supervisor, which then stops the workers.
                 process_group=0,
             )

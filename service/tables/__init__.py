@@ -1,4 +1,4 @@
-"""Tables of records, read and written in pieces: CSV, NDJSON, lists of SMILES, SDF and Parquet.
+"""Tables of records, read and written in pieces: CSV, ARFF, NDJSON, lists of SMILES, SDF and Parquet.
 
 This wing knows neither HTTP nor models. ``api.routes.tables`` reads request bodies with it, and
 ``scoring`` reads files. Reading has two steps, so that one process can split a file and many can
@@ -15,18 +15,20 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from service.errors import InvalidRequest
+from service.tables.arff import open_arff
 from service.tables.base import OutputLayout, ParsedRows, Parser, Raw, ResultColumns, Source, Writer
 from service.tables.csv import CsvWriter, open_csv
 from service.tables.files import (
     NAMES,
     OUTPUT_SUFFIXES,
+    Packing,
     check_text,
-    decompressed,
-    is_compressed,
     kind_of,
     kind_of_name,
     open_file,
     output_kind_of,
+    packing_of,
+    unpack,
 )
 from service.tables.ndjson import JsonWriter, NdjsonWriter, open_ndjson
 from service.tables.schema import RecordSchema
@@ -38,6 +40,7 @@ __all__ = [
     "OUTPUT_SUFFIXES",
     "JsonWriter",
     "OutputLayout",
+    "Packing",
     "ParsedRows",
     "Parser",
     "Raw",
@@ -45,19 +48,20 @@ __all__ = [
     "ResultColumns",
     "Source",
     "Writer",
-    "decompressed",
-    "is_compressed",
     "kind_of",
     "kind_of_name",
     "open_file",
     "open_source",
     "output_kind_of",
+    "packing_of",
+    "unpack",
     "writer",
 ]
 
 Opened = tuple[Source, Parser]
 
 _OPENERS: dict[str, Callable[[BinaryIO, RecordSchema], Opened]] = {
+    "arff": open_arff,
     "csv": open_csv,
     "ndjson": open_ndjson,
     "sdf": open_sdf,

@@ -1,7 +1,8 @@
 """Types and rules that the readers and writers of every kind share."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal, Protocol
 
 from service.errors import InvalidRequest
@@ -17,6 +18,8 @@ Result = dict[str, object]
 #: out, or get a prefix.
 ResultColumns = Literal["refuse", "replace", "prefix"]
 _PREFIX = "input_"
+#: The columns of a result's ``domain``.
+_DOMAIN = ("similarity", "in_domain")
 
 
 @dataclass(slots=True)
@@ -96,8 +99,18 @@ class OutputLayout:
     exclusive: bool = False
     #: Whether results tell what the model cannot judge, and have warnings.
     judges: bool = False
+    #: Whether the targets are assays, whose results have levels; and whether intervals are asked for.
+    has_levels: bool = False
+    has_intervals: bool = False
+    #: The thresholds by target that the request has chosen, if it has.
+    thresholds: Mapping[str, float] | None = None
+    #: Whether results tell how near a molecule is to what the model learned from.
+    has_domain: bool = False
     #: What becomes of columns of the input that are named as the model's.
     result_columns: ResultColumns = "refuse"
+    #: The names of a record's values. They are in every table, so that those that are named as a
+    #: result's get the prefix where others are refused.
+    features: frozenset[str] = frozenset()
 
     @property
     def calls(self) -> tuple[str, ...]:
@@ -105,12 +118,31 @@ class OutputLayout:
         return ("call",) if self.exclusive else tuple(f"call_{target}" for target in self.targets)
 
     @property
+    def levels(self) -> tuple[str, ...]:
+        """The columns of levels."""
+        return tuple(f"level_{target}" for target in self.targets) if self.has_levels else ()
+
+    @property
+    def intervals(self) -> tuple[str, ...]:
+        """The columns of both ends of intervals."""
+        ends = [(f"interval_low_{name}", f"interval_high_{name}") for name in self.targets]
+        return tuple(chain(*ends)) if self.has_intervals else ()
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of a result that only some models or requests have."""
+        given = {"level": self.has_levels, "interval": self.has_intervals, "warnings": self.judges}
+        given |= dict.fromkeys(("domain", "measured", "nearest"), self.has_domain)
+        return frozenset(name for name, has in given.items() if has)
+
+    @property
     def details(self) -> tuple[str, ...]:
         """The columns that tell how a record was read."""
         if not self.is_smiles:
             return ()
         told = ("parent", "removed", "repaired")
-        return ("status", *told, "warnings") if self.judges else told
+        near = ("similarity", "in_domain") if self.has_domain else ()
+        return ("status", *told, "warnings", *near) if self.judges else (*told, *near)
 
     @property
     def added(self) -> tuple[str, ...]:
@@ -119,6 +151,8 @@ class OutputLayout:
             *self.details,
             *(f"probability_{target}" for target in self.targets),
             *self.calls,
+            *self.levels,
+            *self.intervals,
             "p_value",
             "error",
         )
@@ -134,7 +168,8 @@ class OutputLayout:
             return {name: name for name in names if name not in reserved}
         if self.result_columns == "prefix":
             return {name: f"{_PREFIX}{name}" if name in reserved else name for name in names}
-        return {name: name for name in names}
+        prefixed = self.features.intersection(reserved)
+        return {name: f"{_PREFIX}{name}" if name in prefixed else name for name in names}
 
     def check(self) -> None:
         """Raise ``InvalidRequest`` if two columns of the results would have one name."""
@@ -150,16 +185,21 @@ class OutputLayout:
         """Return a result's values in the order of ``added``, None for those that it does not have."""
         cells: list[object] = []
         for name in self.details:
-            value = result.get(name)
+            near: Any = result.get("domain", {}) if name in _DOMAIN else result
+            value = near.get(name)
             cells.append(_joined(name, value) if isinstance(value, list) else value)
         if result["status"] == "ok":
             probability, call = result["probability"], result["call"]
             assert isinstance(probability, dict)
             cells += probability.values()
             cells += call.values() if isinstance(call, dict) else (call,)
+            if self.has_levels:
+                cells += _by_target(result, "level")
+            if self.has_intervals:
+                cells += chain(*_by_target(result, "interval"))
             cells += (result["p_value"], None)
         else:
-            cells += [None] * (len(self.targets) + len(self.calls) + 1)
+            cells += [None] * (len(self.added) - len(self.details) - 1)
             cells.append(result["message"])
         return cells
 
@@ -170,6 +210,8 @@ class Writer:
     def __init__(self, layout: OutputLayout) -> None:
         """Write the columns of ``layout``."""
         self.layout = layout
+        #: What is odd about the records together, for a document that has a place for it.
+        self.warnings: Sequence[object] = ()
 
     def head(self) -> bytes:
         """Return what precedes the first row."""
@@ -184,6 +226,12 @@ class Writer:
         if not problem:
             return b""
         return self.rows([{}], [{"status": "error", "message": problem}], first=False)
+
+
+def _by_target(result: Result, name: str) -> Iterable[Any]:
+    values = result[name]
+    assert isinstance(values, dict)
+    return values.values()
 
 
 def _joined(name: str, values: list[Any]) -> str:

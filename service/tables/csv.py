@@ -21,9 +21,10 @@ from typing import BinaryIO
 import msgspec
 
 from service.errors import InvalidRequest, MalformedInput
+from service.tables.arff import ArffParser, open_candidates
 from service.tables.base import MAX_RECORD_BYTES, Carried, ParsedRows, Raw, Result, Writer
 from service.tables.schema import Reader, RecordSchema, readers, unique
-from service.tables.splitting import RecordSplitter, csv_records
+from service.tables.splitting import RecordSplitter, csv_records, decoded
 
 _MARK = b"\xef\xbb\xbf"
 _MAX_COLUMNS = 4096
@@ -62,20 +63,26 @@ class CsvParser:
         return piece
 
 
-def open_csv(file: BinaryIO, schema: RecordSchema) -> tuple[RecordSplitter, CsvParser]:
+def open_csv(
+    file: BinaryIO, schema: RecordSchema
+) -> tuple[RecordSplitter, CsvParser] | tuple[RecordSplitter, ArffParser]:
     """Read the header; return the source of the rows below it, and their parser.
+
+    Pulsar candidates may come without a header.
 
     Raises ``InvalidRequest`` if there is no header or it lacks a column that the model needs, and
     ``MalformedInput`` if the header is not CSV in UTF-8.
     """
     file.seek(0)
-    head = file.read(3)
+    start = 3 if file.read(3) == _MARK else 0
     try:
-        header, end = next(csv_records(file, 3 if head == _MARK else 0), (b"", 0))
+        header, end = next(csv_records(file, start), (b"", 0))
     except MalformedInput as error:
         raise MalformedInput(f"the header: {error}") from None
     if not header.strip():
         raise InvalidRequest("there is no header; the first line names the columns")
+    if schema.is_candidate and (opened := open_candidates(file, start, header, schema)) is not None:
+        return opened
     delimiter, columns, places = _columns(header, schema)
     parser = CsvParser(columns, places, readers(schema), delimiter)
     cut = partial(csv_records, keep_blank=len(columns) == 1, delimiter=delimiter.encode())
@@ -114,16 +121,6 @@ def _fields(row: bytes, delimiter: str) -> tuple[list[str], str]:
         return next(csv.reader([text], strict=True, delimiter=delimiter)), ""
     except csv.Error as error:
         return [], f"the row is not CSV: {error}"
-
-
-def decoded(row: bytes) -> str:
-    """Decode as UTF-8, or else as Windows-1252, or as Latin-1, which decodes every byte."""
-    for encoding in ("utf-8", "cp1252"):
-        try:
-            return row.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return row.decode("latin-1")
 
 
 class CsvWriter(Writer):

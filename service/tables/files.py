@@ -1,12 +1,15 @@
 """Files by the endings of their names, compressed or not; and contents that are named otherwise."""
 
-import gzip
-import zlib
-from collections.abc import Iterator
+import csv
+import io
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 from tempfile import TemporaryFile
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
+from models.errors import UnreadableFile
+from models.features.files.unpacking import gunzipped, member_of, unzipped
+from models.features.files.workbook import rows_of
 from service.errors import InvalidRequest, MalformedInput
 
 #: The kind of a file by the suffix of its name.
@@ -22,6 +25,9 @@ SUFFIXES = {
     ".sd": "sdf",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".arff": "arff",
+    ".xlsx": "csv",
+    ".xlsm": "csv",
 }
 #: The kinds that results can be written as.
 OUTPUT_SUFFIXES = {
@@ -31,17 +37,24 @@ OUTPUT_SUFFIXES = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-_GZIP = ".gz"
+_GZIP, _ZIP, _WORKBOOKS = ".gz", ".zip", (".xlsx", ".xlsm")
+#: How a file is packed: a workbook is read as the CSV file that it would be saved as.
+Packing = Literal["", "gzip", "zip", "workbook"]
+#: Bytes that a workbook may unpack to, which are parsed in memory in part.
+_WORKBOOK_BYTES = 256 << 20
+_TOGETHER = 512
+#: Below this a float represents every integer exactly.
+_EXACT = 2.0**53
 #: What a file's name should be.
 NAMES = (
     f"the name should end in one of {', '.join(SUFFIXES)}, which says what is in it, and in {_GZIP}"
-    " after that if it is compressed"
+    f" after that if it is compressed; an archive of one such file ends in {_ZIP}"
 )
 
 #: What a file of text cannot begin with, and what it is then.
 _NOT_TEXT = (
     (b"\x1f\x8b", "the content is compressed by gzip; decompress it, or end the file's name in .gz"),
-    (b"PK\x03\x04", "the content is a workbook or a zip archive; save it as CSV"),
+    (b"PK\x03\x04", "the content is a workbook or a zip archive; end the file's name in .xlsx or .zip"),
     (b"\xd0\xcf\x11\xe0", "the content is a workbook; save it as CSV"),
     (b"PAR1", "the content is Parquet; end the file's name in .parquet"),
     (b"\xff\xfe", "the text is UTF-16; save it as UTF-8"),
@@ -50,7 +63,13 @@ _NOT_TEXT = (
 
 
 def kind_of(path: Path) -> str:
-    """Return the kind of a file by its suffix; raises ``InvalidRequest`` for an unknown suffix."""
+    """Return the kind of a file by its suffix, of a zip archive that of its one table.
+
+    Raises ``InvalidRequest`` for an unknown suffix or an archive that does not hold one table.
+    """
+    if packing_of(path.name) == "zip" and path.is_file():
+        with path.open("rb") as file:
+            return _member(file, path.name)[1]
     kind = kind_of_name(path.name)
     if kind is None:
         raise InvalidRequest(f"{path.name}: {NAMES}")
@@ -58,15 +77,20 @@ def kind_of(path: Path) -> str:
 
 
 def kind_of_name(name: str) -> str | None:
-    """Return the kind of a file by the suffix of its name; None for an unknown suffix."""
+    """Return the kind of a file by the suffix of its name; None for an unknown suffix, or an archive."""
     path = PurePath(name)
-    plain = path.with_suffix("") if is_compressed(name) else path
+    plain = path.with_suffix("") if packing_of(name) == "gzip" else path
     return SUFFIXES.get(plain.suffix.lower())
 
 
-def is_compressed(name: str) -> bool:
-    """Return whether a file of this name is compressed."""
-    return PurePath(name).suffix.lower() == _GZIP
+def packing_of(name: str) -> Packing:
+    """Return how a file of this name is packed."""
+    suffix = PurePath(name).suffix.lower()
+    return "gzip" if suffix == _GZIP else "zip" if suffix == _ZIP else _workbook(suffix)
+
+
+def _workbook(suffix: str) -> Packing:
+    return "workbook" if suffix in _WORKBOOKS else ""
 
 
 def output_kind_of(path: Path) -> str:
@@ -81,17 +105,17 @@ def output_kind_of(path: Path) -> str:
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a file; what is compressed is decompressed into a temporary file, which can be sought in.
+    """Open a file; what is packed is unpacked into a temporary file, which can be sought in.
 
-    Raises ``OSError``, and ``MalformedInput`` for a compressed file that is damaged.
+    Raises ``OSError``, and ``MalformedInput`` for a packed file that is damaged.
     """
-    if not is_compressed(path.name):
+    packing = packing_of(path.name)
+    if not packing:
         return path.open("rb")
     plain = cast(BinaryIO, TemporaryFile())  # noqa: SIM115 - it is returned
     try:
-        with path.open("rb") as compressed:
-            for piece in decompressed(compressed, path.name):
-                plain.write(piece)
+        with path.open("rb") as packed:
+            unpack(packed, packing, path.name, plain.write)
     except BaseException:
         plain.close()
         raise
@@ -99,17 +123,58 @@ def open_file(path: Path) -> BinaryIO:
     return plain
 
 
-def decompressed(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """Yield the content of a file compressed by gzip in pieces of at most a mebibyte.
+def unpack(file: BinaryIO, packing: Packing, name: str, write: Callable[[bytes], object]) -> str | None:
+    """Give the content of a packed file to ``write`` in pieces; return its kind if the name had none.
 
-    Raises ``OSError``, and ``MalformedInput`` for a damaged file, which it calls ``name``.
+    Raises ``OSError``, what ``write`` raises, and ``MalformedInput`` for a damaged file, which it calls
+    ``name``.
     """
+    kind: str | None = None
     try:
-        with gzip.GzipFile(fileobj=file) as compressed:
-            while piece := compressed.read(1 << 20):
-                yield piece
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise MalformedInput(f"{name} is not whole, or not compressed by gzip: {error}") from error
+        if packing == "zip":
+            member, kind = _member(file, name)
+            pieces = unzipped(file, member)
+            if _workbook(PurePath(member).suffix.lower()):
+                raise UnreadableFile("the archive holds a workbook; unpack it")
+        elif packing == "workbook":
+            kind, pieces = "csv", _as_csv(file)
+        else:
+            pieces = gunzipped(file)
+        for piece in pieces:
+            write(piece)
+    except UnreadableFile as fault:
+        raise MalformedInput(f"{name}: {fault}") from fault
+    return kind
+
+
+def _member(file: BinaryIO, name: str) -> tuple[str, str]:
+    """Return the one table of an archive and its kind; raises ``InvalidRequest``."""
+    try:
+        member = member_of(file, SUFFIXES)
+    except UnreadableFile as fault:
+        raise InvalidRequest(f"{name}: {fault}") from fault
+    return member, SUFFIXES[PurePath(member).suffix.lower()]
+
+
+def _as_csv(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the first sheet of a workbook as CSV; every row is as wide as the first."""
+    text = io.StringIO()
+    write = csv.writer(text, lineterminator="\n").writerow
+    width = 0
+    for number, row in enumerate(rows_of(file, _WORKBOOK_BYTES)):
+        width = width or len(row)
+        write([_cell(cell) for cell in row + [None] * (width - len(row))])
+        if number % _TOGETHER == _TOGETHER - 1:
+            yield text.getvalue().encode(errors="replace")
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue().encode(errors="replace")
+
+
+def _cell(cell: object) -> object:
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < _EXACT:
+        return int(cell)
+    return str(cell).lower() if isinstance(cell, bool) else cell
 
 
 def check_text(file: BinaryIO) -> None:

@@ -8,7 +8,7 @@ Output: the fields of the input, then what ``POST /predict`` answers for one rec
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -115,8 +115,7 @@ class NdjsonWriter(Writer):
     def rows(self, carried: Sequence[Carried], results: Sequence[Result], *, first: bool) -> bytes:
         """Return some lines."""
         del first
-        pairs = zip(carried, results, strict=True)
-        return b"".join(_encode(_merged(row, result, self.layout)) + b"\n" for row, result in pairs)
+        return b"".join(_encode(row) + b"\n" for row in _merged(carried, results, self.layout))
 
 
 class JsonWriter(Writer):
@@ -124,13 +123,17 @@ class JsonWriter(Writer):
 
     def head(self) -> bytes:
         """Return the document up to its first result."""
-        about = _encode({"model": self.layout.model, "version": self.layout.version})
+        about = _encode(
+            {"model": self.layout.model, "version": self.layout.version}
+            | ({"warnings": self.warnings} if self.warnings else {})
+        )
+        if self.layout.thresholds is not None:
+            about = about[:-1] + b',"thresholds":' + _encode(self.layout.thresholds) + b"}"
         return about[:-1] + b',"results":['
 
     def rows(self, carried: Sequence[Carried], results: Sequence[Result], *, first: bool) -> bytes:
         """Return some results, with a comma before them if they are not the first."""
-        pairs = zip(carried, results, strict=True)
-        text = b",".join(_encode(_merged(row, result, self.layout)) for row, result in pairs)
+        text = b",".join(_encode(row) for row in _merged(carried, results, self.layout))
         return text if first or not text else b"," + text
 
     def tail(self, problem: str = "") -> bytes:
@@ -142,19 +145,21 @@ class JsonWriter(Writer):
 _RESERVED = frozenset(
     ("status", "message", "parent", "removed", "repaired", "probability", "call", "p_value")
 )
-#: Those of a model that tells what it cannot judge.
-_RESERVED_OF_JUDGES = _RESERVED | {"warnings"}
 
 
-def _merged(carried: Carried, result: Result, layout: OutputLayout) -> dict[str, object]:
-    """Return a row's fields and its result as one object; an error if both have a field."""
-    reserved = _RESERVED_OF_JUDGES if layout.judges else _RESERVED
-    conflicts = reserved.intersection(carried)
-    if not conflicts:
-        return carried | result
-    if layout.result_columns != "refuse":
-        kept = layout.renamed(carried, reserved)
-        return {shown: carried[name] for name, shown in kept.items()} | result
-    rest = {name: value for name, value in carried.items() if name not in conflicts}
-    fault = f"field {min(conflicts)!r} has the name of a result's; rename or drop it"
-    return rest | {"status": "error", "message": fault}
+def _merged(
+    carried: Sequence[Carried], results: Sequence[Result], layout: OutputLayout
+) -> Iterator[dict[str, object]]:
+    """Yield each row's fields and its result as one object; an error if both have a field."""
+    reserved = _RESERVED | layout.fields
+    for row, result in zip(carried, results, strict=True):
+        conflicts = reserved.intersection(row)
+        if not conflicts:
+            yield row | result
+        elif layout.result_columns != "refuse" or conflicts <= layout.features:
+            kept = layout.renamed(row, reserved)
+            yield {shown: row[name] for name, shown in kept.items()} | result
+        else:
+            rest = {name: value for name, value in row.items() if name not in conflicts}
+            fault = f"field {min(conflicts)!r} has the name of a result's; rename or drop it"
+            yield rest | {"status": "error", "message": fault}

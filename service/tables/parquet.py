@@ -23,6 +23,7 @@ from service.tables.schema import Reader, RecordSchema, readers
 
 try:
     import pyarrow as pa
+    import pyarrow.compute
     import pyarrow.parquet as pq
 except ImportError as error:  # pragma: no cover - tested in a process of its own
     raise InvalidRequest(
@@ -41,14 +42,46 @@ class ParquetParser:
         """Parse the rows of record batches, in order."""
         piece = ParsedRows()
         for block in raw:
-            for row in pa.ipc.open_stream(block).read_all().to_pylist():
-                values = [row[name] for name in self.places]
+            table = pa.ipc.open_stream(block).read_all()
+            rows = _exact(table).to_pylist()
+            columns = [_values(table.column(name)) for name in self.places]
+            for row, values in zip(rows, zip(*columns, strict=True), strict=True):
                 if not self.readers:
                     piece.add(row, values[0])
                 else:
                     pairs = zip(self.readers, values, strict=True)
                     piece.add(row, [read(v) if isinstance(v, str) else v for read, v in pairs])
         return piece
+
+
+def _exact(table: Any) -> Any:
+    """A table whose times Python can hold: of nanoseconds only microseconds are left."""
+    fields = [
+        field.with_type(pa.timestamp("us", field.type.tz)) if _is_fine(field.type) else field
+        for field in table.schema
+    ]
+    schema = pa.schema(fields)
+    return table if schema == table.schema else table.cast(schema, safe=False)
+
+
+def _is_fine(kind: Any) -> bool:
+    return bool(pa.types.is_timestamp(kind)) and kind.unit == "ns"
+
+
+def _values(column: Any) -> list[object]:
+    """A column's values as JSON would have them: decimals as numbers, dates as text in ISO's form."""
+    types, kind = pa.types, column.type
+    if types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if types.is_decimal(kind) or types.is_floating(kind):
+        column = column.cast(pa.float64())
+    elif types.is_date(kind):
+        column = column.cast(pa.string())
+    elif types.is_timestamp(kind):
+        times = column.cast(pa.timestamp("us", kind.tz), safe=False).to_pylist()
+        return [None if at is None else at.isoformat() for at in times]
+    values: list[object] = column.to_pylist()
+    return values
 
 
 class ParquetSource:
@@ -119,6 +152,10 @@ def open_parquet(file: BinaryIO, schema: RecordSchema) -> tuple[ParquetSource, P
     )
 
 
+#: The columns of details that are no text.
+_DETAILS = {"similarity": pa.float64(), "in_domain": pa.bool_()}
+
+
 class ArrowWriter(Writer):
     """Writes results as a stream of Arrow record batches.
 
@@ -131,9 +168,11 @@ class ArrowWriter(Writer):
         self._types = {field.name: _plain(field.type) for field in types}
         columns = [
             *((shown, self._types.get(name, pa.string())) for name, shown in layout.kept.items()),
-            *((name, pa.string()) for name in layout.details),
+            *((name, _DETAILS.get(name, pa.string())) for name in layout.details),
             *((f"probability_{target}", pa.float64()) for target in layout.targets),
             *((name, pa.string() if layout.exclusive else pa.bool_()) for name in layout.calls),
+            *((name, pa.string()) for name in layout.levels),
+            *((name, pa.float64()) for name in layout.intervals),
             ("p_value", pa.float64()),
             ("error", pa.string()),
         ]
@@ -173,6 +212,14 @@ def to_parquet(stream: Path, target: Path) -> None:
                 group.clear()
         if group:
             writer.write_table(pa.Table.from_batches(group))
+
+
+def to_ranked_parquet(stream: Path, target: Path, column: str) -> None:
+    """Convert a finished stream to Parquet, the highest of a column first; all of it is in memory."""
+    with pa.OSFile(str(stream)) as file, pa.ipc.open_stream(file) as batches:
+        table = batches.read_all()
+    places = pa.compute.sort_indices(table, [(column, "descending")])  # null is last
+    pq.write_table(table.take(places), target, row_group_size=65_536)
 
 
 def _plain(kind: Any) -> Any:

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from models.features import Featurizer
+from models.features.tabular.candidate_tables import renamed
 from models.features.tabular.cells import category, number
+from models.features.tabular.pulsar import NAMES as CANDIDATE_NAMES
 from service.errors import InvalidRequest
 
 #: Reads the text of a cell as a value.
@@ -26,6 +29,8 @@ class RecordSchema:
     names: tuple[str, ...] | None = None
     texts: frozenset[str] = frozenset()
     smiles_column: str | None = None
+    #: How the text of each value is read; by ``texts`` where it is empty.
+    cells: tuple[Reader, ...] = ()
 
     @classmethod
     def of(cls, featurizer: Featurizer, smiles_column: str | None = None) -> "RecordSchema":
@@ -37,19 +42,26 @@ class RecordSchema:
             return cls(smiles_column=smiles_column)
         if smiles_column is not None:
             raise InvalidRequest("smiles_column is given, and the model takes no SMILES")
-        return cls(featurizer.fields, featurizer.texts)
+        return cls(featurizer.fields, featurizer.texts, cells=featurizer.readers)
 
     @property
     def is_smiles(self) -> bool:
         """Whether a record is a SMILES."""
         return self.names is None
 
+    @property
+    def is_candidate(self) -> bool:
+        """Whether a record is a pulsar candidate, whose columns go by many names."""
+        return self.names == CANDIDATE_NAMES
+
     def places(self, columns: Sequence[str]) -> tuple[int, ...]:
         """Return the index of each of a record's values among a table's columns.
 
-        Names must match exactly. SMILES are in the column that was named, or in the column ``smiles`` in
-        any spelling, or else in the one column whose name contains that. Other columns may occur twice
-        or have no name. Raises ``InvalidRequest`` if a column is missing or occurs twice.
+        A column of exactly the name comes before one that differs in case or in how Unicode writes it,
+        and that of a candidate may have any of its names. SMILES are in the column that was named, or in
+        the column ``smiles`` in any spelling, or else in the one column whose name contains that. Other
+        columns may occur twice or have no name. Raises ``InvalidRequest`` if a column is missing or
+        occurs twice.
         """
         if self.names is None:
             spelled = [name for name in columns if name.lower() == _SMILES]
@@ -63,7 +75,7 @@ class RecordSchema:
                 raise InvalidRequest(self._missing((self.smiles_column or _SMILES,), columns))
             wanted: tuple[str, ...] = (name,)
         else:
-            wanted = self.names
+            wanted, columns = self.names, self._spelled(columns)
         missing = [name for name in wanted if name not in columns]
         if missing:
             raise InvalidRequest(self._missing(missing, columns))
@@ -90,15 +102,30 @@ class RecordSchema:
             raise InvalidRequest(f"the columns {shown} may hold the SMILES; name one by smiles_column")
         return same[0] if same else None
 
+    def _spelled(self, columns: Sequence[str]) -> list[str]:
+        """The columns, those of the model by its own names."""
+        names = self.names or ()
+        found = list(columns)
+        if set(names) <= set(found):
+            return found
+        plain = {_folded(name): name for name in names}
+        for place, column in enumerate(renamed(found) if self.is_candidate else found):
+            name = column if column in names else plain.get(_folded(column))
+            if name is not None and name not in columns:
+                found[place] = name
+        return found
+
     def values_of(self, record: Mapping[str, object]) -> dict[str, object]:
-        """Return the values of an object by the model's names, which may be spelled in any case."""
+        """Return the values of an object by the model's names, which may be spelled in any way."""
         names = self.names or ()
         found = {name: record[name] for name in names if name in record}
         if len(found) < len(names) and len(record) > len(found):
-            spelled = {name.lower(): name for name in record}
-            for name in names:
-                if name not in found and name.lower() in spelled:
-                    found[name] = record[spelled[name.lower()]]
+            spelled = self._spelled(list(record))
+            found |= {
+                name: value
+                for name, value in zip(spelled, record.values(), strict=True)
+                if name in names and name not in found
+            }
         return found
 
     def _missing(self, missing: Sequence[str], columns: Sequence[str]) -> str:
@@ -125,7 +152,14 @@ def unique(columns: Sequence[str]) -> tuple[str, ...]:
 
 def readers(schema: RecordSchema) -> tuple[Reader, ...]:
     """Return the function that reads the text of each value of a record; none for a SMILES."""
+    if schema.cells:
+        return schema.cells
     return tuple(category if name in schema.texts else number for name in schema.names or ())
+
+
+def _folded(name: str) -> str:
+    """A name as it is compared: in Unicode's composed form, without case or white space around it."""
+    return normalize("NFC", name.strip()).casefold()
 
 
 def _shown(name: str) -> str:

@@ -9,9 +9,9 @@ from typing import BinaryIO
 
 from service.errors import InvalidRequest
 from service.tables.base import MAX_RECORD_BYTES, ParsedRows, Parser, Raw, Source
-from service.tables.csv import decoded, open_csv
+from service.tables.csv import open_csv
 from service.tables.schema import RecordSchema
-from service.tables.splitting import Cut, RecordSplitter, full_lines
+from service.tables.splitting import Cut, RecordSplitter, decoded, full_lines
 
 _MARK = b"\xef\xbb\xbf"
 

@@ -118,6 +118,16 @@ def sdf_records(file: BinaryIO, position: int) -> Cut:
         yield b"".join(parts), end
 
 
+def decoded(row: bytes) -> str:
+    """Decode as UTF-8, or else as Windows-1252, or as Latin-1, which decodes every byte."""
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            return row.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return row.decode("latin-1")
+
+
 class RecordSplitter:
     """A ``Source`` of raw records; one of the functions above splits the file."""
 

@@ -1,11 +1,13 @@
 // Requests to the service: its key, its errors, and its stream of events.
 
-const KEY = "snn-key";
-let key = null;
+const KEY = "snn-keys";
+/** A request has room for two: one for each header that may have a key. */
+const MOST_KEYS = 2;
+let keys = [];
 try {
-  key = sessionStorage.getItem(KEY);
+  keys = JSON.parse(sessionStorage.getItem(KEY) ?? "[]");
 } catch {
-  // Without storage the key is asked for again after a reload.
+  // Without storage keys are asked for again after a reload.
 }
 
 /** What the service refused, in its own words. */
@@ -17,19 +19,34 @@ export class Refused extends Error {
   }
 }
 
-export function setKey(value) {
-  key = value || null;
+export function heldKeys() {
+  return keys.length;
+}
+
+/** Keep a key beside the one that is held: the service takes whichever may do what is asked. */
+export function addKey(value) {
+  if (value) keep([...keys.filter((key) => key !== value), value].slice(-MOST_KEYS));
+}
+
+/** Forget one key, or all. */
+export function dropKeys(value = null) {
+  keep(value === null ? [] : keys.filter((key) => key !== value));
+}
+
+function keep(wanted) {
+  keys = wanted;
   try {
-    if (key) sessionStorage.setItem(KEY, key);
-    else sessionStorage.removeItem(KEY);
+    sessionStorage.setItem(KEY, JSON.stringify(keys));
   } catch {
     // See above.
   }
 }
 
-/** Fetch, with the key; throws `Refused`. Statuses in `fine` are answers too. */
+/** Fetch, with the keys; throws `Refused`. Statuses in `fine` are answers too. */
 export async function ask(path, { fine = [], headers = {}, ...options } = {}) {
-  const sent = key ? { ...headers, authorization: `Bearer ${key}` } : headers;
+  const sent = { ...headers };
+  if (keys[0]) sent.authorization = `Bearer ${keys[0]}`;
+  if (keys[1]) sent["x-api-key"] = keys[1];
   let answer;
   try {
     answer = await fetch(path, { cache: "no-cache", credentials: "same-origin", ...options, headers: sent });
@@ -38,9 +55,7 @@ export async function ask(path, { fine = [], headers = {}, ...options } = {}) {
     throw new Refused("The service cannot be reached. It may be restarting; try again.", 0);
   }
   if (answer.ok || fine.includes(answer.status)) return answer;
-  if (answer.status === 401 || answer.status === 403) {
-    document.dispatchEvent(new CustomEvent("snn-key-wanted", { detail: { used: key } }));
-  }
+  if (answer.status === 401) document.dispatchEvent(new CustomEvent("snn-key-refused"));
   throw await refusal(answer);
 }
 
@@ -80,11 +95,13 @@ const SILENCE_MS = 6000;
 
 /**
  * Listen to server-sent events until the page goes. An EventSource could send no key.
- * `heard(document)` gets each document, `state("live" | "lost", error)` each change.
+ * `heard(document)` gets each document, `state("live" | "lost", error)` each change. It waits for a key
+ * while `may()` says that there is none for it.
  */
-export async function listen(path, heard, state) {
+export async function listen(path, heard, state, may = () => true) {
   let pause = 2000;
   for (;;) {
+    while (!may()) await new Promise((resolve) => document.addEventListener("snn-key-given", resolve, { once: true }));
     const abort = new AbortController();
     let watch = null;
     const alive = () => {

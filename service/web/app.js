@@ -1,12 +1,13 @@
-// Puts the page together: one stream of documents, one look at readiness, and the panels.
+// Puts the page together: who may see what, one stream of documents, one look at readiness, and the panels.
 
-import { ask, listen, setKey } from "./api.js";
-import { ActivationsPanel } from "./activations.js";
+import { Access, closed } from "./access.js";
+import { ask, listen } from "./api.js";
 import { DepartingPanel } from "./departing.js";
 import { EventsPanel } from "./events.js";
+import { HealthPanel } from "./health.js";
 import { History } from "./history.js";
 import { InputsPanel } from "./inputs.js";
-import { ModelsPanel } from "./models.js";
+import { InsidePanel } from "./inside.js";
 import { tell } from "./page.js";
 import { Playground } from "./playground.js";
 import { ReleasesPanel } from "./releases.js";
@@ -16,20 +17,40 @@ const READY_MS = 2000;
 const place = (id) => document.getElementById(id);
 const root = document.documentElement;
 
-const history = new History();
-const models = new ModelsPanel(place("models-body"), choose);
-const activations = new ActivationsPanel(place("activations-body"), history);
+const access = new Access(place("key-form"), opened);
+const history = new History(() => show());
+const health = new HealthPanel(place("health-body"), choose);
+const inside = new InsidePanel(place("inside-body"), history);
 const inputs = new InputsPanel(place("inputs-body"));
 const departing = new DepartingPanel(place("departing-body"));
 const events = new EventsPanel(place("events-body"), place("live"));
-const releases = new ReleasesPanel(place("releases-body"));
-const playground = new Playground(place("playground-body"));
+const releases = new ReleasesPanel(place("releases-body"), access);
+const playground = new Playground(place("playground-body"), access);
 
 let ready = null;
 let documents = null;
 let current = null;
 
-activations.onchange = show;
+inside.onchange = () => show();
+
+/** The keys' scopes are known, or are others. */
+function opened() {
+  if (!access.may("metrics")) {
+    documents = null;
+    root.dataset.connection = "closed";
+    tell(place("connection"), "Health not shown");
+    place("banner").hidden = true;
+    inside.clear();
+    for (const id of ["inside-body", "inputs-body", "departing-body", "events-body"]) place(id).replaceChildren(closed("What goes on inside", "metrics"));
+  } else if (root.dataset.connection === "closed") {
+    root.dataset.connection = "";
+    tell(place("connection"), "Connecting…");
+  }
+  for (const id of ["inputs", "departing", "events"]) place(id).hidden = !access.may("metrics");
+  playground.again = 0;
+  serveAsked();
+  show();
+}
 
 function choose(name) {
   current = name;
@@ -37,41 +58,51 @@ function choose(name) {
 }
 
 function show() {
+  if (!access.known) return;
   const now = Date.now();
-  const names = Object.keys(documents ?? {});
-  if (documents && (current === null || !(current in { ...ready?.models, ...documents }))) {
+  const may = access.may("metrics");
+  const names = Object.keys(documents ?? ready?.models ?? {});
+  if (names.length && (current === null || !names.includes(current))) {
     // What is ill is looked into first.
     const order = ["unhealthy", "degraded"];
-    current = order.map((verdict) => names.find((name) => documents[name].verdict === verdict)).find(Boolean) ?? names[0] ?? null;
+    const ill = documents && order.map((verdict) => names.find((name) => documents[name].verdict === verdict)).find(Boolean);
+    current = ill ?? names[0];
   }
-  models.show(ready, documents, current, now);
+  health.show(ready, documents, current, now, may);
   tell(place("current"), current ?? "");
-  activations.show(current, documents?.[current], now);
+  tell(place("releases-of"), current ?? "");
+  releases.show(current, documents?.[current]?.version ?? ready?.models?.[current]?.version, now);
+  const turned = Object.values(documents ?? {}).some(({ verdict }) => verdict === "unhealthy");
+  document.title = turned ? "Unhealthy · SNN serving" : "SNN serving";
+  if (!may) return;
+  inside.show(current, documents?.[current], now);
+  events.draw(documents ? history.of(current, now) : null);
   inputs.show(current, documents?.[current]);
   departing.show(documents?.[current], now);
-  releases.show(current, documents?.[current]?.version ?? ready?.models?.[current]?.version, now);
-  const turned = names.some((name) => documents[name].verdict === "unhealthy");
-  document.title = turned ? "Unhealthy · SNN serving" : "SNN serving";
 }
 
 function heard(told) {
   const now = Date.now();
   documents = told.models ?? {};
-  for (const document_ of Object.values(documents)) history.add(document_, now);
-  events.watch(documents, now);
+  if (events.watch(documents)) history.stale();
   place("updated").textContent = new Date(now).toLocaleTimeString("en-GB");
   show();
 }
 
 function connection(state, error) {
+  if (!access.may("metrics")) return;
   root.dataset.connection = state;
   tell(place("connection"), state === "live" ? "Live" : "Connection lost");
-  events.connection(state, Date.now());
   const banner = place("banner");
   banner.hidden = state === "live";
   if (state !== "live") {
     tell(banner, `${error?.message ?? "The service ended the stream."} What is shown may be old; the page tries again by itself.`);
   }
+}
+
+function serveAsked() {
+  const serving = Object.entries(ready?.models ?? {}).filter(([, model]) => model.ready);
+  if (ready) playground.serve(Object.fromEntries(serving.map(([name, model]) => [name, model.version])));
 }
 
 async function lookReady() {
@@ -80,8 +111,7 @@ async function lookReady() {
     const draining = ready.draining ? " It is stopping." : "";
     tell(place("service"), ready.ready ? "Ready" : `Not ready.${draining}${ready.error ? ` ${ready.error}` : ""}`);
     root.dataset.ready = String(ready.ready);
-    const serving = Object.entries(ready.models ?? {}).filter(([, model]) => model.ready);
-    playground.serve(Object.fromEntries(serving.map(([name, model]) => [name, model.version])));
+    if (access.known) serveAsked();
     show();
   } catch {
     tell(place("service"), "Unreachable");
@@ -100,22 +130,5 @@ place("theme").addEventListener("click", () => {
 document.addEventListener("snn-theme", showTheme);
 showTheme();
 
-// An API key, where the service wants one.
-let refused = null;
-document.addEventListener("snn-key-wanted", ({ detail }) => {
-  // A key that lacks a scope is asked about once, not every time that it is used.
-  if (detail.used !== null && detail.used === refused) return;
-  refused = detail.used;
-  place("key-form").hidden = false;
-});
-place("key-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  refused = null;
-  setKey(place("key").value.trim());
-  place("key").value = "";
-  place("key-form").hidden = true;
-  document.dispatchEvent(new CustomEvent("snn-key-given"));
-});
-
 lookReady();
-listen("health/activations/stream", heard, connection);
+access.look().then(() => listen("health/activations/stream", heard, connection, () => access.may("metrics")));

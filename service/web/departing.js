@@ -2,7 +2,7 @@
 
 import { ago, count, el, empty, number, plural } from "./page.js";
 
-const SHOWN = 10;
+const SHOWN = 5;
 
 export class DepartingPanel {
   constructor(place) {
@@ -35,14 +35,15 @@ function detector(told, now) {
     ? el("p", { class: "odd" }, `Alarm ${told.alarm.at ? ago(told.alarm.at, now) : ""}${told.alarm.where ? `: ${told.alarm.where}` : ""}.`)
     : null;
   return [
-    el("p", {}, `A departure beyond ${number(told.delta)} sd raises an alarm that errs at most once in ${count(told.requests_per_false_alarm)} requests.`),
+    el("p", {}, `It finds lasting departures beyond ${number(told.delta)} sd. By chance it alarms once in ${count(told.requests_per_false_alarm)} requests at most.`),
     el(
       "div",
       { class: "evidence" },
       el("span", { class: "muted" }, "Evidence so far, up to an alarm"),
       el("meter", { min: 0, max: 1, value: level, "aria-label": `${Math.round(100 * level)} % of the way to an alarm` }),
     ),
-    el("dl", { class: "facts" }, fact("Requests seen", count(told.requests)), fact("Alarms", count(told.alarms))),
+    el("dl", { class: "facts" }, fact("Requests judged", count(told.requests)), fact("Alarms", count(told.alarms))),
+    el("p", { class: "muted" }, "It judges requests some fifteen seconds after they came."),
     alarm,
   ].filter(Boolean);
 }

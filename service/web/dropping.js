@@ -60,5 +60,10 @@ export function textBox({ id, label, hint, placeholder, accept, problem, rows = 
     over(false)(event);
     take(event.dataTransfer?.files[0]);
   });
-  return { box, area, put, text: () => whole ?? area.value };
+  /** Text that is there from the start; a first click selects it, so that typing replaces it. */
+  const begin = (text) => {
+    put(text);
+    area.addEventListener("focus", () => area.value === text && area.select(), { once: true });
+  };
+  return { box, area, put, begin, text: () => whole ?? area.value };
 }

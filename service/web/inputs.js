@@ -1,6 +1,6 @@
 // The inputs: which raw features moved most, and how far the traffic as a whole is from training's.
 
-import { el, empty, number } from "./page.js";
+import { el, empty, number, windowWords } from "./page.js";
 
 const SHOWN = 12;
 
@@ -17,6 +17,8 @@ export class InputsPanel {
       return;
     }
     const { features, effect, told } = read(document_.inputs);
+    const lasting = document_.change && !document_.change.ended;
+    const of = lasting ? ", since the change began" : document_.window ? ` in the ${windowWords(document_.window)}` : "";
     if (!told || features.length === 0) this.shown = "";
     if (!told) {
       this.place.replaceChildren(
@@ -32,12 +34,12 @@ export class InputsPanel {
       );
       return;
     }
-    const shown = JSON.stringify([name, features, effect]);
+    const shown = JSON.stringify([name, features, effect, of]);
     if (shown === this.shown) return;
     this.shown = shown;
     const most = Math.max(1, ...features.map((feature) => Math.abs(feature.effect ?? 0)));
     this.place.replaceChildren(
-      effect === null ? "" : el("p", { class: "muted" }, `The inputs as a whole have moved by ${number(effect, 2)} sd of the reference rows.`),
+      effect === null ? "" : el("p", { class: "muted" }, `The inputs as a whole have moved by ${number(effect, 2)} sd of the reference rows${of}.`),
       el(
         "ol",
         { class: "features" },

@@ -11,7 +11,7 @@ const UNUSUAL = 0.05;
 const SHOWN_COLUMNS = 4;
 /** Fields of a result that are the model's; all others come from the table that was sent. */
 const OWN = new Set(["smiles", "status", "message", "parent", "removed", "repaired", "warnings", "probability", "call", "p_value"]);
-const EXAMPLES = ["CC(=O)Oc1ccccc1C(=O)O", "CN1C=NC2=C1C(=O)N(C(=O)N2C)C", "CC(C)(c1ccc(O)cc1)c1ccc(O)cc1"];
+const EXAMPLES = ["CC(=O)Oc1ccccc1C(=O)O aspirin", "CN1C=NC2=C1C(=O)N(C(=O)N2C)C caffeine", "CC(C)(c1ccc(O)cc1)c1ccc(O)cc1 bisphenol A"];
 
 export class MoleculesPlayground {
   constructor(place, about) {
@@ -22,11 +22,11 @@ export class MoleculesPlayground {
     this.input = textBox({
       id: `smiles-${about.model}`,
       label: "Molecules",
-      hint: `One SMILES a line, at most ${MOST}. A line's first word is read, so a .smi file can be dropped here; so can a CSV or TSV whose header names a column of SMILES.`,
-      placeholder: EXAMPLES[0],
+      hint: `One SMILES a line, then a name if you like; at most ${MOST}. Files can be dropped here: .smi, or CSV and TSV with a column of SMILES.`,
+      placeholder: "CCO ethanol",
       accept: ".smi,.smiles,.txt,.csv,.tsv,text/plain,text/csv,text/tab-separated-values",
       problem: (text) => this.fail(new Error(text)),
-      rows: 5,
+      rows: 4,
     });
     this.run = el("button", { type: "submit", class: "button" }, "Predict");
     const example = el("button", { type: "button", class: "button quiet", onclick: () => this.input.put(EXAMPLES.join("\n")) }, "Use an example");
@@ -54,7 +54,8 @@ export class MoleculesPlayground {
     document.addEventListener("snn-theme", () => {
       for (const picture of this.output.querySelectorAll(".picture.done")) this.draw(picture);
     });
-    this.output.append(empty("No molecule yet", "Each is drawn here with its probabilities, the thresholds and the calls."));
+    this.input.begin(EXAMPLES.join("\n"));
+    this.output.append(empty("Three molecules are in the box: press Predict", "Each is drawn here with its probabilities, the thresholds and the calls."));
   }
 
   fail(error) {
@@ -90,11 +91,12 @@ export class MoleculesPlayground {
     }
   }
 
-  async askList(smiles) {
+  async askList(lines) {
+    const smiles = lines.map((line) => line.smiles);
     const answer = await (await post("predict", { model: this.about.model, smiles }, { headers: TRIED })).json();
-    this.results = answer.results;
+    this.results = answer.results.map((result, at) => (lines[at].name ? { ...result, name: lines[at].name } : result));
     this.version = answer.model_info.version;
-    this.columns = [];
+    this.columns = lines.some((line) => line.name) ? ["name"] : [];
     this.told = "";
   }
 
@@ -213,14 +215,16 @@ export class MoleculesPlayground {
   }
 }
 
-/** The first words of a list's lines, without a header. */
+/** A list's lines as `{smiles, name}`, without a header. */
 function molecules(text) {
-  return text.split(/[\r\n]+/).map((line) => firstWord(line.trim())).filter((word) => word && !/^#?smiles$/i.test(word));
+  return text.split(/[\r\n]+/).map((line) => parts(line.trim())).filter(({ smiles }) => smiles && !/^#?smiles$/i.test(smiles));
 }
 
-/** A line's notation without the name after it; only an InChI has commas of its own. */
-function firstWord(line) {
-  return line.split(line.startsWith("InChI=") ? /\s+/ : /[\s,;]+/)[0];
+/** A line's notation and the name after it; only an InChI has commas of its own. */
+function parts(line) {
+  const end = line.search(line.startsWith("InChI=") ? /\s/ : /[\s,;]/);
+  if (end < 0) return { smiles: line, name: "" };
+  return { smiles: line.slice(0, end), name: line.slice(end).replace(/^[\s,;]+/, "") };
 }
 
 /** A probability as a bar, with a tick at the threshold. */

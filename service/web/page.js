@@ -66,17 +66,34 @@ const VERDICTS = {
   unhealthy: ["bad", "Unhealthy"],
   warming_up: ["wait", "Warming up"],
   unwatched: ["wait", "Unwatched"],
-  not_ready: ["bad", "Not ready"],
+  not_ready: ["warn", "Not ready"],
+  answers: ["ok", "Answers"],
+  // Of the model alone, and of the traffic alone.
+  intact: ["ok", "Intact"],
+  suspect: ["warn", "Suspect"],
+  faulty: ["bad", "Faulty"],
+  like_training: ["ok", "Like training"],
 };
 
 export function verdictWords(verdict) {
   return (VERDICTS[verdict] ?? ["wait", verdict ?? "Unknown"])[1];
 }
 
-/** A verdict by word, shape and colour. */
-export function badge(verdict) {
+/** A verdict by word, shape and colour; `subject` says of what. */
+export function badge(verdict, subject = null) {
   const [kind] = VERDICTS[verdict] ?? ["wait"];
-  return el("span", { class: `badge ${kind}` }, icon(kind), verdictWords(verdict));
+  const words = verdictWords(verdict);
+  return el("span", { class: `badge ${kind}` }, icon(kind), subject ? `${subject} ${words.charAt(0).toLowerCase()}${words.slice(1)}` : words);
+}
+
+/** A window's name in words. */
+export function windowWords(name) {
+  return { "1m": "last minute", "10m": "last ten minutes", "1h": "last hour", start: "time since the start" }[name] ?? name;
+}
+
+/** A sentence: a capital first, a stop last. */
+export function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 }
 
 /** Save text as a file. */

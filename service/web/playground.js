@@ -1,5 +1,6 @@
 // The playground: a tab for each served model, of the kind that its records want.
 
+import { closed } from "./access.js";
 import { askJson } from "./api.js";
 import { el, empty, failure } from "./page.js";
 import { MoleculesPlayground } from "./molecules.js";
@@ -8,8 +9,9 @@ import { TablePlayground } from "./tables.js";
 const RETRY_MS = 5000;
 
 export class Playground {
-  constructor(place) {
+  constructor(place, access) {
     this.place = place;
+    this.access = access;
     this.served = "";
     this.again = 0; // when a request that failed may be made again
     this.chosen = null;
@@ -19,6 +21,12 @@ export class Playground {
 
   /** Told which versions serve; forms are made anew where that has changed. */
   async serve(versions) {
+    if (!this.access.may("predict")) {
+      this.tabs = null;
+      this.shape = this.served = "";
+      this.place.replaceChildren(closed("Asking", "predict"));
+      return;
+    }
     const served = JSON.stringify(versions);
     if (served === this.served || Date.now() < this.again) return;
     this.served = served;

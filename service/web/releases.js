@@ -1,8 +1,9 @@
-// The model's versions with what their gate said, and the release log: who had what served, and why.
+// The model's versions with what their gate said, steps for who may take them, and the release log.
 
-import { askJson } from "./api.js";
-import { ago, el, empty, failure, number, tell } from "./page.js";
-import { sentence } from "./models.js";
+import { closed } from "./access.js";
+import { askJson, post } from "./api.js";
+import { gateReport } from "./gate.js";
+import { ago, el, empty, failure, number, sentence, tell } from "./page.js";
 
 const FRESH_MS = 30_000;
 const LOGGED = 20;
@@ -19,20 +20,27 @@ const ACTIONS = {
 };
 
 export class ReleasesPanel {
-  constructor(place) {
+  constructor(place, access) {
     this.place = place;
+    this.access = access;
     this.shown = "";
     this.asked = 0;
     document.addEventListener("snn-key-given", () => (this.asked = 0));
   }
 
-  /** Ask again where the model or its version is another, and now and then. */
+  /** Ask again where the model, its version or the keys are others, and now and then. */
   async show(model, version, now) {
-    const wanted = `${model}@${version}`;
+    const may = this.access.may("metrics");
+    const wanted = `${model}@${version}|${may}|${this.mayChange}`;
     if (!model || (wanted === this.shown && now - this.asked < FRESH_MS)) return;
     const same = wanted === this.shown;
     this.shown = wanted;
     this.asked = now;
+    if (!may) {
+      this.told = "";
+      this.place.replaceChildren(closed("Releases", "metrics"));
+      return;
+    }
     try {
       const [all, log] = await Promise.all([
         askJson("admin/models"),
@@ -49,22 +57,33 @@ export class ReleasesPanel {
     }
   }
 
+  /** A service without keys lets nobody change anything over HTTP. */
+  get mayChange() {
+    return this.access.needed && this.access.may("admin");
+  }
+
   draw(model, about, entries) {
     if (!about || about.error || !about.versions?.length) {
       this.place.replaceChildren(empty("No version is known", about?.error ? sentence(about.error) : ""));
       return;
     }
-    const report = el("div", { class: "gate", role: "status" });
-    const rows = [...about.versions].sort((one, other) => other.version - one.version).map((one) => this.version(model, about, one, report));
-    const head = ["Version", "Created", "Mean AUC", "Gate", "State", "Report"];
+    this.below = el("div", { class: "gate", role: "status" });
+    const rows = [...about.versions].sort((one, other) => other.version - one.version).map((one) => this.version(model, about, one));
+    const head = ["Version", "Created", "Mean AUC", "Gate", "State", "Report", ...(this.mayChange ? ["Change"] : [])];
+    const before = (about.previous ?? [])[0];
     this.place.replaceChildren(
-      about.exemption ? el("p", { class: "failure" }, `Version ${about.wanted} serves in place of the champion ${about.champion}: ${about.exemption}.`) : "",
+      about.exemption ? el("p", { class: "trouble" }, `Version ${about.wanted} serves in place of the champion ${about.champion}: ${about.exemption}.`) : "",
       el(
         "div",
         { class: "scroll", tabindex: "0", role: "region", "aria-label": `Versions of ${model}` },
         el("table", {}, el("thead", {}, el("tr", {}, ...head.map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, ...rows)),
       ),
-      report,
+      this.mayChange
+        ? before === undefined
+          ? el("p", { class: "muted" }, "There is no version before this one to roll back to.")
+          : el("div", { class: "actions" }, el("button", { type: "button", class: "button quiet", onclick: () => this.confirm(model, "rollback", before, about.champion) }, `Roll back to version ${before}`))
+        : el("p", { class: "muted" }, this.access.needed ? "To promote or roll back takes a key of scope “admin”." : "This service runs without keys, so that nothing can be changed here."),
+      this.below,
       el("h3", {}, "Release log"),
       entries.length
         ? el("ol", { class: "log" }, ...entries.toReversed().map((entry) => this.entry(entry)))
@@ -72,40 +91,64 @@ export class ReleasesPanel {
     );
   }
 
-  version(model, about, one, report) {
+  version(model, about, one) {
     const states = [one.version === about.serving && "serving", one.version === about.champion && "champion", (about.previous ?? []).includes(one.version) && "previous"].filter(Boolean);
     const gate = one.gate === true ? "passed" : one.gate === false ? "held back" : "–";
-    const button = el(
-      "button",
-      { type: "button", class: "link", onclick: () => this.gate(model, one.version, report), "aria-label": `Gate's report of version ${one.version}` },
-      "Show",
-    );
+    const report = el("button", { type: "button", class: "link", onclick: () => this.gate(model, one.version), "aria-label": `Gate's report of version ${one.version}` }, "Show");
+    const promote = el("button", { type: "button", class: "link", onclick: () => this.confirm(model, "promote", one.version), "aria-label": `Promote version ${one.version}` }, "Promote");
     return el(
       "tr",
       {},
       el("th", { scope: "row" }, `${one.version}`),
-      one.error ? el("td", { colspan: 4, class: "fault" }, one.error) : null,
       ...(one.error
-        ? []
+        ? [el("td", { colspan: 4, class: "fault" }, one.error)]
         : [
             el("td", {}, one.created ? ago(one.created) : "–"),
             el("td", {}, number(one.mean_auc, 4)),
             el("td", { class: one.gate === false ? "fault" : null }, gate),
             el("td", {}, states.join(", ") || "–"),
           ]),
-      el("td", {}, one.gate === null || one.gate === undefined ? "–" : button),
+      el("td", {}, one.gate === null || one.gate === undefined ? "–" : report),
+      this.mayChange ? el("td", {}, one.error || one.version === about.champion ? "–" : promote) : null,
     );
   }
 
-  async gate(model, version, place) {
+  /** Ask why before a step is taken: the release log keeps it. A rollback names what it replaces. */
+  confirm(model, step, version, replaced = version) {
+    const why = el("input", { id: "why", type: "text", maxlength: 1000, autocomplete: "off", required: true });
+    const words = step === "promote" ? `Promote version ${version} of ${model}` : `Roll ${model} back to version ${version}`;
+    const form = el(
+      "form",
+      {
+        class: "confirm",
+        onsubmit: (event) => {
+          event.preventDefault();
+          this.take(model, step, replaced, why.value);
+        },
+      },
+      el("label", { class: "field", for: "why" }, `${words}. Why?`, why),
+      el("div", { class: "actions" }, el("button", { type: "submit", class: "button" }, step === "promote" ? "Promote" : "Roll back"), el("button", { type: "button", class: "button quiet", onclick: () => this.below.replaceChildren() }, "Cancel")),
+    );
+    this.below.replaceChildren(form);
+    why.focus();
+  }
+
+  async take(model, step, version, why) {
+    try {
+      const answer = await (await post(`admin/models/${encodeURIComponent(model)}/${step}`, { version, why })).json();
+      this.below.replaceChildren(el("p", {}, `Version ${answer.champion} is the champion now; it serves as soon as it is loaded.`, answer.warning ? ` ${sentence(answer.warning)}` : ""));
+      this.asked = 0;
+    } catch (error) {
+      this.below.replaceChildren(failure(error));
+    }
+  }
+
+  async gate(model, version) {
     try {
       const report = await askJson(`admin/models/${encodeURIComponent(model)}/versions/${version}/gate`);
-      place.replaceChildren(
-        el("h3", {}, `What the gate found of version ${version}`),
-        el("dl", { class: "report" }, ...lines(report).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
-      );
+      this.below.replaceChildren(...gateReport(version, report));
     } catch (error) {
-      place.replaceChildren(failure(error));
+      this.below.replaceChildren(failure(error));
     }
   }
 
@@ -116,17 +159,4 @@ export class ReleasesPanel {
     tell(time, ago(at));
     return el("li", {}, time, el("div", {}, el("p", {}, sentence(what)), el("p", { class: "muted" }, [by, why].filter(Boolean).join(" · "))));
   }
-}
-
-/** A report as lines of name and value, whatever its depth. */
-function lines(value, name = "") {
-  if (value === null || typeof value !== "object") return [[name || "value", typeof value === "number" ? number(value, 4) : String(value ?? "–")]];
-  if (Array.isArray(value) && value.every((one) => one === null || typeof one !== "object")) {
-    return [[name, value.map((one) => (typeof one === "number" ? number(one, 4) : String(one))).join(", ") || "–"]];
-  }
-  return Object.entries(value).flatMap(([key, one]) => lines(one, name ? `${name} · ${words(key)}` : words(key)));
-}
-
-function words(key) {
-  return key.replaceAll("_", " ");
 }

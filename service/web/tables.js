@@ -1,7 +1,7 @@
 // The playground of a model that takes numbers or a table's row: a form for one record, CSV for many.
 
 import { TRIED, ask, post } from "./api.js";
-import { readCsv, withHeader } from "./csv.js";
+import { readCsv, withHeader, writeCsv } from "./csv.js";
 import { textBox } from "./dropping.js";
 import { download, el, empty, failure, number, plural } from "./page.js";
 import { bar } from "./molecules.js";
@@ -9,6 +9,12 @@ import { bar } from "./molecules.js";
 const SHOWN = 200;
 const MOST_FIELDS = 40;
 const UNUSUAL = 0.05;
+/** Made up: one like noise, one like a pulsar, one between. */
+const CANDIDATES = [
+  ["like noise", 115, 47, 0.2, 0.1, 3, 20, 8.5, 90],
+  ["like a pulsar", 50, 36, 3.1, 13, 40, 58, 2.3, 5],
+  ["in between", 92, 44, 0.8, 1.2, 9, 33, 4.6, 24],
+];
 
 export class TablePlayground {
   constructor(place, about) {
@@ -23,15 +29,24 @@ export class TablePlayground {
       placeholder: `${this.names.slice(0, 8).join(",")}\n…`,
       accept: ".csv,.txt,text/csv",
       problem: (text) => this.fail(new Error(text)),
+      rows: 4,
     });
     this.run = el("button", { type: "submit", class: "button" }, "Predict and rank");
+    const example = this.example();
     this.save = el("button", { type: "button", class: "button quiet", hidden: true, onclick: () => download(`${about.model}-v${this.version}.csv`, this.answer) }, "Download CSV");
     place.replaceChildren(
-      el("form", { onsubmit: (event) => this.submit(event) }, this.input.box, el("div", { class: "actions" }, this.run, this.save, this.status)),
+      el("form", { onsubmit: (event) => this.submit(event) }, this.input.box, el("div", { class: "actions" }, this.run, example && el("button", { type: "button", class: "button quiet", onclick: () => this.input.put(example) }, "Use an example"), this.save, this.status)),
       this.names.length <= MOST_FIELDS ? this.form() : "",
       this.output,
     );
-    this.output.append(empty("No record yet", "Results are ranked here by probability, the highest first."));
+    if (example) this.input.begin(example);
+    this.output.append(empty(example ? "Three candidates are in the box: press Predict and rank" : "No record yet", "Results are ranked here by probability, the highest first."));
+  }
+
+  /** Records to try, where the model takes pulsar candidates. */
+  example() {
+    if (this.names.join() !== "profile_mean,profile_stdev,profile_skewness,profile_kurtosis,dm_mean,dm_stdev,dm_skewness,dm_kurtosis") return null;
+    return writeCsv([["name", ...this.names], ...CANDIDATES]);
   }
 
   shortNames() {

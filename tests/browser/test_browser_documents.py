@@ -59,7 +59,7 @@ def shown(visit):
 def test_a_version_that_tells_nothing_of_its_layers_says_so(shown) -> None:
     """Without members, inputs or a detector each panel says what is missing, and nothing breaks."""
     page = shown(document())
-    expect(page.locator("#activations-body")).to_contain_text("tells nothing of its layers")
+    expect(page.locator("#inside-body")).to_contain_text("tells nothing of its layers")
     expect(page.locator("#inputs-body")).to_contain_text("watches no inputs")
     expect(page.locator("#departing-body")).to_contain_text("neither of a detector")
 
@@ -69,9 +69,10 @@ def test_theory_is_switched_on_line_by_line(shown) -> None:
     theory = {"fixed_point": {"mean": 0, "variance": 1}, "map": {"mean": 0.1, "variance": 0.9}}
     members = [{"layers": [layer(1, theory=theory), layer(2, theory=theory)]}]
     page = shown(document(members=members))
+    page.get_by_text("What theory says").click()
     expect(page.get_by_role("checkbox")).to_have_count(2)
     page.get_by_label("Map g").check()
-    expect(page.locator(".legend")).to_contain_text("map g")
+    expect(page.locator("#layers-legend")).to_contain_text("map g")
     expect(page.get_by_label("Map g")).to_be_checked()
     expect(page.get_by_label("Map g")).to_be_focused()
 
@@ -100,8 +101,9 @@ def test_a_fault_is_told_where_it_is(shown) -> None:
     told = {"ok": False, "checked_at": NOW, "fault": fault, "files": {"ok": False, "error": "a hash"}}
     page = shown(document(integrity=told, members=[{"layers": [layer(1)]}]))
     card = page.locator(".model").first
-    expect(card).to_contain_text("Failed")
-    expect(card.locator(".failure")).to_contain_text("Member 2, layer 3 differs. A hash.")
+    expect(card.locator(".trouble")).to_contain_text("Member 2, layer 3 differs. A hash.")
+    card.get_by_text("Numbers").click()
+    expect(card).to_contain_text("failed")
 
 
 def test_names_from_a_bundle_are_never_taken_for_markup(shown) -> None:

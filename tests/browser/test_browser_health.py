@@ -20,7 +20,7 @@ PATIENT = 20_000
 
 
 def card(page, model: str):
-    """A model's card."""
+    """A model's line."""
     return page.locator("article.model", has=page.get_by_role("button", name=model, exact=True))
 
 
@@ -32,31 +32,38 @@ def send(server: Server, rows) -> None:
 
 
 def test_it_warms_up_and_its_verdict_turns_when_faulty_traffic_comes(server: Server, visit) -> None:
-    """Warming up, healthy, and unhealthy once candidates come scaled; each is an event, and read out."""
+    """Warming up, like training, unhealthy once candidates come scaled; the turn is read out."""
     page = visit()
-    expect(card(page, "htru2")).to_contain_text("Warming up", timeout=PATIENT)
+    expect(card(page, "htru2")).to_contain_text("Traffic warming up", timeout=PATIENT)
     send(server, bundles.candidates(300))
-    expect(card(page, "htru2")).to_contain_text("Healthy", timeout=PATIENT)
+    expect(card(page, "htru2")).to_contain_text("Traffic like training", timeout=PATIENT)
+    expect(card(page, "htru2")).to_contain_text("Model intact")
+    card(page, "htru2").get_by_text("Numbers").click()
     expect(card(page, "htru2")).to_contain_text("300 rows")
-    expect(card(page, "htru2")).to_contain_text("Intact")
     expect(card(page, "htru2")).to_contain_text("CPU")
     send(server, 3 * bundles.candidates(300, seed=1))
-    expect(card(page, "htru2")).to_contain_text("Unhealthy", timeout=PATIENT)
+    expect(card(page, "htru2")).to_contain_text("Traffic unhealthy", timeout=PATIENT)
+    expect(card(page, "htru2")).to_contain_text("Model intact")
+    expect(card(page, "htru2")).to_contain_text("What to do:")
     expect(page).to_have_title(re.compile("Unhealthy"))
     events = page.locator("#events li")
-    expect(events.filter(has_text="→ Unhealthy")).to_have_count(1)
+    expect(events.filter(has_text="→ Unhealthy")).to_have_count(1, timeout=PATIENT)
     expect(page.locator("#live")).to_contain_text("htru2")
-    expect(page.locator("#activations-body .headline")).to_contain_text("Unhealthy")
     page.reload()
-    expect(events.filter(has_text="→ Unhealthy")).to_have_count(1)
+    expect(events.filter(has_text="→ Unhealthy")).to_have_count(1, timeout=PATIENT)
+    card(page, "htru2").get_by_role("link", name="Runbook").click()
+    expect(page.locator("section:target")).to_be_visible()
 
 
 def test_charts_are_drawn_of_every_layer_and_say_their_numbers(server: Server, visit) -> None:
-    """A canvas for each layer's mean and variance and for both profiles; a table has the same."""
+    """Heat maps, charts over time, and each layer's mean and variance; a table has the same."""
     send(server, bundles.candidates(100, seed=2))
     page = visit()
-    figures = page.locator("#activations figure")
-    expect(figures).to_have_count(2 + 2 * len(bundles.WIDTHS), timeout=PATIENT)
+    where = page.locator(".where .heat")
+    expect(where).to_have_attribute("aria-label", re.compile("Where it departs"), timeout=PATIENT)
+    page.get_by_text("Each layer over time").click(timeout=PATIENT)
+    figures = page.locator("#fold-over-time figure")
+    expect(figures).to_have_count(2 * len(bundles.WIDTHS), timeout=PATIENT)
     first = page.locator("figure", has_text="Layer 1 · mean")
     first.scroll_into_view_if_needed()
     expect(first.locator(".now")).to_contain_text(re.compile(r"average -?\d"), timeout=PATIENT)
@@ -68,7 +75,7 @@ def test_charts_are_drawn_of_every_layer_and_say_their_numbers(server: Server, v
     page.wait_for_timeout(1200)
     assert first.locator("canvas").evaluate(drawn)
     page.get_by_text("The same as numbers").click()
-    rows = page.locator("details.numbers tbody tr")
+    rows = page.locator("#fold-numbers tbody tr")
     expect(rows).to_have_count(bundles.MEMBERS * len(bundles.WIDTHS))
     page.get_by_label("Show").select_option(label="Member 1")
     expect(rows).to_have_count(len(bundles.WIDTHS))
@@ -87,10 +94,10 @@ def test_values_keep_coming(server: Server, visit) -> None:
 
 
 def test_another_model_is_looked_into(visit) -> None:
-    """Choosing a card shows that model's layers, and says which is chosen."""
+    """Choosing a line shows that model's layers, and says which is chosen."""
     page = visit()
     card(page, "tox21").get_by_role("button").click(timeout=PATIENT)
-    expect(page.locator("#activations-title")).to_have_text("Activations of tox21")
+    expect(page.locator("#inside-title")).to_have_text("Inside tox21")
     expect(card(page, "tox21").get_by_role("button")).to_have_attribute("aria-pressed", "true")
     expect(card(page, "htru2").get_by_role("button")).to_have_attribute("aria-pressed", "false")
 
@@ -113,7 +120,7 @@ def test_the_theme_follows_the_system_and_the_button(visit) -> None:
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(visit) -> None:
     """At 390 pixels nothing is wider than the screen, with charts and results on it."""
     page = visit(viewport=PHONE)
-    expect(card(page, "htru2")).to_contain_text("rows", timeout=PATIENT)
+    expect(card(page, "htru2")).to_contain_text("Traffic", timeout=PATIENT)
     page.get_by_role("tab", name="htru2").click()
     rows = bundles.candidates(5).tolist()
     page.get_by_label("Candidates").fill("\n".join(",".join(map(str, row)) for row in rows))
@@ -136,7 +143,7 @@ def test_the_keyboard_reaches_everything_in_the_order_of_the_page(visit) -> None
     where = """() => {
       const node = document.activeElement;
       const box = node.getBoundingClientRect();
-      const style = getComputedStyle(node, node.matches(".card-name") ? "::after" : null);
+      const style = getComputedStyle(node);
       const file = node.matches("input[type=file]");
       return [node.id || node.textContent.trim() || node.className, box.top, box.bottom,
               file || style.outlineStyle !== "none" ];
@@ -147,11 +154,12 @@ def test_the_keyboard_reaches_everything_in_the_order_of_the_page(visit) -> None
         met.append(name)
         assert ringed, name
         assert bottom > 0, (name, top)
-        if name == "smiles-tox21":
+        if name == "member":
             break
-    for name in ("htru2", "tox21", "member", "events-body", "tab-tox21", "smiles-tox21"):
+    for name in ("tab-tox21", "smiles-tox21", "htru2", "tox21", "member"):
         assert name in met, met
-    assert met.index("tox21") < met.index("member") < met.index("tab-tox21")
+    assert met.index("tab-tox21") < met.index("smiles-tox21") < met.index("tox21")
+    page.locator("#smiles-tox21").focus()
     page.keyboard.type("CCO")
     page.keyboard.press("Control+Enter")
     expect(page.locator(".molecule")).to_have_count(1, timeout=PATIENT)

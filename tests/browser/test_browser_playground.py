@@ -98,12 +98,28 @@ def test_a_dropped_table_of_molecules_keeps_its_names(server: Server, visit) -> 
 def test_an_example_and_an_empty_box(visit) -> None:
     """The example fills the box; without anything in it there is a sentence, and focus is there."""
     page = open_tab(visit, "tox21")
+    page.get_by_label("Molecules").fill("")
     page.get_by_role("button", name="Predict", exact=True).click()
     expect(page.locator("#panel-tox21").get_by_role("alert")).to_contain_text("no molecule in the box")
     expect(page.get_by_label("Molecules")).to_be_focused()
-    page.get_by_role("button", name="Use an example").click()
+    page.get_by_role("button", name="Use an example").locator("visible=true").click()
     page.get_by_role("button", name="Predict", exact=True).click()
     expect(page.locator(".molecule")).to_have_count(3, timeout=PATIENT)
+    expect(page.locator(".molecule").nth(2)).to_contain_text("name bisphenol A")
+
+
+def test_a_first_visit_has_something_to_ask(visit) -> None:
+    """Both models have an example in the box; one click answers it, and names are kept."""
+    page = open_tab(visit, "tox21")
+    expect(page.get_by_label("Molecules")).to_have_value(re.compile("aspirin"))
+    page.get_by_role("tab", name="htru2").click()
+    page.get_by_role("button", name="Predict and rank").click()
+    rows = page.locator("#panel-htru2 .results tbody tr")
+    expect(rows).to_have_count(3, timeout=PATIENT)
+    expect(rows.filter(has_text="like a pulsar")).to_have_count(1)
+    page.get_by_label("Candidates").focus()
+    page.keyboard.type("x")
+    expect(page.get_by_label("Candidates")).to_have_value("x")
 
 
 def test_dropped_candidates_are_ranked_and_downloadable(visit) -> None:

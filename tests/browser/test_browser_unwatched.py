@@ -27,13 +27,14 @@ def test_every_panel_says_that_nothing_is_watched(server: Server, visit, tmp_pat
     expect(card(page, "htru2").locator(".badge")).to_have_text("Unwatched", timeout=PATIENT)
     expect(card(page, "htru2").locator(".badge")).to_have_class(re.compile("wait"))
     expect(card(page, "htru2")).to_contain_text("Nothing is watched")
-    expect(card(page, "htru2")).to_contain_text("Intact")
+    card(page, "htru2").get_by_text("Numbers").click()
+    expect(card(page, "htru2")).to_contain_text("reproduced")
     body = {"model": "htru2", "inputs": bundles.candidates(300).tolist()}
     assert server.client.post("/predict", json=body).status_code == 200
     expect(card(page, "htru2")).to_contain_text(re.compile(r"\d rows/s"), timeout=PATIENT)
     expect(card(page, "htru2").locator(".badge")).to_have_text("Unwatched")
-    expect(page.locator("#activations-body")).to_contain_text("tells nothing of its layers")
-    expect(page.locator("#activations-body")).to_contain_text("No taps")
+    expect(page.locator("#inside-body")).to_contain_text("tells nothing of its layers")
+    expect(page.locator("#inside-body")).to_contain_text("No taps")
     expect(page.locator("#inputs-body")).to_contain_text("Nothing inside this model is watched")
     expect(page.locator("#departing-body")).to_contain_text("Nothing inside this model is watched")
     expect(page.locator("#departing-body")).not_to_contain_text("stands out")

@@ -16,7 +16,7 @@ from tests.support.prometheus import CONFIGURATION, ROOT, Prometheus, binary, sc
 from tests.support.server import Server, running
 
 GRAFANA = ROOT / "deploy" / "grafana"
-RUNBOOK = (ROOT / "deploy" / "RUNBOOK.md").read_text(encoding="utf-8")
+RUNBOOK = (ROOT / "docs" / "how-to" / "runbook.md").read_text(encoding="utf-8")
 DASHBOARD: dict[str, Any] = json.loads((GRAFANA / "dashboards" / "snn-serving.json").read_text())
 RULES: list[dict[str, Any]] = [
     rule
@@ -109,7 +109,7 @@ def test_every_alert_leads_to_its_paragraph(name: str) -> None:
     """The link in an alert names a heading of the runbook, and text follows it."""
     alert = ALERTS[name]
     assert alert["labels"]["severity"] in {"critical", "warning"}
-    assert alert["annotations"]["runbook_url"] == f"deploy/RUNBOOK.md#{name.lower()}"
+    assert alert["annotations"]["runbook_url"] == f"docs/how-to/runbook.md#{name.lower()}"
     paragraph = re.search(rf"^## {name}\n\n(.+)", RUNBOOK, flags=re.MULTILINE)
     assert paragraph is not None
     assert len(paragraph[1]) > 60

@@ -25,7 +25,7 @@ def test_the_defaults_serve_the_committed_models_on_the_loopback(tmp_path, monke
     monkeypatch.setenv("SNN_MODELS", str(tmp_path))
     monkeypatch.setenv("SNN_PORT", "")
     settings = load_settings()
-    assert (settings.host, settings.port, settings.device) == ("127.0.0.1", 8000, "auto")
+    assert (settings.host, settings.port, settings.device) == (("127.0.0.1",), 8000, "auto")
     assert COMMITTED_MODELS == ROOT / "models" / "repository"
 
 

@@ -16,21 +16,28 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from models.bundle.cutoffs import Curve, curves_to_bytes
 from models.bundle.golden import Golden
 from models.bundle.loading import file_entry
 from models.bundle.manifest import (
     CARD_FILE,
+    CURVES_FILE,
+    DOMAIN_FILE,
     GOLDEN_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
     REFERENCE_FILE,
+    Assay,
     FeaturizerEntry,
     Manifest,
     Member,
     Provenance,
     Target,
 )
+from models.domain.fragment_index import FragmentIndex
+from models.domain.measured import Cutoffs, MeasuredCompounds, usual_counts
 from models.features import Featurizer, create
+from models.features.molecules.fingerprints import small_fragments
 from models.health.fitting import MemberRows, fit_reference
 from models.health.reference import Reference
 from models.networks.outputs import INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED, TAPS
@@ -113,6 +120,31 @@ MOLECULES = _kind_of_molecules("molecules-1", _FRAGMENTS)
 JUDGED_MOLECULES = _kind_of_molecules(
     "molecules-3", (*_FRAGMENTS, ("pharmacophore_radius", 2), ("pharmacophores", (1, 2)))
 )
+
+
+def domain_of(
+    kind: Kind,
+    smiles: Sequence[str] = SMILES,
+    cutoffs: Cutoffs = Cutoffs(0.3, 0.15),  # noqa: B008 - immutable
+) -> MeasuredCompounds:
+    """A domain of some molecules, each active in one assay and not measured in the next."""
+    featurizer = kind.featurizer()
+    molecules = [featurizer.fingerprint(text) for text in smiles]
+    index = FragmentIndex.of([molecule.counts for molecule in molecules])
+    labels = np.zeros((len(smiles), len(kind.targets)), np.int8)
+    rows = np.arange(len(smiles))
+    labels[rows, rows % len(kind.targets)] = 1
+    labels[rows, (rows + 1) % len(kind.targets)] = -1
+    small = np.isin(index.ids, small_fragments([molecule.smiles for molecule in molecules]))
+    return MeasuredCompounds(
+        [molecule.smiles for molecule in molecules],
+        labels,
+        kind.targets,
+        index,
+        usual_counts(index, small),
+        featurizer.radius,
+        cutoffs,
+    )
 
 
 def graph(
@@ -224,6 +256,31 @@ def run_all(model: bytes, rows: Rows) -> dict[str, Rows]:
     return dict(zip(names, session.run(names, {INPUT: rows}), strict=True))
 
 
+#: What cut-offs of every target of a small model that is decided are worth.
+CURVE = Curve(
+    threshold=[0.9, 0.6, 0.3, 0.05],
+    hits=[5, 16, 19, 20],
+    false_alarms=[0, 2, 20, 200],
+    positive=20,
+    negative=200,
+)
+ASSAY = Assay(measures="a receptor", mode="agonist", cells="HeLa", readout="dye", source="a paper")
+
+
+def figures(targets: Sequence[str]) -> dict[str, object]:
+    """Figures as a manifest has them."""
+    rates = {
+        name: value
+        for rate in ("precision", "recall", "false_positive_rate")
+        for name, value in ((rate, 0.5), (f"{rate}_95_interval", [0.4, 0.6]))
+    }
+    own = {"measured": 220, "positive": 20, "auc": 0.8, "auc_95_interval": [0.7, 0.9], **rates}
+    part = {"rows": 220, "mean_auc": 0.8, "mean_auc_95_interval": [0.7, 0.9]}
+    counted = {"active": 1.0, "elevated_or_active": 2.0, "expected": 0.9, "measured": 0.8}
+    overall = part | {"parts": {"leaderboard": part}, "assays_a_record": counted}
+    return {"overall": overall, "targets": dict.fromkeys(targets, own | {"elevated": rates})}
+
+
 @cache
 def _published(seed: int, kind: Kind) -> tuple[bytes, Golden, Reference]:
     model, records = graph(seed, kind=kind), tuple(kind.golden())
@@ -250,12 +307,15 @@ def write_bundle(
     kind: Kind = CANDIDATES,
     ill: float | None = None,
     taps: bool = True,
+    decided: bool = False,
+    domain: MeasuredCompounds | None = None,
 ) -> None:
     """Write a bundle's files; ``model`` replaces the graph that golden rows and reference are of.
 
     ``ill`` multiplies the second layer's weights in graph and golden rows, but not for the reference:
     what is published is intact, and unhealthy on any traffic. Without ``taps`` it is a model that
-    was made elsewhere: outputs, golden rows of outputs, no reference.
+    was made elsewhere: outputs, golden rows of outputs, no reference. One that is ``decided`` has all
+    that decisions need: curves, intervals, figures, and for assays two cut-offs.
     """
     made, golden, fitted = _published(seed, kind)
     if ill is not None:
@@ -270,10 +330,19 @@ def write_bundle(
         REFERENCE_FILE: fitted.to_bytes(),
         CARD_FILE: b"# A small model for tests\n",
     }
+    if domain is not None:
+        content[DOMAIN_FILE] = domain.content
     if not taps:
         del content[REFERENCE_FILE]
+    if decided:
+        content[CURVES_FILE] = curves_to_bytes(dict.fromkeys(kind.targets, CURVE))
     for file, written in content.items():
         (folder / file).write_bytes(written)
+    extra: dict[str, object] = {}
+    if decided:
+        extra = {"spread_factor": 1.5}
+        if kind.identifier.startswith("molecules-"):
+            extra |= {"elevated": 0.3, "assay": ASSAY}
     manifest = Manifest(
         schema_version=1,
         name=name,
@@ -284,13 +353,14 @@ def write_bundle(
         featurizer=FeaturizerEntry(identifier=kind.identifier, parameters=kind.featurizer().parameters),
         features=len(kind.centre()),
         targets=[
-            Target(name=target, threshold=0.5, slope=1.0, intercept=0.0) for target in kind.targets
+            Target(name=target, threshold=0.5, slope=1.0, intercept=0.0, **extra)
+            for target in kind.targets
         ],
         threshold_rule="half",
         members=[Member(fold=fold, seed=seed) for fold in range(MEMBERS)],
         widths=list(WIDTHS),
         reference=list(fitted.members) if taps else [],
-        metrics={},
+        metrics=figures(kind.targets) if decided else {},
         provenance=Provenance(
             training_hash="0" * 64,
             configuration={},

@@ -16,8 +16,8 @@ from training.pipeline.provenance import provenance
 from training.pipeline.run import train_model
 from training.pipeline.task import load_task
 from training.recipes.official import RECIPES
+from training.recipes.overrides import with_metric
 from training.release.comparison import MARGIN
-from training.release.gate import PROMOTE
 from training.release.publish import published_before
 from training.release.releasing import release
 
@@ -32,6 +32,7 @@ def train_and_publish(
     recipe_file: Path | None,
     study: Path | None,
     margin: float | None,
+    metric: str | None = None,
 ) -> None:
     """Train, publish, and promote by the gate's verdict; print the reason.
 
@@ -40,11 +41,11 @@ def train_and_publish(
     """
     if recipe_file is not None and study is not None:
         raise TrainingError("--recipe and --search both say how to train; give one of them")
-    if promote not in PROMOTE:
-        raise TrainingError(f"--promote takes {', '.join(PROMOTE)}, not {promote!r}")
     if margin is not None and not 0 < margin < 0.5:
         raise TrainingError(f"--margin is a loss of mean AUC between 0 and 0.5, not {margin:g}")
     dataset, recipe = load_task(model, user_file, repository)
+    for notice in dataset.notices:
+        say(notice)
     if recipe_file is not None:
         from training.recipes.overrides import recipe_of_file
 
@@ -53,6 +54,8 @@ def train_and_publish(
         from training.pipeline.search import winner  # only a search needs Optuna
 
         recipe = winner(recipe, dataset, study)
+    if metric is not None:
+        recipe = with_metric(recipe, metric)
     trained_as = str(provenance(dataset, recipe, seed)["training_hash"])
     same = published_before(trained_as, model, repository)
     if same is not None:
@@ -121,8 +124,6 @@ def evaluate_version(
 
     Raises ``TrainingError`` if the model has no such split, ``ModelError`` if there is no such version.
     """
-    if split not in ("out-of-fold", "leaderboard", "final"):
-        raise TrainingError(f"--split takes out-of-fold, leaderboard or final, not {split!r}")
     if split != "out-of-fold" and model != "tox21":
         raise TrainingError(f"--split {split} exists for tox21 alone")
     number = version if version is not None else repository.serving(model).champion

@@ -34,9 +34,10 @@ class Dataset:
     ``parameters`` are the featurizer's if they come with the data, and ``golden`` are constructed
     records if they do. ``table`` says how a table was read, so that the next one is read alike.
     ``replicates`` are the samples behind the labels, if a record may have several.
-    ``parts`` are rows ``(n,)`` whose figures are given apart, by name.
-    ``weights`` ``(n,)`` are the rows' in training's loss; figures and calibration count rows alike.
-    ``sources`` maps each file read to its sha256; ``summary`` holds counts for the model card.
+    ``parts`` are rows ``(n,)`` whose figures are given apart, by name. ``notices`` are sentences about
+    how a user's file was read. ``weights`` ``(n,)`` are the rows' in training's loss; figures and
+    calibration count rows alike. ``sources`` maps each file read to its sha256; ``summary`` holds
+    counts for the model card.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Dataset:
     fold_rule: str = KEY_RULE
     weights: NDArray[np.float32] | None = None
     parts: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """A few labelled rows for a version that exists: its own columns, and its own targets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from models.features.tabular.categories import as_category
 from models.features.tabular.cells import category, number
 from training.data.tables.columns import is_missing
-from training.data.tables.reading import Table, read_table
+from training.data.tables.reading import Table, is_number, read_table
 from training.errors import DataError
 
 #: Words for the two classes of a target that is not named by one of them.
@@ -34,20 +35,20 @@ class FewRows:
 def read_few(
     path: Path,
     fields: tuple[str, ...],
-    texts: frozenset[str],
+    readers: Mapping[str, Callable[[str], object]],
     targets: tuple[str, ...],
     *,
     exclusive: bool,
     column: str | None,
 ) -> FewRows:
-    """Read labelled rows of the columns ``fields``, ``texts`` of which are categories.
+    """Read labelled rows of the columns ``fields``, whose cells ``readers`` read.
 
     ``column`` holds the class; if None, it is looked for. Several targets that are no classes have a
     column each, of 0, 1 or nothing. Raises ``DataError`` naming file, line and column.
     """
     if len(fields) == 0:
-        fields, texts = ("smiles",), frozenset(("smiles",))
-    table = read_table(path, (*fields, "class"))
+        fields, readers = ("smiles",), {"smiles": str}
+    table = read_table(path, partial(_without_header, (*fields, "class")))
     for name in fields:
         if name not in table.columns:
             raise DataError(f"{table.name} has no column {name!r}, which the model reads")
@@ -59,10 +60,15 @@ def read_few(
             raise DataError(f"{table.name} has no column {chosen!r} to hold the class")
         labels = _classes(table, chosen, targets)
     used = np.flatnonzero(~np.isnan(labels).all(axis=1))
-    values = {name: _values(table.columns[name], text=name in texts) for name in fields}
+    values = {name: _values(table.columns[name], readers[name]) for name in fields}
     records = [{name: values[name][row] for name in fields} for row in used]
     lines = [table.lines[row] for row in used]
     return FewRows(records, labels[used], lines, table.name, table.sha256)
+
+
+def _without_header(names: tuple[str, ...], first: Sequence[str]) -> list[str] | None:
+    """Return the columns of a file whose first line holds as many numbers."""
+    return list(names) if len(first) == len(names) and all(map(is_number, first)) else None
 
 
 def _class_column(table: Table, fields: tuple[str, ...], targets: tuple[str, ...]) -> str:
@@ -75,10 +81,8 @@ def _class_column(table: Table, fields: tuple[str, ...], targets: tuple[str, ...
     return names[0]
 
 
-def _values(cells: list[object], *, text: bool) -> list[object]:
-    if text:
-        return [category(cell) if isinstance(cell, str) else as_category(cell) for cell in cells]
-    parsed = [number(cell) if isinstance(cell, str) else cell for cell in cells]
+def _values(cells: list[object], reader: Callable[[str], object]) -> list[object]:
+    parsed = [reader(cell) if isinstance(cell, str) else cell for cell in cells]
     return [None if is_missing(value) else value for value in parsed]
 
 
@@ -116,7 +120,7 @@ def _word(word: str, target: str, *, named: bool) -> float | None:
 def _measured(table: Table, target: str) -> NDArray[np.float32]:
     if target not in table.columns:
         return np.full(len(table), np.nan, dtype=np.float32)
-    values = _values(table.columns[target], text=False)
+    values = _values(table.columns[target], number)
     labels = np.full(len(values), np.nan, dtype=np.float32)
     for row, value in enumerate(values):
         if value is None:

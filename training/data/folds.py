@@ -77,6 +77,11 @@ def folds_of_groups(groups: NDArray[Any]) -> tuple[NDArray[np.int8], str]:
     return _folds(str(group).encode() for group in groups.tolist()), GROUP_RULE
 
 
+def is_hashed(rule: str) -> bool:
+    """Whether a rule's folds follow from the rows' own values."""
+    return rule in (KEY_RULE, NAMED_RULE, DEALT_RULE)
+
+
 def folds_by_rule(
     rule: str, names: Sequence[str], records: Sequence[Record], labels: NDArray[np.floating]
 ) -> NDArray[np.int8]:

@@ -16,4 +16,20 @@ class UserFile:
     positive: str | None = None
     ignore: tuple[str, ...] = ()
     category: tuple[str, ...] = ()
+    number: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    decimal: str = "."
+    thousands: str = ""
+    day_first: bool = False
+    rare: str | None = None
+    group: str | None = None
+    time: str | None = None
+    fold: str | None = None
+    weight: str | None = None
     instead: bool | None = None
+
+    @property
+    def says_how(self) -> bool:
+        """Whether an option says how a table of other columns than the official ones is to be read."""
+        plain = UserFile(self.path, instead=self.instead)
+        return self != plain

@@ -16,7 +16,7 @@ Array = NDArray[np.floating]
 ACTIVE_PRECISION = 0.5
 #: A precision counts less by so many of its standard errors, so that it holds on other rows, too; and
 #: so few calls have none.
-_ERRORS, _FEWEST_CALLS = 0.5, 10
+_ERRORS, _FEWEST_CALLS = 1.0, 10
 
 #: The points of a curve: these recalls and false-positive rates, as far as there are rows between them.
 _RECALLS = np.concatenate([np.linspace(0, 1, 101), [0.985, 0.992, 0.995, 0.997, 0.998, 0.999]])

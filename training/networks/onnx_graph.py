@@ -1,6 +1,6 @@
 """The served ensemble as ONNX nodes, in the form that onnxruntime computes fastest.
 
-The reasons, and the times of other forms, are in ``TAPS.md``.
+The reasons, and the times of other forms, are in ``docs/explanation/served-graph.md``.
 
 The operator Selu computes scalar exponentials; four vectorised operators are faster.
 With c = ln(alpha), layers compute a(z) = max(z, c) + exp(min(z, c)) of z = x + c, since

@@ -1,6 +1,6 @@
 """Evaluate a model on rows that it never learned from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from models.features.tabular.categories import as_category
 from models.features.tabular.cells import number
 from models.networks.outputs import INNER_OUTPUTS, INPUT, MEMBER_LOGIT
 from training.data import Dataset
-from training.data.folds import folds_by_rule
+from training.data.folds import folds_by_rule, is_hashed
 from training.errors import DataError
 from training.evaluation.calibration import ThresholdRule
 from training.evaluation.figures import metrics
@@ -70,6 +70,8 @@ def bundle_folds(bundle: Bundle, dataset: Dataset) -> NDArray[np.int8]:
                 " saw a row cannot be told"
             )
         return dataset.folds
+    if rule == dataset.fold_rule and not is_hashed(rule):
+        return dataset.folds  # a column that is no feature says them
     missing = [name for name in bundle.featurizer.fields if name not in dataset.fields]
     if missing:
         raise DataError(
@@ -77,7 +79,7 @@ def bundle_folds(bundle: Bundle, dataset: Dataset) -> NDArray[np.int8]:
             " asked about them"
         )
     entries: Any = manifest.featurizer.parameters["columns"]
-    columns = [(dataset.fields.index(entry["name"]), _READERS[entry["kind"]]) for entry in entries]
+    columns = [(dataset.fields.index(entry["name"]), _reader(entry)) for entry in entries]
     records: Sequence[Any] = dataset.records
     own = [[read(record[at]) for at, read in columns] for record in records]
     try:
@@ -90,8 +92,22 @@ def _as_number(value: object) -> object:
     return number(value) if isinstance(value, str) else value
 
 
-#: How a column's values are written in the key of a row, by the column's kind.
-_READERS: dict[str, Callable[[object], object]] = {"number": _as_number, "category": as_category}
+def _reader(entry: Mapping[str, Any]) -> Callable[[object], object]:
+    """How a column's values are written in the key of a row, by the column's entry."""
+    if entry["kind"] == "number":
+        return _as_number
+    if entry["kind"] != "category":
+        return _as_it_is
+    spelled = {value.lower(): value for value in entry["values"]}
+    return lambda value: (
+        spelled.get(str(value).lower(), as_category(value))
+        if isinstance(value, bool)
+        else as_category(value)
+    )
+
+
+def _as_it_is(value: object) -> object:
+    return value
 
 
 def evaluate_out_of_fold(bundle: Bundle, dataset: Dataset, rule: ThresholdRule) -> dict[str, JsonValue]:

@@ -32,7 +32,7 @@ def load_task(
     if model in _LOADERS:
         if user_file is None:
             return _LOADERS[model](), RECIPES[model]
-        if user_file.target or user_file.positive or user_file.ignore or user_file.category:
+        if user_file.says_how:
             raise DataError(f"{model} has targets and columns of its own: give --data alone")
         return _OWN_LOADERS[model](user_file.path, instead=bool(user_file.instead)), RECIPES[model]
     if user_file is None:

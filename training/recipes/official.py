@@ -4,15 +4,18 @@ Every choice was made on the folds; the commit that changed it says by how much.
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 
 from pydantic import JsonValue
 
+from models.bundle.manifest import Assay
 from training.errors import TrainingError
 from training.evaluation.calibration import ThresholdRule
 from training.evaluation.scores import Metric
 from training.networks.preprocessing import Block
 from training.networks.training_loop import Recipe
+from training.recipes.assays import TOX21_ASSAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class ModelRecipe:
     threshold_rule: ThresholdRule
     selection: str
     limits: str
+    #: What each target measures, where targets are assays.
+    assays: Mapping[str, Assay] = field(default_factory=dict)
     #: The search of which this is the best trial: study, trials, score.
     search: dict[str, JsonValue] | None = None
     #: Recipes that train one round each; the best of them, by ``metric`` out-of-fold, takes the place of
@@ -48,8 +53,9 @@ class ModelRecipe:
 
     def configuration(self) -> dict[str, JsonValue]:
         """The recipe as JSON, for the manifest."""
-        document: dict[str, JsonValue] = json.loads(json.dumps(asdict(self)))
-        for prose in ("task", "description", "selection", "limits"):
+        plain = asdict(replace(self, assays={}))
+        document: dict[str, JsonValue] = json.loads(json.dumps(plain))
+        for prose in ("task", "description", "selection", "limits", "assays"):
             del document[prose]
         if self.search is None:
             del document["search"]
@@ -142,6 +148,7 @@ TOX21 = ModelRecipe(
     rounds=5,
     served=5,
     threshold_rule="levels",
+    assays=TOX21_ASSAYS,
     selection="Features, widths, depth, epochs, decay, dropout, the loss and the mix of networks were"
     " chosen among nearly eighty trials by the mean AUC out-of-fold on the five folds of the training"
     " and leaderboard sets, which the figures here come from too: that choice flatters them a little."
@@ -149,9 +156,10 @@ TOX21 = ModelRecipe(
     " final-evaluation set a few times; here that set was never looked at.",
     limits="An assay's activity is not toxicity in man, and inactivity is not safety. Activity was"
     " measured in cell lines at the programme's concentrations; metabolites were not. Compounds"
-    " unlike the training set (peptides, polymers, large lipids) are answered all the same; a small"
-    " p-value says that the activations are unusual, a large one does not say that the compound is"
-    " like the training set. Records without carbon, or with a metal beyond the usual counter-ions,"
+    " outside the domain are answered all the same, with a warning; most peptides, polymers, long"
+    " chains, large lipids and cages are. A small p-value says that the activations are unusual; a"
+    " large one does not say that the compound is like the training set. Records without carbon, or"
+    " with a metal beyond the usual counter-ions,"
     " are not applicable; organotin and organomercury are judged with their metal. Stereochemistry and"
     " counter-ions play no part in the answer. Amide and lactam forms are taken for their other forms;"
     " keto and enol forms, and azo and hydrazone forms, count as different compounds.",

@@ -19,9 +19,6 @@ from training.release.checks import Check
 
 Array = NDArray[np.floating]
 
-#: The values of ``--promote``.
-PROMOTE = ("auto", "always", "never")
-
 
 @dataclass(frozen=True, slots=True)
 class Report:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.bundle.manifest import FIGURE_FILE, Manifest
 from training.evaluation.metrics import markdown_table
+from training.release.domain_card import domain_section
 from training.release.gate import Report
 
 _BINS = 10
@@ -121,6 +122,7 @@ def model_card(
             else "calibrated per target (Platt)",
             "recipes": _recipes(manifest),
             "selection": selection,
+            "domain": domain_section(manifest),
             "activations": _table(
                 ("layer", "mean", "variance", "saturated share"),
                 ((layer, *(f"{value:.3f}" for value in values)) for layer, values in layers),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from models import features
 from models.bundle import manifest as names
@@ -14,6 +15,7 @@ from models.bundle.cutoffs import curves_to_bytes
 from models.bundle.golden import Golden
 from models.bundle.loading import Bundle, file_entry, open_bundle, read_manifest
 from models.bundle.manifest import FeaturizerEntry, Manifest, Provenance, Target
+from models.domain.measured import MeasuredCompounds
 from models.errors import BundleRefused
 from models.registry.store import Repository
 from training.errors import ExportError
@@ -23,6 +25,12 @@ from training.pipeline.run import Trained
 from training.release.gate import Report
 from training.release.golden_records import golden_records
 from training.release.model_card import model_card, reliability_svg
+
+if TYPE_CHECKING:
+    from models.features.molecules.featurizer import MoleculeFeaturizer
+
+#: The molecules that a model learned from, and how their cut-offs were chosen.
+Domain = tuple[MeasuredCompounds, names.DomainEvidence]
 
 
 def publish(
@@ -35,29 +43,40 @@ def publish(
     while files are copied, not while anything is computed. Raises ``ExportError`` or ``BundleRefused``
     if the bundle cannot be served.
     """
-    name, report = trained.dataset.name, None
+    name, report, domain = trained.dataset.name, None, _domain(trained)
     with tempfile.TemporaryDirectory() as temporary:
         prepared = Path(temporary)
         expected = max(repository.versions(name), default=0) + 1
-        bundle = _write(prepared, trained, expected, None)
+        bundle = _write(prepared, trained, expected, None, domain)
         bundle.check_golden(partial(all_outputs, reopened(bundle.model, ())))
         if judge is not None:
             report = judge(bundle)
-            _write(prepared, trained, expected, report)
+            _write(prepared, trained, expected, report, domain)
 
         def write(folder: Path, version: int) -> None:
             if version == expected:
                 shutil.copytree(prepared, folder, dirs_exist_ok=True)
             else:  # somebody else published meanwhile
-                _write(folder, trained, version, report and replace(report, version=version))
+                _write(folder, trained, version, report and replace(report, version=version), domain)
 
         return repository.publish(name, write)
 
 
-def _write(folder: Path, trained: Trained, version: int, report: Report | None) -> Bundle:
+def _domain(trained: Trained) -> Domain | None:
+    if not trained.dataset.featurizer.startswith("molecules-"):
+        return None
+    from training.release.domain import fit_domain  # RDKit takes a while to load
+
+    featurizer = cast("MoleculeFeaturizer", trained.featurizer)
+    return fit_domain(trained.dataset, featurizer, trained.calibration.probability)
+
+
+def _write(
+    folder: Path, trained: Trained, version: int, report: Report | None, domain: Domain | None
+) -> Bundle:
     """Write all files of a bundle, and open it."""
     dataset = trained.dataset
-    manifest = _manifest(trained, version)
+    manifest = _manifest(trained, version).model_copy(update={"domain": domain and domain[1]})
     metadata = {
         "model": dataset.name,
         "version": str(version),
@@ -77,6 +96,8 @@ def _write(folder: Path, trained: Trained, version: int, report: Report | None) 
     if trained.calibration.curves:
         curves = dict(zip(dataset.targets, trained.calibration.curves, strict=True))
         content[names.CURVES_FILE] = curves_to_bytes(curves)
+    if domain is not None:
+        content[names.DOMAIN_FILE] = domain[0].content
     if report is not None:
         content[names.GATE_FILE] = report.to_bytes()
     return write_files(folder, manifest, content)
@@ -127,6 +148,7 @@ def _manifest(trained: Trained, version: int) -> Manifest:
                 slope=calibration.maps[at].slope,
                 intercept=calibration.maps[at].intercept,
                 elevated=None if calibration.elevated is None else calibration.elevated[at],
+                assay=trained.recipe.assays.get(name),
             )
             for at, name in enumerate(dataset.targets)
         ],

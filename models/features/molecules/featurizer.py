@@ -1,12 +1,14 @@
 """Molecules: SMILES to descriptors, structural keys and fragment counts of the parent."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar
+from copy import copy
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from rdkit import Chem
 
+from models.domain.measured import Fingerprint, MeasuredCompounds
 from models.errors import FeaturizerError
 from models.features.base import Accepted, Features, NotApplicable, Outcome, Rejected
 from models.features.molecules.descriptors import NAMES as DESCRIPTORS
@@ -39,7 +41,9 @@ class MoleculeFeaturizer:
     identifier = "molecules-1"
     fields: tuple[str, ...] = ()
     texts: frozenset[str] = frozenset()
+    readers: tuple[Callable[[str], object], ...] = ()
     judges_applicability = False
+    domain: MeasuredCompounds | None = None
     _blocks: ClassVar[tuple[_Block, ...]] = ((DESCRIPTORS, describe), (KEYS, structural_keys))
     # Per fingerprint: the parameters of its radius and ids, and whether it counts pharmacophores.
     _fingerprints: ClassVar[tuple[tuple[str, str, bool], ...]] = (("radius", "fragments", False),)
@@ -53,17 +57,50 @@ class MoleculeFeaturizer:
                 f" {expected[-1]}, got {', '.join(sorted(parameters)) or 'none'}"
             )
         self.parameters: dict[str, object] = {}
-        blocks = [*self._blocks]
+        blocks, counters = [*self._blocks], list[FragmentCounter]()
         for radius, ids, functional in self._fingerprints:
             counter = _counter(parameters[radius], parameters[ids], ids, functional)
             self.parameters |= {radius: counter.radius, ids: list(counter.fragments)}
             blocks.append((counter.names, counter.count))
+            counters.append(counter)
         self.names = tuple(name for names, _ in blocks for name in names)
         ends = np.cumsum([len(names) for names, _ in blocks]).tolist()
         self._columns = [
             (slice(end - len(names), end), compute)
             for end, (names, compute) in zip(ends, blocks, strict=True)
         ]
+        #: The columns of ECFP counts, which the domain is asked with too.
+        self._ecfp = counters[0]
+        self.radius = self._ecfp.radius
+        self._ecfp_columns = self._columns[len(self._blocks)][0]
+
+    def within(self, domain: MeasuredCompounds) -> Self:
+        """The same featurizer, which also tells how near each record is to the compounds of ``domain``.
+
+        Raises ``FeaturizerError`` if their fragments have another radius.
+        """
+        if domain.radius != self.radius:
+            raise FeaturizerError(
+                f"the domain has fragments of radius {domain.radius}, the features of {self.radius}"
+            )
+        made = copy(self)
+        made.domain = domain
+        return made
+
+    def nearest(self, record: object, number: int) -> list[dict[str, object]]:
+        """The measured compounds that are nearest to an accepted record's parent; none without a domain.
+
+        Raises ``Unreadable`` for a record that cannot be read.
+        """
+        if self.domain is None:
+            return []
+        return self.domain.nearest(self.fingerprint(record), number)
+
+    def fingerprint(self, record: object) -> Fingerprint:
+        """What the domain knows a record by; raises ``Unreadable`` for one that cannot be read."""
+        with captured_rdkit_log():
+            molecule, outcome = self._read(record)
+            return _fingerprint(outcome, self._ecfp.counts(molecule), molecule)
 
     def featurize(self, records: Sequence[object]) -> Features:
         """Rows of shape ``(accepted, F)``; a record takes about a millisecond."""
@@ -73,7 +110,7 @@ class MoleculeFeaturizer:
         rows = np.concatenate([np.empty((0, len(self.names)), np.float32), *(p.rows for p in parts)])
         return Features(rows, [outcome for part in parts for outcome in part.outcomes])
 
-    def _read(self, record: object) -> tuple[Chem.Mol, Outcome]:
+    def _read(self, record: object) -> tuple[Chem.Mol, Accepted | NotApplicable]:
         """The molecule that the features describe, and what there is to tell; raises ``Unreadable``."""
         standardised = standardise(read_smiles(record), str(record))
         details = _details(standardised.smiles, standardised.removed, standardised.repaired)
@@ -92,13 +129,27 @@ class MoleculeFeaturizer:
                 outcomes.append(outcome)
         rows = np.empty((len(accepted), len(self.names)), dtype=np.float32)
         sound = np.ones(len(accepted), dtype=np.bool_)
+        counted: dict[int, Mapping[int, int]] = {}
         for columns, compute in self._columns:
             for row, (position, molecule) in enumerate(accepted):
                 try:
-                    rows[row, columns] = compute(molecule)
+                    if columns is self._ecfp_columns:
+                        counted[row] = self._ecfp.counts(molecule)
+                        rows[row, columns] = self._ecfp.row(counted[row])
+                    else:
+                        rows[row, columns] = compute(molecule)
                 except (RuntimeError, ValueError):  # a failed invariant inside RDKit
                     sound[row] = False
                     outcomes[position] = Rejected(_RDKIT_FAILED)
+        if self.domain is not None:
+            _judge(
+                self.domain,
+                [
+                    (made.details, _fingerprint(made, counted[row], molecule))
+                    for row, (position, molecule) in enumerate(accepted)
+                    if not isinstance(made := outcomes[position], Rejected)
+                ],
+            )
         return Features(rows if sound.all() else rows[sound], outcomes)
 
 
@@ -125,7 +176,7 @@ class JudgingMoleculeFeaturizer(WiderMoleculeFeaturizer):
     identifier = "molecules-3"
     judges_applicability = True
 
-    def _read(self, record: object) -> tuple[Chem.Mol, Outcome]:
+    def _read(self, record: object) -> tuple[Chem.Mol, Accepted | NotApplicable]:
         written = read_text(record)
         found = parent_compound(written.molecule, written.text)
         repaired = "; ".join(filter(None, (written.mended, found.repaired)))
@@ -138,6 +189,22 @@ class JudgingMoleculeFeaturizer(WiderMoleculeFeaturizer):
         if found.reason:
             return found.molecule, NotApplicable(found.reason, details)
         return found.molecule, Accepted(details)
+
+
+def _fingerprint(
+    outcome: Accepted | NotApplicable, counts: Mapping[int, int], molecule: Chem.Mol
+) -> Fingerprint:
+    return Fingerprint(str(outcome.details["parent"]), counts, molecule.GetNumHeavyAtoms())
+
+
+def _judge(domain: MeasuredCompounds, told: Sequence[tuple[dict[str, object], Fingerprint]]) -> None:
+    """Add to the details of molecules what the domain tells of each."""
+    judged = domain.judge([fingerprint for _, fingerprint in told])
+    for (details, _), found in zip(told, judged, strict=True):
+        warnings: Any = details.get("warnings", [])
+        details.update(found)
+        if warnings:
+            details["warnings"] = [*warnings, *found.get("warnings", [])]
 
 
 def _details(parent: str, removed: Sequence[str], repaired: str) -> dict[str, object]:

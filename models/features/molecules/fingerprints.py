@@ -4,13 +4,16 @@ D. Rogers, M. Hahn, *Extended-Connectivity Fingerprints*, J. Chem. Inf. Model. 5
 are RDKit's 32-bit ones, not folded to fewer bits, so that two fragments do not share a column.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
+
+from models.features.molecules.reading import parent
 
 RADII = (1, 2, 3)
 
@@ -29,6 +32,14 @@ def fragment_counts(molecule: Chem.Mol, radius: int) -> dict[int, int]:
     """How often each fragment of up to ``radius`` bonds (1, 2 or 3) occurs, by its id (ECFP)."""
     counts: dict[int, int] = _ECFP[radius].GetSparseCountFingerprint(molecule).GetNonzeroElements()
     return counts
+
+
+def small_fragments(smiles: Iterable[str]) -> NDArray[np.int64]:
+    """The ids of all fragments of radius 0 and 1 that molecules, given as SMILES, have."""
+    found: set[int] = set()
+    for text in smiles:
+        found.update(fragment_counts(parent(text), 1))
+    return np.array(sorted(found), np.int64)
 
 
 def pharmacophore_counts(molecule: Chem.Mol, radius: int) -> dict[int, int]:
@@ -51,14 +62,18 @@ class FragmentCounter:
         self.fragments = tuple(fragments)
         kind = "fcfp" if functional else "ecfp"
         self.names = tuple(f"{kind}{2 * radius}_{fragment}" for fragment in fragments)
-        self._count = pharmacophore_counts if functional else fragment_counts
+        self.counts = partial(pharmacophore_counts if functional else fragment_counts, radius=radius)
         self._columns = {fragment: column for column, fragment in enumerate(fragments)}
 
     def count(self, molecule: Chem.Mol) -> NDArray[np.float32]:
         """Raw counts, shape ``(len(fragments),)``, 0 where a fragment does not occur."""
+        return self.row(self.counts(molecule))
+
+    def row(self, counts: Mapping[int, int]) -> NDArray[np.float32]:
+        """Choose the columns among the counts of all fragments of a molecule, as ``count`` does."""
         row = np.zeros(len(self.fragments), np.float32)
         columns = self._columns
-        for fragment, number in self._count(molecule, self.radius).items():
+        for fragment, number in counts.items():
             column = columns.get(fragment)
             if column is not None:
                 row[column] = number

@@ -8,7 +8,7 @@ from models.features.tabular.cells import category
 from models.features.tabular.records import kind, listed, shown
 
 #: Below this a float represents every integer exactly.
-_EXACT = 2**53
+EXACT = 2**53
 
 
 class Category:
@@ -22,6 +22,9 @@ class Category:
         if optional:
             self.indices[None] = len(features)
             features.append(f"{name} (missing)")
+        #: The spelling of true and false here, if these are all values: any other is read as it.
+        spelled = {value.lower(): value for value in values}
+        self._truths = spelled if spelled.keys() == {"true", "false"} else {}
         self._other = len(features) if other else None
         if other:
             features.append(f"{name} (other)")
@@ -30,6 +33,8 @@ class Category:
     def index(self, value: object) -> int | str:
         """The index of the feature that is 1, or a message: what is wrong with the value, what to do."""
         text = as_category(value)
+        if text is not None and text not in self.indices:
+            text = self._truths.get(text.lower(), text)
         if text is None and value is not None and not isinstance(value, str):
             return f"{kind(value)}; give one of {listed(self._values)}"
         index = self.indices.get(text, None if text is None else self._other)
@@ -48,6 +53,6 @@ def as_category(value: object) -> str | None:
         return category(value)
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
-    if isinstance(value, (int, float)) and abs(value) < _EXACT and value == int(value):
+    if isinstance(value, (int, float)) and abs(value) < EXACT and value == int(value):
         return str(int(value))
     return None

@@ -15,16 +15,14 @@ trained on any.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import FeaturizerError
 from models.features.base import Features
 from models.features.tabular.categories import Category
-from models.features.tabular.cells import category
+from models.features.tabular.cells import category, number
 from models.features.tabular.numeric_encoding import Number, NumberFeatures
 from models.features.tabular.records import (
     ACCEPTED,
@@ -32,17 +30,12 @@ from models.features.tabular.records import (
     NumberRows,
     Records,
     RecordShape,
-    kind,
     number_fault,
     read_each,
     to_float32,
     to_float64,
 )
-
-#: Limits that keep a schema from filling memory.
-_MOST_COLUMNS, _MOST_FEATURES, _MOST_KNOTS = 4096, 65_536, 256
-_LONGEST = 200
-_LARGEST, _SMALLEST = 3.4e38, 1e-30
+from models.features.tabular.schema import read_columns
 
 
 class TableFeaturizer:
@@ -53,16 +46,18 @@ class TableFeaturizer:
 
     identifier = "tables-1"
     judges_applicability = False
+    domain = None
     #: Whether numbers are centred and scaled as they came, before they are rounded to float32.
     _exact = False
 
     def __init__(self, parameters: Mapping[str, object]) -> None:
         """Raises ``FeaturizerError`` if ``parameters`` are not a valid schema."""
-        self._columns = _read_columns(self.identifier, parameters)
+        self._columns = read_columns(self.identifier, parameters)
         self.parameters: dict[str, object] = {"columns": parameters["columns"]}
         self.fields = tuple(column.name for column in self._columns)
         self._categories = [column for column in self._columns if isinstance(column, Category)]
         self.texts = frozenset(column.name for column in self._categories)
+        self.readers = tuple(category if name in self.texts else number for name in self.fields)
         numbers = [column for column in self._columns if isinstance(column, Number)]
         self._features = NumberFeatures(numbers)
         one_hot = [name for column in self._categories for name in column.features]
@@ -158,68 +153,3 @@ class ExactTableFeaturizer(TableFeaturizer):
 
     identifier = "tables-2"
     _exact = True
-
-
-def _read_columns(identifier: str, parameters: Mapping[str, object]) -> tuple[Number | Category, ...]:
-    entries = parameters.get("columns")
-    if set(parameters) != {"columns"} or not isinstance(entries, list) or not entries:
-        raise FeaturizerError(
-            f"featurizer {identifier} takes the parameter columns, a list, got {', '.join(parameters)}"
-        )
-    if len(entries) > _MOST_COLUMNS:
-        raise FeaturizerError(f"featurizer {identifier} takes at most {_MOST_COLUMNS:,} columns")
-    columns = tuple(
-        _read_column(f"featurizer {identifier}, column {number}", entry)
-        for number, entry in enumerate(entries, start=1)
-    )
-    if len({column.name for column in columns}) < len(columns):
-        raise FeaturizerError(f"featurizer {identifier}: two columns have the same name")
-    if sum(len(column.features) for column in columns) > _MOST_FEATURES:
-        raise FeaturizerError(f"featurizer {identifier} makes at most {_MOST_FEATURES:,} features")
-    return columns
-
-
-def _read_column(where: str, entry: object) -> Number | Category:
-    """One column of a schema; raises ``FeaturizerError`` that begins with ``where``."""
-    if not isinstance(entry, Mapping):
-        raise FeaturizerError(f"{where} is {kind(entry)}, not an object")
-    name, optional, what = entry.get("name"), entry.get("optional"), entry.get("kind")
-    if not _is_cell(name) or not isinstance(optional, bool):
-        raise FeaturizerError(f"{where}: name must be a text of 1 to {_LONGEST} and optional a boolean")
-    if what == "number" and set(entry) <= {"name", "kind", "optional", "knots", "centre", "scale"}:
-        knots = _read_knots(where, entry.get("knots", []))
-        centre = _number(where, entry.get("centre", 0.0))
-        scale = _number(where, entry.get("scale", 1.0))
-        if not scale > _SMALLEST:
-            raise FeaturizerError(f"{where}: its scale must be above 0")
-        return Number(str(name), optional, knots, centre, scale)
-    values, other = entry.get("values"), entry.get("other")
-    if what != "category" or set(entry) != {"name", "kind", "optional", "other", "values"}:
-        raise FeaturizerError(
-            f"{where}: it must have name, optional and kind 'number', perhaps knots, centre, scale; or"
-            " name, optional, kind 'category', values and other"
-        )
-    if not isinstance(values, list) or not values or not isinstance(other, bool):
-        raise FeaturizerError(f"{where}: values must be a list of texts and other a boolean")
-    if not all(map(_is_cell, values)) or len(set(values)) < len(values):
-        raise FeaturizerError(f"{where}: its values must be different texts of 1 to {_LONGEST}")
-    return Category(str(name), values, optional=optional, other=other)
-
-
-def _read_knots(where: str, knots: object) -> tuple[float, ...]:
-    if isinstance(knots, list) and len(knots) != 1 and len(knots) <= _MOST_KNOTS:
-        numbers = tuple(_number(where, knot) for knot in knots)
-        if all(low < high for low, high in pairwise(numbers)):
-            return numbers
-    raise FeaturizerError(f"{where}: knots must be 2 to {_MOST_KNOTS} numbers that rise")
-
-
-def _number(where: str, value: object) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST:
-        return float(value)
-    raise FeaturizerError(f"{where}: its knots, centre and scale must be numbers of a 32-bit float")
-
-
-def _is_cell(value: object) -> bool:
-    """Whether a cell of a table can hold a name or a category."""
-    return isinstance(value, str) and 0 < len(value) <= _LONGEST and category(value) == value

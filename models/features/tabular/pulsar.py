@@ -4,17 +4,26 @@ The order is that of HTRU2's data file (R. J. Lyon et al., MNRAS 459 (2016) 1104
 of its ARFF header: the data set's Readme swaps skewness and kurtosis, see the data notes of the README.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
 
 from models.errors import FeaturizerError
-from models.features.base import Features
+from models.features.base import Features, Rejected
+from models.features.tabular.cells import number
 from models.features.tabular.records import NumberRows, Records, RecordShape
 
 NAMES: tuple[str, ...] = (
     "profile_mean", "profile_stdev", "profile_skewness", "profile_kurtosis",
     "dm_mean", "dm_stdev", "dm_skewness", "dm_kurtosis",
 )  # fmt: skip
-_ROWS = NumberRows(RecordShape(NAMES, "a candidate", "feature", "numbers"), [False] * len(NAMES))
+_WIDTH = len(NAMES)
+_ROWS = NumberRows(RecordShape(NAMES, "a candidate", "feature", "numbers"), [False] * _WIDTH)
+#: Positions of standard deviation, skewness and excess kurtosis of the two curves.
+_CURVES = (("profile", 1, 2, 3), ("DM-SNR curve", 5, 6, 7))
+#: Of a kurtosis below its bound, how much rounded digits may explain, in units of 1 + skewness².
+_ROUNDED = 2e-3
 
 
 class CandidateFeaturizer:
@@ -26,7 +35,9 @@ class CandidateFeaturizer:
     identifier = "pulsar-1"
     names = fields = NAMES
     texts: frozenset[str] = frozenset()
+    readers: tuple[Callable[[str], object], ...] = (number,) * _WIDTH
     judges_applicability = False
+    domain = None
 
     def __init__(self, parameters: Mapping[str, object] | None = None) -> None:
         """Raises ``FeaturizerError`` if there are any parameters."""
@@ -39,3 +50,48 @@ class CandidateFeaturizer:
     def featurize(self, records: Records) -> Features:
         """Rows of shape ``(accepted, 8)``; ``records`` may be an array of shape ``(n, 8)``."""
         return _ROWS.read(records)
+
+
+class SoundCandidateFeaturizer(CandidateFeaturizer):
+    """``pulsar-2``: as ``pulsar-1``, but a record of moments that no sample can have is an error."""
+
+    identifier = "pulsar-2"
+
+    def featurize(self, records: Records) -> Features:
+        """Rows of shape ``(accepted, 8)``; ``records`` may be an array of shape ``(n, 8)``."""
+        read = _ROWS.read(records)
+        unsound = np.flatnonzero(impossible(read.rows.astype(np.float64)).any(axis=1))
+        if not len(unsound):
+            return read
+        accepted = [place for place, each in enumerate(read.outcomes) if type(each) is not Rejected]
+        outcomes = list(read.outcomes)
+        for row in unsound.tolist():
+            outcomes[accepted[row]] = Rejected(_fault(read.rows[row].tolist()))
+        return Features(np.delete(read.rows, unsound, axis=0), outcomes)
+
+
+def impossible(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which moments no sample can have: ``(n, 2)`` by curve, of candidates ``(n, 8)``.
+
+    A standard deviation is not negative, and the excess kurtosis of any sample is at least its squared
+    skewness - 2 (K. Pearson, Phil. Trans. R. Soc. A 216 (1916) 429).
+    """
+    columns = []
+    for _, stdev, skewness, kurtosis in _CURVES:
+        square = np.square(rows[:, skewness])
+        below = rows[:, kurtosis] < square - 2 - _ROUNDED * (1 + square)
+        columns.append(below | (rows[:, stdev] < 0))
+    return np.stack(columns, axis=1)
+
+
+def _fault(row: list[float]) -> str:
+    """What is wrong with the first impossible curve of a candidate."""
+    for curve, stdev, skewness, kurtosis in _CURVES:
+        if row[stdev] < 0:
+            return f"feature {NAMES[stdev]} is {row[stdev]:g}; a standard deviation is not negative"
+        if row[kurtosis] < (least := row[skewness] ** 2 - 2) - _ROUNDED * (1 + row[skewness] ** 2):
+            return (
+                f"no {curve} has skewness {row[skewness]:g} and excess kurtosis {row[kurtosis]:g}, which"
+                f" is at least skewness² - 2 = {least:g}; perhaps they are exchanged"
+            )
+    raise AssertionError("the candidate is sound")

@@ -9,6 +9,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.types import Receive, Scope
 
+from models.bundle.cutoffs import By, CutOffs
+from models.bundle.loading import Bundle
 from service.api.body.negotiation import body_format
 from service.api.body.reading import read_body
 from service.api.body.torn_text import whole_text, with_torn_records
@@ -16,6 +18,7 @@ from service.api.error_codes import Code
 from service.api.problems import Problem
 from service.api.schemas import PredictRequest
 from service.errors import InvalidRequest
+from service.inference.decision import Decision, cut_offs_of, flag_of
 from service.inference.predictor import Applicability
 from service.tables import ResultColumns
 
@@ -47,12 +50,22 @@ class Queried(NamedTuple):
     applicability: Applicability | None = None
     smiles_column: str | None = None
     result_columns: ResultColumns | None = None
+    threshold: str | None = None
+    recall: str | None = None
+    fpr: str | None = None
+    interval: str | None = None
+
+    def decision(self, bundle: Bundle) -> Decision:
+        """Return what decides the rows of a table; raises what ``Decision.of`` does."""
+        interval = flag_of("interval", self.interval)
+        return Decision.of(bundle, cut_offs_of(self._asdict()), interval=interval)
 
 
 class Asked(NamedTuple):
     """A JSON request of ``POST /predict``; ``keyed`` where its records are ``smiles``.
 
-    ``version`` is None where any version may answer.
+    ``version`` is None where any version may answer. ``nearest`` is how many measured compounds each
+    result is to have.
     """
 
     model: str
@@ -60,6 +73,9 @@ class Asked(NamedTuple):
     records: list[Any]
     keyed: bool
     applicability: Applicability | None = None
+    cut_offs: CutOffs | None = None
+    interval: bool = False
+    nearest: int = 0
 
 
 def parse(content: bytes, queried: Queried = Queried()) -> Asked:  # noqa: B008 - immutable
@@ -78,9 +94,16 @@ def parse(content: bytes, queried: Queried = Queried()) -> Asked:  # noqa: B008 
     version = _one_of("version", body.version, queried.version)
     if model is None and not keyed:
         raise InvalidRequest("'model' is missing: it says which model the inputs are for")
-    applicability = body.applicability or queried.applicability
+    said = {by: None if (value := getattr(body, by)) is UNSET else value for by in get_args(By)}
     return Asked(
-        DEFAULT_SMILES_MODEL if model is None else model, version, records, keyed, applicability
+        DEFAULT_SMILES_MODEL if model is None else model,
+        version,
+        records,
+        keyed,
+        body.applicability or queried.applicability,
+        cut_offs_of(said, queried._asdict()),
+        body.interval or flag_of("interval", queried.interval),
+        0 if body.nearest is UNSET else body.nearest,
     )
 
 

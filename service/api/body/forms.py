@@ -12,15 +12,14 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.types import Scope
 
 from service.api.body.decoding import check_field
-from service.api.body.negotiation import file_format, media_type
+from service.api.body.negotiation import PACKED_TYPES, UNKNOWN, file_format, media_type
 from service.api.body.spooling import SpoolFile
 from service.api.problems import Problem
 from service.errors import InvalidRequest
-from service.tables import NAMES, is_compressed, kind_of_name
+from service.tables import NAMES, Packing, kind_of_name, packing_of
 
 #: Bytes of the longest value of a field.
 _FIELD_BYTES = 4096
-_GZIP_TYPES = ("application/gzip", "application/x-gzip")
 #: Encodings of a part that leave its bytes as they are.
 _AS_THEY_ARE = (b"", b"binary", b"8bit", b"7bit", b"identity")
 
@@ -49,7 +48,7 @@ class Form:
         self.fields: dict[str, str] = {}
         #: The format of the file, empty before one has come.
         self.kind = ""
-        self.compressed = False
+        self.packing: Packing = ""
         self._spool, self._pieces = spool, list[bytes]()
         self._files, self._ended = 0, False
         #: The field that is being read; None in the file.
@@ -137,8 +136,8 @@ class Form:
         if self._files > 1:
             raise InvalidRequest("the form has several files; send each in a request of its own")
         media = media_type(content_type)
-        self.compressed = is_compressed(name) or media in _GZIP_TYPES
-        kind = kind or kind_of_name(name)
+        self.packing = packing_of(name) or PACKED_TYPES.get(media, "")
+        kind = kind or kind_of_name(name) or (UNKNOWN if self.packing in ("zip", "workbook") else None)
         if kind is None and name:  # browsers send an empty name where no file is chosen
             raise Problem(415, f"the file {name[:80]!r} is of type {media[:80]!r}: {NAMES}")
         self.kind = kind or ""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from starlette.types import Scope
 
 from service.api.problems import Problem
+from service.tables import Packing
 
 #: Formats by their media types.
 MEDIA_TYPES = {
@@ -22,7 +23,20 @@ _BODY_TYPES = {
     "chemical/x-mdl-sdfile": "sdf",
     "chemical/x-mdl-molfile": "sdf",
     "application/vnd.apache.parquet": "parquet",
+    "application/x-arff": "arff",
+    "text/x-arff": "arff",
 }
+#: How a file of these types is packed.
+PACKED_TYPES: dict[str, Packing] = {
+    "application/gzip": "gzip",
+    "application/x-gzip": "gzip",
+    "application/zip": "zip",
+    "application/x-zip-compressed": "zip",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "workbook",
+}
+#: The format of a body of such a type before it is unpacked; gzip alone does not tell what is in it.
+UNKNOWN = "packed"
+_PACKED_BODIES = {media: UNKNOWN for media, packing in PACKED_TYPES.items() if packing != "gzip"}
 #: The format of a form, whose file has a format of its own.
 FORM = "form"
 _FILE_TYPES = {media: kind for media, kind in MEDIA_TYPES.items() if kind != "json"} | _BODY_TYPES
@@ -36,7 +50,7 @@ _JSON = b"application/json"
 _UTF8 = ("utf-8", "utf8")
 #: Character sets that a table's rows may be in besides, and the kinds that are read so.
 _LATIN_1 = ("iso-8859-1", "latin-1", "latin1", "windows-1252", "cp1252", "us-ascii")
-_LATIN_1_KINDS = ("csv", "smi", "sdf")
+_LATIN_1_KINDS = ("arff", "csv", "smi", "sdf")
 
 
 def body_format(scope: Scope) -> str:
@@ -52,12 +66,18 @@ def body_format(scope: Scope) -> str:
             raise Problem(415, "compressed bodies are not taken here; send it as it is")
     if content_type == _JSON:
         return "json"
-    kinds = MEDIA_TYPES | _BODY_TYPES | {"multipart/form-data": FORM}
+    kinds = MEDIA_TYPES | _BODY_TYPES | _PACKED_BODIES | {"multipart/form-data": FORM}
     kind = _format(content_type, kinds)
     if kind is None:
         shown = media_type(content_type)[:80]
         raise Problem(415, f"the content type is {shown!r}; send one of {', '.join(kinds)}")
     return kind
+
+
+def packing_of_body(scope: Scope) -> Packing:
+    """Return how a body is packed by its content type."""
+    content_type = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+    return PACKED_TYPES.get(media_type(content_type), "")
 
 
 def file_format(content_type: bytes) -> str | None:

@@ -10,11 +10,11 @@ from starlette.types import Receive, Scope
 
 from service.api.body.decoding import Queried, with_fields
 from service.api.body.forms import Form, boundary_of
-from service.api.body.negotiation import FORM
+from service.api.body.negotiation import FORM, UNKNOWN, packing_of_body
 from service.api.body.reading import read_body
 from service.api.body.spooling import SpoolFile, spooled_body
 from service.errors import TooLarge
-from service.tables import decompressed
+from service.tables import Packing, unpack
 
 
 class Table(NamedTuple):
@@ -35,30 +35,40 @@ async def received_table(
     what ``spooled_body``, ``Form`` and ``with_fields`` raise, and for a compressed file
     ``MalformedInput`` and ``TooLarge``.
     """
-    if sent != FORM:
+    if sent not in (FORM, UNKNOWN):
         async with spooled_body(scope, receive, limit, folder) as file:
             yield Table(file, sent, named)
         return
     with SpoolFile(folder) as spool, SpoolFile(folder) as plain:
-        form = Form(boundary_of(scope), spool)
-        rest = await read_body(scope, receive, limit, form.feed)
-        file = await asyncio.to_thread(form.complete, rest)
-        named = with_fields(named, form.fields)
-        if form.compressed:
-            file = await asyncio.to_thread(_decompress, file, plain, limit)
-        yield Table(file, form.kind, named)
+        if sent == UNKNOWN:
+            rest = await read_body(scope, receive, limit, spool.append)
+            file, kind, packing = spool.complete(rest), UNKNOWN, packing_of_body(scope)
+        else:
+            form = Form(boundary_of(scope), spool)
+            rest = await read_body(scope, receive, limit, form.feed)
+            file = await asyncio.to_thread(form.complete, rest)
+            named, kind, packing = with_fields(named, form.fields), form.kind, form.packing
+        if packing:
+            file, found = await asyncio.to_thread(_unpack, file, packing, plain, limit)
+            kind = found or kind
+        yield Table(file, kind, named)
 
 
-def _decompress(file: BinaryIO, plain: SpoolFile, limit: int) -> BinaryIO:
-    rest, size = b"", 0
-    for piece in decompressed(file, "the file"):
+def _unpack(
+    file: BinaryIO, packing: Packing, plain: SpoolFile, limit: int
+) -> tuple[BinaryIO, str | None]:
+    """Unpack a file into ``plain``; return it, and its kind where its packing tells."""
+    size = 0
+
+    def write(piece: bytes) -> None:
+        nonlocal size
         size += len(piece)
         if size > limit:
             raise TooLarge(
                 f"the file is larger than {limit} bytes when it is decompressed; send the records in"
                 " several requests"
             )
-        if rest:
-            plain.append(rest)
-        rest = piece
-    return plain.complete(rest)
+        plain.append(piece)
+
+    kind = unpack(file, packing, "the file", write)
+    return plain.complete(b""), kind

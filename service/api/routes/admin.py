@@ -16,14 +16,15 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from models.errors import LogUnwritable, ModelError
 from models.registry.releases import Releases
 from models.registry.serving_state import ServingState
-from service.api.access_control import Control, administrator
-from service.api.auth.keys import KeyStore
+from service.api.access_control import Control, administrator, valid_keys
+from service.api.auth.keys import SCOPES, KeyStore
 from service.api.body.decoding import decode
 from service.api.body.reading import read_body
 from service.api.error_codes import Code
 from service.api.openapi import answers, json_response, request_body
 from service.api.problems import Problem
-from service.api.schemas import Change
+from service.api.schemas import Change, OwnKey, OwnKeys
+from service.api.specification import releases as described
 from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ModelNotFound
 from service.observability.logs import get_logger
@@ -52,7 +53,11 @@ def routes(
     releases, control = administration
     router = APIRouter(prefix="/admin", tags=["admin"])
 
-    @router.get("/models", summary="Every promoted model: versions, champion, what is served")
+    @router.get(
+        "/models",
+        summary="Every promoted model: versions, champion, what is served",
+        responses=answers(described.ReleasesAnswer),
+    )
     async def models() -> Response:
         names = await asyncio.to_thread(releases.repository.models)
         live = coordinator.whole().models
@@ -68,7 +73,7 @@ def routes(
     @router.get(
         "/models/{model}/versions/{version}/gate",
         summary="What the promotion gate found of a version",
-        responses=answers(None, 404, 409),
+        responses=answers(described.GateReport, 404, 409),
     )
     async def gate(model: _Name, version: _Version) -> Response:
         report = await asyncio.to_thread(releases.gate, model, version)
@@ -81,7 +86,7 @@ def routes(
     @router.get(
         "/models/{model}/compare",
         summary="Two versions' figures side by side",
-        responses=answers(None, 404, 409),
+        responses=answers(described.VersionComparison, 404, 409),
     )
     async def compare(
         model: _Name,
@@ -90,7 +95,11 @@ def routes(
     ) -> Response:
         return json_response(await asyncio.to_thread(releases.compare, model, first, second))
 
-    @router.get("/log", summary="The release log: who had what served, when and why; latest last")
+    @router.get(
+        "/log",
+        summary="The release log: who had what served, when and why; latest last",
+        responses=answers(described.ReleaseLogAnswer),
+    )
     async def log(
         model: Annotated[str | None, Query(max_length=64)] = None,
         limit: Annotated[int, Query(ge=1, le=10_000)] = 200,
@@ -98,7 +107,11 @@ def routes(
         entries = await asyncio.to_thread(releases.log.entries, model, limit)
         return json_response({"entries": [asdict(entry) for entry in entries]})
 
-    @router.get("/keys", summary="The API keys: names, scopes, expiry and rates; never a key or hash")
+    @router.get(
+        "/keys",
+        summary="The API keys: names, scopes, expiry and rates; never a key or hash",
+        responses=answers(described.KeysAnswer),
+    )
     async def keys() -> Response:
         if key_store is None:
             return json_response({"keys": None, "error": None})
@@ -109,11 +122,26 @@ def routes(
         ]
         return json_response({"keys": listed, "error": key_store.trouble})
 
-    def step(path: str, summary: str) -> Callable[[Any], Any]:
+    @router.get(
+        "/key",
+        operation_id="get_own_keys",
+        summary="Whether the service takes keys, and what those of this request may do",
+        responses=answers(OwnKeys),
+    )
+    async def key(request: Request) -> Response:
+        if key_store is None:
+            return json_response(OwnKeys(needed=False, keys=[]))
+        own = [
+            OwnKey(found.name, [scope for scope in SCOPES if found.may(scope)])
+            for found in valid_keys(key_store, request.scope)
+        ]
+        return json_response(OwnKeys(needed=True, keys=own))
+
+    def step(path: str, summary: str, answer: type = described.Promoted) -> Callable[[Any], Any]:
         return router.post(
             f"/models/{{model}}/{path}",
             summary=summary,
-            responses=answers(None, 400, 403, 404, 409, 413, 422),
+            responses=answers(answer, 400, 403, 404, 409, 413, 422),
             openapi_extra=request_body(Change, required=False),
         )
 
@@ -132,19 +160,21 @@ def routes(
         why = asked.why or "asked for over HTTP"
         return await _changed(releases, model, lambda: releases.roll_back(model, by, why, asked.version))
 
-    @step("load", "Read a model's promoted version again, now")
+    @step("load", "Read a model's promoted version again, now", described.Loaded)
     async def load(model: _Name, request: Request) -> Response:
         by, _ = await _asked(request)
         await control.load(model, by)
         return json_response({"model": model, "loaded": True})
 
-    @step("unload", "Stop serving a model until it is loaded")
+    @step("unload", "Stop serving a model until it is loaded", described.Loaded)
     async def unload(model: _Name, request: Request) -> Response:
         by, _ = await _asked(request)
         await control.unload(model, by)
         return json_response({"model": model, "loaded": False})
 
-    @step("retire", "Serve a model no longer, until a version of it is promoted again")
+    @step(
+        "retire", "Serve a model no longer, until a version of it is promoted again", described.Retired
+    )
     async def retire(model: _Name, request: Request) -> Response:
         by, asked = await _asked(request)
         live = coordinator.whole().models.get(model)

@@ -1,11 +1,15 @@
-"""``GET /models``: what each model takes and returns; ``GET /metadata``: the molecule model."""
+"""``GET /models`` and cards: what each model is; ``GET /metadata``: the molecule model."""
 
 from fastapi import APIRouter, Response
 
+from models.bundle.cutoffs import By
 from service.api.body.decoding import DEFAULT_SMILES_MODEL
 from service.api.openapi import answers, json_response
-from service.api.schemas import About, AboutAnswer, AboutTarget, Column, Metadata
+from service.api.routes.model_figures import figures_of, target_of
+from service.api.schemas import About, AboutAnswer, Column, Metadata
 from service.inference.served_models import ServedModel, ServedModels
+
+_MARKDOWN = "text/markdown"
 
 
 def routes(served_models: ServedModels, max_rows: int) -> APIRouter:
@@ -28,12 +32,21 @@ def routes(served_models: ServedModels, max_rows: int) -> APIRouter:
         known = [_about(state.served) for state in states if state.served is not None]
         return json_response(AboutAnswer(known))
 
+    @router.get(
+        "/models/{model}/card",
+        summary="A model's card: what it is, how good, for what, and how it was made",
+        response_class=Response,
+        responses=answers(None, 404, 503)
+        | {200: {"description": "Markdown.", "content": {_MARKDOWN: {"schema": {"type": "string"}}}}},
+    )
+    async def card(model: str) -> Response:
+        return Response(served_models.get(model).bundle.card, media_type=_MARKDOWN)
+
     return router
 
 
 def _about(served: ServedModel) -> About:
     manifest = served.manifest
-    targets = zip(served.targets, served.thresholds.tolist(), strict=True)
     return About(
         model=manifest.name,
         version=str(manifest.version),
@@ -41,11 +54,20 @@ def _about(served: ServedModel) -> About:
         description=manifest.description,
         created=manifest.created.isoformat(timespec="seconds"),
         columns=None if served.takes_smiles else _columns(served),
-        targets=[AboutTarget(name=name, threshold=threshold) for name, threshold in targets],
+        targets=[target_of(manifest, target) for target in manifest.targets],
         threshold_rule=manifest.threshold_rule,
+        figures=figures_of(manifest),
+        cut_offs=_cut_offs(served),
+        intervals=all(target.spread_factor is not None for target in manifest.targets),
         members=len(manifest.members),
         widths=list(manifest.widths),
     )
+
+
+def _cut_offs(served: ServedModel) -> list[By]:
+    if served.manifest.exclusive:
+        return []
+    return ["threshold"] if served.bundle.curves is None else ["threshold", "recall", "fpr"]
 
 
 def _columns(served: ServedModel) -> list[Column]:

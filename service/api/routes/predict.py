@@ -27,6 +27,8 @@ from service.api.context import context_of
 from service.api.problems import send_json
 from service.api.routes.tables import TableAnswer, model_headers
 from service.errors import InvalidRequest, Overloaded
+from service.inference.decision import Decision
+from service.inference.nearest import check_nearest, with_nearest
 from service.inference.predictor import Prediction, Predictor
 from service.inference.served_models import ServedModel
 from service.tables import ParsedRows, RecordSchema
@@ -63,24 +65,31 @@ class PredictEndpoint:
         if asked.keyed and not served.takes_smiles:
             text = f"model {asked.model!r} does not take SMILES; send its records as 'inputs'"
             raise InvalidRequest(text)
+        decision = Decision.of(served.bundle, asked.cut_offs, interval=asked.interval)
         context.ask(served)
         context.applicability = asked.applicability
+        if asked.nearest:
+            if wanted != "json":
+                raise InvalidRequest("'nearest' is answered as JSON; ask for it with Accept")
+            check_nearest(served, len(asked.records))
         plain = wanted == "json" and _WITH_FIELDS.isdisjoint(map(type, asked.records))
         rows = None if plain else _rows(asked, served, named.smiles_column)
         context.read = perf_counter() - started
         records = asked.records if rows is None else rows.records
         prediction = await context.predict(self._predictor, served, records, receive)
+        if asked.nearest:
+            prediction = await asyncio.to_thread(with_nearest, prediction, records, asked.nearest)
         started = perf_counter()
         if len(records) <= encoding.MANY:
-            content = _written(asked, prediction, rows, wanted)
+            content = _written(asked, prediction, rows, wanted, decision)
         else:
-            content = await asyncio.to_thread(_written, asked, prediction, rows, wanted)
+            content = await asyncio.to_thread(_written, asked, prediction, rows, wanted, decision)
         context.encode = perf_counter() - started
         if wanted == "json":
             await send_json(send, 200, content)
         else:
             headers = [
-                *model_headers(served, ANSWERS[wanted]),
+                *model_headers(served, ANSWERS[wanted], decision),
                 (b"content-length", b"%d" % len(content)),
             ]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -126,11 +135,16 @@ def _rows(asked: Asked, served: ServedModel, smiles_column: str | None) -> Parse
     return rows
 
 
-def _written(asked: Asked, prediction: Prediction, rows: ParsedRows | None, wanted: str) -> bytes:
+def _written(
+    asked: Asked, prediction: Prediction, rows: ParsedRows | None, wanted: str, decision: Decision
+) -> bytes:
     if rows is not None and wanted != "json":
-        return encoding.table(prediction, rows, wanted)
+        return encoding.table(prediction, rows, wanted, decision)
     if asked.keyed:
-        return encoding.keyed(prediction, asked.records if rows is None else rows.records, rows)
+        records = asked.records if rows is None else rows.records
+        return encoding.keyed(prediction, records, rows, decision)
     if rows is not None:
-        return encoding.with_fields(prediction, rows)
-    return encoding.listed(prediction.served, asked.records, prediction.outcomes, prediction.outputs)
+        return encoding.with_fields(prediction, rows, decision)
+    return encoding.listed(
+        prediction.served, asked.records, prediction.outcomes, prediction.outputs, decision
+    )

@@ -9,18 +9,22 @@ row says so.
 """
 
 import asyncio
+import json
 from collections import deque
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any, BinaryIO
 
 from starlette.types import Receive, Send
 
+from models.features.tabular.candidate_tables import table_warnings
 from service.api.body.decoding import Queried
 from service.api.body.negotiation import ANSWERS
 from service.api.context import RequestContext, until_gone
-from service.api.encoding import layout_of, results
+from service.api.encoding import layout_of, results, stated
 from service.api.problems import Disconnected, Problem, problem_of
 from service.errors import MalformedInput, Overloaded, ServiceError
+from service.inference.decision import Decision
 from service.inference.predictor import Predictor, Stages
 from service.inference.served_models import ServedModel
 from service.tables import ParsedRows, Parser, RecordSchema, Source, Writer, open_source, writer
@@ -33,10 +37,14 @@ _PATIENCE_SECONDS = 60.0
 _LONGEST_PAUSE_SECONDS = 1.0
 
 
-def model_headers(served: ServedModel, media_type: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the headers of a table, which has no other place to name the model."""
-    manifest = served.manifest
+def model_headers(
+    served: ServedModel, media_type: bytes, decision: Decision
+) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a table, which has no other place to name the model and its cut-offs."""
+    manifest, thresholds = served.manifest, stated(served, decision)
+    cut_offs = [] if thresholds is None else [(b"x-thresholds", json.dumps(thresholds).encode())]
     return [
+        *cut_offs,
         (b"content-type", media_type),
         (b"x-content-type-options", b"nosniff"),
         (b"x-model-name", manifest.name.encode()),
@@ -55,8 +63,11 @@ class TableAnswer:
         max_rows: int,
         named: Queried,
     ) -> None:
-        """``max_rows`` is the most that ``predictor`` takes at once; ``named`` is what is asked for."""
-        self._named = named
+        """``max_rows`` is the most that ``predictor`` takes at once; ``named`` is what is asked for.
+
+        Raises what ``Queried.decision`` raises.
+        """
+        self._named, self._decision = named, named.decision(served.bundle)
         self._predictor, self._served, self._context = predictor, served, context
         self._piece_rows = min(_MOLECULES if served.takes_smiles else _NUMBERS, max_rows)
         self._stages = Stages()
@@ -80,12 +91,17 @@ class TableAnswer:
                     ended = piece is None
                     if piece is not None:
                         first = not started and not pieces
+                        if not rows:
+                            fields = self._served.bundle.featurizer.fields
+                            to.warnings = table_warnings(fields, piece.records)
                         work = self._answer(piece, to, heads=rows == 0, raises=first)
                         pieces.append(asyncio.create_task(work))
                         rows += len(piece.carried)
                 content = await until_gone(pieces.popleft(), gone) if pieces else b""
                 if not started:
-                    headers = model_headers(self._served, ANSWERS[wanted])
+                    headers = model_headers(self._served, ANSWERS[wanted], self._decision)
+                    if to.warnings:
+                        headers.append((b"x-model-warnings", _codes(to.warnings)))
                     await send({"type": "http.response.start", "status": 200, "headers": headers})
                     content, started = to.head() + content, True
                 if ended and not pieces:
@@ -108,7 +124,8 @@ class TableAnswer:
         schema = RecordSchema.of(self._served.bundle.featurizer, self._named.smiles_column)
         source, parser = open_source(sent, body, schema)
         columns = source.columns() if wanted == "csv" else ()
-        layout = layout_of(self._served, columns, self._named.result_columns or "refuse")
+        replaced = self._named.result_columns or "refuse"
+        layout = layout_of(self._served, columns, self._decision, replaced)
         return source, parser, writer(wanted, layout)
 
     async def _read(self, source: Source, parser: Parser, started: bool) -> ParsedRows | None:
@@ -169,7 +186,14 @@ class TableAnswer:
         self._stages.featurize += prediction.stages.featurize
         self._stages.queue += prediction.stages.queue
         self._stages.infer += prediction.stages.infer
-        return await asyncio.to_thread(results, served, records, prediction.outcomes, prediction.outputs)
+        found = (served, records, prediction.outcomes, prediction.outputs, self._decision)
+        return await asyncio.to_thread(results, *found)
+
+
+def _codes(odd: Sequence[Any]) -> bytes:
+    """Return warnings of the table as a header has them: code and sentence, in ASCII."""
+    text = "; ".join(f"{each.code}: {each.message}" for each in odd)
+    return text.replace("²", "^2").encode("ascii", errors="replace")
 
 
 async def _send_in_time(send: Send, content: bytes, *, more: bool) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features import Outcome
+from models.features.tabular.candidate_tables import table_warnings
 from service.api.access_control import unlimited
 from service.api.auth.headers import KEY_HEADERS, key_of
 from service.api.auth.keys import KeyStore
@@ -188,25 +189,22 @@ class FastPath:
         """Return the model and the records as an array; None for anything but lists of its width."""
         try:
             body = _decode(content)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            served = self._predictor.model(body.model)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ModelNotFound, ModelNotReady):
             return None
         lists = body.inputs
-        if not 1 <= len(lists) <= self._max_rows:
-            return None
-        try:
-            served = self._predictor.model(body.model)
-        except (ModelNotFound, ModelNotReady):
-            return None
         width = len(served.bundle.featurizer.fields)
         if (
             not width
+            or not 1 <= len(lists) <= self._max_rows
             or served.bundle.featurizer.texts
             or set(map(len, lists)) != {width}
             or not self._predictor.is_quick(served, lists)
         ):
             return None
         numbers = lists[0] if len(lists) == 1 else chain.from_iterable(lists)
-        return served, np.fromiter(numbers, np.float64, len(lists) * width).reshape(-1, width)
+        block = np.fromiter(numbers, np.float64, len(lists) * width).reshape(-1, width)
+        return None if table_warnings(served.bundle.featurizer.fields, block) else (served, block)
 
     def answer(self, request: FastRequest, result: Answer | ServiceError) -> None:
         """Answer a request by the batcher's result."""
@@ -246,12 +244,12 @@ class FastPath:
 
 def _written(served: ServedModel, answer: Answer, outcomes: Sequence[Outcome]) -> bytes:
     """Return the body of an answer. Results of a batch's rows are written once, for all its requests."""
-    if len(answer.pieces) == 1:
+    if len(answer.pieces) == 1 and served.decision.levels is None:
         batch, start, stop = answer.pieces[0]
         manifest = served.bundle.manifest
         to = writing(served.targets, manifest.exclusive)
         if batch.memo is None:  # None in it where a number is not finite
-            batch.memo = (to.pieces(batch.outputs, served.thresholds),)
+            batch.memo = (to.pieces(batch.outputs, served.decision.thresholds),)
         (pieces,) = cast("tuple[list[bytes] | None]", batch.memo)
         if pieces is not None:
             results = to.joined(pieces, start, stop)

@@ -9,10 +9,10 @@ that the model cannot judge has NaN in every output, null in JSON, and the reaso
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,19 @@ from service.api.body.decoding import Limits
 from service.api.body.negotiation import accepts
 from service.api.body.reading import read_body
 from service.api.context import context_of
+from service.api.encoding import stated
 from service.api.problems import Problem
 from service.api.v2 import compression, request, response, tensors
-from service.api.v2.interface import REASON, Interface, find, interface_of
+from service.api.v2.interface import (
+    INTERVAL,
+    REASON,
+    Interface,
+    decided,
+    find,
+    interface_of,
+    names_of,
+)
+from service.inference.decision import Decision
 from service.inference.predictor import Prediction, Predictor
 from service.inference.queue import Outputs
 from service.inference.served_models import ServedModel, ServedModels
@@ -75,7 +85,9 @@ class Infer:
         context.ask(served)
         started = perf_counter()
         interface = interface_of(served)
-        asked, records = await self._read(scope, receive, interface)
+        asked, records = await self._read(scope, receive, interface, names_of(served))
+        wants_intervals = INTERVAL in asked.outputs
+        decision = Decision.of(served.bundle, asked.cut_offs, interval=wants_intervals)
         context.read = perf_counter() - started
         context.applicability = asked.applicability
         # A featurizer also reads an array, and faster.
@@ -84,12 +96,15 @@ class Infer:
         _check_outcomes(interface, prediction)
         started = perf_counter()
         _check_finite(prediction.outputs, asked.outputs)
-        outputs = _with_gaps(interface, prediction)
-        await _send(scope, send, served, asked, outputs, prediction.outcomes)
+        made = decided(asked.outputs, decision, prediction.outputs, prediction.outcomes)
+        if REASON in asked.outputs:
+            made[REASON] = np.array([_reason(outcome) for outcome in prediction.outcomes], object)
+        outputs = {**_with_gaps(interface, prediction), **made}
+        await _send(scope, send, served, asked, outputs, stated(served, decision))
         context.encode = perf_counter() - started
 
     async def _read(
-        self, scope: Scope, receive: Receive, interface: Interface
+        self, scope: Scope, receive: Receive, interface: Interface, more: tuple[str, ...]
     ) -> tuple[request.InferRequest, tensors.Records]:
         """Read, decompress and decode a request's body."""
         header_length, coding = _headers(scope)
@@ -97,7 +112,7 @@ class Infer:
         if coding is not None:
             body = await asyncio.to_thread(compression.decompress, body, coding, self._limits.bytes)
         asked = request.parse(
-            body, header_length, interface.input_name, interface.outputs, interface.texts
+            body, header_length, interface.input_name, interface.outputs, (*interface.texts, *more)
         )
         tensor = asked.tensor
         records = tensors.records_of(
@@ -183,21 +198,14 @@ async def _send(
     send: Send,
     served: ServedModel,
     asked: request.InferRequest,
-    outputs: Outputs,
-    outcomes: Sequence[Outcome],
+    outputs: Mapping[str, NDArray[Any]],
+    thresholds: dict[str, float] | None,
 ) -> None:
     """Write the answer, compressed where the client accepts it, and send it."""
     accepted = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding")
-    texts = {
-        name: [_reason(outcome) for outcome in outcomes] for name in asked.outputs if name == REASON
-    }
-    arguments = (served, asked, outputs, texts, accepted)
+    arguments = (served, asked, outputs, thresholds, accepted)
     # A binary tensor is one copy of memory; digits and compression take time.
-    slow = sum(
-        outputs[name].nbytes
-        for name, binary in asked.outputs.items()
-        if name not in texts and (accepted or not binary)
-    )
+    slow = sum(outputs[name].nbytes for name, binary in asked.outputs.items() if accepted or not binary)
     if slow < _LARGE_ANSWER:
         content, headers = _write(*arguments)
     else:
@@ -213,13 +221,13 @@ def _reason(outcome: Outcome) -> str:
 def _write(
     served: ServedModel,
     asked: request.InferRequest,
-    outputs: Outputs,
-    texts: dict[str, list[str]],
+    outputs: Mapping[str, NDArray[Any]],
+    thresholds: dict[str, float] | None,
     accepted: bytes,
 ) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     manifest = served.manifest
     content, json_length = response.encode(
-        manifest.name, str(manifest.version), asked.id, outputs, asked.outputs, texts
+        manifest.name, str(manifest.version), asked.id, outputs, asked.outputs, thresholds
     )
     headers = [(b"vary", b"accept-encoding")]
     if json_length is None:

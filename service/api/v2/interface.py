@@ -1,8 +1,17 @@
 """A served model's tensors, versions and platform in the protocol's terms."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features import NotApplicable, Outcome
 from models.networks.outputs import INPUT, OUTPUTS, TAPS
+from service.inference.decision import Decision
+from service.inference.queue import Outputs
+from service.inference.results import LEVELS, intervals_of, levels_of, shown
 from service.inference.served_models import ServedModel, ServedModels
 from service.tables.schema import Reader, RecordSchema, readers
 
@@ -12,6 +21,9 @@ PLATFORM = "onnx_onnxv1"
 _SMILES = "smiles"
 #: The output that says why a row is not applicable: BYTES ``[-1]``, empty for the other rows.
 REASON = "reason"
+#: The outputs that the service makes of the graph's by a request's cut-offs, for who asks. They stand in
+#: no metadata.
+CALL, LEVEL, INTERVAL = "call", "level", "interval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +70,39 @@ def find(served_models: ServedModels, name: str, version: str | None) -> ServedM
     Raises ``ModelNotFound``, ``VersionNotFound`` or ``ModelNotReady``.
     """
     return served_models.get(name).of_version(version)
+
+
+def names_of(served: ServedModel) -> tuple[str, ...]:
+    """The outputs that a model can be asked for; classes have none, and the most probable is called."""
+    if served.manifest.exclusive:
+        return ()
+    levels = (LEVEL,) if served.decision.levels is not None else ()
+    has = all(target.spread_factor is not None for target in served.manifest.targets)
+    return (CALL, *levels, *((INTERVAL,) if has else ()))
+
+
+def decided(
+    names: Iterable[str], decision: Decision, outputs: Outputs, outcomes: Sequence[Outcome]
+) -> dict[str, NDArray[Any]]:
+    """Return the outputs of these names: BOOL and texts ``(n, T)``, FP32 ``(n, T, 2)``.
+
+    Of a record that is not applicable ``call`` is false, ``level`` empty and ``interval`` NaN. Raises
+    what ``intervals_of`` raises.
+    """
+    applies = np.array([not isinstance(outcome, NotApplicable) for outcome in outcomes])
+    count, targets = len(outcomes), len(decision.thresholds)
+    empty: dict[str, NDArray[Any]] = {
+        CALL: np.zeros((count, targets), np.bool_),
+        LEVEL: np.full((count, targets), "", object),
+        INTERVAL: np.full((count, targets, 2), np.nan, np.float32),
+    }
+    made = {name: empty[name] for name in names if name in empty}
+    if made and applies.any():
+        rounded, calls = shown(outputs["probability"], decision.thresholds, False)
+        if CALL in made:
+            made[CALL][applies] = calls
+        if LEVEL in made and decision.levels is not None:
+            made[LEVEL][applies] = np.array(LEVELS, object)[levels_of(rounded, decision.levels)]
+        if INTERVAL in made and decision.spread is not None:
+            made[INTERVAL][applies] = intervals_of(outputs, decision.spread)
+    return made

@@ -15,13 +15,14 @@ from service.api.context import context_of
 from service.api.error_codes import Code
 from service.api.openapi import answers, json_response, request_body
 from service.api.problems import Problem
+from service.api.specification.releases import RepositoryDone
 from service.api.v2 import schemas
 from service.coordination.aggregate import ModelWhole
 from service.coordination.coordinator import WorkerCoordinator
 
 _MAX_BYTES = 65_536
 _BODY = request_body(schemas.RepositoryRequest, required=False)
-_CHANGES = answers(None, 400, 403, 404, 413, 503)
+_CHANGES = answers(RepositoryDone, 400, 403, 404, 413, 503)
 
 _decoder = msgspec.json.Decoder(schemas.RepositoryRequest)
 

@@ -12,9 +12,12 @@ from typing import Any, cast, get_args
 import msgspec
 from msgspec import UNSET
 
+from models.bundle.cutoffs import CutOffs
 from service.api.body.decoding import decode
 from service.api.problems import Problem
+from service.api.v2.interface import CALL
 from service.api.v2.schemas import InferenceRequest, RequestInput
+from service.inference.decision import cut_offs_of
 from service.inference.predictor import Applicability
 
 _NOT_SUPPORTED = ("classification", "shared_memory_region")
@@ -36,13 +39,15 @@ class Tensor:
 class InferRequest:
     """A parsed request. ``outputs`` maps each requested output to whether it is sent as binary.
 
-    ``applicability`` is the parameter of this name, None where the request does not have it.
+    ``applicability`` is the parameter of this name, None where the request does not have it, and
+    ``cut_offs`` those of ``threshold``, ``recall`` or ``fpr``.
     """
 
     tensor: Tensor
     id: str | None
     outputs: dict[str, bool]
     applicability: Applicability | None = None
+    cut_offs: CutOffs | None = None
 
 
 def parse(
@@ -52,7 +57,7 @@ def parse(
     outputs: Collection[str],
     more: Collection[str] = (),
 ) -> InferRequest:
-    """Parse a body; raises ``Problem`` 400.
+    """Parse a body; raises ``Problem`` 400, and ``InvalidRequest`` for cut-offs that are none.
 
     ``header_length`` is the length of the JSON at its start, or None where all of it is JSON;
     ``input_name`` is what the model's one input is called, ``outputs`` what its outputs are, and
@@ -69,7 +74,10 @@ def parse(
     request = decode(whole[:header_length], _decoder, wrong_shape=400)
     tensor = _only_input(request.inputs, whole[header_length:], input_name)
     wanted = _wanted(request, outputs, more)
-    return InferRequest(tensor, request.id, wanted, _applicability(request.parameters))
+    cut_offs = cut_offs_of(request.parameters or {})
+    if cut_offs is not None and not request.outputs and CALL in more:
+        wanted[CALL] = False
+    return InferRequest(tensor, request.id, wanted, _applicability(request.parameters), cut_offs)
 
 
 def _only_input(inputs: list[RequestInput], binary: memoryview, expected: str) -> Tensor:

@@ -13,6 +13,11 @@ Parameters = Annotated[dict[str, Any] | None, Meta(description="Unknown ones are
 Size = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 
 
+#: An element of a tensor in JSON, or a list of them where it is nested.
+_SCALAR = [{"type": kind} for kind in ("number", "string", "boolean", "null")]
+_ELEMENT = {"anyOf": [*_SCALAR, {"type": "array", "items": {"anyOf": _SCALAR}}]}
+
+
 class RequestInput(Struct):
     """The model's one input: FP32 ``[-1, F]``, or BYTES ``[-1]`` or ``[-1, 1]`` for SMILES."""
 
@@ -26,6 +31,7 @@ class RequestInput(Struct):
             Meta(
                 description="Row-major, flat or nested; a binary tensor after the JSON replaces it.",
                 examples=[[99.4, 41.6, 1.55, 4.1, 27.6, 61.7, 2.2, 3.7]],
+                extra_json_schema={"items": _ELEMENT},
             ),
         ]
         | UnsetType
@@ -43,7 +49,10 @@ class RequestOutput(Struct):
 
 
 class InferenceRequest(Struct):
-    """``binary_data_output`` among the parameters asks for all outputs as binary tensors."""
+    """``binary_data_output`` among the parameters asks for all outputs as binary tensors.
+
+    ``threshold``, ``recall`` or ``fpr``, a number or one by target, decide the output ``call``.
+    """
 
     inputs: Annotated[list[RequestInput], Meta(extra_json_schema={"minItems": 1, "maxItems": 1})]
     id: str | None = None
@@ -67,6 +76,10 @@ class InferenceResponse(Struct, kw_only=True):
     model_name: str
     model_version: str
     id: str | None = None
+    parameters: Annotated[
+        dict[str, float] | None,
+        Meta(description="Where the request asks for cut-offs: threshold_NAME of each target."),
+    ] = None
     outputs: list[ResponseOutput]
 
 

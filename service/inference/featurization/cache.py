@@ -87,11 +87,12 @@ class FeatureCache:
         return entries
 
     def name_of(self, featurizer: Featurizer) -> str:
-        """Return the featurizer's identity, which is equal for two that make the same rows."""
+        """Return the featurizer's identity, which is equal for two that give the same answers."""
         name = self._names.get(featurizer)
         if name is None:
             parameters = json.dumps(featurizer.parameters, sort_keys=True)
-            digest = hashlib.sha256(parameters.encode()).hexdigest()
+            domain = "" if featurizer.domain is None else featurizer.domain.identity
+            digest = hashlib.sha256(parameters.encode() + domain.encode()).hexdigest()
             name = self._names[featurizer] = f"{featurizer.identifier}/{digest}"
         return name
 

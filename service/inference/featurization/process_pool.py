@@ -5,12 +5,13 @@ They start when they are first needed and end after a while without work.
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache
 from json import dumps, loads
 from time import perf_counter
 
-from models.features import Features, Featurizer, create
+from models.domain.measured import MeasuredCompounds
+from models.features import Features, Featurizer, create, within
 from service.errors import DeadlineMissed, FeaturizingFailed
 from service.inference.processes import ProcessPool
 
@@ -21,6 +22,12 @@ _NICE = 5
 
 Records = Sequence[object]
 Timed = tuple[Features, float]
+#: A featurizer's identifier, its parameters as JSON, and the identity of its domain, if it has one.
+Key = tuple[str, str, str | None]
+
+#: The featurizers of a process, the oldest first.
+_featurizers: dict[Key, Featurizer] = {}
+_MOST_FEATURIZERS = 4
 
 
 class FeaturizerPool:
@@ -79,8 +86,11 @@ class FeaturizerPool:
     async def _start(self, featurizer: Featurizer) -> None:
         """Start the processes, and have each load RDKit and the featurizer, which takes a second."""
         pool = ProcessPool(self.workers, _NICE)
+        work = asyncio.wrap_future
         try:
-            await asyncio.gather(*(_featurized(pool, featurizer, [], None) for _ in range(self.workers)))
+            await asyncio.gather(
+                *(work(_submit(pool, featurizer, [], None, knows=False)) for _ in range(self.workers))
+            )
         except (
             OSError,
             BrokenProcessPool,
@@ -104,22 +114,61 @@ class FeaturizerPool:
             self.close()
 
 
-def _featurized(
+async def _featurized(
     pool: ProcessPool, featurizer: Featurizer, records: Records, deadline: float | None
-) -> asyncio.Future[Timed]:
-    parameters = dumps(featurizer.parameters)
-    job = pool.submit(_featurize, featurizer.identifier, parameters, records, deadline)
-    return asyncio.wrap_future(job)
+) -> Timed:
+    """Featurize in the next free process, which is sent the domain if it does not know it yet.
+
+    A domain has a megabyte: it is not sent with each piece.
+    """
+    for knows in (True, False):
+        job = _submit(pool, featurizer, records, deadline, knows=knows)
+        timed = await asyncio.wrap_future(job)
+        if timed is not None:
+            return timed
+    raise AssertionError("a process that was sent the domain asks for it")
 
 
-@lru_cache(maxsize=4)
-def _featurizer(identifier: str, parameters: str) -> Featurizer:
-    return create(identifier, loads(parameters))
+def _submit(
+    pool: ProcessPool,
+    featurizer: Featurizer,
+    records: Records,
+    deadline: float | None,
+    *,
+    knows: bool,
+) -> Future[Timed | None]:
+    domain = featurizer.domain
+    key = (featurizer.identifier, dumps(featurizer.parameters), domain and domain.identity)
+    content = None if domain is None or knows else domain.content
+    return pool.submit(_featurize, key, content, records, deadline)
 
 
-def _featurize(identifier: str, parameters: str, records: Records, deadline: float | None) -> Timed:
-    """Featurize in a process. ``perf_counter`` is the same clock in all processes of a machine."""
-    featurizer = _featurizer(identifier, parameters)
+def _featurizer(key: Key, content: bytes | None) -> Featurizer | None:
+    """Return this process's featurizer of a key; None if its domain is not known and has to be sent."""
+    made = _featurizers.get(key)
+    if made is None:
+        identifier, parameters, domain = key
+        if domain is not None and content is None:
+            return None
+        made = create(identifier, loads(parameters))
+        if content is not None:
+            made = within(made, MeasuredCompounds.from_bytes(content))
+        while len(_featurizers) >= _MOST_FEATURIZERS:
+            del _featurizers[next(iter(_featurizers))]
+        _featurizers[key] = made
+    return made
+
+
+def _featurize(
+    key: Key, content: bytes | None, records: Records, deadline: float | None
+) -> Timed | None:
+    """Featurize in a process; None if the featurizer's domain is not known here.
+
+    ``perf_counter`` is the same clock in all processes of a machine.
+    """
+    featurizer = _featurizer(key, content)
+    if featurizer is None:
+        return None
     started = perf_counter()
     if deadline is not None and started > deadline:
         raise DeadlineMissed("the deadline passed before all records were read")

@@ -39,7 +39,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
         ("fpr", 0.01, 0.6),
         ("fpr", 0.0999, 0.6),
         ("fpr", 1.0, 0.05),
-        ("recall", {"pulsar": 0.95}, 0.3),
+        ("recall", (("pulsar", 0.95),), 0.3),
     ],
 )
 def test_a_cut_off_is_that_of_the_curve(manifest: Manifest, by, value, expected: float) -> None:
@@ -58,8 +58,8 @@ def test_a_cut_off_is_that_of_the_curve(manifest: Manifest, by, value, expected:
         ("fpr", -0.1, "it is a share"),
         ("fpr", 0.001, "pulsar: fpr 0.001 cannot be told from none: of 200 negative rows one is 0.005"),
         ("threshold", 1.5, "it is a probability from 0 to 1"),
-        ("threshold", {"NR-AR": 0.5}, "model 'htru2' has pulsar"),
-        ("threshold", {}, "names no target"),
+        ("threshold", (("NR-AR", 0.5),), "model 'htru2' has pulsar"),
+        ("threshold", (), "names no target"),
     ],
 )
 def test_what_is_no_cut_off_is_refused_with_a_reason(manifest: Manifest, by, value, reason) -> None:

@@ -116,6 +116,73 @@ def test_versions_are_compared_and_described(releases: Releases) -> None:
     assert json.dumps(found)
 
 
+def test_figures_of_two_versions_stand_side_by_side(releases: Releases) -> None:
+    """Nested numbers have dotted names, those of both versions come first, and a bool is no figure."""
+    metrics = [
+        {"overall": {"mean_auc": 0.8, "old": 3}, "targets": {"pulsar": {"auc": {"value": 0.7}}}},
+        {"new": 1, "targets": {"pulsar": {"auc": {"value": 0.9}, "exact": True, "note": "x"}}},
+    ]
+    for version, figures in enumerate(metrics, 1):
+        path = releases.repository.bundle("htru2", version) / "manifest.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"metrics": figures}))
+    document = releases.compare("htru2", 1, 2)
+    assert list(document["metrics"].items()) == [
+        ("targets.pulsar.auc.value", [0.7, 0.9]),
+        ("overall.mean_auc", [0.8, None]),
+        ("overall.old", [3, None]),
+        ("new", [None, 1]),
+    ]
+    described = releases.describe("htru2")["versions"]
+    assert [version["mean_auc"] for version in described] == [0.8, None, None]
+    assert [version["gate"] for version in described] == [None, None, None]
+
+
+def test_lines_follow_each_other_without_gaps(tmp_path: Path) -> None:
+    """The log has one line a step, and no empty one."""
+    log = ReleaseLog(tmp_path)
+    for step in range(3):
+        log.add("m", "promote", step, step + 1, "cli:me", "")
+    lines = (tmp_path / LOG_FILE).read_text().split("\n")
+    assert [bool(line) for line in lines] == [True, True, True, False]
+
+
+def test_only_a_refusal_that_repeats_the_last_step_is_left_out(tmp_path: Path) -> None:
+    """Another version, another teller and another step between are steps of their own."""
+    log = ReleaseLog(tmp_path)
+    refusals = [
+        (1, 2, "service"),
+        (1, 2, "service"),
+        (1, 3, "service"),
+        (1, 3, "cli:me"),
+        (2, 3, "cli:me"),
+    ]
+    for before, after, by in refusals:
+        log.add("m", "refuse", before, after, by, "")
+    log.add("m", "promote", 2, 3, "cli:me", "")
+    log.add("m", "promote", 2, 3, "cli:me", "")
+    log.add("m", "refuse", 2, 3, "cli:me", "")
+    log.add("n", "refuse", 2, 3, "cli:me", "")
+    log.add("m", "refuse", 2, 3, "cli:me", "")
+    found = [(step.model, step.action, step.before, step.after, step.by) for step in log.entries()]
+    assert found == [
+        ("m", "refuse", 1, 2, "service"),
+        ("m", "refuse", 1, 3, "service"),
+        ("m", "refuse", 1, 3, "cli:me"),
+        ("m", "refuse", 2, 3, "cli:me"),
+        ("m", "promote", 2, 3, "cli:me"),
+        ("m", "promote", 2, 3, "cli:me"),
+        ("m", "refuse", 2, 3, "cli:me"),
+        ("n", "refuse", 2, 3, "cli:me"),
+    ]
+
+
+def test_a_reason_is_kept_to_a_thousand_characters(tmp_path: Path) -> None:
+    """A longer one is cut, whoever gives it."""
+    log = ReleaseLog(tmp_path)
+    assert log.add("m", "hold", None, 1, "cli:me", "x" * 1001).why == "x" * 1000
+    assert log.entries()[0].why == "x" * 1000
+
+
 @pytest.mark.parametrize("kept", range(0, 120, 7))
 def test_a_torn_line_costs_no_other(tmp_path: Path, kept: int) -> None:
     """Whatever part of the last line a crash left, those before and after it are read."""

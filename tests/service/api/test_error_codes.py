@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_the_documents_table_is_that_of_the_code() -> None:
-    """service/README.md lists each code with its status and its meaning, in this order."""
-    text = (ROOT / "service" / "README.md").read_text(encoding="utf-8")
+    """docs/reference/requests.md lists each code with its status and its meaning, in this order."""
+    text = (ROOT / "docs" / "reference" / "requests.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([a-z_]+)` \| (\d{3}) \| (.+?) \|$", text.partition("## Errors")[2], re.M)
     expected = [(code.value, str(status), text) for code, (status, text) in MEANINGS.items()]
     assert rows == expected

@@ -380,5 +380,5 @@ def test_a_damaged_file_is_malformed(tmp_path) -> None:
     packed = bytearray(gzip.compress(bytes(range(256)) * 20_000))
     packed[-6] ^= 1
     body = form(part(bytes(packed), filename="a.csv.gz"))
-    with pytest.raises(MalformedInput, match="the file is not whole"):
+    with pytest.raises(MalformedInput, match="the file: it is not whole"):
         asyncio.run(size_of(Sent(body, b"", 0, b""), 1 << 30, tmp_path))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models.features import Accepted, Rejected
+from service.inference.decision import Decision
 from service.inference.results import Writing, is_plain, results_of, shown
 
 TARGETS = ("a", "b")
@@ -20,7 +21,8 @@ def said(probability: list[float], thresholds: list[float], *, exclusive: bool) 
     assert pieces is not None
     quick = json.loads(writing.joined(pieces, 0, 1))
     accepted = [Accepted({})]
-    slow = results_of([[1.0]], accepted, outputs, TARGETS, limits, echo=False, exclusive=exclusive)
+    decision = Decision(limits)
+    slow = results_of([[1.0]], accepted, outputs, TARGETS, decision, echo=False, exclusive=exclusive)
     assert quick == slow
     return [result["call"] for result in slow]
 
@@ -59,7 +61,9 @@ def test_a_number_that_is_none_for_json_is_an_error_of_its_row(p_value: float | 
     limits = np.array([0.5, 0.5])
     assert Writing(TARGETS, False).pieces(outputs, limits) is None
     if p_value is None:
-        first, second = results_of([1, 2], [Accepted({})] * 2, outputs, TARGETS, limits, echo=False)
+        first, second = results_of(
+            [1, 2], [Accepted({})] * 2, outputs, TARGETS, Decision(limits), echo=False
+        )
         assert (first["status"], second["status"]) == ("ok", "error")
         assert first["p_value"] is None
         assert "no finite number" in str(second["message"])

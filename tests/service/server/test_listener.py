@@ -37,7 +37,7 @@ def test_connections_are_shared_fairly_and_wait_for_nobody(tmp_path: Path) -> No
             twin = listener.dup()
             twin.setblocking(False)
             return SharedListener(
-                twin, lambda: Counted(taken, number), lambda: taken[number], counts, number
+                [twin], lambda: Counted(taken, number), lambda: taken[number], counts, number
             )
 
         listeners = [shared_listener(1), shared_listener(2)]
@@ -57,8 +57,6 @@ def test_connections_are_shared_fairly_and_wait_for_nobody(tmp_path: Path) -> No
         listeners[1].close()
         for client in clients:
             client.close()
-        for each in listeners:
-            each._listener.close()
         listener.close()
 
     asyncio.run(work())

@@ -1,7 +1,7 @@
 """Times of the served graph in onnxruntime, beside the same networks as exporters usually write them.
 
 Processor seconds on one thread, the least of several interleaved rounds; networks with random weights.
-The table of operators is why the graph is written as it is; ``training/TAPS.md`` discusses it.
+The table of operators is why the graph is written as it is: ``docs/explanation/served-graph.md``.
 """
 
 import time

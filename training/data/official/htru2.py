@@ -48,7 +48,7 @@ def candidates(
     """A data set of candidates: eight numbers ``(n, 8)`` and a class ``(n,)``, 0 or 1, of each."""
     return Dataset(
         name="htru2",
-        featurizer="pulsar-1",
+        featurizer="pulsar-2",
         records=tuple(map(tuple, values.tolist())),
         labels=classes.astype(np.float32)[:, np.newaxis],
         targets=TARGETS,

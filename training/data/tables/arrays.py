@@ -13,6 +13,7 @@ from training.data.folds import FOLDS, folds_of_groups, folds_of_table
 from training.data.tables.columns import is_missing, read_column
 from training.data.tables.load import PIECES, PIECES_OF_ALL, constructed
 from training.data.tables.reading import Table
+from training.data.tables.spelling import Spelling
 
 #: What a manifest calls folds of so few rows that their order decides.
 _IN_TURN = "rows of a class dealt to the folds in turn, in their order"
@@ -43,10 +44,9 @@ def dataset_of_arrays(
         read_column(
             table,
             name,
-            is_category=name in categorical
-            or at in categorical
-            or any(isinstance(cell, str) for cell in cells[name]),
+            is_category=name in categorical or at in categorical,
             pieces=pieces,
+            spelling=Spelling(),
         )
         for at, name in enumerate(names)
     ]
@@ -64,7 +64,7 @@ def dataset_of_arrays(
     content = repr((records, codes.tolist(), None if weights is None else weights.tolist()))
     return Dataset(
         name="fitted",
-        featurizer="tables-2",
+        featurizer="tables-3",
         records=records,
         labels=labels,
         targets=targets,

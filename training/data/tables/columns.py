@@ -1,35 +1,47 @@
-"""The kinds and values of a table's columns, inferred from their cells: numbers or categories."""
+"""The kinds and values of a table's columns, inferred from their cells.
+
+Numbers, truth values, dates, or categories; see ``models.features.tabular.columns``.
+"""
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.tabular.categories import as_category
-from models.features.tabular.cells import number
+from models.features.tabular.columns import written
+from models.features.tabular.dates import PARTS, as_date, part
+from models.features.tabular.formats import NumberFormat, are_truths, truth
 from training.data.tables.reading import Table, Unreadable
+from training.data.tables.spelling import MOSTLY, Spelling, best_format, date_form, hint
 from training.errors import DataError
 
 #: A category with fewer rows is merged into "other", as are all but so many of the commonest.
 RARE, MOST_CATEGORIES = 10, 64
-#: If this share of a column's cells are numbers, the others are reported as mistakes.
-_MOSTLY = 0.9
 #: The quantiles of a column of numbers that its golden values are near to.
 _LEVELS = (0.01, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.99)
+_LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its entry in the featurizer parameters, its values, and constructed golden values."""
+    """One column: its entry in the featurizer parameters, its values, and constructed golden values.
+
+    ``notice`` says how it was read where that may surprise, and is empty otherwise.
+    """
 
     entry: dict[str, object]
     values: list[object]
     constructed: list[object]
+    notice: str = ""
 
 
-def read_column(table: Table, name: str, *, is_category: bool, pieces: int) -> Column:
+def read_column(
+    table: Table, name: str, *, is_category: bool, pieces: int, spelling: Spelling
+) -> Column:
     """Read a column's cells; raises ``DataError`` naming the line of one that cannot be used.
 
     A column of numbers gets knots for ``pieces`` linear pieces, none if these are fewer than two.
@@ -41,32 +53,56 @@ def read_column(table: Table, name: str, *, is_category: bool, pieces: int) -> C
             f"{table.name}, column {name}: it holds {foreign.kind}, neither numbers nor categories;"
             f" leave it out by --ignore {name}"
         )
-    parsed = [number(cell) if isinstance(cell, str) else cell for cell in cells]
-    numeric = [isinstance(value, (int, float)) and not isinstance(value, bool) for value in parsed]
-    known = [not is_missing(value) for value in parsed]
-    if not any(known):
+    values = [known_or_none(cell, spelling) for cell in cells]
+    known = [value for value in values if value is not None]
+    if not known:
         raise DataError(f"{table.name}, column {name}: it is empty; leave it out by --ignore {name}")
-    share = sum(a and b for a, b in zip(numeric, known, strict=True)) / sum(known)
-    if is_category or share < _MOSTLY:
-        return _categories(table, name)
-    if share < 1:
-        row = next(row for row in range(len(parsed)) if known[row] and not numeric[row])
-        text = str(parsed[row])
-        shown = text if len(text) <= 40 else text[:40] + "…"
+    if is_category or name in table.categorical:
+        return _categories(table, name, values)
+    texts = [value for value in known if isinstance(value, str)]
+    truths = sum(isinstance(value, bool) for value in known)
+    if (texts or truths) and are_truths({str(value) for value in known}):
+        return _truths(name, values)
+    format_, share = best_format(texts, spelling.formats(name))
+    numeric = len(known) - len(texts) - truths + share * len(texts)
+    if numeric >= MOSTLY * len(known):
+        return _numbers(table, name, values, pieces, format_)
+    dates = date_form(texts, day_first=spelling.day_first) if len(texts) == len(known) else None
+    if dates is not None:
+        return _dates(table, name, values, *dates)
+    option = hint(name, texts) if len(texts) >= MOSTLY * len(known) else None
+    if option is not None:
         raise DataError(
-            f"{table.where(row, name)}: {shown!r} is no number, and nearly all others are;"
-            f" correct it, empty it, or make it categories by --category {name}"
+            f"{table.name}, column {name}: its texts, such as {texts[0][:40]!r}, are numbers of another"
+            f" form; read them by {option}, or as categories by --category {name}"
         )
-    return _numbers(table, name, parsed, pieces)
+    return _categories(table, name, values)
 
 
-def _numbers(table: Table, name: str, parsed: list[object], pieces: int) -> Column:
+def known_or_none(cell: object, spelling: Spelling) -> object:
+    """A cell's value, None where it is missing."""
+    if isinstance(cell, str):
+        return spelling.marks.text(cell)
+    if isinstance(cell, bool) or not isinstance(cell, (int, float)):
+        return cell
+    return None if math.isnan(cell) or cell in spelling.marks.numbers else cell
+
+
+def _numbers(table: Table, name: str, cells: list[object], pieces: int, format_: NumberFormat) -> Column:
     values: list[object] = []
-    for row, value in enumerate(parsed):
-        if is_missing(value):
+    for row, cell in enumerate(cells):
+        value = format_(cell) if isinstance(cell, str) else cell
+        if value is None:
             values.append(None)
             continue
-        assert isinstance(value, (int, float))
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            text = str(cell)
+            shown = text if len(text) <= 40 else text[:40] + "…"
+            raise DataError(
+                f"{table.where(row, name)}: {shown!r} is no number, and nearly all others are;"
+                f" correct it, empty it, say --missing {_argument(text)} if it means nothing, or make"
+                f" them categories by --category {name}"
+            )
         if not abs(value) < float(np.finfo(np.float32).max):
             raise DataError(f"{table.where(row, name)}: {value} is beyond a 32-bit float, or infinite")
         values.append(float(value) + 0.0)
@@ -79,10 +115,61 @@ def _numbers(table: Table, name: str, parsed: list[object], pieces: int) -> Colu
     entry: dict[str, object] = {"name": name, "kind": "number", "optional": len(numbers) < len(values)}
     if entry["optional"]:
         constructed.append(None)
-    entry |= {"centre": centre, "scale": scale}
+    entry |= {"centre": centre, "scale": scale} | format_.entry
     if knots := _knots(numbers, pieces, centre, scale):
         entry["knots"] = knots
+    if set(np.unique(numbers).tolist()) <= {0.0, 1.0}:
+        entry["binary"] = True
     return Column(entry, values, constructed)
+
+
+def _truths(name: str, cells: list[object]) -> Column:
+    values: list[object] = [None if cell is None else truth(cell) for cell in cells]
+    optional = None in values
+    entry: dict[str, object] = {"name": name, "kind": "boolean", "optional": optional}
+    entry["values"] = ["false", "true"]
+    return Column(entry, values, [False, True, *([None] if optional else [])])
+
+
+def _dates(table: Table, name: str, cells: list[object], form: str, unclear: bool) -> Column:
+    found: list[datetime | None] = []
+    for row, cell in enumerate(cells):
+        at = None if cell is None else as_date(cell, form)
+        if at is None and cell is not None:
+            raise DataError(
+                f"{table.where(row, name)}: {str(cell)[:40]!r} is no date, and nearly all others are;"
+                f" correct it, empty it, or make them categories by --category {name}"
+            )
+        found.append(at)
+    known = [at for at in found if at is not None]
+    optional = len(known) < len(found)
+    parts: list[dict[str, object]] = []
+    for each, knots in PARTS.items():
+        numbers = np.array([part(each, at) for at in known])
+        if not np.ptp(numbers):
+            continue
+        centre, scale = _centre_and_scale(numbers)
+        bends = list(knots) or _knots(numbers, 8, centre, scale)
+        limits = {"low": float(numbers.min()), "high": float(numbers.max())}
+        parts.append({"part": each, "centre": centre, "scale": scale, "knots": bends, **limits})
+    if not parts:
+        raise DataError(
+            f"{table.name}, column {name}: all dates are one; leave it out by --ignore {name}"
+        )
+    entry: dict[str, object] = {"name": name, "kind": "date", "optional": optional, "form": form}
+    entry["parts"] = parts
+    years = sorted({at.year for at in known})
+    constructed: list[object] = [
+        f"{years[place % len(years)]}-{1 + place % 12:02}-{1 + 7 * place % 28:02}T{place:02}:00:00"
+        for place in range(13)
+    ]
+    values: list[object] = [None if at is None else at.isoformat() for at in found]
+    notice = (
+        f"column {name} holds dates; their parts are used: {', '.join(str(p['part']) for p in parts)}"
+    )
+    if unclear:
+        notice += "; read with the month first, which no date of it denies (--day-first)"
+    return Column(entry, values, [*constructed, *([None] if optional else [])], notice)
 
 
 def _centre_and_scale(numbers: NDArray[np.float64]) -> tuple[float, float]:
@@ -118,10 +205,10 @@ def _knots(numbers: NDArray[np.float64], pieces: int, centre: float, scale: floa
     return different.tolist() if pieces > 1 and len(different) > 2 else []
 
 
-def _categories(table: Table, name: str) -> Column:
-    values = [as_category(cell) for cell in table.columns[name]]
+def _categories(table: Table, name: str, cells: Sequence[object]) -> Column:
+    values = [None if cell is None else written(cell) for cell in cells]
     counts = Counter(value for value in values if value is not None)
-    long = next((value for value in counts if len(value) > 200), None)
+    long = next((value for value in counts if len(value) > _LONGEST), None)
     common = [value for value, rows in counts.most_common(MOST_CATEGORIES) if rows >= RARE]
     if long is not None or not common or len(counts) > len(values) / 2:
         raise DataError(
@@ -145,3 +232,7 @@ def _categories(table: Table, name: str) -> Column:
 def is_missing(value: object) -> bool:
     """Whether a parsed cell is None or NaN."""
     return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _argument(text: str) -> str:
+    return text if text.isalnum() else repr(text[:40])

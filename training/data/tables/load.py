@@ -1,33 +1,51 @@
 """A user's own table as a data set: columns' kinds, target and folds are inferred from the file."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
+from models.features.tabular.formats import Marks
 from training.data.dataset import Dataset
 from training.data.folds import FEWEST_FOLDS, FOLDS, folds_of_table
 from training.data.tables.columns import read_column
 from training.data.tables.reading import read_table
+from training.data.tables.roles import Roles
+from training.data.tables.spelling import Spelling
+from training.data.tables.suspects import index_columns, telling_columns
 from training.data.tables.targets import read_targets
 from training.errors import DataError
 
+#: Options that name columns, and their field of ``Reading``.
+_NAMING = {"--ignore": "ignore", "--category": "category", "--number": "number"}
+_MORE_KINDS = {"boolean": "truth values", "date": "dates"}
 _GOLDEN_ROWS = 48
 #: Most linear pieces of a column of numbers, and of all columns together.
 PIECES, PIECES_OF_ALL = 16, 1024
 
 
-class Reading(BaseModel):
+class Reading(Roles):
     """How to read a table: the target, its positive class, columns to ignore or to make categories."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     target: str
     positive: str | None = None
     ignore: tuple[str, ...] = ()
     category: tuple[str, ...] = ()
+    number: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    decimal: str = "."
+    thousands: str = ""
+    day_first: bool = False
+    rare: str | None = None
+
+    @property
+    def spelling(self) -> Spelling:
+        """How the values are written."""
+        marks = Marks(self.missing)
+        return Spelling(marks, self.decimal, self.thousands, self.number, self.day_first)
 
 
 def load(name: str, path: Path, reading: Reading) -> Dataset:
@@ -37,35 +55,54 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
     counted.
     """
     table = read_table(path)
-    targets = read_targets(table, reading.target, reading.positive)
-    for option, names in (("--ignore", reading.ignore), ("--category", reading.category)):
-        unknown = [column for column in names if column not in table.columns]
+    reading = _composed(reading)
+    spelling = reading.spelling
+    targets = read_targets(table, reading.target, reading.positive, spelling.marks, reading.rare)
+    for option, names in _NAMING.items():
+        unknown = [column for column in getattr(reading, names) if column not in table.columns]
         if unknown:
             raise DataError(f"{option} {unknown[0]}: {table.name} has no such column")
-    used = [c for c in table.columns if c != reading.target and c not in reading.ignore]
+    reading.check(table, reading.target)
+    unused = (reading.target, *reading.ignore, *reading.columns)
+    indices = index_columns(table, (*unused, *reading.category, *reading.number))
+    used = [c for c in table.columns if c not in (*unused, *indices)]
     if not used:
         raise DataError(f"{table.name} has no column to learn from beside {reading.target}")
     pieces = min(PIECES, PIECES_OF_ALL // len(used))
-    columns = [read_column(table, c, is_category=c in reading.category, pieces=pieces) for c in used]
+    columns = [
+        read_column(table, c, is_category=c in reading.category, pieces=pieces, spelling=spelling)
+        for c in used
+    ]
     records = tuple(
         zip(*([column.values[row] for row in targets.rows] for column in columns), strict=True)
     )
     if len(set(records)) == 1:
         raise DataError(f"{table.name}: all rows are the same, so that nothing can be learned from them")
-    folds, fold_rule = folds_of_table(used, records, targets.labels)
-    _check_folds(table.name, folds, targets.labels, targets.names)
+    said = reading.folds(table, targets.rows)
+    folds, fold_rule = said or folds_of_table(used, records, targets.labels)
+    number = len(np.unique(folds)) if reading.fold is not None else FOLDS
+    _check_folds(table.name, folds, number, targets.labels, targets.names)
     constant = [
         name
         for name, values in zip(used, zip(*records, strict=True), strict=True)
         if len(set(values)) == 1
     ]
-    numbers = sum(column.entry["kind"] == "number" for column in columns)
+    kinds = Counter(column.entry["kind"] for column in columns)
+    left_out = len(table) - len(records)
+    notices = [
+        *table.notices,
+        *(f"left out column {name!r}, which numbers the rows" for name in indices),
+        *(column.notice for column in columns if column.notice),
+        *([f"left out {left_out:,} rows without a value of {reading.target}"] if left_out else []),
+        *telling_columns(used, records, targets.labels, folds),
+    ]
     summary: dict[str, object] = {
         "rows": len(records),
-        "rows without a target, left out": len(table) - len(records),
+        "rows without a target, left out": left_out,
         "different rows": len(set(records)),
-        "columns of numbers": numbers,
-        "columns of categories": len(columns) - numbers,
+        "columns of numbers": kinds["number"],
+        "columns of categories": kinds["category"],
+        **{f"columns of {word}": kinds[kind] for kind, word in _MORE_KINDS.items() if kinds[kind]},
         "columns with missing values": sum(column.entry["optional"] is True for column in columns),
         "columns of one value, which tell nothing": ", ".join(constant) or "none",
         "target": reading.target,
@@ -73,7 +110,7 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
     }
     return Dataset(
         name=name,
-        featurizer="tables-2",
+        featurizer="tables-3",
         records=records,
         labels=targets.labels,
         targets=targets.names,
@@ -81,15 +118,31 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
         sources={table.name: table.sha256},
         summary=summary,
         exclusive=len(targets.names) > 1,
-        parameters={"columns": [column.entry for column in columns]},
+        parameters={"columns": [column.entry for column in columns]}
+        | ({"missing": list(reading.missing)} if reading.missing else {}),
         golden=constructed([column.constructed for column in columns]),
         table={**reading.model_dump(mode="json"), "file": table.name, "rows": len(table)},
         fold_rule=fold_rule,
+        weights=reading.weights(table, targets.rows),
+        notices=tuple(notices),
     )
 
 
+def _composed(reading: Reading) -> Reading:
+    """The options with column names in the form in which the table's are."""
+    names = {
+        option: tuple(normalize("NFC", name) for name in getattr(reading, option))
+        for option in _NAMING.values()
+    }
+    return reading.model_copy(update={**names, "target": normalize("NFC", reading.target)})
+
+
 def _check_folds(
-    name: str, folds: NDArray[np.int8], labels: NDArray[np.float32], targets: Sequence[str]
+    name: str,
+    folds: NDArray[np.int8],
+    number: int,
+    labels: NDArray[np.float32],
+    targets: Sequence[str],
 ) -> None:
     """Every class needs several folds that hold both it and others, to be learned and calibrated."""
     for column, target in enumerate(targets):
@@ -97,10 +150,10 @@ def _check_folds(
         both = set(folds[positive].tolist()) & set(folds[~positive].tolist())
         if len(both) < FEWEST_FOLDS:
             raise DataError(
-                f"{name}: rows of class {target!r} stand beside others in {len(both)} of {FOLDS} folds"
-                " only; more rows are needed"
+                f"{name}: rows of class {target!r} stand beside others in {len(both)} of"
+                f" {number} folds only; more rows are needed"
             )
-    empty = [fold for fold in range(FOLDS) if not (folds == fold).any()]
+    empty = [fold for fold in range(number) if not (folds == fold).any()]
     if empty:
         raise DataError(f"{name}: fold {empty[0]} has no row; more rows are needed")
 

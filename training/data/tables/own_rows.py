@@ -1,8 +1,8 @@
 """A user's own rows for the official tasks, added to the official set or used instead of it.
 
-HTRU2: columns named as in this project and ``class``, or no header and nine columns as in the official
-file. Tox21: ``smiles`` and any of the twelve assays. Rows of the same candidate or compound are merged
-as the official ones are: the majority decides, an even split counts as not measured.
+HTRU2: columns and classes by any of the names in ``candidate_tables``, or no header and nine columns
+as in the official file. Tox21: ``smiles`` and any of the twelve assays. Rows of the same candidate or
+compound are merged as the official ones are: the majority decides, an even split counts as not measured.
 """
 
 from collections import Counter, defaultdict
@@ -18,28 +18,53 @@ from pydantic import JsonValue
 from models.features.molecules.parents.compound import parent_compound
 from models.features.molecules.rdkit_log import captured_rdkit_log
 from models.features.molecules.reading import Unreadable, read_smiles
+from models.features.tabular.candidate_tables import (
+    CLASS,
+    EXCHANGED,
+    class_of,
+    positional,
+    renamed,
+    warnings_of,
+)
 from models.features.tabular.cells import number
-from models.features.tabular.pulsar import NAMES
+from models.features.tabular.formats import MISSING
+from models.features.tabular.pulsar import NAMES, impossible
 from training.data.dataset import Dataset, Replicates
 from training.data.official import htru2, tox21
 from training.data.tables.columns import is_missing
 from training.data.tables.reading import Table, read_table
 from training.errors import DataError
 
-_CLASS = "class"
+_CLASS = CLASS
 _LABEL = "it must be 0, 1 or empty"
 
 
 def load_candidates(path: Path, *, instead: bool) -> Dataset:
     """HTRU2 with the candidates of ``path``; raises ``DataError`` naming file, line and column."""
-    table = read_table(path, (*NAMES, _CLASS))
-    _check_columns(table, (*NAMES, _CLASS), ())
+    table = read_table(path, positional)
+    columns = zip(renamed(list(table.columns)), table.columns.values(), strict=True)
+    columns = zip(renamed(list(table.columns)), table.columns.values(), strict=True)
+    named = replace(table, columns=dict(columns))
+    _check_columns(named, (*NAMES, _CLASS), ())
     finite = "a finite number is needed"
-    values = np.array([_read(table, name, _is_finite, finite) for name in NAMES]).T
-    labels = _read(table, _CLASS, _is_label, _LABEL)
-    missing = np.flatnonzero(np.isnan(labels))
-    if len(missing):
-        raise DataError(f"{table.where(int(missing[0]), _CLASS)}: the class is missing; give 0 or 1")
+    values = np.array([_read(named, name, _is_finite, finite) for name in NAMES]).T
+    labels = _classes(named)
+    odd = warnings_of(values)
+    exchanged = next((each for each in odd if each.code == EXCHANGED), None)
+    if exchanged is not None:
+        raise DataError(f"{table.name}: {exchanged.message}")
+    unsound = impossible(values).any(axis=1)
+    notices = [*table.notices, *(f"warning: {each.message}" for each in odd)]
+    if unsound.any():
+        first = int(np.flatnonzero(unsound)[0])
+        where = f"{table.place} {table.lines[first]}"
+        notices.append(
+            f"left out {int(unsound.sum()):,} candidates of moments that no sample can have,"
+            f" the first in {where}"
+        )
+        values, labels = values[~unsound], labels[~unsound]
+    if not len(values):
+        raise DataError(f"{table.name}: no candidate is left")
     official = None if instead else htru2.load()
     records = [*(official.records if official else ()), *map(tuple, values.tolist())]
     official_labels = official.labels[:, 0].tolist() if official else []
@@ -59,7 +84,21 @@ def load_candidates(path: Path, *, instead: bool) -> Dataset:
         "of these without a majority, left out": len(votes) - len(decided),
     }
     sources = {**(official.sources if official else {}), table.name: table.sha256}
-    return htru2.candidates(merged, classes, sources, summary, table=_provenance(table, instead=instead))
+    told = {"table": _provenance(table, instead=instead), "notices": tuple(notices)}
+    return htru2.candidates(merged, classes, sources, summary, **told)
+
+
+def _classes(table: Table) -> NDArray[np.float64]:
+    """The class of each candidate, 0 or 1; raises ``DataError`` naming the line of one without."""
+    labels = []
+    for row, cell in enumerate(table.columns[_CLASS]):
+        label = class_of(cell)
+        if label is None:
+            missing = is_missing(cell) or str(cell).strip() in MISSING
+            what = "the class is missing; give" if missing else f"{str(cell)[:40]!r} is no class; give"
+            raise DataError(f"{table.where(row, _CLASS)}: {what} 0 or 1, or noise or pulsar")
+        labels.append(label)
+    return np.array(labels, dtype=np.float64)
 
 
 def load_molecules(path: Path, *, instead: bool) -> Dataset:

@@ -1,25 +1,50 @@
-"""A user's own table file, CSV or Parquet, as columns of cells; errors name the line.
+"""A user's own table file as columns of cells; errors name the line.
 
-CSV is UTF-8, separated by commas, with the columns' names in its first line (RFC 4180); any line ends.
+By the ending of the name: Parquet, workbooks (.xlsx), ARFF, NDJSON, a JSON list of objects, or text
+whose cells are parted by commas, tabs, semicolons or bars, with the columns' names in its first line;
+each of them as it is, or packed by gzip or alone in a zip archive.
 """
 
-import csv
 import hashlib
 import io
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import BinaryIO
 
+from models.errors import UnreadableFile
+from models.features.files import arff, unpacking, workbook
+from training.data.tables.delimited import decoded, lines_of, rows_of_text
+from training.data.tables.typed import Unreadable, from_json, from_parquet
 from training.errors import DataError
 
+__all__ = ["Table", "Unreadable", "read_table"]
+
 _MOST_COLUMNS = 4096
+#: Bytes that a packed file may unpack to.
+_MOST_BYTES = 8 << 30
+_PARQUET, _WORKBOOK, _JSON = (".parquet", ".pq"), (".xlsx", ".xlsm"), (".ndjson", ".jsonl", ".json")
+_TEXT = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data")
+_TABLES = frozenset((*_PARQUET, *_WORKBOOK, *_JSON, *_TEXT, ".arff"))
+_NOT_READ = {".xls": "an old workbook", ".ods": "an OpenDocument sheet", ".feather": "a Feather file"}
+_NOT_READ |= {
+    ".7z": "an archive",
+    ".rar": "an archive",
+    ".bz2": "packed by bzip2",
+    ".xz": "packed by xz",
+}
+
+#: Names the columns of a table whose first line is a row; None where it is a header.
+Headerless = Callable[[Sequence[str]], list[str] | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Cells by column, all of one length: text from CSV, values from Parquet, None where empty.
+    """Cells by column, all of one length: text, or the values of typed files; None where empty.
 
-    ``lines`` are the rows' numbers in the file, of lines or of what ``place`` names.
+    ``lines`` are the rows' numbers in the file, of lines or of what ``place`` names. ``categorical``
+    names the columns that the file declares to be categories. ``notices`` say how it was read.
     """
 
     name: str
@@ -27,6 +52,8 @@ class Table:
     columns: dict[str, list[object]]
     lines: list[int]
     place: str = "line"
+    categorical: frozenset[str] = frozenset()
+    notices: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -37,114 +64,175 @@ class Table:
         return f"{self.name}, {self.place} {self.lines[row]}, column {column}"
 
 
-def read_table(path: Path, names: tuple[str, ...] | None = None) -> Table:
-    """Read a file, as Parquet or CSV by its suffix; raises ``DataError`` if it is not such a table.
+def read_table(path: Path, headerless: Headerless | None = None) -> Table:
+    """Read a file by its suffix; raises ``DataError`` if it is no table.
 
-    ``names`` are the columns of a CSV file without a header, whose first line holds as many numbers.
+    ``headerless`` names the columns where the first line of a text is a row.
     """
     if not path.is_file():
         raise DataError(f"{path} is no file")
-    content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    if path.suffix.lower() in (".parquet", ".pq"):
-        return _parquet(path, digest)
-    return _csv(path, content, digest, names)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        try:
+            name, content = _unpacked(path.name, file)
+            table = _read(path.name, PurePath(name).suffix.lower(), content, digest, headerless)
+        except UnreadableFile as fault:
+            raise DataError(f"{path.name}: {fault}") from fault
+    if len(table.columns) > _MOST_COLUMNS:
+        raise DataError(f"{path.name} has {len(table.columns):,} columns; the most is {_MOST_COLUMNS:,}")
+    return table
 
 
-def _csv(path: Path, content: bytes, digest: str, names: tuple[str, ...] | None) -> Table:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise DataError(f"{path.name}, line {line}: the text is not UTF-8; save it as UTF-8") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    start = 1
-    try:
-        for row in reader:
-            if row:
-                rows.append(row)
-                lines.append(start)
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(f"{path.name}, line {start}: it is not CSV: {error}") from error
-    if not rows:
-        raise DataError(f"{path.name} is empty; its first line should name the columns")
-    if all(map(_is_number, rows[0])):
-        if names is None or len(rows[0]) != len(names):
-            raise DataError(
-                f"{path.name}, line 1: all of its cells are numbers; the first line should name the"
-                " columns"
-            )
-        header = list(names)
-    else:
-        header = [name.strip() for name in rows.pop(0)]
-        lines.pop(0)
-    _check_header(path, header)
+def _unpacked(name: str, file: BinaryIO) -> tuple[str, bytes]:
+    suffix = PurePath(name).suffix.lower()
+    if suffix == unpacking.GZIP:
+        return unpacking.inner_name(name), b"".join(unpacking.gunzipped(file, _MOST_BYTES))
+    if suffix == unpacking.ZIP:
+        member = unpacking.member_of(file, _TABLES)
+        return member, b"".join(unpacking.unzipped(file, member, _MOST_BYTES))
+    return name, file.read()
+
+
+def _read(name: str, suffix: str, content: bytes, digest: str, headerless: Headerless | None) -> Table:
+    if suffix in _NOT_READ:
+        raise UnreadableFile(f"it is {_NOT_READ[suffix]}, which is not read; save it as CSV or Parquet")
+    if suffix in _PARQUET:
+        columns, categorical = from_parquet(content)
+        names = _names(name, list(columns), [])
+        length = len(next(iter(columns.values()), []))
+        renamed = dict(zip(names, columns.values(), strict=True))
+        numbers = list(range(1, length + 1))
+        return Table(name, digest, renamed, numbers, "row", frozenset(map(_composed, categorical)))
+    if suffix in _WORKBOOK:
+        rows = list(workbook.rows_of(io.BytesIO(content), _MOST_BYTES))
+        header, *rest = rows
+        width = max(map(len, rows))
+        named = ["" if cell is None else str(cell) for cell in header] + [""] * (width - len(header))
+        full: list[Sequence[object]] = [row + [None] * (width - len(row)) for row in rest]
+        return _of_rows(name, digest, named, full, list(range(2, len(rows) + 1)), "row", [])
+    if suffix in _JSON:
+        columns, lines = from_json(content, lines=suffix != ".json")
+        names = _names(name, list(columns), [])
+        return Table(name, digest, dict(zip(names, columns.values(), strict=True)), lines)
+    notices: list[str] = []
+    text = decoded(content, notices)
+    if suffix == ".arff":
+        return _arff(name, digest, text)
+    cells, lines = rows_of_text(name, text, tabs=suffix in (".tsv", ".tab"))
+    given = headerless(cells[0]) if headerless else None
+    if given is not None:
+        return _candidates(name, digest, text, given, headerless)
+    if all(map(is_number, cells[0])):
+        raise DataError(
+            f"{name}, line {lines[0]}: all of its cells are numbers; the first line should name the"
+            " columns"
+        )
+    return _of_rows(name, digest, list(cells[0]), cells[1:], lines[1:], "line", notices)
+
+
+def _of_rows(
+    name: str,
+    digest: str,
+    header: list[str],
+    rows: Sequence[Sequence[object]],
+    lines: list[int],
+    place: str,
+    notices: list[str],
+) -> Table:
+    if rows and len(rows[0]) == len(header) + 1 and all(len(row) == len(rows[0]) for row in rows):
+        header = ["", *header]  # R's write.table names no column of row names
     for row, line in zip(rows, lines, strict=True):
         if len(row) != len(header):
             raise DataError(
-                f"{path.name}, line {line}: it has {len(row)} cells, the first line names {len(header)}"
+                f"{name}, {place} {line}: it has {len(row)} cells, the first line names {len(header)}"
             )
     columns: list[list[object]] = [list(cells) for cells in zip(*rows, strict=True)]
     columns = columns or [[] for _ in header]
-    return Table(path.name, digest, dict(zip(header, columns, strict=True)), lines)
+    empty = [at for at, cell in enumerate(header) if not cell.strip() and _is_empty(columns[at])]
+    kept = [at for at in range(len(header)) if at not in empty]
+    if empty and rows:
+        notices.append(f"left out {len(empty)} columns without a name or a value")
+    else:
+        kept = list(range(len(header)))
+    names = _names(name, [header[at] for at in kept], [columns[at] for at in kept])
+    named = dict(zip(names, (columns[at] for at in kept), strict=True))
+    return Table(name, digest, named, lines, place, notices=notices)
 
 
-def _check_header(path: Path, header: list[str]) -> None:
-    if len(header) > _MOST_COLUMNS:
-        raise DataError(f"{path.name} has {len(header):,} columns; the most is {_MOST_COLUMNS:,}")
-    for place, name in enumerate(header, start=1):
-        if not name:
-            raise DataError(f"{path.name}, line 1: column {place} has no name")
-        if header.index(name) + 1 < place:
-            raise DataError(f"{path.name}, line 1: column {name!r} is there twice; rename one")
-    if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
-        raise DataError(
-            f"{path.name}, line 1: it seems to be separated by something else than commas; save it with"
-            " commas"
-        )
+def _arff(name: str, digest: str, text: str) -> Table:
+    lines = lines_of(text)
+    attributes, start = arff.read_header(lines)
+    return _commented(name, digest, [each.name for each in attributes], lines, start)
 
 
-def _parquet(path: Path, digest: str) -> Table:
+def _candidates(
+    name: str, digest: str, text: str, names: list[str], headerless: Headerless | None
+) -> Table:
+    lines = lines_of(text)
+    first = next(line for line in lines if not arff.is_blank(line))
+    names = (headerless(arff.row(first)[0]) if headerless else None) or names
+    return _commented(name, digest, names, lines, 0)
+
+
+def _commented(name: str, digest: str, names: list[str], lines: list[str], start: int) -> Table:
+    """A table of rows as ARFF has them; the comments at their ends are a column, if there are any."""
+    rows: list[list[object]] = []
+    numbers: list[int] = []
+    comments: list[object] = []
+    for number, line in enumerate(lines[start:], start=start + 1):
+        if arff.is_blank(line):
+            continue
+        try:
+            cells, comment = arff.row(line)
+        except UnreadableFile as fault:
+            raise DataError(f"{name}, line {number}: {fault}") from fault
+        if len(cells) != len(names):
+            raise DataError(
+                f"{name}, line {number}: it has {len(cells)} cells, there are {len(names)} columns"
+            )
+        rows.append(list(cells))
+        numbers.append(number)
+        comments.append(comment or None)
+    columns = [list(cells) for cells in zip(*rows, strict=True)] or [[] for _ in names]
+    named = dict(zip(_names(name, names, columns), columns, strict=True))
+    if any(comments) and arff.CANDIDATE not in named:
+        named[arff.CANDIDATE] = comments
+    return Table(name, digest, named, numbers)
+
+
+def _names(name: str, header: list[str], columns: Sequence[list[object]]) -> list[str]:
+    """The columns' names in Unicode's composed form; raises ``DataError`` where one cannot be used."""
+    names = [_composed(each) for each in header]
+    for place, each in enumerate(names, start=1):
+        if not each and place == 1 and columns and is_running(columns[0]):
+            continue  # the index that pandas writes, which is left out
+        if not each:
+            raise DataError(f"{name}, line 1: column {place} has no name")
+        if names.index(each) + 1 < place:
+            raise DataError(f"{name}, line 1: column {each!r} is there twice; rename one")
+    return names
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name.strip())
+
+
+def is_running(values: Sequence[object]) -> bool:
+    """Whether a column numbers or names its rows: whole numbers that are all different, or R's names."""
     try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise DataError(
-            f"{path.name}: Parquet needs pyarrow, which is not installed:"
-            " pip install 'snn-serving[parquet]'"
-        ) from error
-    try:
-        table: Any = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path.name} is not Parquet: {str(error).splitlines()[0]}") from error
-    _check_header(path, table.column_names)
-    types: Any = pa.types
-    kinds = ("integer", "floating", "boolean", "null", "string", "large_string")
-    readable = [getattr(types, f"is_{kind}") for kind in kinds]
-    columns: dict[str, list[object]] = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        kind = column.type.value_type if types.is_dictionary(column.type) else column.type
-        if types.is_decimal(kind):
-            columns[name] = column.cast(pa.float64()).to_pylist()
-        elif any(is_kind(kind) for is_kind in readable):
-            columns[name] = column.to_pylist()
-        else:
-            # Kept, so that --ignore can name it: only columns that are used must be readable.
-            columns[name] = [Unreadable(str(kind))] * len(column)
-    return Table(path.name, digest, columns, list(range(1, len(table) + 1)), "row")
+        numbers = [float(str(value)) for value in values]
+    except ValueError:
+        return len(set(map(str, values))) == len(values)
+    return len(set(numbers)) == len(numbers) and all(number == int(number) for number in numbers)
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A cell of a Parquet kind that is neither a number, a text nor a boolean."""
-
-    kind: str
+def _is_empty(values: Sequence[object]) -> bool:
+    return all(value is None or not str(value).strip() for value in values)
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Whether a cell is written as Python writes a number."""
     try:
         float(cell)
     except ValueError:

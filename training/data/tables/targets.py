@@ -7,13 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features.tabular.categories import as_category
-from models.features.tabular.cells import category, number
+from models.features.tabular.cells import number
+from models.features.tabular.formats import Marks, are_truths, truth
 from training.data.tables.reading import Table, Unreadable
 from training.errors import DataError
 
 #: Words for yes and no. A target of these is named after its column.
 _YES = {"1": "0", "true": "false", "yes": "no", "y": "n", "t": "f", "positive": "negative"}
 _YES |= {"active": "inactive"}
+_MARKS, _TWO = Marks(), 2
+#: The class that rare ones are merged into.
+_OTHER = "other"
 FEWEST_ROWS, FEWEST_OF_CLASS, MOST_CLASSES = 100, 10, 100
 
 
@@ -27,16 +31,21 @@ class Targets:
     counts: dict[str, int]
 
 
-def read_targets(table: Table, column: str, positive: str | None) -> Targets:
+def read_targets(
+    table: Table, column: str, positive: str | None, marks: Marks = _MARKS, rare: str | None = None
+) -> Targets:
     """Read the target column; raises ``DataError`` if it cannot be learned.
 
     Two classes make one target, 1 for ``positive`` (by default the second class); more make one each.
+    ``rare``: whether the rows of classes that are too small are dropped, or these merged into one.
     """
     if column not in table.columns:
         others = ", ".join(list(table.columns)[:20]) + (", …" if len(table.columns) > 20 else "")
         raise DataError(f"{table.name} has no column {column!r} to be the target; it has {others}")
     place = f"{table.name}, column {column}"
-    words = _words(table.columns[column])
+    words = _words(table.columns[column], marks)
+    if rare is not None:
+        words = _without_rare(words, rare)
     rows = [row for row, word in enumerate(words) if word is not None]
     counts = Counter(word for word in words if word is not None)
     if len(rows) < FEWEST_ROWS:
@@ -56,7 +65,7 @@ def read_targets(table: Table, column: str, positive: str | None) -> Targets:
     if counts[rarest] < FEWEST_OF_CLASS:
         raise DataError(
             f"{place}: {rarest!r} has {counts[rarest]} rows, at least {FEWEST_OF_CLASS} are needed;"
-            " merge it with another class or take its rows out"
+            " --rare merge puts small classes together, --rare drop takes their rows out"
         )
     codes = np.array([classes.index(str(words[row])) for row in rows])
     by_class = {name: counts[name] for name in classes}
@@ -74,15 +83,26 @@ def read_targets(table: Table, column: str, positive: str | None) -> Targets:
     return Targets(rows, labels, (name,), by_class)
 
 
-def _words(cells: list[object]) -> list[str | None]:
+def _words(cells: list[object], marks: Marks) -> list[str | None]:
     """Each row's class; numbers are written in their shortest form, so that 1 and 1.0 are one class."""
     if any(isinstance(cell, Unreadable) for cell in cells):
         return [None] * len(cells)
-    texts = [category(cell) if isinstance(cell, str) else as_category(cell) for cell in cells]
+    texts = [marks.text(cell) if isinstance(cell, str) else as_category(cell) for cell in cells]
     values = [number(text) if text is not None else None for text in texts]
     if all(value is None or isinstance(value, float) for value in values):
-        return [None if value is None else f"{value:.12g}" for value in values]
+        words = [None if value is None else f"{value:.12g}" for value in values]
+        return [None if word is None else marks.text(word) for word in words]
+    known = {text for text in texts if text is not None}
+    if len(known) > _TWO and are_truths(known):  # true, True and TRUE
+        return [None if text is None else ("true" if truth(text) else "false") for text in texts]
     return texts
+
+
+def _without_rare(words: list[str | None], rare: str) -> list[str | None]:
+    counts = Counter(word for word in words if word is not None)
+    few = {word for word, rows in counts.items() if rows < FEWEST_OF_CLASS}
+    instead = None if rare == "drop" else _OTHER
+    return [instead if word in few else word for word in words]
 
 
 def _order(name: str) -> tuple[float, str]:

@@ -27,7 +27,7 @@ _COMPARED = ("mean", "log_variance", "saturated")
 #: Features whose shifts the document lists.
 _LISTED_FEATURES = 10
 #: Where the project has its runbook.
-_RUNBOOK = "deploy/RUNBOOK.md"
+_RUNBOOK = "docs/how-to/runbook.md"
 
 
 def every_model(served_models: ServedModels, coordinator: WorkerCoordinator) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def document_of(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str)
     shown = judgement.window or "start"
     taken, wrong = coordinator.baseline(name)
     traffic = whole.counted.traffic(name, version)
-    monitor, reason = served.monitor, judgement.reason
+    monitor, reason, effects = served.monitor, judgement.reason, health.effects_of(shown)
     if judgement.verdict in ("degraded", "unhealthy"):
         reason += f", since {since.isoformat('T', 'seconds')}"
     return {
@@ -80,15 +80,15 @@ def document_of(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str)
         "windows": _unwatched(traffic.rows)
         if monitor is None
         else {each: _window(effects) for each, effects in health.effects.items()},
-        "inputs": None if monitor is None else _inputs(monitor, health.effects[shown]),
+        "inputs": None if monitor is None or effects is None else _inputs(monitor, effects),
         "sequential": _sequential(coordinator, name, judgement),
         "departing": departing_document(coordinator.departing(name)),
         "baseline": None if taken is None else baseline_of(taken),
         "baseline_error": wrong,
         "rows_not_finite": traffic.not_finite,
         "members": []
-        if monitor is None
-        else _members(served, monitor, health.windows[shown], health.effects[shown]),
+        if monitor is None or effects is None
+        else _members(served, monitor, health.windows[shown], health.effects[shown], effects),
     }
 
 
@@ -194,9 +194,9 @@ def baseline_of(taken: TakenBaseline) -> dict[str, Any]:
 
 
 def _members(
-    served: ServedModel, monitor: Monitor, window: Window, effects: Effects
+    served: ServedModel, monitor: Monitor, window: Window, effects: Effects, latest: Effects
 ) -> list[dict[str, Any]]:
-    """Return every member's layers in one window, beside the reference."""
+    """Return every member's layers in one window, beside the reference; departures are the latest."""
     reference = monitor.reference
     live = layer_statistics(monitor.detector, window)
     shape = (len(reference.members), reference.layers, len(_COMPARED))
@@ -209,7 +209,7 @@ def _members(
             mean, variance, saturated = (
                 _number(values[number, layer]) if seen else None for values in live
             )
-            departure = effects.departures[number, layer] - effects.departure_margins[number, layer]
+            departure = latest.departures[number, layer] - latest.departure_margins[number, layer]
             layers.append(
                 {
                     "layer": layer + 1,
@@ -231,7 +231,7 @@ def _members(
             )
         members.append(
             {
-                "departure": _number(effects.members[number].sure) if seen else None,
+                "departure": _number(latest.members[number].sure) if seen else None,
                 "layers": layers,
             }
         )

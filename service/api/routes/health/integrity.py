@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from service.api.access_control import Control, administrator
 from service.api.openapi import answers, json_response
+from service.api.specification.health import IntegrityAnswer
 from service.coordination.aggregate import ModelWhole
 from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ModelNotFound
@@ -19,7 +20,8 @@ def routes(
 ) -> APIRouter:
     """Return the routes under ``/health/integrity``; without a ``control`` no check on demand."""
     router = APIRouter(prefix="/health/integrity", tags=["health"])
-    read, change = answers(None, 404, 503), answers(None, 403, 404, 503)
+    read = answers(IntegrityAnswer, 404, 503)
+    change = answers(IntegrityAnswer, 403, 404, 503)
 
     @router.get("/{model}", summary="What the last check of a model found", responses=read)
     async def last(model: str) -> Response:

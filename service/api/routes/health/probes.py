@@ -7,6 +7,7 @@ from service.api.openapi import answers, json_response
 from service.api.routes.health import stream
 from service.api.routes.health.activations import baseline_of, document_of, every_model
 from service.api.schemas import Live, Ok, Ready, ReadyAnswer
+from service.api.specification import health as described
 from service.coordination.aggregate import ModelWhole, find
 from service.coordination.coordinator import WorkerCoordinator
 from service.inference.served_models import ServedModels
@@ -53,7 +54,11 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRo
         )
         return json_response(document, 200 if whole.ready else 503)
 
-    @router.get("/health/activations", summary="The activation health of every model")
+    @router.get(
+        "/health/activations",
+        summary="The activation health of every model",
+        responses=answers(described.ActivationHealthAnswer),
+    )
     async def activations() -> Response:
         return json_response(every_model(served_models, coordinator))
 
@@ -71,7 +76,7 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRo
         "/health/activations/{model}",
         summary="Live per-layer statistics beside the reference, and verdicts on model and traffic",
         description=_DOCUMENT,
-        responses=answers(None, 404, 503),
+        responses=answers(described.ActivationHealth, 404, 503),
     )
     async def activations_of(model: str) -> Response:
         served_models.get(model)
@@ -83,7 +88,7 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRo
         "/health/activations/{model}/baseline",
         summary="Declare the latest traffic healthy: it becomes the centre for this version",
         status_code=201,
-        responses=answers(None, 403, 404, 409, 503),
+        responses=answers(described.BaselineTaken, 403, 404, 409, 503, status=201),
     )
     async def take_baseline(model: str, request: Request) -> Response:
         key = administrator(request)
@@ -93,7 +98,7 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRo
     @router.delete(
         "/health/activations/{model}/baseline",
         summary="Return to the training reference",
-        responses=answers(None, 403, 404, 503),
+        responses=answers(described.BaselineDropped, 403, 404, 503),
     )
     async def drop_baseline(model: str, request: Request) -> Response:
         key = administrator(request)

@@ -16,7 +16,12 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRo
     platform = PlatformCollector(registry=None)
     router = APIRouter(tags=["metrics"])
 
-    @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    @router.get(
+        "/metrics",
+        summary="Prometheus metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    )
     async def metrics(request: Request) -> Response:
         encoder, content_type = choose_encoder(", ".join(request.headers.getlist("accept")))
         # Judged first, since a new verdict is counted.

@@ -249,6 +249,7 @@ class Letters:
 
     identifier, parameters, names = "molecules-0", {}, NAMES
     judges_applicability = False
+    domain = None
 
     def featurize(self, records):
         """Turn a word into its length, and refuse what has a dash."""

@@ -19,6 +19,7 @@ from models.features import Accepted
 from service.api.auth.keys import KeyFile, KeyStore, new_key
 from service.api.transport.fast_path import FastPath
 from service.errors import Overloaded
+from service.inference.decision import Decision
 from service.inference.results import Writing, results_of
 from tests.service.api.transport.conftest import GOOD, Server, body_of, request
 from tests.service.conftest import App
@@ -344,7 +345,7 @@ def test_written_results_are_those_of_objects(
     thresholds = random.random(len(targets))
     accepted = [Accepted({})] * rows
     results = results_of(
-        [None] * rows, accepted, outputs, targets, thresholds, echo=False, exclusive=exclusive
+        [None] * rows, accepted, outputs, targets, Decision(thresholds), echo=False, exclusive=exclusive
     )
     to = Writing(targets, exclusive)
     pieces = to.pieces(outputs, thresholds)

@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import time
 import tracemalloc
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from time import perf_counter
 import numpy as np
 import pytest
 
-from models.features import Accepted, Features, Rejected
+from models.features import Accepted, Features, Featurizer, Rejected, within
 from service.errors import DeadlineMissed, FeaturizingFailed
 from service.inference.featurization import process_pool as pool_module
 from service.inference.featurization.cache import FeatureCache, assemble
@@ -32,6 +33,7 @@ class Counting:
 
     asked: list[str] = field(default_factory=list)
     identifier: str = "molecules-1"
+    domain: None = None
 
     def __post_init__(self) -> None:
         """Take the real one's parameters."""
@@ -130,11 +132,12 @@ def test_repetitions_of_nothing_but_errors() -> None:
     assert repeated([Rejected("no")], {}, ["x"], ["x", "x"]) == ([Rejected("no")] * 2, {})
 
 
-def running(work) -> None:
-    """Run a test's work with a pool of two that has started."""
+def running(work, featurizer: Featurizer | None = None) -> None:
+    """Run a test's work with a pool of two that has started, by default with the small featurizer."""
+    featurizer = featurizer or bundles.MOLECULES.featurizer()
 
     async def main() -> None:
-        pool, featurizer = FeaturizerPool(2), bundles.MOLECULES.featurizer()
+        pool = FeaturizerPool(2)
         pool.start(featurizer)
         while not pool.ready:
             await asyncio.sleep(0.02)
@@ -177,6 +180,25 @@ def test_processes_read_what_the_thread_reads_and_rest_when_idle(monkeypatch) ->
                 pytest.fail("a process is left")
 
     running(work)
+
+
+@pytest.mark.slow
+def test_processes_know_the_domain_and_learn_a_new_one() -> None:
+    """That of the featurizer that they started with, and another's when its molecules come."""
+    kind = bundles.JUDGED_MOLECULES
+    first, second = (
+        within(kind.featurizer(), bundles.domain_of(kind, smiles))
+        for smiles in (bundles.SMILES, [*bundles.SMILES, "CCCCO"])
+    )
+
+    async def work(pool: FeaturizerPool, featurizer) -> None:
+        for asked in (featurizer, second, featurizer, second):
+            found = await asyncio.gather(*(pool.featurize(asked, ["CCCCO", "CCO"]) for _ in range(4)))
+            for features, _ in found:
+                same(features, asked.featurize(["CCCCO", "CCO"]))
+                assert ("measured" in features.outcomes[0].details) is (asked is second)
+
+    running(work, first)
 
 
 @pytest.mark.slow
@@ -253,6 +275,9 @@ def test_a_pool_that_was_closed_at_work_starts_again_with_fresh_processes() -> N
         found = await asyncio.gather(*(pool.featurize(featurizer, SMILES) for _ in range(6)))
         for features, _ in found:
             same(features, featurizer.featurize(SMILES))
-        assert not set(pids()) & set(before)
+        end = time.monotonic() + 30
+        while set(pids()) & set(before):  # they end after the last work that they had
+            assert time.monotonic() < end
+            await asyncio.sleep(0.02)
 
     running(work)

@@ -278,10 +278,10 @@ def test_a_table_that_teaches_nothing_is_one_sentence(
         (b"a,a\n1,2\n", "t.csv, line 1: column 'a' is there twice"),
         (b"a,,b\n1,2,3\n", "t.csv, line 1: column 2 has no name"),
         (b"1,2\n3,4\n", "t.csv, line 1: all of its cells are numbers"),
-        (b"a;b\n1;2\n", "separated by something else than commas"),
+        (b"a b\n1 2\n", "it seems to be parted by blanks"),
         (b"a,b\n1,2\n1\n", "t.csv, line 3: it has 1 cells, the first line names 2"),
         (b'a,b\n1,2\n"1,2\n', "t.csv, line 3: it is not CSV"),
-        (b"a,b\n1,2\n\xff,2\n", "t.csv, line 3: the text is not UTF-8"),
+        (b"\xff\xfea", "the text begins as UTF-16 and is not"),
     ],
 )
 def test_a_file_that_is_no_table_is_told_by_line(tmp_path: Path, content: bytes, message: str) -> None:
@@ -297,15 +297,15 @@ def test_a_file_that_is_not_there_and_one_that_is_no_parquet(tmp_path: Path) -> 
     with pytest.raises(DataError, match="is no file"):
         load_table("t", tmp_path / "t.csv", TARGET)
     (tmp_path / "t.parquet").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"t\.parquet is not Parquet"):
+    with pytest.raises(DataError, match=r"t\.parquet: it is not Parquet"):
         load_table("t", tmp_path / "t.parquet", TARGET)
 
 
 def test_a_parquet_column_of_another_kind_is_named(tmp_path: Path) -> None:
-    """Dates are neither numbers nor categories; left out, the rest is read."""
+    """Lists are neither numbers nor categories; left out, the rest is read."""
     columns = {name: [row[name] for row in rows()] for name in ("weight", "ill")}
-    columns["day"] = pa.array(range(400), pa.date32())
+    columns["day"] = pa.array([[1]] * 400)
     pq.write_table(pa.table(columns), tmp_path / "t.parquet")
-    with pytest.raises(DataError, match=r"column day: it holds date32\[day\], neither"):
+    with pytest.raises(DataError, match=r"column day: it holds list<.*, neither"):
         load_table("t", tmp_path / "t.parquet", TARGET)
     assert len(load_table("t", tmp_path / "t.parquet", Reading(target="ill", ignore=("day",)))) == 400

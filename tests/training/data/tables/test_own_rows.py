@@ -13,9 +13,10 @@ from training.errors import DataError
 
 
 def lines(n: int = 60, seed: int = 0) -> list[list[object]]:
-    """Made-up candidates with their class last."""
-    rng = np.random.default_rng(seed)
-    return [[*rng.lognormal(1, 1, 8).round(4).tolist(), number % 2] for number in range(n)]
+    """Made-up candidates, of moments that a sample can have, with their class last."""
+    values = np.random.default_rng(seed).lognormal(1, 1, (n, 8))
+    values[:, [3, 7]] += np.square(values[:, [2, 6]])
+    return [[*row, number % 2] for number, row in enumerate(values.round(4).tolist())]
 
 
 def write(path: Path, header: tuple[str, ...] | None, rows: list[list[object]]) -> Path:
@@ -66,7 +67,7 @@ def test_candidates_are_added_to_the_official_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "rows", "message"),
     [
-        ((*NAMES, "label"), lines(), "a.csv has no column 'class'"),
+        ((*NAMES, "grade"), lines(), "a.csv has no column 'class'"),
         ((*NAMES, "class"), [], "a.csv has no rows"),
         (
             (*NAMES, "class"),
@@ -74,9 +75,9 @@ def test_candidates_are_added_to_the_official_ones(tmp_path: Path) -> None:
             "a.csv, line 4, column profile_mean: a finite",
         ),
         (None, [*lines(2), [*[1] * 7, "nan", 1]], "a.csv, line 3, column dm_kurtosis: a finite number"),
-        (None, [*lines(2), [*[1] * 8, 2]], "a.csv, line 3, column class: it must be 0, 1 or empty"),
+        (None, [*lines(2), [*[1] * 8, 2]], "a.csv, line 3, column class: '2' is no class; give 0 or 1"),
         (None, [*lines(2), [*[1] * 8, ""]], "a.csv, line 3, column class: the class is missing"),
-        (None, [row[1:] for row in lines(2)], "a.csv, line 1: all of its cells are numbers"),
+        (None, [row[2:] for row in lines(2)], "a.csv, line 1: all of its cells are numbers"),
     ],
 )
 def test_wrong_candidates_are_told_by_line_and_column(

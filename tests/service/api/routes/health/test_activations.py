@@ -336,3 +336,25 @@ def test_pages_and_the_openapi_document_are_there(with_app) -> None:
         assert metadata.status_code == 404
 
     with_app(work)
+
+
+def test_the_history_answers_in_columns(with_app) -> None:
+    """Every column has a value for each moment; a foreign member, span or model is named."""
+
+    async def work(app: App) -> None:
+        path = "/health/activations/htru2/history"
+        document = (await app.client.get(path)).json()
+        assert (document["model"], document["span"], document["times"]) == ("htru2", "hour", [])
+        assert [target["name"] for target in document["targets"]] == ["pulsar"]
+        wrong = await app.client.get(path, params={"member": 9})
+        assert wrong.status_code == 422
+        assert "no member 9" in wrong.json()["error"]
+        assert (await app.client.get(path, params={"span": "week"})).status_code == 422
+        assert (await app.client.get("/health/activations/nosuch/history")).status_code == 404
+        described = (await app.client.get("/openapi.json")).json()
+        operation = described["paths"]["/health/activations/{model}/history"]["get"]
+        assert operation["operationId"] == "get_activation_history"
+        schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        assert schema["$ref"].rpartition("/")[2] in described["components"]["schemas"]
+
+    with_app(work)

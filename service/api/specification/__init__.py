@@ -1,0 +1,1 @@
+"""What the OpenAPI document says beyond the routes: shapes of answers, names, examples, keys."""

@@ -1,0 +1,78 @@
+"""Sums up what a model predicts.
+
+A batch pays for being appended to a queue. It is summed up with some hundred rows more, or when the
+sums are looked at.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.health.row_owner import RowOwner
+from service.observability.counters import Traffic
+from service.observability.predictions import P_VALUES, Predicted
+
+Numbers = NDArray[np.floating]
+
+#: Rows that wait before they are summed up.
+_ROOM = 256
+
+
+class PredictionCounter:
+    """Sums up batches' probabilities, calls and p-values. Safe to call from several threads."""
+
+    def __init__(
+        self, traffic: Traffic, thresholds: NDArray[np.float64], *, exclusive: bool = False
+    ) -> None:
+        """``thresholds`` (T,) are those of the calls; ``exclusive`` targets have one call a row."""
+        self._traffic, self._thresholds, self._exclusive = traffic, thresholds, exclusive
+        self._batches: deque[tuple[Numbers, Numbers | None, Sequence[RowOwner]]] = deque()
+        self._waiting = 0
+        self._lock = Lock()
+
+    def add(self, outputs: Mapping[str, Numbers], owners: Sequence[RowOwner]) -> None:
+        """Take in a batch's ``probability`` (n, T) and, where there is one, ``p_value`` (n,)."""
+        probability = outputs["probability"]
+        self._batches.append((probability, outputs.get("p_value"), owners))
+        self._waiting += len(probability)
+        if self._waiting >= _ROOM:
+            self.fold()
+
+    def fold(self) -> None:
+        """Bring what waits into the sums."""
+        if not self._batches:
+            return
+        with self._lock:
+            self._waiting, batches = 0, []
+            while self._batches:
+                batches.append(self._batches.popleft())
+            if batches:
+                sums, before = self._sums(batches), self._traffic.predicted
+                self._traffic.predicted = sums if before is None else before.plus(sums)
+
+    def _sums(self, batches: list[tuple[Numbers, Numbers | None, Sequence[RowOwner]]]) -> Predicted:
+        probability = np.concatenate([batch for batch, _, _ in batches]).astype(np.float64)
+        counted = np.isfinite(probability).all(axis=1)
+        counted &= np.concatenate([_real(owners, len(batch)) for batch, _, owners in batches])
+        probability = probability[counted]
+        if self._exclusive:
+            called = np.bincount(probability.argmax(axis=1), minlength=probability.shape[1])
+        else:
+            called = (probability.round(9) >= self._thresholds).sum(axis=0)
+        classes = np.zeros(len(P_VALUES) + 1)
+        known = [p_values for _, p_values, _ in batches if p_values is not None]
+        if len(known) == len(batches):  # a model has them always, or never
+            places = np.searchsorted(P_VALUES, np.concatenate(known)[counted], side="right")
+            classes += np.bincount(places, minlength=len(classes))
+        return Predicted(len(probability), probability.sum(axis=0), called.astype(np.float64), classes)
+
+
+def _real(owners: Sequence[RowOwner], rows: int) -> NDArray[np.bool_]:
+    """Which rows are no examples or probes, which tell nothing of the traffic."""
+    if not owners:
+        return np.ones(rows, bool)
+    real = [owner.request is None or not owner.request.synthetic for owner in owners]
+    return np.repeat(real, [owner.rows for owner in owners])

@@ -1,0 +1,77 @@
+"""How the values of a table's columns are written: chosen by options and by what most cells are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from models.features.tabular.dates import TWINS, forms_of
+from models.features.tabular.formats import Marks, NumberFormat
+
+#: If this share of a column's cells are numbers, or dates, the others are reported as mistakes.
+MOSTLY = 0.9
+
+#: Other ways to write numbers, as their decimal sign and their thousands', which hints name.
+_WAYS = ((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"))
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """What options say: of all columns, and of ``numbers``, whose numbers have signs."""
+
+    marks: Marks = field(default_factory=Marks)
+    decimal: str = "."
+    thousands: str = ""
+    numbers: tuple[str, ...] = ()
+    day_first: bool = False
+
+    def formats(self, name: str) -> list[NumberFormat]:
+        """The ways in which numbers of a column may be written, those that are preferred first."""
+        said = NumberFormat(self.marks, self.decimal, self.thousands, name in self.numbers)
+        plain = NumberFormat(self.marks)
+        return [plain] if said == plain else [said, plain]
+
+
+def best_format(texts: Sequence[str], formats: Sequence[NumberFormat]) -> tuple[NumberFormat, float]:
+    """The format that reads most of the texts as numbers, and the share that it reads."""
+    shares = [share_of_numbers(texts, each) for each in formats]
+    best = max(range(len(shares)), key=shares.__getitem__)
+    return formats[best], shares[best]
+
+
+def share_of_numbers(texts: Sequence[str], written: NumberFormat) -> float:
+    """The share of texts that are numbers as they are written."""
+    return sum(isinstance(written(text), float) for text in texts) / max(len(texts), 1)
+
+
+def hint(name: str, texts: Sequence[str]) -> str | None:
+    """What option would read a column of texts as numbers; None if they are no numbers."""
+    sample = texts[:: max(1, len(texts) // 1000)]
+    for signs in (False, True):
+        for decimal, thousands in _WAYS:
+            written = NumberFormat(decimal=decimal, thousands=thousands, signs=signs)
+            if not written.is_plain and share_of_numbers(sample, written) >= MOSTLY:
+                options = [f"--decimal {decimal}"] * (decimal != ".")
+                options += [
+                    f"--thousands '{thousands}'" if thousands in " '" else f"--thousands {thousands}"
+                ] * bool(thousands)
+                options += [f"--number {_quoted(name)}"] * signs
+                return " ".join(options)
+    return None
+
+
+def date_form(texts: Sequence[str], *, day_first: bool) -> tuple[str, bool] | None:
+    """The form of dates in which most texts are written, and whether another reads them as well.
+
+    None if they are no dates.
+    """
+    forms = forms_of(texts, MOSTLY)
+    if not forms:
+        return None
+    form = forms[0]
+    twin = TWINS.get(form)
+    if twin in forms and twin is not None:
+        return (twin if day_first else form), not day_first
+    return form, False
+
+
+def _quoted(name: str) -> str:
+    return name if name.replace("_", "").isalnum() else repr(name)

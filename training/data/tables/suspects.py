@@ -1,0 +1,101 @@
+"""Columns that tell the target too well, or that number the rows: what a table's reader says of them."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+from sklearn.tree import DecisionTreeClassifier
+
+from training.data.tables.reading import Table, is_running
+
+#: Names that pandas, R and their like give to a column that numbers the rows.
+_INDEX = re.compile(
+    r"|unnamed: ?\d+(\.\d+)?|index|level_0|__index_level_\d+__|row[ _.]?names?|\.\.\.1|x\.?1?"
+    r"|row[ _.]?(id|num|number)?",
+    re.IGNORECASE,
+)
+_ID = re.compile(r"(.*[_ .-])?(id|uuid|guid|key|number|nr|no)|id.*|index.*", re.IGNORECASE)
+#: The AUC, of one column alone on rows that were held out, from which a warning is given: of columns
+#: that number the rows, and of any.
+_RUNNING_AUC, _ANY_AUC = 0.75, 0.995
+_MOST_ROWS, _MOST_COLUMNS, _LEAVES, _SMALLEST_LEAF = 4000, 512, 16, 5
+
+
+def index_columns(table: Table, kept: Sequence[str]) -> list[str]:
+    """The columns that number the rows, by name and values; those in ``kept`` are not among them."""
+    return [
+        name
+        for name, values in table.columns.items()
+        if name not in kept and len(values) and _INDEX.fullmatch(name) and _is_index(name, values)
+    ]
+
+
+def _is_index(name: str, values: Sequence[object]) -> bool:
+    """Whether values number the rows: from 0 or 1 without gaps, where a name tells little."""
+    if not is_running(values):
+        return False
+    if name == "" or name.lower().startswith(("unnamed", "__index", "row", "level")):
+        return True
+    try:
+        numbers = sorted(float(str(value)) for value in values)
+    except ValueError:
+        return False
+    return numbers[0] in (0, 1) and numbers[-1] - numbers[0] == len(numbers) - 1
+
+
+def telling_columns(
+    names: Sequence[str],
+    records: Sequence[Sequence[object]],
+    labels: NDArray[np.floating],
+    folds: NDArray[np.int8],
+) -> list[str]:
+    """Warnings of columns of which each alone tells the target, with the AUC on held-out rows."""
+    rng = np.random.default_rng(0)
+    chosen = np.sort(rng.permutation(len(records))[:_MOST_ROWS])
+    said, classes = [], labels[chosen].argmax(axis=1) if labels.shape[1] > 1 else labels[chosen, 0]
+    for place, name in list(enumerate(names))[:_MOST_COLUMNS]:
+        values = [records[row][place] for row in chosen]
+        known = [value for value in values if value is not None]
+        running = bool(_ID.fullmatch(name)) and is_running(known)
+        auc = _auc(_numbers(values), classes, folds[chosen])
+        if auc >= (_RUNNING_AUC if running else _ANY_AUC):
+            what = "numbers the rows and" if running else "alone"
+            said.append(
+                f"warning: column {name} {what} tells the target (AUC {auc:.3f} on held-out rows);"
+                f" leave it out by --ignore {name} if it is not known beforehand of rows that are to be"
+                " predicted"
+            )
+    return said
+
+
+def _numbers(values: Sequence[object]) -> NDArray[np.float64]:
+    """Values as numbers: categories by their order of occurrence, a missing one below all."""
+    codes: dict[object, float] = {}
+    found = [
+        float(value)
+        if isinstance(value, (int, float))
+        else np.nan
+        if value is None
+        else codes.setdefault(value, float(len(codes)))
+        for value in values
+    ]
+    return np.array(found, dtype=np.float64)[:, np.newaxis]
+
+
+def _auc(column: NDArray[np.float64], classes: NDArray[np.floating], folds: NDArray[np.int8]) -> float:
+    """The mean AUC of the classes, each against the rest, of a small tree on rows of other folds."""
+    kinds = np.unique(classes)
+    scores = np.zeros((len(classes), len(kinds)))
+    for fold in np.unique(folds):
+        held, rest = folds == fold, folds != fold
+        if not rest.any():
+            return 0.0
+        tree = DecisionTreeClassifier(
+            max_leaf_nodes=_LEAVES, min_samples_leaf=_SMALLEST_LEAF, random_state=0
+        ).fit(column[rest], classes[rest])
+        columns = np.searchsorted(kinds, tree.classes_)
+        scores[np.ix_(held, columns)] = tree.predict_proba(column[held])
+    each = [roc_auc_score(classes == kind, scores[:, at]) for at, kind in enumerate(kinds)]
+    return float(np.mean(each)) if len(kinds) > 1 else 0.0

@@ -1,0 +1,95 @@
+"""Tables whose cells have types: Parquet and JSON."""
+
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from models.errors import UnreadableFile
+
+_MOST_COLUMNS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A cell of a kind that is neither a number, a text, a boolean nor a date."""
+
+    kind: str
+
+
+def from_parquet(content: bytes) -> tuple[dict[str, list[object]], set[str]]:
+    """The columns, dates in ISO's form, and those that are categories; raises ``UnreadableFile``."""
+    try:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise UnreadableFile(
+            "Parquet needs pyarrow, which is not installed: pip install 'snn-serving[parquet]'"
+        ) from error
+    try:
+        table: Any = pq.read_table(io.BytesIO(content))
+    except (pa.ArrowException, OSError) as error:
+        raise UnreadableFile(f"it is not Parquet: {str(error).splitlines()[0]}") from error
+    if len(set(table.column_names)) < len(table.column_names):
+        raise UnreadableFile("two of its columns have one name; rename one")
+    types: Any = pa.types
+    kinds = ("integer", "floating", "boolean", "null", "string", "large_string", "string_view")
+    readable = [getattr(types, f"is_{kind}") for kind in kinds]
+    columns: dict[str, list[object]] = {}
+    categorical: set[str] = set()
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        kind, values = column.type, column
+        if types.is_dictionary(kind):
+            categorical.add(name)
+            kind = kind.value_type
+            values = column.cast(kind)
+        if types.is_decimal(kind):
+            columns[name] = values.cast(pa.float64()).to_pylist()
+        elif types.is_date(kind):
+            columns[name] = values.cast(pa.string()).to_pylist()
+        elif types.is_timestamp(kind):
+            # Microseconds are what Python's own dates hold.
+            plain = pc.cast(values, pa.timestamp("us", kind.tz), safe=False)
+            columns[name] = [None if at is None else at.isoformat() for at in plain.to_pylist()]
+        elif types.is_floating(kind):
+            columns[name] = values.cast(pa.float64()).to_pylist()
+        elif any(is_kind(kind) for is_kind in readable):
+            columns[name] = values.to_pylist()
+        else:
+            # Kept, so that --ignore can name it: only columns that are used must be readable.
+            columns[name] = [Unreadable(str(kind))] * len(column)
+    return columns, categorical
+
+
+def from_json(content: bytes, *, lines: bool) -> tuple[dict[str, list[object]], list[int]]:
+    """The columns of objects, one per line or in one list, and their numbers.
+
+    Raises ``UnreadableFile``.
+    """
+    records: list[dict[str, object]] = []
+    numbers: list[int] = []
+    try:
+        if lines:
+            for number, line in enumerate(content.decode("utf-8-sig").split("\n"), start=1):
+                if line.strip():
+                    records.append(json.loads(line))
+                    numbers.append(number)
+        else:
+            records = json.loads(content.decode("utf-8-sig"))
+            numbers = list(range(1, len(records) + 1))
+    except (ValueError, RecursionError) as error:
+        where = f"line {len(numbers) + 1}: " if lines else ""
+        raise UnreadableFile(f"{where}it is not JSON: {error}") from error
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise UnreadableFile("its records are no objects with the columns' names")
+    names = dict.fromkeys(name for record in records for name in record)
+    if not records or len(names) > _MOST_COLUMNS:
+        raise UnreadableFile(f"it has {len(names):,} columns; there are 1 to {_MOST_COLUMNS:,}")
+    return {name: [_plain(record.get(name)) for record in records] for name in names}, numbers
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, (dict, list)):
+        return Unreadable("a list" if isinstance(value, list) else "an object")
+    return value
