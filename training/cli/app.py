@@ -30,6 +30,7 @@ from training.cli.options import (
 from training.cli.releases import promote, rollback, versions
 from training.cli.rows import Fold, Group, Metric, Time, Weight, roles_of
 from training.cli.spelling import DayFirst, Decimal, Missing, Number, Rare, Thousands, spelling_of
+from training.data.user_file import UserFile
 from training.errors import TrainingError
 
 app = typer.Typer(

@@ -31,7 +31,7 @@ class Roles(BaseModel):
         return tuple(name for name in map(self.__getattribute__, _OPTIONS) if name is not None)
 
     def check(self, table: Table, target: str) -> None:
-        """Raise ``DataError`` if a column is not there, is named twice, or folds are said in two ways."""
+        """Raise ``DataError`` if a column is missing, named twice, or folds are said in two ways."""
         for option in _OPTIONS:
             name = getattr(self, option)
             if name is not None and name not in table.columns:
@@ -68,8 +68,8 @@ class Roles(BaseModel):
             names = sorted(set(given))
             if not 3 <= len(names) <= _MOST_FOLDS:
                 raise DataError(
-                    f"{table.name}, column {self.fold}: it has {len(names)} folds; 3 to {_MOST_FOLDS} can"
-                    " be used"
+                    f"{table.name}, column {self.fold}: it has {len(names)} folds; 3 to {_MOST_FOLDS}"
+                    " can be used"
                 )
             place = {name: at for at, name in enumerate(names)}
             return np.array(
