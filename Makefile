@@ -10,7 +10,7 @@ PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test test-quick schedules framing slow-clients mutants check lint types imports bench test-gpu container-test audit sbom docs reference pictures clean
+.PHONY: help serve test test-quick schedules framing slow-clients mutants check lint types imports bench test-gpu container-test audit sbom upgrade docs reference pictures clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
@@ -64,6 +64,10 @@ audit: $(VENV)/.dev ## look the dependencies up among the known vulnerabilities;
 sbom: $(VENV)/.dev ## write the bill of materials of the environment, CycloneDX, to sbom.json
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.json $(BIN)/python
 
+upgrade: $(VENV)/.dev ## take the newest versions that the bounds allow into constraints.txt, with their hashes
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
+	  --generate-hashes --no-header --no-annotate --quiet --output-file constraints.txt
+
 docs: $(VENV)/.dev ## build the documentation into build/docs, strictly
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
@@ -84,18 +88,22 @@ $(BIN)/python:
 	  echo "Python 3.11 or newer is needed and '$(PYTHON)' is not one; name another: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.serve: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable .
+# The versions that CI tests. Their hashes stay out of it: pip would then want one of this project, too.
+$(VENV)/versions.txt: constraints.txt | $(BIN)/python
+	sed -n '/^[a-zA-Z0-9]/s/ *\\$$//p' constraints.txt > $@
+
+$(VENV)/.serve: pyproject.toml $(VENV)/versions.txt
+	$(PIP) install --constraint $(VENV)/versions.txt --editable .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable '.[dev]'
+$(VENV)/.dev: pyproject.toml $(VENV)/versions.txt
+	$(PIP) install --constraint $(VENV)/versions.txt --editable '.[dev]'
 	@touch $(VENV)/.serve $@
 
-$(VENV)/.gpu: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable '.[dev,gpu]'
+$(VENV)/.gpu: pyproject.toml $(VENV)/versions.txt
+	$(PIP) install --constraint $(VENV)/versions.txt --editable '.[dev,gpu]'
 	@touch $(VENV)/.serve $(VENV)/.dev $@
 
-$(VENV)/.mutants: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable '.[mutants]'
+$(VENV)/.mutants: pyproject.toml $(VENV)/versions.txt
+	$(PIP) install --constraint $(VENV)/versions.txt --editable '.[mutants]'
 	@touch $(VENV)/.serve $(VENV)/.dev $@

@@ -214,7 +214,7 @@ def _check_members(published: Array32, logits: Array32, tolerance: Tolerance) ->
     if differs.any():
         member = int(np.argmax(differs))
         raise NotReproduced(
-            f"golden rows: the output layer of member {member} does not reproduce its published"
-            f" logits (off by {worst[member]:.2g}, {tolerance.logits:.2g} allowed)",
+            f"golden rows: the output layer of member {member}, or trees beside it, does not reproduce"
+            f" its published logits (off by {worst[member]:.2g}, {tolerance.logits:.2g} allowed)",
             Place("output", member),
         )

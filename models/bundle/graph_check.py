@@ -6,10 +6,11 @@ are inside the file and of a size that follows from the manifest, inputs and out
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TypeGuard
 
 import onnx
-from onnx import AttributeProto, GraphProto, ModelProto, TensorProto
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from models.bundle.graph_sizes import BYTES, check_sizes, most_constants
 from models.bundle.manifest import MODEL_FILE, Manifest
@@ -19,16 +20,16 @@ from models.networks.outputs import INNER_OUTPUTS, INPUT, MEMBER_LOGIT, OUTPUTS,
 #: The operators of networks, their statistics and their scaling. None has control flow, random numbers
 #: or strings, or makes a tensor whose size is read from data.
 OPERATORS = frozenset((
-    "Abs", "Add", "Cast", "Clip", "Concat", "Div", "Equal", "Exp", "Flatten", "Gather", "Gemm",
-    "Greater", "GreaterOrEqual", "HardSigmoid", "Identity", "IsInf", "IsNaN", "LayerNormalization",
-    "Less", "LessOrEqual", "Log", "MatMul", "Max", "Mean", "Min", "Mul", "Neg", "Not", "Pow",
-    "Reciprocal", "ReduceMean", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Selu",
-    "Sigmoid", "Sign", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh",
-    "Transpose", "Unsqueeze", "Where",
+    "Abs", "Add", "Cast", "Clip", "Concat", "Div", "Equal", "Exp", "Flatten", "Gather",
+    "GatherElements", "Gemm", "Greater", "GreaterOrEqual", "HardSigmoid", "Identity", "IsInf",
+    "IsNaN", "LayerNormalization", "Less", "LessOrEqual", "Log", "MatMul", "Max", "Mean", "Min",
+    "Mul", "Neg", "Not", "Pow", "Reciprocal", "ReduceMean", "ReduceSum", "ReduceSumSquare",
+    "Relu", "Reshape", "Selu", "Sigmoid", "Sign", "Slice", "Softmax", "Split", "Sqrt", "Squeeze",
+    "Sub", "Sum", "Tanh", "Transpose", "Unsqueeze", "Where",
 ))  # fmt: skip
 
-#: Limit of nodes: per member and layer, and beside them.
-_NODES_PER_LAYER, _SPARE_NODES = 32, 512
+#: Limit of nodes: per member and layer, per level of trees, and beside them.
+_NODES_PER_LAYER, _NODES_PER_LEVEL, _SPARE_NODES = 32, 16, 512
 
 #: Operator set versions that this build supports.
 _OPSETS = range(17, 24)
@@ -46,6 +47,7 @@ def check_graph(model: bytes, manifest: Manifest) -> tuple[str, ...]:
     _check_language(proto)
     _check_nodes(proto.graph, manifest)
     _check_tensors(proto.graph, manifest)
+    _check_picks(proto.graph, manifest)
     _check_interface(proto.graph, manifest)
     check_sizes(proto, manifest)
     return tuple(output.name for output in proto.graph.output)
@@ -69,6 +71,8 @@ def _check_language(model: ModelProto) -> None:
 
 def _check_nodes(graph: GraphProto, manifest: Manifest) -> None:
     most = _SPARE_NODES + _NODES_PER_LAYER * len(manifest.members) * (manifest.layers + 1)
+    if manifest.trees is not None:
+        most += _NODES_PER_LEVEL * (manifest.trees.depth + 1)
     if len(graph.node) > most:
         raise BundleRefused(
             f"{MODEL_FILE} has {len(graph.node)} nodes, {most} are enough for its layers"
@@ -124,6 +128,55 @@ def _check_tensor(tensor: TensorProto) -> None:
         complete = len(tensor.float_data) + len(tensor.int32_data) + len(tensor.int64_data) == count
     if not complete:
         raise BundleRefused(f"{MODEL_FILE}: {name!r} does not hold the values that its shape says")
+
+
+def _check_picks(graph: GraphProto, manifest: Manifest) -> None:
+    """Check that elements are gathered along the last axis, at places clipped to those that there are.
+
+    Trees do so. CUDA's kernel reads what an index says, wherever that is.
+    """
+    tables = {tensor.name: tensor for tensor in graph.initializer}
+    makers = {name: node for node in graph.node for name in node.output}
+    for node in graph.node:
+        if node.op_type != "GatherElements":
+            continue
+        values, index = (*node.input, "", "")[:2]
+        axes = [attribute.i for attribute in node.attribute if attribute.name == "axis"]
+        width = _last_size(makers, tables, values, manifest)
+        low, high = -1, width
+        if _kind(makers, index) == "Clip" and len(makers[index].input) == 3:
+            bounds = [tables.get(name) for name in makers[index].input[1:]]
+            known = [numpy_helper.to_array(bound) for bound in bounds if _is_number(bound)]
+            if len(known) == 2:
+                low, high = (int(bound.reshape(-1)[0]) for bound in known)
+        if axes != [-1] or not 0 <= low <= high < width:
+            raise BundleRefused(
+                f"{MODEL_FILE} gathers elements in {node.output[0][:80]!r} at places that are not"
+                " clipped to those that there are"
+            )
+
+
+def _is_number(bound: TensorProto | None) -> TypeGuard[TensorProto]:
+    return bound is not None and bound.data_type == TensorProto.INT64 and math.prod(bound.dims) == 1
+
+
+def _last_size(
+    makers: Mapping[str, NodeProto], tables: Mapping[str, TensorProto], name: str, manifest: Manifest
+) -> int:
+    """The size of a tensor's last axis: of a constant, or of the features; 0 if it is not known here.
+
+    A cast leaves it as it is, and a choice between features and something else does not make it smaller.
+    """
+    if _kind(makers, name) == "Cast":
+        name = makers[name].input[0]
+    if name == INPUT or (_kind(makers, name) == "Where" and INPUT in makers[name].input):
+        return manifest.features
+    return tables[name].dims[-1] if name in tables and tables[name].dims else 0
+
+
+def _kind(makers: Mapping[str, NodeProto], name: str) -> str:
+    """The operator that makes a tensor of inputs, empty if none does."""
+    return makers[name].op_type if name in makers and makers[name].input else ""
 
 
 def _check_interface(graph: GraphProto, manifest: Manifest) -> None:

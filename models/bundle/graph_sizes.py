@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from onnx import GraphProto, ModelProto, TensorProto, helper, shape_inference
 
-from models.bundle.manifest import LARGEST_BATCH, MODEL_FILE, Manifest
+from models.bundle.manifest import LARGEST_BATCH, MANIFEST_FILE, MODEL_FILE, Manifest
 from models.errors import BundleRefused
 
 #: Bytes per value of each data type that a tensor may have.
@@ -26,6 +26,9 @@ _PER_UNIT, _SPARE_PER_ROW = 4, 4_096
 #: Limit of the values of all tensors per row: per unit and feature of each member, twice what the
 #: committed models have, and beside them. Of constants that are computed, so many times the weights.
 _ALL_PER_UNIT, _ALL_SPARE_PER_ROW, _ALL_CONSTANTS = 16, 65_536, 4
+#: Limit of constants per node of a tree, beside its step for each target, and of the values of all
+#: tensors per row, tree and level.
+_PER_TREE_NODE, _ALL_PER_TREE_LEVEL = 4, 16
 #: Limit of the bytes of all tensors in the largest batch, whatever the layers.
 _MOST_BYTES = 2 << 30
 #: A constant with more values is no shape or axis, so that only its size is needed to infer shapes.
@@ -33,15 +36,17 @@ _SHAPE_VALUES = 64
 
 
 def _weights(manifest: Manifest) -> int:
-    """The number of weights, without biases, of the manifest's layers."""
-    return sum(a * b for sizes in _layers(manifest) for a, b in pairwise(sizes))
+    """The number of weights, without biases, of the manifest's layers, and of the steps of its trees."""
+    steps = 0 if manifest.trees is None else manifest.trees.nodes * len(manifest.targets)
+    return sum(a * b for sizes in _layers(manifest) for a, b in pairwise(sizes)) + steps
 
 
 def most_constants(manifest: Manifest) -> int:
-    """The largest number of constant values that the manifest's layers need."""
+    """The largest number of constant values that the manifest's layers and trees need."""
     biases = sum(sum(sizes[1:]) for sizes in _layers(manifest))
     spare = _PER_FEATURE * manifest.features + _PER_TARGET * len(manifest.targets) + _SPARE_VALUES
-    return _weights(manifest) + biases + spare
+    nodes = 0 if manifest.trees is None else _PER_TREE_NODE * manifest.trees.nodes
+    return _weights(manifest) + biases + nodes + spare
 
 
 def check_sizes(model: ModelProto, manifest: Manifest) -> None:
@@ -51,7 +56,11 @@ def check_sizes(model: ModelProto, manifest: Manifest) -> None:
     other is one of constants.
     """
     if sum(math.prod(tensor.dims) for tensor in model.graph.initializer) < _weights(manifest):
-        raise BundleRefused(f"{MODEL_FILE} holds fewer weights than its manifest's layers have")
+        raise BundleRefused(
+            f"{MODEL_FILE} holds fewer weights than its manifest's layers and trees have"
+        )
+    if manifest.trees is not None and manifest.trees.nodes < _trees(manifest)[0]:
+        raise BundleRefused(f"{MANIFEST_FILE} says that there are fewer nodes than trees")
     one, most = _sizes(model, 1), _sizes(model, LARGEST_BATCH)
     for node in model.graph.node:
         for name in node.output:
@@ -60,7 +69,9 @@ def check_sizes(model: ModelProto, manifest: Manifest) -> None:
                     f"{MODEL_FILE}: the size of {name[:80]!r} does not follow from the graph"
                 )
     widest = max(manifest.features, *manifest.widths, len(manifest.targets))
-    per_row = _PER_UNIT * len(manifest.members) * widest + _SPARE_PER_ROW
+    trees, levels = _trees(manifest)
+    steps = trees * len(manifest.targets)
+    per_row = _PER_UNIT * len(manifest.members) * widest + steps + _SPARE_PER_ROW
     constant = most_constants(manifest)
     growing, fixed, taken = 0, 0, 0
     for name, (size, width) in most.items():
@@ -75,12 +86,21 @@ def check_sizes(model: ModelProto, manifest: Manifest) -> None:
         growing, fixed = growing + size * grows, fixed + size * (not grows)
         taken += size * width
     layers = sum(sum(sizes) for sizes in _layers(manifest))
-    all_rows = LARGEST_BATCH * (_ALL_PER_UNIT * layers + _ALL_SPARE_PER_ROW)
+    per_tree = _ALL_PER_TREE_LEVEL * trees * levels + 2 * steps
+    all_rows = LARGEST_BATCH * (_ALL_PER_UNIT * layers + per_tree + _ALL_SPARE_PER_ROW)
     if growing > all_rows or fixed > _ALL_CONSTANTS * constant or taken > _MOST_BYTES:
         raise BundleRefused(
             f"{MODEL_FILE} computes {taken >> 20} MiB of values in a batch of {LARGEST_BATCH} rows,"
             " more than its manifest's layers need"
         )
+
+
+def _trees(manifest: Manifest) -> tuple[int, int]:
+    """The number of trees of all folds, and of levels that a row goes down in each."""
+    if manifest.trees is None:
+        return 0, 0
+    folds = len({member.fold for member in manifest.members})
+    return folds * manifest.trees.number, manifest.trees.depth + 1
 
 
 def _layers(manifest: Manifest) -> list[list[int]]:

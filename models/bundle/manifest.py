@@ -61,6 +61,17 @@ class Member(_Strict):
     seed: int
 
 
+class Trees(_Strict):
+    """Boosted trees whose logits are added to those of each member: of the trees without its fold.
+
+    ``number`` trees for each fold, ``nodes`` of all together, and at most ``depth`` splits above a leaf.
+    """
+
+    number: Annotated[int, Field(ge=1)]
+    depth: Annotated[int, Field(ge=0, le=64)]
+    nodes: Annotated[int, Field(ge=1)]
+
+
 class Assay(_Strict):
     """What an assay measures: the receptor or pathway, which effect counts, the cells, the readout."""
 
@@ -71,14 +82,23 @@ class Assay(_Strict):
     source: str
 
 
+class Spread(_Strict):
+    """How far nine of ten refits of the ensemble move a logit, by the members' standard deviation.
+
+    With that of a row, s, half the interval is ``factor`` × √((s² + ``typical``²) / 2), times the slope:
+    of few members s alone is a matter of chance.
+    """
+
+    factor: Annotated[float, Field(gt=0)]
+    typical: Annotated[float, Field(ge=0)]
+
+
 class Target(_Strict):
     """One output column: its name, decision threshold and Platt calibration.
 
     The calibrated logit is ``slope`` × the mean of the members' logits + ``intercept``. The target is
     called if its probability is at least ``threshold``. An assay has a second cut-off: from
-    ``elevated`` on its level is elevated, from ``threshold`` on active. ``spread_factor`` times the
-    standard deviation of the members' logits, scaled by the slope, is half the interval of what a refit
-    would say, at 90 %.
+    ``elevated`` on its level is elevated, from ``threshold`` on active.
     """
 
     name: str
@@ -86,7 +106,7 @@ class Target(_Strict):
     slope: float
     intercept: float
     elevated: Fraction | None = None
-    spread_factor: Annotated[float, Field(gt=0)] | None = None
+    spread: Spread | None = None
     assay: Assay | None = None
 
     @model_validator(mode="after")
@@ -170,6 +190,8 @@ class Manifest(_Strict):
     widths: Annotated[list[int], Field(min_length=1)]
     #: Units of each hidden layer by member; empty if all members have ``widths``.
     member_widths: list[list[int]] = []
+    #: Trees beside the networks, if there are any.
+    trees: Trees | None = None
     #: Reference statistics of the layers' activations, per member; empty if the graph has no taps.
     reference: list[MemberReference] = []
     #: Measured activations beside those that theory predicts, per member; empty in older bundles.

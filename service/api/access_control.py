@@ -52,7 +52,11 @@ RULES = (
     Rule(r"/health/(live|ready)|/healthz|/v2/health/(live|ready)", None, None),
     Rule(r"/|/docs|/openapi\.json|/swagger/.*|/web/.*|/favicon\.(ico|svg)", None, None),
     Rule(r"/admin/key", None, "admin"),  # it tells of the keys that are presented, and of no other
-    Rule(r"/predict|/invocations|/metadata|/models(/[^/]+/card)?|/molecule\.svg", "predict", "predict"),
+    Rule(
+        r"/predict|/invocations|/explain|/metadata|/models(/[^/]+/card)?|/molecule\.svg",
+        "predict",
+        "predict",
+    ),
     Rule(r"/v2/models/[^/]+(/versions/[^/]+)?/stats|/v2/models/stats", "metrics", "metrics"),
     Rule(r"/v2/repository/index", "metrics", "metrics"),
     Rule(r"/v2/repository/models/[^/]+/(load|unload)", "admin", "admin"),

@@ -16,6 +16,7 @@ from service.inference.predictor import Applicability, Prediction, Predictor, St
 from service.inference.served_models import ServedModel
 from service.observability.counters import Telemetry, Traffic
 from service.observability.logs import get_logger, place_of, plain
+from service.observability.tracing import Trace
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ class RequestContext:
 
     __slots__ = (
         "applicability", "client", "deadline", "encode", "key", "model", "read", "request_id", "rows",
-        "stages", "status", "traffic",
+        "stages", "status", "trace", "traffic",
     )  # fmt: skip
 
     def __init__(self, request_id: bytes) -> None:
@@ -75,6 +76,8 @@ class RequestContext:
         #: Seconds of reading the body and of writing the answer.
         self.read = self.encode = 0.0
         self.stages: Stages | None = None
+        #: The trace that it belongs to; None where it is not traced.
+        self.trace: Trace | None = None
         #: The counters of the model, once it is known.
         self.traffic: Traffic | None = None
 
@@ -162,7 +165,7 @@ def finish(
     seconds: float,
     failure: dict[str, Any],
 ) -> None:
-    """Count a request that has been answered, and log it."""
+    """Count a request that has been answered, make its spans if it is traced, and log it."""
     telemetry.answered(route, context.status, seconds)
     if context.traffic is not None:
         _tally(context, context.traffic, seconds)
@@ -173,6 +176,9 @@ def finish(
         "status": context.status,
         "seconds": round(seconds, 6),
     }
+    if context.trace is not None:
+        context.trace.recorder.record(context, context.trace, method, route, seconds)
+        details["trace"] = context.trace.text
     if context.client is not None:
         details["client"] = context.client
     if context.key is not None:

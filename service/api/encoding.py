@@ -8,7 +8,7 @@ import msgspec
 
 from models.features import Outcome
 from models.features.tabular.candidate_tables import table_warnings
-from service.inference.decision import Decision
+from service.inference.answers.decision import Decision
 from service.inference.predictor import Prediction
 from service.inference.queue import Outputs
 from service.inference.results import is_plain, results_of, writing
@@ -75,7 +75,7 @@ def _enveloped(
     manifest, thresholds = served.manifest, stated(served, decision)
     if thresholds is not None:
         results += b',"thresholds":' + _encode(thresholds)
-    odd = table_warnings(served.bundle.featurizer.fields, records)
+    odd = [] if served.takes_smiles else table_warnings(served.bundle.featurizer.fields, records)
     if odd:
         results += b',"warnings":' + _encode(odd)
     return ENVELOPE % (manifest.name.encode(), manifest.version, results)

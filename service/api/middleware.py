@@ -29,6 +29,7 @@ from service.api.context import (
 from service.api.problems import Disconnected, Problem, send_problem
 from service.api.transport.fast_path import FastPath
 from service.observability.counters import Telemetry
+from service.observability.tracing import TRACE_HEADER, Tracing
 
 
 class RequestMiddleware:
@@ -45,13 +46,15 @@ class RequestMiddleware:
         telemetry: Telemetry,
         deadline_seconds: float | None = None,
         root_path: str = "",
+        tracing: Tracing | None = None,
     ) -> None:
         """``direct`` maps a method and an exact path to an application that answers it.
 
         ``known`` are the paths that metrics and logs name as they were sent. ``deadline_seconds`` is
         the deadline of requests that name none. ``root_path`` is the prefix of a proxy, which it may
-        have left in the path.
+        have left in the path. ``tracing`` is None where no request is traced.
         """
+        self._tracing = tracing
         self._root_path = root_path
         self._deadline_seconds = deadline_seconds
         self._known = frozenset(known) | {path for _, path in direct}
@@ -66,10 +69,12 @@ class RequestMiddleware:
             return
         started, method = perf_counter(), scope["method"]
         scope = self._seen_from_inside(scope)
-        request_id, timeout, synthetic = _read_head(scope)
+        request_id, timeout, synthetic, parent = _read_head(scope)
         context = RequestContext(request_id)
         if synthetic:
             context = SyntheticContext(request_id, scope.get("client"))
+        if self._tracing is not None:
+            context.trace = self._tracing.begin(parent)
         scope["snn.context"] = context
         context.client = scope.get(CLIENT)
         answer = _Answer(context, scope, send, without_body=method == "HEAD")
@@ -95,9 +100,8 @@ class RequestMiddleware:
                     await send_problem(answer.send, problem, context.request_id.decode())
                 except Disconnected:
                     context.status = CLOSED_BY_CLIENT
-        finish(
-            self._telemetry, method, self._route(scope), context, perf_counter() - started, failure
-        )  # fmt: skip
+        seconds = perf_counter() - started
+        finish(self._telemetry, method, self._route(scope), context, seconds, failure)
 
     def _seen_from_inside(self, scope: Scope) -> Scope:
         """Return a scope without the proxy's prefix, where HEAD is a GET whose body is not sent."""
@@ -174,9 +178,9 @@ async def _lead_below(path: str, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def _read_head(scope: Scope) -> tuple[bytes, bytes | None, bool]:
-    """Return the client's request id, or a new one where it is not usable; its time-out; its mark."""
-    request_id, timeout, synthetic = None, None, False
+def _read_head(scope: Scope) -> tuple[bytes, bytes | None, bool, bytes | None]:
+    """Return the request's id, a new one where it is not usable; its time-out, mark and trace."""
+    request_id, timeout, synthetic, parent = None, None, False, None
     for name, value in scope["headers"]:
         if name == b"x-request-id" and SANE_ID.fullmatch(value):
             request_id = bytes(value)
@@ -184,6 +188,8 @@ def _read_head(scope: Scope) -> tuple[bytes, bytes | None, bool]:
             timeout = value
         elif name == SYNTHETIC_HEADER:
             synthetic = value == b"1"
+        elif name == TRACE_HEADER:
+            parent = value
     if request_id is None:
         request_id = new_request_id()
-    return request_id, timeout, synthetic
+    return request_id, timeout, synthetic, parent

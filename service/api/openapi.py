@@ -7,6 +7,7 @@ import msgspec
 from fastapi import FastAPI, Response
 
 from service.api import result_schemas, schemas
+from service.api.routes import model_schemas
 from service.api.routes.health import history_schemas
 from service.api.specification import health, releases
 from service.api.specification.examples import EXAMPLES
@@ -98,7 +99,15 @@ def complete(app: FastAPI) -> None:
             document = made()
             shapes = [
                 shape
-                for module in (schemas, result_schemas, history_schemas, v2_schemas, health, releases)
+                for module in (
+                    schemas,
+                    result_schemas,
+                    model_schemas,
+                    history_schemas,
+                    v2_schemas,
+                    health,
+                    releases,
+                )
                 for shape in vars(module).values()
                 if isinstance(shape, type) and shape.__base__ is msgspec.Struct
             ]

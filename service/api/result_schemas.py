@@ -143,3 +143,66 @@ class Predictions(Struct):
     """The answer to ``POST /invocations``, one result per record in order."""
 
     predictions: list[Result]
+
+
+class AtomContribution(Struct):
+    """One atom of ``parent``; the contribution is about how much the logit falls without it."""
+
+    symbol: str
+    contribution: float
+
+
+class Needed(Struct):
+    """The connected atoms whose deletion lowers the logit most, and what is predicted without them."""
+
+    atoms: list[int]
+    logit_without: float
+    probability_without: float
+
+
+class FoundAlert(Struct):
+    """A structural alert, its list, and the atoms of each place where the molecule has it."""
+
+    name: str
+    source: str
+    places: list[list[int]]
+
+
+class ExplainedResult(Struct):
+    """A molecule that was explained, with what a prediction tells of it."""
+
+    status: Literal["ok"]
+    smiles: str
+    parent: str
+    logit: float
+    probability: float
+    call: bool
+    atoms: list[AtomContribution]
+    needed: Annotated[Needed | None, Meta(description="null where no deletion lowers the logit.")]
+    alerts: list[FoundAlert]
+    nearest: list[Nearest]
+    svg: Annotated[str | None, Meta(description="null on a machine that cannot draw.")]
+    warnings: list[Warned] | None = None
+    domain: InDomain | None = None
+    measured: Measured | None = None
+
+
+class ExplainAnswer(Struct):
+    """One result per molecule, in order."""
+
+    model: str
+    version: str
+    target: str
+    results: Annotated[
+        list[Any],
+        Meta(
+            extra_json_schema={
+                "items": {
+                    "anyOf": [
+                        {"$ref": f"#/components/schemas/{name}"}
+                        for name in ("ExplainedResult", "NotApplicableResult", "ErrorResult")
+                    ]
+                }
+            }
+        ),
+    ]

@@ -101,6 +101,9 @@ class PredictRequest(Struct, forbid_unknown_fields=True):
     ) = UNSET
 
 
+_Rows = Annotated[list[Any], Meta(extra_json_schema={"items": _RECORD})]
+
+
 class Invocation(Struct, forbid_unknown_fields=True):
     """A table as MLflow's clients send it: one of the four forms.
 
@@ -114,9 +117,9 @@ class Invocation(Struct, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
-    dataframe_records: list[Any] | UnsetType = UNSET
-    instances: list[Any] | dict[str, Any] | UnsetType = UNSET
-    inputs: list[Any] | dict[str, Any] | UnsetType = UNSET
+    dataframe_records: _Rows | UnsetType = UNSET
+    instances: _Rows | dict[str, Any] | UnsetType = UNSET
+    inputs: _Rows | dict[str, Any] | UnsetType = UNSET
     params: dict[str, Any] | UnsetType | None = UNSET
 
 
@@ -186,113 +189,31 @@ class Metadata(Struct):
     tox_endpoints: list[str]
 
 
-class Column(Struct):
-    """One value of a record; ``values`` are those of a category, if the model names them."""
-
-    name: str
-    kind: Literal["number", "text"]
-    optional: bool
-    values: list[str] | None
-
-
-class Figure(Struct):
-    """A figure of rows left out, and its 95 % interval where it is known."""
-
-    value: float
-    interval: list[float] | None
-
-
-class Rates(Struct):
-    """What calls from ``threshold`` on are worth: cross-fitted, on rows that no member saw."""
-
-    threshold: float
-    precision: Figure
-    recall: Figure
-    false_positive_rate: Figure
-
-
-class AboutAssay(Struct):
-    """What an assay measures, which effect counts as active, and in which cells."""
-
-    measures: str
-    mode: str
-    cells: str
-    readout: str
-    source: str
-
-
-class AboutTarget(Struct):
-    """One output, and the probability from which it is called positive.
-
-    ``call`` is what such calls are worth, ``elevated`` the same of an assay's lower cut-off. Of the
-    ``measured`` rows ``positive`` were so. Older versions, and those made elsewhere, lack some.
-    """
-
-    name: str
-    threshold: float
-    measured: int | None = None
-    positive: int | None = None
-    prevalence: Figure | None = None
-    auc: Figure | None = None
-    call: Rates | None = None
-    elevated: Rates | None = None
-    assay: AboutAssay | None = None
-
-
-class Figures(Struct):
-    """Figures over all targets; ``parts`` are of some of the rows, as of the leaderboard's.
-
-    ``assays_a_record`` is the mean number of assays that a record is active in: by calls, by the lower
-    cut-offs, as probabilities expect, and as measured.
-    """
-
-    rows: int
-    mean_auc: Figure
-    parts: dict[str, "PartFigures"] = {}
-    assays_a_record: dict[str, float] | None = None
-
-
-class PartFigures(Struct):
-    """Figures of some of the rows."""
-
-    rows: int
-    mean_auc: Figure
-
-
-class About(Struct):
-    """One model. ``columns`` is null where a record is a SMILES."""
-
-    model: str
-    version: str
-    task: str
-    description: str
-    created: str
-    columns: list[Column] | None
-    targets: list[AboutTarget]
-    threshold_rule: str
-    figures: Figures | None
-    cut_offs: Annotated[
-        list[Literal["threshold", "recall", "fpr"]],
-        Meta(description="The ways in which a request may choose its own cut-off; of classes none."),
-    ]
-    intervals: Annotated[bool, Meta(description="Whether results can have intervals.")]
-    members: int
-    widths: Annotated[
-        list[int],
-        Meta(description="Units of each hidden layer; of the widest member where they differ."),
-    ]
-
-
-class AboutAnswer(Struct):
-    """Every model that this worker serves now."""
-
-    models: list[About]
-
-
 class Drawing(Struct, forbid_unknown_fields=True):
     """A molecule to draw; ``dark`` draws it for a dark page."""
 
     smiles: Annotated[str, Meta(extra_json_schema={"maxLength": 2000}, examples=["c1ccccc1O"])]
+    dark: bool = False
+    parent: Annotated[
+        str | None,
+        Meta(description="What was judged: X-Parent-Differs is 1 if it is another structure, else 0."),
+    ] = None
+
+
+class ExplainRequest(Struct, forbid_unknown_fields=True):
+    """Molecules, and the target whose prediction is to be explained; ``dark`` is for a dark page."""
+
+    smiles: Annotated[
+        list[str],
+        Meta(examples=[["c1ccc([N+](=O)[O-])cc1"]], extra_json_schema={"minItems": 1, "maxItems": 5}),
+    ]
+    target: Annotated[str, Meta(examples=["SR-MMP"])]
+    model: Annotated[str | None, Meta(description="By default tox21.")] = None
+    version: Annotated[str | int | None, Meta(description="Answer by this version or not at all.")] = (
+        None
+    )
+    nearest: Annotated[int, Meta(ge=0, le=10, description="Nearest measured compounds of each.")] = 3
+    applicability: Literal["judge", "ignore"] | None = None
     dark: bool = False
 
 

@@ -20,12 +20,13 @@ from models.errors import LogUnwritable, ModelError
 from models.registry.release_log import command_line_user
 from models.registry.releases import Releases
 from models.registry.store import Repository
+from service.cli.pull import pull
 from service.errors import ServiceError
 from service.settings import load_settings
 
 models = typer.Typer(
     no_args_is_help=True,
-    help="Versions: list, compare, promote, roll back, load, unload, retire; SNN_MODELS, SNN_STATE.",
+    help="Versions: list, pull, compare, promote, roll back, load, unload, retire.",
 )
 
 _Model = Annotated[str, typer.Argument(help="Name of the model.")]
@@ -132,6 +133,17 @@ def log(
                 continue
             change = f"{entry.before or '–'} → {entry.after or '–'}"
             _print(entry.at, entry.model, entry.action, change, entry.by, entry.why)
+
+
+@models.command("pull")
+def pull_(
+    model: Annotated[list[str] | None, typer.Argument(help="Which models; all of the release.")] = None,
+) -> None:
+    """Fetch a release's models from SNN_RELEASE_URL into the repository; resumed, verified by hash."""
+    with _releases() as releases:
+        new = pull(model or [], releases.repository, load_settings().state, _print)
+        for name, version in new:
+            _print(f"{name}: version {version} is in {releases.repository.root / name}")
 
 
 @models.command("load")

@@ -69,7 +69,10 @@ def build() -> typer.Typer:
     app.add_typer(keys, name="keys")
     app.command("doctor")(doctor)
     for entry in sorted(entry_points(group=GROUP), key=lambda each: each.name):
-        app.add_typer(entry.load())
+        try:
+            app.add_typer(entry.load())
+        except ImportError as error:  # what others add must not keep the service from starting
+            sys.stderr.write(f"warning: the commands of {entry.name!r} are left out: {error}\n")
     return app
 
 
@@ -80,7 +83,7 @@ def main() -> None:
         # OpenBLAS when numpy is loaded, so it comes first.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        build()()
+        build()(prog_name="snn")
     except ModuleNotFoundError as error:
         sys.stderr.write(
             f"error: this command needs the package {error.name!r}, which is not installed;"

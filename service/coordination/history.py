@@ -52,10 +52,10 @@ class Bucket(msgspec.Struct, frozen=True):
     """One stretch of ``seconds`` seconds until ``at`` (seconds since 1970), over all workers.
 
     ``latency`` counts the requests that succeeded by seconds, as ``Traffic.latency``. ``computing`` are
-    the seconds in which the network was computed. Verdicts are as of the end, effects those of a change
-    while it lasts, or else of the last minute, in standard deviations of the reference rows: ``effect``
-    the largest, ``inputs`` of the inputs, ``by_layer`` (M, L) of each layer, or its departure,
-    whichever is larger. A value is None where there were no rows.
+    the seconds in which the network was computed. Verdicts are as of the end. Effects, in standard
+    deviations of the reference rows, are those of a change while it lasts, or else of the last minute:
+    ``effect`` the largest, ``inputs`` of the inputs, ``network`` of the member that departs most,
+    ``by_layer`` (M, L) of each layer, or its departure. A value is None where there were no rows.
     """
 
     at: float
@@ -73,6 +73,7 @@ class Bucket(msgspec.Struct, frozen=True):
     waiting: int
     effect: float | None = None
     inputs: float | None = None
+    network: float | None = None
     by_layer: Floats | None = None
     predicted: Predicted | None = None
     layers: Layers | None = None
@@ -95,6 +96,7 @@ class Bucket(msgspec.Struct, frozen=True):
             waiting=max(self.waiting, later.waiting),
             effect=_largest(self.effect, later.effect),
             inputs=_largest(self.inputs, later.inputs),
+            network=_largest(self.network, later.network),
             by_layer=later.by_layer
             if self.by_layer is None
             else self.by_layer

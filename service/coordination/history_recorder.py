@@ -11,7 +11,7 @@ from time import time
 import numpy as np
 from numpy.typing import NDArray
 
-from models.health.effect_size import Effects
+from models.health.effect_size import Effects, largest_of
 from models.networks.selu import SATURATION
 from service.coordination.aggregate import ClusterStatus
 from service.coordination.coordinator import WorkerCoordinator
@@ -43,8 +43,9 @@ class HistoryRecorder:
     ) -> None:
         """``clock`` tells the seconds since 1970."""
         self._coordinator, self._shared_store, self._clock = coordinator, shared_store, clock
-        #: By model: the version, its sums, and when they were looked at.
-        self._before: dict[str, tuple[int, Traffic, float]] = {}
+        #: The sums of the last look by model and version, and when that was; None for no look.
+        self._before: dict[tuple[str, int], Traffic] | None = None
+        self._looked = 0.0
 
     def history(self, name: str) -> ModelHistory:
         """Return a model's history, empty where nothing was written down yet."""
@@ -57,7 +58,7 @@ class HistoryRecorder:
                 if self._coordinator.keeper and self._coordinator.serving:
                     self.look()
                 else:
-                    self._before.clear()
+                    self._before = None
             except Exception as error:  # noqa: BLE001 - the next look may succeed
                 _log.error("history not kept", kind=type(error).__name__, place=place_of(error))
             await asyncio.sleep(LOOK_SECONDS)
@@ -65,10 +66,12 @@ class HistoryRecorder:
     def look(self) -> None:
         """Write down what has happened since the last look."""
         whole, now = self._coordinator.whole(), self._clock()
+        written, sums = self._shared_store.histories(), dict(whole.counted.by_version)
+        if self._before is None:
+            # What came before the first look of all is new; another worker may have written it else.
+            self._before, self._looked = sums if written else {}, now - LOOK_SECONDS
         histories: Histories = {
-            name: history
-            for name, history in self._shared_store.histories().items()
-            if name in whole.models
+            name: history for name, history in written.items() if name in whole.models
         }
         for name, model in whole.models.items():
             if not model.ready:
@@ -77,6 +80,7 @@ class HistoryRecorder:
                 histories[name] = self._extended(name, whole, now, histories.get(name, ModelHistory()))
             except ServiceError:  # it does not serve in this worker, not yet or not any more
                 continue
+        self._before, self._looked = sums, now
         self._shared_store.post_histories(histories)
 
     def _extended(
@@ -86,11 +90,11 @@ class HistoryRecorder:
         version = served.manifest.version
         known = self._known(name, version, health, whole.models[name].intact)
         sums = whole.counted.traffic(name, version)
-        last, before, at = self._before.get(name, (None, sums, now - LOOK_SECONDS))
-        if last != version or before.rows > sums.rows:
-            before = sums
-        self._before[name] = version, sums, now
-        bucket = _bucket(before, sums, health, known, now, now - at, whole.models[name].waiting)
+        before = (self._before or {}).get((name, version)) or Traffic()
+        if before.rows > sums.rows:  # its counters were dropped, as of a version long gone
+            before = Traffic()
+        seconds, waiting = now - self._looked, whole.models[name].waiting
+        bucket = _bucket(before, sums, health, known, now, seconds, waiting)
         return history.plus(bucket, events_between(history.known, known, health, since, now), known)
 
     def _known(self, name: str, version: int, health: Health, intact: bool | None) -> Known:
@@ -138,6 +142,7 @@ def _bucket(
         waiting=waiting,
         effect=effects.shift.sure if effects is not None and seen else None,
         inputs=None if inputs is None else inputs.sure,
+        network=largest_of(effects.members).sure if effects is not None and seen else None,
         by_layer=_by_layer(health, effects) if effects is not None and seen else None,
         predicted=_predicted(before.predicted, sums.predicted),
         layers=_layers(before.activations, sums.activations),

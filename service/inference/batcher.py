@@ -23,7 +23,7 @@ import numpy as np
 from models.bundle.manifest import LARGEST_BATCH
 from service.errors import DeadlineMissed, InferenceFailed, Overloaded, ServiceError
 from service.health.row_owner import Requester, RowOwner
-from service.inference.latency import LatencyEstimator
+from service.inference.measurements.latency import LatencyEstimator
 from service.inference.queue import Answer, Batch, Done, Outputs, QueuedRequest, Rows
 from service.observability.counters import Traffic
 

@@ -16,10 +16,10 @@ from typing import Literal
 from models.features import Features, NotApplicable, Outcome, Rejected
 from service.errors import InvalidRequest, Overloaded, TooLarge
 from service.health.row_owner import Requester
+from service.inference.answers.repetitions import repeated, without_repetitions
 from service.inference.batch_pipeline import BatchPipeline
 from service.inference.featurization.executor import FeaturizationExecutor
 from service.inference.queue import Outputs
-from service.inference.repetitions import repeated, without_repetitions
 from service.inference.served_models import ServedModel, ServedModels
 
 #: Whether records that a model cannot judge are answered so, or with the numbers that it gives for them.
@@ -84,7 +84,8 @@ class Predictor:
 
         ``applicability`` is for the requests that do not say it.
         """
-        self._applicability = applicability
+        #: Of the requests that do not say it.
+        self.applicability: Applicability = applicability
         self._served_models = served_models
         self._max_rows = max_rows
         self._executor = executor or FeaturizationExecutor(workers=0, cache_bytes=0)
@@ -133,7 +134,7 @@ class Predictor:
             )
         served.leases.count += 1  # the model stays open until its last request is answered
         try:
-            ignore = (applicability or self._applicability) == "ignore"
+            ignore = (applicability or self.applicability) == "ignore"
             if self.is_quick(served, records):
                 return await self._at_once(served, records, deadline, request, ignore)
             distinct = without_repetitions(records) if served.takes_smiles else records

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.features import Accepted, NotApplicable, Outcome, Rejected
 from models.networks.outputs import MEMBER_LOGIT
 from service.errors import InvalidRequest
-from service.inference.decision import Decision
+from service.inference.answers.decision import Decision
 
 _encode = msgspec.json.Encoder().encode
 
@@ -119,13 +119,13 @@ def intervals_of(
 ) -> NDArray[np.float64]:
     """Return the probabilities ``(n, T, 2)`` between which nine of ten refits would answer.
 
-    The members' standard deviation makes half the interval, about the calibrated logit. Raises
+    The members' deviation makes half of each, about the calibrated logit (``Spread``). Raises
     ``InvalidRequest`` if the graph does not give the members' logits.
     """
     if MEMBER_LOGIT not in outputs:
         raise InvalidRequest("the model's graph gives no members' logits, so there are no intervals")
-    deviation = outputs[MEMBER_LOGIT].std(axis=1, ddof=1, dtype=np.float64)
-    half = spread * deviation
+    variance = outputs[MEMBER_LOGIT].var(axis=1, ddof=1, dtype=np.float64)
+    half = spread[0] * np.sqrt((variance + np.square(spread[1])) / 2)
     logit = outputs["logit"].astype(np.float64)
     ends = np.stack([logit - half, logit + half], axis=-1)
     return np.asarray(0.5 * (1 + np.tanh(0.5 * ends))).round(9)

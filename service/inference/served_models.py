@@ -7,17 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from models.bundle.cutoffs import CutOffs
 from models.bundle.loading import Bundle
 from models.bundle.manifest import Manifest
 from service.errors import ModelNotFound, ModelNotReady, VersionNotFound
 from service.health.monitor import Monitor
+from service.inference.answers.decision import Decision
 from service.inference.backend.onnx_session import Session
 from service.inference.batcher import Batcher
-from service.inference.decision import Decision
 from service.inference.integrity import Integrity, IntegrityFault
-from service.inference.latency import LatencyEstimator
-from service.inference.prediction_counter import PredictionCounter
-from service.inference.row_sample import RowSample
+from service.inference.measurements.latency import LatencyEstimator
+from service.inference.measurements.prediction_counter import PredictionCounter
+from service.inference.measurements.row_sample import RowSample
 from service.observability.counters import Traffic
 
 
@@ -67,6 +68,12 @@ class ServedModel:
     def takes_smiles(self) -> bool:
         """Whether a record is a SMILES."""
         return self.manifest.featurizer.identifier.startswith("molecules-")
+
+    def decide(self, cut_offs: CutOffs | None, *, interval: bool) -> Decision:
+        """Return the decision that a request asks for; raises what ``Decision.of`` raises."""
+        if cut_offs is None and not interval:
+            return self.decision
+        return Decision.of(self.bundle, cut_offs, interval=interval)
 
     def of_version(self, version: str | None) -> "ServedModel":
         """Return this model if it is of a version, or None is asked for.

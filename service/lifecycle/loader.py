@@ -17,15 +17,15 @@ from models.networks.outputs import SQUASHED
 from models.registry.store import Repository
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner
+from service.inference.answers.decision import Decision
 from service.inference.backend.device import Device
 from service.inference.backend.onnx_session import Session, open_session
 from service.inference.batcher import Batcher, Compute, Limits
-from service.inference.decision import Decision
 from service.inference.integrity import Integrity
-from service.inference.latency import LatencyEstimator
-from service.inference.prediction_counter import PredictionCounter
+from service.inference.measurements.latency import LatencyEstimator
+from service.inference.measurements.prediction_counter import PredictionCounter
+from service.inference.measurements.row_sample import RowSample
 from service.inference.queue import Outputs, Rows
-from service.inference.row_sample import RowSample
 from service.inference.served_models import ServedModel
 from service.observability.counters import Telemetry, Traffic
 

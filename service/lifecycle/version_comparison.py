@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner
 from service.health.verdict import HealthVerdict
-from service.inference.row_sample import Rows
+from service.inference.measurements.row_sample import Rows
 from service.inference.served_models import ServedModel
 from service.lifecycle.loader import Loader
 

@@ -86,8 +86,8 @@ def score(
     """
     # Imported here, because the server imports this module for its command line.
     from models.registry.store import Repository
+    from service.inference.answers.decision import cut_offs_of
     from service.inference.backend.device import choose_device
-    from service.inference.decision import cut_offs_of
     from service.scoring.run import score_file
     from service.settings import load_settings
 

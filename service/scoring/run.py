@@ -12,8 +12,8 @@ from models.bundle.cutoffs import CutOffs
 from models.features.tabular.candidate_tables import table_warnings
 from models.registry.store import Repository
 from service.errors import InvalidRequest, MalformedInput, ScoreRefused
+from service.inference.answers.decision import Decision
 from service.inference.backend.device import Device
-from service.inference.decision import Decision
 from service.scoring import local_engine, ray_engine
 from service.scoring.checkpoint import Checkpoint
 from service.scoring.ranking import ranking

@@ -14,9 +14,9 @@ from models.bundle.loading import Bundle, open_bundle
 from models.health.detector import Detector
 from models.networks.outputs import MEMBER_LOGIT
 from service.errors import ScoreRefused
+from service.inference.answers.decision import Decision
 from service.inference.backend.device import Device
 from service.inference.backend.onnx_session import Session, open_session
-from service.inference.decision import Decision
 from service.inference.results import results_of
 from service.tables import OutputLayout, Parser, Raw, RecordSchema, Source, Writer, writer
 

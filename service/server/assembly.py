@@ -25,6 +25,8 @@ from service.lifecycle.loader import Loader
 from service.lifecycle.reloader import Reloader
 from service.lifecycle.trial import try_bundle
 from service.observability.counters import Telemetry
+from service.observability.tracing import Tracing
+from service.server.traces import open_tracing
 from service.settings import Settings
 
 #: Processes of a worker that featurize; each takes some 100 MB while it has work.
@@ -42,6 +44,7 @@ class Parts:
     reloader: Reloader
     predictor: Predictor
     auto_rollback: AutoRollback | None
+    tracing: Tracing | None
 
 
 def assemble(settings: Settings, device: Device, shared_store: SharedStore | None, number: int) -> Parts:
@@ -49,7 +52,7 @@ def assemble(settings: Settings, device: Device, shared_store: SharedStore | Non
 
     Must run inside the event loop. Raises ``SettingsError`` for a key file that cannot be read.
     """
-    key_store = _open_key_store(settings)
+    key_store, tracing = _open_key_store(settings), open_tracing()
     served_models, telemetry = ServedModels(), Telemetry()
     baselines = Baselines(settings.state)
     shared_store = SharedStore() if shared_store is None else shared_store
@@ -92,6 +95,7 @@ def assemble(settings: Settings, device: Device, shared_store: SharedStore | Non
         key_store=key_store,
         origins=settings.cors_origins,
         root_path=settings.root_path,
+        tracing=tracing,
         administration=Administration(releases, reloader),
         recorder=recorder,
     )
@@ -100,7 +104,7 @@ def assemble(settings: Settings, device: Device, shared_store: SharedStore | Non
         auto_rollback = AutoRollback(
             served_models, coordinator, releases, loader, settings.probation_seconds
         )
-    return Parts(app, served_models, coordinator, recorder, reloader, predictor, auto_rollback)
+    return Parts(app, served_models, coordinator, recorder, reloader, predictor, auto_rollback, tracing)
 
 
 def _open_key_store(settings: Settings) -> KeyStore | None:

@@ -105,6 +105,8 @@ async def _serve(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         parts.predictor.close()
+        if parts.tracing is not None:
+            await asyncio.to_thread(parts.tracing.recorder.close)
         await asyncio.to_thread(parts.reloader.close)
         _log.info("stopped")
         if link is not None:

@@ -68,13 +68,15 @@ function show() {
     const ill = documents && order.map((verdict) => names.find((name) => documents[name].verdict === verdict)).find(Boolean);
     current = ill ?? names[0];
   }
-  health.show(ready, documents, current, now, may);
+  // What is shown before the first document would be moved by it.
+  const told = documents !== null || root.dataset.connection === "lost";
+  if (told || !may) health.show(ready, documents, current, now, may);
   tell(place("current"), current ?? "");
   tell(place("releases-of"), current ?? "");
   releases.show(current, documents?.[current]?.version ?? ready?.models?.[current]?.version, now);
   const turned = Object.values(documents ?? {}).some(({ verdict }) => verdict === "unhealthy");
   document.title = turned ? "Unhealthy · SNN serving" : "SNN serving";
-  if (!may) return;
+  if (!may || !told) return;
   inside.show(current, documents?.[current], now);
   events.draw(documents ? history.of(current, now) : null);
   inputs.show(current, documents?.[current]);

@@ -46,11 +46,11 @@ export class History {
 }
 
 /**
- * The times that a chart shows, in seconds: from where the history begins, two minutes at least, to now.
+ * The times that a chart shows, in seconds: from where the history begins, a minute at least, to now.
  * A service that has just begun would else show an hour of nothing.
  */
 export function extent(told) {
   const until = Date.parse(told.until) / 1000;
   const first = (told.times[0] ?? until) - told.seconds;
-  return [Math.max(Date.parse(told.since) / 1000, Math.min(first, until - (told.span === "hour" ? 120 : 3600))), until];
+  return [Math.max(Date.parse(told.since) / 1000, Math.min(first, until - (told.span === "hour" ? 60 : 3600))), until];
 }

@@ -1,7 +1,7 @@
 // Inside one model: its last hour or day, where it departs, what it answers, and its layers now.
 
 import { lineChart, css } from "./charts.js";
-import { heatHeight, heatMap } from "./heat.js";
+import { DEGRADED_AT, heatHeight, heatMap } from "./heat.js";
 import { extent } from "./history.js";
 import { LayersPart } from "./layers.js";
 import { clock, el, empty, number, sentence, tell } from "./page.js";
@@ -103,7 +103,7 @@ export class InsidePanel {
     this.map = null;
     this.charts = [];
     this.layers.clear();
-    this.built = null;
+    this.built = this.filled = null;
   }
 
   build(name) {
@@ -120,7 +120,7 @@ export class InsidePanel {
     this.grid.append(...this.figures.map(({ root }) => root));
     this.layersPlace = el("div");
     this.place.replaceChildren(
-      el("div", { class: "controls" }, el("div", { class: "spans", role: "group", "aria-label": "Time shown" }, ...spans), this.began),
+      el("div", { class: "controls" }, el("div", { class: "spans", role: "group", "aria-label": "Span of time" }, ...spans), this.began),
       this.where.root,
       this.grid,
       this.layersPlace,
@@ -145,7 +145,7 @@ export class InsidePanel {
       swatch("calm", "as usual"),
       swatch("warn", "0.5 sd: degraded"),
       swatch("bad", "1 sd: unhealthy"),
-      el("li", {}, "Inputs coloured: look at the data. Layers alone: look at the model."),
+      el("li", {}, "Inputs coloured: look at the data. Inputs calm, network coloured: look at the model."),
     );
     return { unit, place, none, legend, root: el("figure", { class: "where" }, el("figcaption", {}, el("span", {}, "Where it departs"), unit), place, none, legend) };
   }
@@ -156,7 +156,7 @@ export class InsidePanel {
     const none = el("p", { class: "muted none" }, "Asking…");
     place.hidden = true;
     const legend = el("ul", { class: "legend small", "aria-hidden": "true" }, ...about.lines.map(([label, colour]) => el("li", {}, el("span", { class: `swatch ${colour.slice(2)}` }), label)));
-    return { about, unit, place, none, chart: null, root: el("figure", {}, el("figcaption", {}, el("span", {}, about.title), unit), place, none, legend) };
+    return { about, unit, place, none, legend, chart: null, root: el("figure", {}, el("figcaption", {}, el("span", {}, about.title), unit), place, none, legend) };
   }
 
   fill(told) {
@@ -171,8 +171,8 @@ export class InsidePanel {
 
   fillHeat(told, span, marks) {
     const { unit, place, none } = this.where;
-    const rows = ["Inputs", ...told.layers.map(({ layer }) => `Layer ${layer}`)];
-    const columns = [told.inputs, ...told.layers.map(({ effect }) => effect)];
+    const rows = ["Inputs", "Network", ...told.layers.map(({ layer }) => `Layer ${layer}`)];
+    const columns = [told.inputs, told.network, ...told.layers.map(({ effect }) => effect)];
     const there = told.layers.length > 0 && columns.some((column) => column.some((value) => value !== null));
     place.hidden = !there;
     none.hidden = there;
@@ -193,11 +193,12 @@ export class InsidePanel {
   }
 
   fillFigure(figure, told, span, marks) {
-    const { about, place, none, unit } = figure;
+    const { about, place, none, unit, legend } = figure;
     const values = about.values(told);
     const there = about.there ? about.there(told) : values.some((column) => column.some((value) => value !== null));
     place.hidden = !there;
     none.hidden = there;
+    legend.hidden = !there;
     tell(none, told.times.length ? about.none : "The first values come within five seconds.");
     if (!there) return;
     figure.marks = marks;
@@ -226,10 +227,10 @@ export class InsidePanel {
 
 /** What a heat map shows, in one sentence for those who do not see it. */
 function heatWords(rows, columns, told) {
-  const red = rows.filter((_, row) => columns[row].some((value) => value >= 1));
-  if (red.length === 0) return "Where it departs: nothing has moved by 1 sd or more.";
-  const first = Math.min(...columns.map((column) => column.findIndex((value) => value >= 1)).filter((at) => at >= 0));
-  return sentence(`Where it departs: ${red.join(", ")} moved by 1 sd or more, first at ${clock(1000 * told.times[first])}`);
+  const red = rows.filter((_, row) => columns[row].some((value) => value >= DEGRADED_AT));
+  if (red.length === 0) return `Where it departs: nothing has moved by ${DEGRADED_AT} sd or more.`;
+  const first = Math.min(...columns.map((column) => column.findIndex((value) => value >= DEGRADED_AT)).filter((at) => at >= 0));
+  return sentence(`Where it departs: ${red.join(", ")} moved by ${DEGRADED_AT} sd or more, first at ${clock(1000 * told.times[first])}`);
 }
 
 const STEPS = [60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600];

@@ -31,7 +31,7 @@ export class LayersPart {
         else this.seen.delete(target);
       }
       this.changed();
-    }, { rootMargin: "200px" });
+    }, { rootMargin: "600px" });
   }
 
   mount(place) {
@@ -105,7 +105,7 @@ export class LayersPart {
       ...Array.from({ length: members }, (_, member) => el("option", { value: member }, `Member ${member}`)),
     );
     select.value = String(this.history.member ?? "all");
-    return el("div", { class: "controls" }, el("label", { class: "field", for: "member" }, "Show", select));
+    return el("div", { class: "controls" }, el("label", { class: "field", for: "member" }, "Members", select));
   }
 
   heat(layers, members) {

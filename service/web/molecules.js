@@ -3,14 +3,14 @@
 import { TRIED, askJson, post } from "./api.js";
 import { readCsv, smilesColumn, writeCsv } from "./csv.js";
 import { textBox } from "./dropping.js";
+import { domainLine, draw, measuredMark, more, noneActive } from "./explanation.js";
 import { download, el, empty, failure, icon, number, plural } from "./page.js";
 
 const MOST = 1000;
 const SHOWN = 100;
-const UNUSUAL = 0.05;
 const SHOWN_COLUMNS = 4;
 /** Fields of a result that are the model's; all others come from the table that was sent. */
-const OWN = new Set(["smiles", "status", "message", "parent", "removed", "repaired", "warnings", "probability", "call", "p_value"]);
+const OWN = new Set(["smiles", "status", "message", "parent", "removed", "repaired", "warnings", "domain", "measured", "probability", "call", "p_value", "level"]);
 const EXAMPLES = ["CC(=O)Oc1ccccc1C(=O)O aspirin", "CN1C=NC2=C1C(=O)N(C(=O)N2C)C caffeine", "CC(C)(c1ccc(O)cc1)c1ccc(O)cc1 bisphenol A"];
 
 export class MoleculesPlayground {
@@ -125,18 +125,18 @@ export class MoleculesPlayground {
     this.save.hidden = false;
     const cards = this.results.slice(0, SHOWN).map((result) => this.card(result));
     this.output.replaceChildren(...cards);
-    for (const picture of this.output.querySelectorAll(".picture")) this.drawn.observe(picture);
+    for (const picture of this.output.querySelectorAll(".picture[data-smiles]")) this.drawn.observe(picture);
   }
 
   card(result) {
     const named = this.columns.filter((name) => result[name]).slice(0, SHOWN_COLUMNS).map((name) => `${name} ${result[name]}`);
-    const carried = named.length > 0 && el("p", { class: "muted" }, named.join(", "));
+    const carried = named.length > 0 ? el("p", { class: "muted" }, named.join(", ")) : null;
     if (result.status !== "ok") {
       return el("article", { class: "card molecule wrong" }, el("h4", { class: "smiles" }, result.smiles ?? "?"), carried, el("p", { class: "failure" }, icon("bad"), el("span", {}, result.message)));
     }
-    const picture = el("div", { class: "picture", "data-smiles": result.smiles });
+    const picture = el("div", { class: "picture", "data-smiles": result.smiles, "data-parent": result.parent });
     const known = typeof result.p_value === "number"; // null of a model without taps
-    const odd = known && result.p_value < UNUSUAL;
+    const told = ({ code }) => code !== "repaired" && code !== "outside_domain";
     const called = Object.values(result.call).filter(Boolean).length;
     return el(
       "article",
@@ -145,58 +145,57 @@ export class MoleculesPlayground {
         "div",
         { class: "molecule-head" },
         picture,
+        el("figure", { class: "parent", hidden: true }, el("div", { class: "picture" }), el("figcaption", { class: "muted" }, `Judged as ${result.parent}`)),
         el("h4", { class: "smiles" }, result.smiles),
         carried,
         result.removed && el("p", { class: "muted" }, `Judged without ${result.removed.join(", ")}.`),
         result.repaired && el("p", { class: "muted" }, `Mended: ${result.repaired}.`),
-        ...(result.warnings ?? []).filter(({ code }) => code !== "repaired").map(({ message }) => el("p", { class: "failure" }, icon("warn"), el("span", {}, message))),
+        ...(result.warnings ?? []).filter(told).map(({ message }) => el("p", { class: "failure" }, icon("warn"), el("span", {}, message))),
+        domainLine(result),
         el(
           "p",
-          { class: odd ? "p-value odd" : "p-value" },
+          { class: "p-value" },
           el("span", {}, known ? `p-value ${number(result.p_value, 2)}` : "no p-value"),
-          el("span", { class: "muted" }, !known ? " nothing inside this model is watched" : odd ? " unlike what the model learned from" : " like what the model learned from"),
+          el("span", { class: "muted" }, known ? " of its activations: small where they are unusual, for whatever reason" : " nothing inside this model is watched"),
         ),
       ),
       el(
         "table",
         { class: "assays" },
-        el("caption", {}, called ? `${plural(called, "assay")} called active` : "No assay called active"),
+        el("caption", {}, called ? `${plural(called, "assay")} called active` : `No assay called active. ${noneActive(this.about.targets)}`),
         el("thead", { class: "visually-hidden" }, el("tr", {}, ...["Assay", "Probability and threshold", "Probability", "Call"].map((head) => el("th", { scope: "col" }, head)))),
         el("tbody", {}, ...this.about.targets.map((target) => this.assay(target, result))),
       ),
+      more(this.about, result),
     );
   }
 
   assay(target, result) {
     const probability = result.probability[target.name];
     const active = result.call[target.name];
+    const measured = result.measured?.[target.name];
     return el(
       "tr",
       { class: active ? "active" : null },
       el("th", { scope: "row" }, target.name),
       el("td", { class: "bar-cell" }, bar(probability, target.threshold, active)),
       el("td", { class: "amount" }, probability.toFixed(3)),
-      el("td", { class: "call" }, active ? "active" : "–"),
+      el("td", { class: "call" }, active ? "active" : "–", measured === undefined ? null : measuredMark(measured)),
     );
   }
 
   async draw(place) {
     place.classList.add("done");
-    const smiles = place.dataset.smiles;
-    try {
-      const answer = await post("molecule.svg", { smiles, dark: document.documentElement.dataset.theme === "dark" });
-      const address = URL.createObjectURL(await answer.blob());
-      const image = el("img", { src: address, alt: `Structure of ${smiles}`, width: 320, height: 220 });
-      image.addEventListener("load", () => URL.revokeObjectURL(address), { once: true });
-      place.replaceChildren(image);
-    } catch (error) {
-      place.replaceChildren(el("p", { class: "muted" }, error.message));
-    }
+    const { smiles, parent } = place.dataset;
+    const figure = place.parentElement.querySelector(".parent");
+    figure.hidden = !(await draw(place, smiles, parent));
+    if (!figure.hidden) await draw(figure.firstElementChild, parent);
   }
 
   download() {
     const names = this.about.targets.map((target) => target.name);
-    const head = ["smiles", "status", "parent", "removed", "repaired", "warnings", ...names.map((name) => `probability_${name}`), ...names.map((name) => `call_${name}`), "p_value", "error"];
+    const near = this.results.some((result) => result.domain);
+    const head = ["smiles", "status", "parent", "removed", "repaired", "warnings", ...(near ? ["similarity", "in_domain"] : []), ...names.map((name) => `probability_${name}`), ...names.map((name) => `call_${name}`), "p_value", "error"];
     const carried = this.columns.map((name) => (head.includes(name) ? `input_${name}` : name));
     const rows = this.results.map((result) => [
       ...this.columns.map((name) => result[name]),
@@ -206,6 +205,7 @@ export class MoleculesPlayground {
       result.removed?.join("."),
       result.repaired,
       result.warnings?.map(({ code, message }) => `${code}: ${message}`).join(" | "),
+      ...(near ? [result.domain?.similarity, result.domain?.in_domain] : []),
       ...names.map((name) => result.probability?.[name]),
       ...names.map((name) => result.call?.[name]),
       result.p_value,

@@ -15,7 +15,6 @@ export class Playground {
     this.served = "";
     this.again = 0; // when a request that failed may be made again
     this.chosen = null;
-    place.replaceChildren(empty("No model answers yet", "Its form appears as soon as one does."));
     document.addEventListener("snn-key-given", () => (this.again = 0));
   }
 

@@ -1,1 +1,1 @@
-"""The figures that the README states, from real servers: ``python -m tests.benchmarks``."""
+"""The figures of the documents, from real servers: ``python -m tests.benchmarks``."""

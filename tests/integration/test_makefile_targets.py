@@ -22,12 +22,16 @@ echo "$*" >> "$CALLS"
 """
 
 
+#: Every installation takes the versions of constraints.txt.
+PINNED = "--constraint .venv/versions.txt"
+
+
 class Clone:
     """A fresh clone with the Makefile and nothing else, on a machine with the Python above."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("Makefile", "pyproject.toml"):
+        for name in ("Makefile", "pyproject.toml", "constraints.txt"):
             shutil.copy(ROOT / name, folder)
         python = folder / "python-stub"
         python.write_text(PYTHON)
@@ -66,7 +70,7 @@ def clone(tmp_path: Path) -> Clone:
 
 def test_serve_installs_the_base_alone_and_starts(clone: Clone) -> None:
     """The first `make serve` makes the environment, installs no extra, and starts the service."""
-    assert clone.calls("serve") == ["-m venv .venv", "install --editable .", "-m service"]
+    assert clone.calls("serve") == ["-m venv .venv", f"install {PINNED} --editable .", "-m service"]
 
 
 def test_a_second_serve_installs_nothing(clone: Clone) -> None:
@@ -75,14 +79,14 @@ def test_a_second_serve_installs_nothing(clone: Clone) -> None:
     assert clone.calls("serve") == ["-m service"]
     stamp = (clone.folder / ".venv" / ".serve").stat().st_mtime
     os.utime(clone.folder / "pyproject.toml", (stamp + 5, stamp + 5))
-    assert clone.calls("serve") == ["install --editable .", "-m service"]
+    assert clone.calls("serve") == [f"install {PINNED} --editable .", "-m service"]
 
 
 def test_the_tests_install_everything(clone: Clone) -> None:
     """`make test` brings the extras, on top of a served environment too, and spares `serve` its own."""
     clone.calls("serve")
     install, whole = clone.calls("test")
-    assert install == "install --editable .[dev]"
+    assert install == f"install {PINNED} --editable .[dev]"
     assert whole.startswith("-m pytest -n auto ")
     assert clone.calls("test", "ARGS=-k store") == [f"{whole.rstrip()} -k store"]
     assert clone.calls("test-quick", "ARGS=-k store") == [
@@ -94,7 +98,7 @@ def test_the_tests_install_everything(clone: Clone) -> None:
 def test_a_failed_install_is_tried_again(clone: Clone) -> None:
     """An index that did not answer leaves no stamp behind."""
     assert clone.make("serve", NO_INDEX="1").returncode != 0
-    assert clone.calls("serve") == ["install --editable .", "-m service"]
+    assert clone.calls("serve") == [f"install {PINNED} --editable .", "-m service"]
 
 
 def test_an_old_python_is_named(clone: Clone) -> None:

@@ -103,7 +103,16 @@ def test_an_unknown_variable_stops_the_start(name, meant, monkeypatch, tmp_path)
 def test_variables_of_other_parts_are_no_mistakes(monkeypatch, tmp_path) -> None:
     """Training, compose, clients and tests read variables of their own, which the service passes by."""
     monkeypatch.setenv("SNN_MODELS", str(tmp_path))
-    places = ["service", "training", "models", "deploy", "tests", "docker-compose.yml", "README.md"]
+    places = [
+        "service",
+        "training",
+        "models",
+        "deploy",
+        "tests",
+        "docs",
+        "docker-compose.yml",
+        "README.md",
+    ]
     files = [file for place in places for file in [ROOT / place, *(ROOT / place).rglob("*")]]
     texts = [
         file.read_text(encoding="utf-8")

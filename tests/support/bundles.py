@@ -32,6 +32,7 @@ from models.bundle.manifest import (
     Manifest,
     Member,
     Provenance,
+    Spread,
     Target,
 )
 from models.domain.fragment_index import FragmentIndex
@@ -264,6 +265,7 @@ CURVE = Curve(
     positive=20,
     negative=200,
 )
+SPREAD_OF_REFITS = Spread(factor=1.5, typical=0.2)
 ASSAY = Assay(measures="a receptor", mode="agonist", cells="HeLa", readout="dye", source="a paper")
 
 
@@ -306,6 +308,7 @@ def write_bundle(
     model: bytes | None = None,
     kind: Kind = CANDIDATES,
     ill: float | None = None,
+    stale: int | None = None,
     taps: bool = True,
     decided: bool = False,
     domain: MeasuredCompounds | None = None,
@@ -313,14 +316,17 @@ def write_bundle(
     """Write a bundle's files; ``model`` replaces the graph that golden rows and reference are of.
 
     ``ill`` multiplies the second layer's weights in graph and golden rows, but not for the reference:
-    what is published is intact, and unhealthy on any traffic. Without ``taps`` it is a model that
-    was made elsewhere: outputs, golden rows of outputs, no reference. One that is ``decided`` has all
-    that decisions need: curves, intervals, figures, and for assays two cut-offs.
+    what is published is intact, and unhealthy on any traffic. ``stale`` is the seed of the weights where
+    the reference is of others. Without ``taps`` it is a model that was made elsewhere: outputs, golden
+    rows of outputs, no reference. One that is ``decided`` has all that decisions need: curves,
+    intervals, figures, and for assays two cut-offs.
     """
     made, golden, fitted = _published(seed, kind)
     if ill is not None:
         made = graph(seed, ill, kind)
         golden = Golden(golden.records, golden.features, **run_all(made, golden.features))
+    if stale is not None:
+        made, golden, _ = _published(stale, kind)
     if not taps:
         made = graph(seed, kind=kind, inner=False, taps=False)
         golden = Golden(golden.records, golden.features, **run_all(made, golden.features))
@@ -340,7 +346,7 @@ def write_bundle(
         (folder / file).write_bytes(written)
     extra: dict[str, object] = {}
     if decided:
-        extra = {"spread_factor": 1.5}
+        extra = {"spread": SPREAD_OF_REFITS}
         if kind.identifier.startswith("molecules-"):
             extra |= {"elevated": 0.3, "assay": ASSAY}
     manifest = Manifest(

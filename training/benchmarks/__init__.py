@@ -14,12 +14,18 @@ from training.benchmarks.accuracy import (
     uci,
 )
 from training.benchmarks.harness import Say
-from training.benchmarks.internals import onnx_speed, signal_propagation, weight_faults
+from training.benchmarks.internals import (
+    faithfulness,
+    onnx_speed,
+    signal_propagation,
+    weight_faults,
+)
 
 #: By name: functions of the model repository, the numbers of seeds and of processes, and a function
 #: that is called with progress; they return a report in Markdown.
 BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
     "calibration": served_calibration.run,
+    "explain": faithfulness.run,
     "gate": gate_power.run,
     "graph": onnx_speed.run,
     "health": health.run,

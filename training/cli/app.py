@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -30,8 +30,10 @@ from training.cli.options import (
 from training.cli.releases import promote, rollback, versions
 from training.cli.rows import Fold, Group, Metric, Time, Weight, roles_of
 from training.cli.spelling import DayFirst, Decimal, Missing, Number, Rare, Thousands, spelling_of
-from training.data.user_file import UserFile
 from training.errors import TrainingError
+
+if TYPE_CHECKING:
+    pass
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -142,6 +144,7 @@ def evaluate(
 ) -> None:
     """Compute the metrics of a published version from its graph, and print them."""
     from training.cli.commands import evaluate_version
+    from training.data.user_file import UserFile
 
     evaluate_version(model, version, Repository(models), split, UserFile(data) if data else None)
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from training.data.user_file import UserFile
 from training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from training.data.user_file import UserFile
 
 DEFAULT_MODELS = Path(__file__).resolve().parents[2] / "models" / "repository"
 DEFAULT_STATE = Path("state")
@@ -36,8 +38,10 @@ def user_file_of(
     category: list[str] | None,
     instead: bool | None,
     spelling: Mapping[str, Any],
-) -> UserFile | None:
+) -> "UserFile | None":
     """The file and how it is read, None without one; raises ``TrainingError`` for options alone."""
+    from training.data.user_file import UserFile  # numpy, which training.data needs, may be missing
+
     if data is not None:
         columns = (tuple(ignore or ()), tuple(category or ()))
         return UserFile(data, target, positive, *columns, instead=instead, **spelling)

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from training.data.user_file import UserFile
 from training.errors import TrainingError
 
 _NUMBER = "Column whose numbers have signs such as $ or %; repeatable."
@@ -30,6 +29,8 @@ def spelling_of(
     day_first: bool,
 ) -> dict[str, Any]:
     """What is said of how values are written; raises ``TrainingError``."""
+    from training.data.user_file import UserFile  # brings libraries that `--help` must not wait for
+
     if decimal not in (".", ",") or thousands not in ("", ",", ".", " ", "'") or decimal == thousands:
         raise TrainingError(
             "--decimal is . or , and --thousands one of , . ' or a blank, and not the same"

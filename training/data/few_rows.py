@@ -46,8 +46,6 @@ def read_few(
     ``column`` holds the class; if None, it is looked for. Several targets that are no classes have a
     column each, of 0, 1 or nothing. Raises ``DataError`` naming file, line and column.
     """
-    if len(fields) == 0:
-        fields, readers = ("smiles",), {"smiles": str}
     table = read_table(path, partial(_without_header, (*fields, "class")))
     for name in fields:
         if name not in table.columns:

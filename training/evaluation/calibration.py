@@ -134,6 +134,18 @@ def calibration_slope(labels: Array, probability: Array) -> float:
     return _regress(labels, np.log(p) - np.log1p(-p)).slope
 
 
+def slope_interval(labels: Array, probability: Array) -> tuple[float, float, float]:
+    """``calibration_slope`` and its 95 % interval, by the information of the regression (Wald)."""
+    slope = calibration_slope(labels, probability)
+    p = np.clip(probability, 1e-7, 1 - 1e-7)
+    z = np.log(p) - np.log1p(-p)
+    fitted = _regress(labels, z)(z)
+    weight = fitted * (1 - fitted)
+    spread = float(np.sum(weight * np.square(z - np.average(z, weights=weight))))
+    half = 1.96 / np.sqrt(max(spread, 1e-12))
+    return slope, slope - half, slope + half
+
+
 def choose_threshold(labels: Array, probability: Array, rule: ThresholdRule) -> float:
     """Return the best of all thresholds by ``rule``, midway between neighbouring probabilities."""
     return choose_cut_offs(labels, probability, rule)[0]

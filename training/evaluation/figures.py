@@ -9,18 +9,20 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 from scipy.stats import norm
 
-from training.evaluation.calibration import calibration_slope
+from training.evaluation.calibration import slope_interval
 from training.evaluation.class_calibration import class_metrics
 from training.evaluation.metrics import (
     Confusion,
     auc,
     auc_influence,
-    average_precision,
+    average_precision_interval,
     bootstrap,
     brier,
     confusion,
     log_loss,
+    log_loss_rows,
     mean_auc,
+    mean_interval,
 )
 
 Array = NDArray[np.floating]
@@ -132,19 +134,23 @@ def _target_metrics(
         "positive": int(y.sum()),
         "auc": area,
         "auc_95_interval": [area - half, min(area + half, 1.0)],
-        "average_precision": average_precision(y, p),
-        "log_loss": log_loss(y, p),
         "log_loss_base_rate": log_loss(y, base),
-        "brier": brier(y, p),
         "brier_base_rate": brier(y, base),
-        "calibration_slope": calibration_slope(y, served[measured]),
     }
+    document |= _with_interval("average_precision", *average_precision_interval(y, p))
+    document |= _with_interval("log_loss", *mean_interval(log_loss_rows(y, p)))
+    document |= _with_interval("brier", *mean_interval(np.square(p - y)))
+    document |= _with_interval("calibration_slope", *slope_interval(y, served[measured]))
     document |= _as_json(confusion(y, calls[measured]))
     if folds is not None:
         own = folds[measured]
         aucs = [auc(y[own == fold], p[own == fold]) for fold in np.unique(folds)]
         document["auc_sd_over_folds"] = float(np.nanstd(aucs, ddof=1))
     return document
+
+
+def _with_interval(name: str, value: float, low: float, high: float) -> dict[str, JsonValue]:
+    return {name: value, f"{name}_95_interval": [low, high]}
 
 
 def _as_json(rates: Confusion) -> dict[str, JsonValue]:

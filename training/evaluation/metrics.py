@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, rankdata
+from scipy.special import expit, logit
+from scipy.stats import binomtest, norm, rankdata
 
 Array = NDArray[np.floating]
 
@@ -69,6 +70,26 @@ def average_precision(labels: Array, scores: Array) -> float:
     precision = (hits / np.arange(1, len(hits) + 1))[last]
     recall = hits[last] / max(int(hits[-1]), 1)
     return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+
+
+def average_precision_interval(labels: Array, scores: Array) -> tuple[float, float, float]:
+    """Average precision of scores ``(n,)`` and its 95 % interval, which is symmetric as a logit.
+
+    Source: K. Boyd, K. H. Eng, C. D. Page, ECML PKDD 2013, the logit interval.
+    """
+    value = average_precision(labels, scores)
+    inner = min(max(value, 1e-9), 1 - 1e-9)
+    positives = max(int((labels == 1).sum()), 1)
+    half = norm.ppf(0.975) / np.sqrt(positives * inner * (1 - inner))
+    low, high = expit(logit(inner) - half), expit(logit(inner) + half)
+    return value, float(low), float(high)
+
+
+def mean_interval(values: Array) -> tuple[float, float, float]:
+    """The mean of values ``(n,)`` and its 95 % interval."""
+    mean = float(values.mean())
+    half = float(norm.ppf(0.975) * values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+    return mean, mean - half, mean + half
 
 
 @dataclass(frozen=True, slots=True)

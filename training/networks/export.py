@@ -17,7 +17,9 @@ from training.evaluation.calibration import Platt
 from training.networks.ensemble import Ensemble
 from training.networks.network import tap
 from training.networks.onnx_graph import build
+from training.networks.onnx_trees import TreesBeside
 from training.networks.preprocessing import Squash
+from training.networks.trees import Trees
 
 Array32 = NDArray[np.float32]
 
@@ -32,13 +34,15 @@ _NAMES = (*OUTPUTS, *INNER_OUTPUTS)
 class ServedEnsemble:
     """What is served: preprocessing, networks with weights rounded to float16, calibration.
 
-    With ``exclusive`` the targets are classes, whose probabilities sum to 1.
+    The logits of ``trees`` are added to those of the networks. With ``exclusive`` the targets are
+    classes, whose probabilities sum to 1.
     """
 
     squash: Squash
     ensemble: Ensemble
     calibration: Sequence[Platt]
     exclusive: bool = False
+    trees: Trees | None = None
 
     @torch.no_grad()
     def outputs(self, features: Array32) -> dict[str, Array32]:
@@ -53,11 +57,20 @@ class ServedEnsemble:
             taps.append(torch.stack(layers, dim=1))
             logits.append(_rounded(network.head, units))
         member_logit = torch.stack(logits, dim=1)
+        if (beside := self.beside()) is not None:
+            added = beside.trees.logits(self.squash.imputed(features))
+            member_logit = member_logit + torch.from_numpy(added[:, beside.places])
         slope, intercept = torch.from_numpy(self.platt().astype(np.float32)).unbind(dim=1)
         logit = member_logit.mean(dim=1) * slope + intercept
         probability = torch.softmax(logit, dim=-1) if self.exclusive else torch.sigmoid(logit)
         values = (probability, logit, torch.stack(taps, dim=1), squashed, member_logit)
         return {name: value.numpy() for name, value in zip(_NAMES, values, strict=True)}
+
+    def beside(self) -> TreesBeside | None:
+        """The trees, and which of their logits belongs to each member."""
+        if self.trees is None:
+            return None
+        return TreesBeside(self.trees, self.trees.places(self.ensemble.members))
 
     def platt(self) -> NDArray[np.float64]:
         """Slope and intercept per target, ``(T, 2)``."""
@@ -87,7 +100,11 @@ def export(served: ServedEnsemble, rows: Array32) -> bytes:
     than ``PARITY``.
     """
     model = build(
-        served.squash.table.numpy(), served.layers(), served.platt(), exclusive=served.exclusive
+        served.squash.table.numpy(),
+        served.layers(),
+        served.platt(),
+        exclusive=served.exclusive,
+        trees=served.beside(),
     )
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString()

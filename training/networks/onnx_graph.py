@@ -23,6 +23,7 @@ from models.networks.onnx_nodes import Nodes
 from models.networks.outputs import INNER_OUTPUTS, INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED
 from models.networks.selu import ALPHA, LAMBDA, SATURATED_BELOW
 from models.networks.weights import Layer, MemberLayers, layer_tensors, tensor_names
+from training.networks.onnx_trees import TreesBeside, member_tree_logits
 
 Array = NDArray[np.floating]
 
@@ -42,24 +43,28 @@ def build(
     platt: Array,
     *,
     exclusive: bool = False,
+    trees: TreesBeside | None = None,
 ) -> onnx.ModelProto:
     """Return the graph from raw features to the manifest's outputs.
 
     ``squash`` is the table of ``preprocessing.Squash`` (6, F). ``members`` have equally many layers;
     their widths may differ. ``platt`` is slope and intercept per target, (T, 2). With ``exclusive``
-    probabilities are a softmax over targets.
+    probabilities are a softmax over targets. The logits of ``trees`` are added to the members'.
     """
     graph = Nodes()
     features, targets = squash.shape[1], len(platt)
     number, layers = len(members), len(members[0]) - 1
-    squashed = _squash(graph, squash)
+    squashed, value = _squash(graph, squash)
+    name = MEMBER_LOGIT if trees is None else "network_logit"
     if number == 1 or not _alike(members) or max(map(_width, members[0][:-1])) >= _WIDE:
-        statistics = _member_by_member(graph, squashed, members)
+        statistics = _member_by_member(graph, squashed, members, name)
         layout, order = [3, number, layers, -1], [3, 1, 2, 0]
     else:
-        statistics = _side_by_side(graph, squashed, members)
+        statistics = _side_by_side(graph, squashed, members, name)
         layout, order = [3, layers, number, -1], [3, 2, 1, 0]
     _taps(graph, statistics, layout, order)
+    if trees is not None:
+        graph.add("Add", name, member_tree_logits(graph, value, *trees), name=MEMBER_LOGIT)
     _answer(graph, platt, "Softmax" if exclusive else "Sigmoid")
     shapes = [[targets], [targets], [number, layers, 3], [features], [number, targets]]
     return graph.model(
@@ -75,12 +80,12 @@ def _alike(members: Sequence[MemberLayers]) -> bool:
     return len({tuple(map(_width, member)) for member in members}) == 1
 
 
-def _squash(graph: Nodes, table: NDArray[np.float32]) -> str:
+def _squash(graph: Nodes, table: NDArray[np.float32]) -> tuple[str, str]:
     """Impute, Yeo-Johnson, standardise, tanh: ``preprocessing.Squash`` with fewer nodes.
 
     Both branches of Yeo-Johnson are one: of sign s and magnitude |x|, with power q = 1 + s (p - 1),
     it is s ((1 + |x|)^q - 1) / q, or s log(1 + |x|) where q is 0. (Fitted
-    powers are 0 or 2 themselves, or far enough from them.)
+    powers are 0 or 2 themselves, or far enough from them.) Returns the result and the imputed values.
     """
     median, power, mean, scale, limit, weight = table.astype(np.float64)
     one = graph.constant("one", 1)
@@ -107,7 +112,8 @@ def _squash(graph: Nodes, table: NDArray[np.float32]) -> str:
     factor = 1 / (scale * limit)
     moved = graph.add("Mul", graph.add("Mul", magnitude, sign), graph.constant("squash.factor", factor))
     bounded = graph.add("Tanh", graph.add("Add", moved, graph.constant("squash.shift", -mean * factor)))
-    return graph.add("Mul", bounded, graph.constant("squash.weight", weight * limit), name=SQUASHED)
+    weighted = graph.constant("squash.weight", weight * limit)
+    return graph.add("Mul", bounded, weighted, name=SQUASHED), value
 
 
 def _folded(
@@ -157,7 +163,9 @@ def _tensors(members: Sequence[MemberLayers], *, stacked: bool) -> dict[str, Arr
     return tensors
 
 
-def _member_by_member(graph: Nodes, squashed: str, members: Sequence[MemberLayers]) -> _Statistics:
+def _member_by_member(
+    graph: Nodes, squashed: str, members: Sequence[MemberLayers], name: str
+) -> _Statistics:
     """One chain of fused products per member; statistics come member by member."""
     tensors = _tensors(members, stacked=False)
     statistics, logits = [], []
@@ -171,11 +179,13 @@ def _member_by_member(graph: Nodes, squashed: str, members: Sequence[MemberLayer
         logits.append(graph.add("Gemm", units, *folded))
     shape = graph.constant("logit_shape", [-1, len(members), _width(members[0][-1])], np.int64)
     joined = graph.add("Concat", *logits, axis=1) if len(members) > 1 else logits[0]
-    graph.add("Reshape", joined, shape, name=MEMBER_LOGIT)
+    graph.add("Reshape", joined, shape, name=name)
     return statistics
 
 
-def _side_by_side(graph: Nodes, squashed: str, members: Sequence[MemberLayers]) -> _Statistics:
+def _side_by_side(
+    graph: Nodes, squashed: str, members: Sequence[MemberLayers], name: str
+) -> _Statistics:
     """One batched product per layer for all members; statistics come layer by layer."""
     tensors = _tensors(members, stacked=True)
     last = len(members[0]) - 1
@@ -187,7 +197,7 @@ def _side_by_side(graph: Nodes, squashed: str, members: Sequence[MemberLayers]) 
         statistics.append(_statistics(graph, units))
     weight, bias = _folded(graph, tensors, last, None, last=True)
     logits = graph.add("Add", graph.add("MatMul", units, weight), bias)
-    graph.add("Transpose", logits, perm=[1, 0, 2], name=MEMBER_LOGIT)
+    graph.add("Transpose", logits, perm=[1, 0, 2], name=name)
     return statistics
 
 

@@ -54,6 +54,10 @@ class Squash(nn.Module):
         z = (_yeo_johnson(value, power) - mean) / scale
         return weight * limit * torch.tanh(z / limit)
 
+    def imputed(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return raw rows ``(n, F)`` with medians for undefined values, as the transform takes them."""
+        return np.where(np.isnan(raw), self.table[0].numpy(), raw)
+
     @torch.no_grad()
     def transform(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return network inputs of raw rows as arrays ``(n, F)``."""

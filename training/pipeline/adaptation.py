@@ -53,6 +53,10 @@ def adapt(bundle: Bundle, rows: FewRows, rate: float, say: Callable[[str], None]
     Raises ``DataError`` if the rows are too few or cannot be read, ``TrainingError`` if the version has
     no statistics of its inputs or activations.
     """
+    if not bundle.featurizer.fields:
+        raise TrainingError(
+            "molecules have no survey: train with --data FILE, which adds your compounds"
+        )
     reference = bundle.reference
     if reference is None or reference.inputs is None:
         raise TrainingError(

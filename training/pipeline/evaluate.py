@@ -151,8 +151,7 @@ def evaluate_twin(
     Rows, scaling and calibration come from ``learned`` alone.
     """
     fitted = fit(learned, recipe, recipe.served, seed, say, watch)
-    unseen = fitted.squash.transform(feature_rows(judged, fitted.featurizer))
-    mean = fitted.ensemble.member_logits(unseen).mean(axis=1)
+    mean = fitted.member_logits(feature_rows(judged, fitted.featurizer)).mean(axis=1)
     maps, thresholds = fitted.calibration.maps, fitted.calibration.thresholds
     probability = np.stack([platt(mean[:, at]) for at, platt in enumerate(maps)], axis=1)
     return metrics(judged.labels, probability, judged.targets, probability >= thresholds)

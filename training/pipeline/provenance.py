@@ -13,7 +13,7 @@ from training.data import Dataset
 from training.networks.ensemble import members_of
 from training.recipes.official import ModelRecipe
 
-_LIBRARIES = ("torch", "onnx", "numpy", "scipy", "rdkit")
+_LIBRARIES = ("torch", "onnx", "numpy", "scipy", "rdkit", "scikit-learn")
 
 #: Raised when the same data, recipe and seed come to train another model.
 _PROCEDURE = 3

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from models.bundle.manifest import Spread
 from models.features import Features, Featurizer
-from models.health.combining import asked_rows, combined
-from models.health.fitting import MemberRows, fit_reference
 from models.health.reference import Reference
 from models.networks.theory import MemberTheory, member_theory
 from training.data import Dataset, featurizer_for
@@ -21,15 +20,12 @@ from training.evaluation.calibration import Calibration, ThresholdRule, calibrat
 from training.evaluation.class_calibration import calibrate_classes
 from training.evaluation.figures import metrics
 from training.evaluation.metrics import mean_auc
-from training.networks.ensemble import (
-    Ensemble,
-    OutOfFold,
-    Watch,
-    out_of_fold,
-)
+from training.networks.ensemble import Ensemble, OutOfFold, Watch, out_of_fold
 from training.networks.export import ServedEnsemble, export
 from training.networks.preprocessing import Squash, fit_squash
+from training.networks.trees import Trees, fit_trees, with_trees
 from training.pipeline.contenders import train_rounds
+from training.pipeline.measures import reference_of, spreads_of
 from training.pipeline.provenance import provenance, with_choice
 from training.recipes.official import ModelRecipe
 
@@ -42,8 +38,8 @@ class Fitted:
     """A fold ensemble and its calibration on held-out rows.
 
     ``raw`` and ``rows`` are features ``(n, F)`` before and after ``squash``; ``rounds`` holds every
-    network trained, ``ensemble`` those that are served. ``out_of_fold`` are uncalibrated logits
-    ``(n, T)``, each by members that never saw the row.
+    network trained, ``ensemble`` those that are served, beside ``trees`` if the recipe has any.
+    ``out_of_fold`` are uncalibrated logits ``(n, T)``, each by members that never saw the row.
     """
 
     dataset: Dataset
@@ -54,10 +50,15 @@ class Fitted:
     rows: NDArray[np.float32]
     rounds: Ensemble
     ensemble: Ensemble
+    trees: Trees | None
     out_of_fold: NDArray[np.float64]
     calibration: Calibration
     #: By contender, the score of its first round.
     scores: tuple[float, ...]
+
+    def member_logits(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Uncalibrated logits ``(n, members, T)`` of raw feature rows ``(n, F)``, as they are served."""
+        return with_trees(self.ensemble, self.trees, self.squash, raw)
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class Trained(Fitted):
     metrics: dict[str, JsonValue]
     reference: Reference
     theory: list[MemberTheory]
+    #: How far a refit would move each target's logit; None of classes.
+    spreads: tuple[Spread, ...] | None
     model: bytes
     provenance: dict[str, JsonValue]
 
@@ -99,8 +102,13 @@ def fit(
 
     made = train_rounds(dataset, recipe, rows, featurizer.names, rounds, seed, watch, judge, processes)
     recipe, trained = made.recipe, made.ensemble
-    ensemble = trained.rounds(0, recipe.served)
-    own = _out_of_fold(dataset, ensemble, rows)
+    ensemble, trees = trained.rounds(0, recipe.served), None
+    if recipe.trees is not None:
+        say(f"growing {recipe.trees.number} trees without each fold")
+        imputed = squash.imputed(raw)
+        trees = fit_trees(imputed, dataset.labels, dataset.folds, recipe.trees, seed, processes)
+    logits = with_trees(ensemble, trees, squash, raw)
+    own = out_of_fold(logits, ensemble.members, dataset.folds, dataset.exclusive)
     calibration = calibrated(dataset, own, recipe.threshold_rule)
     return Fitted(
         dataset,
@@ -111,6 +119,7 @@ def fit(
         rows,
         trained,
         ensemble,
+        trees,
         own.logits,
         calibration,
         made.scores,
@@ -138,12 +147,15 @@ def finish(
     say("evaluating out-of-fold")
     figures = out_of_fold_metrics(dataset, calibration)
     rounds = [fitted.rounds.rounds(number, number + 1) for number in range(recipe.rounds)]
-    # The AUC of each round alone shows the spread between seeds and recipes.
+    # The AUC of each round's networks alone shows the spread between seeds and recipes.
     figures["mean_auc_by_round"] = [
         mean_auc(dataset.labels, _out_of_fold(dataset, alone, fitted.rows).logits) for alone in rounds
     ]
-    reference = _reference(dataset, ensemble, fitted.rows)
-    served = ServedEnsemble(fitted.squash, ensemble, calibration.maps, exclusive=dataset.exclusive)
+    known = fitted.rows, dataset.folds
+    reference = reference_of(ensemble, *known)
+    served = ServedEnsemble(
+        fitted.squash, ensemble, calibration.maps, exclusive=dataset.exclusive, trees=fitted.trees
+    )
     theory = [
         member_theory(layers, fitted.rows[dataset.folds == member.fold])
         for layers, member in zip(served.layers(), ensemble.members, strict=True)
@@ -155,23 +167,11 @@ def finish(
         metrics=figures,
         reference=reference,
         theory=theory,
+        spreads=None if dataset.exclusive else spreads_of(fitted.rounds, recipe.served, *known),
         model=model,
         provenance=with_choice(provenance(dataset, recipe, seed), fitted.recipe, fitted.scores)
         | {"seconds": round(time.monotonic() - began, 1)},
     )
-
-
-def _reference(dataset: Dataset, ensemble: Ensemble, rows: NDArray[np.float32]) -> Reference:
-    """Fit the reference for squashed rows ``(n, F)`` to those that each member never saw."""
-    numbers = range(len(ensemble.members))
-    held_out = [np.flatnonzero(dataset.folds == member.fold) for member in ensemble.members]
-    members = [
-        MemberRows(ensemble.member_taps(rows[own], number), own)
-        for number, own in zip(numbers, held_out, strict=True)
-    ]
-    asked = rows[asked_rows(len(rows))]
-    taps = np.stack([ensemble.member_taps(asked, number) for number in numbers], axis=1)
-    return combined(fit_reference(members, rows), members, rows, taps)
 
 
 def _check_labels(dataset: Dataset) -> None:

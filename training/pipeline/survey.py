@@ -14,7 +14,7 @@ from models.features import Accepted, Featurizer
 from models.health.combining import asked_rows, combined
 from models.health.fitting import MemberRows, fit_reference
 from models.health.reference import Reference
-from models.networks.outputs import INPUT, MEMBER_LOGIT, SQUASHED, TAPS
+from models.networks.outputs import INPUT, SQUASHED, TAPS
 from training.data.few_rows import FewRows, base_rates
 from training.errors import DataError
 from training.networks.export import all_outputs, reopened
@@ -45,7 +45,7 @@ class Survey:
         self._places = {name: self.names.index(name) for name in numbers}
         self._mapped = np.full(len(self.names), pulsar)
         self._mapped[list(self._places.values())] = True
-        self._session = reopened(bundle.model, (SQUASHED, MEMBER_LOGIT))
+        self._session = reopened(bundle.model, (SQUASHED,))
         figures: Any = manifest.metrics["targets"]
         shares = base_rates(figures, self.targets)
         self._weights = _weights(rows.labels, shares, exclusive=manifest.exclusive)
@@ -90,8 +90,11 @@ class Survey:
         return moved
 
     def logits(self, maps: Maps) -> NDArray[np.float64]:
-        """Uncalibrated logits ``(n, T)`` of the mean of all members; of classes log-probabilities."""
-        mean = self._outputs(maps)[MEMBER_LOGIT].astype(np.float64).mean(axis=1)
+        """Logits ``(n, T)`` before the version's calibration; of classes log-probabilities."""
+        targets = self._bundle.manifest.targets
+        slope = np.array([target.slope for target in targets])
+        intercept = np.array([target.intercept for target in targets])
+        mean = (self._outputs(maps)["logit"].astype(np.float64) - intercept) / slope
         return np.asarray(log_softmax(mean, axis=1) if self._bundle.manifest.exclusive else mean)
 
     def reference(self, maps: Maps) -> Reference:
@@ -116,9 +119,7 @@ class Survey:
 
     def _features(self, featurizer: Featurizer) -> NDArray[np.float32]:
         records = self._rows.records
-        smiles = featurizer.fields == ()
-        read = featurizer.featurize([record["smiles"] for record in records] if smiles else records)
-        read = read.judged(ignore_applicability=True)
+        read = featurizer.featurize(records).judged(ignore_applicability=True)
         for line, outcome in zip(self._rows.lines, read.outcomes, strict=True):
             if not isinstance(outcome, Accepted):
                 raise DataError(f"{self._rows.name}, line {line}: {outcome.message}")

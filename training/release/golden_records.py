@@ -70,4 +70,12 @@ def _candidates() -> tuple[list[float], ...]:
         for column in range(len(noise))
         for end in (low[column], high[column])
     ]
-    return (*between, *extreme)
+    return tuple(map(_possible, (*between, *extreme)))
+
+
+def _possible(candidate: list[float]) -> list[float]:
+    """A candidate whose excess kurtosis is not below what its skewness allows: skewness² - 2."""
+    for skewness, kurtosis in ((2, 3), (6, 7)):
+        least = round(candidate[skewness] ** 2 - 1.9, 3)
+        candidate[kurtosis] = max(candidate[kurtosis], least)
+    return candidate

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.bundle.manifest import FIGURE_FILE, Manifest
 from training.evaluation.metrics import markdown_table
+from training.release.decision_card import decisions, part_lines
 from training.release.domain_card import domain_section
 from training.release.gate import Report
 
@@ -27,10 +28,14 @@ _COLUMNS = {
     "positive": "{positive:,}",
     "AUC ± sd over folds (95 %)": "{auc:.4f} ± {auc_sd_over_folds:.4f}"
     " ({auc_95_interval[0]:.3f}–{auc_95_interval[1]:.3f})",
-    "average precision": "{average_precision:.3f}",
-    "log-loss (base rate)": "{log_loss:.4f} ({log_loss_base_rate:.4f})",
-    "Brier (base rate)": "{brier:.4f} ({brier_base_rate:.4f})",
-    "slope": "{calibration_slope:.2f}",
+    "average precision (95 %)": "{average_precision:.3f} ({average_precision_95_interval[0]:.3f}"
+    "–{average_precision_95_interval[1]:.3f})",
+    "log-loss (95 %; base rate)": "{log_loss:.4f} ({log_loss_95_interval[0]:.4f}"
+    "–{log_loss_95_interval[1]:.4f}; {log_loss_base_rate:.4f})",
+    "Brier (95 %; base rate)": "{brier:.4f} ({brier_95_interval[0]:.4f}–{brier_95_interval[1]:.4f};"
+    " {brier_base_rate:.4f})",
+    "slope (95 %)": "{calibration_slope:.2f} ({calibration_slope_95_interval[0]:.2f}"
+    "–{calibration_slope_95_interval[1]:.2f})",
     "threshold": "{threshold:.3f}",
     "recall (95 %)": "{recall:.3f} ({recall_95_interval[0]:.3f}–{recall_95_interval[1]:.3f})",
     "FPR (95 %)": "{false_positive_rate:.4f} ({false_positive_rate_95_interval[0]:.4f}"
@@ -103,6 +108,8 @@ def model_card(
             "interval": overall["mean_auc_95_interval"],
             "target_count": f"{len(rows)} {'target' if len(rows) == 1 else 'targets'}",
             "accuracy": _ACCURACY.format_map(overall) if manifest.exclusive else "",
+            "parts": part_lines(manifest),
+            "decisions": decisions(manifest),
             "rounds": ", ".join(f"{value:.4f}" for value in rounds),
             "targets": _table(
                 _COLUMNS, ([cell.format_map(row) for cell in _COLUMNS.values()] for row in rows)
@@ -121,6 +128,7 @@ def model_card(
             if manifest.exclusive
             else "calibrated per target (Platt)",
             "recipes": _recipes(manifest),
+            "trees": _trees(manifest),
             "selection": selection,
             "domain": domain_section(manifest),
             "activations": _table(
@@ -162,6 +170,20 @@ def _recipes(manifest: Manifest) -> str:
         )
     columns = "round|widths|dropout, inputs'|sees|learns|optimizer, rate, decay|epochs, batch"
     return _table(columns.split("|"), rows)
+
+
+def _trees(manifest: Manifest) -> str:
+    if manifest.trees is None:
+        return ""
+    recipe: Any = manifest.provenance.configuration["trees"]
+    return f"""
+Beside them stand boosted trees, {manifest.trees.number} without each fold, of \
+{manifest.trees.nodes:,} nodes in all: gradient boosting of all targets at once (Friedman 2001), with \
+splits drawn at random (Geurts et al. 2006), at most {manifest.trees.depth} splits above a leaf, step \
+{recipe["rate"]}. Their logits, times {recipe["weight"]}, are added to those of each network trained \
+without the same fold; what is calibrated is the sum. Activations, theory and activation health are \
+those of the networks alone.
+"""
 
 
 def _theory(manifest: Manifest) -> str:

@@ -14,7 +14,7 @@ from models.bundle import manifest as names
 from models.bundle.cutoffs import curves_to_bytes
 from models.bundle.golden import Golden
 from models.bundle.loading import Bundle, file_entry, open_bundle, read_manifest
-from models.bundle.manifest import FeaturizerEntry, Manifest, Provenance, Target
+from models.bundle.manifest import FeaturizerEntry, Manifest, Provenance, Target, Trees
 from models.domain.measured import MeasuredCompounds
 from models.errors import BundleRefused
 from models.registry.store import Repository
@@ -148,6 +148,7 @@ def _manifest(trained: Trained, version: int) -> Manifest:
                 slope=calibration.maps[at].slope,
                 intercept=calibration.maps[at].intercept,
                 elevated=None if calibration.elevated is None else calibration.elevated[at],
+                spread=None if trained.spreads is None else trained.spreads[at],
                 assay=trained.recipe.assays.get(name),
             )
             for at, name in enumerate(dataset.targets)
@@ -157,12 +158,20 @@ def _manifest(trained: Trained, version: int) -> Manifest:
         members=list(trained.ensemble.members),
         widths=[max(layer) for layer in zip(*widths, strict=True)],
         member_widths=widths if any(own != widths[0] for own in widths) else [],
+        trees=_trees(trained),
         reference=list(trained.reference.members),
         theory=trained.theory,
         metrics=trained.metrics,
         provenance=Provenance.model_validate(trained.provenance),
         files={},
     )
+
+
+def _trees(trained: Trained) -> Trees | None:
+    grown = trained.trees
+    if grown is None:
+        return None
+    return Trees(number=grown.roots.shape[1], depth=grown.depth, nodes=len(grown.child))
 
 
 def golden(model: bytes, entry: FeaturizerEntry, constructed: tuple[object, ...]) -> Golden:

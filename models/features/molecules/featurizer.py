@@ -5,7 +5,7 @@ from copy import copy
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from rdkit import Chem
 
 from models.domain.measured import Fingerprint, MeasuredCompounds
@@ -95,6 +95,27 @@ class MoleculeFeaturizer:
         if self.domain is None:
             return []
         return self.domain.nearest(self.fingerprint(record), number)
+
+    def rows_of(self, molecules: Sequence[Chem.Mol]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """The rows of sanitised molecules as they are, shape ``(n, F)``, and which of them are sound."""
+        rows = np.zeros((len(molecules), len(self.names)), dtype=np.float32)
+        sound = np.ones(len(molecules), dtype=np.bool_)
+        with captured_rdkit_log():
+            for columns, compute in self._columns:
+                for row, molecule in enumerate(molecules):
+                    try:
+                        rows[row, columns] = compute(molecule)
+                    except (RuntimeError, ValueError):  # a failed invariant inside RDKit
+                        sound[row] = False
+        return rows, sound
+
+    def parent(self, record: object) -> Chem.Mol:
+        """The molecule that the features of a record describe, its atoms in the order of its SMILES.
+
+        Raises ``Unreadable``.
+        """
+        with captured_rdkit_log():
+            return self._read(record)[0]
 
     def fingerprint(self, record: object) -> Fingerprint:
         """What the domain knows a record by; raises ``Unreadable`` for one that cannot be read."""

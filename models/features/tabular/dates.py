@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from typing import cast
 
 ISO = "iso"
 #: The forms of a date beside ISO's, of which a schema names one; those before others are tried first.
@@ -33,6 +34,8 @@ _TIME = re.compile(
     r"(?:\s*\[[\w/+-]+\])?"
 )
 _NOON = 12
+#: Dates in digits, between which a number may be one.
+_FIRST, _LAST = 1800_01_01, 2199_12_31
 
 #: The parts of a date, and the knots between which each may bend; the year's are the data's.
 PARTS: Mapping[str, tuple[float, ...]] = {
@@ -103,12 +106,27 @@ def _without_zone(at: datetime) -> datetime:
 
 
 def as_date(value: object, form: str) -> datetime | None:
-    """A value of a table as a date: a text, or a date of Python; None for any other."""
+    """A value of a table as a date: a text, digits as 20241231, or a date of Python.
+
+    None for any other.
+    """
+    if is_digits(value):
+        value = str(int(cast(float, value)))
     if isinstance(value, str):
         return read(value, form)
     if isinstance(value, datetime):
         return _without_zone(value)
     return datetime(value.year, value.month, value.day) if isinstance(value, date) else None
+
+
+def is_digits(value: object) -> bool:
+    """Whether a number could be a date in digits, 20241231."""
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and _FIRST <= value <= _LAST
+        and value == int(value)
+    )
 
 
 def forms_of(texts: Sequence[str], enough: float) -> list[str]:

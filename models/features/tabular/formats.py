@@ -21,10 +21,10 @@ MISSING = frozenset(
 )  # fmt: skip
 
 #: Words for false and true, in any case.
-_FALSE, _TRUE = ("false", "f", "no", "n", "0"), ("true", "t", "yes", "y", "1")
+_FALSE, _TRUE = ("false", "f", "no", "n", "off", "0"), ("true", "t", "yes", "y", "on", "1")
 TRUTH: Mapping[str, bool] = dict.fromkeys(_FALSE, False) | dict.fromkeys(_TRUE, True)
 #: Pairs of words that make a column one of truth values; 0 and 1 alone are numbers.
-_PAIRS = (("false", "true"), ("f", "t"), ("no", "yes"), ("n", "y"))
+_PAIRS = (("false", "true"), ("f", "t"), ("no", "yes"), ("n", "y"), ("off", "on"))
 
 _WHOLE = re.compile(r"([+-]?\d+)\.0*")
 _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")

@@ -1,7 +1,8 @@
 """Pulsar candidates: eight statistics of the integrated pulse profile and of the DM-SNR curve.
 
 The order is that of HTRU2's data file (R. J. Lyon et al., MNRAS 459 (2016) 1104). The names are those
-of its ARFF header: the data set's Readme swaps skewness and kurtosis, see the data notes of the README.
+of its ARFF header: the data set's Readme swaps skewness and kurtosis
+(``docs/reference/pulsar-features.md``).
 """
 
 from collections.abc import Callable, Mapping

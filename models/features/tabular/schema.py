@@ -155,7 +155,7 @@ def _written_column(where: str, entry: object, marks: Marks) -> Column:
         assert isinstance(category_, Category)
         if buckets:
             category_ = Category(
-                category_.name, values_of(entry), optional=category_.optional, other=bool(entry["other"])
+                category_.name, values_of(entry), optional=category_.optional, other=False
             )
         return CategoryColumn(category_.name, category_, TextFormat(marks), buckets)
     binary = entry.get("binary", False)

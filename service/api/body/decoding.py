@@ -10,7 +10,6 @@ from msgspec import UNSET, UnsetType
 from starlette.types import Receive, Scope
 
 from models.bundle.cutoffs import By, CutOffs
-from models.bundle.loading import Bundle
 from service.api.body.negotiation import body_format
 from service.api.body.reading import read_body
 from service.api.body.torn_text import whole_text, with_torn_records
@@ -18,8 +17,9 @@ from service.api.error_codes import Code
 from service.api.problems import Problem
 from service.api.schemas import PredictRequest
 from service.errors import InvalidRequest
-from service.inference.decision import Decision, cut_offs_of, flag_of
+from service.inference.answers.decision import Decision, cut_offs_of, flag_of
 from service.inference.predictor import Applicability
+from service.inference.served_models import ServedModel
 from service.tables import ResultColumns
 
 T = TypeVar("T")
@@ -39,6 +39,8 @@ class Limits(NamedTuple):
 #: Python converts no integers of more digits, which are far beyond a float.
 _MOST_DIGITS = 4000
 
+_WAYS = get_args(By)
+
 _predict_request = msgspec.json.Decoder(PredictRequest)
 
 
@@ -55,10 +57,9 @@ class Queried(NamedTuple):
     fpr: str | None = None
     interval: str | None = None
 
-    def decision(self, bundle: Bundle) -> Decision:
+    def decision(self, served: ServedModel) -> Decision:
         """Return what decides the rows of a table; raises what ``Decision.of`` does."""
-        interval = flag_of("interval", self.interval)
-        return Decision.of(bundle, cut_offs_of(self._asdict()), interval=interval)
+        return served.decide(cut_offs_of(self._asdict()), interval=flag_of("interval", self.interval))
 
 
 class Asked(NamedTuple):
@@ -94,17 +95,22 @@ def parse(content: bytes, queried: Queried = Queried()) -> Asked:  # noqa: B008 
     version = _one_of("version", body.version, queried.version)
     if model is None and not keyed:
         raise InvalidRequest("'model' is missing: it says which model the inputs are for")
-    said = {by: None if (value := getattr(body, by)) is UNSET else value for by in get_args(By)}
     return Asked(
         DEFAULT_SMILES_MODEL if model is None else model,
         version,
         records,
         keyed,
         body.applicability or queried.applicability,
-        cut_offs_of(said, queried._asdict()),
-        body.interval or flag_of("interval", queried.interval),
+        _cut_offs(body, queried),
+        body.interval or (queried.interval is not None and flag_of("interval", queried.interval)),
         0 if body.nearest is UNSET else body.nearest,
     )
+
+
+def _cut_offs(body: PredictRequest, queried: Queried) -> CutOffs | None:
+    said = {by: value for by in _WAYS if (value := getattr(body, by)) is not UNSET}
+    named = {by: value for by in _WAYS if (value := getattr(queried, by)) is not None}
+    return cut_offs_of(said, named) if said or named else None
 
 
 def _one_of(name: str, said: str | int | UnsetType, queried: str | None) -> str | None:

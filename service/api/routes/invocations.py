@@ -71,7 +71,7 @@ class InvocationsEndpoint:
             named = with_fields(named, params)
             served = self._model(named, records)
             rows = _rows(records, RecordSchema.of(served.bundle.featurizer, named.smiles_column))
-        decision = named.decision(served.bundle)
+        decision = named.decision(served)
         for place in rows.faults:
             rows.records.insert(place, None)
         context.ask(served)
@@ -127,10 +127,8 @@ def _records(body: Invocation) -> tuple[list[Any], dict[str, str]]:
         raise InvalidRequest(f"send one of {', '.join(map(repr, _FORMS))}")
     value = getattr(body, given[0])
     params = {} if body.params is UNSET or body.params is None else body.params
-    wrong = [
-        name for name, text in params.items() if not isinstance(text, str) or name == "result_columns"
-    ]
-    unknown = wrong or [name for name in params if name not in Queried._fields]
+    known = set(Queried._fields) - {"result_columns"}
+    unknown = [name for name, text in params.items() if name not in known or not isinstance(text, str)]
     if unknown:
         raise InvalidRequest(f"the parameter {unknown[0][:80]!r} is not known here, or no text")
     if isinstance(value, dict):

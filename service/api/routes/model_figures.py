@@ -5,7 +5,7 @@ from math import sqrt
 from typing import Any
 
 from models.bundle.manifest import Manifest, Target
-from service.api.schemas import AboutAssay, AboutTarget, Figure, Figures, PartFigures, Rates
+from service.api.routes.model_schemas import AboutAssay, AboutTarget, Figure, Figures, PartFigures, Rates
 
 
 def figures_of(manifest: Manifest) -> Figures | None:

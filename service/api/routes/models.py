@@ -6,7 +6,8 @@ from models.bundle.cutoffs import By
 from service.api.body.decoding import DEFAULT_SMILES_MODEL
 from service.api.openapi import answers, json_response
 from service.api.routes.model_figures import figures_of, target_of
-from service.api.schemas import About, AboutAnswer, Column, Metadata
+from service.api.routes.model_schemas import About, AboutAnswer, Column
+from service.api.schemas import Metadata
 from service.inference.served_models import ServedModel, ServedModels
 
 _MARKDOWN = "text/markdown"
@@ -58,7 +59,7 @@ def _about(served: ServedModel) -> About:
         threshold_rule=manifest.threshold_rule,
         figures=figures_of(manifest),
         cut_offs=_cut_offs(served),
-        intervals=all(target.spread_factor is not None for target in manifest.targets),
+        intervals=all(target.spread is not None for target in manifest.targets),
         members=len(manifest.members),
         widths=list(manifest.widths),
     )

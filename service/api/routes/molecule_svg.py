@@ -92,7 +92,7 @@ def svg_of(smiles: str, *, dark: bool = False) -> str:
 
     Raises ``InvalidRequest`` for no molecule that can be drawn, and ``DrawingUnavailable``.
     """
-    library = _library()
+    library = drawing_library()
     try:
         bare = read_smiles(smiles)
         size = bare.GetNumHeavyAtoms()
@@ -123,7 +123,22 @@ def svg_of(smiles: str, *, dark: bool = False) -> str:
     return str(drawer.GetDrawingText())
 
 
-def _library() -> Any:
+def differs(smiles: str, parent: str) -> bool:
+    """Whether a parent is another graph than what was written: stereo and isotopes are left aside."""
+    return _graph(smiles) != _graph(parent)
+
+
+def _graph(smiles: str) -> str | None:
+    try:
+        molecule = read_smiles(smiles)
+        with captured_rdkit_log():
+            Chem.SanitizeMol(molecule)
+            return Chem.MolToSmiles(Chem.RemoveHs(molecule), isomericSmiles=False)
+    except (Unreadable, Chem.MolSanitizeException, RuntimeError, ValueError):
+        return None
+
+
+def drawing_library() -> Any:
     """Return RDKit's drawing module; raises ``DrawingUnavailable`` without the X11 libraries it needs.
 
     It is loaded for the first picture, so that the service runs without them.
@@ -164,6 +179,8 @@ def routes(drawing: MoleculeDrawer) -> APIRouter:
         body = decode(await read_json(request.scope, request.receive, _MOST_BYTES), _decoder)
         svg = await drawing.draw(body.smiles, dark=body.dark)
         headers = {**page_headers(_POLICY), "cache-control": "no-store"}
+        if body.parent is not None:
+            headers["x-parent-differs"] = str(int(differs(body.smiles, body.parent)))
         return Response(svg, headers=headers, media_type="image/svg+xml")
 
     return router

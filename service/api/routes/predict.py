@@ -27,8 +27,8 @@ from service.api.context import context_of
 from service.api.problems import send_json
 from service.api.routes.tables import TableAnswer, model_headers
 from service.errors import InvalidRequest, Overloaded
-from service.inference.decision import Decision
-from service.inference.nearest import check_nearest, with_nearest
+from service.inference.answers.decision import Decision
+from service.inference.explanation.nearest import check_nearest, with_nearest
 from service.inference.predictor import Prediction, Predictor
 from service.inference.served_models import ServedModel
 from service.tables import ParsedRows, RecordSchema
@@ -65,7 +65,7 @@ class PredictEndpoint:
         if asked.keyed and not served.takes_smiles:
             text = f"model {asked.model!r} does not take SMILES; send its records as 'inputs'"
             raise InvalidRequest(text)
-        decision = Decision.of(served.bundle, asked.cut_offs, interval=asked.interval)
+        decision = served.decide(asked.cut_offs, interval=asked.interval)
         context.ask(served)
         context.applicability = asked.applicability
         if asked.nearest:

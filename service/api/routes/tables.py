@@ -24,7 +24,7 @@ from service.api.context import RequestContext, until_gone
 from service.api.encoding import layout_of, results, stated
 from service.api.problems import Disconnected, Problem, problem_of
 from service.errors import MalformedInput, Overloaded, ServiceError
-from service.inference.decision import Decision
+from service.inference.answers.decision import Decision
 from service.inference.predictor import Predictor, Stages
 from service.inference.served_models import ServedModel
 from service.tables import ParsedRows, Parser, RecordSchema, Source, Writer, open_source, writer
@@ -67,7 +67,7 @@ class TableAnswer:
 
         Raises what ``Queried.decision`` raises.
         """
-        self._named, self._decision = named, named.decision(served.bundle)
+        self._named, self._decision = named, named.decision(served)
         self._predictor, self._served, self._context = predictor, served, context
         self._piece_rows = min(_MOLECULES if served.takes_smiles else _NUMBERS, max_rows)
         self._stages = Stages()
@@ -91,7 +91,7 @@ class TableAnswer:
                     ended = piece is None
                     if piece is not None:
                         first = not started and not pieces
-                        if not rows:
+                        if not rows and not self._served.takes_smiles:
                             fields = self._served.bundle.featurizer.fields
                             to.warnings = table_warnings(fields, piece.records)
                         work = self._answer(piece, to, heads=rows == 0, raises=first)

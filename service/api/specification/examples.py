@@ -37,6 +37,14 @@ _HEALTH: dict[str, Any] = {
     "departing": [], "baseline": None, "baseline_error": None, "rows_not_finite": 0,
     "members": [{"departure": 0.0, "layers": [_LAYER]}],
 }  # fmt: skip
+_HISTORY = {
+    "model": "htru2", "span": "hour", "seconds": 10.0, "since": _TIME, "until": _TIME,
+    "times": [1_767_323_040.0], "version": ["2"], "verdict": ["healthy"], "model_verdict": ["intact"],
+    "traffic_verdict": ["like_training"], "rows": [1280], "requests": [20], "failed": [0],
+    "rejected": [0], "rows_per_second": [128.0], "load": [0.02], "waiting": [0],
+    "latency": {"p50": [0.002], "p95": [0.004], "p99": [0.005]}, "effect": [0.0], "inputs": [0.0],
+    "low_p_values": [0.05], "layers": [], "targets": [], "events": [],
+}  # fmt: skip
 _READY = {"version": "2", "provider": "CPUExecutionProvider", "ready": True, "error": None}
 _VERSION = {"version": 2, "created": _TIME, "mean_auc": 0.98, "gate": True}
 _RELEASE = {
@@ -103,6 +111,7 @@ EXAMPLES: dict[str, Any] = {
     "get_readiness": {"ready": True, "draining": False, "error": None, "models": {"htru2": _READY}},
     "list_activation_health": {"models": {"htru2": _HEALTH}},
     "get_activation_health": _HEALTH,
+    "get_activation_history": _HISTORY,
     "take_baseline": {"baseline": _BASELINE},
     "drop_baseline": {"dropped": True, "baseline": None},
     "get_integrity": {"model": "htru2", "version": "2", **_INTEGRITY, "error": None},

@@ -13,22 +13,21 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import chain
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol, cast
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from models.features import Outcome
-from models.features.tabular.candidate_tables import table_warnings
+from models.features.tabular.candidate_tables import FEWEST_ROWS, table_warnings
 from service.api.access_control import unlimited
-from service.api.auth.headers import KEY_HEADERS, key_of
+from service.api.auth.headers import key_of
 from service.api.auth.keys import KeyStore
 from service.api.body.decoding import Limits
 from service.api.context import (
     CLOSED_BY_CLIENT,
     SANE_ID,
-    SYNTHETIC_HEADER,
     TIMEOUT_HEADER,
     RequestContext,
     failure_of,
@@ -38,23 +37,16 @@ from service.api.context import (
 )
 from service.api.encoding import ENVELOPE, MANY, listed
 from service.api.problems import Headers, problem_body
+from service.api.transport.framing import PLAIN, PlainHead
 from service.errors import ModelNotFound, ModelNotReady, Overloaded, ServiceError
 from service.inference.predictor import Predictor, Stages
 from service.inference.queue import Answer, QueuedRequest
 from service.inference.results import is_plain, writing
 from service.inference.served_models import ServedModel
 from service.observability.counters import Telemetry
+from service.observability.tracing import TRACE_HEADER, Tracing
 
 ROUTE = "/predict"
-
-#: Headers that matter here, with the values that the fast path takes; None for any value.
-_PLAIN: dict[bytes, tuple[bytes, ...] | None] = {
-    b"content-type": (b"application/json",),
-    # What libraries send that accept JSON; other values are weighed on the usual path.
-    b"accept": (b"*/*", b"application/json", b"application/json, text/plain, */*"),
-    **dict.fromkeys((b"content-encoding", b"expect", SYNTHETIC_HEADER), ()),
-    **dict.fromkeys((b"x-request-id", TIMEOUT_HEADER, *KEY_HEADERS), None),
-}
 
 
 class _Numbers(msgspec.Struct, forbid_unknown_fields=True):
@@ -65,21 +57,13 @@ class _Numbers(msgspec.Struct, forbid_unknown_fields=True):
 _decode = msgspec.json.Decoder(_Numbers).decode
 
 
-class _Head(NamedTuple):
-    """What the headers of a plain request say; ``key`` is the API key, which is not checked yet."""
-
-    request_id: bytes
-    timeout: bytes | None
-    key: bytes | None
-
-
-def _plain_head(headers: list[tuple[bytes, bytes]]) -> _Head | None:
+def _plain_head(headers: list[tuple[bytes, bytes]]) -> PlainHead | None:
     """Read the headers of a ``POST /predict``; None where the usual path is needed."""
-    request_id = timeout = key = None
+    request_id = timeout = key = parent = None
     for name, value in headers:
-        if name not in _PLAIN:
+        if name not in PLAIN:
             continue
-        plain = _PLAIN[name]
+        plain = PLAIN[name]
         if plain is not None:
             if value not in plain:
                 return None
@@ -88,11 +72,13 @@ def _plain_head(headers: list[tuple[bytes, bytes]]) -> _Head | None:
                 request_id = value
         elif name == TIMEOUT_HEADER:
             timeout = value
+        elif name == TRACE_HEADER:
+            parent = value
         elif (presented := key_of(name, value)) and presented != key:
             if key is not None:
                 return None
             key = presented
-    return _Head(new_request_id() if request_id is None else request_id, timeout, key)
+    return PlainHead(new_request_id() if request_id is None else request_id, timeout, key, parent)
 
 
 class Carrier(Protocol):
@@ -115,7 +101,7 @@ class FastRequest(RequestContext):
     )  # fmt: skip
 
     def __init__(
-        self, carrier: Carrier, head: _Head, started: float,
+        self, carrier: Carrier, head: PlainHead, started: float,
         served: ServedModel, outcomes: Sequence[Outcome],
     ) -> None:  # fmt: skip
         RequestContext.__init__(self, head.request_id)
@@ -139,9 +125,10 @@ class FastPath:
         *,
         deadline_seconds: float | None,
         key_store: KeyStore | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """``deadline_seconds`` is for requests that name none; ``key_store`` is None without keys."""
-        self._key_store = key_store
+        self._key_store, self._tracing = key_store, tracing
         self._telemetry, self._predictor = telemetry, predictor
         self._max_rows, self._max_bytes = min(limits.rows, MANY), limits.bytes
         self._deadline_seconds = deadline_seconds
@@ -172,6 +159,8 @@ class FastPath:
         request = FastRequest(carrier, head, started, served, features.outcomes)
         request.key, request.read = key, read - started
         request.stages = Stages(featurize=featurized - read)
+        if self._tracing is not None:
+            request.trace = self._tracing.begin(head.parent)
         if seconds is not None:
             request.deadline = started + seconds
         served.traffic.featurize.observe(featurized - read)
@@ -204,7 +193,9 @@ class FastPath:
             return None
         numbers = lists[0] if len(lists) == 1 else chain.from_iterable(lists)
         block = np.fromiter(numbers, np.float64, len(lists) * width).reshape(-1, width)
-        return None if table_warnings(served.bundle.featurizer.fields, block) else (served, block)
+        if len(block) >= FEWEST_ROWS and table_warnings(served.bundle.featurizer.fields, block):
+            return None
+        return served, block
 
     def answer(self, request: FastRequest, result: Answer | ServiceError) -> None:
         """Answer a request by the batcher's result."""

@@ -7,6 +7,11 @@ ends its reading at an offer to change the protocol.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
+
+from service.api.auth.headers import KEY_HEADERS
+from service.api.context import SYNTHETIC_HEADER, TIMEOUT_HEADER
+from service.observability.tracing import TRACE_HEADER
 
 #: A status and a sentence, with which a request is refused.
 Refusal = tuple[int, str]
@@ -69,3 +74,22 @@ def head_without_offer(
     """
     lines = [b"%s: %s\r\n" % header for header in headers if header[0] != b"upgrade"]
     return b"%s %s HTTP/%s\r\n%s\r\n" % (method, target, version.encode(), b"".join(lines))
+
+
+#: Headers that matter to a plain request, with the values that it may have; None for any value.
+PLAIN: dict[bytes, tuple[bytes, ...] | None] = {
+    b"content-type": (b"application/json",),
+    # What libraries send that accept JSON; other values are weighed on the usual path.
+    b"accept": (b"*/*", b"application/json", b"application/json, text/plain, */*"),
+    **dict.fromkeys((b"content-encoding", b"expect", SYNTHETIC_HEADER), ()),
+    **dict.fromkeys((b"x-request-id", TIMEOUT_HEADER, TRACE_HEADER, *KEY_HEADERS), None),
+}
+
+
+class PlainHead(NamedTuple):
+    """What the headers of a plain request say; ``key`` is the API key, which is not checked yet."""
+
+    request_id: bytes
+    timeout: bytes | None
+    key: bytes | None
+    parent: bytes | None

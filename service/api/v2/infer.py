@@ -35,7 +35,6 @@ from service.api.v2.interface import (
     interface_of,
     names_of,
 )
-from service.inference.decision import Decision
 from service.inference.predictor import Prediction, Predictor
 from service.inference.queue import Outputs
 from service.inference.served_models import ServedModel, ServedModels
@@ -86,8 +85,7 @@ class Infer:
         started = perf_counter()
         interface = interface_of(served)
         asked, records = await self._read(scope, receive, interface, names_of(served))
-        wants_intervals = INTERVAL in asked.outputs
-        decision = Decision.of(served.bundle, asked.cut_offs, interval=wants_intervals)
+        decision = served.decide(asked.cut_offs, interval=INTERVAL in asked.outputs)
         context.read = perf_counter() - started
         context.applicability = asked.applicability
         # A featurizer also reads an array, and faster.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.features import NotApplicable, Outcome
 from models.networks.outputs import INPUT, OUTPUTS, TAPS
-from service.inference.decision import Decision
+from service.inference.answers.decision import Decision
 from service.inference.queue import Outputs
 from service.inference.results import LEVELS, intervals_of, levels_of, shown
 from service.inference.served_models import ServedModel, ServedModels
@@ -77,7 +77,7 @@ def names_of(served: ServedModel) -> tuple[str, ...]:
     if served.manifest.exclusive:
         return ()
     levels = (LEVEL,) if served.decision.levels is not None else ()
-    has = all(target.spread_factor is not None for target in served.manifest.targets)
+    has = all(target.spread is not None for target in served.manifest.targets)
     return (CALL, *levels, *((INTERVAL,) if has else ()))
 
 

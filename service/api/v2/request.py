@@ -17,7 +17,7 @@ from service.api.body.decoding import decode
 from service.api.problems import Problem
 from service.api.v2.interface import CALL
 from service.api.v2.schemas import InferenceRequest, RequestInput
-from service.inference.decision import cut_offs_of
+from service.inference.answers.decision import cut_offs_of
 from service.inference.predictor import Applicability
 
 _NOT_SUPPORTED = ("classification", "shared_memory_region")

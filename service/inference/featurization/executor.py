@@ -17,7 +17,7 @@ from service.errors import DeadlineMissed
 from service.inference.featurization.cache import FeatureCache, assemble
 from service.inference.featurization.priority_executor import PriorityExecutor
 from service.inference.featurization.process_pool import FeaturizerPool
-from service.inference.latency import LatencyEstimator
+from service.inference.measurements.latency import LatencyEstimator
 
 Records = Sequence[Any]
 

@@ -16,6 +16,7 @@ FOLDER = ROOT / ".clients"
 REQUIREMENTS = {
     "kserve": ("kserve>=0.21,<0.22",),
     "mlserver": ("mlserver>=1.7,<1.8",),
+    "openapi": ("openapi-python-client>=0.29,<0.30", "ruff>=0.17,<0.18"),
 }
 _SECONDS = 600
 

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.bundle.graph_check import check_graph
 from models.bundle.loading import read_manifest
-from models.bundle.manifest import Manifest
+from models.bundle.manifest import Manifest, Trees
 from models.errors import BundleRefused
 from tests.support import bundles
 
@@ -114,7 +114,48 @@ def mislabelled(model: onnx.ModelProto) -> None:
     attribute.t.CopyFrom(outside(weight()))
 
 
+def picks(
+    high: object = 7, *, low: object = 0, values: str = "features", axis: int = -1, clip: str = "Clip"
+) -> Callable[[onnx.ModelProto], None]:
+    """Pick one of each row's eight features as trees do: at a place that is computed and clipped."""
+
+    def change(model: onnx.ModelProto) -> None:
+        for name, value, kind in (
+            ("pick.none", 0.0, np.float32),
+            ("pick.low", low, np.int64),
+            ("pick.high", high, np.int64),
+            ("pick.table", [[0.0] * 9], np.float32),
+        ):
+            model.graph.initializer.append(numpy_helper.from_array(np.array(value, kind), name))
+        limits = ["pick.low", "pick.high"] if clip == "Clip" else ["pick.high"]
+        model.graph.node.extend(
+            [
+                helper.make_node("Greater", ["logit", "pick.none"], ["pick.above"]),
+                helper.make_node("Cast", ["pick.above"], ["pick.place"], to=TensorProto.INT64),
+                helper.make_node(clip, ["pick.place", *limits], ["pick.index"]),
+                helper.make_node("GatherElements", [values, "pick.index"], ["picked"], axis=axis),
+            ]
+        )
+
+    return change
+
+
+def endless(model: onnx.ModelProto) -> None:
+    """Pick from a tensor that is cast from itself."""
+    picks(values="cast")(model)
+    model.graph.node.append(helper.make_node("Cast", ["cast"], ["cast"], to=TensorProto.FLOAT))
+
+
 HOSTILE: dict[str, tuple[Change, str]] = {
+    "picks beyond": (picks(8), "gathers elements in 'picked'"),
+    "picks before": (picks(low=-1), "gathers elements in 'picked'"),
+    "picks nothing": (picks(low=5, high=4), "gathers elements in 'picked'"),
+    "picks by two bounds": (picks([7, 7]), "gathers elements in 'picked'"),
+    "picks of unknown width": (picks(0, values="probability"), "gathers elements in 'picked'"),
+    "picks beyond a table": (picks(9, values="pick.table"), "gathers elements in 'picked'"),
+    "picks rows": (picks(axis=0), "gathers elements in 'picked'"),
+    "picks without bounds": (picks(clip="Add"), "gathers elements in 'picked'"),
+    "picks of itself": (endless, "model.onnx"),
     "outside": (lambda model: outside(model.graph.initializer[0]), "outside itself"),
     "outside, in a node": (add("Identity", value=outside(weight())), "outside itself"),
     "outside, mislabelled": (mislabelled, "outside itself"),
@@ -189,7 +230,7 @@ def test_a_hostile_file_is_refused(manifest: Manifest, name: str) -> None:
 def test_layers_are_bounded_by_the_weights_there_are(manifest: Manifest) -> None:
     """A manifest that claims wide layers does not let the graph compute as much."""
     claimed = manifest.model_copy(update={"widths": [1 << 20] * 3})
-    with pytest.raises(BundleRefused, match="fewer weights than its manifest's layers have"):
+    with pytest.raises(BundleRefused, match="fewer weights than its manifest's layers and trees have"):
         check_graph(bundles.graph(), claimed)
 
 
@@ -197,6 +238,24 @@ def test_a_sound_file_is_not(manifest: Manifest) -> None:
     """What the tests above spoil is allowed before, with the inner outputs and without."""
     check_graph(bundles.graph(), manifest)
     check_graph(bundles.graph(inner=False), manifest)
+
+
+@pytest.mark.parametrize(("values", "high"), [("features", 7), ("pick.table", 8)])
+def test_values_may_be_picked_at_clipped_places(manifest: Manifest, values: str, high: int) -> None:
+    """As trees do it; what is refused above differs from this in one thing each."""
+    model = onnx.load_model_from_string(bundles.graph())
+    picks(high, values=values)(model)
+    check_graph(model.SerializeToString(), manifest)
+
+
+def test_trees_are_bounded_by_the_nodes_there_are(manifest: Manifest) -> None:
+    """A manifest that claims many trees does not let the graph hold or compute as much."""
+    claimed = manifest.model_copy(update={"trees": Trees(number=100, depth=9, nodes=1 << 20)})
+    with pytest.raises(BundleRefused, match="fewer weights than its manifest's layers and trees have"):
+        check_graph(bundles.graph(), claimed)
+    claimed = manifest.model_copy(update={"trees": Trees(number=1 << 20, depth=9, nodes=2)})
+    with pytest.raises(BundleRefused, match="fewer nodes than trees"):
+        check_graph(bundles.graph(), claimed)
 
 
 @given(st.binary(max_size=200), st.integers(0, 10_000))

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from tests.support import bundles
 from tests.support.server import ROOT, environment
 
 COMMANDS = {"serve", "score", "models", "keys", "doctor"}
-TRAINING = {"train", "search", "evaluate", "benchmark", "theory"}
+TRAINING = {"train", "search", "evaluate", "benchmark", "theory", "adapt"}
 STARTED = "from service.cli.snn import main; main()"
 
 
@@ -89,6 +90,31 @@ def test_a_missing_package_is_one_sentence() -> None:
     assert done.stderr.startswith("error: this command needs the package 'training.networks'")
     assert "pip install 'snn-serving[train]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_service_needs_no_package_of_training() -> None:
+    """Without the extra ``train`` every command is listed, and training says what is missing."""
+    missing = ("torch", "pooch", "sklearn", "optuna", "matplotlib", "flint", "threadpoolctl", "joblib")
+    code = f"import sys; sys.modules.update(dict.fromkeys({missing})); {STARTED}"
+    for arguments, status, said in (
+        (["-h"], 0, "theory"),
+        (["train", "htru2"], 1, "snn-serving[train]"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            env=environment(), cwd=ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == status, done.stderr
+        assert said in done.stdout + done.stderr
+        assert "left out" not in done.stderr
+
+
+def test_a_broken_addition_is_left_out(monkeypatch, capsys) -> None:
+    """What another package adds and cannot be imported is named, and the service's commands stay."""
+    broken = EntryPoint("other", "no_such_package:app", snn.GROUP)
+    monkeypatch.setattr(snn, "entry_points", lambda **_: (broken,))
+    assert CliRunner().invoke(snn.build(), ["doctor", "-h"]).exit_code == 0
+    assert "warning: the commands of 'other' are left out: No module" in capsys.readouterr().err
 
 
 def test_neither_package_needs_the_other() -> None:

@@ -13,7 +13,7 @@ from service.coordination.history_recorder import HistoryRecorder
 from service.coordination.shared_store import SharedStore
 from service.coordination.statuses import encode
 from service.health.row_owner import RowOwner
-from service.inference.prediction_counter import PredictionCounter
+from service.inference.measurements.prediction_counter import PredictionCounter
 from service.observability.counters import SECONDS, Traffic
 from tests.service.coordination.test_coordinator import House, in_house
 from tests.support import bundles
@@ -96,7 +96,7 @@ def test_another_worker_goes_on_with_what_was_written(in_house) -> None:
             HistoryRecorder(worker.coordinator, SharedStore(house.folder), clock).look()
             clock.now += 10.0
         history = HistoryRecorder(house.two.coordinator, SharedStore(house.folder)).history("htru2")
-        assert [one.rows for one in history.buckets("hour", clock.now)] == [0, 0]
+        assert [one.rows for one in history.buckets("hour", clock.now)] == [100, 0]
 
     in_house(work)
 

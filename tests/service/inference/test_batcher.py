@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from service.errors import DeadlineMissed, InferenceFailed, Overloaded
 from service.health.row_owner import RowOwner
 from service.inference.batcher import Batcher, Limits
-from service.inference.latency import LatencyEstimator
+from service.inference.measurements.latency import LatencyEstimator
 from service.inference.queue import Answer
 from service.observability.counters import Traffic
 

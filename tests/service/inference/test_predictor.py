@@ -9,7 +9,7 @@ import pytest
 from service.errors import DeadlineMissed, Overloaded, TooLarge
 from service.inference import predictor as module
 from service.inference.batch_pipeline import BatchPipeline
-from service.inference.latency import LatencyEstimator
+from service.inference.measurements.latency import LatencyEstimator
 from service.inference.predictor import Predictor, _piece_size
 from service.inference.queue import Answer, Batch
 from tests.service.conftest import MAX_ROWS, App

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.features import Accepted, Rejected
-from service.inference.decision import Decision
+from service.inference.answers.decision import Decision
 from service.inference.results import Writing, is_plain, results_of, shown
 
 TARGETS = ("a", "b")

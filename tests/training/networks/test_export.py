@@ -19,6 +19,7 @@ from training.networks.ensemble import Ensemble
 from training.networks.export import ServedEnsemble, export
 from training.networks.network import SelfNormalizingNetwork
 from training.networks.preprocessing import Squash
+from training.networks.trees import TreeRecipe, fit_trees
 
 NAMES = ["probability", "logit", "taps", "squashed", "member_logit"]
 
@@ -87,6 +88,31 @@ def test_members_of_any_widths_are_served_together(shapes: list[tuple[int, ...]]
         for layer, own in zip(layers, trained, strict=True):
             np.testing.assert_array_equal(layer.weights, own.weights.astype(np.float16))
             np.testing.assert_array_equal(layer.biases, own.biases)
+
+
+@pytest.mark.parametrize("widths", [(16, 16), (256, 8)])
+@pytest.mark.parametrize("depth", [1, 4])
+def test_trees_beside_networks_add_their_logits(widths: tuple[int, ...], depth: int) -> None:
+    """Each member gets the logits of the trees without its fold; undefined features have medians."""
+    served = with_trees(ensemble(6, widths, 2), depth)
+    check_parity(served)
+    alone = replace(served, trees=None)
+    for name in ("taps", "squashed"):
+        np.testing.assert_array_equal(served.outputs(raw(20))[name], alone.outputs(raw(20))[name])
+    added = served.outputs(raw(20))["member_logit"] - alone.outputs(raw(20))["member_logit"]
+    np.testing.assert_allclose(added[:, :3], added[:, 3:], atol=1e-5)
+    assert np.abs(added[:, 0] - added[:, 1]).max() > 0.01
+
+
+def with_trees(served: ServedEnsemble, depth: int) -> ServedEnsemble:
+    """The networks as two rounds of three folds, and beside them trees grown on noise."""
+    rows, rng = served.squash.imputed(raw(120)), np.random.default_rng(2)
+    folds, labels = np.arange(120) % 3, (rng.random((120, 2)) < 0.4).astype(np.float32)
+    recipe = TreeRecipe(number=5, depth=depth, columns=9, rate=0.5)
+    trees = fit_trees(rows, labels, folds, recipe, seed=0, processes=1)
+    assert trees.depth == depth
+    members = tuple(Member(fold=number % 3, seed=number) for number in range(6))
+    return replace(served, ensemble=Ensemble(members, served.ensemble.networks), trees=trees)
 
 
 def check_parity(served: ServedEnsemble) -> None:

@@ -1,6 +1,7 @@
 """A whole training run on made-up candidates: trained, calibrated, exported, published, served."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from models.bundle.loading import Bundle, open_bundle
-from models.bundle.manifest import parse_manifest
+from models.bundle.manifest import Trees, parse_manifest
 from models.errors import BundleRefused
 from models.networks.outputs import INPUT, OUTPUTS
 from models.networks.weights import read_weights, tensor_names
@@ -19,8 +20,11 @@ from training.data import Dataset
 from training.data.dataset import Replicates
 from training.data.folds import folds_of_rows
 from training.errors import TrainingError
-from training.networks.ensemble import fit_ensemble
+from training.evaluation.metrics import mean_auc
+from training.networks.ensemble import fit_ensemble, out_of_fold
+from training.networks.export import all_outputs
 from training.networks.training_loop import Recipe, train
+from training.networks.trees import TreeRecipe
 from training.pipeline.evaluate import bundle_out_of_fold, evaluate_on
 from training.pipeline.run import Trained, train_model
 from training.recipes.official import HTRU2
@@ -72,6 +76,25 @@ def test_the_bundle_opens_and_reproduces_its_golden_rows(repository: Repository)
     )
     assert len(bundle.manifest.members) == 5
     assert [member.fold for member in bundle.manifest.members] == [0, 1, 2, 3, 4]
+
+
+def test_the_bundle_has_what_decisions_need(repository: Repository, trained: Trained) -> None:
+    """A curve whose counts are the data's, an interval's spread, and figures with intervals."""
+    bundle = open_bundle(repository.bundle("htru2", 1))
+    (target,), labels = bundle.manifest.targets, trained.dataset.labels
+    assert bundle.curves is not None
+    curve = bundle.curves["pulsar"]
+    assert (curve.positive, curve.negative) == ((labels == 1).sum(), (labels == 0).sum())
+    assert bundle.manifest.metrics["targets"]["pulsar"]["recall"] == pytest.approx(
+        np.interp(-target.threshold, -np.array(curve.threshold), curve.recall), abs=0.05
+    )
+    assert target.spread is not None
+    assert 0.3 < target.spread.factor < 6
+    assert target.spread.typical > 0
+    assert (target.elevated, bundle.manifest.are_assays) == (None, False)
+    card = bundle.card.decode()
+    assert "## How sure" in card
+    assert "## Levels" not in card
 
 
 def test_the_file_is_one_graph_that_knows_its_origin(repository: Repository) -> None:
@@ -128,6 +151,53 @@ def test_rounds_of_unlike_recipes_are_served_together(unlike: tuple[Trained, Bun
     card = model_card(bundle.manifest, summary, trained.recipe.selection, trained.recipe.limits)
     assert "| 1 | 8, 8 | 0.0, 0.0 | all features | shares of samples |" in card
     assert "| 2 | 24, 24 | 0.0, 0.2 | all but dm_, profile_k | majority labels |" in card
+
+
+@pytest.fixture(scope="module")
+def with_trees(one_process: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, Bundle]:
+    """A run of two rounds with trees beside their networks, and its bundle."""
+    networks = (Recipe(units=8, layers=2, epochs=2),)
+    trees = TreeRecipe(number=20, depth=4, columns=8, tried=1.0)
+    recipe = replace(HTRU2, networks=networks, rounds=2, served=2, trees=trees)
+    trained = train_model(made_up(600), recipe, 0, lambda _: None, lambda _member, _progress: None)
+    repository = Repository(tmp_path_factory.mktemp("trees"))
+    return trained, open_bundle(repository.bundle("htru2", publish(trained, repository)))
+
+
+def test_trees_are_served_with_the_networks(with_trees: tuple[Trained, Bundle]) -> None:
+    """The graph gives each member the logits of the trees without its fold; manifest and card say so."""
+    trained, bundle = with_trees
+    assert trained.trees is not None
+    assert bundle.manifest.trees == Trees(
+        number=20, depth=trained.trees.depth, nodes=len(trained.trees.child)
+    )
+    assert bundle_out_of_fold(bundle, trained.dataset).logits == pytest.approx(
+        trained.out_of_fold, abs=1e-4
+    )
+    alone = trained.ensemble.member_logits(trained.rows)
+    networks = out_of_fold(alone, trained.ensemble.members, trained.dataset.folds, False).logits
+    labels = trained.dataset.labels
+    assert mean_auc(labels, trained.out_of_fold) > mean_auc(labels, networks)
+    # What is watched are the networks, as if there were no trees.
+    assert bundle.reference is not None
+    assert bundle.reference.members == trained.reference.members
+    card = model_card(bundle.manifest, {}, "", "")
+    assert "Beside them stand boosted trees, 20 without each fold" in card
+
+
+def test_an_altered_tree_is_refused(with_trees: tuple[Trained, Bundle]) -> None:
+    """Golden rows find a threshold or a step that was changed in memory."""
+    bundle = with_trees[1]
+    for name in ("trees.root_threshold", "trees.value"):
+        model = onnx.load_model_from_string(bundle.model)
+        (kept,) = (tensor for tensor in model.graph.initializer if tensor.name == name)
+        values = onnx.numpy_helper.to_array(kept)
+        kept.CopyFrom(onnx.numpy_helper.from_array(values * values.dtype.type(1.5), name))
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        with pytest.raises(BundleRefused, match="output layer of member 0, or trees beside it"):
+            bundle.check_golden(partial(all_outputs, session))
 
 
 @pytest.mark.parametrize(("member", "layer"), [(2, 1), (7, 2)])

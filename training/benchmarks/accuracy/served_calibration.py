@@ -102,7 +102,7 @@ def judged(job: Mapping[str, Any]) -> dict[str, float]:
     # One round: five members, of which one never saw a row, differ most from what is served.
     recipe = replace(RECIPES[population], rounds=1, served=1)
     fitted = fit(learned, recipe, recipe.served, draw, _silent, _silent, processes=1)
-    rows = fitted.squash.transform(feature_rows(judged_rows, fitted.featurizer))
+    rows = feature_rows(judged_rows, fitted.featurizer)
     return _figures(fitted, rows, judged_rows.labels)
 
 
@@ -123,13 +123,13 @@ def _on_fresh_rows(population: str, n: int, draw: int) -> dict[str, float]:
     recipe = replace(recipe, networks=small)
     fitted = fit(dataset, recipe, recipe.served, 100 * draw, _silent, _silent, processes=1)
     fresh, fresh_labels = POPULATIONS[population](_FRESH, rng)
-    rows = fitted.squash.transform(fitted.featurizer.featurize(fresh.tolist()).rows)
+    rows = fitted.featurizer.featurize(fresh.tolist()).rows
     return _figures(fitted, rows, fresh_labels[:, None])
 
 
 def _figures(fitted: Fitted, rows: NDArray[np.float32], labels: Array) -> dict[str, float]:
-    """Figures of the served mean on squashed rows ``(n, F)``; slopes pooled over targets."""
-    mean = fitted.ensemble.member_logits(rows).mean(axis=1, dtype=np.float64)
+    """Figures of the served mean on raw rows ``(n, F)``; slopes pooled over targets."""
+    mean = fitted.member_logits(rows).mean(axis=1, dtype=np.float64)
     known, calibration = fitted.dataset.labels, fitted.calibration
     served, naive, best = np.full((3, *mean.shape), np.nan)
     for target, (y, z) in enumerate(zip(labels.T, mean.T, strict=True)):

@@ -22,11 +22,13 @@ from models.registry.store import Repository
 from training.benchmarks.harness import Say
 from training.benchmarks.statistics import mean_and_sd, with_interval
 from training.data import Dataset, load_tox21
+from training.data.official.far_rows import far_rows
 from training.evaluation.metrics import bootstrap, markdown_table, mean_auc, target_aucs
 from training.pipeline.evaluate import bundle_out_of_fold
 from training.pipeline.run import feature_rows
 
 Array = NDArray[np.floating]
+Compared = Callable[[NDArray[np.intp]], float]
 
 _RIVALS: dict[str, Callable[[int], Any]] = {
     # The forest gets 0 for undefined values.
@@ -81,22 +83,33 @@ def _report(dataset: Dataset, champion: Array, rivals: dict[str, Array]) -> str:
     first seed.
     """
     labels = dataset.labels
+    far = np.flatnonzero(far_rows([str(record) for record in dataset.records], dataset.folds))
     rows = []
     for method, runs in {"SNN (served)": champion[None], **rivals}.items():
 
         def difference(rows: NDArray[np.intp], rival: Array = runs[0]) -> float:
             return mean_auc(labels[rows], champion[rows]) - mean_auc(labels[rows], rival[rows])
 
-        gap = ""
+        def far_difference(rows: NDArray[np.intp], of: Compared = difference) -> float:
+            return of(far[rows])
+
+        gap = far_gap = ""
         if method in rivals:
             value, _, low, high = bootstrap(difference, len(dataset), draws=500)
             gap = with_interval(value, low, high)
+            value, _, low, high = bootstrap(far_difference, len(far), draws=500)
+            far_gap = with_interval(value, low, high)
         by_target = np.mean([target_aucs(labels, scores) for scores in runs], axis=0)
         mean = mean_and_sd([mean_auc(labels, scores) for scores in runs])
-        rows.append((method, mean, gap, *(f"{value:.3f}" for value in by_target)))
+        far_mean = mean_and_sd([mean_auc(labels[far], scores[far]) for scores in runs])
+        rows.append((method, mean, gap, far_mean, far_gap, *(f"{value:.3f}" for value in by_target)))
     text = (
         "`python -m training benchmark tox21-served`. Out-of-fold over five scaffold folds,"
-        f" {len(dataset)} parents, AUC."
+        f" {len(dataset)} parents, AUC. Far parents, {len(far)} of them, are those that resemble none"
+        " of another fold (`training/data/official/far_rows.py`): new chemistry to who judges them."
     )
-    columns = ("method", "mean of 12", "champion minus method, 95 %", *dataset.targets)
+    difference_column = "champion minus method, 95 %"
+    columns = (
+        "method", "mean of 12", difference_column, "far parents", difference_column, *dataset.targets
+    )  # fmt: skip
     return "\n".join(["# The served Tox21 ensemble", "", text, "", *markdown_table(columns, rows)])

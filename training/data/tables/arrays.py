@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.features.tabular.categories import as_category
 from training.data.dataset import Dataset
 from training.data.folds import FOLDS, folds_of_groups, folds_of_table
-from training.data.tables.columns import is_missing, read_column
+from training.data.tables.columns import MOST_CATEGORIES, is_missing, read_column
 from training.data.tables.load import PIECES, PIECES_OF_ALL, constructed
 from training.data.tables.reading import Table
 from training.data.tables.spelling import Spelling
@@ -46,6 +46,7 @@ def dataset_of_arrays(
             name,
             is_category=name in categorical or at in categorical,
             pieces=pieces,
+            most=MOST_CATEGORIES,
             spelling=Spelling(),
         )
         for at, name in enumerate(names)

@@ -13,14 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features.tabular.columns import written
-from models.features.tabular.dates import PARTS, as_date, part
+from models.features.tabular.dates import ISO, PARTS, as_date, is_digits, part
 from models.features.tabular.formats import NumberFormat, are_truths, truth
 from training.data.tables.reading import Table, Unreadable
 from training.data.tables.spelling import MOSTLY, Spelling, best_format, date_form, hint
 from training.errors import DataError
 
-#: A category with fewer rows is merged into "other", as are all but so many of the commonest.
-RARE, MOST_CATEGORIES = 10, 64
+#: A category with fewer rows is merged into "other". Where there are more than so many categories, those
+#: that are rare are hashed to buckets instead.
+RARE, MOST_CATEGORIES, BUCKETS = 10, 64, 256
+#: Texts of which more than this share are different tell rows apart, not groups of them.
+_MOSTLY_DIFFERENT = 0.9
 #: The quantiles of a column of numbers that its golden values are near to.
 _LEVELS = (0.01, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.99)
 _LONGEST = 200
@@ -40,11 +43,12 @@ class Column:
 
 
 def read_column(
-    table: Table, name: str, *, is_category: bool, pieces: int, spelling: Spelling
+    table: Table, name: str, *, is_category: bool, pieces: int, most: int, spelling: Spelling
 ) -> Column:
     """Read a column's cells; raises ``DataError`` naming the line of one that cannot be used.
 
-    A column of numbers gets knots for ``pieces`` linear pieces, none if these are fewer than two.
+    A column of numbers gets knots for ``pieces`` linear pieces, none if these are fewer than two; one of
+    categories has at most ``most`` that stand for themselves.
     """
     cells = table.columns[name]
     foreign = next((cell for cell in cells if isinstance(cell, Unreadable)), None)
@@ -58,13 +62,16 @@ def read_column(
     if not known:
         raise DataError(f"{table.name}, column {name}: it is empty; leave it out by --ignore {name}")
     if is_category or name in table.categorical:
-        return _categories(table, name, values)
+        return _categories(table, name, values, most)
     texts = [value for value in known if isinstance(value, str)]
     truths = sum(isinstance(value, bool) for value in known)
     if (texts or truths) and are_truths({str(value) for value in known}):
         return _truths(name, values)
     format_, share = best_format(texts, spelling.formats(name))
     numeric = len(known) - len(texts) - truths + share * len(texts)
+    plain = [format_(value) if isinstance(value, str) else value for value in known]
+    if all(map(is_digits, plain)) and all(as_date(value, ISO) is not None for value in plain):
+        return _dates(table, name, values, ISO, unclear=False)  # 20241231
     if numeric >= MOSTLY * len(known):
         return _numbers(table, name, values, pieces, format_)
     dates = date_form(texts, day_first=spelling.day_first) if len(texts) == len(known) else None
@@ -76,7 +83,7 @@ def read_column(
             f"{table.name}, column {name}: its texts, such as {texts[0][:40]!r}, are numbers of another"
             f" form; read them by {option}, or as categories by --category {name}"
         )
-    return _categories(table, name, values)
+    return _categories(table, name, values, most)
 
 
 def known_or_none(cell: object, spelling: Spelling) -> object:
@@ -205,18 +212,22 @@ def _knots(numbers: NDArray[np.float64], pieces: int, centre: float, scale: floa
     return different.tolist() if pieces > 1 and len(different) > 2 else []
 
 
-def _categories(table: Table, name: str, cells: Sequence[object]) -> Column:
+def _categories(table: Table, name: str, cells: Sequence[object], most: int) -> Column:
     values = [None if cell is None else written(cell) for cell in cells]
     counts = Counter(value for value in values if value is not None)
     long = next((value for value in counts if len(value) > _LONGEST), None)
-    common = [value for value, rows in counts.most_common(MOST_CATEGORIES) if rows >= RARE]
-    if long is not None or not common or len(counts) > len(values) / 2:
+    many = len(counts) > MOST_CATEGORIES
+    common = [value for value, rows in counts.most_common(most) if rows >= RARE]
+    if many and not common:
+        common = [counts.most_common(1)[0][0]]  # all others are hashed
+    share = len(counts) / sum(counts.values())
+    if long is not None or not common or share > (_MOSTLY_DIFFERENT if many else 0.5):
         raise DataError(
             f"{table.name}, column {name}: {len(counts):,} different texts in {len(values):,} rows are"
             f" no categories; leave it out by --ignore {name}"
         )
     known, optional = sorted(common), None in values
-    constructed: list[object] = [*known]
+    constructed: list[object] = [*known[:MOST_CATEGORIES]]
     if optional:
         constructed.append(None)
     entry: dict[str, object] = {
@@ -226,7 +237,15 @@ def _categories(table: Table, name: str, cells: Sequence[object]) -> Column:
         "other": len(counts) > len(known),
         "values": known,
     }
-    return Column(entry, list(values), constructed)
+    notice = ""
+    if many and entry["other"]:
+        entry["buckets"] = BUCKETS
+        constructed += [f"no. {number}" for number in range(8)]
+        notice = (
+            f"column {name} has {len(counts):,} different texts: {len(known):,} are categories of their"
+            f" own, the others share {BUCKETS} by their hash"
+        )
+    return Column(entry, list(values), constructed, notice)
 
 
 def is_missing(value: object) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.features.tabular.formats import Marks
 from training.data.dataset import Dataset
 from training.data.folds import FEWEST_FOLDS, FOLDS, folds_of_table
-from training.data.tables.columns import read_column
+from training.data.tables.columns import MOST_CATEGORIES, read_column
 from training.data.tables.reading import read_table
 from training.data.tables.roles import Roles
 from training.data.tables.spelling import Spelling
@@ -25,6 +25,8 @@ _MORE_KINDS = {"boolean": "truth values", "date": "dates"}
 _GOLDEN_ROWS = 48
 #: Most linear pieces of a column of numbers, and of all columns together.
 PIECES, PIECES_OF_ALL = 16, 1024
+#: Most categories of a column that stand for themselves, and of all columns together.
+_CATEGORIES, _CATEGORIES_OF_ALL = 1024, 4096
 
 
 class Reading(Roles):
@@ -69,8 +71,11 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
     if not used:
         raise DataError(f"{table.name} has no column to learn from beside {reading.target}")
     pieces = min(PIECES, PIECES_OF_ALL // len(used))
+    most = max(MOST_CATEGORIES, min(_CATEGORIES, _CATEGORIES_OF_ALL // len(used)))
     columns = [
-        read_column(table, c, is_category=c in reading.category, pieces=pieces, spelling=spelling)
+        read_column(
+            table, c, is_category=c in reading.category, pieces=pieces, most=most, spelling=spelling
+        )
         for c in used
     ]
     records = tuple(

@@ -99,6 +99,7 @@ def document_of(
         ),
         effect=[_short(bucket.effect) for bucket in buckets],
         inputs=[_short(bucket.inputs) for bucket in buckets],
+        network=[_short(bucket.network) for bucket in buckets],
         low_p_values=[
             None if bucket.predicted is None else _short(bucket.predicted.share_below(_UNUSUAL))
             for bucket in buckets
@@ -132,7 +133,9 @@ def quantile(counts: Sequence[int], share: float) -> float | None:
 
 
 def _layers(buckets: Sequence[Bucket], member: int | None) -> list[LayerHistory]:
+    effects_known = [bucket.by_layer.shape for bucket in buckets if bucket.by_layer is not None]
     shapes = [bucket.layers.mean.shape for bucket in buckets if bucket.layers is not None]
+    shapes = shapes or effects_known
     if not shapes:
         return []
     shape = shapes[-1]

@@ -71,6 +71,9 @@ class HistoryAnswer(Struct):
     latency: LatencyHistory
     effect: Annotated[list[float | None], Meta(description="Largest effect, as the verdict sees it.")]
     inputs: Annotated[list[float | None], Meta(description="The effect of the inputs.")]
+    network: Annotated[
+        list[float | None], Meta(description="How far the member departs that departs most.")
+    ]
     low_p_values: Annotated[list[float | None], Meta(description="Share of p-values below 0.05.")]
     layers: list[LayerHistory]
     targets: list[TargetHistory]

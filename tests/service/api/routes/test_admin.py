@@ -172,3 +172,31 @@ def test_a_step_that_cannot_be_logged_is_answered_with_a_warning(
             assert releases.serving("htru2").champion == champion
 
     admin(work)
+
+
+def test_a_request_learns_what_its_own_keys_may_do(admin) -> None:
+    """Names and scopes of the valid keys in either header, ``admin`` with ``metrics``; no other key."""
+
+    async def work(app: App, ask, releases: Releases) -> None:
+        answer = (await ask("GET", "/admin/key", "predict")).json()
+        assert answer == {"needed": True, "keys": [{"name": "predict", "scopes": ["predict"]}]}
+        answer = (await ask("GET", "/admin/key")).json()
+        assert answer["keys"] == [{"name": "admin", "scopes": ["admin", "metrics"]}]
+        for headers in ({}, {"authorization": "Bearer nobody's"}):
+            bare = await app.client.get("/admin/key", headers=headers)
+            assert (bare.status_code, bare.json()) == (200, {"needed": True, "keys": []})
+
+    admin(work)
+
+
+def test_without_keys_none_is_needed(with_app, tmp_path: Path) -> None:
+    """A page that is open to all has nothing to ask for."""
+
+    async def work(app: App) -> None:
+        assert (await app.client.get("/admin/key")).json() == {"needed": False, "keys": []}
+
+    def prepare(app: App) -> None:
+        releases = Releases(Repository(tmp_path), tmp_path / "state")
+        app.rebuild(administration=Administration(releases, app.reloader))
+
+    with_app(work, prepare=prepare)

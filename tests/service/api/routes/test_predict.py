@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.features import Accepted, Features, Rejected
-from service.inference.latency import LatencyEstimator
+from service.inference.measurements.latency import LatencyEstimator
 from service.inference.served_models import Leases
 from tests.service.conftest import MAX_BYTES, MAX_ROWS, App
 from tests.support import bundles

@@ -19,7 +19,7 @@ from models.features import Accepted
 from service.api.auth.keys import KeyFile, KeyStore, new_key
 from service.api.transport.fast_path import FastPath
 from service.errors import Overloaded
-from service.inference.decision import Decision
+from service.inference.answers.decision import Decision
 from service.inference.results import Writing, results_of
 from tests.service.api.transport.conftest import GOOD, Server, body_of, request
 from tests.service.conftest import App

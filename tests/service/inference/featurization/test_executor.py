@@ -15,12 +15,12 @@ import pytest
 
 from models.features import Accepted, Features, Featurizer, Rejected, within
 from service.errors import DeadlineMissed, FeaturizingFailed
+from service.inference.answers.repetitions import repeated
 from service.inference.featurization import process_pool as pool_module
 from service.inference.featurization.cache import FeatureCache, assemble
 from service.inference.featurization.executor import FeaturizationExecutor
 from service.inference.featurization.process_pool import FeaturizerPool
-from service.inference.latency import LatencyEstimator
-from service.inference.repetitions import repeated
+from service.inference.measurements.latency import LatencyEstimator
 from tests.service.conftest import App
 from tests.support import bundles
 

@@ -327,7 +327,8 @@ def test_pages_and_the_openapi_document_are_there(with_app) -> None:
         schema = predict["requestBody"]["content"]["application/json"]["schema"]
         assert schema == {"$ref": "#/components/schemas/PredictRequest"}
         shape = document["components"]["schemas"]["PredictRequest"]
-        assert {"smiles", "model", "version", "inputs", "applicability"} == set(shape["properties"])
+        known = {"smiles", "model", "version", "inputs", "applicability", "interval"}
+        assert known | {"threshold", "recall", "fpr"} == set(shape["properties"])
         wrong = await app.client.put("/predict")
         assert wrong.status_code == 405
         assert set(wrong.json()) == {"error", "code", "request_id"}

@@ -20,8 +20,8 @@ class Decision:
     """By which cut-offs records are called, and what else is said of them.
 
     ``thresholds`` ``(T,)`` are those of the calls; ``asked`` where a request has chosen them. ``levels``
-    ``(2, T)`` are where elevated and active begin, None of what are no assays. ``spread`` ``(T,)`` is
-    half an interval for a standard deviation of the members' logits, None where none is asked for.
+    ``(2, T)`` are where elevated and active begin, None of what are no assays. ``spread`` ``(2, T)`` are
+    the factor and the typical deviation of intervals, None where none is asked for.
     """
 
     thresholds: NDArray[np.float64]
@@ -43,12 +43,14 @@ class Decision:
         if manifest.are_assays:
             levels = np.array([[t.elevated, t.threshold] for t in manifest.targets], np.float64).T
         if interval:
-            factors = [t.slope * t.spread_factor for t in manifest.targets if t.spread_factor]
-            if len(factors) < len(manifest.targets):
+            known = [t.spread for t in manifest.targets if t.spread is not None]
+            if len(known) < len(manifest.targets):
                 raise InvalidRequest(
                     f"model {manifest.name!r} version {manifest.version} was published without intervals"
                 )
-            spread = np.array(factors)
+            slopes = [target.slope for target in manifest.targets]
+            factors = [own.factor * slope for own, slope in zip(known, slopes, strict=True)]
+            spread = np.array([factors, [own.typical for own in known]])
         thresholds = thresholds_of(manifest, bundle.curves, cut_offs)
         return cls(thresholds, levels, cut_offs is not None, spread)
 

@@ -1,0 +1,1 @@
+"""What is measured of batches: how long they take, a sample of their rows, sums of predictions."""

@@ -1,0 +1,47 @@
+"""``constraints.txt``: what CI tests, version by version, with hashes."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+_EXTRAS = PROJECT["optional-dependencies"]
+DEPENDENCIES = [
+    *PROJECT["dependencies"],
+    *(line for extra in ("train", "parquet", "ray", "docs", "dev") for line in _EXTRAS[extra]),
+]
+
+
+def pins() -> dict[str, list[str]]:
+    """The pinned versions of each package; several where Pythons differ."""
+    found: dict[str, list[str]] = {}
+    for name, version in re.findall(
+        r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", TEXT, re.MULTILINE
+    ):
+        found.setdefault(canonicalize_name(name), []).append(version)
+    return found
+
+
+@pytest.mark.parametrize("line", DEPENDENCIES)
+def test_every_dependency_is_pinned_within_its_bounds(line: str) -> None:
+    """`make upgrade` has been run since the dependency was added or its bounds were changed."""
+    wanted = Requirement(line)
+    if wanted.name == PROJECT["name"]:
+        return
+    versions = pins()[canonicalize_name(wanted.name)]
+    assert all(wanted.specifier.contains(version) for version in versions)
+
+
+def test_every_pin_has_hashes_and_no_address() -> None:
+    """Each version has at least one sha256, and nothing says where it is from."""
+    blocks = re.split(r"\n(?=[A-Za-z0-9])", TEXT.strip())
+    assert len(blocks) > 100
+    for block in blocks:
+        assert "--hash=sha256:" in block, block.splitlines()[0]
+    assert "://" not in TEXT

@@ -1,0 +1,38 @@
+"""What is measured of a trained ensemble on its own rows: activations, and how its members differ."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bundle.manifest import Spread
+from models.health.combining import asked_rows, combined
+from models.health.fitting import MemberRows, fit_reference
+from models.health.reference import Reference
+from training.evaluation.intervals import spreads
+from training.networks.ensemble import Ensemble
+
+Array32 = NDArray[np.float32]
+
+
+def reference_of(ensemble: Ensemble, rows: Array32, folds: NDArray[np.integer]) -> Reference:
+    """Fit the reference for squashed rows ``(n, F)`` to those that each member never saw."""
+    numbers = range(len(ensemble.members))
+    held_out = [np.flatnonzero(folds == member.fold) for member in ensemble.members]
+    members = [
+        MemberRows(ensemble.member_taps(rows[own], number), own)
+        for number, own in zip(numbers, held_out, strict=True)
+    ]
+    asked = rows[asked_rows(len(rows))]
+    taps = np.stack([ensemble.member_taps(asked, number) for number in numbers], axis=1)
+    return combined(fit_reference(members, rows), members, rows, taps)
+
+
+def spreads_of(
+    rounds: Ensemble, served: int, rows: Array32, folds: NDArray[np.integer]
+) -> tuple[Spread, ...] | None:
+    """How far a refit would move each target's logit, by the networks of all rounds on some rows.
+
+    The first ``served`` rounds are the ensemble. None where that cannot be told (``spreads``).
+    """
+    some = asked_rows(len(rows))
+    numbers = np.array([member.fold for member in rounds.members])
+    return spreads(rounds.member_logits(rows[some]), numbers, folds[some], served)

@@ -1,0 +1,120 @@
+"""The model card's sections on decisions: an assay's two cut-offs, what assays measure, intervals."""
+
+from typing import Any
+
+from models.bundle.manifest import Manifest
+from training.evaluation.intervals import COVERAGE
+from training.evaluation.metrics import markdown_table
+from training.evaluation.thresholds import ACTIVE_PRECISION
+
+_RATES = (
+    "{precision:.3f} ({precision_95_interval[0]:.3f}–{precision_95_interval[1]:.3f})",
+    "{recall:.3f} ({recall_95_interval[0]:.3f}–{recall_95_interval[1]:.3f})",
+    "{false_positive_rate:.4f} ({false_positive_rate_95_interval[0]:.4f}"
+    "–{false_positive_rate_95_interval[1]:.4f})",
+)
+_LEVELS = """
+## Levels
+
+An assay's result is *active* from the cut-off of `call` on, *elevated* from a lower one, else *low*. \
+All rates are cross-fitted, with 95 % intervals.{weak}
+
+A molecule is active in {active:.2f} assays on average and elevated or active in \
+{elevated_or_active:.2f}, where the calibrated probabilities expect {expected:.2f} and {measured:.2f} \
+were measured; each assay counts with the molecules that were measured in it.
+
+{table}
+"""
+_ASSAYS = """
+## Assays
+
+{table}
+"""
+_INTERVALS = """
+## How sure
+
+On request a result has an interval, in which {coverage:.0%} of refits of the whole ensemble with \
+other seeds and resampled rows would answer. Half of it is the factor times √((s² + typical²) / 2), on \
+the scale of the calibrated logit, where s is the standard deviation of the members' logits times the \
+map's slope. It says nothing of errors that all refits share.
+
+{table}
+"""
+
+
+def decisions(manifest: Manifest) -> str:
+    """Return the sections that the manifest has anything for."""
+    return _levels(manifest) + _assays(manifest) + _intervals(manifest)
+
+
+def part_lines(manifest: Manifest) -> str:
+    """Return a line for each part of the rows whose figures are given apart."""
+    overall: Any = manifest.metrics["overall"]
+    return "".join(
+        f"* Of the {part['rows']:,} rows of the {name} set alone, judged likewise: mean AUC"
+        f" **{part['mean_auc']:.4f}**; 95 % interval {part['mean_auc_95_interval'][0]:.4f}–"
+        f"{part['mean_auc_95_interval'][1]:.4f}.\n"
+        for name, part in overall.get("parts", {}).items()
+    )
+
+
+def _levels(manifest: Manifest) -> str:
+    if not manifest.are_assays:
+        return ""
+    figures: Any = manifest.metrics["targets"]
+    overall: Any = manifest.metrics["overall"]
+    rows, weak = [], []
+    for target in manifest.targets:
+        own = figures[target.name]
+        for level, cut_off, rates in (
+            ("active", target.threshold, own),
+            ("elevated", target.elevated, own["elevated"]),
+        ):
+            rows.append(
+                (target.name, level, f"{cut_off:.4f}", *(cell.format_map(rates) for cell in _RATES))
+            )
+        if own["precision"] < ACTIVE_PRECISION:
+            weak.append(f"{target.name} {own['precision']:.2f}")
+    text = ""
+    if weak:
+        text = (
+            f" Active means a precision of {ACTIVE_PRECISION} or more; below it, as the highest that is"
+            f" reached, are {', '.join(weak)}."
+        )
+    columns = ("assay", "level", "from", "precision", "recall", "FPR")
+    table = "\n".join(markdown_table(columns, rows))
+    return _LEVELS.format_map(overall["assays_a_record"] | {"weak": text, "table": table})
+
+
+def _assays(manifest: Manifest) -> str:
+    figures: Any = manifest.metrics.get("targets", {})
+    rows = [
+        (
+            target.name,
+            target.assay.measures,
+            target.assay.mode,
+            target.assay.cells,
+            target.assay.readout,
+            f"{figures[target.name]['measured']:,}",
+            f"{figures[target.name]['positive']:,}",
+            f"[description]({target.assay.source})",
+        )
+        for target in manifest.targets
+        if target.assay is not None
+    ]
+    if not rows:
+        return ""
+    columns = ("assay", "measures", "active is", "cells", "readout", "measured", "active", "")
+    return _ASSAYS.format(table="\n".join(markdown_table(columns, rows)))
+
+
+def _intervals(manifest: Manifest) -> str:
+    rows = [
+        (target.name, f"{target.spread.factor:.2f}", f"{target.slope * target.spread.typical:.3f}")
+        for target in manifest.targets
+        if target.spread is not None
+    ]
+    if not rows:
+        return ""
+    table = "\n".join(markdown_table(("target", "factor", "typical"), rows))
+    return _INTERVALS.format(coverage=COVERAGE, table=table)
