@@ -135,7 +135,14 @@ def train_model(
     Raises ``TrainingError`` if the data cannot be learned from or the exported graph differs.
     """
     began = time.monotonic()
-    fitted = fit(dataset, recipe, recipe.rounds, seed, say, watch)
+    return finish(fit(dataset, recipe, recipe.rounds, seed, say, watch), recipe, seed, began, say)
+
+
+def finish(
+    fitted: Fitted, recipe: ModelRecipe, seed: int, began: float, say: Callable[[str], None]
+) -> Trained:
+    """Evaluate and export a fit of ``recipe`` that ``began`` at a monotonic time; as ``train_model``."""
+    dataset = fitted.dataset
     ensemble, calibration = fitted.ensemble, fitted.calibration
     say("evaluating out-of-fold")
     figures = out_of_fold_metrics(dataset, calibration)
