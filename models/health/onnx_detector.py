@@ -13,17 +13,21 @@ from numpy.typing import NDArray
 
 from models.health.layout import Layout
 from models.health.reference import CROSS_LIMIT, SCORE_SHIFT, VARIANCE_OFFSET, Reference
-from models.networks.onnx_nodes import Nodes, Shapes
-from models.networks.outputs import SQUASHED, TAPS
+from models.health.rows.bounds import RowBounds
+from models.networks.onnx_nodes import Nodes
+from models.networks.outputs import MEMBER_LOGIT, SQUASHED, TAPS
 
 #: The graph's outputs. ``SCORES`` (n, M) are what ``Ranks`` takes. ``KEPT`` are the columns that
 #: statistics are made of, side by side: standardised distances, shifted like scores, of the members, of
 #: the inputs along their directions, and beside those; departures (M * 3L); the *known*: statistics
 #: less their centre (M * 3L, variances less the usual ones), log variances less their centre (M * L),
-#: scores along the inputs' directions, their products and sizes.
-SCORES, KEPT = "scores", "kept"
+#: scores along the inputs' directions, their products and sizes. Where rows have bounds, ``BEYOND`` (n,)
+#: is how far the furthest of a row's numbers is from the middle of its bounds, which are at 1.
+SCORES, KEPT, BEYOND = "scores", "kept", "beyond"
 
 _CENTRED = "centred"
+#: Logits count as no further than this: infinite ones would be no numbers beside each other.
+_FURTHEST = 1e15
 #: The energy beside the inputs' directions is compared by its logarithm, and may be 0.
 _BESIDE_OFFSET = 1e-6
 
@@ -67,7 +71,12 @@ def detector_graph(reference: Reference, kind: type = np.float32) -> bytes:
     departures = graph.add("Gemm", known, by_known, graph.value(-reference.coefficients[0]))
     scored = _scores(graph, reference, _distances(graph, reference, departures, *parts[2:3]))
     graph.add("Concat", scored, departures, known, axis=1, name=KEPT)
-    outputs: Shapes = {SCORES: [members], KEPT: [None]}
+    outputs: dict[str, list[int | None]] = {SCORES: [members], KEPT: [None]}
+    if reference.rows is not None:
+        _beyond(graph, reference.rows, flat)
+        outputs[BEYOND] = []
+        if reference.rows.watches_logits:
+            shapes[MEMBER_LOGIT] = [members, reference.rows.targets]
     return bytes(graph.model("judging", shapes, outputs).SerializeToString())
 
 
@@ -98,6 +107,23 @@ def _whitening(reference: Reference) -> NDArray[np.float64]:
     of_logarithms = flat[1::3].copy()
     flat[1::3] = 0.0
     return np.concatenate([flat, of_logarithms])
+
+
+def _beyond(graph: _Nodes, bounds: RowBounds, taps: str) -> None:
+    """How far out a row is, of taps (n, M * 3L) and logits: its furthest number, in half widths."""
+    parts, lower, upper = [taps], [bounds.lower], [bounds.upper]
+    if bounds.watches_logits:
+        axis = graph.value([1], np.int64)
+        finite = graph.add("Clip", MEMBER_LOGIT, graph.value(-_FURTHEST), graph.value(_FURTHEST))
+        apart = graph.add("Sub", finite, graph.add("ReduceMean", finite, axis, keepdims=1))
+        parts.append(graph.add("Reshape", apart, graph.value([-1, bounds.below.size], np.int64)))
+        lower.append(bounds.below)
+        upper.append(bounds.above)
+    low, high = (np.concatenate([part.ravel() for part in side]) for side in (lower, upper))
+    numbers = graph.add("Concat", *parts, axis=1) if len(parts) > 1 else taps
+    moved = graph.add("Sub", numbers, graph.value((low + high) / 2))
+    sizes = graph.add("Abs", graph.add("Mul", moved, graph.value(2 / (high - low))))
+    graph.add("ReduceMax", sizes, graph.value([1], np.int64), keepdims=0, name=BEYOND)
 
 
 def _crossed(graph: _Nodes, scores: str, directions: int, crosses: int) -> list[str]:

@@ -30,6 +30,13 @@ class OkResult(Struct):
             " null of a model without taps."
         ),
     ]
+    suspect: Annotated[
+        Literal[True] | None,
+        Meta(
+            description="The network's numbers for this record are beyond the bounds of all records that"
+            " it was made with: the computation may be corrupted. Absent of all others."
+        ),
+    ] = None
     smiles: Annotated[str | None, Meta(description="The SMILES as it was sent.")] = None
     parent: Annotated[str | None, Meta(description="The molecule that was predicted.")] = None
     removed: Annotated[list[str] | None, Meta(description="Fragments that were left out.")] = None

@@ -17,13 +17,16 @@ from service.health.monitor import NOT_WATCHED, Health, Monitor
 from service.health.outliers import OutlierRow, merged
 from service.health.sequential_alarm import SequentialAlarms
 from service.health.sequential_state import INPUTS, Alarm, Watch
-from service.health.verdict import Alarmed, with_integrity
+from service.health.verdict import Alarmed, with_corruption, with_integrity
 from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import ALARMS, Telemetry
 from service.observability.logs import get_logger
 
 #: Chance alone moves a baseline of fewer rows too far: 32 directions of 1,000 rows stray by 0.18.
 BASELINE_ROWS = 1000
+
+#: For how long a row that was computed wrongly makes its model suspect.
+_CORRUPTED_SECONDS = 600.0
 
 _log = get_logger()
 
@@ -65,8 +68,9 @@ class WorkerCoordinator(WorkerAgreement):
         alarm = None if watch is None or watch.alarm is None else _alarmed(watch, watch.alarm)
         windows = add_windows(part.windows_at(now) for part in sums)
         health = monitor.judged(windows, found, alarm)
-        judgement = with_integrity(health.judgement, self._intact(name))
-        health = replace(health, judgement=judgement)
+        corrupted = self._corrupted(served, monitor, now)
+        judgement = with_corruption(health.judgement, corrupted=corrupted)
+        health = replace(health, judgement=with_integrity(judgement, self._intact(name)))
         known = None if found is None else found.scan.remembered
         return served, health, self._since(served, health, watch, known)
 
@@ -197,6 +201,16 @@ class WorkerCoordinator(WorkerAgreement):
         elif monitor.baseline is None or monitor.baseline.taken_at != taken.taken_at:
             monitor.baseline = taken.baseline()
         return super()._sums(name, monitor)
+
+    def _corrupted(self, served: ServedModel, monitor: Monitor, now: float) -> bool:
+        """Whether a row of the version that serves was computed wrongly of late, in any worker."""
+        models = [status.models.get(served.manifest.name) for status in self._others().values()]
+        times = [monitor.corrupted_at] + [
+            model.corrupted_at
+            for model in models
+            if model is not None and model.version == served.manifest.version
+        ]
+        return any(at is not None and now - at <= _CORRUPTED_SECONDS for at in times)
 
     def _intact(self, name: str) -> bool | None:
         """Whether the model reproduced its golden rows when it was last checked, in every worker."""

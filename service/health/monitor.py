@@ -15,7 +15,7 @@ from time import monotonic
 import numpy as np
 from numpy.typing import NDArray
 
-from models.health.detector import Detector
+from models.health.detector import Detector, Judged
 from models.health.diagnosis.inputs import KIND_ROWS, FeatureScales, recognise
 from models.health.effect_size import Effects
 from models.health.evidence import Sums, values_width
@@ -24,7 +24,6 @@ from models.health.windows.blocks import BlockLog, Blocks, joined
 from models.health.windows.onset import Remembered, Traffic, scan
 from models.health.windows.pieces import block_width, evidence_of_blocks
 from models.health.windows.shifts import assess
-from models.networks.outputs import SQUASHED, TAPS
 from models.networks.selu import SATURATION
 from service.health.accumulator import StatisticsAccumulator
 from service.health.baselines import Baseline
@@ -97,6 +96,8 @@ class Monitor:
         self._blocks = BlockLog(block_width(layout, features))
         self._evidence = evidence_ring(layout.width - layout.evidence.start)
         self._gathered_at = clock()
+        #: When a row was last computed wrongly, by the clock; None for never.
+        self.corrupted_at: float | None = None
 
     @property
     def baseline(self) -> Baseline | None:
@@ -121,7 +122,20 @@ class Monitor:
         Of the outputs, ``taps`` has shape (n, members, layers, 3) and ``squashed``, where the graph
         gives it, (n, F); ``parts`` says whose the rows are, in their order.
         """
-        p_values, judged = self.detector.judge(outputs[TAPS], outputs.get(SQUASHED))
+        p_values, judged = self.judge(outputs)
+        self.take(judged, p_values, parts)
+        return p_values.round(6)
+
+    def judge(self, outputs: Mapping[str, NDArray[np.floating]]) -> tuple[Array, Judged]:
+        """Return the p-values (n,) of a batch's rows, and what else is kept of them."""
+        return self.detector.judge_outputs(outputs)
+
+    def corrupted(self) -> None:
+        """Note that rows were found that were computed wrongly."""
+        self.corrupted_at = self.clock()
+
+    def take(self, judged: Judged, p_values: Array, parts: Sequence[RowOwner]) -> None:
+        """Let a batch that was judged count; ``parts`` as in ``observe``."""
         now = self.clock()
         with self._lock:
             if now - self._gathered_at > _GATHER_SECONDS:
@@ -129,7 +143,6 @@ class Monitor:
             if self._accumulator.empty:
                 self._gathered_at = now
             self._accumulator.add(judged, p_values, parts, now)
-        return p_values.round(6)
 
     def health(self, others: Sequence[History] = (), alarm: Alarmed | None = None) -> Health:
         """Judge the traffic as it is now; the windows are together with those of other workers."""

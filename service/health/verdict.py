@@ -131,6 +131,24 @@ def with_integrity(judged: HealthVerdict, intact: bool | None) -> HealthVerdict:
     )
 
 
+def with_corruption(judged: HealthVerdict, *, corrupted: bool) -> HealthVerdict:
+    """Add that rows were computed wrongly of late: the model that computes them is suspect."""
+    if not corrupted or judged.model == "faulty":
+        return judged
+    text = words.CORRUPTED
+    worst = max(judged.verdict, "degraded", key=VERDICTS.index)
+    return replace(
+        judged,
+        verdict=worst,
+        model="suspect",
+        reason=f"rows that were computed again were other the second time; {judged.reason}",
+        origin="model",
+        headline=text.headline,
+        advice=text.advice,
+        section=text.section,
+    )
+
+
 def _healthy(windows: Mapping[str, Effects], effect: Effects) -> HealthVerdict:
     full = [name for name in WINDOWS if windows[name].rows >= WARM_UP_ROWS]
     recent = [name for name in full if name in _RECENT] or full[:1] or ["start"]

@@ -25,6 +25,7 @@ from service.inference.latency import LatencyEstimator
 from service.inference.queue import Outputs, Rows
 from service.inference.row_sample import RowSample
 from service.inference.served_models import ServedModel
+from service.inference.suspect_rows import SuspectRows
 from service.observability.counters import Telemetry, Traffic
 
 #: Names, sizes and times of a version's files: they tell one state of it from another, unread.
@@ -47,10 +48,12 @@ class Loader:
         open_session: OpenSession = open_session,
         *,
         keep_features: bool = False,
+        recompute: bool = True,
         trial: Callable[[Path, str, int], None] | None = None,
     ) -> None:
         """``keep_features`` lets monitors show the features of rows that departed.
 
+        With ``recompute`` rows beyond their bounds are computed once more.
         ``trial`` raises ``BundleRefused`` for a bundle that must not be loaded here.
         """
         self._repository = repository
@@ -59,6 +62,7 @@ class Loader:
         self._limits = limits
         self._open_session = open_session
         self._keep_features = keep_features
+        self._recompute = recompute
         self._trial = trial
         #: The files of versions that were loaded without harm.
         self._loaded: dict[tuple[str, int], Files] = {}
@@ -102,6 +106,9 @@ class Loader:
                 keep_features=self._keep_features,
                 scales=_scales_of(bundle, session),
             )
+        suspect_rows = None
+        if monitor is not None:
+            suspect_rows = SuspectRows(session.run, monitor, traffic, again=self._recompute)
         lane, sample = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}"), RowSample()
         limits = replace(self._limits, inline_seconds=-1.0) if session.may_block else self._limits
         self._loaded[name, version] = files
@@ -110,7 +117,11 @@ class Loader:
             session=session,
             integrity=integrity,
             batcher=Batcher(
-                _counted(_watched(session, monitor, sample), traffic), lane, traffic, limits, batch_pace
+                _counted(_watched(session, monitor, sample, suspect_rows), traffic),
+                lane,
+                traffic,
+                limits,
+                batch_pace,
             ),
             monitor=monitor,
             sample=sample,
@@ -152,13 +163,27 @@ def _scales_of(bundle: Bundle, session: Session) -> FeatureScales | None:
     return FeatureScales.of(inputs, lambda rows: session.run(rows)[SQUASHED])
 
 
-def _watched(session: Session, monitor: Monitor | None, sample: RowSample) -> Compute:
-    """Compute a batch in the session, and have the monitor, if there is one, add ``p_value``."""
+def _watched(
+    session: Session, monitor: Monitor | None, sample: RowSample, suspect_rows: SuspectRows | None
+) -> Compute:
+    """Compute a batch in the session, and have the monitor, if there is one, judge it.
+
+    It adds ``p_value`` and, where rows have bounds, ``suspect``: 1 for a row that is beyond them.
+    """
+    bounded = monitor is not None and monitor.reference.rows is not None
 
     def compute(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
         outputs: dict[str, np.ndarray] = {**session.run(rows)}
         if monitor is not None:
-            outputs["p_value"] = monitor.observe(outputs, parts)
+            p_values, judged = monitor.judge(outputs)
+            if judged.suspect is not None and suspect_rows is not None:
+                judged = suspect_rows.settle(rows, outputs, p_values, judged)
+            monitor.take(judged, p_values, parts)
+            outputs["p_value"] = p_values.round(6)
+            if bounded:
+                outputs["suspect"] = np.zeros(len(rows), np.float32)
+                if judged.suspect is not None:
+                    outputs["suspect"][judged.suspect] = 1.0
             if sample.wanted:
                 sample.add(rows, parts)
         for name in INNER_OUTPUTS:  # no request asks for them, and one is as large as the request

@@ -104,7 +104,9 @@ class Model:
         parts = [self.session.run(rows[start : start + _BATCH]) for start in range(0, len(rows), _BATCH)]
         outputs = {"probability": np.concatenate([part["probability"] for part in parts])}
         if self.detector is not None:
-            outputs["p_value"] = np.concatenate([self.detector.p_values(part) for part in parts])
+            marks = [self.detector.marks(part) for part in parts]
+            outputs["p_value"] = np.concatenate([p_values for p_values, _ in marks])
+            outputs["suspect"] = np.concatenate([suspect for _, suspect in marks])
         return outputs
 
 

@@ -166,7 +166,8 @@ def _reference(dataset: Dataset, ensemble: Ensemble, rows: NDArray[np.float32]) 
     ]
     asked = rows[asked_rows(len(rows))]
     taps = np.stack([ensemble.member_taps(asked, number) for number in numbers], axis=1)
-    return combined(fit_reference(members, rows), members, rows, taps)
+    reference = fit_reference(members, rows, ensemble.member_logits(rows))
+    return combined(reference, members, rows, taps)
 
 
 def _check_labels(dataset: Dataset) -> None:
