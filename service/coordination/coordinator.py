@@ -4,20 +4,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 
-from models.health.sequential import DELTA
 from models.health.windows.onset import Remembered
 from service.coordination.agreement import WorkerAgreement
 from service.coordination.shared_store import SharedStore
-from service.coordination.statuses import VerdictRecord, VerdictRecords
+from service.coordination.statuses import ModelStatus, VerdictRecord, VerdictRecords
 from service.coordination.window_sums import WindowSums, add_windows
 from service.errors import NotEnoughTraffic, NotWatched
 from service.health.baselines import Baselines, TakenBaseline
 from service.health.change import Found
-from service.health.monitor import NOT_WATCHED, Health, Monitor
+from service.health.monitor import NOT_WANTED, NOT_WATCHED, Health, Monitor
 from service.health.outliers import OutlierRow, merged
-from service.health.sequential_alarm import SequentialAlarms
-from service.health.sequential_state import INPUTS, Alarm, Watch
-from service.health.verdict import Alarmed, with_corruption, with_integrity
+from service.health.sequential_alarm import SequentialAlarms, alarmed
+from service.health.sequential_state import Watch
+from service.health.verdict import with_corruption, with_integrity
 from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import ALARMS, Telemetry
 from service.observability.logs import get_logger
@@ -55,9 +54,8 @@ class WorkerCoordinator(WorkerAgreement):
         served = self._served_models.get(name)
         monitor = served.monitor
         if monitor is None:
-            health = replace(
-                NOT_WATCHED, judgement=with_integrity(NOT_WATCHED.judgement, self._intact(name))
-            )
+            health = NOT_WANTED if served.watch == "off" else NOT_WATCHED
+            health = replace(health, judgement=with_integrity(health.judgement, self._intact(name)))
             return served, health, self._since(served, health, None)
         sums, now = self._sums_of_all(served, monitor), monotonic()
         record = self._shared_store.verdicts().get(name)
@@ -65,7 +63,7 @@ class WorkerCoordinator(WorkerAgreement):
         known = record.remembered if record is not None and same else None
         found = monitor.scan([part.blocks for part in sums], now, known)
         watch = self._watch(served, monitor, sums, found)
-        alarm = None if watch is None or watch.alarm is None else _alarmed(watch, watch.alarm)
+        alarm = None if watch is None or watch.alarm is None else alarmed(watch, watch.alarm)
         windows = add_windows(part.windows_at(now) for part in sums)
         health = monitor.judged(windows, found, alarm)
         corrupted = self._corrupted(served, monitor, now)
@@ -100,11 +98,7 @@ class WorkerCoordinator(WorkerAgreement):
         """
         served = self._served_models.get(name)
         rows = [] if served.monitor is None else [served.monitor.departing()]
-        for status in self._others().values():
-            model = status.models.get(name)
-            if model is not None and model.version == served.manifest.version:
-                rows.append(model.departing)
-        return merged(rows)
+        return merged(rows + [model.departing for model in self._elsewhere(served)])
 
     def baseline(self, name: str) -> tuple[TakenBaseline | None, str | None]:
         """Return the baseline of the version that serves, None for none, and what is wrong with it.
@@ -182,13 +176,14 @@ class WorkerCoordinator(WorkerAgreement):
     def _sums_of_all(self, served: ServedModel, monitor: Monitor) -> list[WindowSums]:
         """Return the window sums of the version that serves: this worker's, then the others'."""
         own = self._sums(served.manifest.name, monitor)
+        others = [model.sums for model in self._elsewhere(served)]
+        return [own] + [sums for sums in others if sums is not None and sums.fits(own)]
+
+    def _elsewhere(self, served: ServedModel) -> list[ModelStatus]:
+        """Return the states of the version that serves in all other workers."""
         models = [status.models.get(served.manifest.name) for status in self._others().values()]
-        return [own] + [
-            model.sums
-            for model in models
-            if model is not None and model.version == served.manifest.version
-            if model.sums is not None and model.sums.fits(own)
-        ]
+        version = served.manifest.version
+        return [model for model in models if model is not None and model.version == version]
 
     def _sums(self, name: str, monitor: Monitor) -> WindowSums:
         """Sum up what this worker saw, about the baseline that holds now."""
@@ -204,12 +199,8 @@ class WorkerCoordinator(WorkerAgreement):
 
     def _corrupted(self, served: ServedModel, monitor: Monitor, now: float) -> bool:
         """Whether a row of the version that serves was computed wrongly of late, in any worker."""
-        models = [status.models.get(served.manifest.name) for status in self._others().values()]
-        times = [monitor.corrupted_at] + [
-            model.corrupted_at
-            for model in models
-            if model is not None and model.version == served.manifest.version
-        ]
+        others = [model.corrupted_at for model in self._elsewhere(served)]
+        times = [monitor.corrupted_at, *others]
         return any(at is not None and now - at <= _CORRUPTED_SECONDS for at in times)
 
     def _intact(self, name: str) -> bool | None:
@@ -263,11 +254,3 @@ class WorkerCoordinator(WorkerAgreement):
             log = _log.info if verdict in ("healthy", "unwatched") else _log.warning
             log("verdict", model=served.label, verdict=verdict, reason=health.judgement.reason)
         return datetime.now(UTC) if record is None else record.since
-
-
-def _alarmed(watch: Watch, alarm: Alarm) -> Alarmed:
-    return Alarmed(
-        f"the sequential detector found {alarm.where} departing by more than {DELTA} standard"
-        f" deviations at {alarm.at.isoformat('T', 'seconds')}, after {watch.requests} requests",
-        inputs=alarm.where == INPUTS,
-    )

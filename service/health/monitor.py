@@ -31,8 +31,8 @@ from service.health.change import Change, Found
 from service.health.layer_statistics import feature_means, layer_statistics
 from service.health.outliers import OutlierLog, OutlierRow
 from service.health.row_owner import RowOwner
-from service.health.verdict import UNWATCHED, Alarmed, HealthVerdict, judge
-from service.health.windows import Buckets, History, Window, Windows, evidence_ring, read
+from service.health.verdict import SWITCHED_OFF, UNWATCHED, Alarmed, HealthVerdict, judge
+from service.health.windows import Buckets, History, Sampling, Window, Windows, evidence_ring, read
 from service.observability.counters import Activations
 from service.observability.counters import Traffic as CountedTraffic
 
@@ -60,6 +60,8 @@ class Health:
 
 #: The health of a model without taps, which has no monitor.
 NOT_WATCHED = Health(UNWATCHED, {}, {})
+#: That of a model whose taps are not computed.
+NOT_WANTED = Health(SWITCHED_OFF, {}, {})
 
 
 class Monitor:
@@ -73,11 +75,14 @@ class Monitor:
         names: Sequence[str] = (),
         keep_features: bool = False,
         scales: FeatureScales | None = None,
+        *,
+        sampled: bool = False,
     ) -> None:
         """``clock`` is monotonic, in seconds; ``names`` and ``scales`` are the features'.
 
         ``traffic`` is where the sums go that outlive a reload of this version. ``keep_features`` allows
-        the features of rows that departed to be kept and shown.
+        the features of rows that departed to be kept and shown. With ``sampled`` windows take in some
+        batches of dense traffic.
         """
         self.reference, self.clock, self.names = reference, clock, names
         self.detector = Detector(reference)
@@ -96,6 +101,7 @@ class Monitor:
         self._blocks = BlockLog(block_width(layout, features))
         self._evidence = evidence_ring(layout.width - layout.evidence.start)
         self._gathered_at = clock()
+        self._sampling = Sampling() if sampled else None
         #: When a row was last computed wrongly, by the clock; None for never.
         self.corrupted_at: float | None = None
 
@@ -130,13 +136,11 @@ class Monitor:
         """Return the p-values (n,) of a batch's rows, and what else is kept of them."""
         return self.detector.judge_outputs(outputs)
 
-    def corrupted(self) -> None:
-        """Note that rows were found that were computed wrongly."""
-        self.corrupted_at = self.clock()
-
     def take(self, judged: Judged, p_values: Array, parts: Sequence[RowOwner]) -> None:
         """Let a batch that was judged count; ``parts`` as in ``observe``."""
         now = self.clock()
+        if self._sampling is not None and not self._sampling.takes(len(p_values), now):
+            return
         with self._lock:
             if now - self._gathered_at > _GATHER_SECONDS:
                 self._fold(now)

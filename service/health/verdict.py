@@ -63,6 +63,17 @@ UNWATCHED = HealthVerdict(
     headline="Nothing is watched: this model's graph gives no statistics of its layers.",
 )
 
+#: How much is watched: all rows of every batch; all rows, and of dense traffic some in windows; nothing.
+WatchMode = Literal["full", "sampled", "off"]
+
+#: The verdict where watching is switched off.
+SWITCHED_OFF = HealthVerdict(
+    "unwatched",
+    "SNN_WATCH is off: statistics of layers are not computed, predictions have no p-value, and rows no"
+    " bounds; golden rows check outputs alone",
+    headline="Nothing is watched: SNN_WATCH is off.",
+)
+
 
 def judge(
     windows: Mapping[str, Effects],

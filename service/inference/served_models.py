@@ -14,6 +14,7 @@ from models.bundle.loading import Bundle
 from models.bundle.manifest import Manifest
 from service.errors import ModelNotFound, ModelNotReady, VersionNotFound
 from service.health.monitor import Monitor
+from service.health.verdict import WatchMode
 from service.inference.backend.onnx_session import Session
 from service.inference.batcher import Batcher
 from service.inference.integrity import Integrity, IntegrityFault
@@ -51,6 +52,8 @@ class ServedModel:
     #: The names of the targets, and the probability from which each is called positive.
     targets: tuple[str, ...]
     thresholds: NDArray[np.float64]
+    #: How much of the traffic is watched, where the graph has taps.
+    watch: WatchMode = "full"
     leases: Leases = field(default_factory=Leases)
 
     @property

@@ -74,7 +74,7 @@ class SuspectRows:
         self._traffic.recomputed += len(places)
         if other.any():
             self._traffic.corrupted += int(other.sum())
-            self._monitor.corrupted()
+            self._monitor.corrupted_at = self._monitor.clock()
         if not within.any():
             return judged
         mended = places[within]

@@ -17,8 +17,9 @@ from models.networks.outputs import INNER_OUTPUTS, SQUASHED
 from models.registry.store import Repository
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner
+from service.health.verdict import WatchMode
 from service.inference.backend.device import Device
-from service.inference.backend.onnx_session import Session, open_session
+from service.inference.backend.onnx_session import Session, open_session, without_taps
 from service.inference.batcher import Batcher, Compute, Limits
 from service.inference.integrity import Integrity
 from service.inference.latency import LatencyEstimator
@@ -49,11 +50,13 @@ class Loader:
         *,
         keep_features: bool = False,
         recompute: bool = True,
+        watch: WatchMode = "full",
         trial: Callable[[Path, str, int], None] | None = None,
     ) -> None:
         """``keep_features`` lets monitors show the features of rows that departed.
 
-        With ``recompute`` rows beyond their bounds are computed once more.
+        With ``recompute`` rows beyond their bounds are computed once more. ``watch`` says how much of
+        the traffic monitors see.
         ``trial`` raises ``BundleRefused`` for a bundle that must not be loaded here.
         """
         self._repository = repository
@@ -63,6 +66,7 @@ class Loader:
         self._open_session = open_session
         self._keep_features = keep_features
         self._recompute = recompute
+        self._watch = watch
         self._trial = trial
         #: The files of versions that were loaded without harm.
         self._loaded: dict[tuple[str, int], Files] = {}
@@ -89,6 +93,12 @@ class Loader:
         manifest = bundle.manifest
         check_place(manifest, name, version)
         session = self._open_session(bundle.model, self._device)
+        watch: WatchMode = "full" if bundle.reference is None else self._watch
+        if watch == "off":
+            # The layers are checked once, before a graph without their statistics takes over.
+            bundle.check_golden(session.run, self._device.tolerance)
+            session = self._open_session(without_taps(bundle.model), self._device)
+            bundle = replace(bundle, reference=None)
         # The session has the weights; keeping the file's bytes would hold them twice.
         bundle = replace(bundle, model=b"")
         integrity = Integrity(
@@ -105,6 +115,7 @@ class Loader:
                 names=bundle.featurizer.names,
                 keep_features=self._keep_features,
                 scales=_scales_of(bundle, session),
+                sampled=watch == "sampled",
             )
         suspect_rows = None
         if monitor is not None:
@@ -130,6 +141,7 @@ class Loader:
             traffic=traffic,
             targets=tuple(manifest.target_names),
             thresholds=np.array([target.threshold for target in manifest.targets]),
+            watch=watch,
         )
 
     def check(self, served: ServedModel) -> str | None:

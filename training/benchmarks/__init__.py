@@ -13,7 +13,7 @@ from training.benchmarks.accuracy import (
     tox21_served,
 )
 from training.benchmarks.harness import Say
-from training.benchmarks.internals import onnx_speed, signal_propagation, weight_faults
+from training.benchmarks.internals import onnx_speed, row_marks, signal_propagation, weight_faults
 
 #: By name: functions of the model repository, the numbers of seeds and of processes, and a function
 #: that is called with progress; they return a report in Markdown.
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
     "health": health.run,
     "htru2": htru2.run,
     "integrity": weight_faults.run,
+    "rows": row_marks.run,
     "signal": signal_propagation.run,
     "tables": tables.run,
     "tox21": tox21.run,

@@ -21,6 +21,7 @@ from service.health.sequential_state import INPUTS
 from service.health.verdict import HealthVerdict
 from service.health.windows import WINDOWS, Window
 from service.inference.served_models import ServedModel, ServedModels
+from service.observability.counters import Traffic
 
 #: Statistics of a layer that are compared with the reference.
 _COMPARED = ("mean", "log_variance", "saturated")
@@ -76,6 +77,7 @@ def document_of(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str)
         "origin": judgement.origin,
         "first_departing": None if first is None else {"member": first[0], "layer": first[1] + 1},
         "integrity": integrity(whole.models[name]),
+        "watch": _watch(served, traffic),
         "window": judgement.window,
         "windows": _unwatched(traffic.rows)
         if monitor is None
@@ -90,6 +92,15 @@ def document_of(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str)
         if monitor is None
         else _members(served, monitor, health.windows[shown], health.effects[shown]),
     }
+
+
+def _watch(served: ServedModel, traffic: Traffic) -> dict[str, Any]:
+    """Return how much of the traffic is watched, and which share of all rows entered the windows."""
+    if served.monitor is None:
+        return {"mode": "off", "share": 0.0}
+    counted = 0 if traffic.activations is None else traffic.activations.rows
+    share = min(counted / traffic.rows, 1.0) if traffic.rows else 1.0
+    return {"mode": served.watch, "share": _number(share)}
 
 
 def _advice(judgement: HealthVerdict) -> dict[str, str] | None:
