@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from models.health.conformal import Ranks
 from models.health.layout import Layout
-from models.health.onnx_detector import BEYOND, KEPT, SCORES, detector_graph, kept_columns
+from models.health.onnx_detector import KEPT, SCORES, detector_graph, kept_columns
 from models.health.reference import SCORE_SHIFT, Reference
 from models.networks.outputs import MEMBER_LOGIT, SQUASHED, TAPS
 
@@ -59,7 +59,6 @@ class Detector:
         self._alike = (
             None if bounds is None or not bounds.watches_logits else np.zeros_like(bounds.below)
         )
-        self._names = [SCORES, KEPT, BEYOND] if self._bounded else [SCORES, KEPT]
         self._run = _session(reference, np.float32)
 
     @cached_property
@@ -89,10 +88,13 @@ class Detector:
                 member_logit = np.broadcast_to(self._alike, (len(taps), *self._alike.shape))
                 member_logit = member_logit.astype(taps.dtype)
             given[MEMBER_LOGIT] = member_logit
-        scores, kept, *beyond = self._run(self._names, given)
+        scores, kept = self._run([SCORES, KEPT], given)
         suspect = None
-        if beyond and not np.maximum.reduce(beyond[0], axis=None) <= 1.0:
-            suspect = ~(beyond[0] <= 1.0)
+        if self._bounded:
+            beyond = kept[:, -1]
+            furthest = beyond[0] if len(beyond) == 1 else np.maximum.reduce(beyond)
+            if not furthest <= 1.0:  # also where it is no number
+                suspect = ~(beyond <= 1.0)
         if not isfinite(np.add.reduce(kept[:, : self._scored], axis=None)):
             # Something is no number, or too large for single precision's squares.
             doubles = {name: values.astype(np.float64) for name, values in given.items()}

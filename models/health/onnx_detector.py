@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from models.health.layout import Layout
 from models.health.reference import CROSS_LIMIT, SCORE_SHIFT, VARIANCE_OFFSET, Reference
 from models.health.rows.bounds import RowBounds
-from models.networks.onnx_nodes import Nodes
+from models.networks.onnx_nodes import Nodes, Shapes
 from models.networks.outputs import MEMBER_LOGIT, SQUASHED, TAPS
 
 #: The graph's outputs. ``SCORES`` (n, M) are what ``Ranks`` takes. ``KEPT`` are the columns that
 #: statistics are made of, side by side: standardised distances, shifted like scores, of the members, of
 #: the inputs along their directions, and beside those; departures (M * 3L); the *known*: statistics
 #: less their centre (M * 3L, variances less the usual ones), log variances less their centre (M * L),
-#: scores along the inputs' directions, their products and sizes. Where rows have bounds, ``BEYOND`` (n,)
-#: is how far the furthest of a row's numbers is from the middle of its bounds, which are at 1.
-SCORES, KEPT, BEYOND = "scores", "kept", "beyond"
+#: scores along the inputs' directions, their products and sizes. Where rows have bounds, the last is how
+#: far the furthest of a row's numbers is from the middle of its bounds, which are at 1.
+SCORES, KEPT = "scores", "kept"
 
 _CENTRED = "centred"
-#: Logits count as no further than this: infinite ones would be no numbers beside each other.
-_FURTHEST = 1e15
+
+Array = NDArray[np.float64]
 #: The energy beside the inputs' directions is compared by its logarithm, and may be 0.
 _BESIDE_OFFSET = 1e-6
 
@@ -70,13 +70,13 @@ def detector_graph(reference: Reference, kind: type = np.float32) -> bytes:
     by_known = graph.value(np.concatenate([_whitening(reference), -reference.coefficients[1:]]))
     departures = graph.add("Gemm", known, by_known, graph.value(-reference.coefficients[0]))
     scored = _scores(graph, reference, _distances(graph, reference, departures, *parts[2:3]))
-    graph.add("Concat", scored, departures, known, axis=1, name=KEPT)
-    outputs: dict[str, list[int | None]] = {SCORES: [members], KEPT: [None]}
+    kept = [scored, departures, known]
     if reference.rows is not None:
-        _beyond(graph, reference.rows, flat)
-        outputs[BEYOND] = []
+        kept.append(_beyond(graph, reference.rows, flat))
         if reference.rows.watches_logits:
             shapes[MEMBER_LOGIT] = [members, reference.rows.targets]
+    graph.add("Concat", *kept, axis=1, name=KEPT)
+    outputs: Shapes = {SCORES: [members], KEPT: [None]}
     return bytes(graph.model("judging", shapes, outputs).SerializeToString())
 
 
@@ -109,21 +109,23 @@ def _whitening(reference: Reference) -> NDArray[np.float64]:
     return np.concatenate([flat, of_logarithms])
 
 
-def _beyond(graph: _Nodes, bounds: RowBounds, taps: str) -> None:
-    """How far out a row is, of taps (n, M * 3L) and logits: its furthest number, in half widths."""
-    parts, lower, upper = [taps], [bounds.lower], [bounds.upper]
+def _beyond(graph: _Nodes, bounds: RowBounds, taps: str) -> str:
+    """How far out a row is (n, 1), of taps (n, M * 3L) and logits: its furthest number in half widths."""
+    middle, half = _middle(bounds.lower, bounds.upper)
+    parts = [graph.add("Mul", graph.add("Sub", taps, graph.value(middle)), graph.value(1 / half))]
     if bounds.watches_logits:
-        axis = graph.value([1], np.int64)
-        finite = graph.add("Clip", MEMBER_LOGIT, graph.value(-_FURTHEST), graph.value(_FURTHEST))
-        apart = graph.add("Sub", finite, graph.add("ReduceMean", finite, axis, keepdims=1))
-        parts.append(graph.add("Reshape", apart, graph.value([-1, bounds.below.size], np.int64)))
-        lower.append(bounds.below)
-        upper.append(bounds.above)
-    low, high = (np.concatenate([part.ravel() for part in side]) for side in (lower, upper))
-    numbers = graph.add("Concat", *parts, axis=1) if len(parts) > 1 else taps
-    moved = graph.add("Sub", numbers, graph.value((low + high) / 2))
-    sizes = graph.add("Abs", graph.add("Mul", moved, graph.value(2 / (high - low))))
-    graph.add("ReduceMax", sizes, graph.value([1], np.int64), keepdims=0, name=BEYOND)
+        members, targets = bounds.below.shape
+        middle, half = _middle(bounds.below, bounds.above)
+        apart = np.kron(np.eye(members) - 1 / members, np.eye(targets))
+        flat = graph.add("Reshape", MEMBER_LOGIT, graph.value([-1, members * targets], np.int64))
+        parts.append(graph.add("Gemm", flat, graph.value(apart / half), graph.value(-middle / half)))
+    numbers = graph.add("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
+    return graph.add("ReduceMax", graph.add("Abs", numbers), graph.value([1], np.int64), keepdims=1)
+
+
+def _middle(lower: Array, upper: Array) -> tuple[Array, Array]:
+    """The middles of bounds, and half their widths, in one line."""
+    return (lower + upper).ravel() / 2, (upper - lower).ravel() / 2
 
 
 def _crossed(graph: _Nodes, scores: str, directions: int, crosses: int) -> list[str]:
