@@ -110,7 +110,7 @@ def _whitening(reference: Reference) -> NDArray[np.float64]:
 
 
 def _beyond(graph: _Nodes, bounds: RowBounds, taps: str) -> str:
-    """How far out a row is (n, 1), of taps (n, M * 3L) and logits: its furthest number in half widths."""
+    """How far out a row is (n, 1), of taps (n, M * 3L) and logits: its furthest number."""
     middle, half = _middle(bounds.lower, bounds.upper)
     parts = [graph.add("Mul", graph.add("Sub", taps, graph.value(middle)), graph.value(1 / half))]
     if bounds.watches_logits:

@@ -159,7 +159,7 @@ def create_app(
     known = [route.path for route in app.routes if isinstance(route, Route) and "{" not in route.path]
     infer = Infer(served_models, predictor, limits, otherwise=app)
     predict = PredictEndpoint(predictor, limits, spool)
-    stream = Stream(lambda: activations.every_model_in_steps(served_models, coordinator), served_models)
+    stream = Stream(lambda: activations.every_model(served_models, coordinator), served_models)
     inner: ASGIApp = infer
     direct: dict[tuple[str, str], ASGIApp] = {("POST", "/predict"): predict, ("GET", STREAM): stream}
     if key_store is not None:

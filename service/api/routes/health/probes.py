@@ -1,6 +1,7 @@
 """Liveness and readiness, the activation documents, and taking a baseline."""
 
 from fastapi import APIRouter, Request, Response
+from msgspec import Raw
 
 from service.api.access_control import administrator
 from service.api.openapi import answers, json_response
@@ -55,7 +56,7 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRo
 
     @router.get("/health/activations", summary="The activation health of every model")
     async def activations() -> Response:
-        return json_response(every_model(served_models, coordinator))
+        return json_response(Raw(await every_model(served_models, coordinator)))
 
     @router.get(
         stream.PATH,
@@ -77,7 +78,7 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRo
         served_models.get(model)
         whole = coordinator.whole()
         find(whole, model)
-        return json_response(document_of(coordinator, whole, model))
+        return json_response(Raw(await document_of(coordinator, whole, model)))
 
     @router.post(
         "/health/activations/{model}/baseline",
