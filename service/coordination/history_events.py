@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from service.coordination.history import Event, Known
-from service.health.monitor import Health
+from service.health.change import Health
 
 _LEVELS = {"healthy": "ok", "degraded": "warn", "unhealthy": "bad"}
 
