@@ -27,7 +27,7 @@ class Mark:
     """All results up to here are on the disk.
 
     ``position`` is the input's, ``bytes`` the length of the part; both count from the beginning, as do
-    ``rows`` and ``errors``. ``done`` says that the whole input is scored.
+    ``rows``, ``errors``, and the rows ``judged`` and found ``unlike``. ``done`` says that all is scored.
     """
 
     position: int
@@ -35,6 +35,8 @@ class Mark:
     rows: int
     errors: int
     done: bool = False
+    judged: int = 0
+    unlike: int = 0
 
 
 class Checkpoint:
@@ -75,12 +77,21 @@ class Checkpoint:
         assert self._part is not None
         self._part.write(content)
 
-    def mark(self, position: int, rows: int, errors: int, *, done: bool = False) -> None:
+    def mark(
+        self,
+        position: int,
+        rows: int,
+        errors: int,
+        *,
+        done: bool = False,
+        judged: int = 0,
+        unlike: int = 0,
+    ) -> None:
         """Flush the part to the disk, then mark it."""
         assert self._part is not None
         self._part.flush()
         os.fsync(self._part.fileno())
-        self.last = Mark(position, self._part.tell(), rows, errors, done)
+        self.last = Mark(position, self._part.tell(), rows, errors, done, judged, unlike)
         self._append(asdict(self.last))
 
     def deliver(self, finish: Callable[[Path, Path], None] | None) -> None:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from service.scoring.run import Progress
 
 _INTERRUPTED = 130
+#: The p-value below which a row counts as unlike the training data, and their share among rows like it.
+_EXPECTED = 0.01
+#: So many times that share, and so many rows beside, are no chance any more.
+_FAR, _BY_CHANCE = 3, 2
 
 
 def score(
@@ -115,7 +119,7 @@ def score(
                 target,
                 model,
                 version,
-                Repository(settings.models),
+                Repository(settings.repository),
                 device,
                 report,
                 workers=workers,
@@ -143,9 +147,23 @@ def score(
     elif not quiet:
         faults = f", {final.errors:,} of them with errors" if final.errors else ""
         sys.stdout.write(f"{target}: {final.rows:,} rows{faults}; {seconds:.1f} s\n")
+        if final.judged:
+            sys.stdout.write(_likeness(final.judged, final.unlike) + "\n")
         if final.thresholds is not None:
             used = ", ".join(f"{name} from {value:.9g}" for name, value in final.thresholds.items())
             sys.stdout.write(f"called: {used} on\n")
+
+
+def _likeness(judged: int, unlike: int) -> str:
+    """Whether a file was like the training data, by the share of rows with a small p-value."""
+    expected = round(_EXPECTED * judged)
+    found = f"{unlike:,} of {judged:,} rows have a p-value below {_EXPECTED} ({expected:,} expected)"
+    if unlike <= _FAR * _EXPECTED * judged + _BY_CHANCE:
+        return f"like the training data: {found}"
+    return (
+        f"not like the training data: {found}; calls and probabilities may be wrong. With 50 labelled"
+        " rows or more of this origin, `snn adapt MODEL --data FILE` makes a version for it"
+    )
 
 
 def _beside(file: Path) -> Path:

@@ -84,7 +84,8 @@ def _scored(ray: Any, job: Job, begins: NDArray[np.int64], workers: int | None) 
             num_gpus=0 if job.device.provider == CPU else 1,
         )
         for row in results.iter_rows():
-            yield int(row["end"]), Scored(row["content"], int(row["rows"]), int(row["errors"]))
+            counts = (int(row[name]) for name in ("rows", "errors", "judged", "unlike"))
+            yield int(row["end"]), Scored(row["content"], *counts)
     except ray.exceptions.RayError as error:
         cause = str(error.__cause__ or error).strip().splitlines()[-1]
         raise ScoreRefused(f"Ray gave up: {cause}. The same command goes on from here") from error

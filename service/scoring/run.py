@@ -46,6 +46,9 @@ class Progress:
     size: int
     rows: int
     errors: int
+    #: Rows that have a p-value, and those of them that are unlike the training data (``UNLIKE_P``).
+    judged: int = 0
+    unlike: int = 0
     #: What is odd about the first records together.
     warnings: tuple[str, ...] = ()
     #: At the end of a run that was asked for its own cut-offs: by target the thresholds that they are.
@@ -171,6 +174,8 @@ def score_file(
                 source.size,
                 last.rows,
                 last.errors,
+                last.judged,
+                last.unlike,
                 odd,
                 used if decision.asked else None,
             )
@@ -195,20 +200,22 @@ def _score_rest(source: Source, pieces: Pieces, checkpoint: Checkpoint, report: 
     last, marked = checkpoint.last, monotonic()
     assert last is not None
     position, rows, errors = last.position, last.rows, last.errors
+    judged, unlike = last.judged, last.unlike
     source.seek(position)
     try:
         with closing(pieces):
             for end, scored in pieces:
                 checkpoint.write(scored.content)
                 position, rows, errors = end, rows + scored.rows, errors + scored.errors
+                judged, unlike = judged + scored.judged, unlike + scored.unlike
                 if monotonic() - marked > _MARK_SECONDS:
-                    checkpoint.mark(position, rows, errors)
+                    checkpoint.mark(position, rows, errors, judged=judged, unlike=unlike)
                     marked = monotonic()
                 report(Progress(position, source.size, rows, errors))
     except (MalformedInput, ScoreRefused):
-        checkpoint.mark(position, rows, errors)
+        checkpoint.mark(position, rows, errors, judged=judged, unlike=unlike)
         raise
-    checkpoint.mark(position, rows, errors, done=True)
+    checkpoint.mark(position, rows, errors, done=True, judged=judged, unlike=unlike)
 
 
 def _finish(kind: str) -> Callable[[Path, Path], None] | None:

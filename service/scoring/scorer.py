@@ -20,6 +20,8 @@ from service.inference.backend.onnx_session import Session, open_session
 from service.inference.results import results_of
 from service.tables import OutputLayout, Parser, Raw, RecordSchema, Source, Writer, writer
 
+#: Of rows like the training data one in a hundred has a p-value below this.
+UNLIKE_P = 0.01
 #: Rows in one run of the network; always the same split, so that equal rows give equal numbers.
 _BATCH = 256
 
@@ -50,11 +52,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The results of a piece as text, its number of rows, and how many of them are errors."""
+    """The results of a piece as text, its number of rows, and how many of them are errors.
+
+    ``judged`` rows have a p-value, ``unlike`` of them one below ``UNLIKE_P``.
+    """
 
     content: bytes
     rows: int
     errors: int
+    judged: int = 0
+    unlike: int = 0
 
 
 #: Scored pieces in order, each with the position in the source after it.
@@ -114,7 +121,9 @@ class Model:
         names = [name for name in ("probability", "logit", MEMBER_LOGIT) if name in parts[0]]
         outputs = {name: np.concatenate([part[name] for part in parts]) for name in names}
         if self.detector is not None:
-            outputs["p_value"] = np.concatenate([self.detector.p_values(part) for part in parts])
+            marks = [self.detector.marks(part) for part in parts]
+            outputs["p_value"] = np.concatenate([p_values for p_values, _ in marks])
+            outputs["suspect"] = np.concatenate([suspect for _, suspect in marks])
         return outputs
 
 
@@ -154,4 +163,11 @@ def score(job: Job, raw: Raw) -> Scored:
             f"a piece could not be scored: {type(error).__name__}: {error}. What was scored before is"
             " kept; the same command goes on from there"
         ) from error
-    return Scored(content, len(results), sum(result["status"] == "error" for result in results))
+    values: list[Any] = [result["p_value"] for result in results if "p_value" in result]
+    return Scored(
+        content,
+        len(results),
+        sum(result["status"] == "error" for result in results),
+        judged=len(values),
+        unlike=sum(value < UNLIKE_P for value in values),
+    )

@@ -7,6 +7,7 @@ from training.benchmarks import health
 from training.benchmarks.accuracy import (
     gate_power,
     htru2,
+    refits,
     served_calibration,
     tables,
     tox21,
@@ -17,6 +18,7 @@ from training.benchmarks.harness import Say
 from training.benchmarks.internals import (
     faithfulness,
     onnx_speed,
+    row_marks,
     signal_propagation,
     weight_faults,
 )
@@ -31,6 +33,8 @@ BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
     "health": health.run,
     "htru2": htru2.run,
     "integrity": weight_faults.run,
+    "refits": refits.run,
+    "rows": row_marks.run,
     "signal": signal_propagation.run,
     "tables": tables.run,
     "tox21": tox21.run,

@@ -39,7 +39,7 @@ def adapt_version(
     rows = read_few(
         data,
         bundle.featurizer.fields,
-        bundle.featurizer.texts,
+        dict(zip(bundle.featurizer.fields, bundle.featurizer.readers, strict=True)),
         tuple(manifest.target_names),
         exclusive=manifest.exclusive,
         column=target or of_training,

@@ -4,22 +4,36 @@ Heavy libraries are imported inside the commands: ``--help`` must not wait for t
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from models.errors import LogUnwritable, ModelError, UnknownModel
-from models.registry.release_log import command_line_user
-from models.registry.releases import Releases
+from models.errors import LogUnwritable, ModelError
 from models.registry.store import Repository
+from training.cli.options import (
+    DEFAULT_MODELS,
+    DEFAULT_STATE,
+    Category,
+    Data,
+    Ignore,
+    Instead,
+    Model,
+    Models,
+    Positive,
+    State,
+    Target,
+    user_file_of,
+)
+from training.cli.releases import promote, rollback, versions
+from training.cli.rows import Fold, Group, Metric, Time, Weight, roles_of
 from training.cli.spelling import DayFirst, Decimal, Missing, Number, Rare, Thousands, spelling_of
 from training.errors import TrainingError
 
 if TYPE_CHECKING:
-    from training.data.user_file import UserFile
+    pass
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,23 +42,6 @@ app = typer.Typer(
     help="Train self-normalizing networks, evaluate them, publish and promote them.",
 )
 
-_DEFAULT_MODELS = Path(__file__).resolve().parents[2] / "models" / "repository"
-_DEFAULT_STATE = Path("state")
-
-Model = Annotated[str, typer.Argument(help="htru2, tox21, or a name of your own, as in my-task.")]
-Data = Annotated[Path | None, typer.Option(help="A table with your own rows, CSV or Parquet.")]
-Target = Annotated[str | None, typer.Option(help="Column to predict; the champion's if left out.")]
-_INSTEAD = "For htru2 and tox21: use DATA instead of the official set, or add it (the default)."
-Instead = Annotated[bool | None, typer.Option("--instead/--add", help=_INSTEAD, show_default=False)]
-Positive = Annotated[str | None, typer.Option(help="Which of two classes is the positive one.")]
-Ignore = Annotated[list[str] | None, typer.Option(help="Column to leave out; repeatable.")]
-_CATEGORY = "Column whose numbers are categories; repeatable."
-Category = Annotated[list[str] | None, typer.Option(help=_CATEGORY)]
-Models = Annotated[Path, typer.Option(envvar="SNN_MODELS", show_default=False, help="Model repository.")]
-State = Annotated[
-    Path, typer.Option(envvar="SNN_STATE", show_default=False, help="Release log's folder.")
-]
-Why = Annotated[str, typer.Option(help="Reason, for the release log.")]
 _PROMOTE = "auto: if no check of the gate fails."
 _MARGIN = (
     "Loss of mean AUC that the gate must exclude; .03 if left out, which rows of a thousand or more with"
@@ -60,7 +57,7 @@ _THEORY = "Model whose measured layers are compared with the theory's prediction
 @app.command()
 def train(
     model: Model,
-    models: Models = _DEFAULT_MODELS,
+    models: Models = DEFAULT_MODELS,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first member.")] = 0,
     promote: Annotated[Literal["auto", "always", "never"], typer.Option(help=_PROMOTE)] = "auto",
     margin: Annotated[float | None, typer.Option(help=_MARGIN)] = None,
@@ -76,9 +73,14 @@ def train(
     thousands: Thousands = "",
     day_first: DayFirst = False,
     rare: Rare = None,
+    group: Group = None,
+    time: Time = None,
+    fold: Fold = None,
+    weight: Weight = None,
+    metric: Metric = None,
     recipe: Annotated[Path | None, typer.Option(help=_RECIPE)] = None,
     search: Annotated[Path | None, typer.Option(help="Study whose best trial is trained.")] = None,
-    state: State = _DEFAULT_STATE,
+    state: State = DEFAULT_STATE,
 ) -> None:
     """Train MODEL, publish a new version, and promote it if its gate lets it pass.
 
@@ -87,14 +89,17 @@ def train(
     from training.cli.commands import train_and_publish
 
     spelling = spelling_of(number, missing, decimal, thousands, rare, day_first=day_first)
-    user_file = _user_file(data, target, positive, ignore, category, instead, spelling)
-    train_and_publish(model, Repository(models), state, seed, promote, user_file, recipe, search, margin)
+    said = spelling | roles_of(group, time, fold, weight)
+    user_file = user_file_of(data, target, positive, ignore, category, instead, said)
+    train_and_publish(
+        model, Repository(models), state, seed, promote, user_file, recipe, search, margin, metric
+    )
 
 
 @app.command()
 def search(
     model: Model,
-    models: Models = _DEFAULT_MODELS,
+    models: Models = DEFAULT_MODELS,
     study: Annotated[Path | None, typer.Option(help=_STUDY)] = None,
     trials: Annotated[int, typer.Option(min=1, help="Trials in all, with those done before.")] = 40,
     timeout: Annotated[float | None, typer.Option(min=0, help="Seconds for this call.")] = None,
@@ -111,13 +116,18 @@ def search(
     thousands: Thousands = "",
     day_first: DayFirst = False,
     rare: Rare = None,
-    state: State = _DEFAULT_STATE,
+    group: Group = None,
+    time: Time = None,
+    fold: Fold = None,
+    weight: Weight = None,
+    state: State = DEFAULT_STATE,
 ) -> None:
     """Search hyperparameters of MODEL on its folds; the same command resumes an unfinished search."""
     from training.cli.commands import search_recipe
 
     spelling = spelling_of(number, missing, decimal, thousands, rare, day_first=day_first)
-    user_file = _user_file(data, target, positive, ignore, category, instead, spelling)
+    said = spelling | roles_of(group, time, fold, weight)
+    user_file = user_file_of(data, target, positive, ignore, category, instead, said)
     path = study or state / f"{model}.study"
     search_recipe(model, Repository(models), path, trials, timeout, seed, user_file)
 
@@ -126,7 +136,7 @@ def search(
 def evaluate(
     model: Model,
     version: Annotated[int | None, typer.Argument(help="A version; the champion if left out.")] = None,
-    models: Models = _DEFAULT_MODELS,
+    models: Models = DEFAULT_MODELS,
     split: Annotated[
         Literal["out-of-fold", "leaderboard", "final"], typer.Option(help=_SPLIT)
     ] = "out-of-fold",
@@ -142,7 +152,7 @@ def evaluate(
 @app.command()
 def benchmark(
     name: Annotated[str, typer.Argument(help=_NAME)],
-    models: Models = _DEFAULT_MODELS,
+    models: Models = DEFAULT_MODELS,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 5,
     processes: Annotated[int, typer.Option(min=1, help="Parallel fits, each on one thread.")] = 2,
 ) -> None:
@@ -164,7 +174,7 @@ def benchmark(
 @app.command()
 def theory(
     model: Annotated[str | None, typer.Argument(help=_THEORY)] = None,
-    models: Models = _DEFAULT_MODELS,
+    models: Models = DEFAULT_MODELS,
 ) -> None:
     """Prove theorems 1 to 3 by ball arithmetic, or compare MODEL's layers with the theory."""
     if model is None:
@@ -194,8 +204,8 @@ def adapt(
     version: Annotated[int | None, typer.Option(min=1, help="A version; the champion.")] = None,
     target: Annotated[str | None, typer.Option(help="Column of the class, if it is not found.")] = None,
     fpr: Annotated[float, typer.Option(help="Share of false positives that calls may have.")] = 0.01,
-    models: Models = _DEFAULT_MODELS,
-    state: State = _DEFAULT_STATE,
+    models: Models = DEFAULT_MODELS,
+    state: State = DEFAULT_STATE,
 ) -> None:
     """Adapt MODEL to another survey by a few labelled rows; its networks stay as they are.
 
@@ -207,63 +217,8 @@ def adapt(
     adapt_version(model, version, name or model, data, target, fpr, Repository(models), state)
 
 
-@app.command()
-def versions(model: Model, models: Models = _DEFAULT_MODELS) -> None:
-    """List MODEL's published versions, the champion marked."""
-    repository = Repository(models)
-    numbers = repository.versions(model)
-    if not numbers:
-        raise UnknownModel(f"no version of {model!r} is published in {models}")
-    try:
-        champion = repository.serving(model).champion
-    except UnknownModel:
-        champion = None
-    for number in numbers:
-        typer.echo(f"{number}{'  champion' if number == champion else ''}")
-
-
-@app.command()
-def promote(
-    model: Model,
-    version: Annotated[int, typer.Argument(min=1, help="The version to serve.")],
-    models: Models = _DEFAULT_MODELS,
-    state: State = _DEFAULT_STATE,
-    why: Why = "asked for by command",
-) -> None:
-    """Make VERSION the champion if its files are unaltered; a running service loads it by itself."""
-    serving = Releases(Repository(models), state).promote(model, version, command_line_user(), why)
-    typer.echo(f"{model}: version {serving.champion} is the champion")
-
-
-@app.command()
-def rollback(
-    model: Model,
-    models: Models = _DEFAULT_MODELS,
-    state: State = _DEFAULT_STATE,
-    why: Why = "asked for by command",
-) -> None:
-    """Make the champion's predecessor the champion again."""
-    serving = Releases(Repository(models), state).roll_back(model, command_line_user(), why)
-    typer.echo(f"{model}: rolled back to version {serving.champion}")
-
-
-def _user_file(
-    data: Path | None,
-    target: str | None,
-    positive: str | None,
-    ignore: list[str] | None,
-    category: list[str] | None,
-    instead: bool | None,
-    spelling: Mapping[str, Any],
-) -> "UserFile | None":
-    from training.data.user_file import UserFile
-
-    if data is not None:
-        columns = (tuple(ignore or ()), tuple(category or ()))
-        return UserFile(data, target, positive, *columns, instead=instead, **spelling)
-    if instead is not None or target or positive or ignore or category or spelling:
-        raise TrainingError("--data FILE is missing: the other options say how it is to be read")
-    return None
+for command in (versions, promote, rollback):
+    app.command()(command)
 
 
 def _log(text: str) -> None:

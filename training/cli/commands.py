@@ -1,15 +1,10 @@
 """What train, search and evaluate do, and what they show on a terminal."""
 
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from models.bundle.loading import open_bundle
-from models.errors import UnknownModel
-from models.registry.release_log import command_line_user
-from models.registry.releases import Releases
 from models.registry.store import Repository
 from training.cli.terminal import console, member_bars, print_metrics, say, watch_bars
 from training.data import load_tox21_twin
@@ -21,9 +16,10 @@ from training.pipeline.provenance import provenance
 from training.pipeline.run import train_model
 from training.pipeline.task import load_task
 from training.recipes.official import RECIPES
+from training.recipes.overrides import with_metric
 from training.release.comparison import MARGIN
-from training.release.gate import examine
-from training.release.publish import publish, published_before
+from training.release.publish import published_before
+from training.release.releasing import release
 
 
 def train_and_publish(
@@ -36,6 +32,7 @@ def train_and_publish(
     recipe_file: Path | None,
     study: Path | None,
     margin: float | None,
+    metric: str | None = None,
 ) -> None:
     """Train, publish, and promote by the gate's verdict; print the reason.
 
@@ -57,6 +54,8 @@ def train_and_publish(
         from training.pipeline.search import winner  # only a search needs Optuna
 
         recipe = winner(recipe, dataset, study)
+    if metric is not None:
+        recipe = with_metric(recipe, metric)
     trained_as = str(provenance(dataset, recipe, seed)["training_hash"])
     same = published_before(trained_as, model, repository)
     if same is not None:
@@ -65,34 +64,15 @@ def train_and_publish(
             f" `python -m training promote {model} {same}` serves it, another --seed makes another"
         )
         return
-    serving = _served(model, repository)
-    champion = None if serving is None else open_bundle(repository.bundle(model, serving))
     with member_bars() as bars:
         trained = train_model(dataset, recipe, seed, bars.console.print, watch_bars(bars))
-    judge = partial(examine, promote, trained, champion, margin=MARGIN if margin is None else margin)
-    version = publish(trained, repository, judge)
+    released = release(trained, repository, state, promote, MARGIN if margin is None else margin)
+    version = released.version
     say(f"published {model} version {version} in {repository.root}")
     print_metrics(trained.metrics, f"{model} version {version}, out-of-fold")
-    releases = Releases(repository, state)
-    report: Any = releases.gate(model, version)
-    for check in report["checks"]:
+    for check in released.report["checks"]:
         say(f"{'passed' if check['passed'] else 'FAILED':7} {check['name']}: {check['summary']}")
-    promoted, reason = report["promote"], report["reason"]
-    now = _served(model, repository)
-    if promote == "auto" and promoted and now != serving:
-        promoted = False
-        reason = f"version {now} became the champion meanwhile, with which it was not compared"
-    step = releases.promote if promoted else releases.hold
-    step(model, version, command_line_user(), reason)
-    say(f"{'promoted' if promoted else 'not promoted'}: {reason}")
-
-
-def _served(model: str, repository: Repository) -> int | None:
-    """The champion's version, None if the model has none."""
-    try:
-        return repository.serving(model).champion
-    except UnknownModel:
-        return None
+    say(f"{'promoted' if released.promoted else 'not promoted'}: {released.reason}")
 
 
 def search_recipe(

@@ -1,6 +1,6 @@
 """A few labelled rows for a version that exists: its own columns, and its own targets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,19 +35,17 @@ class FewRows:
 def read_few(
     path: Path,
     fields: tuple[str, ...],
-    texts: frozenset[str],
+    readers: Mapping[str, Callable[[str], object]],
     targets: tuple[str, ...],
     *,
     exclusive: bool,
     column: str | None,
 ) -> FewRows:
-    """Read labelled rows of the columns ``fields``, ``texts`` of which are categories.
+    """Read labelled rows of the columns ``fields``, whose cells ``readers`` read.
 
     ``column`` holds the class; if None, it is looked for. Several targets that are no classes have a
     column each, of 0, 1 or nothing. Raises ``DataError`` naming file, line and column.
     """
-    if len(fields) == 0:
-        fields, texts = ("smiles",), frozenset(("smiles",))
     table = read_table(path, partial(_without_header, (*fields, "class")))
     for name in fields:
         if name not in table.columns:
@@ -60,7 +58,7 @@ def read_few(
             raise DataError(f"{table.name} has no column {chosen!r} to hold the class")
         labels = _classes(table, chosen, targets)
     used = np.flatnonzero(~np.isnan(labels).all(axis=1))
-    values = {name: _values(table.columns[name], text=name in texts) for name in fields}
+    values = {name: _values(table.columns[name], readers[name]) for name in fields}
     records = [{name: values[name][row] for name in fields} for row in used]
     lines = [table.lines[row] for row in used]
     return FewRows(records, labels[used], lines, table.name, table.sha256)
@@ -81,10 +79,8 @@ def _class_column(table: Table, fields: tuple[str, ...], targets: tuple[str, ...
     return names[0]
 
 
-def _values(cells: list[object], *, text: bool) -> list[object]:
-    if text:
-        return [category(cell) if isinstance(cell, str) else as_category(cell) for cell in cells]
-    parsed = [number(cell) if isinstance(cell, str) else cell for cell in cells]
+def _values(cells: list[object], reader: Callable[[str], object]) -> list[object]:
+    parsed = [reader(cell) if isinstance(cell, str) else cell for cell in cells]
     return [None if is_missing(value) else value for value in parsed]
 
 
@@ -122,7 +118,7 @@ def _word(word: str, target: str, *, named: bool) -> float | None:
 def _measured(table: Table, target: str) -> NDArray[np.float32]:
     if target not in table.columns:
         return np.full(len(table), np.nan, dtype=np.float32)
-    values = _values(table.columns[target], text=False)
+    values = _values(table.columns[target], number)
     labels = np.full(len(values), np.nan, dtype=np.float32)
     for row, value in enumerate(values):
         if value is None:

@@ -18,6 +18,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ FOLDS = 5
 #: in the order of the columns.
 KEY_RULE = "first 8 bytes of sha256 of the row's key, modulo 5"
 NAMED_RULE = "first 8 bytes of sha256 of the row's values by column name, modulo 5"
+GROUP_RULE = "first 8 bytes of sha256 of the row's group, modulo 5"
 DEALT_RULE = "equal rows of a class dealt to the folds in turn, since few rows are distinct"
 
 #: With fewer rows in effect distinct than this, or a class in fewer folds, equal rows are dealt out.
@@ -68,6 +70,16 @@ def folds_of_table(
     if distinct >= _FEWEST_DISTINCT and min(in_folds) >= FEWEST_FOLDS:
         return folds, NAMED_RULE
     return _dealt(keys, labels), DEALT_RULE
+
+
+def folds_of_groups(groups: NDArray[Any]) -> tuple[NDArray[np.int8], str]:
+    """Folds ``(n,)`` of rows by their group's name, and the rule: all rows of a group share a fold."""
+    return _folds(str(group).encode() for group in groups.tolist()), GROUP_RULE
+
+
+def is_hashed(rule: str) -> bool:
+    """Whether a rule's folds follow from the rows' own values."""
+    return rule in (KEY_RULE, NAMED_RULE, DEALT_RULE)
 
 
 def folds_by_rule(

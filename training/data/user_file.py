@@ -22,6 +22,10 @@ class UserFile:
     thousands: str = ""
     day_first: bool = False
     rare: str | None = None
+    group: str | None = None
+    time: str | None = None
+    fold: str | None = None
+    weight: str | None = None
     instead: bool | None = None
 
     @property

@@ -13,7 +13,7 @@ from models.features.tabular.categories import as_category
 from models.features.tabular.cells import number
 from models.networks.outputs import INNER_OUTPUTS, INPUT, MEMBER_LOGIT
 from training.data import Dataset
-from training.data.folds import folds_by_rule
+from training.data.folds import folds_by_rule, is_hashed
 from training.errors import DataError
 from training.evaluation.calibration import ThresholdRule
 from training.evaluation.figures import metrics
@@ -70,6 +70,8 @@ def bundle_folds(bundle: Bundle, dataset: Dataset) -> NDArray[np.int8]:
                 " saw a row cannot be told"
             )
         return dataset.folds
+    if rule == dataset.fold_rule and not is_hashed(rule):
+        return dataset.folds  # a column that is no feature says them
     missing = [name for name in bundle.featurizer.fields if name not in dataset.fields]
     if missing:
         raise DataError(

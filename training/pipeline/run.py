@@ -135,7 +135,14 @@ def train_model(
     Raises ``TrainingError`` if the data cannot be learned from or the exported graph differs.
     """
     began = time.monotonic()
-    fitted = fit(dataset, recipe, recipe.rounds, seed, say, watch)
+    return finish(fit(dataset, recipe, recipe.rounds, seed, say, watch), recipe, seed, began, say)
+
+
+def finish(
+    fitted: Fitted, recipe: ModelRecipe, seed: int, began: float, say: Callable[[str], None]
+) -> Trained:
+    """Evaluate and export a fit of ``recipe`` that ``began`` at a monotonic time; as ``train_model``."""
+    dataset = fitted.dataset
     ensemble, calibration = fitted.ensemble, fitted.calibration
     say("evaluating out-of-fold")
     figures = out_of_fold_metrics(dataset, calibration)
@@ -144,8 +151,8 @@ def train_model(
     figures["mean_auc_by_round"] = [
         mean_auc(dataset.labels, _out_of_fold(dataset, alone, fitted.rows).logits) for alone in rounds
     ]
-    known = fitted.rows, dataset.folds
-    reference = reference_of(ensemble, *known)
+    logits = fitted.member_logits(fitted.raw)
+    reference = reference_of(ensemble, fitted.rows, logits, dataset.folds)
     served = ServedEnsemble(
         fitted.squash, ensemble, calibration.maps, exclusive=dataset.exclusive, trees=fitted.trees
     )
@@ -160,11 +167,17 @@ def train_model(
         metrics=figures,
         reference=reference,
         theory=theory,
-        spreads=None if dataset.exclusive else spreads_of(fitted.rounds, recipe.served, *known),
+        spreads=None if dataset.exclusive else _spreads(fitted),
         model=model,
         provenance=with_choice(provenance(dataset, recipe, seed), fitted.recipe, fitted.scores)
         | {"seconds": round(time.monotonic() - began, 1)},
     )
+
+
+def _spreads(fitted: Fitted) -> tuple[Spread, ...] | None:
+    """How far a refit would move each target's logit."""
+    of = fitted.rounds, fitted.trees, fitted.recipe.served, fitted.squash
+    return spreads_of(*of, fitted.raw, fitted.dataset.folds)
 
 
 def _check_labels(dataset: Dataset) -> None:

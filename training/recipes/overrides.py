@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from training.errors import TrainingError
+from training.evaluation.scores import METRICS
 from training.networks.training_loop import Recipe
 from training.recipes.official import ModelRecipe
 
@@ -60,6 +61,16 @@ def override(
     """The recipe with other hyperparameters in every round; raises ``TrainingError`` for a wrong one."""
     networks = tuple(_with(own, network) for own in recipe.networks)
     return replace(recipe, networks=networks, selection=selection, search=search, contenders=())
+
+
+def with_metric(recipe: ModelRecipe, name: str) -> ModelRecipe:
+    """The recipe with another metric to choose its networks by; raises ``TrainingError``."""
+    metric = next((each for each in METRICS if each == name), None)
+    if metric is None:
+        raise TrainingError(f"a metric is one of {', '.join(METRICS)}, not {name!r}")
+    if not recipe.contenders:
+        raise TrainingError(f"metric {name}: nothing is chosen by it, since the recipe is one alone")
+    return replace(recipe, metric=metric)
 
 
 def _with(recipe: Recipe, network: dict[str, Any]) -> Recipe:

@@ -21,6 +21,9 @@ _LONG_EPOCHS, _LONG_STEPS, _LONG_ROWS = 35, 1_000, 8_000
 _MANY_EPOCHS, _MOST_EPOCHS = 32, 18
 #: With a smaller share of positive rows they are repeated, until they are this part of every epoch.
 _RARE, _RARE_SHARE = 0.02, 0.1
+#: Ten positives in 30,000 rows (normal, ten columns; AUC): logistic regression .9942, 60 such steps
+#: .9928, 350 steps .9769, with the features between knots far less, rows as they come .42.
+_CAUTIOUS_STEPS, _CAUTIOUS_SHARE = 60, 0.125
 
 
 def table_recipe(dataset: Dataset) -> ModelRecipe:
@@ -38,7 +41,9 @@ def table_recipe(dataset: Dataset) -> ModelRecipe:
         rare_share=_RARE_SHARE if _is_rare(dataset) else 0.0,
     )
     contenders: tuple[Recipe, ...] = ()
-    if rows < _LONG_ROWS:
+    if _is_rare(dataset):
+        contenders = (short, _cautious(short, rows))
+    elif rows < _LONG_ROWS:
         longer = max(_LONG_EPOCHS, _LONG_STEPS * batch // rows)
         contenders = (short, replace(short, epochs=longer, learning_rate=rate * 4 / 3))
     else:
@@ -60,6 +65,19 @@ def table_recipe(dataset: Dataset) -> ModelRecipe:
         " may be answered worse than the figures above say; watch the activation health. What the"
         " columns mean, and whether such a prediction should be acted on, only its owner can judge.",
         contenders=contenders,
+    )
+
+
+def _cautious(recipe: Recipe, rows: int) -> Recipe:
+    """For a handful of positive rows, which any network of many inputs and steps learns by heart."""
+    batch = max(recipe.batch_size, rows // _CAUTIOUS_STEPS)
+    return replace(
+        recipe,
+        without=(BETWEEN,),
+        batch_size=batch,
+        epochs=max(1, _CAUTIOUS_STEPS * batch // rows),
+        learning_rate=1e-3,
+        rare_share=_CAUTIOUS_SHARE,
     )
 
 

@@ -46,8 +46,9 @@ def write(path: Path, rows: np.ndarray, labels: np.ndarray) -> Path:
 
 def few(bundle: Bundle, path: Path):
     """The rows as ``adapt`` reads them."""
-    fields, texts = bundle.featurizer.fields, bundle.featurizer.texts
-    return read_few(path, fields, texts, ("pulsar",), exclusive=False, column=None)
+    fields = bundle.featurizer.fields
+    readers = dict(zip(fields, bundle.featurizer.readers, strict=True))
+    return read_few(path, fields, readers, ("pulsar",), exclusive=False, column=None)
 
 
 @pytest.fixture(scope="module")

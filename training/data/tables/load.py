@@ -7,13 +7,13 @@ from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from models.features.tabular.formats import Marks
 from training.data.dataset import Dataset
 from training.data.folds import FEWEST_FOLDS, FOLDS, folds_of_table
 from training.data.tables.columns import MOST_CATEGORIES, read_column
 from training.data.tables.reading import read_table
+from training.data.tables.roles import Roles
 from training.data.tables.spelling import Spelling
 from training.data.tables.suspects import index_columns, telling_columns
 from training.data.tables.targets import read_targets
@@ -24,15 +24,13 @@ _NAMING = {"--ignore": "ignore", "--category": "category", "--number": "number"}
 _MORE_KINDS = {"boolean": "truth values", "date": "dates"}
 _GOLDEN_ROWS = 48
 #: Most linear pieces of a column of numbers, and of all columns together.
-_PIECES, _PIECES_OF_ALL = 16, 1024
+PIECES, PIECES_OF_ALL = 16, 1024
 #: Most categories of a column that stand for themselves, and of all columns together.
 _CATEGORIES, _CATEGORIES_OF_ALL = 1024, 4096
 
 
-class Reading(BaseModel):
+class Reading(Roles):
     """How to read a table: the target, its positive class, columns to ignore or to make categories."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     target: str
     positive: str | None = None
@@ -66,12 +64,13 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
         unknown = [column for column in getattr(reading, names) if column not in table.columns]
         if unknown:
             raise DataError(f"{option} {unknown[0]}: {table.name} has no such column")
-    said = (reading.target, *reading.ignore, *reading.category, *reading.number)
-    indices = index_columns(table, said)
-    used = [c for c in table.columns if c not in (reading.target, *reading.ignore, *indices)]
+    reading.check(table, reading.target)
+    unused = (reading.target, *reading.ignore, *reading.columns)
+    indices = index_columns(table, (*unused, *reading.category, *reading.number))
+    used = [c for c in table.columns if c not in (*unused, *indices)]
     if not used:
         raise DataError(f"{table.name} has no column to learn from beside {reading.target}")
-    pieces = min(_PIECES, _PIECES_OF_ALL // len(used))
+    pieces = min(PIECES, PIECES_OF_ALL // len(used))
     most = max(MOST_CATEGORIES, min(_CATEGORIES, _CATEGORIES_OF_ALL // len(used)))
     columns = [
         read_column(
@@ -84,8 +83,10 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
     )
     if len(set(records)) == 1:
         raise DataError(f"{table.name}: all rows are the same, so that nothing can be learned from them")
-    folds, fold_rule = folds_of_table(used, records, targets.labels)
-    _check_folds(table.name, folds, targets.labels, targets.names)
+    said = reading.folds(table, targets.rows)
+    folds, fold_rule = said or folds_of_table(used, records, targets.labels)
+    number = len(np.unique(folds)) if reading.fold is not None else FOLDS
+    _check_folds(table.name, folds, number, targets.labels, targets.names)
     constant = [
         name
         for name, values in zip(used, zip(*records, strict=True), strict=True)
@@ -124,9 +125,10 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
         exclusive=len(targets.names) > 1,
         parameters={"columns": [column.entry for column in columns]}
         | ({"missing": list(reading.missing)} if reading.missing else {}),
-        golden=_constructed([column.constructed for column in columns]),
+        golden=constructed([column.constructed for column in columns]),
         table={**reading.model_dump(mode="json"), "file": table.name, "rows": len(table)},
         fold_rule=fold_rule,
+        weights=reading.weights(table, targets.rows),
         notices=tuple(notices),
     )
 
@@ -141,7 +143,11 @@ def _composed(reading: Reading) -> Reading:
 
 
 def _check_folds(
-    name: str, folds: NDArray[np.int8], labels: NDArray[np.float32], targets: Sequence[str]
+    name: str,
+    folds: NDArray[np.int8],
+    number: int,
+    labels: NDArray[np.float32],
+    targets: Sequence[str],
 ) -> None:
     """Every class needs several folds that hold both it and others, to be learned and calibrated."""
     for column, target in enumerate(targets):
@@ -149,16 +155,16 @@ def _check_folds(
         both = set(folds[positive].tolist()) & set(folds[~positive].tolist())
         if len(both) < FEWEST_FOLDS:
             raise DataError(
-                f"{name}: rows of class {target!r} stand beside others in {len(both)} of {FOLDS} folds"
-                " only; more rows are needed"
+                f"{name}: rows of class {target!r} stand beside others in {len(both)} of"
+                f" {number} folds only; more rows are needed"
             )
-    empty = [fold for fold in range(FOLDS) if not (folds == fold).any()]
+    empty = [fold for fold in range(number) if not (folds == fold).any()]
     if empty:
         raise DataError(f"{name}: fold {empty[0]} has no row; more rows are needed")
 
 
-def _constructed(columns: list[list[object]]) -> tuple[object, ...]:
-    """Records constructed over the columns' ranges, each column's values shuffled independently."""
+def constructed(columns: list[list[object]]) -> tuple[object, ...]:
+    """Golden records over the columns' ranges, each column's values shuffled independently."""
     rng = np.random.default_rng(0)
     rows = max(_GOLDEN_ROWS, *map(len, columns))
     shuffled = [

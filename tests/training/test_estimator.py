@@ -1,0 +1,88 @@
+"""``SnnClassifier`` keeps scikit-learn's rules, and publishes what the commands would."""
+
+import pickle
+from pathlib import Path
+from unittest import SkipTest
+
+import numpy as np
+import pytest
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from models.bundle.loading import open_bundle
+from models.registry.store import Repository
+from tests.training.cli.test_train import people
+from training import SnnClassifier
+from training.pipeline.evaluate import run_graph
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_process")]
+
+SMALL = {"units": 8, "layers": 2, "epochs": 12, "learning_rate": 0.05, "batch_size": 16}
+#: Checks that cannot pass, and why.
+EXPECTED = {
+    "check_sample_weight_equivalence_on_dense_data": "weights are of the loss alone: a row of weight 2"
+    " is one row to its fold and to calibration, two equal rows are two",
+}
+CHECKS = [
+    (estimator, check)
+    for estimator, check in estimator_checks_generator(SnnClassifier(recipe=SMALL))
+    if getattr(check, "func", check).__name__ not in EXPECTED
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("number", range(len(CHECKS)))
+def test_scikit_learns_checks(number: int) -> None:
+    """Every check of scikit-learn's own suite but those that are expected to fail."""
+    estimator, check = CHECKS[number]
+    try:
+        check(estimator)
+    except SkipTest as reason:
+        pytest.skip(str(reason))
+
+
+def table(n: int = 300) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of a number that may be missing and a text, and words for their class."""
+    rows = people(n)
+    cells = [[np.nan if row["age"] == "" else float(str(row["age"])), row["town"]] for row in rows]
+    return np.array(cells, dtype=object), np.array([row["ill"] for row in rows])
+
+
+def test_what_is_published_answers_as_what_was_fitted(tmp_path: Path) -> None:
+    """The first version passes the gate; its graph gives the estimator's probabilities."""
+    rows, classes = table()
+    fitted = SnnClassifier(recipe=SMALL).fit(rows, classes)
+    assert (fitted.predict(rows) == classes).mean() > 0.7
+    version = fitted.publish("people", tmp_path / "models", tmp_path / "state", promote="always")
+    repository = Repository(tmp_path / "models")
+    assert repository.serving("people").champion == version == 1
+    bundle = open_bundle(repository.bundle("people", version))
+    records = [[None if cell != cell else cell for cell in row] for row in rows.tolist()]
+    served = run_graph(bundle, bundle.featurizer.featurize(records).rows, "probability")
+    own = fitted.predict_proba(rows)
+    assert np.allclose(own[:, 1:], served, atol=1e-4)
+    assert np.allclose(own.sum(axis=1), 1)
+    again = pickle.loads(pickle.dumps(fitted))
+    assert np.array_equal(again.predict_proba(rows), own)
+
+
+def test_rows_of_a_group_share_a_fold() -> None:
+    """No member judges a row whose group it learned from."""
+    rows, classes = table()
+    groups = np.arange(len(rows)) // 10
+    fitted = SnnClassifier(recipe=SMALL).fit(rows, classes, groups=groups)
+    folds = fitted._fitted.dataset.folds
+    assert all(len(set(folds[groups == group].tolist())) == 1 for group in np.unique(groups))
+    assert len(set(folds.tolist())) == 5
+
+
+def test_wrong_input_is_named() -> None:
+    """An unknown metric, a column that is not there, an unknown category."""
+    rows, classes = table()
+    with pytest.raises(ValueError, match="metric is one of log_loss"):
+        SnnClassifier(metric="luck").fit(rows, classes)
+    with pytest.raises(ValueError, match="no column 'job'"):
+        SnnClassifier(categorical_features=["job"]).fit(rows, classes)
+    fitted = SnnClassifier(recipe=SMALL).fit(rows, classes)
+    rows[3, 1] = "Mars"
+    with pytest.raises(ValueError, match=r"row 3: .*Mars"):
+        fitted.predict(rows)

@@ -1,0 +1,50 @@
+"""Options that several commands have."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from training.data.user_file import UserFile
+
+DEFAULT_MODELS = Path(__file__).resolve().parents[2] / "models" / "repository"
+DEFAULT_STATE = Path("state")
+
+Model = Annotated[str, typer.Argument(help="htru2, tox21, or a name of your own, as in my-task.")]
+Data = Annotated[Path | None, typer.Option(help="A table with your own rows, CSV or Parquet.")]
+Target = Annotated[str | None, typer.Option(help="Column to predict; the champion's if left out.")]
+_INSTEAD = "For htru2 and tox21: use DATA instead of the official set, or add it (the default)."
+Instead = Annotated[bool | None, typer.Option("--instead/--add", help=_INSTEAD, show_default=False)]
+Positive = Annotated[str | None, typer.Option(help="Which of two classes is the positive one.")]
+Ignore = Annotated[list[str] | None, typer.Option(help="Column to leave out; repeatable.")]
+_CATEGORY = "Column whose numbers are categories; repeatable."
+Category = Annotated[list[str] | None, typer.Option(help=_CATEGORY)]
+Models = Annotated[Path, typer.Option(envvar="SNN_MODELS", show_default=False, help="Model repository.")]
+State = Annotated[
+    Path, typer.Option(envvar="SNN_STATE", show_default=False, help="Release log's folder.")
+]
+Why = Annotated[str, typer.Option(help="Reason, for the release log.")]
+
+
+def user_file_of(
+    data: Path | None,
+    target: str | None,
+    positive: str | None,
+    ignore: list[str] | None,
+    category: list[str] | None,
+    instead: bool | None,
+    spelling: Mapping[str, Any],
+) -> "UserFile | None":
+    """The file and how it is read, None without one; raises ``TrainingError`` for options alone."""
+    from training.data.user_file import UserFile  # numpy, which training.data needs, may be missing
+
+    if data is not None:
+        columns = (tuple(ignore or ()), tuple(category or ()))
+        return UserFile(data, target, positive, *columns, instead=instead, **spelling)
+    if instead is not None or target or positive or ignore or category or spelling:
+        raise TrainingError("--data FILE is missing: the other options say how it is to be read")
+    return None

@@ -1,0 +1,116 @@
+"""Rows in memory as the data set that a file of them would be."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features.tabular.categories import as_category
+from training.data.dataset import Dataset
+from training.data.folds import FOLDS, folds_of_groups, folds_of_table
+from training.data.tables.columns import MOST_CATEGORIES, is_missing, read_column
+from training.data.tables.load import PIECES, PIECES_OF_ALL, constructed
+from training.data.tables.reading import Table
+from training.data.tables.spelling import Spelling
+
+#: What a manifest calls folds of so few rows that their order decides.
+_IN_TURN = "rows of a class dealt to the folds in turn, in their order"
+
+
+def dataset_of_arrays(
+    rows: NDArray[Any],
+    codes: NDArray[np.integer],
+    classes: tuple[str, ...],
+    names: tuple[str, ...],
+    categorical: Sequence[str | int],
+    *,
+    weights: NDArray[np.floating] | None = None,
+    groups: NDArray[Any] | None = None,
+) -> Dataset:
+    """Rows ``(n, F)`` of numbers and texts, NaN or None where missing, and the numbers of their classes.
+
+    Of two classes the second is the target. Raises ``DataError`` if a column cannot be read, and
+    ``TypeError`` for a cell that is neither number nor text.
+    """
+    unknown = [each for each in categorical if each not in names and each not in range(len(names))]
+    if unknown:
+        raise ValueError(f"categorical_features: there is no column {unknown[0]!r}")
+    cells = {name: _cells(rows[:, at]) for at, name in enumerate(names)}
+    table = Table("X", "", cells, list(range(len(rows))), "row")
+    pieces = min(PIECES, PIECES_OF_ALL // len(names))
+    columns = [
+        read_column(
+            table,
+            name,
+            is_category=name in categorical or at in categorical,
+            pieces=pieces,
+            most=MOST_CATEGORIES,
+            spelling=Spelling(),
+        )
+        for at, name in enumerate(names)
+    ]
+    records = tuple(zip(*(column.values for column in columns), strict=True))
+    if len(classes) > 2:
+        labels = np.eye(len(classes), dtype=np.float32)[codes]
+        targets = classes
+    else:
+        labels, targets = (codes == 1).astype(np.float32)[:, None], classes[1:]
+    folds, rule = (
+        folds_of_groups(groups) if groups is not None else folds_of_table(names, records, labels)
+    )
+    if not _usable(folds, codes):
+        folds, rule = _in_turn(codes), _IN_TURN
+    content = repr((records, codes.tolist(), None if weights is None else weights.tolist()))
+    return Dataset(
+        name="fitted",
+        featurizer="tables-3",
+        records=records,
+        labels=labels,
+        targets=targets,
+        folds=folds,
+        sources={"X, y": hashlib.sha256(content.encode()).hexdigest()},
+        summary={"rows": len(records), "columns": len(names), "classes": ", ".join(classes)},
+        exclusive=len(classes) > 2,
+        parameters={"columns": [column.entry for column in columns]},
+        golden=constructed([column.constructed for column in columns]),
+        table={"target": "y", "file": "X, y", "rows": len(records)},
+        fold_rule=rule,
+        weights=None if weights is None else weights.astype(np.float32),
+    )
+
+
+def records_of(rows: NDArray[Any], dataset: Dataset) -> list[list[object]]:
+    """Rows ``(n, F)`` as records of a data set's columns; raises ``TypeError`` as above."""
+    entries: Any = dataset.parameters["columns"]
+    columns = []
+    for at, entry in enumerate(entries):
+        cells = _cells(rows[:, at])
+        missing = map(is_missing, cells)
+        if entry["kind"] == "category":
+            cells = [as_category(cell) for cell in cells]
+        columns.append([None if no else cell for no, cell in zip(missing, cells, strict=True)])
+    return [list(record) for record in zip(*columns, strict=True)]
+
+
+def _cells(column: NDArray[Any]) -> list[object]:
+    values = column.tolist()
+    for value in values:
+        if value is not None and not isinstance(value, (str, bool, int, float)):
+            raise TypeError(f"argument must be a string or a number, not {type(value).__name__}")
+    return [float(value) if isinstance(value, bool) else value for value in values]
+
+
+def _usable(folds: NDArray[np.integer], codes: NDArray[np.integer]) -> bool:
+    """Whether no fold is empty, and every class has rows outside every fold, and in two of them."""
+    if len(np.unique(folds)) < FOLDS:
+        return False
+    return all(len(np.unique(folds[codes == code])) >= 2 for code in np.unique(codes))
+
+
+def _in_turn(codes: NDArray[np.integer]) -> NDArray[np.int8]:
+    folds = np.empty(len(codes), dtype=np.int8)
+    order = np.argsort(codes, kind="stable")
+    folds[order] = np.arange(len(codes)) % FOLDS
+    return folds
