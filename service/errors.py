@@ -15,6 +15,7 @@
     ├── NotWatched          the model has no taps, so no statistics for a baseline
     ├── DrawingUnavailable  molecules cannot be drawn on this machine
     ├── NotKept             state could not be written
+    ├── StoreFailed         an object store does not give what it should
     ├── DeadlineMissed      the deadline passed before the request was computed
     ├── FeaturizingFailed   the processes that featurized these records died
     └── InferenceFailed     the network raised an error
@@ -89,6 +90,10 @@ class DrawingUnavailable(ServiceError):
 
 class NotKept(ServiceError):
     """State could not be written to ``SNN_STATE``."""
+
+
+class StoreFailed(ServiceError):
+    """An object store cannot be reached, or does not give what it should; the text says what."""
 
 
 class DeadlineMissed(ServiceError):

@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from service.errors import SettingsError
 
 _PREFIX = "SNN_"
+#: What addresses of object stores begin with.
+_STORES = ("s3", "gs", "az", "file")
 _EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 #: Variables that other parts of the project read: training, clients, compose, tests and benchmarks.
@@ -38,10 +40,17 @@ _INJECTED_PORT, _ADDRESS = re.compile(r"SNN_(\w+_)?PORT"), re.compile(r"(tcp|udp
 COMMITTED_MODELS = Path(__file__).resolve().parent.parent / "models" / "repository"
 
 
-def _is_folder(path: Path) -> Path:
-    if not path.is_dir():
-        raise ValueError(f"{path} is not a folder")
-    return path
+def _folder_or_store(value: object) -> Path | str:
+    """Accept a folder, and the URL of an object store."""
+    text = str(value)
+    scheme, separator, rest = text.partition("://")
+    if separator:
+        if scheme not in _STORES or not rest:
+            raise ValueError(f"a store's address begins with {', '.join(_STORES)} and ://")
+        return text
+    if not Path(text).is_dir():
+        raise ValueError(f"{text} is not a folder")
+    return Path(text)
 
 
 def _may_be_folder(path: Path) -> Path:
@@ -78,8 +87,8 @@ class Settings(BaseSettings):
         env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True
     )
 
-    #: The model repository.
-    models: Annotated[Path, AfterValidator(_is_folder)] = COMMITTED_MODELS
+    #: The model repository: a folder, or an object store's ``s3://``, ``gs://``, ``az://``, ``file://``.
+    models: Annotated[Path | str, BeforeValidator(_folder_or_store)] = COMMITTED_MODELS
     #: The only folder that the service writes to, for what must outlast a restart.
     state: Annotated[Path, AfterValidator(_may_be_folder)] = Path("state")
     #: ``auto`` uses CUDA where it works; with ``cuda`` the service does not start where it does not.
@@ -154,6 +163,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     #: JSON lines, short text, or ``auto``: text where standard output is a terminal.
     log_format: Literal["auto", "text", "json"] = "auto"
+
+    @property
+    def repository(self) -> Path:
+        """The folder of the model repository, which mirrors an object store if that is what is set."""
+        return self.models if isinstance(self.models, Path) else self.state / "mirror"
 
 
 def injected_names(environment: Mapping[str, str]) -> list[str]:

@@ -145,12 +145,17 @@ def check_place(manifest: Manifest, model: str, version: int) -> None:
         )
 
 
-def _contents(folder: Path, manifest: Manifest) -> dict[str, bytes]:
-    """The content of all files of the bundle, by name, verified; other names are never opened."""
+def check_names(manifest: Manifest) -> None:
+    """Raise ``BundleRefused`` if the manifest lists other files than a bundle has."""
     if not REQUIRED_FILES <= set(manifest.files) <= REQUIRED_FILES | OPTIONAL_FILES:
         raise BundleRefused(
             f"{MANIFEST_FILE}: it lists the files {sorted(manifest.files)}, not {sorted(REQUIRED_FILES)}"
         )
+
+
+def _contents(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """The content of all files of the bundle, by name, verified; other names are never opened."""
+    check_names(manifest)
     return {name: _verified(folder / name, entry) for name, entry in manifest.files.items()}
 
 

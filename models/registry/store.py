@@ -43,14 +43,14 @@ class Repository:
         Raises ``RepositoryError`` if the repository is not a folder.
         """
         return sorted(
-            name for name in self._folders() if _is_name(name) and self._has(name, SERVING_FILE)
+            name for name in self._folders() if is_model_name(name) and self._has(name, SERVING_FILE)
         )
 
     def strays(self) -> dict[str, str]:
         """Folders that are no served models, sorted, each with the reason; raises as ``models``."""
         found = {}
         for name in sorted(self._folders()):
-            if not _is_name(name):
+            if not is_model_name(name):
                 found[name] = "its name is no model's"
             elif not self._has(name, SERVING_FILE):
                 retired = self._has(name, RETIRED_FILE)
@@ -103,7 +103,7 @@ class Repository:
         ``write(folder, version)`` fills an empty folder. If it raises (the disk is full, say), the
         error is passed on and the repository is unchanged.
         """
-        return self._add(model, None, write)
+        return self.add(model, None, write)
 
     def promote(self, model: str, version: int) -> ServingState:
         """Make a published version the champion; a rollback returns to the old champion.
@@ -158,14 +158,14 @@ class Repository:
         for model in source.models():
             for version in source.versions(model):
                 if version not in self.versions(model):
-                    self._add(model, version, partial(_copy, source.bundle(model, version)))
+                    self.add(model, version, partial(_copy, source.bundle(model, version)))
                     copied.append((model, version))
             if not any(self._has(model, file) for file in (SERVING_FILE, RETIRED_FILE)):
                 self.promote(model, source.serving(model).champion)
         return copied
 
-    def _add(self, model: str, version: int | None, write: Callable[[Path, int], None]) -> int:
-        """Add a version, the next one if it is None, in one step; return it."""
+    def add(self, model: str, version: int | None, write: Callable[[Path, int], None]) -> int:
+        """Add a version, the next one if it is None, in one step; return it. As ``publish``."""
         folder = self._folder(model)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
@@ -222,7 +222,8 @@ def _copy(bundle: Path, folder: Path, _: int) -> None:
     shutil.copytree(bundle, folder, symlinks=True, dirs_exist_ok=True)
 
 
-def _is_name(name: str) -> bool:
+def is_model_name(name: str) -> bool:
+    """Whether a model may be called so."""
     return re.fullmatch(NAME_PATTERN, name) is not None and name not in RESERVED_NAMES
 
 

@@ -1,5 +1,6 @@
 """The OpenAPI document, made of the structures that requests and answers are decoded and encoded by."""
 
+import re
 from inspect import cleandoc
 from typing import Any
 
@@ -8,8 +9,7 @@ from fastapi import FastAPI, Response
 
 from service.api import result_schemas, schemas
 from service.api.routes import model_schemas
-from service.api.routes.health import history_schemas
-from service.api.specification import health, releases
+from service.api.specification import health, history, releases
 from service.api.specification.examples import EXAMPLES
 from service.api.specification.operations import SCHEMES, name_of, security_of
 from service.api.v2 import schemas as v2_schemas
@@ -17,6 +17,7 @@ from service.api.v2 import schemas as v2_schemas
 Described = dict[int | str, dict[str, Any]]
 
 _TEMPLATE = "#/components/schemas/{name}"
+_REFERENCE = re.compile(_TEMPLATE.format(name=r"(\w+)"))
 
 #: What each status of an error means, on every route.
 ERRORS = {
@@ -103,9 +104,9 @@ def complete(app: FastAPI) -> None:
                     schemas,
                     result_schemas,
                     model_schemas,
-                    history_schemas,
                     v2_schemas,
                     health,
+                    history,
                     releases,
                 )
                 for shape in vars(module).values()
@@ -121,7 +122,7 @@ def complete(app: FastAPI) -> None:
             _describe_operations(document)
             # FastAPI's own 422 has another shape than this service's.
             text = msgspec.json.encode(document).replace(b"HTTPValidationError", b"ErrorAnswer")
-            app.openapi_schema = msgspec.json.decode(text)
+            app.openapi_schema = _referred(msgspec.json.decode(text))
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -142,6 +143,18 @@ def _describe_operations(document: dict[str, Any]) -> None:
             if name in EXAMPLES:
                 good = responses["200" if "200" in responses else "201"]
                 good["content"]["application/json"]["example"] = EXAMPLES[name]
+
+
+def _referred(document: dict[str, Any]) -> dict[str, Any]:
+    """Leave out schemas that nothing refers to: those of routes that this service does not have."""
+    schemas: dict[str, Any] = document["components"]["schemas"]
+    waiting, found = [msgspec.json.encode(document["paths"]).decode()], set[str]()
+    while waiting:
+        for name in set(_REFERENCE.findall(waiting.pop())) - found:
+            found.add(name)
+            waiting.append(msgspec.json.encode(schemas[name]).decode())
+    document["components"]["schemas"] = {name: schemas[name] for name in schemas if name in found}
+    return document
 
 
 def _never_null(schema: dict[str, Any]) -> dict[str, Any]:

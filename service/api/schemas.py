@@ -222,17 +222,3 @@ class Change(Struct, forbid_unknown_fields=True):
 
     version: Annotated[int, Meta(ge=1, le=10**9)] | None = None
     why: Annotated[str, Meta(max_length=1000)] = ""
-
-
-class OwnKey(Struct):
-    """A key of the request: its name, and what it may do: predict, admin or metrics."""
-
-    name: str
-    scopes: list[str]
-
-
-class OwnKeys(Struct):
-    """Whether the service takes API keys, and the request's own that are valid."""
-
-    needed: bool
-    keys: list[OwnKey]

@@ -102,7 +102,7 @@ def _repository(settings: Settings) -> Iterator[Finding]:
     from service.inference.backend.device import Device, choose_device
     from service.inference.backend.onnx_session import open_session
 
-    repository = Repository(settings.models)
+    repository = Repository(settings.repository)
     names = repository.models()
     try:
         device = choose_device(settings.device)

@@ -19,10 +19,10 @@ import typer
 from models.errors import LogUnwritable, ModelError
 from models.registry.release_log import command_line_user
 from models.registry.releases import Releases
-from models.registry.store import Repository
 from service.cli.pull import pull
 from service.errors import ServiceError
 from service.settings import load_settings
+from service.stores.mirror import repository_of
 
 models = typer.Typer(
     no_args_is_help=True,
@@ -42,7 +42,7 @@ def _releases() -> Iterator[Releases]:
     """Open the repository of the settings; a known error is one sentence and exit status 1."""
     try:
         settings = load_settings()
-        yield Releases(Repository(settings.models), settings.state)
+        yield Releases(repository_of(settings), settings.state)
     except LogUnwritable as warning:  # the step itself was taken
         sys.stderr.write(f"warning: {warning}\n")
     except (ModelError, ServiceError, OSError) as error:

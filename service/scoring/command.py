@@ -119,7 +119,7 @@ def score(
                 target,
                 model,
                 version,
-                Repository(settings.models),
+                Repository(settings.repository),
                 device,
                 report,
                 workers=workers,

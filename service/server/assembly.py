@@ -6,7 +6,6 @@ from starlette.types import ASGIApp
 
 from models.cores import cores
 from models.registry.releases import Releases
-from models.registry.store import Repository
 from service.api.app import create_app
 from service.api.auth.keys import KeyStore
 from service.api.routes.admin import Administration
@@ -28,6 +27,7 @@ from service.observability.counters import Telemetry
 from service.observability.tracing import Tracing
 from service.server.traces import open_tracing
 from service.settings import Settings
+from service.stores.mirror import repository_of
 
 #: Processes of a worker that featurize; each takes some 100 MB while it has work.
 _MOST_FEATURIZERS = 8
@@ -58,7 +58,7 @@ def assemble(settings: Settings, device: Device, shared_store: SharedStore | Non
     shared_store = SharedStore() if shared_store is None else shared_store
     coordinator = WorkerCoordinator(served_models, telemetry, shared_store, number, baselines)
     recorder = HistoryRecorder(coordinator, shared_store)
-    repository = Repository(settings.models)
+    repository = repository_of(settings)
     releases = Releases(repository, settings.state)
     loader = Loader(
         repository,

@@ -34,6 +34,7 @@ from service.server.tls import Tls, open_tls
 from service.server.uvicorn_server import Server
 from service.server.worker_process import FAILED, WorkerConfig, stop_signals
 from service.settings import Settings, injected_names, load_settings
+from service.stores.mirror import Mirror, open_mirror
 
 #: How long a thread may hold the interpreter while another waits. With Python's usual 5 ms, RDKit's
 #: threads would delay every step of the event loop by as much.
@@ -73,12 +74,13 @@ async def _serve(
         _log.info("no CUDA", reason=device.fallback, provider=device.provider)
     shared_store = None if config is None else SharedStore(Path(config.folder))
     tls = open_tls(settings)
+    mirror = open_mirror(settings) if config is None or config.number == 1 else None
     parts = assemble(settings, device, shared_store, 1 if config is None else config.number)
     server = _server(parts, settings)
     stopping = asyncio.Event()
     for number in stop_signals():
         asyncio.get_running_loop().add_signal_handler(number, _stop, stopping)
-    background = [parts.reloader.run(), parts.recorder.run()]
+    background = [_follow_releases(parts, mirror, settings), parts.recorder.run()]
     if tls is not None:
         background.append(tls.follow())
     if parts.auto_rollback is not None:
@@ -112,6 +114,15 @@ async def _serve(
         if link is not None:
             parts.coordinator.post()
             link.close()
+
+
+async def _follow_releases(parts: Parts, mirror: Mirror | None, settings: Settings) -> None:
+    """Serve what is promoted; where a store is mirrored, by this worker, it is looked at before."""
+    if mirror is None:
+        await parts.reloader.run()
+        return
+    await mirror.look()
+    await asyncio.gather(mirror.follow(settings.poll_seconds), parts.reloader.run())
 
 
 def _report_start(settings: Settings) -> None:

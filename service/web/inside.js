@@ -118,9 +118,11 @@ export class InsidePanel {
     this.grid = el("div", { class: "chart-grid" });
     this.figures = CHARTS.map((about) => this.figure(about));
     this.grid.append(...this.figures.map(({ root }) => root));
+    this.quiet = el("div", { class: "quiet-time" });
     this.layersPlace = el("div");
     this.place.replaceChildren(
       el("div", { class: "controls" }, el("div", { class: "spans", role: "group", "aria-label": "Span of time" }, ...spans), this.began),
+      this.quiet,
       this.where.root,
       this.grid,
       this.layersPlace,
@@ -165,6 +167,11 @@ export class InsidePanel {
     const span = extent(told);
     const marks = told.events.map((event) => ({ at: Date.parse(event.at) / 1000, level: event.level }));
     tell(this.began, told.times.length ? `From ${clock(1000 * span[0])} to ${clock(1000 * span[1])}, over all workers.` : "The service has just begun; the first values come within five seconds.");
+    // Where nothing came, one sentence says so, in place of a box for each chart.
+    const quiet = ![told.rows, told.failed, told.rejected].some((column) => column.some((value) => value > 0));
+    this.where.root.hidden = this.grid.hidden = quiet;
+    this.quiet.replaceChildren(quiet ? empty("No traffic in this time", "The charts begin with the first request that is no example.") : "");
+    if (quiet) return;
     this.fillHeat(told, span, marks);
     for (const figure of this.figures) this.fillFigure(figure, told, span, marks);
   }

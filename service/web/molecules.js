@@ -1,6 +1,7 @@
 // The playground of a model that takes SMILES: each molecule drawn, with its probabilities.
 
 import { TRIED, askJson, post } from "./api.js";
+import { assayTold, levelOf } from "./assays.js";
 import { readCsv, smilesColumn, writeCsv } from "./csv.js";
 import { textBox } from "./dropping.js";
 import { domainLine, draw, measuredMark, more, noneActive } from "./explanation.js";
@@ -132,7 +133,7 @@ export class MoleculesPlayground {
     const named = this.columns.filter((name) => result[name]).slice(0, SHOWN_COLUMNS).map((name) => `${name} ${result[name]}`);
     const carried = named.length > 0 ? el("p", { class: "muted" }, named.join(", ")) : null;
     if (result.status !== "ok") {
-      return el("article", { class: "card molecule wrong" }, el("h4", { class: "smiles" }, result.smiles ?? "?"), carried, el("p", { class: "failure" }, icon("bad"), el("span", {}, result.message)));
+      return el("article", { class: "card molecule wrong" }, el("h2", { class: "smiles" }, result.smiles ?? "?"), carried, el("p", { class: "failure" }, icon("bad"), el("span", {}, result.message)));
     }
     const picture = el("div", { class: "picture", "data-smiles": result.smiles, "data-parent": result.parent });
     const known = typeof result.p_value === "number"; // null of a model without taps
@@ -146,7 +147,7 @@ export class MoleculesPlayground {
         { class: "molecule-head" },
         picture,
         el("figure", { class: "parent", hidden: true }, el("div", { class: "picture" }), el("figcaption", { class: "muted" }, `Judged as ${result.parent}`)),
-        el("h4", { class: "smiles" }, result.smiles),
+        el("h2", { class: "smiles" }, result.smiles),
         carried,
         result.removed && el("p", { class: "muted" }, `Judged without ${result.removed.join(", ")}.`),
         result.repaired && el("p", { class: "muted" }, `Mended: ${result.repaired}.`),
@@ -177,10 +178,10 @@ export class MoleculesPlayground {
     return el(
       "tr",
       { class: active ? "active" : null },
-      el("th", { scope: "row" }, target.name),
+      el("th", { scope: "row", title: assayTold(target) }, target.name),
       el("td", { class: "bar-cell" }, bar(probability, target.threshold, active)),
       el("td", { class: "amount" }, probability.toFixed(3)),
-      el("td", { class: "call" }, active ? "active" : "–", measured === undefined ? null : measuredMark(measured)),
+      el("td", { class: "call" }, levelOf(target, result), measured === undefined ? null : measuredMark(measured)),
     );
   }
 
@@ -195,7 +196,8 @@ export class MoleculesPlayground {
   download() {
     const names = this.about.targets.map((target) => target.name);
     const near = this.results.some((result) => result.domain);
-    const head = ["smiles", "status", "parent", "removed", "repaired", "warnings", ...(near ? ["similarity", "in_domain"] : []), ...names.map((name) => `probability_${name}`), ...names.map((name) => `call_${name}`), "p_value", "error"];
+    const levels = this.results.some((result) => result.level);
+    const head = ["smiles", "status", "parent", "removed", "repaired", "warnings", ...(near ? ["similarity", "in_domain"] : []), ...names.map((name) => `probability_${name}`), ...names.map((name) => `call_${name}`), ...(levels ? names.map((name) => `level_${name}`) : []), "p_value", "error"];
     const carried = this.columns.map((name) => (head.includes(name) ? `input_${name}` : name));
     const rows = this.results.map((result) => [
       ...this.columns.map((name) => result[name]),
@@ -208,6 +210,7 @@ export class MoleculesPlayground {
       ...(near ? [result.domain?.similarity, result.domain?.in_domain] : []),
       ...names.map((name) => result.probability?.[name]),
       ...names.map((name) => result.call?.[name]),
+      ...(levels ? names.map((name) => result.level?.[name]) : []),
       result.p_value,
       result.message,
     ]);

@@ -163,7 +163,7 @@ export class TablePlayground {
       (added ? "; columns were taken by position" : "") +
       (rows.length > SHOWN ? `; the first ${SHOWN} are shown` : "");
     this.save.hidden = false;
-    const carried = head.filter((name) => !/^(probability_|call_)|^p_value$|^error$/.test(name)).slice(0, 12);
+    const carried = head.filter((name) => !/^(probability_|call_|level_)|^p_value$|^error$/.test(name)).slice(0, 12);
     const body = ranked.slice(0, SHOWN).map(({ row, line }, rank) => {
       const fault = cell(row, "error");
       const shown = targets.flatMap((target) => {

@@ -77,7 +77,7 @@ def test_charts_are_drawn_of_every_layer_and_say_their_numbers(server: Server, v
     page.get_by_text("The same as numbers").click()
     rows = page.locator("#fold-numbers tbody tr")
     expect(rows).to_have_count(bundles.MEMBERS * len(bundles.WIDTHS))
-    page.get_by_label("Members", exact=True).select_option(label="Member 1")
+    page.locator("#member").select_option(label="Member 1")
     expect(rows).to_have_count(len(bundles.WIDTHS))
 
 

@@ -179,7 +179,9 @@ def test_what_is_typed_is_never_taken_for_markup(visit) -> None:
     page = open_tab(visit, "tox21")
     page.get_by_label("Molecules").fill("<img/src=x/onerror=document.title='taken'>")
     page.get_by_role("button", name="Predict", exact=True).click()
-    expect(page.locator(".molecule.wrong h4")).to_have_text("<img/src=x/onerror=document.title='taken'>")
+    expect(page.locator(".molecule.wrong .smiles")).to_have_text(
+        "<img/src=x/onerror=document.title='taken'>"
+    )
     assert page.title() != "taken"
     assert page.locator(".molecule.wrong img").count() == 0
 

@@ -56,7 +56,7 @@ def test_a_data_scientist_looks_inside(server: Server, visit, tmp_path) -> None:
     send(server, bundles.candidates(300))
     page = visit()
     page.get_by_text("Each layer over time").click(timeout=PATIENT)
-    page.get_by_label("Members", exact=True).select_option(label="Member 1")
+    page.locator("#member").select_option(label="Member 1")
     expect(page.locator("#fold-over-time")).to_have_attribute("open", "", timeout=PATIENT)
     expect(page.locator("#layers-legend")).to_contain_text("member 1")
     page.get_by_text("The same as numbers").click()

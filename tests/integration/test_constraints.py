@@ -12,9 +12,11 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "constraints.txt").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 _EXTRAS = PROJECT["optional-dependencies"]
+#: CUDA's libraries are as large as all others together, and CI has no use for them.
+_USERS = sorted(set(_EXTRAS) - {"dev", "gpu", "mutants"})
 DEPENDENCIES = [
     *PROJECT["dependencies"],
-    *(line for extra in ("train", "parquet", "ray", "docs", "dev") for line in _EXTRAS[extra]),
+    *(line for extra in (*_USERS, "dev") for line in _EXTRAS[extra]),
 ]
 
 
@@ -45,3 +47,11 @@ def test_every_pin_has_hashes_and_no_address() -> None:
     for block in blocks:
         assert "--hash=sha256:" in block, block.splitlines()[0]
     assert "://" not in TEXT
+
+
+def test_every_dependency_has_a_reason() -> None:
+    """The page about the architecture says of each package what it is for; tools of tests apart."""
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    extras = [line for extra in _USERS for line in _EXTRAS[extra]]
+    for line in [*PROJECT["dependencies"], *extras]:
+        assert re.search(rf"\b{Requirement(line).name}\b", page, re.IGNORECASE), line

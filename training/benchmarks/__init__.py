@@ -7,6 +7,7 @@ from training.benchmarks import health
 from training.benchmarks.accuracy import (
     gate_power,
     htru2,
+    refits,
     served_calibration,
     tables,
     tox21,
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
     "health": health.run,
     "htru2": htru2.run,
     "integrity": weight_faults.run,
+    "refits": refits.run,
     "signal": signal_propagation.run,
     "tables": tables.run,
     "tox21": tox21.run,

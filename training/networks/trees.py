@@ -49,7 +49,7 @@ class TreeRecipe:
     tried: float = 0.3
     leaf: int = 4
     ridge: float = 2.0
-    weight: float = 1.0
+    weight: float = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def fit_trees(
     A label is NaN where nothing was measured. ``processes`` as in ``ensemble.fit_ensemble``. Values are
     rounded to float16, as they are published.
     """
-    ranks = np.stack([rankdata(column) for column in rows.T]).astype(np.float32) / len(rows)
+    ranks = np.stack([rankdata(column) / len(rows) for column in rows.T]).astype(np.float32)
     numbers = np.unique(folds).tolist()
     jobs: list[tuple[Any, ...]] = [
         (ranks, rows, labels, folds != fold, recipe, seed + fold) for fold in numbers

@@ -9,6 +9,8 @@ from models.health.fitting import MemberRows, fit_reference
 from models.health.reference import Reference
 from training.evaluation.intervals import spreads
 from training.networks.ensemble import Ensemble
+from training.networks.preprocessing import Squash
+from training.networks.trees import Trees, with_trees
 
 Array32 = NDArray[np.float32]
 
@@ -27,12 +29,18 @@ def reference_of(ensemble: Ensemble, rows: Array32, folds: NDArray[np.integer]) 
 
 
 def spreads_of(
-    rounds: Ensemble, served: int, rows: Array32, folds: NDArray[np.integer]
+    rounds: Ensemble,
+    trees: Trees | None,
+    served: int,
+    squash: Squash,
+    raw: Array32,
+    folds: NDArray[np.integer],
 ) -> tuple[Spread, ...] | None:
-    """How far a refit would move each target's logit, by the networks of all rounds on some rows.
+    """How far a refit would move each target's logit, by the networks of all rounds on some raw rows.
 
-    The first ``served`` rounds are the ensemble. None where that cannot be told (``spreads``).
+    The first ``served`` rounds are the ensemble, beside ``trees`` if there are any. None where that
+    cannot be told (``spreads``).
     """
-    some = asked_rows(len(rows))
+    some = asked_rows(len(raw))
     numbers = np.array([member.fold for member in rounds.members])
-    return spreads(rounds.member_logits(rows[some]), numbers, folds[some], served)
+    return spreads(with_trees(rounds, trees, squash, raw[some]), numbers, folds[some], served)

@@ -151,8 +151,7 @@ def finish(
     figures["mean_auc_by_round"] = [
         mean_auc(dataset.labels, _out_of_fold(dataset, alone, fitted.rows).logits) for alone in rounds
     ]
-    known = fitted.rows, dataset.folds
-    reference = reference_of(ensemble, *known)
+    reference = reference_of(ensemble, fitted.rows, dataset.folds)
     served = ServedEnsemble(
         fitted.squash, ensemble, calibration.maps, exclusive=dataset.exclusive, trees=fitted.trees
     )
@@ -167,11 +166,17 @@ def finish(
         metrics=figures,
         reference=reference,
         theory=theory,
-        spreads=None if dataset.exclusive else spreads_of(fitted.rounds, recipe.served, *known),
+        spreads=None if dataset.exclusive else _spreads(fitted),
         model=model,
         provenance=with_choice(provenance(dataset, recipe, seed), fitted.recipe, fitted.scores)
         | {"seconds": round(time.monotonic() - began, 1)},
     )
+
+
+def _spreads(fitted: Fitted) -> tuple[Spread, ...] | None:
+    """How far a refit would move each target's logit."""
+    of = fitted.rounds, fitted.trees, fitted.recipe.served, fitted.squash
+    return spreads_of(*of, fitted.raw, fitted.dataset.folds)
 
 
 def _check_labels(dataset: Dataset) -> None:

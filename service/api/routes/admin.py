@@ -23,7 +23,7 @@ from service.api.body.reading import read_body
 from service.api.error_codes import Code
 from service.api.openapi import answers, json_response, request_body
 from service.api.problems import Problem
-from service.api.schemas import Change, OwnKey, OwnKeys
+from service.api.schemas import Change
 from service.api.specification import releases as described
 from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ModelNotFound
@@ -124,18 +124,17 @@ def routes(
 
     @router.get(
         "/key",
-        operation_id="get_own_keys",
         summary="Whether the service takes keys, and what those of this request may do",
-        responses=answers(OwnKeys),
+        responses=answers(described.OwnKeys),
     )
     async def key(request: Request) -> Response:
         if key_store is None:
-            return json_response(OwnKeys(needed=False, keys=[]))
+            return json_response(described.OwnKeys(needed=False, keys=[]))
         own = [
-            OwnKey(found.name, [scope for scope in SCOPES if found.may(scope)])
+            described.OwnKey(found.name, [scope for scope in SCOPES if found.may(scope)])
             for found in valid_keys(key_store, request.scope)
         ]
-        return json_response(OwnKeys(needed=True, keys=own))
+        return json_response(described.OwnKeys(needed=True, keys=own))
 
     def step(path: str, summary: str, answer: type = described.Promoted) -> Callable[[Any], Any]:
         return router.post(

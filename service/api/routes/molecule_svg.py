@@ -133,6 +133,8 @@ def _graph(smiles: str) -> str | None:
         molecule = read_smiles(smiles)
         with captured_rdkit_log():
             Chem.SanitizeMol(molecule)
+            for atom in molecule.GetAtoms():
+                atom.SetIsotope(0)  # a hydrogen with one would stay
             return Chem.MolToSmiles(Chem.RemoveHs(molecule), isomericSmiles=False)
     except (Unreadable, Chem.MolSanitizeException, RuntimeError, ValueError):
         return None

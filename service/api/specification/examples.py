@@ -42,7 +42,8 @@ _HISTORY = {
     "times": [1_767_323_040.0], "version": ["2"], "verdict": ["healthy"], "model_verdict": ["intact"],
     "traffic_verdict": ["like_training"], "rows": [1280], "requests": [20], "failed": [0],
     "rejected": [0], "rows_per_second": [128.0], "load": [0.02], "waiting": [0],
-    "latency": {"p50": [0.002], "p95": [0.004], "p99": [0.005]}, "effect": [0.0], "inputs": [0.0],
+    "latency": {"p50": [0.002], "p95": [0.004], "p99": [0.005]}, "effect": [0.0],
+    "inputs": [0.0], "network": [0.0],
     "low_p_values": [0.05], "layers": [], "targets": [], "events": [],
 }  # fmt: skip
 _READY = {"version": "2", "provider": "CPUExecutionProvider", "ready": True, "error": None}
@@ -56,6 +57,7 @@ _ABOUT = {
     "created": _TIME,
     "columns": [{"name": "profile_mean", "kind": "number", "optional": False, "values": None}],
     "targets": [{"name": "pulsar", "threshold": 0.3}], "threshold_rule": "largest F1 out-of-fold",
+    "figures": None, "cut_offs": ["threshold", "recall", "fpr"], "intervals": False,
     "members": 5, "widths": [64, 64, 64, 64],
 }  # fmt: skip
 _DURATION = {"count": 20, "ns": 3_000_000}
@@ -106,6 +108,19 @@ EXAMPLES: dict[str, Any] = {
             {"status": "error", "message": "8 features expected, 2 given"},
         ],
     },
+    "invoke": {
+        "predictions": [
+            {"status": "ok", "probability": {"pulsar": 0.944743454}, "call": {"pulsar": True},
+             "p_value": 0.248241}
+        ]
+    },
+    "explain": {
+        "model": "tox21", "version": "4", "target": "SR-MMP",
+        "results": [
+            {"status": "ok", "smiles": "CCO", "parent": "CCO", "logit": -5.8, "probability": 0.003,
+             "call": False, "atoms": [], "needed": None, "alerts": [], "nearest": [], "svg": None}
+        ],
+    },
     "get_liveness": {"live": True},
     "get_leaderboard_liveness": {"ok": True},
     "get_readiness": {"ready": True, "draining": False, "error": None, "models": {"htru2": _READY}},
@@ -141,6 +156,7 @@ EXAMPLES: dict[str, Any] = {
         ],
         "error": None,
     },
+    "get_own_keys": {"needed": True, "keys": [{"name": "alice", "scopes": ["predict"]}]},
     "promote": {"model": "htru2", "champion": 2},
     "roll_back": {"model": "htru2", "champion": 1},
     "load_model": {"model": "htru2", "loaded": True},

@@ -127,3 +127,17 @@ class Retired(Struct):
 
 class RepositoryDone(Struct):
     """An empty object, as the protocol has it."""
+
+
+class OwnKey(Struct):
+    """A key of the request: its name, and what it may do: predict, admin or metrics."""
+
+    name: str
+    scopes: list[str]
+
+
+class OwnKeys(Struct):
+    """Whether the service takes API keys, and the request's own that are valid."""
+
+    needed: bool
+    keys: list[OwnKey]

@@ -31,6 +31,7 @@ from service.api.v2.interface import (
     REASON,
     Interface,
     decided,
+    domains,
     find,
     interface_of,
     names_of,
@@ -95,6 +96,7 @@ class Infer:
         started = perf_counter()
         _check_finite(prediction.outputs, asked.outputs)
         made = decided(asked.outputs, decision, prediction.outputs, prediction.outcomes)
+        made |= domains(asked.outputs, prediction.outcomes)
         if REASON in asked.outputs:
             made[REASON] = np.array([_reason(outcome) for outcome in prediction.outcomes], object)
         outputs = {**_with_gaps(interface, prediction), **made}

@@ -24,6 +24,8 @@ REASON = "reason"
 #: The outputs that the service makes of the graph's by a request's cut-offs, for who asks. They stand in
 #: no metadata.
 CALL, LEVEL, INTERVAL = "call", "level", "interval"
+#: The outputs that tell how near a molecule is to what the model learned from, for who asks.
+SIMILARITY, IN_DOMAIN = "similarity", "in_domain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +76,22 @@ def find(served_models: ServedModels, name: str, version: str | None) -> ServedM
 
 def names_of(served: ServedModel) -> tuple[str, ...]:
     """The outputs that a model can be asked for; classes have none, and the most probable is called."""
+    near = () if served.bundle.featurizer.domain is None else (SIMILARITY, IN_DOMAIN)
     if served.manifest.exclusive:
-        return ()
+        return near
     levels = (LEVEL,) if served.decision.levels is not None else ()
     has = all(target.spread is not None for target in served.manifest.targets)
-    return (CALL, *levels, *((INTERVAL,) if has else ()))
+    return (CALL, *levels, *((INTERVAL,) if has else ()), *near)
+
+
+def domains(names: Iterable[str], outcomes: Sequence[Outcome]) -> dict[str, NDArray[Any]]:
+    """Return ``similarity``, FP32, and ``in_domain``, BOOL, of shape ``(n,)``, where they are named."""
+    told: list[Any] = [
+        getattr(outcome, "details", {}).get("domain", {SIMILARITY: np.nan, IN_DOMAIN: False})
+        for outcome in outcomes
+    ]
+    kinds = {SIMILARITY: np.float32, IN_DOMAIN: np.bool_}
+    return {name: np.array([one[name] for one in told], kinds[name]) for name in names if name in kinds}
 
 
 def decided(

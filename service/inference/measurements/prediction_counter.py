@@ -56,8 +56,10 @@ class PredictionCounter:
     def _sums(self, batches: list[tuple[Numbers, Numbers | None, Sequence[RowOwner]]]) -> Predicted:
         probability = np.concatenate([batch for batch, _, _ in batches]).astype(np.float64)
         counted = np.isfinite(probability).all(axis=1)
-        counted &= np.concatenate([_real(owners, len(batch)) for batch, _, owners in batches])
-        probability = probability[counted]
+        if any(_is_made_up(owner) for _, _, owners in batches for owner in owners):
+            counted &= np.concatenate([_real(owners, len(batch)) for batch, _, owners in batches])
+        if not counted.all():
+            probability = probability[counted]
         if self._exclusive:
             called = np.bincount(probability.argmax(axis=1), minlength=probability.shape[1])
         else:
@@ -74,5 +76,8 @@ def _real(owners: Sequence[RowOwner], rows: int) -> NDArray[np.bool_]:
     """Which rows are no examples or probes, which tell nothing of the traffic."""
     if not owners:
         return np.ones(rows, bool)
-    real = [owner.request is None or not owner.request.synthetic for owner in owners]
-    return np.repeat(real, [owner.rows for owner in owners])
+    return np.repeat([not _is_made_up(owner) for owner in owners], [owner.rows for owner in owners])
+
+
+def _is_made_up(owner: RowOwner) -> bool:
+    return owner.request is not None and owner.request.synthetic

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -160,5 +161,35 @@ def test_a_new_version_finds_no_answers_of_the_old_domain(with_domain, tmp_path)
         after = (await app.predict(smiles=["CCCCO"])).json()["results"][0]
         assert before["similarity"] < 1 == after["domain"]["similarity"]
         assert "measured" in after
+
+    with_domain(work)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_the_v2_protocol_has_it_as_outputs_by_name(with_domain, binary: bool) -> None:
+    """FP32 and BOOL, one for each row; not sent to who does not ask, and unknown without a domain."""
+    tensor = {"name": "smiles", "shape": [3], "datatype": "BYTES", "data": [MEASURED, NEAR, FAR]}
+
+    async def work(app: App) -> None:
+        names = ("similarity", "in_domain", "logit")
+        wanted = [{"name": name, "parameters": {"binary_data": binary}} for name in names]
+        body = {"inputs": [tensor], "outputs": wanted}
+        answer = await app.client.post("/v2/models/tox21/infer", json=body)
+        assert answer.status_code == 200, answer.text
+        length = int(answer.headers.get("inference-header-content-length", len(answer.content)))
+        document = json.loads(answer.content[:length])
+        described = {output["name"]: output for output in document["outputs"]}
+        assert described["similarity"]["datatype"] == "FP32"
+        assert described["in_domain"]["datatype"] == "BOOL"
+        assert described["in_domain"]["shape"] == [3]
+        if binary:
+            similarity = np.frombuffer(answer.content[length : length + 12], "<f4").tolist()
+            told = [bool(byte) for byte in answer.content[length + 12 : length + 15]]
+        else:
+            similarity, told = (described[name]["data"] for name in names[:2])
+        assert told == INSIDE[:3]
+        assert similarity[0] == 1.0
+        plain = (await app.client.post("/v2/models/tox21/infer", json={"inputs": [tensor]})).json()
+        assert not {"similarity", "in_domain"} & {output["name"] for output in plain["outputs"]}
 
     with_domain(work)

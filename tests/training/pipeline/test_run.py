@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from models.bundle.loading import Bundle, open_bundle
-from models.bundle.manifest import Trees, parse_manifest
+from models.bundle.manifest import Assay, Trees, parse_manifest
 from models.errors import BundleRefused
 from models.networks.outputs import INPUT, OUTPUTS
 from models.networks.weights import read_weights, tensor_names
@@ -21,12 +21,12 @@ from training.data.dataset import Replicates
 from training.data.folds import folds_of_rows
 from training.errors import TrainingError
 from training.evaluation.metrics import mean_auc
-from training.networks.ensemble import fit_ensemble, out_of_fold
+from training.networks.ensemble import OutOfFold, fit_ensemble, out_of_fold
 from training.networks.export import all_outputs
 from training.networks.training_loop import Recipe, train
 from training.networks.trees import TreeRecipe
 from training.pipeline.evaluate import bundle_out_of_fold, evaluate_on
-from training.pipeline.run import Trained, train_model
+from training.pipeline.run import Trained, calibrated, out_of_fold_metrics, train_model
 from training.recipes.official import HTRU2
 from training.release.model_card import model_card
 from training.release.publish import publish
@@ -95,6 +95,38 @@ def test_the_bundle_has_what_decisions_need(repository: Repository, trained: Tra
     card = bundle.card.decode()
     assert "## How sure" in card
     assert "## Levels" not in card
+
+
+def test_assays_are_published_with_both_cut_offs(trained: Trained, tmp_path: Path) -> None:
+    """A recipe of assays: levels, what they measure, and figures of both in manifest and card."""
+    assay = Assay(measures="a pathway", mode="agonist", cells="HeLa", readout="dye", source="a paper")
+    recipe = replace(RECIPE, threshold_rule="levels", assays={"pulsar": assay})
+    dataset = replace(trained.dataset, parts={"leaderboard": trained.dataset.folds < 2})
+    own = OutOfFold(trained.out_of_fold, np.zeros_like(trained.out_of_fold))
+    calibration = calibrated(dataset, own, "levels")
+    rounds = {"mean_auc_by_round": trained.metrics["mean_auc_by_round"]}
+    as_assays = replace(
+        trained,
+        dataset=dataset,
+        recipe=recipe,
+        calibration=calibration,
+        metrics=out_of_fold_metrics(dataset, calibration) | rounds,
+    )
+    repository = Repository(tmp_path)
+    bundle = open_bundle(repository.bundle("htru2", publish(as_assays, repository)))
+    (target,) = bundle.manifest.targets
+    assert bundle.manifest.are_assays
+    assert target.elevated <= target.threshold
+    assert target.assay == assay
+    assert "active (what call means)" in bundle.manifest.threshold_rule
+    card = bundle.card.decode()
+    for words in (
+        "## Levels",
+        "| pulsar | elevated |",
+        "| a pathway | agonist | HeLa |",
+        "leaderboard set",
+    ):
+        assert words in card
 
 
 def test_the_file_is_one_graph_that_knows_its_origin(repository: Repository) -> None:

@@ -106,9 +106,8 @@ def judged(job: Mapping[str, Any]) -> dict[str, float]:
     return _figures(fitted, rows, judged_rows.labels)
 
 
-def _on_fresh_rows(population: str, n: int, draw: int) -> dict[str, float]:
-    rng = np.random.default_rng([draw, n])
-    values, labels = POPULATIONS[population](n, rng)
+def drawn_table(values: Array, labels: Array) -> Dataset:
+    """Values ``(n, columns)`` and labels ``(n,)`` as a user's table."""
     names = [f"c{column}" for column in range(values.shape[1])]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "drawn.csv"
@@ -116,7 +115,12 @@ def _on_fresh_rows(population: str, n: int, draw: int) -> dict[str, float]:
             writer = csv.writer(file)
             writer.writerow([*names, "y"])
             writer.writerows([*row, int(y)] for row, y in zip(values.tolist(), labels, strict=True))
-        dataset = load_table("drawn", path, Reading(target="y"))
+        return load_table("drawn", path, Reading(target="y"))
+
+
+def _on_fresh_rows(population: str, n: int, draw: int) -> dict[str, float]:
+    rng = np.random.default_rng([draw, n])
+    dataset = drawn_table(*POPULATIONS[population](n, rng))
     recipe = table_recipe(dataset)
     # Half as deep and wide as the default, which trains in half the time.
     small = tuple(replace(network, units=32, layers=2) for network in recipe.networks)

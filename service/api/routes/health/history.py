@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from service.api.openapi import answers, json_response
 from service.api.problems import Problem
-from service.api.routes.health.history_schemas import (
+from service.api.specification.history import (
     HistoryAnswer,
     HistoryEvent,
     LatencyHistory,
@@ -43,7 +43,6 @@ def routes(served_models: ServedModels, recorder: HistoryRecorder) -> APIRouter:
 
     @router.get(
         "/health/activations/{model}/history",
-        operation_id="get_activation_history",
         summary="The last hour or day of a model: traffic, layers, predictions, latency, events",
         description=_DOCUMENT,
         responses=answers(HistoryAnswer, 404, 422, 503),

@@ -113,6 +113,29 @@ def test_models_tell_what_a_form_needs(with_app) -> None:
     with_app(work)
 
 
+@pytest.mark.parametrize(
+    ("smiles", "parent", "expected"),
+    [
+        ("OCC", "CCO", "0"),
+        ("C[C@H](N)C(=O)O", "CC(N)C(=O)O", "0"),
+        ("[2H]C([2H])([2H])O", "CO", "0"),
+        ("[H]OC", "CO", "0"),
+        ("CC(=O)O[Na]", "CC(=O)O", "1"),
+        ("CC(O)=Nc1ccccc1", "CC(=O)Nc1ccccc1", "1"),
+        ("CCO", None, None),
+    ],
+)
+def test_a_picture_tells_whether_the_parent_is_another(with_app, smiles, parent, expected) -> None:
+    """By its graph: stereo, isotopes and the order of the atoms do not count."""
+
+    async def work(app: App) -> None:
+        answer = await app.client.post("/molecule.svg", json={"smiles": smiles, "parent": parent})
+        assert answer.status_code == 200
+        assert answer.headers.get("x-parent-differs") == expected
+
+    with_app(work)
+
+
 def test_a_molecule_is_drawn(with_app) -> None:
     """The answer is an SVG without scripts, which may load nothing."""
 

@@ -1,0 +1,1 @@
+"""Model repositories in object stores, which are mirrored into a folder (extra ``stores``)."""

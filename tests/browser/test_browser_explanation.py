@@ -1,0 +1,86 @@
+"""A molecule's domain, what was measured of it, what is nearest, and why: on the page."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.browser.conftest import PHONE
+from tests.support.both import serving_both
+from tests.support.server import Server
+
+expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
+
+PATIENT = 30_000
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One worker with a small tox21 that has a domain."""
+    with serving_both(tmp_path_factory.mktemp("explanation"), workers=1, domain=True) as server:
+        yield server
+
+
+def asked(visit, molecules: str, **options: object):
+    """The cards of some molecules."""
+    page = visit(**options)
+    page.get_by_role("tab", name="tox21").click(timeout=PATIENT)
+    page.get_by_label("Molecules").fill(molecules)
+    page.get_by_role("button", name="Predict", exact=True).click()
+    cards = page.locator(".molecule")
+    expect(cards).to_have_count(len(molecules.split("\n")), timeout=PATIENT)
+    return cards
+
+
+def test_a_card_tells_domain_and_measured_labels(visit) -> None:
+    """Measured, inside, outside with the reason; a dot for each label that was measured."""
+    cards = asked(visit, "OCC\nCCCO\n" + "C" * 58)
+    expect(cards.nth(0).locator(".domain")).to_contain_text("Measured")
+    expect(cards.nth(0).locator(".measured")).to_have_count(11)
+    expect(cards.nth(1).locator(".domain")).to_contain_text("In the domain similarity 0.")
+    expect(cards.nth(1).locator(".measured")).to_have_count(0)
+    expect(cards.nth(2).locator(".domain.outside")).to_contain_text("Outside the domain")
+    expect(cards.nth(2).locator(".domain.outside")).to_contain_text("repeats")
+
+
+def test_the_parent_is_drawn_where_it_is_another(visit) -> None:
+    """Of a salt, and not of a molecule that was written in another order."""
+    cards = asked(visit, "CC(=O)O[Na]\nOCC")
+    cards.nth(0).scroll_into_view_if_needed()
+    expect(cards.nth(0).get_by_role("img", name="Structure of CC(=O)O", exact=True)).to_be_visible(
+        timeout=PATIENT
+    )
+    expect(cards.nth(0).locator("figcaption")).to_have_text("Judged as CC(=O)O")
+    expect(cards.nth(1).get_by_role("img", name="Structure of OCC")).to_be_visible(timeout=PATIENT)
+    expect(cards.nth(1).locator("figure")).to_be_hidden()
+
+
+@pytest.mark.parametrize("options", [{}, {"viewport": PHONE}, {"color_scheme": "dark"}])
+def test_nearest_compounds_and_reasons_come_on_demand(visit, options: dict[str, object]) -> None:
+    """Three compounds with labels; the chosen assay's atoms as a picture, and the alerts."""
+    (card,) = asked(visit, "O=[N+]([O-])c1ccccc1O", **options).all()
+    card.get_by_role("button", name="Nearest compounds").click()
+    expect(card.locator(".nearest li")).to_have_count(3, timeout=PATIENT)
+    expect(card.locator(".nearest li").first).to_contain_text("active in")
+    card.get_by_label("Assay to explain").select_option("SR-p53")
+    card.get_by_role("button", name="Why").click()
+    picture = card.get_by_role("img", name="Atoms that SR-p53 comes from")
+    expect(picture).to_be_visible(timeout=PATIENT)
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    expect(card.locator(".more")).to_contain_text("nitroaromatic")
+    assert card.evaluate("card => card.scrollWidth <= card.clientWidth + 1")
+
+
+def test_a_molecule_without_an_active_assay_has_a_sentence(server: Server, visit) -> None:
+    """It says that an assay measures what it measures; one with an active assay does not have it."""
+    smiles = ["CCO", "CCN", "c1ccccc1", "CC#N", "CCCl", "OCC(O)CO", "CCCCCCCCCC", "CS(C)=O"]
+    results = server.client.post("/predict", json={"smiles": smiles}).json()["results"]
+    called = [any(result["call"].values()) for result in results]
+    assert False in called
+    cards = asked(visit, "\n".join(smiles))
+    for place, active in enumerate(called):
+        sentence = "Twelve assays measure what they measure"
+        caption = cards.nth(place).locator("caption")
+        if active:
+            expect(caption).not_to_contain_text(sentence)
+        else:
+            expect(caption).to_contain_text(sentence)
