@@ -20,7 +20,7 @@ from models.health.conformal import Ranks
 from models.health.layout import Layout
 from models.health.onnx_detector import KEPT, SCORES, detector_graph, kept_columns
 from models.health.reference import SCORE_SHIFT, Reference
-from models.networks.outputs import SQUASHED, TAPS
+from models.networks.outputs import MEMBER_LOGIT, SQUASHED, TAPS
 
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
@@ -35,11 +35,13 @@ class Judged:
     """What is kept of a batch of n rows until it is summed up.
 
     ``kept`` is the graph's output; ``squashed`` (n, F) are the features as the first layer saw them,
-    None where they are not known.
+    None where they are not known. ``suspect`` (n,) tells of rows beyond their bounds, None where there
+    are none.
     """
 
     kept: Array32
     squashed: Array32 | None
+    suspect: NDArray[np.bool_] | None = None
 
 
 class Detector:
@@ -51,6 +53,12 @@ class Detector:
         self._ranks = Ranks.of(reference.scores, reference.averaged)
         self._inputs = reference.inputs
         self._scored, self._columns = kept_columns(reference, self.layout)
+        bounds = reference.rows
+        self._bounded = bounds is not None
+        #: The logits that are given where a model does not give its members'.
+        self._alike = (
+            None if bounds is None or not bounds.watches_logits else np.zeros_like(bounds.below)
+        )
         self._run = _session(reference, np.float32)
 
     @cached_property
@@ -58,32 +66,62 @@ class Detector:
         return _session(self.reference, np.float64)
 
     def judge(
-        self, taps: NDArray[np.floating], squashed: NDArray[np.floating] | None
+        self,
+        taps: NDArray[np.floating],
+        squashed: NDArray[np.floating] | None,
+        member_logit: NDArray[np.floating] | None = None,
     ) -> tuple[Array, Judged]:
         """Return the rows' p-values (n,), and what ``statistics`` needs of them.
 
         ``taps`` are of shape (n, M, L, 3), ``squashed`` (n, F), or None where the model does not give
-        them: its inputs are then taken for the reference's centre. A row that is not finite gets the
-        lowest p-value there is.
+        them: its inputs are then taken for the reference's centre. Without ``member_logit`` (n, M, T)
+        the members count as agreeing. A row that is not finite gets the lowest p-value there is, and is
+        beyond its bounds.
         """
         given = {TAPS: taps}
         if self._inputs is not None:
             if squashed is None:
                 squashed = np.tile(self._inputs.centre, (len(taps), 1))
             given[SQUASHED] = squashed
+        if self._alike is not None:
+            if member_logit is None:
+                member_logit = np.broadcast_to(self._alike, (len(taps), *self._alike.shape))
+                member_logit = member_logit.astype(taps.dtype)
+            given[MEMBER_LOGIT] = member_logit
         scores, kept = self._run([SCORES, KEPT], given)
+        suspect = None
+        if self._bounded:
+            beyond = kept[:, -1]
+            furthest = beyond[0] if len(beyond) == 1 else np.maximum.reduce(beyond)
+            if not furthest <= 1.0:  # also where it is no number
+                suspect = ~(beyond <= 1.0)
         if not isfinite(np.add.reduce(kept[:, : self._scored], axis=None)):
             # Something is no number, or too large for single precision's squares.
             doubles = {name: values.astype(np.float64) for name, values in given.items()}
             scores, kept = self._run_in_double([SCORES, KEPT], doubles)
             # One member that is ill must not hide among those that are well.
-            scores[~np.isfinite(kept[:, : self._scored]).all(axis=1)] = np.inf
+            no_number = ~np.isfinite(kept[:, : self._scored]).all(axis=1)
+            scores[no_number] = np.inf
+            if self._bounded and no_number.any():
+                suspect = no_number if suspect is None else suspect | no_number
             kept = np.clip(kept, -_FURTHEST, _FURTHEST).astype(np.float32)
-        return self._ranks.p_values(scores.T), Judged(kept, squashed)
+        return self._ranks.p_values(scores.T), Judged(kept, squashed, suspect)
+
+    def judge_outputs(self, outputs: Mapping[str, NDArray[np.floating]]) -> tuple[Array, Judged]:
+        """Judge a graph's outputs, of which some may be missing."""
+        return self.judge(outputs[TAPS], outputs.get(SQUASHED), outputs.get(MEMBER_LOGIT))
 
     def p_values(self, outputs: Mapping[str, NDArray[np.floating]]) -> Array:
         """Return one p-value per row (n,) for a model's outputs, keeping nothing else."""
-        return self.judge(outputs[TAPS], outputs.get(SQUASHED))[0].round(6)
+        return self.judge_outputs(outputs)[0].round(6)
+
+    def marks(self, outputs: Mapping[str, NDArray[np.floating]]) -> tuple[Array, Array32]:
+        """Return each row's p-value (n,), and 1 where it is suspect (n,), keeping nothing else."""
+        p_values, judged = self.judge_outputs(outputs)
+        suspect = np.zeros(len(p_values), np.float32)
+        if judged.suspect is not None:
+            suspect[judged.suspect] = 1.0
+        return p_values.round(6), suspect
 
     def statistics(self, batches: Sequence[Judged]) -> Array32:
         """Return the statistics of all batches' rows, (W, n): a line for each column of the layout."""

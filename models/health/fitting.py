@@ -22,6 +22,7 @@ from models.health.reference import (
     share_factors,
     whitening_of,
 )
+from models.health.rows.fitting import fit_row_bounds
 from models.health.sequential import cumulants_of
 
 #: Floor under the spread of a layer statistic: one that hardly varies among the reference rows must
@@ -51,10 +52,15 @@ class MemberRows:
     rows: NDArray[np.intp]
 
 
-def fit_reference(members: Sequence[MemberRows], squashed: NDArray[np.float32] | None) -> Reference:
+def fit_reference(
+    members: Sequence[MemberRows],
+    squashed: NDArray[np.float32] | None,
+    logits: NDArray[np.floating] | None = None,
+) -> Reference:
     """Fit the reference; ``squashed`` (N, F) are all rows' features as the first layer sees them.
 
-    Without them there is no reference for inputs. Raises ``ValueError`` for fewer than two rows.
+    Without them there is no reference for inputs. ``logits`` (N, M, T) are all rows' by all members,
+    without which single rows have no bounds. Raises ``ValueError`` for fewer than two rows.
     """
     fewest = min(len(member.taps) for member in members)
     if fewest < 2:
@@ -80,6 +86,9 @@ def fit_reference(members: Sequence[MemberRows], squashed: NDArray[np.float32] |
         scores=tuple(map(ranked, scores)),
         inputs=inputs,
         cumulants=np.concatenate([cumulants_of(columns) for columns in evidence]),
+        rows=None
+        if logits is None
+        else fit_row_bounds([own.taps for own in members], [own.rows for own in members], logits),
     )
 
 

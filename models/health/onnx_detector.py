@@ -13,17 +13,21 @@ from numpy.typing import NDArray
 
 from models.health.layout import Layout
 from models.health.reference import CROSS_LIMIT, SCORE_SHIFT, VARIANCE_OFFSET, Reference
+from models.health.rows.bounds import RowBounds
 from models.networks.onnx_nodes import Nodes, Shapes
-from models.networks.outputs import SQUASHED, TAPS
+from models.networks.outputs import MEMBER_LOGIT, SQUASHED, TAPS
 
 #: The graph's outputs. ``SCORES`` (n, M) are what ``Ranks`` takes. ``KEPT`` are the columns that
 #: statistics are made of, side by side: standardised distances, shifted like scores, of the members, of
 #: the inputs along their directions, and beside those; departures (M * 3L); the *known*: statistics
 #: less their centre (M * 3L, variances less the usual ones), log variances less their centre (M * L),
-#: scores along the inputs' directions, their products and sizes.
+#: scores along the inputs' directions, their products and sizes. Where rows have bounds, the last is how
+#: far the furthest of a row's numbers is from the middle of its bounds, which are at 1.
 SCORES, KEPT = "scores", "kept"
 
 _CENTRED = "centred"
+
+Array = NDArray[np.float64]
 #: The energy beside the inputs' directions is compared by its logarithm, and may be 0.
 _BESIDE_OFFSET = 1e-6
 
@@ -66,7 +70,12 @@ def detector_graph(reference: Reference, kind: type = np.float32) -> bytes:
     by_known = graph.value(np.concatenate([_whitening(reference), -reference.coefficients[1:]]))
     departures = graph.add("Gemm", known, by_known, graph.value(-reference.coefficients[0]))
     scored = _scores(graph, reference, _distances(graph, reference, departures, *parts[2:3]))
-    graph.add("Concat", scored, departures, known, axis=1, name=KEPT)
+    kept = [scored, departures, known]
+    if reference.rows is not None:
+        kept.append(_beyond(graph, reference.rows, flat))
+        if reference.rows.watches_logits:
+            shapes[MEMBER_LOGIT] = [members, reference.rows.targets]
+    graph.add("Concat", *kept, axis=1, name=KEPT)
     outputs: Shapes = {SCORES: [members], KEPT: [None]}
     return bytes(graph.model("judging", shapes, outputs).SerializeToString())
 
@@ -98,6 +107,25 @@ def _whitening(reference: Reference) -> NDArray[np.float64]:
     of_logarithms = flat[1::3].copy()
     flat[1::3] = 0.0
     return np.concatenate([flat, of_logarithms])
+
+
+def _beyond(graph: _Nodes, bounds: RowBounds, taps: str) -> str:
+    """How far out a row is (n, 1), of taps (n, M * 3L) and logits: its furthest number."""
+    middle, half = _middle(bounds.lower, bounds.upper)
+    parts = [graph.add("Mul", graph.add("Sub", taps, graph.value(middle)), graph.value(1 / half))]
+    if bounds.watches_logits:
+        members, targets = bounds.below.shape
+        middle, half = _middle(bounds.below, bounds.above)
+        apart = np.kron(np.eye(members) - 1 / members, np.eye(targets))
+        flat = graph.add("Reshape", MEMBER_LOGIT, graph.value([-1, members * targets], np.int64))
+        parts.append(graph.add("Gemm", flat, graph.value(apart / half), graph.value(-middle / half)))
+    numbers = graph.add("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
+    return graph.add("ReduceMax", graph.add("Abs", numbers), graph.value([1], np.int64), keepdims=1)
+
+
+def _middle(lower: Array, upper: Array) -> tuple[Array, Array]:
+    """The middles of bounds, and half their widths, in one line."""
+    return (lower + upper).ravel() / 2, (upper - lower).ravel() / 2
 
 
 def _crossed(graph: _Nodes, scores: str, directions: int, crosses: int) -> list[str]:

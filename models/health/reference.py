@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from models.health.inputs import Inputs, arrays_of, check_shapes, inputs_of
+from models.health.rows.bounds import RowBounds
 from models.npz import check_unpacked
 
 #: Variances are compared by their logarithm, since they are positive and skewed; the offset keeps
@@ -69,7 +70,8 @@ class Reference:
     deviation of the log-distance of the departures; ``scores`` are each member's, sorted. ``cumulants``
     (columns, signs, rates) bounds what capped departures do by chance; None where that is not known.
     ``averaged`` are p-values of rows of the data, averaged over the members, sorted, among which those
-    of new rows are ranked; None in older bundles and for one member.
+    of new rows are ranked; None in older bundles and for one member. ``rows`` bounds what one row's
+    numbers may be; None in older bundles.
     """
 
     members: tuple[MemberReference, ...]
@@ -82,6 +84,7 @@ class Reference:
     inputs: Inputs | None
     cumulants: Array | None
     averaged: NDArray[np.float32] | None = None
+    rows: RowBounds | None = None
 
     @classmethod
     def of(cls, members: Sequence[MemberReference]) -> Self:
@@ -125,6 +128,8 @@ class Reference:
             arrays["averaged"] = self.averaged
         if self.inputs is not None:
             arrays |= arrays_of(self.inputs)
+        if self.rows is not None:
+            arrays |= self.rows.arrays()
         stream = io.BytesIO()
         np.savez_compressed(stream, allow_pickle=False, **arrays)
         return stream.getvalue()
@@ -170,6 +175,7 @@ class Reference:
             inputs=inputs,
             cumulants=None if cumulants is None else cumulants.astype(np.float64),
             averaged=shares,
+            rows=RowBounds.of(arrays, count, size // 3),
             **plain,
         )
 

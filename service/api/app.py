@@ -195,7 +195,7 @@ def create_app(
     infer = Infer(served_models, predictor, limits, otherwise=app)
     predict = PredictEndpoint(predictor, limits, spool)
     invocations = InvocationsEndpoint(served_models, predictor, limits)
-    stream = Stream(lambda: activations.every_model_in_steps(served_models, coordinator), served_models)
+    stream = Stream(lambda: activations.every_model(served_models, coordinator), served_models)
     inner: ASGIApp = infer
     direct: dict[tuple[str, str], ASGIApp] = {
         ("POST", "/predict"): predict,

@@ -60,6 +60,13 @@ class OkResult(Struct):
         dict[str, list[float]] | None,
         Meta(description="If asked for: between which probabilities nine of ten refits would answer."),
     ] = None
+    suspect: Annotated[
+        Literal[True] | None,
+        Meta(
+            description="The network's numbers for this record are beyond the bounds of all records that"
+            " it was made with: the computation may be corrupted. Absent of all others."
+        ),
+    ] = None
     smiles: Annotated[str | None, Meta(description="The SMILES as it was sent.")] = None
     parent: Annotated[str | None, Meta(description="The molecule that was predicted.")] = None
     removed: Annotated[list[str] | None, Meta(description="Fragments that were left out.")] = None

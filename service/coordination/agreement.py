@@ -229,6 +229,7 @@ class WorkerAgreement:
                 waiting=0 if served is None else served.batcher.waiting,
                 sums=None if monitor is None else self._sums(name, monitor),
                 departing=[] if monitor is None else monitor.departing(),
+                corrupted_at=None if monitor is None else monitor.corrupted_at,
             )
         # After the windows: reading them brings the latest rows into the counters.
         return WorkerStatus(

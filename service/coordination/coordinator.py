@@ -1,25 +1,17 @@
-"""How the traffic of all workers together is judged, and the baselines that operators took of it."""
+"""The judgement of all workers' traffic, and the baselines that operators took of it."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 
-from models.health.sequential import DELTA
-from models.health.windows.onset import Remembered
-from service.coordination.agreement import WorkerAgreement
+from service.coordination.judging import TrafficJudge
 from service.coordination.shared_store import SharedStore
-from service.coordination.statuses import VerdictRecord, VerdictRecords
 from service.coordination.window_sums import WindowSums, add_windows
 from service.errors import NotEnoughTraffic, NotWatched
 from service.health.baselines import Baselines, TakenBaseline
-from service.health.change import Found
-from service.health.monitor import NOT_WATCHED, Health, Monitor
+from service.health.monitor import Monitor
 from service.health.outliers import OutlierRow, merged
-from service.health.sequential_alarm import SequentialAlarms
-from service.health.sequential_state import INPUTS, Alarm, Watch
-from service.health.verdict import Alarmed, with_integrity
-from service.inference.served_models import ServedModel, ServedModels
-from service.observability.counters import ALARMS, Telemetry
+from service.inference.served_models import ServedModels
+from service.observability.counters import Telemetry
 from service.observability.logs import get_logger
 
 #: Chance alone moves a baseline of fewer rows too far: 32 directions of 1,000 rows stray by 0.18.
@@ -28,8 +20,8 @@ BASELINE_ROWS = 1000
 _log = get_logger()
 
 
-class WorkerCoordinator(WorkerAgreement):
-    """One worker's judgement of what went through all of them."""
+class WorkerCoordinator(TrafficJudge):
+    """One worker's judgement of what went through all of them, by the baselines that hold."""
 
     def __init__(
         self,
@@ -39,55 +31,9 @@ class WorkerCoordinator(WorkerAgreement):
         number: int = 1,
         baselines: Baselines | None = None,
     ) -> None:
-        """As ``WorkerAgreement``; without ``baselines`` none can be taken."""
+        """As ``TrafficJudge``; without ``baselines`` none can be taken."""
         super().__init__(served_models, telemetry, shared_store, number)
         self._baselines = baselines
-        self._sequential_alarms = SequentialAlarms()
-
-    def health(self, name: str) -> tuple[ServedModel, Health, datetime]:
-        """Judge a model's traffic in all workers; also return since when the verdict holds.
-
-        Raises ``ModelNotFound`` or ``ModelNotReady``.
-        """
-        served = self._served_models.get(name)
-        monitor = served.monitor
-        if monitor is None:
-            health = replace(
-                NOT_WATCHED, judgement=with_integrity(NOT_WATCHED.judgement, self._intact(name))
-            )
-            return served, health, self._since(served, health, None)
-        sums, now = self._sums_of_all(served, monitor), monotonic()
-        record = self._shared_store.verdicts().get(name)
-        same = record is not None and record.version == served.manifest.version
-        known = record.remembered if record is not None and same else None
-        found = monitor.scan([part.blocks for part in sums], now, known)
-        watch = self._watch(served, monitor, sums, found)
-        alarm = None if watch is None or watch.alarm is None else _alarmed(watch, watch.alarm)
-        windows = add_windows(part.windows_at(now) for part in sums)
-        health = monitor.judged(windows, found, alarm)
-        judgement = with_integrity(health.judgement, self._intact(name))
-        health = replace(health, judgement=judgement)
-        known = None if found is None else found.scan.remembered
-        return served, health, self._since(served, health, watch, known)
-
-    def alarm(self, name: str, version: int, kind: str) -> None:
-        """Count the begin of something for which an operator is called, one of ``ALARMS``."""
-        self._telemetry.traffic(name, version).alarms[kind] += 1
-
-    def watch(self, name: str) -> Watch | None:
-        """Return the state of a model's sequential detector, None where none runs.
-
-        Raises ``ModelNotFound`` or ``ModelNotReady``.
-        """
-        record = self._shared_store.verdicts().get(name)
-        served = self._served_models.get(name)
-        same = record is not None and record.version == served.manifest.version
-        return record.watch if record is not None and same else None
-
-    def verdict(self, name: str, version: int) -> str:
-        """Return the last verdict on a version, by whichever worker, without judging again."""
-        record = self._shared_store.verdicts().get(name)
-        return record.verdict if record is not None and record.version == version else "warming_up"
 
     def departing(self, name: str) -> list[OutlierRow]:
         """Return the rows that departed furthest in the last hour, in all workers.
@@ -96,11 +42,7 @@ class WorkerCoordinator(WorkerAgreement):
         """
         served = self._served_models.get(name)
         rows = [] if served.monitor is None else [served.monitor.departing()]
-        for status in self._others().values():
-            model = status.models.get(name)
-            if model is not None and model.version == served.manifest.version:
-                rows.append(model.departing)
-        return merged(rows)
+        return merged(rows + [model.departing for model in self._elsewhere(served)])
 
     def baseline(self, name: str) -> tuple[TakenBaseline | None, str | None]:
         """Return the baseline of the version that serves, None for none, and what is wrong with it.
@@ -175,17 +117,6 @@ class WorkerCoordinator(WorkerAgreement):
             _log.info("baseline dropped", model=served.label, by=by)
         return dropped
 
-    def _sums_of_all(self, served: ServedModel, monitor: Monitor) -> list[WindowSums]:
-        """Return the window sums of the version that serves: this worker's, then the others'."""
-        own = self._sums(served.manifest.name, monitor)
-        models = [status.models.get(served.manifest.name) for status in self._others().values()]
-        return [own] + [
-            model.sums
-            for model in models
-            if model is not None and model.version == served.manifest.version
-            if model.sums is not None and model.sums.fits(own)
-        ]
-
     def _sums(self, name: str, monitor: Monitor) -> WindowSums:
         """Sum up what this worker saw, about the baseline that holds now."""
         state = self._served_models.states().get(name)
@@ -197,63 +128,3 @@ class WorkerCoordinator(WorkerAgreement):
         elif monitor.baseline is None or monitor.baseline.taken_at != taken.taken_at:
             monitor.baseline = taken.baseline()
         return super()._sums(name, monitor)
-
-    def _intact(self, name: str) -> bool | None:
-        """Whether the model reproduced its golden rows when it was last checked, in every worker."""
-        state = self._served_models.state(name).intact
-        models = [status.models.get(name) for status in self._others().values()]
-        known = [state, *(model.intact for model in models if model is not None)]
-        return False if False in known else state
-
-    def _watch(
-        self, served: ServedModel, monitor: Monitor, sums: list[WindowSums], found: Found | None
-    ) -> Watch | None:
-        """Bring the sequential detector up to date where this worker runs it, and return its state."""
-        name, version = served.manifest.name, served.manifest.version
-        if not self.keeper:
-            return self.watch(name)
-        states = [state.served for state in self._served_models.states().values()]
-        watched = sum(other is not None and other.monitor is not None for other in states)
-        own, *others = sums
-        evidence = [part.evidence for part in others if part.centre == own.centre]
-        return self._sequential_alarms.look(name, version, monitor, evidence, watched, found)
-
-    def _since(
-        self,
-        served: ServedModel,
-        health: Health,
-        watch: Watch | None,
-        known: Remembered | None = None,
-    ) -> datetime:
-        """Record the verdict for all workers, log a change once, and return since when it holds."""
-        name, version = served.manifest.name, served.manifest.version
-        verdict, changed = health.judgement.verdict, False
-
-        def change(verdicts: VerdictRecords) -> None:
-            nonlocal changed
-            record = verdicts.get(name)
-            since = datetime.now(UTC)
-            if record is not None and (record.version, record.verdict) == (version, verdict):
-                since = record.since
-            else:
-                changed = verdict != "warming_up"
-            verdicts[name] = VerdictRecord(version, verdict, since, watch, known)
-
-        record = self._shared_store.verdicts().get(name)
-        if record is None or VerdictRecord(version, verdict, record.since, watch, known) != record:
-            self._shared_store.change_verdicts(change)
-            record = self._shared_store.verdicts().get(name)
-        if changed:
-            if verdict in ALARMS:  # counted by the one worker that recorded it
-                self.alarm(name, version, verdict)
-            log = _log.info if verdict in ("healthy", "unwatched") else _log.warning
-            log("verdict", model=served.label, verdict=verdict, reason=health.judgement.reason)
-        return datetime.now(UTC) if record is None else record.since
-
-
-def _alarmed(watch: Watch, alarm: Alarm) -> Alarmed:
-    return Alarmed(
-        f"the sequential detector found {alarm.where} departing by more than {DELTA} standard"
-        f" deviations at {alarm.at.isoformat('T', 'seconds')}, after {watch.requests} requests",
-        inputs=alarm.where == INPUTS,
-    )

@@ -55,6 +55,8 @@ class ModelStatus(msgspec.Struct, frozen=True):
     #: None for a model without taps.
     sums: WindowSums | None
     departing: list[OutlierRow] = []
+    #: When a row was last computed wrongly, by the monotonic clock; None for never.
+    corrupted_at: float | None = None
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):

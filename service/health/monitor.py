@@ -7,7 +7,6 @@ the traffic and never decides whether the model may serve.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from time import monotonic
@@ -15,7 +14,7 @@ from time import monotonic
 import numpy as np
 from numpy.typing import NDArray
 
-from models.health.detector import Detector
+from models.health.detector import Detector, Judged
 from models.health.diagnosis.inputs import KIND_ROWS, FeatureScales, recognise
 from models.health.effect_size import Effects
 from models.health.evidence import Sums, values_width
@@ -24,16 +23,15 @@ from models.health.windows.blocks import BlockLog, Blocks, joined
 from models.health.windows.onset import Remembered, Traffic, scan
 from models.health.windows.pieces import block_width, evidence_of_blocks
 from models.health.windows.shifts import assess
-from models.networks.outputs import SQUASHED, TAPS
 from models.networks.selu import SATURATION
 from service.health.accumulator import StatisticsAccumulator
 from service.health.baselines import Baseline
-from service.health.change import Change, Found
+from service.health.change import Found, Health
 from service.health.layer_statistics import feature_means, layer_statistics
 from service.health.outliers import OutlierLog, OutlierRow
 from service.health.row_owner import RowOwner
-from service.health.verdict import UNWATCHED, Alarmed, HealthVerdict, judge
-from service.health.windows import Buckets, History, Window, Windows, evidence_ring, read
+from service.health.verdict import Alarmed, judge
+from service.health.windows import Buckets, History, Sampling, Window, Windows, evidence_ring, read
 from service.observability.counters import Activations
 from service.observability.counters import Traffic as CountedTraffic
 
@@ -44,34 +42,6 @@ _GATHER_SECONDS = 1.0
 _sums_lock = Lock()
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """A verdict, and the windows and effects by name that it was reached by.
-
-    ``change`` is when traffic last moved, None where it has not; ``now`` are the effects of the latest
-    traffic by which it was judged, None with too little of it.
-    """
-
-    judgement: HealthVerdict
-    windows: dict[str, Window]
-    effects: dict[str, Effects]
-    change: Change | None = None
-    now: Effects | None = None
-
-    def effects_of(self, window: str) -> Effects | None:
-        """The effects of a change while it lasts, otherwise of a window; None without taps.
-
-        Those of a change have departures, and no ``by_layer``.
-        """
-        if self.change is not None and self.change.ended is None and self.now is not None:
-            return self.now
-        return self.effects.get(window)
-
-
-#: The health of a model without taps, which has no monitor.
-NOT_WATCHED = Health(UNWATCHED, {}, {})
 
 
 class Monitor:
@@ -85,11 +55,14 @@ class Monitor:
         names: Sequence[str] = (),
         keep_features: bool = False,
         scales: FeatureScales | None = None,
+        *,
+        sampled: bool = False,
     ) -> None:
         """``clock`` is monotonic, in seconds; ``names`` and ``scales`` are the features'.
 
         ``traffic`` is where the sums go that outlive a reload of this version. ``keep_features`` allows
-        the features of rows that departed to be kept and shown.
+        the features of rows that departed to be kept and shown. With ``sampled`` windows take in some
+        batches of dense traffic.
         """
         self.reference, self.clock, self.names = reference, clock, names
         self.detector = Detector(reference)
@@ -108,6 +81,9 @@ class Monitor:
         self._blocks = BlockLog(block_width(layout, features))
         self._evidence = evidence_ring(layout.width - layout.evidence.start)
         self._gathered_at = clock()
+        self._sampling = Sampling() if sampled else None
+        #: When a row was last computed wrongly, by the clock; None for never.
+        self.corrupted_at: float | None = None
 
     @property
     def baseline(self) -> Baseline | None:
@@ -132,15 +108,25 @@ class Monitor:
         Of the outputs, ``taps`` has shape (n, members, layers, 3) and ``squashed``, where the graph
         gives it, (n, F); ``parts`` says whose the rows are, in their order.
         """
-        p_values, judged = self.detector.judge(outputs[TAPS], outputs.get(SQUASHED))
+        p_values, judged = self.judge(outputs)
+        self.take(judged, p_values, parts)
+        return p_values.round(6)
+
+    def judge(self, outputs: Mapping[str, NDArray[np.floating]]) -> tuple[Array, Judged]:
+        """Return the p-values (n,) of a batch's rows, and what else is kept of them."""
+        return self.detector.judge_outputs(outputs)
+
+    def take(self, judged: Judged, p_values: Array, parts: Sequence[RowOwner]) -> None:
+        """Let a batch that was judged count; ``parts`` as in ``observe``."""
         now = self.clock()
+        if self._sampling is not None and not self._sampling.takes(len(p_values), now):
+            return
         with self._lock:
             if now - self._gathered_at > _GATHER_SECONDS:
                 self._fold(now)
             if self._accumulator.empty:
                 self._gathered_at = now
             self._accumulator.add(judged, p_values, parts, now)
-        return p_values.round(6)
 
     def health(self, others: Sequence[History] = (), alarm: Alarmed | None = None) -> Health:
         """Judge the traffic as it is now; the windows are together with those of other workers."""

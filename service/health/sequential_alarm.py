@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from models.health.effect_size import origin_of
 from models.health.layout import Layout
-from models.health.sequential import Sequential, cumulants_by_moments
+from models.health.sequential import DELTA, Sequential, cumulants_by_moments
 from service.health.baselines import Baseline
 from service.health.change import Found
 from service.health.monitor import Monitor
 from service.health.sequential_state import INPUTS, Alarm, Watch
+from service.health.verdict import Alarmed
 from service.health.windows import Buckets, closed, latest
 
 #: For how long an alarm degrades the verdict.
@@ -128,3 +129,12 @@ def place_of(layout: Layout, column: int) -> str:
     if at < layout.distances.stop:
         return f"member {at - layout.distances.start}"
     return INPUTS
+
+
+def alarmed(watch: Watch, alarm: Alarm) -> Alarmed:
+    """Return what a verdict says of an alarm."""
+    return Alarmed(
+        f"the sequential detector found {alarm.where} departing by more than {DELTA} standard"
+        f" deviations at {alarm.at.isoformat('T', 'seconds')}, after {watch.requests} requests",
+        inputs=alarm.where == INPUTS,
+    )

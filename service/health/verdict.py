@@ -63,6 +63,17 @@ UNWATCHED = HealthVerdict(
     headline="Nothing is watched: this model's graph gives no statistics of its layers.",
 )
 
+#: How much is watched: all rows of every batch; all rows, and of dense traffic some in windows; nothing.
+WatchMode = Literal["full", "sampled", "off"]
+
+#: The verdict where watching is switched off.
+SWITCHED_OFF = HealthVerdict(
+    "unwatched",
+    "SNN_WATCH is off: statistics of layers are not computed, predictions have no p-value, and rows no"
+    " bounds; golden rows check outputs alone",
+    headline="Nothing is watched: SNN_WATCH is off.",
+)
+
 
 def judge(
     windows: Mapping[str, Effects],
@@ -124,6 +135,24 @@ def with_integrity(judged: HealthVerdict, intact: bool | None) -> HealthVerdict:
         verdict="unhealthy",
         model="faulty",
         reason=f"golden rows are not reproduced; {judged.reason}",
+        origin="model",
+        headline=text.headline,
+        advice=text.advice,
+        section=text.section,
+    )
+
+
+def with_corruption(judged: HealthVerdict, *, corrupted: bool) -> HealthVerdict:
+    """Add that rows were computed wrongly of late: the model that computes them is suspect."""
+    if not corrupted or judged.model == "faulty":
+        return judged
+    text = words.CORRUPTED
+    worst = max(judged.verdict, "degraded", key=VERDICTS.index)
+    return replace(
+        judged,
+        verdict=worst,
+        model="suspect",
+        reason=f"rows that were computed again were other the second time; {judged.reason}",
         origin="model",
         headline=text.headline,
         advice=text.advice,

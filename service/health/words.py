@@ -28,6 +28,12 @@ FAULTY = Words(
     "snnmodelnotintact",
 )
 
+CORRUPTED = Words(
+    "Rows were computed wrongly, and rightly the second time: the machine's memory or processor errs.",
+    "Look for memory errors in the machine's log, and move the service to another one.",
+    "rows-computed-wrongly",
+)
+
 _INTACT = "Inputs changed; the model is intact."
 
 

@@ -102,9 +102,11 @@ class Integrity:
 
 
 def _arrays(holder: object) -> Iterator[np.ndarray]:
-    """Yield the arrays among an object's attributes, with slots or without."""
+    """Yield the arrays among an object's attributes and those of its parts, with slots or without."""
     names = getattr(holder, "__slots__", None) or vars(holder)
     for name in sorted(names):
         value = getattr(holder, name, None)
         if isinstance(value, np.ndarray):
             yield value
+        elif dataclasses.is_dataclass(value):
+            yield from _arrays(value)

@@ -51,8 +51,11 @@ class Writing:
         """Return the results of all rows as pieces for ``joined``; None if a number is not finite.
 
         ``outputs`` are those of the graph: ``probability`` of shape ``(n, T)``, and perhaps ``p_value``
-        of shape ``(n,)``. ``thresholds`` has shape ``(T,)``.
+        of shape ``(n,)``. ``thresholds`` has shape ``(T,)``. Also None if a row is suspect.
         """
+        suspect = outputs.get("suspect")
+        if suspect is not None and suspect.any():
+            return None
         probability, called = shown(outputs["probability"], thresholds, self._classes is not None)
         p_value, rows = outputs.get("p_value"), len(probability)
         if not isfinite(probability.sum() + (0.0 if p_value is None else p_value.sum())):
@@ -143,21 +146,25 @@ def results_of(
 ) -> list[dict[str, object]]:
     """Return one result per record, in order; ``outputs`` has one row per accepted record.
 
-    A record that is not applicable has a status of its own, the reason, and its details.
+    A record that is not applicable has a status of its own, the reason, and its details. A row beyond
+    its bounds is ``suspect``; the others have no such field.
 
     ``p_value`` is null if the outputs have none, as those of a model without taps. With ``echo`` a
     record that is a string is repeated as ``smiles``. With ``exclusive`` the targets are mutually
     exclusive classes, and the call is the name of the most probable one.
     """
-    rows: Iterator[tuple[list[float], list[bool] | int, float | None, dict[str, object]]] = iter(())
+    rows: Iterator[tuple[list[float], list[bool] | int, float | None, dict[str, object], bool]]
+    rows = iter(())
     if outputs:
         probability, calls = shown(outputs["probability"], decision.thresholds, exclusive)
         p_values = outputs.get("p_value")
+        suspects = outputs.get("suspect")
         rows = zip(
             probability.tolist(),
             calls.tolist(),
             [None] * len(calls) if p_values is None else p_values.tolist(),
             _more(outputs, probability, targets, decision),
+            [False] * len(calls) if suspects is None else (suspects > 0).tolist(),
             strict=True,
         )
     results: list[dict[str, object]] = []
@@ -173,7 +180,7 @@ def results_of(
             result["message"] = outcome.message
             result.update(outcome.details)
         else:
-            probabilities, call, p_value, more = next(rows)
+            probabilities, call, p_value, more, suspect = next(rows)
             if outcome.details:
                 result.update(outcome.details)
             if isfinite(sum(probabilities)):
@@ -183,6 +190,8 @@ def results_of(
                 )
                 result |= more
                 result["p_value"] = p_value
+                if suspect:
+                    result["suspect"] = True
             else:  # JSON has no NaN
                 result["status"] = "error"
                 result["message"] = "the network gave no finite number for this record"

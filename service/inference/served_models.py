@@ -12,6 +12,7 @@ from models.bundle.loading import Bundle
 from models.bundle.manifest import Manifest
 from service.errors import ModelNotFound, ModelNotReady, VersionNotFound
 from service.health.monitor import Monitor
+from service.health.verdict import WatchMode
 from service.inference.answers.decision import Decision
 from service.inference.backend.onnx_session import Session
 from service.inference.batcher import Batcher
@@ -52,6 +53,8 @@ class ServedModel:
     #: The names of the targets, and their cut-offs.
     targets: tuple[str, ...]
     decision: Decision
+    #: How much of the traffic is watched, where the graph has taps.
+    watch: WatchMode = "full"
     leases: Leases = field(default_factory=Leases)
 
     @property

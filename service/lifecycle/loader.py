@@ -17,9 +17,10 @@ from models.networks.outputs import SQUASHED
 from models.registry.store import Repository
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner
+from service.health.verdict import WatchMode
 from service.inference.answers.decision import Decision
 from service.inference.backend.device import Device
-from service.inference.backend.onnx_session import Session, open_session
+from service.inference.backend.onnx_session import Session, open_session, without_taps
 from service.inference.batcher import Batcher, Compute, Limits
 from service.inference.integrity import Integrity
 from service.inference.measurements.latency import LatencyEstimator
@@ -27,6 +28,7 @@ from service.inference.measurements.prediction_counter import PredictionCounter
 from service.inference.measurements.row_sample import RowSample
 from service.inference.queue import Outputs, Rows
 from service.inference.served_models import ServedModel
+from service.inference.suspect_rows import SuspectRows
 from service.observability.counters import Telemetry, Traffic
 
 #: Names, sizes and times of a version's files: they tell one state of it from another, unread.
@@ -49,10 +51,14 @@ class Loader:
         open_session: OpenSession = open_session,
         *,
         keep_features: bool = False,
+        recompute: bool = True,
+        watch: WatchMode = "full",
         trial: Callable[[Path, str, int], None] | None = None,
     ) -> None:
         """``keep_features`` lets monitors show the features of rows that departed.
 
+        With ``recompute`` rows beyond their bounds are computed once more. ``watch`` says how much of
+        the traffic monitors see.
         ``trial`` raises ``BundleRefused`` for a bundle that must not be loaded here.
         """
         self._repository = repository
@@ -61,6 +67,8 @@ class Loader:
         self._limits = limits
         self._open_session = open_session
         self._keep_features = keep_features
+        self._recompute = recompute
+        self._watch = watch
         self._trial = trial
         #: The files of versions that were loaded without harm.
         self._loaded: dict[tuple[str, int], Files] = {}
@@ -87,6 +95,12 @@ class Loader:
         manifest = bundle.manifest
         check_place(manifest, name, version)
         session = self._open_session(bundle.model, self._device)
+        watch: WatchMode = "full" if bundle.reference is None else self._watch
+        if watch == "off":
+            # The layers are checked once, before a graph without their statistics takes over.
+            bundle.check_golden(session.run, self._device.tolerance)
+            session = self._open_session(without_taps(bundle.model), self._device)
+            bundle = replace(bundle, reference=None)
         # The session has the weights; keeping the file's bytes would hold them twice.
         bundle = replace(bundle, model=b"")
         integrity = Integrity(
@@ -103,7 +117,11 @@ class Loader:
                 names=bundle.featurizer.names,
                 keep_features=self._keep_features,
                 scales=_scales_of(bundle, session),
+                sampled=watch == "sampled",
             )
+        suspect_rows = None
+        if monitor is not None:
+            suspect_rows = SuspectRows(session.run, monitor, traffic, again=self._recompute)
         lane, sample = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}"), RowSample()
         decision = Decision.of(bundle)
         predictions = PredictionCounter(traffic, decision.thresholds, exclusive=manifest.exclusive)
@@ -114,7 +132,7 @@ class Loader:
             session=session,
             integrity=integrity,
             batcher=Batcher(
-                _counted(_watched(session, monitor, sample, predictions), traffic),
+                _counted(_watched(session, monitor, sample, predictions, suspect_rows), traffic),
                 lane,
                 traffic,
                 limits,
@@ -128,6 +146,7 @@ class Loader:
             predictions=predictions,
             targets=tuple(manifest.target_names),
             decision=decision,
+            watch=watch,
         )
 
     def check(self, served: ServedModel) -> str | None:
@@ -162,14 +181,30 @@ def _scales_of(bundle: Bundle, session: Session) -> FeatureScales | None:
 
 
 def _watched(
-    session: Session, monitor: Monitor | None, sample: RowSample, predictions: PredictionCounter
+    session: Session,
+    monitor: Monitor | None,
+    sample: RowSample,
+    predictions: PredictionCounter,
+    suspect_rows: SuspectRows | None,
 ) -> Compute:
-    """Compute a batch in the session, and have the monitor, if there is one, add ``p_value``."""
+    """Compute a batch in the session, and have the monitor, if there is one, judge it.
+
+    It adds ``p_value`` and, where rows have bounds, ``suspect``: 1 for a row that is beyond them.
+    """
+    bounded = monitor is not None and monitor.reference.rows is not None
 
     def compute(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
         outputs: dict[str, np.ndarray] = {**session.run(rows)}
         if monitor is not None:
-            outputs["p_value"] = monitor.observe(outputs, parts)
+            p_values, judged = monitor.judge(outputs)
+            if judged.suspect is not None and suspect_rows is not None:
+                judged = suspect_rows.settle(rows, outputs, p_values, judged)
+            monitor.take(judged, p_values, parts)
+            outputs["p_value"] = p_values.round(6)
+            if bounded:
+                outputs["suspect"] = np.zeros(len(rows), np.float32)
+                if judged.suspect is not None:
+                    outputs["suspect"][judged.suspect] = 1.0
             if sample.wanted:
                 sample.add(rows, parts)
         outputs.pop(SQUASHED, None)  # no request asks for these, as large as itself

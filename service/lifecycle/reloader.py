@@ -62,7 +62,7 @@ class Reloader:
         self._models: dict[str, ModelLifecycle] = {}
         self._jobs: set[asyncio.Task[Any]] = set()
         self._failures: set[str] = set()
-        self._reading = asyncio.Lock()
+        self._reading, self._judging = asyncio.Lock(), asyncio.Lock()
         #: Whether the repository has been read: what is found later does not decide readiness.
         self._began = False
         #: Set once the repository has been looked at, whatever was found there.
@@ -77,7 +77,7 @@ class Reloader:
             for number in count():
                 if number % rounds == 0 and not self._reading.locked():
                     self._start(self.look())
-                    self._tolerate(self._judge)
+                    self._start(self._judge())
                 self.follow_others()
                 await asyncio.sleep(pause)
         finally:
@@ -204,12 +204,13 @@ class Reloader:
         await self._until(lambda: not self._coordinator.serves(name))
         return version
 
-    def _judge(self) -> None:
+    async def _judge(self) -> None:
         """Judge the traffic, which logs and counts a change of verdict; one worker does it for all."""
-        if self._coordinator.keeper:
-            for name, model in self._models.items():
-                if model.state.serving is not None:
-                    self._coordinator.health(name)
+        if self._coordinator.keeper and not self._judging.locked():
+            async with self._judging:
+                for name, model in list(self._models.items()):
+                    if model.state.serving is not None:
+                        await self._coordinator.health_beside(name)
 
     async def _settle(self, model: ModelLifecycle) -> None:
         state = model.state

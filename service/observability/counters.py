@@ -132,6 +132,11 @@ class Traffic(msgspec.Struct):
     activations: Activations | None = None
     #: Rows whose activations were not finite.
     not_finite: int = 0
+    #: Rows that were answered although beyond their bounds, rows that were computed again for being so,
+    #: and those of them that were other the second time.
+    suspect: int = 0
+    recomputed: int = 0
+    corrupted: int = 0
     #: Parts of requests in batches on which the network raised an error.
     inferences_failed: int = 0
     #: What was predicted; None before the first row.
@@ -162,7 +167,8 @@ class Traffic(msgspec.Struct):
         for size, tally in dict(other.batches).items():
             self.batches[size].merge(tally)
         self.last_batch_at = max(self.last_batch_at, other.last_batch_at)
-        self.not_finite += other.not_finite
+        for name in ("not_finite", "suspect", "recomputed", "corrupted"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         self.inferences_failed += other.inferences_failed
         _add(self.alarms, other.alarms)
         if other.predicted is not None:

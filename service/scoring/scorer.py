@@ -121,7 +121,9 @@ class Model:
         names = [name for name in ("probability", "logit", MEMBER_LOGIT) if name in parts[0]]
         outputs = {name: np.concatenate([part[name] for part in parts]) for name in names}
         if self.detector is not None:
-            outputs["p_value"] = np.concatenate([self.detector.p_values(part) for part in parts])
+            marks = [self.detector.marks(part) for part in parts]
+            outputs["p_value"] = np.concatenate([p_values for p_values, _ in marks])
+            outputs["suspect"] = np.concatenate([suspect for _, suspect in marks])
         return outputs
 
 

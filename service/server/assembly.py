@@ -66,6 +66,8 @@ def assemble(settings: Settings, device: Device, shared_store: SharedStore | Non
         telemetry,
         Limits(queue_rows=settings.max_queue_rows),
         keep_features=settings.show_departing_features,
+        recompute=settings.recompute_suspect,
+        watch=settings.watch,
         trial=try_bundle,
     )
     executor = FeaturizationExecutor(_featurizers(settings), settings.cache_bytes)

@@ -44,7 +44,7 @@ class ObjectPrefix:
             else:
                 # The library reads this variable only where it is given no options.
                 plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")
-                options = {**_CLIENT, "allow_http": plain}
+                options: Any = {**_CLIENT, "allow_http": plain}
                 self._store = from_url(url, client_options=options, retry_config=_RETRY)
         except self._errors as error:
             raise SettingsError(f"SNN_MODELS={url}: {_reason(error)}") from error

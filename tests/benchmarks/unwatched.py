@@ -44,7 +44,7 @@ class _Loader(service.lifecycle.loader.Loader):
         self._open_session = _Cut
 
 
-def _watched(session: Session, _: object) -> Compute:
+def _watched(session: Session, *_: object) -> Compute:
     assert isinstance(session, _Cut)
     return session.compute
 

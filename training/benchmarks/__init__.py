@@ -18,6 +18,7 @@ from training.benchmarks.harness import Say
 from training.benchmarks.internals import (
     faithfulness,
     onnx_speed,
+    row_marks,
     signal_propagation,
     weight_faults,
 )
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
     "htru2": htru2.run,
     "integrity": weight_faults.run,
     "refits": refits.run,
+    "rows": row_marks.run,
     "signal": signal_propagation.run,
     "tables": tables.run,
     "tox21": tox21.run,

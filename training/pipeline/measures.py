@@ -15,8 +15,13 @@ from training.networks.trees import Trees, with_trees
 Array32 = NDArray[np.float32]
 
 
-def reference_of(ensemble: Ensemble, rows: Array32, folds: NDArray[np.integer]) -> Reference:
-    """Fit the reference for squashed rows ``(n, F)`` to those that each member never saw."""
+def reference_of(
+    ensemble: Ensemble, rows: Array32, logits: Array32, folds: NDArray[np.integer]
+) -> Reference:
+    """Fit the reference for squashed rows ``(n, F)`` to those that each member never saw.
+
+    ``logits`` ``(n, members, T)`` are the members' for these rows, as they are served.
+    """
     numbers = range(len(ensemble.members))
     held_out = [np.flatnonzero(folds == member.fold) for member in ensemble.members]
     members = [
@@ -25,7 +30,7 @@ def reference_of(ensemble: Ensemble, rows: Array32, folds: NDArray[np.integer]) 
     ]
     asked = rows[asked_rows(len(rows))]
     taps = np.stack([ensemble.member_taps(asked, number) for number in numbers], axis=1)
-    return combined(fit_reference(members, rows), members, rows, taps)
+    return combined(fit_reference(members, rows, logits), members, rows, taps)
 
 
 def spreads_of(

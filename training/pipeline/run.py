@@ -151,7 +151,8 @@ def finish(
     figures["mean_auc_by_round"] = [
         mean_auc(dataset.labels, _out_of_fold(dataset, alone, fitted.rows).logits) for alone in rounds
     ]
-    reference = reference_of(ensemble, fitted.rows, dataset.folds)
+    logits = fitted.member_logits(fitted.raw)
+    reference = reference_of(ensemble, fitted.rows, logits, dataset.folds)
     served = ServedEnsemble(
         fitted.squash, ensemble, calibration.maps, exclusive=dataset.exclusive, trees=fitted.trees
     )

@@ -1,6 +1,7 @@
 """Rows of another survey as the unchanged network sees them, at their own scale or another."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,10 @@ class Survey:
         members = [MemberRows(taps[:, number], everything) for number in range(taps.shape[1])]
         squashed = outputs[SQUASHED]
         asked = taps[asked_rows(len(taps))]
-        return combined(fit_reference(members, squashed), members, squashed, asked)
+        found = combined(fit_reference(members, squashed), members, squashed, asked)
+        # So few rows tell nothing of their extremes; the networks are the same, and so are their bounds.
+        origin = self._bundle.reference
+        return found if origin is None else replace(found, rows=origin.rows)
 
     def _outputs(self, maps: Maps) -> dict[str, NDArray[np.float32]]:
         rows = self.raw

@@ -45,6 +45,7 @@ class WrittenTableFeaturizer:
 
     identifier = "tables-3"
     judges_applicability = False
+    domain = None
 
     def __init__(self, parameters: Mapping[str, object]) -> None:
         """Raises ``FeaturizerError`` if ``parameters`` are not a valid schema."""

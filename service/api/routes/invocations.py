@@ -42,6 +42,7 @@ from service.tables.ndjson import add_value
 
 PATH = "/invocations"
 _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+_PLAIN = (str, int, float)
 _decoder = msgspec.json.Decoder(Invocation)
 
 
@@ -128,14 +129,23 @@ def _records(body: Invocation) -> tuple[list[Any], dict[str, str]]:
     value = getattr(body, given[0])
     params = {} if body.params is UNSET or body.params is None else body.params
     known = set(Queried._fields) - {"result_columns"}
-    unknown = [name for name, text in params.items() if name not in known or not isinstance(text, str)]
+    unknown = [
+        name for name, value in params.items() if name not in known or not isinstance(value, _PLAIN)
+    ]
     if unknown:
-        raise InvalidRequest(f"the parameter {unknown[0][:80]!r} is not known here, or no text")
+        raise InvalidRequest(
+            f"the parameter {unknown[0][:80]!r} is not known here, or neither text nor number"
+        )
     if isinstance(value, dict):
         value = _of_frame(value) if given[0] == "dataframe_split" else _of_columns(value)
     if not isinstance(value, list):
         raise InvalidRequest(f"{given[0]!r} is no list of records")
-    return value, params
+    return value, {name: _text(said) for name, said in params.items()}
+
+
+def _text(value: object) -> str:
+    """A parameter as the query has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _of_frame(frame: dict[str, Any]) -> list[Any]:

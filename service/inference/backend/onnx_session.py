@@ -5,12 +5,14 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 from numpy.typing import NDArray
+from onnx.utils import Extractor
 
 from models.bundle.manifest import MODEL_FILE
 from models.errors import BundleRefused
-from models.networks.outputs import INNER_OUTPUTS, INPUT, OUTPUTS
+from models.networks.outputs import INNER_OUTPUTS, INPUT, OUTPUTS, SQUASHED, TAPS
 from service.errors import DeviceUnavailable
 from service.inference.backend.device import CPU, Device, brief, create_session
 
@@ -123,6 +125,13 @@ class Buffers:
         # Filled up with a real row: one of zeros might be slower, or be no number further on.
         self._rows[count:] = rows[:1] if count else 0
         self._there.update_inplace(self._rows)
+
+
+def without_taps(model: bytes) -> bytes:
+    """Return a graph that makes the same answers and members' logits, and nothing of the layers."""
+    graph = onnx.load_model_from_string(model)
+    made = [output.name for output in graph.graph.output if output.name not in (TAPS, SQUASHED)]
+    return bytes(Extractor(graph).extract_model([INPUT], made).SerializeToString())
 
 
 def open_session(model: bytes, device: Device) -> Session:

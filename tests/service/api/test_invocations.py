@@ -87,6 +87,7 @@ def test_molecules_csv_and_extra_columns(with_both) -> None:
         ("", {"inputs": 5}, 422, "wrong shape"),
         ("", {"dataframe_split": {"data": 5}}, 422, "dataframe_split"),
         ("", {"inputs": ROWS, "params": {"temperature": 1}}, 422, "'temperature'"),
+        ("", {"inputs": ROWS, "params": {"model": [1]}}, 422, "'model'"),
         ("?model=htru2", {"inputs": [[1] * 8] * (MAX_ROWS + 1)}, 413, str(MAX_ROWS)),
         ("?model=htru2", {"inputs": []}, 422, ""),
     ],

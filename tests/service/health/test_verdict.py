@@ -7,7 +7,7 @@ import pytest
 
 from models.health.effect_size import DEGRADED_AT, NAMED_AT, UNHEALTHY_AT, Effects, Shift
 from models.health.windows.onset import Remembered, Scan, Stretch
-from service.health.verdict import Alarmed, HealthVerdict, judge, with_integrity
+from service.health.verdict import Alarmed, HealthVerdict, judge, with_corruption, with_integrity
 from service.health.windows import WINDOWS
 from service.health.words import moved_features
 
@@ -129,3 +129,17 @@ def test_features_are_named_from_the_cut_off_on() -> None:
     moved = effects(1.0, features=np.array([NAMED_AT, 0.9, BELOW[NAMED_AT], 0.5]))
     assert moved_features(moved, list("abcd")) == [("b", 0.9), ("d", 0.5), ("a", NAMED_AT)]
     assert moved_features(effects(1.0, features=np.array([BELOW[NAMED_AT]])), ["a"]) == []
+
+
+@pytest.mark.parametrize("size", [0.0, DEGRADED_AT, UNHEALTHY_AT])
+def test_rows_that_were_computed_wrongly_make_the_model_suspect(size: float) -> None:
+    """Whatever the traffic: the verdict is at least degraded, and the traffic's own stays."""
+    before = judged(effects(size))
+    assert with_corruption(before, corrupted=False) is before
+    after = with_corruption(before, corrupted=True)
+    assert (after.model, after.origin, after.traffic) == ("suspect", "model", before.traffic)
+    assert after.verdict == ("unhealthy" if size == UNHEALTHY_AT else "degraded")
+    assert len(after.headline.split()) <= 20
+    faulty = with_integrity(after, intact=False)
+    assert faulty.model == "faulty"
+    assert with_corruption(faulty, corrupted=True) is faulty

@@ -77,3 +77,20 @@ def test_records_are_plain_where_none_has_anything_to_tell() -> None:
         assert not is_plain([other, other])
         assert not is_plain([plain, other])
         assert not is_plain([other, plain])
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_only_suspect_rows_say_so(exclusive: bool) -> None:
+    """One is written row by row, with its mark; the others have no such field."""
+    outputs = {
+        "probability": np.array([[0.1, 0.9], [0.2, 0.8]], np.float32),
+        "p_value": np.array([0.5, 0.5]),
+        "suspect": np.array([0.0, 1.0], np.float32),
+    }
+    limits, accepted = np.array([0.5, 0.5]), [Accepted({})] * 2
+    assert Writing(TARGETS, exclusive).pieces(outputs, limits) is None
+    found = results_of([[1.0]] * 2, accepted, outputs, TARGETS, limits, echo=False, exclusive=exclusive)
+    assert "suspect" not in found[0]
+    assert found[1]["suspect"] is True
+    usual = outputs | {"suspect": np.zeros(2, np.float32)}
+    assert Writing(TARGETS, exclusive).pieces(usual, limits) is not None

@@ -1,7 +1,6 @@
 """The documents of ``/health/activations``: each model's live statistics beside its reference."""
 
 import asyncio
-import math
 from datetime import datetime
 from typing import Any
 
@@ -10,39 +9,38 @@ from msgspec.json import encode
 from models.health.effect_size import Effects
 from models.health.sequential import DELTA, REQUESTS_PER_FALSE_ALARM
 from service.api.routes.health.integrity import integrity
+from service.api.routes.health.layers import members_of, number_of
 from service.coordination.aggregate import ClusterStatus
 from service.coordination.coordinator import WorkerCoordinator
+from service.errors import ModelNotFound, ModelNotReady
 from service.health.baselines import TakenBaseline
-from service.health.change import Change
-from service.health.layer_statistics import layer_statistics
+from service.health.change import Change, Health
 from service.health.monitor import Monitor
 from service.health.outliers import document as departing_document
 from service.health.sequential_state import INPUTS
 from service.health.verdict import HealthVerdict
-from service.health.windows import WINDOWS, Window
+from service.health.windows import WINDOWS
 from service.inference.served_models import ServedModel, ServedModels
+from service.observability.counters import Traffic
 
-#: Statistics of a layer that are compared with the reference.
-_COMPARED = ("mean", "log_variance", "saturated")
 #: Features whose shifts the document lists.
 _LISTED_FEATURES = 10
 #: Where the project has its runbook.
 _RUNBOOK = "docs/how-to/runbook.md"
 
 
-def every_model(served_models: ServedModels, coordinator: WorkerCoordinator) -> dict[str, Any]:
-    """Return the activation health of all models that can answer."""
-    whole = coordinator.whole()
-    names = _ready(served_models, whole)
-    return {"models": {name: document_of(coordinator, whole, name) for name in names}}
+async def every_model(served_models: ServedModels, coordinator: WorkerCoordinator) -> bytes:
+    """Return the activation health of all models that can answer, as JSON.
 
-
-async def every_model_in_steps(served_models: ServedModels, coordinator: WorkerCoordinator) -> bytes:
-    """Return the JSON of ``every_model``, and let others have the event loop after every model."""
+    What takes long is done in a thread, and others have the event loop after every step.
+    """
     whole, parts = coordinator.whole(), []
     for name in _ready(served_models, whole):
-        parts.append(b"%b:%b" % (encode(name), encode(document_of(coordinator, whole, name))))
-        await asyncio.sleep(0)
+        try:
+            content = await document_of(coordinator, whole, name)
+        except (ModelNotFound, ModelNotReady):  # it was unloaded meanwhile
+            continue
+        parts.append(b"%b:%b" % (encode(name), content))
     return b'{"models":{%b}}' % b",".join(parts)
 
 
@@ -51,9 +49,34 @@ def _ready(served_models: ServedModels, whole: ClusterStatus) -> list[str]:
     return [name for name in served if name in whole.models and whole.models[name].ready]
 
 
-def document_of(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str) -> dict[str, Any]:
-    """Return a model's activation health. Members count from 0, as in the manifest; layers from 1."""
-    served, health, since = coordinator.health(name)
+async def document_of(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str) -> bytes:
+    """Return a model's activation health as JSON.
+
+    Members count from 0, as in the manifest; layers from 1. Raises ``ModelNotFound`` or
+    ``ModelNotReady``.
+    """
+    served, health, since = await coordinator.health_beside(name)
+    await asyncio.sleep(0)
+    document = _document(coordinator, whole, name, served, health, since)
+    return await asyncio.to_thread(_encoded, document, served, health)
+
+
+def _encoded(document: dict[str, Any], served: ServedModel, health: Health) -> bytes:
+    """Add every member's layers, which are most of a document, and encode it."""
+    shown, monitor = health.judgement.window or "start", served.monitor
+    if monitor is not None:
+        document["members"] = members_of(served, monitor, health.windows[shown], health.effects[shown])
+    return encode(document)
+
+
+def _document(
+    coordinator: WorkerCoordinator,
+    whole: ClusterStatus,
+    name: str,
+    served: ServedModel,
+    health: Health,
+    since: datetime,
+) -> dict[str, Any]:
     version = served.manifest.version
     judgement, first = health.judgement, health.judgement.first_departing
     shown = judgement.window or "start"
@@ -76,6 +99,7 @@ def document_of(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str)
         "origin": judgement.origin,
         "first_departing": None if first is None else {"member": first[0], "layer": first[1] + 1},
         "integrity": integrity(whole.models[name]),
+        "watch": _watch(served, traffic),
         "window": judgement.window,
         "windows": _unwatched(traffic.rows)
         if monitor is None
@@ -86,10 +110,17 @@ def document_of(coordinator: WorkerCoordinator, whole: ClusterStatus, name: str)
         "baseline": None if taken is None else baseline_of(taken),
         "baseline_error": wrong,
         "rows_not_finite": traffic.not_finite,
-        "members": []
-        if monitor is None or effects is None
-        else _members(served, monitor, health.windows[shown], health.effects[shown], effects),
+        "members": [],
     }
+
+
+def _watch(served: ServedModel, traffic: Traffic) -> dict[str, Any]:
+    """Return how much of the traffic is watched, and which share of all rows entered the windows."""
+    if served.monitor is None:
+        return {"mode": "off", "share": 0.0}
+    counted = 0 if traffic.activations is None else traffic.activations.rows
+    share = min(counted / traffic.rows, 1.0) if traffic.rows else 1.0
+    return {"mode": served.watch, "share": number_of(share)}
 
 
 def _advice(judgement: HealthVerdict) -> dict[str, str] | None:
@@ -106,9 +137,9 @@ def _change(change: Change) -> dict[str, Any]:
         "ended": _time(change.ended),
         "rows": change.rows,
         "requests": change.requests,
-        "effect": _number(change.shift.sure),
-        "estimate": _number(change.shift.effect),
-        "margin": _number(change.shift.margin),
+        "effect": number_of(change.shift.sure),
+        "estimate": number_of(change.shift.effect),
+        "margin": number_of(change.shift.margin),
     }
 
 
@@ -124,9 +155,9 @@ def _window(effects: Effects) -> dict[str, Any]:
     return {
         "rows": effects.rows,
         "requests": effects.requests,
-        "effect": _number(shift.sure) if seen else None,
-        "estimate": _number(shift.effect) if seen else None,
-        "margin": _number(shift.margin) if seen else None,
+        "effect": number_of(shift.sure) if seen else None,
+        "estimate": number_of(shift.effect) if seen else None,
+        "margin": number_of(shift.margin) if seen else None,
     }
 
 
@@ -138,12 +169,14 @@ def _inputs(monitor: Monitor, effects: Effects) -> dict[str, Any] | None:
     if effects.features is not None and effects.rows:
         order = effects.features.argsort()[::-1][:_LISTED_FEATURES]
         names = monitor.names
-        features = [{"name": names[at], "effect": _number(float(effects.features[at]))} for at in order]
+        features = [
+            {"name": names[at], "effect": number_of(float(effects.features[at]))} for at in order
+        ]
     seen = effects.rows > 0
     return {
-        "effect": _number(effects.inputs.sure) if seen else None,
-        "estimate": _number(effects.inputs.effect) if seen else None,
-        "margin": _number(effects.inputs.margin) if seen else None,
+        "effect": number_of(effects.inputs.sure) if seen else None,
+        "estimate": number_of(effects.inputs.effect) if seen else None,
+        "margin": number_of(effects.inputs.margin) if seen else None,
         "features": features,
     }
 
@@ -162,8 +195,8 @@ def _sequential(
         "delta": DELTA,
         "requests_per_false_alarm": REQUESTS_PER_FALSE_ALARM,
         "requests": watch.requests,
-        "level": _number(watch.level),
-        "threshold": _number(watch.threshold),
+        "level": number_of(watch.level),
+        "threshold": number_of(watch.threshold),
         "alarms": watch.alarms,
         "alarm": None
         if watch.alarm is None
@@ -191,56 +224,6 @@ def baseline_of(taken: TakenBaseline) -> dict[str, Any]:
         "taken_at": _time(taken.taken_at),
         "by": taken.by,
     }
-
-
-def _members(
-    served: ServedModel, monitor: Monitor, window: Window, effects: Effects, latest: Effects
-) -> list[dict[str, Any]]:
-    """Return every member's layers in one window, beside the reference; departures are the latest."""
-    reference = monitor.reference
-    live = layer_statistics(monitor.detector, window)
-    shape = (len(reference.members), reference.layers, len(_COMPARED))
-    spreads = reference.spread.reshape(shape).round(6)
-    seen = window.count > 0
-    theories, members = served.manifest.theory, []
-    for number, expected in enumerate(reference.members):
-        layers = []
-        for layer in range(reference.layers):
-            mean, variance, saturated = (
-                _number(values[number, layer]) if seen else None for values in live
-            )
-            departure = latest.departures[number, layer] - latest.departure_margins[number, layer]
-            layers.append(
-                {
-                    "layer": layer + 1,
-                    "mean": mean,
-                    "variance": variance,
-                    "saturated": saturated,
-                    "reference": {
-                        "mean": expected.mean[layer],
-                        "variance": expected.variance[layer],
-                        "saturated": expected.saturated[layer],
-                    },
-                    # Standard deviations of the reference rows, the unit of effects.
-                    "spread": dict(zip(_COMPARED, spreads[number, layer].tolist(), strict=True)),
-                    "effect": _number(effects.by_layer[number, layer]) if seen else None,
-                    "error": _number(effects.error) if seen else None,
-                    "departure": _number(max(departure, 0.0)) if seen else None,
-                    "theory": theories[number].layers[layer].lines() if theories else None,
-                }
-            )
-        members.append(
-            {
-                "departure": _number(latest.members[number].sure) if seen else None,
-                "layers": layers,
-            }
-        )
-    return members
-
-
-def _number(value: float) -> float | None:
-    """Round to six significant digits; None for what JSON cannot represent."""
-    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -1,6 +1,7 @@
 """Liveness and readiness, the activation documents, and taking a baseline."""
 
 from fastapi import APIRouter, Request, Response
+from msgspec import Raw
 
 from service.api.access_control import administrator
 from service.api.openapi import answers, json_response
@@ -60,7 +61,7 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRo
         responses=answers(described.ActivationHealthAnswer),
     )
     async def activations() -> Response:
-        return json_response(every_model(served_models, coordinator))
+        return json_response(Raw(await every_model(served_models, coordinator)))
 
     @router.get(
         stream.PATH,
@@ -82,7 +83,7 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRo
         served_models.get(model)
         whole = coordinator.whole()
         find(whole, model)
-        return json_response(document_of(coordinator, whole, model))
+        return json_response(Raw(await document_of(coordinator, whole, model)))
 
     @router.post(
         "/health/activations/{model}/baseline",

@@ -57,9 +57,23 @@ class TrafficCollector(Collector):
         not_finite = CounterMetricFamily(
             "snn_activation_rows_not_finite", "Rows whose activations were no numbers", labels=_VERSION
         )
+        suspect = CounterMetricFamily(
+            "snn_suspect_rows",
+            "Rows beyond their bounds that were answered so",
+            labels=_VERSION,
+        )
+        recomputed = CounterMetricFamily(
+            "snn_recomputed_rows", "Rows computed again for being beyond their bounds", labels=_VERSION
+        )
+        corrupted = CounterMetricFamily(
+            "snn_corrupted_rows", "Recomputed rows that were other the second time", labels=_VERSION
+        )
         for model, version, traffic in self._telemetry.all_traffic():
             labels = [model, str(version)]
             rows.add_metric(labels, traffic.rows)
+            suspect.add_metric(labels, traffic.suspect)
+            recomputed.add_metric(labels, traffic.recomputed)
+            corrupted.add_metric(labels, traffic.corrupted)
             for reason, number in traffic.rejected.items():
                 rejected.add_metric([*labels, reason], number)
             featurize.add_metric(labels, *traffic.featurize.cumulative())
@@ -70,6 +84,7 @@ class TrafficCollector(Collector):
                 alarms.add_metric([*labels, kind], traffic.alarms.get(kind, 0))
             not_finite.add_metric(labels, traffic.not_finite)
         yield from (rows, rejected, featurize, queue, compute, batch, alarms, not_finite)
+        yield from (suspect, recomputed, corrupted)
 
     def _activations(self) -> Iterator[Metric]:
         rows = CounterMetricFamily(

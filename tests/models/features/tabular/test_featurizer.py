@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.features import Accepted, FeaturizerError, Rejected, create
+from models.features import Accepted, Featurizer, FeaturizerError, Rejected, create
 from models.features.tabular.pulsar import NAMES
 
 AGE = {"name": "age", "kind": "number", "optional": True}
@@ -299,3 +299,12 @@ def test_times_keep_their_differences(other: list[dict[str, object]]) -> None:
         rows = featurizer.featurize(records).rows
         assert rows[:, :3] == pytest.approx(expected, abs=1e-3)
         assert rows.dtype == np.float32
+
+
+@pytest.mark.parametrize("identifier", ["pulsar-1", "pulsar-2", "tables-1", "tables-2", "tables-3"])
+def test_a_featurizer_has_all_that_the_interface_names(identifier: str) -> None:
+    """The service reads each of these of every model; the type checker cannot see them all."""
+    parameters = {"columns": [HEIGHT]} if identifier.startswith("tables") else {}
+    featurizer = create(identifier, parameters)
+    assert [name for name in Featurizer.__annotations__ if not hasattr(featurizer, name)] == []
+    assert len(featurizer.readers) == len(featurizer.fields)

@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from models.networks.selu import SATURATION
-from service.api.routes.health.activations import every_model_in_steps
+from service.api.routes.health.activations import every_model
 from service.inference.integrity import IntegrityFault
 from service.observability.counters import ALARMS
 from tests.service.conftest import App
@@ -163,7 +163,7 @@ def test_the_streams_document_is_that_of_the_list(with_app) -> None:
         task = asyncio.create_task(others())
         await asyncio.sleep(0)
         before = free
-        content = await every_model_in_steps(app.served_models, app.coordinator)
+        content = await every_model(app.served_models, app.coordinator)
         task.cancel()
         assert free > before
         listed = (await app.client.get("/health/activations")).json()

@@ -1,0 +1,1 @@
+"""Bounds on the numbers of one row, which a corrupted computation leaves."""

@@ -1,0 +1,134 @@
+"""Rows beyond their bounds: marked, computed again, and counted."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from service.inference.row_sample import RowSample
+
+from models.health.fitting import MemberRows, fit_reference
+from models.health.reference import Reference
+from models.networks.outputs import MEMBER_LOGIT, SQUASHED
+from service.health.monitor import Monitor
+from service.health.row_owner import RowOwner
+from service.inference.batcher import Compute
+from service.inference.suspect_rows import SuspectRows
+from service.lifecycle.loader import _watched
+from service.observability.counters import Traffic
+from tests.support import bundles
+
+Outputs = dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def reference() -> Reference:
+    """The small bundle's reference, with bounds."""
+    made = bundles.run_all(bundles.graph(), bundles.candidates(3000, seed=9))
+    rows = np.arange(len(made["taps"]))
+    members = [MemberRows(made["taps"][:, member], rows) for member in range(bundles.MEMBERS)]
+    return fit_reference(members, made[SQUASHED], made[MEMBER_LOGIT])
+
+
+class FaultySession:
+    """A session whose first runs are corrupted: one member's logit and last layer of some rows."""
+
+    def __init__(self, wrong: dict[int, list[int]]) -> None:
+        """``wrong`` names the rows that are computed wrongly, by the number of the run."""
+        self.wrong, self.runs = wrong, list[int]()
+
+    def run(self, rows: np.ndarray) -> Outputs:
+        """Compute rows, of which some wrongly."""
+        made = {name: array.copy() for name, array in bundles.run_all(bundles.graph(), rows).items()}
+        for row in self.wrong.get(len(self.runs), []):
+            made[MEMBER_LOGIT][row, 0] += 60.0
+            made["logit"][row] += 60.0 / bundles.MEMBERS
+            made["taps"][row, 0, -1, 0] = 1e6
+        self.runs.append(len(rows))
+        return made
+
+
+class Setup:
+    """A batch's computation as the loader makes it, with a session of the test's own."""
+
+    def __init__(self, reference: Reference, session: FaultySession, *, again: bool = True) -> None:
+        self.monitor, self.traffic, self.session = Monitor(reference), Traffic(), session
+        rows = SuspectRows(session.run, self.monitor, self.traffic, again=again)
+        self._compute: Compute = _watched(session, self.monitor, RowSample(), rows)
+
+    def compute(self, rows: np.ndarray) -> Outputs:
+        """Compute a batch, of one request."""
+        outputs = self._compute(rows, [RowOwner(None, len(rows))])
+        self.traffic.computed(len(rows), 0.0)
+        return dict(outputs)
+
+    @property
+    def counted(self) -> tuple[int, int, int]:
+        """Rows that were suspect, computed again, and corrupted."""
+        return self.traffic.suspect, self.traffic.recomputed, self.traffic.corrupted
+
+
+@pytest.fixture
+def setup(reference: Reference) -> Callable[..., Setup]:
+    """Make a computation."""
+    return lambda wrong, **options: Setup(reference, FaultySession(wrong), **options)
+
+
+def test_ordinary_rows_are_computed_once(setup) -> None:
+    """No row is suspect, and nothing is computed again."""
+    made = setup({})
+    outputs = made.compute(bundles.candidates(64, seed=3))
+    assert not outputs["suspect"].any()
+    assert made.session.runs == [64]
+    assert made.counted == (0, 0, 0)
+    assert made.monitor.corrupted_at is None
+
+
+def test_a_transient_fault_is_mended(setup) -> None:
+    """A row that is right the second time is answered by that, as its neighbours, and counted."""
+    rows = bundles.candidates(64, seed=3)
+    right = setup({}).compute(rows)
+    made = setup({0: [7, 30]})
+    outputs = made.compute(rows)
+    assert made.session.runs == [64, 2]
+    assert not outputs["suspect"].any()
+    for name in ("logit", "probability", "taps", "p_value"):
+        assert outputs[name] == pytest.approx(right[name], rel=1e-4, abs=1e-5), name
+    assert made.counted == (0, 2, 2)
+    assert made.monitor.corrupted_at is not None
+    # The windows saw the right numbers.
+    assert made.monitor.health().judgement.verdict == "healthy"
+
+
+def test_a_lasting_fault_is_marked(setup) -> None:
+    """A row that is the same the second time is answered as it is, and marked."""
+    made = setup({0: [5], 1: [0]})
+    outputs = made.compute(bundles.candidates(16, seed=3))
+    assert np.flatnonzero(outputs["suspect"]).tolist() == [5]
+    assert made.counted == (1, 1, 0)
+    assert made.monitor.corrupted_at is None
+
+
+def test_it_can_be_switched_off(setup) -> None:
+    """Then rows are marked and never computed again."""
+    made = setup({0: [5]}, again=False)
+    outputs = made.compute(bundles.candidates(16, seed=3))
+    assert np.flatnonzero(outputs["suspect"]).tolist() == [5]
+    assert made.session.runs == [16]
+    assert made.counted == (1, 0, 0)
+
+
+def test_a_population_beyond_all_bounds_does_not_double_the_work(setup) -> None:
+    """Of many suspect rows few are computed again: a reserve at first, then three of a hundred."""
+    everything = {number: list(range(256)) for number in range(0, 200)}
+    made = setup(everything)
+    for _ in range(40):
+        assert made.compute(bundles.candidates(256, seed=3))["suspect"].all()
+    assert made.traffic.suspect == 40 * 256
+    assert 512 <= made.traffic.recomputed <= 512 + 0.03 * 40 * 256
+
+
+def test_a_reference_without_bounds_marks_nothing(reference: Reference) -> None:
+    """Older bundles' answers have no such output."""
+    made = Setup(replace(reference, rows=None), FaultySession({0: [5]}))
+    assert "suspect" not in made.compute(bundles.candidates(16, seed=3))
