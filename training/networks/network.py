@@ -13,9 +13,6 @@ from models.networks.selu import SATURATED_BELOW
 
 Shape = Literal["rectangular", "conic"]
 
-#: The name of the learned factors of the inputs among the network's parameters.
-INPUT_SCALE = "input_scale"
-
 
 def layer_widths(shape: Shape, units: int, layers: int, targets: int) -> tuple[int, ...]:
     """Widths of the hidden layers.
@@ -69,8 +66,6 @@ class SelfNormalizingNetwork(Network):
         self.head = nn.Linear(sizes[-1], targets)
         self.input_dropout = nn.Dropout(input_dropout)
         self.dropout = nn.AlphaDropout(dropout)
-        self.input_scale: nn.Parameter | None
-        self.register_parameter(INPUT_SCALE, None)
         for linear in (*self.linears(), self.head):
             lecun_normal_(linear)
 
@@ -82,23 +77,9 @@ class SelfNormalizingNetwork(Network):
         """Units of each hidden layer."""
         return [linear.out_features for linear in self.linears()]
 
-    def learn_input_scale(self) -> None:
-        """Give every input a factor that is learned, 1 at first; ``fold_input_scale`` ends that."""
-        self.register_parameter(INPUT_SCALE, nn.Parameter(torch.ones(self.linears()[0].in_features)))
-
-    @torch.no_grad()
-    def fold_input_scale(self) -> None:
-        """Multiply the first layer's weights by the inputs' factors, if any, which are then 1."""
-        if self.input_scale is not None:
-            self.linears()[0].weight.mul_(self.input_scale)
-            self.register_parameter(INPUT_SCALE, None)
-
-    def _scaled(self, features: Tensor) -> Tensor:
-        return features if self.input_scale is None else features * self.input_scale
-
     def forward(self, features: Tensor) -> Tensor:
         """Return logits ``[batch, T]``."""
-        activation = self._scaled(self.input_dropout(features))
+        activation = self.input_dropout(features)
         for linear in self.hidden:
             activation = self.dropout(nn.functional.selu(linear(activation)))
         logits: Tensor = self.head(activation)
@@ -108,7 +89,6 @@ class SelfNormalizingNetwork(Network):
     def activations(self, features: Tensor) -> list[Tensor]:
         """Return every hidden layer's activations ``[batch, width]`` after SELU, without dropout."""
         layers = []
-        features = self._scaled(features)
         for linear in self.hidden:
             features = nn.functional.selu(linear(features))
             layers.append(features)

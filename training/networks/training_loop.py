@@ -3,8 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -13,7 +12,6 @@ from torch import Tensor, nn
 
 from training.evaluation.metrics import mean_auc
 from training.networks.network import (
-    INPUT_SCALE,
     Network,
     SelfNormalizingNetwork,
     Shape,
@@ -21,7 +19,6 @@ from training.networks.network import (
 )
 
 Array32 = NDArray[np.float32]
-Schedule = Literal["cosine", "waves"]
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
 #: Of more epochs than these, not all are reported: held-out rows take time to judge.
@@ -37,12 +34,6 @@ class Recipe:
     samples, weighted by their number, instead of the majority's labels. ``without`` are prefixes of
     the names of features that the network does not see. ``exclusive`` is set by the data: targets are
     classes, learned by softmax.
-
-    As in RealMLP (D. Holzmüller et al. 2024, arXiv 2407.04491, section 3): ``input_scale`` learns a
-    factor of each input, at so many times the learning rate (0: none); it becomes part of the first
-    layer's weights, so that the graph is the same. ``label_smoothing`` learns each label as that much
-    less certain. ``schedule`` is how the learning rate falls, and ``beta2`` is Adam's for squared
-    gradients.
 
     The rarer class of a single target is repeated until it is ``rare_share`` of every epoch (0: as it
     is); calibration gives the probabilities their level back.
@@ -62,10 +53,6 @@ class Recipe:
     shares: bool = True
     without: tuple[str, ...] = ()
     exclusive: bool = False
-    input_scale: float = 0.0
-    label_smoothing: float = 0.0
-    schedule: Schedule = "cosine"
-    beta2: float = 0.999
     rare_share: float = 0.0
 
     def seen(self, names: Sequence[str]) -> NDArray[np.bool_]:
@@ -89,22 +76,19 @@ class Progress:
     variances: tuple[float, ...]
 
 
-def masked_loss(
-    logits: Tensor, labels: Tensor, weights: Tensor | None = None, smoothing: float = 0.0
-) -> Tensor:
+def masked_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
     """Mean binary cross-entropy over the entries ``(n, T)`` whose label is not NaN.
 
-    ``weights`` ``(n, T)`` are the entries' weights; ``smoothing`` moves labels that far towards a half.
+    ``weights`` ``(n, T)`` are the entries' weights.
     """
     measured = ~torch.isnan(labels)
     used = None if weights is None else weights[measured]
-    expected = labels[measured] * (1 - smoothing) + smoothing / 2
-    return nn.functional.binary_cross_entropy_with_logits(logits[measured], expected, used)
+    return nn.functional.binary_cross_entropy_with_logits(logits[measured], labels[measured], used)
 
 
-def class_loss(logits: Tensor, labels: Tensor, weights: Tensor, smoothing: float = 0.0) -> Tensor:
+def class_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """Mean cross-entropy of one-hot labels ``(n, T)``; a row's entries have one weight, ``(n, T)``."""
-    losses = nn.functional.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+    losses = nn.functional.cross_entropy(logits, labels, reduction="none")
     return (losses * weights[:, 0]).mean()
 
 
@@ -140,11 +124,7 @@ def train(
     """Train a fresh network of the recipe; the same seed gives the same one on the same machine."""
     torch.manual_seed(seed)
     network = recipe.build(rows.shape[1], labels.shape[1])
-    if recipe.input_scale:
-        network.learn_input_scale()
-    trained = train_network(network, rows, labels, held_out, recipe, report, counts, weights)
-    trained.fold_input_scale()
-    return trained
+    return train_network(network, rows, labels, held_out, recipe, report, counts, weights)
 
 
 def train_network(
@@ -172,7 +152,7 @@ def train_network(
     learned = torch.from_numpy(repeated(labels[taught], recipe.rare_share))
     optimizer = _optimizer(network, recipe)
     steps = recipe.epochs * math.ceil(len(learned) / recipe.batch_size)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(rate, recipe.schedule, steps))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     apart = math.ceil(recipe.epochs / _MOST_REPORTS)
     for epoch in range(1, recipe.epochs + 1):
         network.train()
@@ -180,9 +160,9 @@ def train_network(
         for batch in learned[torch.randperm(len(learned))].split(recipe.batch_size):
             logits = network(x[batch])
             loss = (
-                class_loss(logits, y[batch], entries[batch], recipe.label_smoothing)
+                class_loss(logits, y[batch], entries[batch])
                 if recipe.exclusive
-                else masked_loss(logits, y[batch], entries[batch], recipe.label_smoothing)
+                else masked_loss(logits, y[batch], entries[batch])
             )
             optimizer.zero_grad()
             loss.backward()
@@ -211,31 +191,15 @@ def repeated(labels: Array32, share: float) -> NDArray[np.int64]:
     return np.concatenate([everything, np.resize(rarer, wanted - len(rarer))])
 
 
-def rate(schedule: Schedule, steps: int, step: int) -> float:
-    """The learning rate's factor at a step: half a cosine, or four waves that grow longer.
-
-    The waves are RealMLP's "coslog4": 1/2 - 1/2 cos(2 pi log2(1 + 15 t)), which is 0 at both ends.
-    """
-    passed = min(step / steps, 1.0)
-    if schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * passed))
-    return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * passed)))
-
-
 def _optimizer(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
     """Weight decay applies to weights only: decayed biases would shift a layer's mean."""
-    named = dict(network.named_parameters())
-    scale = [named.pop(name) for name in (INPUT_SCALE,) if name in named]
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in named.values() if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in named.values() if p.ndim == 1], "weight_decay": 0.0},
+    parameters = list(network.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
     ]
-    if scale:
-        own = recipe.learning_rate * recipe.input_scale
-        groups.append({"params": scale, "weight_decay": 0.0, "lr": own})
     if recipe.optimizer == "adamw":
-        betas = (0.9, recipe.beta2)
-        return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=betas, fused=True)
+        return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
     return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from models.bundle import manifest as names
 from models.bundle.cutoffs import curves_to_bytes
 from models.bundle.loading import Bundle
-from models.bundle.manifest import Manifest, Provenance
+from models.bundle.manifest import Manifest, Provenance, Target
 from models.registry.store import Repository
 from training.networks.export import all_outputs, reopened, sign
 from training.pipeline.adaptation import Adapted
@@ -109,17 +109,17 @@ def _manifest(adapted: Adapted, name: str, version: int) -> Manifest:
             "description": f"{origin.description} Adapted to another survey.",
             "featurizer": adapted.featurizer,
             "targets": [
-                target.model_copy(
-                    update={
-                        "threshold": float(calibration.thresholds[at]),
-                        "slope": calibration.maps[at].slope,
-                        "intercept": calibration.maps[at].intercept,
-                        "elevated": None
-                        if calibration.elevated is None
-                        else float(calibration.elevated[at]),
-                    }
+                Target(
+                    name=target,
+                    threshold=calibration.thresholds[at],
+                    slope=calibration.maps[at].slope,
+                    intercept=calibration.maps[at].intercept,
+                    elevated=None if calibration.elevated is None else calibration.elevated[at],
+                    # The networks are the same, and so are what they measure and how far they differ.
+                    spread=origin.targets[at].spread,
+                    assay=origin.targets[at].assay,
                 )
-                for at, target in enumerate(origin.targets)
+                for at, target in enumerate(origin.target_names)
             ],
             "threshold_rule": adapted.threshold_rule or origin.threshold_rule,
             "reference": list(adapted.reference.members),

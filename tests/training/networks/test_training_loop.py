@@ -11,7 +11,6 @@ from training.networks.training_loop import (  # noqa: E402
     Recipe,
     entry_weights,
     masked_loss,
-    rate,
     repeated,
     train,
 )
@@ -75,37 +74,6 @@ def test_the_rarer_class_is_repeated_up_to_its_share() -> None:
     assert np.mean(repeated(1 - labels, 0.4) >= 90) == pytest.approx(0.4)
     for plain in (repeated(labels, 0.1), repeated(labels, 0.0), repeated(np.tile(labels, 2), 0.4)):
         assert plain.tolist() == list(range(100))
-
-
-def test_rates_end_at_zero() -> None:
-    """Half a cosine from 1, and RealMLP's four waves from 0 whose peaks are 1."""
-    cosine = [rate("cosine", 100, step) for step in range(101)]
-    assert cosine[0] == 1
-    assert cosine == sorted(cosine, reverse=True)
-    waves = [rate("waves", 1500, step) for step in range(1501)]
-    assert waves[0] == pytest.approx(0)
-    peaks = [at for at in range(1, 1500) if waves[at - 1] < waves[at] >= waves[at + 1]]
-    assert len(peaks) == 4
-    assert cosine[-1] == pytest.approx(waves[-1], abs=1e-9) == 0
-
-
-def test_learned_input_scales_end_in_the_first_layers_weights() -> None:
-    """The network that is published has none, and computes the same."""
-    rng = np.random.default_rng(0)
-    rows = rng.normal(size=(200, 3)).astype(np.float32)
-    labels = (rows[:, :1] > 0).astype(np.float32)
-    recipe = Recipe(units=4, layers=2, batch_size=50, epochs=3, input_scale=20.0, weight_decay=0.0)
-    network = train(rows, labels, (rows, labels), recipe, 0, lambda _: None)
-    assert network.input_scale is None
-    assert set(network.state_dict()) == set(recipe.build(3, 1).state_dict())
-    again = recipe.build(3, 1)
-    again.learn_input_scale()
-    assert again.input_scale is not None
-    again.input_scale.data = torch.tensor([1.0, 2.0, -3.0])
-    x = torch.from_numpy(rows)
-    before = again.eval()(x).detach()
-    again.fold_input_scale()
-    assert torch.allclose(again(x), before, atol=1e-6)
 
 
 def test_rows_of_weight_zero_teach_nothing() -> None:

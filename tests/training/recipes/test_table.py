@@ -1,0 +1,44 @@
+"""The default recipe of own tables, by their size and the share of their rarer class."""
+
+import numpy as np
+import pytest
+
+from models.features.tabular.numeric_encoding import BETWEEN
+from training.data import Dataset
+from training.recipes.table import table_recipe
+
+
+def dataset(rows: int, positive: int) -> Dataset:
+    """A table of so many rows, of which so many are positive."""
+    labels = (np.arange(rows) < positive).astype(np.float32)[:, None]
+    return Dataset(
+        name="t", featurizer="tables-3", records=range(rows), labels=labels, targets=("y",),
+        folds=np.zeros(rows, np.int8), sources={}, summary={}, table={"target": "y"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", [100, 556, 1728, 5000, 9000])
+def test_small_tables_try_few_epochs_and_many(rows: int) -> None:
+    """The long recipe takes over a thousand steps, the short one at least twenty epochs."""
+    short, long = table_recipe(dataset(rows, rows // 3)).contenders
+    assert short.epochs >= 20
+    assert long.epochs >= 35
+    assert long.epochs > short.epochs
+    steps = long.epochs * (rows * 4 // 5) / long.batch_size
+    assert 1_100 <= steps <= 3_000
+
+
+@pytest.mark.parametrize("rows", [12_000, 20_000, 200_000])
+def test_large_tables_have_one_recipe(rows: int) -> None:
+    """Its steps are many already, and a second one would cost too much."""
+    recipe = table_recipe(dataset(rows, rows // 3))
+    assert recipe.contenders == ()
+    assert recipe.networks[0].epochs * rows * 4 // 5 / recipe.networks[0].batch_size > 2_000
+
+
+def test_rare_positives_are_repeated_and_a_cautious_recipe_is_tried() -> None:
+    """Ten in 100,000: sixty steps or so, on the columns' values alone."""
+    short, cautious = table_recipe(dataset(100_000, 10)).contenders
+    assert short.rare_share > 0
+    assert cautious.without == (BETWEEN,)
+    assert cautious.epochs * 80_000 / cautious.batch_size == pytest.approx(60, rel=0.1)
