@@ -24,6 +24,9 @@ EXPLAINS_AT, EXPLAINED = 0.05, 10.0
 #: which a margin hides it that is wider than so many rows alone would make it.
 _LIKELY_AT, _HIDDEN, _WIDE = 0.35, 0.7, 9.0
 
+#: Up to so many rows, inputs have likely moved if their shift is so many times what chance does.
+_EARLY_ROWS, _BEYOND_CHANCE = 128, 1.5
+
 #: How many times further than any other a member must depart to be at fault alone.
 LONELY = 3.0
 
@@ -119,6 +122,9 @@ def _likely(effect: Effects, inputs: Shift) -> bool:
     features = 1 if effect.features is None else len(effect.features)
     rows = max(effect.rows, 1)
     by_chance = np.sqrt(2 * np.log(2 * features) / rows)
+    early = effect.features is not None and rows <= _EARLY_ROWS
+    if early and inputs.effect >= _BEYOND_CHANCE * by_chance:
+        return True  # every margin is wide, and layers that depart did not wait for the inputs'
     hidden = inputs.margin >= max(_HIDDEN * inputs.effect, _WIDE / np.sqrt(rows))
     return bool(hidden and inputs.effect >= _LIKELY_AT + by_chance)
 

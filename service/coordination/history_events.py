@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from service.coordination.history import Event, Known
-from service.health.monitor import Health
+from service.health.change import Health
 
 _LEVELS = {"healthy": "ok", "degraded": "warn", "unhealthy": "bad"}
 
@@ -46,7 +46,7 @@ def _events(
             yield event(now, "baseline", "info", "Judged against the training reference again")
         else:
             yield event(known.baseline, "baseline", "info", "A live baseline was taken")
-    if known.alarm is not None and known.alarm != (None if same is None else same.alarm):
+    if known.alarm is not None and (same is None or same.alarm is None):  # one that lasts is one
         yield event(known.alarm, "alarm", "warn", "The sequential detector raised an alarm")
     if known.intact is False and (same is None or same.intact is not False):
         yield event(now, "integrity", "bad", "Golden rows are not reproduced")

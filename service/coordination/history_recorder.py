@@ -19,7 +19,7 @@ from service.coordination.history import Bucket, Histories, Known, Layers, Model
 from service.coordination.history_events import events_between
 from service.coordination.shared_store import SharedStore
 from service.errors import ServiceError
-from service.health.monitor import Health
+from service.health.change import Health
 from service.observability.counters import Activations, Traffic
 from service.observability.logs import get_logger, place_of
 from service.observability.predictions import Predicted

@@ -13,11 +13,11 @@ from service.coordination.agreement import WorkerAgreement
 from service.coordination.shared_store import SharedStore
 from service.coordination.statuses import ModelStatus, VerdictRecord, VerdictRecords
 from service.coordination.window_sums import WindowSums, add_windows
-from service.health.change import Found
-from service.health.monitor import NOT_WANTED, NOT_WATCHED, Health, Monitor
+from service.health.change import Found, Health
+from service.health.monitor import Monitor
 from service.health.sequential_alarm import SequentialAlarms, alarmed
 from service.health.sequential_state import Watch
-from service.health.verdict import with_corruption, with_integrity
+from service.health.verdict import SWITCHED_OFF, UNWATCHED, with_corruption, with_integrity
 from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import ALARMS, Telemetry
 from service.observability.logs import get_logger
@@ -73,7 +73,7 @@ class TrafficJudge(WorkerAgreement):
         served = self._served_models.get(name)
         monitor = served.monitor
         if monitor is None:
-            health = NOT_WANTED if served.watch == "off" else NOT_WATCHED
+            health = Health(SWITCHED_OFF if served.watch == "off" else UNWATCHED, {}, {})
             health = replace(health, judgement=with_integrity(health.judgement, self._intact(name)))
             return served, health, self._since(served, health, None)
         sums, now = self._sums_of_all(served, monitor), monotonic()

@@ -1,12 +1,14 @@
-"""When traffic moved, and when that was over."""
+"""When traffic moved and when that was over, and the health that a verdict comes with."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from models.health.effect_size import Shift
+from models.health.effect_size import Effects, Shift
 from models.health.windows.blocks import Blocks
 from models.health.windows.onset import Scan
+from service.health.verdict import HealthVerdict
+from service.health.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +54,27 @@ class Found:
 
 def _moment(at: float, now: float) -> datetime:
     return datetime.now(UTC) - timedelta(seconds=max(now - at, 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A verdict, and the windows and effects by name that it was reached by.
+
+    ``change`` is when traffic last moved, None where it has not; ``now`` are the effects of the latest
+    traffic by which it was judged, None with too little of it.
+    """
+
+    judgement: HealthVerdict
+    windows: dict[str, Window]
+    effects: dict[str, Effects]
+    change: Change | None = None
+    now: Effects | None = None
+
+    def effects_of(self, window: str) -> Effects | None:
+        """The effects of a change while it lasts, otherwise of a window; None without taps.
+
+        Those of a change have departures, and no ``by_layer``.
+        """
+        if self.change is not None and self.change.ended is None and self.now is not None:
+            return self.now
+        return self.effects.get(window)

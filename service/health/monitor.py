@@ -7,7 +7,6 @@ the traffic and never decides whether the model may serve.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from time import monotonic
@@ -27,11 +26,11 @@ from models.health.windows.shifts import assess
 from models.networks.selu import SATURATION
 from service.health.accumulator import StatisticsAccumulator
 from service.health.baselines import Baseline
-from service.health.change import Change, Found
+from service.health.change import Found, Health
 from service.health.layer_statistics import feature_means, layer_statistics
 from service.health.outliers import OutlierLog, OutlierRow
 from service.health.row_owner import RowOwner
-from service.health.verdict import SWITCHED_OFF, UNWATCHED, Alarmed, HealthVerdict, judge
+from service.health.verdict import Alarmed, judge
 from service.health.windows import Buckets, History, Sampling, Window, Windows, evidence_ring, read
 from service.observability.counters import Activations
 from service.observability.counters import Traffic as CountedTraffic
@@ -43,36 +42,6 @@ _GATHER_SECONDS = 1.0
 _sums_lock = Lock()
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """A verdict, and the windows and effects by name that it was reached by.
-
-    ``change`` is when traffic last moved, None where it has not; ``now`` are the effects of the latest
-    traffic by which it was judged, None with too little of it.
-    """
-
-    judgement: HealthVerdict
-    windows: dict[str, Window]
-    effects: dict[str, Effects]
-    change: Change | None = None
-    now: Effects | None = None
-
-    def effects_of(self, window: str) -> Effects | None:
-        """The effects of a change while it lasts, otherwise of a window; None without taps.
-
-        Those of a change have departures, and no ``by_layer``.
-        """
-        if self.change is not None and self.change.ended is None and self.now is not None:
-            return self.now
-        return self.effects.get(window)
-
-
-#: The health of a model without taps, which has no monitor.
-NOT_WATCHED = Health(UNWATCHED, {}, {})
-#: That of a model whose taps are not computed.
-NOT_WANTED = Health(SWITCHED_OFF, {}, {})
 
 
 class Monitor:

@@ -5,6 +5,7 @@ want a few epochs, rules and many classes want hundreds.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from models.features.tabular.numeric_encoding import BETWEEN
 from training.data import Dataset
@@ -24,6 +25,9 @@ _RARE, _RARE_SHARE = 0.02, 0.1
 #: Ten positives in 30,000 rows (normal, ten columns; AUC): logistic regression .9942, 60 such steps
 #: .9928, 350 steps .9769, with the features between knots far less, rows as they come .42.
 _CAUTIOUS_STEPS, _CAUTIOUS_SHARE = 60, 0.125
+
+#: The largest input of a category among many, see ``_blocks_of_many``.
+_LIMIT_OF_MANY = 0.4
 
 
 def table_recipe(dataset: Dataset) -> ModelRecipe:
@@ -54,7 +58,11 @@ def table_recipe(dataset: Dataset) -> ModelRecipe:
         task=f"classification of table rows, {kind}",
         description=f"Probability of {named}, learned from a table's column {dataset.table['target']}.",
         networks=(short,),
-        blocks=(Block(prefix=BETWEEN, power=1.0, limit=4.0), Block(prefix="", power="fit", limit=4.0)),
+        blocks=(
+            Block(prefix=BETWEEN, power=1.0, limit=4.0),
+            *_blocks_of_many(dataset),
+            Block(prefix="", power="fit", limit=4.0),
+        ),
         rounds=2,
         served=2,
         threshold_rule="f1",
@@ -85,3 +93,17 @@ def _is_rare(dataset: Dataset) -> bool:
     """Whether a single target has few positive, or few negative, rows for their number."""
     share = float((dataset.labels[:, 0] == 1).mean())
     return len(dataset.targets) == 1 and min(share, 1 - share) < _RARE
+
+
+def _blocks_of_many(dataset: Dataset) -> tuple[Block, ...]:
+    """A block for each column of many categories, whose inputs are small, so that few rows tell little.
+
+    Of 1,469 categories in 12,000 rows, one network without the first fold: AUC .687 with a limit of 4,
+    .721 with 1, .746 with this; logistic regression on as many columns .752.
+    """
+    columns: Any = dataset.parameters.get("columns", [])
+    return tuple(
+        Block(prefix=f"{column['name']}=", power=1.0, limit=_LIMIT_OF_MANY)
+        for column in columns
+        if column.get("buckets")
+    )

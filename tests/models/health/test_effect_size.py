@@ -90,3 +90,25 @@ def test_without_inputs_the_first_layers_decide() -> None:
         "departures": np.array([[2.0, 2.0], [2.0, 2.0]]),
     })  # fmt: skip
     assert origin_of(moved) == "input"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "rows", "origin"),
+    [
+        (Shift(0.56, 0.53), 88, "input"),  # two of eight columns exchanged, at the first look
+        (Shift(0.66, 0.80), 64, "input"),
+        (Shift(0.40, 0.66), 88, "input"),
+        (
+            Shift(0.43, 0.61),
+            64,
+            "model",
+        ),  # the furthest of eight ordinary columns, one time in a hundred
+        (Shift(0.40, 0.66), 256, "model"),  # with more rows chance does less, and the margins tell
+    ],
+)
+def test_at_the_first_look_the_network_is_not_blamed_for_a_swap(
+    inputs: Shift, rows: int, origin: str
+) -> None:
+    """Margins of some ten rows hide everything: what chance hardly does counts as moved."""
+    first = replace(effects(0.0, 0.5), inputs=inputs, features=np.zeros(8), rows=rows)
+    assert origin_of(first) == origin

@@ -3,15 +3,18 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from service.api.routes.health.history import document_of, quantile
 from service.coordination.history import SPANS, Bucket, Known, Layers, ModelHistory
+from service.coordination.history_events import events_between
 from service.coordination.history_recorder import HistoryRecorder
 from service.coordination.shared_store import SharedStore
 from service.coordination.statuses import encode
+from service.health.monitor import NOT_WATCHED
 from service.health.row_owner import RowOwner
 from service.inference.measurements.prediction_counter import PredictionCounter
 from service.observability.counters import SECONDS, Traffic
@@ -127,6 +130,24 @@ def test_verdicts_are_events_with_their_times(in_house) -> None:
         assert began.at <= turned.at
 
     in_house(work)
+
+
+def test_an_alarm_that_lasts_is_one_event() -> None:
+    """The detector alarms again and again while a fault lasts; baselines come and go by themselves."""
+    health, since = NOT_WATCHED, datetime(2026, 1, 1, tzinfo=UTC)
+
+    def kinds(before: Known | None, known: Known) -> list[str]:
+        return [event.kind for event in events_between(before, known, health, since, START)]
+
+    calm, alarmed = Known(1, "healthy", intact=True), Known(1, "healthy", alarm=5.0, intact=True)
+    assert kinds(calm, alarmed) == ["alarm"]
+    assert kinds(alarmed, Known(1, "healthy", alarm=9.0, intact=True)) == []
+    assert kinds(calm, calm) == []
+    assert kinds(calm, Known(1, "healthy", baseline=3.0, intact=True)) == ["baseline"]
+    assert kinds(Known(1, "healthy", baseline=3.0, intact=True), calm) == ["baseline"]
+    assert kinds(calm, Known(1, "healthy", intact=False)) == ["integrity"]
+    assert kinds(Known(1, "healthy", intact=False), calm) == ["integrity"]
+    assert kinds(calm, Known(2, "warming_up", intact=True)) == ["version"]
 
 
 def test_old_buckets_and_events_are_dropped() -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from models.health.diagnosis.inputs import FeatureScales
 from service.coordination.window_sums import WindowSums
-from service.health.monitor import Health, Monitor
+from service.health.change import Health
+from service.health.monitor import Monitor
 from tests.service.health.test_monitor import Clock, monitor_of, outputs_of
 from tests.service.health.test_pauses import REFERENCE, sent
 from tests.support import bundles

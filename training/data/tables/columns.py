@@ -21,7 +21,7 @@ from training.errors import DataError
 
 #: A category with fewer rows is merged into "other". Where there are more than so many categories, those
 #: that are rare are hashed to buckets instead.
-RARE, MOST_CATEGORIES, BUCKETS = 10, 64, 256
+RARE, MOST_CATEGORIES, BUCKETS = 10, 64, 1024
 #: Texts of which more than this share are different tell rows apart, not groups of them.
 _MOSTLY_DIFFERENT = 0.9
 #: The quantiles of a column of numbers that its golden values are near to.

@@ -14,8 +14,8 @@ from service.coordination.aggregate import ClusterStatus
 from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ModelNotFound, ModelNotReady
 from service.health.baselines import TakenBaseline
-from service.health.change import Change
-from service.health.monitor import Health, Monitor
+from service.health.change import Change, Health
+from service.health.monitor import Monitor
 from service.health.outliers import document as departing_document
 from service.health.sequential_state import INPUTS
 from service.health.verdict import HealthVerdict

@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from service.coordination.aggregate import ClusterStatus
-from service.health.monitor import Health
+from service.health.change import Health
 from service.health.verdict import MODEL_VERDICTS, TRAFFIC_VERDICTS, VERDICTS
 from service.inference.served_models import ServedModel
 

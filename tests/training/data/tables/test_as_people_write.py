@@ -16,6 +16,7 @@ import pytest
 from models.features import create
 from training.data import Dataset, Reading, load_table
 from training.errors import DataError
+from training.recipes.table import table_recipe
 
 N = 300
 RNG = np.random.default_rng(3)
@@ -200,3 +201,6 @@ def test_many_categories_are_hashed(tmp_path: Path) -> None:
     rows = featurizer.featurize([["new", 1.0, 1.0], ["new", 1.0, 1.0], ["other new", 1.0, 1.0]]).rows
     assert rows[0].tolist() == rows[1].tolist()
     assert rows[0].tolist() != rows[2].tolist()
+    (shared,) = [block for block in table_recipe(dataset).blocks if block.prefix == "code="]
+    assert shared.limit < 1
+    assert any(name.startswith(shared.prefix) for name in featurizer.names)
