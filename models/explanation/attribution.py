@@ -1,6 +1,6 @@
 """Contributions of a molecule's atoms to a logit, and the connected atoms that it needs most.
 
-The logit is computed for the molecule and for some fifty deletions of atoms and groups. The
+The logit is computed for the molecule and for some forty deletions of atoms and groups. The
 contributions are the weights of a ridge regression of the changes on the atoms that were deleted: their
 sums follow what deletions do, of single atoms as of groups. The scheme is that of M. T. Ribeiro,
 S. Singh, C. Guestrin, *Why Should I Trust You?* (LIME), KDD 2016, with deleted atoms as features.
@@ -16,7 +16,7 @@ from rdkit import Chem
 from models.explanation.deletion import Atoms, deletions, kekulized, without
 
 #: Deletions that the contributions are fitted to, and more to find the atoms that are needed most.
-_DELETIONS, _SEEDS = 48, 6
+_DELETIONS, _SEEDS = 40, 5
 #: The needed atoms are at most this share of all, and at least and at most so many.
 _SHARE, _LEAST, _MOST = 0.25, 2, 8
 _RIDGE = 0.1
