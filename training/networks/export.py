@@ -112,14 +112,23 @@ def export(served: ServedEnsemble, rows: Array32) -> bytes:
     return content
 
 
-def reopened(model: bytes, outputs: tuple[str, ...]) -> onnxruntime.InferenceSession:
-    """Return a CPU session in which ``outputs``, inner tensors of an older graph, are outputs too."""
+def reopened(
+    model: bytes, outputs: tuple[str, ...], *, threads: int = 0
+) -> onnxruntime.InferenceSession:
+    """Return a CPU session in which ``outputs``, inner tensors of an older graph, are outputs too.
+
+    ``threads`` of 0 are as many as there are cores.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
     graph = onnx.load_model_from_string(model)
     declared = {output.name for output in graph.graph.output}
     for name in outputs:
         if name not in declared:
             graph.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
-    return onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
 
 
 def all_outputs(session: onnxruntime.InferenceSession, rows: Array32) -> dict[str, Array32]:

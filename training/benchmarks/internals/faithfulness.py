@@ -38,7 +38,7 @@ def run(repository: Repository, seeds: int, processes: int, say: Say) -> str:
     del seeds, processes
     dataset = load_tox21()
     bundle = open_bundle(repository.bundle("tox21", repository.serving("tox21").champion))
-    session = reopened(bundle.model, (MEMBER_LOGIT,))
+    session = reopened(bundle.model, (MEMBER_LOGIT,), threads=1)
     rng = np.random.default_rng(0)
     found: dict[str, list[_Row]] = {target: [] for target in dataset.targets}
     with threadpool_limits(1):
