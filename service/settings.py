@@ -152,7 +152,7 @@ class Settings(BaseSettings):
     #: Whether the health document shows the features of outlying rows, which are clients' data.
     show_departing_features: bool = False
     #: How much of the traffic is watched: all; all rows, and some of dense traffic in windows; nothing.
-    watch: Literal["full", "sampled", "off"] = "sampled"
+    watch: Literal["full", "sampled", "off"] = "full"
     #: Whether rows whose activations are beyond all bounds are computed once more.
     recompute_suspect: bool = True
     #: How long a stopping service still answers although it is not ready any more, so that load

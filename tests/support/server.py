@@ -63,12 +63,9 @@ class Server:
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """Return this process's environment with other settings, each without its prefix.
-
-    All traffic is watched, unless they say otherwise: tests count the rows of windows.
-    """
+    """Return this process's environment with other settings, each without its prefix."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("SNN_")}
-    named = {f"SNN_{name.upper()}": str(value) for name, value in {"watch": "full", **settings}.items()}
+    named = {f"SNN_{name.upper()}": str(value) for name, value in settings.items()}
     return own | {"PYTHONPATH": str(ROOT)} | named
 
 

@@ -61,7 +61,7 @@ def run(repository: Repository, seeds: int, _processes: int, say: Say) -> str:
             recall = float(np.mean(_marked(detector, clean, hits)))
             precision = recall / (recall + alarms) if recall else 0.0
             cells = f"{tried:,}", str(len(hits)), f"{recall:.3f}", f"{precision:.4f}", f"{alarms:.1e}"
-            rows.append((title, f"{bits} bit{'s' * (bits > 1)} of a {what}", *cells))
+            rows.append((title, f"{what}: {bits} bit{'s' * (bits > 1)}", *cells))
         costs += [(title, *cells) for cells in _costs(reference, outputs)]
     text = (
         "`python -m training benchmark rows`; models by name and version. Flips of any of 32 bits, in"
