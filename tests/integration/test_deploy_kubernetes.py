@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 from kubernetes_validate import ValidationError, validate
-from tests.integration.test_deploy_readme import COMPOSE
 
 from service.settings import Settings
+from tests.integration.test_deploy_settings import COMPOSE
 
 KUBERNETES = Path(__file__).resolve().parents[2] / "deploy" / "kubernetes"
 #: The oldest release that the schemas are at hand of, and a newer one.

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from service.inference.row_sample import RowSample
 
 from models.health.fitting import MemberRows, fit_reference
 from models.health.reference import Reference
@@ -13,6 +12,7 @@ from models.networks.outputs import MEMBER_LOGIT, SQUASHED
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner
 from service.inference.batcher import Compute
+from service.inference.measurements.row_sample import RowSample
 from service.inference.suspect_rows import SuspectRows
 from service.lifecycle.loader import _watched
 from service.observability.counters import Traffic
