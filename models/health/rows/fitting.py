@@ -4,7 +4,8 @@ Each statistic is measured in the distance of its own outer percentiles from its
 apart. Of a row the furthest statistic counts, so that there is one distribution of one number to
 model, and not hundreds. Its tail is a generalised Pareto distribution (Pickands 1975; by the method of
 moments, Hosking and Wallis 1987), by which the bounds are where clean rows come beyond them at the
-declared rate, and wider by a margin. They are no nearer than a quarter beyond the furthest row that was seen.
+declared rate, and wider by a margin. They are no nearer than a quarter beyond the furthest row that
+was seen.
 """
 
 from collections.abc import Sequence
