@@ -4,7 +4,8 @@ Each statistic is measured in the distance of its own outer percentiles from its
 apart. Of a row the furthest statistic counts, so that there is one distribution of one number to
 model, and not hundreds. Its tail is a generalised Pareto distribution (Pickands 1975; by the method of
 moments, Hosking and Wallis 1987), by which the bounds are where clean rows come beyond them at the
-declared rate. They are no nearer than a quarter beyond the furthest row that was seen.
+declared rate, and wider by a margin. They are no nearer than a quarter beyond the furthest row that
+was seen.
 """
 
 from collections.abc import Sequence
@@ -28,6 +29,9 @@ _OUTER, _LEAST = 0.005, 1e-3
 #: The tail is of this share of the rows, and of no fewer rows than ``_FEWEST`` (if that is a fifth of
 #: all, at most). With fewer than ``_TOO_FEW`` of them it is not modelled.
 _TAIL, _FEWEST, _TOO_FEW = 0.01, 50, 10
+#: By how much wider bounds are than the model of the tail says: of 14,898 new candidates, 12 were beyond
+#: bounds of 3,000 others without it, one with it.
+_MARGIN = 1.4
 #: By how much bounds are beyond the furthest row, with a tail and without.
 _BEYOND, _FAR_BEYOND = 1.25, 3.0
 
@@ -72,7 +76,7 @@ def _bounds(
     seen = judges > 0
     # A row of the data is judged by the members that never learned it, a new one by all of them.
     share = float(judges[seen].mean()) / len(values)
-    cut = tail_quantile(furthest[seen], rate * share)
+    cut = _MARGIN * tail_quantile(furthest[seen], rate * share)
     centre, down, up = (np.stack(part) for part in zip(*units, strict=True))
     return centre - cut * down, centre + cut * up
 
