@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from models.features import Outcome
-from models.features.tabular.candidate_tables import table_warnings
+from models.features.tabular.candidate_tables import FEWEST_ROWS, table_warnings
 from service.inference.answers.decision import Decision
 from service.inference.predictor import Prediction
 from service.inference.queue import Outputs
@@ -75,7 +75,9 @@ def _enveloped(
     manifest, thresholds = served.manifest, stated(served, decision)
     if thresholds is not None:
         results += b',"thresholds":' + _encode(thresholds)
-    odd = [] if served.takes_smiles else table_warnings(served.bundle.featurizer.fields, records)
+    odd: Sequence[object] = ()
+    if len(records) >= FEWEST_ROWS and not served.takes_smiles:
+        odd = table_warnings(served.bundle.featurizer.fields, records)
     if odd:
         results += b',"warnings":' + _encode(odd)
     return ENVELOPE % (manifest.name.encode(), manifest.version, results)

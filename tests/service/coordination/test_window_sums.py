@@ -159,9 +159,9 @@ def test_a_status_of_the_largest_model_is_small() -> None:
         squashed = rng.normal(size=(4, manifest.features)).astype(np.float32)
         monitor.observe({"taps": taps, SQUASHED: squashed})
         clock.now += 5.0
-    state = dict.fromkeys(ModelStatus.__struct_fields__[:-1])
+    state = dict.fromkeys(ModelStatus.__struct_fields__)
     status = ModelStatus(
-        **(state | {"sums": WindowSums.of(monitor, clock.now)}), departing=monitor.departing()
+        **state | {"sums": WindowSums.of(monitor, clock.now), "departing": monitor.departing()}
     )
     assert len(encode(status)) <= 300 * 1024
     width = monitor.blocks().values.shape[1]

@@ -89,7 +89,10 @@ def test_only_suspect_rows_say_so(exclusive: bool) -> None:
     }
     limits, accepted = np.array([0.5, 0.5]), [Accepted({})] * 2
     assert Writing(TARGETS, exclusive).pieces(outputs, limits) is None
-    found = results_of([[1.0]] * 2, accepted, outputs, TARGETS, limits, echo=False, exclusive=exclusive)
+    decision = Decision(limits)
+    found = results_of(
+        [[1.0]] * 2, accepted, outputs, TARGETS, decision, echo=False, exclusive=exclusive
+    )
     assert "suspect" not in found[0]
     assert found[1]["suspect"] is True
     usual = outputs | {"suspect": np.zeros(2, np.float32)}

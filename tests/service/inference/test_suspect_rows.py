@@ -12,6 +12,7 @@ from models.networks.outputs import MEMBER_LOGIT, SQUASHED
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner
 from service.inference.batcher import Compute
+from service.inference.measurements.prediction_counter import PredictionCounter
 from service.inference.measurements.row_sample import RowSample
 from service.inference.suspect_rows import SuspectRows
 from service.lifecycle.loader import _watched
@@ -54,7 +55,9 @@ class Setup:
     def __init__(self, reference: Reference, session: FaultySession, *, again: bool = True) -> None:
         self.monitor, self.traffic, self.session = Monitor(reference), Traffic(), session
         rows = SuspectRows(session.run, self.monitor, self.traffic, again=again)
-        self._compute: Compute = _watched(session, self.monitor, RowSample(), rows)
+        self._compute: Compute = _watched(
+            session, self.monitor, RowSample(), PredictionCounter(Traffic(), np.full(1, 0.5)), rows
+        )
 
     def compute(self, rows: np.ndarray) -> Outputs:
         """Compute a batch, of one request."""

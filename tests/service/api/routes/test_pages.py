@@ -32,7 +32,12 @@ def test_all_that_the_page_names_is_there_and_nothing_comes_from_elsewhere(with_
             answer = await app.client.get(f"/{name}")
             assert answer.status_code == 200, name
             assert answer.headers["x-content-type-options"] == "nosniff"
-            kind = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+            kind = {
+                "js": "text/javascript",
+                "css": "text/css",
+                "svg": "image/svg+xml",
+                "html": "text/html",
+            }
             assert answer.headers["content-type"].startswith(kind[name.rpartition(".")[2]])
             wanted |= {f"web/{found}" for found in re.findall(r'from "\./([^"]+)"', answer.text)}
             if "vendor" not in name:

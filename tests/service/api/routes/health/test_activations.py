@@ -328,7 +328,7 @@ def test_pages_and_the_openapi_document_are_there(with_app) -> None:
         assert schema == {"$ref": "#/components/schemas/PredictRequest"}
         shape = document["components"]["schemas"]["PredictRequest"]
         known = {"smiles", "model", "version", "inputs", "applicability", "interval"}
-        assert known | {"threshold", "recall", "fpr"} == set(shape["properties"])
+        assert known | {"threshold", "recall", "fpr", "nearest"} == set(shape["properties"])
         wrong = await app.client.put("/predict")
         assert wrong.status_code == 405
         assert set(wrong.json()) == {"error", "code", "request_id"}
