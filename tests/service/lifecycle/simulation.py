@@ -53,6 +53,7 @@ class Model:
         self.batcher = SimpleNamespace(waiting=0)
         self.monitor, self.traffic = None, Traffic()
         self.sample = SimpleNamespace(wanted=False, forget=lambda: None)
+        self.predictions = SimpleNamespace(fold=lambda: None)
         self.bad = self.closed = False
 
     @contextmanager

@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[4]
 PACKAGES = (f"{ROOT}/service/", f"{ROOT}/models/")
 
 #: From the parser's callback to the written answer, by content type. One file of each is
-#: ``prediction_counter``, since the history of a model has what it predicts. The wing's own files are counted
-#: apart, as only they are its to keep.
+#: ``prediction_counter``, since the history of a model has what it predicts. The wing's own files are
+#: counted apart, as only they are its to keep.
 BOUNDS = {
     "application/json": {"files": 20, "moves": 40, "files of the API": 3},
     "application/json; charset=utf-8": {"files": 29, "moves": 76, "files of the API": 11},
