@@ -10,7 +10,7 @@ _INTEGRITY: dict[str, Any] = {
     "files": {"ok": True, "error": None},
 }
 _BASELINE = {
-    "version": "2", "rows": 1280, "requests": 20, "window": "10m", "taken_at": _TIME, "by": "operator",
+    "version": "3", "rows": 1280, "requests": 20, "window": "10m", "taken_at": _TIME, "by": "operator",
 }  # fmt: skip
 _LAYER: dict[str, Any] = {
     "layer": 1, "mean": -0.01, "variance": 0.9, "saturated": 0.001,
@@ -20,7 +20,7 @@ _LAYER: dict[str, Any] = {
 }  # fmt: skip
 _SHIFT = {"rows": 1280, "requests": 20, "effect": 0.0, "estimate": 0.08, "margin": 0.36}
 _HEALTH: dict[str, Any] = {
-    "model": "htru2", "version": "2", "verdict": "healthy", "model_verdict": "intact",
+    "model": "htru2", "version": "3", "verdict": "healthy", "model_verdict": "intact",
     "traffic_verdict": "like_training",
     "headline": "Traffic is like the training data; the model is intact.", "advice": None,
     "reason": "inputs and layers are within 0.01 standard deviations of the reference rows",
@@ -46,14 +46,14 @@ _HISTORY = {
     "inputs": [0.0], "network": [0.0],
     "low_p_values": [0.05], "layers": [], "targets": [], "events": [],
 }  # fmt: skip
-_READY = {"version": "2", "provider": "CPUExecutionProvider", "ready": True, "error": None}
+_READY = {"version": "3", "provider": "CPUExecutionProvider", "ready": True, "error": None}
 _VERSION = {"version": 2, "created": _TIME, "mean_auc": 0.98, "gate": True}
 _RELEASE = {
     "model": "htru2", "champion": 2, "previous": [1], "wanted": 2, "exemption": None,
     "versions": [_VERSION], "serving": "2", "error": None,
 }  # fmt: skip
 _ABOUT = {
-    "model": "htru2", "version": "2", "task": "binary", "description": "Pulsar or noise.",
+    "model": "htru2", "version": "3", "task": "binary", "description": "Pulsar or noise.",
     "created": _TIME,
     "columns": [{"name": "profile_mean", "kind": "number", "optional": False, "values": None}],
     "targets": [{"name": "pulsar", "threshold": 0.3}], "threshold_rule": "largest F1 out-of-fold",
@@ -68,7 +68,7 @@ _STAGES = (
 _STATISTICS = {
     "model_stats": [
         {
-            "name": "htru2", "version": "2", "last_inference": 1_767_323_045_678,
+            "name": "htru2", "version": "3", "last_inference": 1_767_323_045_678,
             "inference_count": 1280, "execution_count": 20,
             "inference_stats": dict.fromkeys(_STAGES, _DURATION),
             "batch_stats": [],
@@ -96,22 +96,22 @@ _STEP = {
     "at": _TIME, "model": "htru2", "action": "promote", "before": 1, "after": 2, "by": "key:operator",
     "why": "better on the new survey",
 }  # fmt: skip
-_READ = {"name": "htru2", "version": "2", "ready": True}
+_READ = {"name": "htru2", "version": "3", "ready": True}
 
 #: What an operation answers where all is well.
 EXAMPLES: dict[str, Any] = {
     "predict": {
-        "model": "htru2", "version": "2",
+        "model": "htru2", "version": "3",
         "results": [
-            {"status": "ok", "probability": {"pulsar": 0.944743454}, "call": {"pulsar": True},
-             "p_value": 0.248241},
+            {"status": "ok", "probability": {"pulsar": 0.951312482}, "call": {"pulsar": True},
+             "p_value": 0.16811},
             {"status": "error", "message": "8 features expected, 2 given"},
         ],
     },
     "invoke": {
         "predictions": [
-            {"status": "ok", "probability": {"pulsar": 0.944743454}, "call": {"pulsar": True},
-             "p_value": 0.248241}
+            {"status": "ok", "probability": {"pulsar": 0.951312482}, "call": {"pulsar": True},
+             "p_value": 0.16811}
         ]
     },
     "explain": {
@@ -129,11 +129,11 @@ EXAMPLES: dict[str, Any] = {
     "get_activation_history": _HISTORY,
     "take_baseline": {"baseline": _BASELINE},
     "drop_baseline": {"dropped": True, "baseline": None},
-    "get_integrity": {"model": "htru2", "version": "2", **_INTEGRITY, "error": None},
-    "check_integrity": {"model": "htru2", "version": "2", **_INTEGRITY, "error": None},
+    "get_integrity": {"model": "htru2", "version": "3", **_INTEGRITY, "error": None},
+    "check_integrity": {"model": "htru2", "version": "3", **_INTEGRITY, "error": None},
     "list_models": {"models": [_ABOUT]},
     "get_leaderboard_metadata": {
-        "name": "tox21", "version": "3", "max_batch_size": 16384, "tox_endpoints": ["NR-AR", "SR-p53"],
+        "name": "tox21", "version": "4", "max_batch_size": 16384, "tox_endpoints": ["NR-AR", "SR-p53"],
     },
     "list_releases": {"models": {"htru2": _RELEASE}},
     "get_gate_report": {
@@ -176,7 +176,7 @@ EXAMPLES: dict[str, Any] = {
     "v2_get_version_config": _CONFIG,
     "v2_infer": _INFERRED,
     "v2_infer_by_version": _INFERRED,
-    "v2_list_repository": [{"name": "htru2", "version": "2", "state": "READY", "reason": ""}],
+    "v2_list_repository": [{"name": "htru2", "version": "3", "state": "READY", "reason": ""}],
     "v2_load_model": {},
     "v2_unload_model": {},
 }  # fmt: skip
