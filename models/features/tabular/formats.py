@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from models.errors import FeaturizerError
 
@@ -174,6 +175,8 @@ def are_truths(words: set[str]) -> bool:
     """Whether a column of these texts holds truth values; 0 and 1 may stand among the words."""
     lower = {word.lower() for word in words}
     rest = lower - {"0", "1", "0.0", "1.0"}
+    if any(set(pair) <= rest for pair in _PAIRS):  # several people have filled it in, or programs
+        return rest <= set(chain(*_PAIRS))
     return bool(rest) and any(rest <= set(pair) for pair in _PAIRS)
 
 
