@@ -159,7 +159,9 @@ class CategoryColumn:
         if text is None and value is not None and not is_nan(value):
             return self.category.index(value)
         if text is None:
-            return self.category.index(None)
+            found = self.category.index(None)
+            # The names of buckets are of no use to anybody.
+            return "missing; give any text" if self.buckets and isinstance(found, str) else found
         if self.buckets and text not in self.category.indices:
             return self.category.indices[bucket(text, self.buckets)]
         return self.category.index(text)

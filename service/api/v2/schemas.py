@@ -38,13 +38,18 @@ class RequestInput(Struct):
     ) = UNSET
 
 
+_OUTPUTS = [
+    "probability", "logit", "taps", "reason", "call", "level", "interval", "similarity", "in_domain"
+]  # fmt: skip
+
+
 class RequestOutput(Struct):
     """An output that is asked for; ``binary_data`` among its parameters says how.
 
     A model that was published without ``taps`` has none; its metadata list what it has.
     """
 
-    name: Annotated[str, Meta(extra_json_schema={"enum": ["probability", "logit", "taps"]})]
+    name: Annotated[str, Meta(extra_json_schema={"enum": _OUTPUTS})]
     parameters: Parameters = None
 
 

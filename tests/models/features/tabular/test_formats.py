@@ -1,8 +1,10 @@
-"""Which texts make a column one of truth values."""
+"""Which texts make a column one of truth values, and what is said of a missing one."""
 
 import pytest
 
-from models.features.tabular.formats import are_truths
+from models.features.tabular.categories import Category
+from models.features.tabular.columns import CategoryColumn, bucket_name
+from models.features.tabular.formats import TextFormat, are_truths
 
 
 @pytest.mark.parametrize(
@@ -24,3 +26,12 @@ from models.features.tabular.formats import are_truths
 def test_truth_values_in_any_spelling_are_one_column(words: set[str], expected: bool) -> None:
     """Spellings may be mixed where at least one pair is whole; anything else is a category."""
     assert are_truths(words) is expected
+
+
+def test_a_missing_value_among_buckets_names_no_bucket() -> None:
+    """The names of buckets are the featurizer's own, and nobody can send one."""
+    values = ["x", *(bucket_name(number) for number in range(3))]
+    category = Category("city", values, optional=False, other=False)
+    column = CategoryColumn("city", category, TextFormat(), buckets=3)
+    assert column.read(None) == "missing; give any text"
+    assert column.read("anywhere") in range(1, 4)
