@@ -61,7 +61,7 @@ class OkResult(Struct):
         Meta(description="If asked for: between which probabilities nine of ten refits would answer."),
     ] = None
     suspect: Annotated[
-        Literal[True] | None,
+        bool | None,
         Meta(
             description="The network's numbers for this record are beyond the bounds of all records that"
             " it was made with: the computation may be corrupted. Absent of all others."

@@ -163,7 +163,7 @@ def score(job: Job, raw: Raw) -> Scored:
             f"a piece could not be scored: {type(error).__name__}: {error}. What was scored before is"
             " kept; the same command goes on from there"
         ) from error
-    values: list[Any] = [result["p_value"] for result in results if "p_value" in result]
+    values: list[Any] = [p_value for result in results if (p_value := result.get("p_value")) is not None]
     return Scored(
         content,
         len(results),

@@ -99,14 +99,21 @@ def _operator(kind: str, given: list[Tensor | None], attributes: dict) -> Tensor
         return torch.clamp(first, low, high)
     if kind == "HardSigmoid":
         return torch.clamp(first * attributes["alpha"] + attributes["beta"], 0.0, 1.0)
-    if kind == "Gather":  # one member of all
-        return first[int(given[1])]
+    if kind == "Gather":
+        axis, places = attributes.get("axis", 0), given[1]
+        taken = first.index_select(axis, places.flatten())
+        return taken.reshape(*first.shape[:axis], *places.shape, *first.shape[axis + 1 :])
+    if kind == "GatherElements":
+        axis = attributes.get("axis", 0) % first.dim()
+        full = list(given[1].shape)
+        full[axis] = first.shape[axis]
+        return first.expand(full).gather(axis, given[1])
     if kind == "Reshape":
         return first.reshape(given[1].tolist())
     if kind == "Softmax":
         return first.softmax(attributes.get("axis", -1))
     if kind == "Cast":
-        return first.to(torch.float32)
+        return first.to({1: torch.float32, 7: torch.int64}[attributes["to"]])
     if kind == "Mean":
         return torch.stack(given).mean(dim=0)
     if kind == "Concat":

@@ -96,7 +96,7 @@ def test_it_is_served_under_its_name_with_no_code(models: Path, tmp_path: Path) 
         health = server.client.get("/health/activations/sports").json()
         assert health["integrity"]["ok"]
         assert health["windows"]["start"]["rows"] > 0
-        assert len(health["members"][0]["layers"]) == 4
+        assert len(health["members"][0]["layers"]) == 3
         assert server.stop() == 0
         assert server.errors() == ""
 

@@ -178,7 +178,7 @@ def test_what_a_killed_run_was_of_must_not_change(repository: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("name", "content", "arguments", "words"),
     [
-        ("a.xlsx", "x", [], "the name should end in one of .csv"),
+        ("a.docx", "x", [], "the name should end in one of .csv"),
         ("a.csv", "x\n", [], "need the column smiles"),
         ("a.csv", "smiles\n", ["--model", "none"], "no model named 'none'"),
         ("a.csv", "smiles\n", ["--version", "9"], "has no version 9"),

@@ -141,7 +141,8 @@ def test_a_model_is_retired(repository: Path, tmp_path: Path) -> None:
         assert set(models(server)) == {"htru2"}
         log = server.client.get("/admin/log?model=other").json()["entries"]
         assert [entry["action"] for entry in log].count("retire") == 2
-        assert (log[-1]["why"], log[-1]["before"], log[-1]["after"]) == ("old", 1, None)
+        last = [entry for entry in log if entry["action"] == "retire"][-1]
+        assert (last["why"], last["before"], last["after"]) == ("old", 1, None)
         Repository(repository).promote("other", 1)
         until(server, lambda found: found.get("other", {}).get("ready"))
         assert server.errors() == ""

@@ -35,6 +35,7 @@ _HEALTH: dict[str, Any] = {
         "threshold": 13.8, "alarms": 0, "alarm": None,
     },
     "departing": [], "baseline": None, "baseline_error": None, "rows_not_finite": 0,
+    "watch": {"mode": "full", "share": 1.0},
     "members": [{"departure": 0.0, "layers": [_LAYER]}],
 }  # fmt: skip
 _HISTORY = {

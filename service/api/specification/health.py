@@ -191,6 +191,13 @@ class MemberHealth(Struct):
     layers: list[LayerHealth]
 
 
+class WatchState(Struct):
+    """How much of the traffic is watched (``SNN_WATCH``)."""
+
+    mode: Literal["full", "sampled", "off"]
+    share: Annotated[float | None, Meta(description="Of all rows, those that entered the windows.")]
+
+
 class ActivationHealth(Struct):
     """A model's live statistics beside its reference, and what they mean."""
 
@@ -218,6 +225,7 @@ class ActivationHealth(Struct):
     baseline: LiveBaseline | None
     baseline_error: str | None
     rows_not_finite: int
+    watch: WatchState
     members: list[MemberHealth]
 
 

@@ -43,7 +43,6 @@ OUTSIDE = {
     "fullerene": "c12c3c4c5c1c1c6c7c2c2c8c3c3c9c4c4c%10c5c5c1c1c6c6c%11c7c2c2c7c8c3c3c8c9c4c4c9c%10c5c5c"
     "1c1c6c6c%11c2c2c7c3c3c8c4c4c9c5c1c1c6c2c3c41",
     "cubane": "C12C3C4C1C5C2C3C45", "dodecahedrane": "C12C3C4C5C1C6C7C2C8C3C9C4C1C5C6C2C7C8C9C12",
-    "silsesquioxane": "O1[SiH]2O[SiH]3O[SiH]1O[SiH]4O[SiH](O2)O[SiH](O3)O4",
     "tristearin": f"{_CHAIN}C(=O)OCC(OC(=O){_CHAIN})COC(=O){_CHAIN}",
     "stearyl behenate": f"{_CHAIN}CCCCC(=O)OC{_CHAIN}",
 }  # fmt: skip

@@ -14,8 +14,9 @@ from service.coordination.history_events import events_between
 from service.coordination.history_recorder import HistoryRecorder
 from service.coordination.shared_store import SharedStore
 from service.coordination.statuses import encode
-from service.health.monitor import NOT_WATCHED
+from service.health.change import Health
 from service.health.row_owner import RowOwner
+from service.health.verdict import UNWATCHED
 from service.inference.measurements.prediction_counter import PredictionCounter
 from service.observability.counters import SECONDS, Traffic
 from tests.service.coordination.test_coordinator import House, in_house
@@ -134,7 +135,7 @@ def test_verdicts_are_events_with_their_times(in_house) -> None:
 
 def test_an_alarm_that_lasts_is_one_event() -> None:
     """The detector alarms again and again while a fault lasts; baselines come and go by themselves."""
-    health, since = NOT_WATCHED, datetime(2026, 1, 1, tzinfo=UTC)
+    health, since = Health(UNWATCHED, {}, {}), datetime(2026, 1, 1, tzinfo=UTC)
 
     def kinds(before: Known | None, known: Known) -> list[str]:
         return [event.kind for event in events_between(before, known, health, since, START)]
