@@ -5,8 +5,8 @@ A drug is registered as a salt or a solvate, and a partner may be larger than th
 P. H. Stahl, C. G. Wermuth (eds.), *Handbook of Pharmaceutical Salts* (2002), of the WHO's list of
 radicals and groups in International Nonproprietary Names (2012), of the ICH guideline Q3C for residual
 solvents, and of the usual reagents and ionic liquids. A partner that is itself a common drug or nutrient
-(choline, lysine, salicylic acid) is the compound where the record holds nothing but other partners. So is
-a permanent cation, before any of their acids: tetraethylammonium tosylate is no sample of the acid.
+(choline, lysine, salicylic acid) is the compound where the record holds nothing but other partners. So
+is a permanent cation, before any of their acids: tetraethylammonium tosylate is no sample of the acid.
 """
 
 from enum import IntEnum

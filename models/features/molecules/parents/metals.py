@@ -18,8 +18,8 @@ _METAL = Chem.MolFromSmarts(f"[{''.join(f'!#{number}' for number in sorted(NON_M
 PLAIN = frozenset((3, 11, 12, 19, 20))
 #: Metals and metalloids whose bonds to carbon are covalent: Ge, Sn, Sb, Te, Hg, Tl, Pb, Bi.
 _COVALENT = frozenset((32, 50, 51, 52, 80, 81, 82, 83))
-#: Those of them that the model has learned from.
-_LEARNED = frozenset((50, 80))
+#: Those of them that the model has learned from, and their valence there.
+_LEARNED = {50: 4, 80: 2}
 _CARBON, _NITROGEN = 6, 7
 #: A plain metal in a ring with so many nitrogen atoms is chelated, as magnesium in a chlorophyll.
 _CHELATING_NITROGENS = 2
@@ -41,11 +41,13 @@ class Metals:
     """The metals of a record, by symbol and in alphabetical order.
 
     ``kept`` belong to the compound. ``foreign`` are those that the model has not learned from, alone or
-    bound as they are. ``present``: whether there is any metal.
+    bound as they are. ``open``: those judged with the compound that have fewer bonds than their valence.
+    ``present``: whether there is any metal.
     """
 
     kept: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
     present: bool = False
 
 
@@ -92,7 +94,16 @@ def separate(molecule: Chem.Mol) -> tuple[Chem.Mol, Metals]:
             atom.SetNumRadicalElectrons(0)
             atom.SetNoImplicit(True)  # an ion has no hydrogen beyond those that are drawn
     symbols = {molecule.GetAtomWithIdx(index).GetSymbol() for index in kept}
-    return editable.GetMol(), Metals(tuple(sorted(symbols)), tuple(sorted(foreign)), True)
+    unfilled = {atom.GetSymbol() for atom in map(editable.GetAtomWithIdx, kept) if _is_open(atom)}
+    told = Metals(tuple(sorted(symbols)), tuple(sorted(foreign)), tuple(sorted(unfilled)), True)
+    return editable.GetMol(), told
+
+
+def _is_open(metal: Chem.Atom) -> bool:
+    """Whether a kept metal that is learned has fewer bonds and charges than its valence."""
+    orders = sum(_BOND_ORDERS.get(bond.GetBondType(), 0) for bond in metal.GetBonds())
+    filled: int = orders + metal.GetNumExplicitHs() + metal.GetFormalCharge()
+    return filled < _LEARNED.get(metal.GetAtomicNum(), 0)
 
 
 def name_of(symbol: str) -> str:
