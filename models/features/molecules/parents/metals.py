@@ -24,6 +24,13 @@ _CARBON, _NITROGEN = 6, 7
 #: A plain metal in a ring with so many nitrogen atoms is chelated, as magnesium in a chlorophyll.
 _CHELATING_NITROGENS = 2
 
+#: A porphyrin or phthalocyanine without two protons: it chelates a magnesium ion that is beside it.
+_PORPHYRIN = Chem.MolFromSmarts(
+    "[#7;-;r5]~1~[#6]~[#6,#7]~[#6]~[#7;r5]~[#6]~[#6,#7]~[#6]~[#7;-;r5]~[#6]~[#6,#7]~[#6]"
+    "~[#7;r5]~[#6]~[#6,#7]~[#6]~1"
+)
+_MAGNESIUM = 12
+
 _BOND_ORDERS = {
     Chem.BondType.SINGLE: 1,
     Chem.BondType.DOUBLE: 2,
@@ -62,10 +69,20 @@ def has_metal(molecule: Chem.Mol) -> bool:
 
 
 def is_kept(atom: Chem.Atom) -> bool:
-    """Whether an atom is a metal with a covalent bond to carbon, such as tin."""
+    """Whether an atom is a metal with a covalent bond to carbon, such as tin; a cyanide is a salt."""
     return atom.GetAtomicNum() in _COVALENT and any(
-        bond.GetBondType() == Chem.BondType.SINGLE and bond.GetOtherAtom(atom).GetAtomicNum() == _CARBON
+        bond.GetBondType() == Chem.BondType.SINGLE
+        and bond.GetOtherAtom(atom).GetAtomicNum() == _CARBON
+        and not _is_cyanide(bond.GetOtherAtom(atom))
         for bond in atom.GetBonds()
+    )
+
+
+def _is_cyanide(carbon: Chem.Atom) -> bool:
+    return any(
+        bond.GetBondType() == Chem.BondType.TRIPLE
+        and bond.GetOtherAtom(carbon).GetAtomicNum() == _NITROGEN
+        for bond in carbon.GetBonds()
     )
 
 
@@ -80,6 +97,10 @@ def separate(molecule: Chem.Mol) -> tuple[Chem.Mol, Metals]:
     metals = [molecule.GetAtomWithIdx(index) for (index,) in found]
     kept = {atom.GetIdx() for atom in metals if is_kept(atom)}
     foreign = {atom.GetSymbol() for atom in metals if _is_foreign(atom, atom.GetIdx() in kept)}
+    if any(atom.GetAtomicNum() == _MAGNESIUM for atom in metals) and molecule.HasSubstructMatch(
+        _PORPHYRIN
+    ):
+        foreign.add("Mg")
     editable = Chem.RWMol(molecule)
     for atom in metals:
         for bond in atom.GetBonds():
