@@ -5,7 +5,8 @@ A drug is registered as a salt or a solvate, and a partner may be larger than th
 P. H. Stahl, C. G. Wermuth (eds.), *Handbook of Pharmaceutical Salts* (2002), of the WHO's list of
 radicals and groups in International Nonproprietary Names (2012), of the ICH guideline Q3C for residual
 solvents, and of the usual reagents and ionic liquids. A partner that is itself a common drug or nutrient
-(choline, lysine, salicylic acid) is the compound where the record holds nothing but other partners.
+(choline, lysine, salicylic acid) is the compound where the record holds nothing but other partners. So
+is a permanent cation, before any of their acids: tetraethylammonium tosylate is no sample of the acid.
 """
 
 from enum import IntEnum
@@ -24,9 +25,11 @@ class Role(IntEnum):
     PARTNER = 2
     #: A counter-ion or co-former that is also given by itself.
     ACTIVE_PARTNER = 3
-    COMPOUND = 4
+    #: A permanent cation that acids are sold with; it has no neutral form, as an amine has.
+    ONIUM = 4
+    COMPOUND = 5
     #: A compound that keeps its metal.
-    ORGANOMETALLIC = 5
+    ORGANOMETALLIC = 6
 
 
 # Residual solvents of ICH Q3C, classes 1 to 3, and other solvents that crystals hold.
@@ -91,6 +94,10 @@ CNCC(O)C(O)C(O)C(O)CO CCNCC(O)C(O)C(O)C(O)CO NCC(O)C(O)C(O)C(O)CO
 c1ccc(CNCCNCc2ccccc2)cc1 c1ccc(CCNCc2ccccc2)cc1 NC1(CO)CCCC1 NC(CO)(CO)CO
 CC(C)c1ccc2c(c1)CCC1C(C)(CNCCNCC3(C)CCCC4(C)c5ccc(C(C)C)cc5CCC34)CCCC21C
 CC(C)c1ccc2c(c1)CCC1C(C)(CN)CCCC21C N=C(N)N CN(C)C(=N)N(C)C NN CNN NC1CCC(c2ccccc2)CC1
+"""
+
+# Quaternary ammonium and phosphonium ions: the compound of their salts with any of the partners here.
+_ONIUMS = """
 C[N+](C)(C)C CC[N+](CC)(CC)CC CCC[N+](CCC)(CCC)CCC CCCC[N+](CCCC)(CCCC)CCCC
 C[N+](C)(C)Cc1ccccc1 CC[N+](CC)(CC)Cc1ccccc1 C[N+](C)(C)c1ccccc1
 CCCC[P+](CCCC)(CCCC)CCCC c1ccc([P+](c2ccccc2)(c2ccccc2)c2ccccc2)cc1 C[P+](c1ccccc1)(c1ccccc1)c1ccccc1
@@ -120,6 +127,7 @@ C1N2CN3CN1CN(C2)C3
 def _roles() -> dict[str, Role]:
     """The role of each listed fragment by its neutral canonical SMILES."""
     lists = (
+        (_ONIUMS, Role.ONIUM),
         (_ACTIVE_PARTNERS, Role.ACTIVE_PARTNER),
         (_PARTNERS, Role.PARTNER),
         (_SOLVENTS, Role.SOLVENT),

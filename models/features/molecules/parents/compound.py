@@ -17,7 +17,7 @@ from rdkit import Chem
 from models.features.molecules.parents.components import MINERAL, Role
 from models.features.molecules.parents.fragments import Fragment, fragment_of, order_of
 from models.features.molecules.parents.groups import one_drawing
-from models.features.molecules.parents.metals import Metals, name_of, separate
+from models.features.molecules.parents.metals import Metals, is_metal, name_of, separate
 from models.features.molecules.parents.radicals import unpaired
 from models.features.molecules.parents.tautomers import placed
 from models.features.molecules.rdkit_log import captured_rdkit_log
@@ -39,8 +39,11 @@ _CAN_CHANGE = Chem.MolFromSmarts(
     ",!#1&!#5&!#6&!#7&!#8&!#9&!#14&!#15&!#16&!#17&!#33&!#34&!#35&!#53]"
 )
 _DATIVE_BOND = Chem.MolFromSmarts("*->*")
-# Bracket atoms of canonical SMILES that have no unpaired electron.
-_CLOSED_SHELL = re.compile(r"\[(?:nH|n\+|N\+|NH[23]?\+|NH4\+|[OS]-|Na\+|K\+|Cl-|Br-|I-)\]")
+# Signs of bonds that patterns have: any, aromatic (atom maps have it too), and quadruple, as of rhenium.
+_SPECIAL_BOND = re.compile("[~:$]")
+_BONDS = frozenset(
+    (Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE, Chem.BondType.DATIVE)
+)
 # What canonical SMILES show of carbon beside the non-metals, and of a nitrogen that can take a hydrogen.
 _CARBON_TEXT = re.compile(r"c|C(?!l)")
 _MAY_TAKE = re.compile(r"n|=N|N[%\d]*=")
@@ -83,6 +86,8 @@ def parent_compound(molecule: Chem.Mol, written: str = "") -> Parent:
     Chem.RemoveStereochemistry(molecule)
     with captured_rdkit_log():
         molecule, repaired = sanitised(molecule)
+        if _SPECIAL_BOND.search(written):
+            _check_bonds(molecule)
         can_change = molecule.HasSubstructMatch(_CAN_CHANGE) or (
             (not written or "->" in written or "<-" in written)
             and molecule.HasSubstructMatch(_DATIVE_BOND)
@@ -102,7 +107,7 @@ def _of_one_part(molecule: Chem.Mol, smiles: str, written: str, repaired: str) -
     """The parent of one connected molecule without charges, metals and isotopes, as most records are."""
     warnings = _of_repair(repaired)
     organic = _CARBON_TEXT.search(smiles)
-    if organic and "[" in _CLOSED_SHELL.sub("", smiles):
+    if organic and "[" in smiles:
         warnings += _of_radicals(molecule)
     form = placed(molecule) if _MAY_TAKE.search(smiles) else molecule
     if form is not molecule:
@@ -131,7 +136,7 @@ def _of_parts(molecule: Chem.Mol, repaired: str) -> Parent:
     parts = Chem.GetMolFrags(drawn, asMols=True, sanitizeFrags=False)
     fragments = sorted(map(fragment_of, parts), key=order_of)
     warnings = _of_repair(repaired)
-    if organic and any("[" in _CLOSED_SHELL.sub("", fragment.drawn) for fragment in fragments):
+    if organic:
         warnings += _of_radicals(molecule)
     warnings += _of_metals(metals)
     first, *_ = fragments
@@ -146,6 +151,21 @@ def _of_parts(molecule: Chem.Mol, repaired: str) -> Parent:
     left = tuple(sorted(fragment.drawn for fragment in removed))
     reason = _not_learned(metals)
     return Parent(_parsed(first.smiles), first.smiles, left, repaired, reason, warnings)
+
+
+def _check_bonds(molecule: Chem.Mol) -> None:
+    """Raise ``Unreadable`` for a bond of a pattern between non-metals, as in ``C~C``."""
+    for bond in molecule.GetBonds():
+        ends = bond.GetBeginAtom(), bond.GetEndAtom()
+        is_real = bond.GetBondType() in _BONDS or (
+            bond.GetBondType() == Chem.BondType.AROMATIC and all(end.GetIsAromatic() for end in ends)
+        )
+        if not is_real and not any(map(is_metal, ends)):
+            raise Unreadable(
+                f"the bond between atoms {ends[0].GetIdx() + 1} and {ends[1].GetIdx() + 1} is one of a"
+                " pattern (~, $, or : outside a ring); give a molecule with single, double, triple or"
+                " aromatic bonds"
+            )
 
 
 def _parsed(smiles: str) -> Chem.Mol:
@@ -182,6 +202,11 @@ def _not_learned(metals: Metals) -> str:
 
 
 def _of_metals(metals: Metals) -> Warnings:
+    if metals.open:
+        raise Unreadable(
+            f"the {name_of(metals.open[0])} atom has an open valence: is an atom or an anion missing"
+            " that is bound to it?"
+        )
     if metals.foreign:
         return (("metal", _not_learned(metals)),)
     if not metals.kept:

@@ -2,12 +2,14 @@
 
 Of the drawings of one group the neutral one is taken where there is one: S=O, P=O and P=C, not S⁺–O⁻,
 P⁺–O⁻ or P⁺–C⁻. Nitro groups, N-oxides, azides and diazo groups have charges in every drawing; those of
-RDKit's Normalizer are taken. An acid and a quaternary ammonium in one molecule are an inner salt.
+RDKit's Normalizer are taken. An acid and a quaternary ammonium in one molecule are an inner salt, and a
+mesoionic ring (a sydnone, triflumezopyrim) is one that no neutral drawing has: it stays as it is drawn.
 """
 
 from itertools import product
 
 from rdkit import Chem
+from rdkit.Chem import rdMolDescriptors
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from models.features.molecules.parents.metals import is_metal
@@ -47,10 +49,25 @@ def one_drawing(molecule: Chem.Mol, *, sanitised: bool) -> Chem.Mol:
     if drawn is not molecule or not sanitised:
         Chem.SanitizeMol(drawn)
     if drawn.HasSubstructMatch(_CHARGED):
-        _normalizer.normalizeInPlace(drawn)
-        drawn = _diazo(_without_charge_pairs(drawn))
+        drawn = _diazo(_without_charge_pairs(_normalised(drawn)))
         Chem.SanitizeMol(drawn)
     return drawn
+
+
+def _normalised(molecule: Chem.Mol) -> Chem.Mol:
+    """The molecule by RDKit's rules for groups; as it is drawn where they would add hydrogens.
+
+    To cancel the charges of a mesoionic ring ends its aromaticity, and RDKit fills the atoms that were
+    aromatic with hydrogens.
+    """
+    normalised: Chem.Mol = _normalizer.normalize(molecule)
+    return normalised if _protons_apart(normalised) == _protons_apart(molecule) else molecule
+
+
+def _protons_apart(molecule: Chem.Mol) -> int:
+    """Atoms less charge: what stays the same when charges cancel, and when protons come or go."""
+    atoms: int = rdMolDescriptors.CalcNumAtoms(molecule)
+    return atoms - Chem.GetFormalCharge(molecule)
 
 
 def neutral(fragment: Chem.Mol) -> Chem.Mol:

@@ -18,11 +18,18 @@ _METAL = Chem.MolFromSmarts(f"[{''.join(f'!#{number}' for number in sorted(NON_M
 PLAIN = frozenset((3, 11, 12, 19, 20))
 #: Metals and metalloids whose bonds to carbon are covalent: Ge, Sn, Sb, Te, Hg, Tl, Pb, Bi.
 _COVALENT = frozenset((32, 50, 51, 52, 80, 81, 82, 83))
-#: Those of them that the model has learned from.
-_LEARNED = frozenset((50, 80))
+#: Those of them that the model has learned from, and their valence there.
+_LEARNED = {50: 4, 80: 2}
 _CARBON, _NITROGEN = 6, 7
 #: A plain metal in a ring with so many nitrogen atoms is chelated, as magnesium in a chlorophyll.
 _CHELATING_NITROGENS = 2
+
+#: A porphyrin or phthalocyanine without two protons: it chelates a magnesium ion that is beside it.
+_PORPHYRIN = Chem.MolFromSmarts(
+    "[#7;-;r5]~1~[#6]~[#6,#7]~[#6]~[#7;r5]~[#6]~[#6,#7]~[#6]~[#7;-;r5]~[#6]~[#6,#7]~[#6]"
+    "~[#7;r5]~[#6]~[#6,#7]~[#6]~1"
+)
+_MAGNESIUM = 12
 
 _BOND_ORDERS = {
     Chem.BondType.SINGLE: 1,
@@ -41,11 +48,13 @@ class Metals:
     """The metals of a record, by symbol and in alphabetical order.
 
     ``kept`` belong to the compound. ``foreign`` are those that the model has not learned from, alone or
-    bound as they are. ``present``: whether there is any metal.
+    bound as they are. ``open``: those judged with the compound that have fewer bonds than their valence.
+    ``present``: whether there is any metal.
     """
 
     kept: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
     present: bool = False
 
 
@@ -60,10 +69,20 @@ def has_metal(molecule: Chem.Mol) -> bool:
 
 
 def is_kept(atom: Chem.Atom) -> bool:
-    """Whether an atom is a metal with a covalent bond to carbon, such as tin."""
+    """Whether an atom is a metal with a covalent bond to carbon, such as tin; a cyanide is a salt."""
     return atom.GetAtomicNum() in _COVALENT and any(
-        bond.GetBondType() == Chem.BondType.SINGLE and bond.GetOtherAtom(atom).GetAtomicNum() == _CARBON
+        bond.GetBondType() == Chem.BondType.SINGLE
+        and bond.GetOtherAtom(atom).GetAtomicNum() == _CARBON
+        and not _is_cyanide(bond.GetOtherAtom(atom))
         for bond in atom.GetBonds()
+    )
+
+
+def _is_cyanide(carbon: Chem.Atom) -> bool:
+    return any(
+        bond.GetBondType() == Chem.BondType.TRIPLE
+        and bond.GetOtherAtom(carbon).GetAtomicNum() == _NITROGEN
+        for bond in carbon.GetBonds()
     )
 
 
@@ -78,6 +97,10 @@ def separate(molecule: Chem.Mol) -> tuple[Chem.Mol, Metals]:
     metals = [molecule.GetAtomWithIdx(index) for (index,) in found]
     kept = {atom.GetIdx() for atom in metals if is_kept(atom)}
     foreign = {atom.GetSymbol() for atom in metals if _is_foreign(atom, atom.GetIdx() in kept)}
+    if any(atom.GetAtomicNum() == _MAGNESIUM for atom in metals) and molecule.HasSubstructMatch(
+        _PORPHYRIN
+    ):
+        foreign.add("Mg")
     editable = Chem.RWMol(molecule)
     for atom in metals:
         for bond in atom.GetBonds():
@@ -92,7 +115,16 @@ def separate(molecule: Chem.Mol) -> tuple[Chem.Mol, Metals]:
             atom.SetNumRadicalElectrons(0)
             atom.SetNoImplicit(True)  # an ion has no hydrogen beyond those that are drawn
     symbols = {molecule.GetAtomWithIdx(index).GetSymbol() for index in kept}
-    return editable.GetMol(), Metals(tuple(sorted(symbols)), tuple(sorted(foreign)), True)
+    unfilled = {atom.GetSymbol() for atom in map(editable.GetAtomWithIdx, kept) if _is_open(atom)}
+    told = Metals(tuple(sorted(symbols)), tuple(sorted(foreign)), tuple(sorted(unfilled)), True)
+    return editable.GetMol(), told
+
+
+def _is_open(metal: Chem.Atom) -> bool:
+    """Whether a kept metal that is learned has fewer bonds and charges than its valence."""
+    orders = sum(_BOND_ORDERS.get(bond.GetBondType(), 0) for bond in metal.GetBonds())
+    filled: int = orders + metal.GetNumExplicitHs() + metal.GetFormalCharge()
+    return filled < _LEARNED.get(metal.GetAtomicNum(), 0)
 
 
 def name_of(symbol: str) -> str:

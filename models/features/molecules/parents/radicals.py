@@ -1,6 +1,7 @@
 """Unpaired electrons: hydrogens that a record lacks, and the few radicals that are stable."""
 
 from rdkit import Chem
+from rdkit.Chem import rdqueries
 
 from models.features.molecules.parents.metals import is_metal
 
@@ -8,14 +9,19 @@ from models.features.molecules.parents.metals import is_metal
 _STABLE = Chem.MolFromSmarts(
     "[$([OX1]-[#7X3]),$([#7X2](-c)-[#7X3](-c)-c),$([OX1]-c(c-C(C)(C)C)c-C(C)(C)C),$([CX3](-c)(-c)-c)]"
 )
+_OPEN_SHELL = rdqueries.NumRadicalElectronsGreaterQueryAtom(0)
 
 
 def unpaired(molecule: Chem.Mol) -> tuple[list[Chem.Atom], list[Chem.Atom]]:
     """The atoms with unpaired electrons of a sanitised molecule: stable radicals, and all others.
 
-    Metals are not looked at.
+    Metals are not looked at, nor atoms that accept a dative bond, as the oxygen of ``CS(C)->[O]``.
     """
-    open_shell = [a for a in molecule.GetAtoms() if a.GetNumRadicalElectrons() and not is_metal(a)]
+    open_shell = [
+        atom
+        for atom in molecule.GetAtomsMatchingQuery(_OPEN_SHELL)
+        if not is_metal(atom) and not _accepts(atom)
+    ]
     if not open_shell:
         return [], []
     stable = {index for (index,) in molecule.GetSubstructMatches(_STABLE)}
@@ -24,3 +30,10 @@ def unpaired(molecule: Chem.Mol) -> tuple[list[Chem.Atom], list[Chem.Atom]]:
         return atom.GetNumRadicalElectrons() == 1 and atom.GetIdx() in stable
 
     return [a for a in open_shell if is_stable(a)], [a for a in open_shell if not is_stable(a)]
+
+
+def _accepts(atom: Chem.Atom) -> bool:
+    return any(
+        bond.GetBondType() == Chem.BondType.DATIVE and bond.GetEndAtomIdx() == atom.GetIdx()
+        for bond in atom.GetBonds()
+    )

@@ -229,3 +229,22 @@ def test_a_parent_that_is_not_applicable_is_told_whole():
     assert found("Cl[Ca]Cl").smiles == "[Ca+2].[Cl-].[Cl-]"
     assert found("CC(=O)[O-].CC(=O)[O-].[Hg+2]").smiles == "CC(=O)O"
     assert found("CC[Pb](CC)(CC)CC").smiles == "C[CH2][Pb]([CH2]C)([CH2]C)[CH2]C"
+
+
+@pytest.mark.parametrize(
+    "drawings",
+    [
+        ("N#C[Hg]C#N", "[Hg+2].[C-]#N.[C-]#N"),
+        (
+            "C1=CC2=CC3=CC=C4N3[Mg]N5C(=CC1=N2)C=CC5=CC6=NC(=C4)C=C6",
+            "[Mg+2].[n-]1c2ccc1cc1ccc(cc3ccc(cc4ccc(c2)n4)[n-]3)n1",
+        ),
+    ],
+    ids=["mercury cyanide", "magnesium porphyrin"],
+)
+def test_a_metal_is_foreign_whether_drawn_with_bonds_or_with_ions(drawings):
+    """The anion holds the metal in both."""
+    for drawing in drawings:
+        answer = found(drawing)
+        assert "has not learned from such compounds" in answer.reason
+        assert codes(answer) == ["metal"]

@@ -207,6 +207,42 @@ def test_a_partner_is_the_compound_where_there_is_no_other(record, compound):
     assert found(record).smiles == same(compound)
 
 
+ONIUMS = {
+    "tetramethylammonium": "C[N+](C)(C)C",
+    "tetraethylammonium": "CC[N+](CC)(CC)CC",
+    "tetrapropylammonium": "CCC[N+](CCC)(CCC)CCC",
+    "tetrabutylammonium": "CCCC[N+](CCCC)(CCCC)CCCC",
+    "benzyltrimethylammonium": "C[N+](C)(C)Cc1ccccc1",
+    "benzyltriethylammonium": "CC[N+](CC)(CC)Cc1ccccc1",
+    "phenyltrimethylammonium": "C[N+](C)(C)c1ccccc1",
+    "tetramethylphosphonium": "C[P+](C)(C)C",
+    "tetrabutylphosphonium": "CCCC[P+](CCCC)(CCCC)CCCC",
+    "tetraphenylphosphonium": "c1ccc([P+](c2ccccc2)(c2ccccc2)c2ccccc2)cc1",
+}
+ANIONS_OF_ONIUMS = {
+    "chloride": "[Cl-]",
+    "hydroxide": "[OH-]",
+    "acetate": "CC(=O)[O-]",
+    "tosylate": "Cc1ccc(cc1)S(=O)(=O)[O-]",
+    "tartrate": "OC(C(O)C(=O)O)C(=O)[O-]",
+    "fumarate": "OC(=O)/C=C/C(=O)[O-]",
+    "benzoate": "[O-]C(=O)c1ccccc1",
+    "salicylate": "[O-]C(=O)c1ccccc1O",
+    "saccharinate": "O=C1[N-]S(=O)(=O)c2ccccc12",
+    "stearate": "CCCCCCCCCCCCCCCCCC(=O)[O-]",
+    "laurilsulfate": "CCCCCCCCCCCCOS(=O)(=O)[O-]",
+    "tetraphenylborate": "c1ccc([B-](c2ccccc2)(c2ccccc2)c2ccccc2)cc1",
+}
+
+
+@pytest.mark.parametrize("anion", ANIONS_OF_ONIUMS.values(), ids=list(ANIONS_OF_ONIUMS))
+@pytest.mark.parametrize("onium", ONIUMS.values(), ids=list(ONIUMS))
+def test_a_permanent_cation_is_the_compound_beside_the_anion_of_a_usual_acid(onium, anion):
+    """However large the anion is; the salt and its acid by itself are two substances."""
+    answer = found(f"{onium}.{anion}")
+    assert (answer.smiles, answer.warnings, answer.reason) == (same(onium), (), "")
+
+
 ANIONS = {
     "tetrafluoroborate": "F[B-](F)(F)F",
     "hexafluorophosphate": "F[P-](F)(F)(F)(F)F",

@@ -1,6 +1,8 @@
 """One compound that is drawn in several ways has one parent.
 
 The groups are those that RDKit's ``Normalizer`` and ChEMBL's structure pipeline treat, and dative bonds.
+Mesoionic compounds are pesticides and drugs of PubChem, and W. D. Ollis, C. A. Ramsden, Adv. Heterocycl.
+Chem. 19 (1976) 1.
 """
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from rdkit import Chem
 
 from models.features.molecules.parents.compound import parent_compound
-from models.features.molecules.reading import read_smiles
+from models.features.molecules.reading import read_smiles, sanitised
 
 DRAWINGS = {
     "nitro": ("C[N+](=O)[O-]", "CN(=O)=O", "CN(=O)->O", "C[N+]([O-])=O", "C[N+2]([O-])[O-]"),
@@ -80,7 +82,53 @@ def test_a_carbocation_is_given_no_hydride():
         assert "+" in parent_compound(read_smiles(smiles), smiles).smiles
 
 
-ALL = sorted({drawing for drawings in DRAWINGS.values() for drawing in drawings})
+MESOIONIC = {
+    "triflumezopyrim": "[O-]c1c(-c2cccc(C(F)(F)F)c2)c(=O)n(Cc2cncnc2)c2cccc[n+]12",
+    "dicloromezotiaz": "Cc1cccc2n(Cc3cnc(Cl)s3)c(=O)c(-c3cc(Cl)cc(Cl)c3)c([O-])[n+]12",
+    "molsidomine": "CCOC(=O)[N-]c1c[n+](no1)N1CCOCC1",
+    "molsidomine, charge in the ring": "CCOC(=O)N=c1c[n+](N2CCOCC2)[n-]o1",
+    "molsidomine, by Kekulé": "CCOC(=O)[N-]C1=C[N+](N2CCOCC2)=NO1",
+    "mesocarb": "CC(Cc1ccccc1)[n+]1cc([N-]C(=O)Nc2ccccc2)on1",
+    "phenylsydnone": "[O-]c1c[n+](-c2ccccc2)no1",
+    "phenylsydnone, charge on carbon": "O=c1[cH-][n+](-c2ccccc2)no1",
+    "nitron": "c1ccc(cc1)[N-]c1nn(-c2ccccc2)c[n+]1-c1ccccc1",
+    "triazolium thiolate": "Cn1c[n+](C)nc1[S-]",
+    "oxadiazolium olate": "[O-]c1n[n+](-c2ccccc2)co1",
+    "pyridinium olate": "C[n+]1cccc([O-])c1",
+}
+
+
+@pytest.mark.parametrize("smiles", MESOIONIC.values(), ids=list(MESOIONIC))
+def test_a_mesoionic_ring_stays_aromatic(smiles):
+    """It has no neutral drawing, so it keeps its charges and is given no hydrogen."""
+    drawn, answer = Chem.MolFromSmiles(smiles), parent_compound(read_smiles(smiles), smiles)
+    assert conserved(answer.molecule) == conserved(drawn)
+    aromatic = [sum(atom.GetIsAromatic() for atom in m.GetAtoms()) for m in (answer.molecule, drawn)]
+    assert aromatic[0] == aromatic[1]
+    assert "+" in answer.smiles
+    assert (answer.reason, answer.warnings) == ("", ())
+
+
+def conserved(molecule):
+    """Heavy atoms, and hydrogens less charge: what resonance and moving protons leave as it is."""
+    hydrogens = sum(atom.GetTotalNumHs() for atom in molecule.GetAtoms())
+    return molecule.GetNumHeavyAtoms(), hydrogens - Chem.GetFormalCharge(molecule)
+
+
+ALL = sorted(
+    {drawing for drawings in DRAWINGS.values() for drawing in drawings} | set(MESOIONIC.values())
+)
+# Without several parts, metals, dative bonds (whose oxygen RDKit gives a hydrogen) and deuterium.
+APART = (".", "Pt", "Zn", "Ca", "->", "<-", "2H")
+PLAIN = [smiles for smiles in ALL if not any(sign in smiles for sign in APART)]
+
+
+@pytest.mark.parametrize("smiles", PLAIN)
+def test_a_parent_has_the_atoms_of_its_record(smiles):
+    """Heavy atoms and hydrogens less charge are the same, for a record of one organic part."""
+    read, _ = sanitised(read_smiles(smiles))
+    answer = parent_compound(read_smiles(smiles), smiles)
+    assert conserved(answer.molecule) == conserved(Chem.RemoveHs(read))
 
 
 @given(st.sampled_from(ALL), st.integers(0, 2**31 - 1))
