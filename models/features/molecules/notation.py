@@ -37,6 +37,8 @@ _FORMULA = re.compile(r"(?=.*\d)(?:C\d*H\d*|H\d+)(?:[A-Z][a-z]?\d*)*")
 _WORD = re.compile(r"[A-Za-z]*[a-z]{3,}")
 _AROMATIC = frozenset("bcnops")
 _REACTION = re.compile(r"(?<!-)>[^>]*>")
+# A SMILES of element symbols alone, and a number alone after it: NSC 123127, PCB 126, CP 55940.
+_CODE = re.compile(r"[A-Z]{1,4}[ \t]+\d+")
 _QUERY = re.compile(r"\[[^\]]*[#,;!&$][^\]]*\]|~|\[[^\]]*\([^\]]*\]")
 
 
@@ -131,6 +133,11 @@ def _refuse_other_notation(text: str) -> None:
     if _INCHI_KEY.fullmatch(text):
         raise Unreadable(
             "this is an InChIKey, from which no structure can be read; give the SMILES or the InChI"
+        )
+    if _CODE.fullmatch(text):
+        raise Unreadable(
+            "this seems to be a code, letters with a number, not a SMILES; give the compound's SMILES"
+            " without a number after it"
         )
     if _CAS_NUMBER.fullmatch(text):
         raise Unreadable("this is a CAS number, which is no structure; give the compound's SMILES")
