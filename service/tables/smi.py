@@ -28,7 +28,10 @@ class SmiParser:
                 piece.refuse({}, f"the line is longer than {MAX_RECORD_BYTES} bytes")
                 continue
             smiles, *name = decoded(line).split(None, 1)
-            piece.add({"smiles": smiles, "name": name[0].rstrip() if name else ""}, smiles)
+            after = name[0].rstrip() if name else ""
+            # The extensions of CXSMILES belong to the molecule: they say what is a polymer or a radical.
+            record = f"{smiles} {after}" if after.startswith("|") else smiles
+            piece.add({"smiles": smiles, "name": after}, record)
         return piece
 
 

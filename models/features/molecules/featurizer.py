@@ -205,10 +205,13 @@ class JudgingMoleculeFeaturizer(WiderMoleculeFeaturizer):
         warnings = [{"code": code, "message": text} for code, text in found.warnings]
         if written.mended:
             warnings.insert(0, {"code": "repaired", "message": written.mended})
+        if written.reason:
+            warnings.append({"code": "polymer", "message": written.reason})
         if warnings:
             details["warnings"] = warnings
-        if found.reason:
-            return found.molecule, NotApplicable(found.reason, details)
+        reason = written.reason or found.reason
+        if reason:
+            return found.molecule, NotApplicable(reason, details)
         return found.molecule, Accepted(details)
 
 

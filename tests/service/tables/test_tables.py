@@ -122,6 +122,13 @@ def test_ndjson_takes_objects_and_bare_records() -> None:
     assert "nested" in piece.faults[1] or "JSON" in piece.faults[1]
 
 
+def test_a_list_of_smiles_keeps_the_extensions_of_cxsmiles_with_the_molecule() -> None:
+    """They say what is a polymer; a name does not belong to the record."""
+    piece, _ = read("smi", b"CCO |Sg:n:0,1,2::ht|\nCCO ethanol\n")
+    assert piece.records == ["CCO |Sg:n:0,1,2::ht|", "CCO"]
+    assert [row["smiles"] for row in piece.carried] == ["CCO", "CCO"]
+
+
 def test_sdf_gives_smiles_titles_and_properties() -> None:
     """Structures are read unsanitised, one that is none is a fault, and every property is a column."""
     block = Chem.MolToMolBlock(Chem.MolFromSmiles("CCO"))
