@@ -4,6 +4,7 @@ A file of the same kind that begins with a header is a table, and is read as one
 ``#`` is a comment.
 """
 
+import re
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -13,6 +14,8 @@ from service.tables.csv import open_csv
 from service.tables.schema import RecordSchema
 from service.tables.splitting import Cut, RecordSplitter, decoded, full_lines
 
+#: Extensions of CXSMILES that belong to the record: groups, of which some are polymers, and radicals.
+_EXTENSIONS = re.compile(r"\|[^|]*(?:Sg:|\^[1-7]:)[^|]*\|")
 _MARK = b"\xef\xbb\xbf"
 
 
@@ -29,8 +32,8 @@ class SmiParser:
                 continue
             smiles, *name = decoded(line).split(None, 1)
             after = name[0].rstrip() if name else ""
-            # The extensions of CXSMILES belong to the molecule: they say what is a polymer or a radical.
-            record = f"{smiles} {after}" if after.startswith("|") else smiles
+            extensions = _EXTENSIONS.match(after)
+            record = f"{smiles} {extensions[0]}" if extensions else smiles
             piece.add({"smiles": smiles, "name": after}, record)
         return piece
 
