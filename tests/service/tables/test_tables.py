@@ -64,6 +64,15 @@ def test_faults_of_csv_stay_in_their_rows() -> None:
     assert piece.carried[1] == {"id": "2"}
 
 
+def test_bars_part_cells_where_the_header_shows_it() -> None:
+    """Under a header with commas they are part of a cell, as of CXSMILES."""
+    piece, columns = read("csv", b"smiles|name\nCCO|ethanol\n")
+    assert (piece.records, columns) == (["CCO"], ("smiles", "name"))
+    quoted, _ = read("csv", b'smiles|name\nC|"a\nb"\nO|"d"\nN|c\n')
+    assert [row["name"] for row in quoted.carried] == ["a\nb", "d", "c"]
+    assert read("csv", b"smiles,name\nCCO |c:0|,x\n")[0].records == ["CCO |c:0|"]
+
+
 def test_blank_lines_are_rows_only_where_nothing_else_could_be() -> None:
     """A table of one column keeps its empty cells, another has no rows there."""
     assert read("csv", b"smiles\nC\n\nN\n")[0].records == ["C", "", "N"]
@@ -75,7 +84,7 @@ def test_blank_lines_are_rows_only_where_nothing_else_could_be() -> None:
     [
         (b"", InvalidRequest, "no header"),
         (b"\xff\xfes\x00", MalformedInput, "UTF-16"),
-        (b"id|smiles\n", InvalidRequest, "need the column smiles; the header has 'id|smiles'"),
+        (b"id|name\n", InvalidRequest, "need the column smiles; the header has 'id|name'"),
         (b"inchi,name\n", InvalidRequest, "holds SMILES or InChI, name it by smiles_column"),
         (b"a,b\n", InvalidRequest, "need the column smiles; the header has 'a', 'b'"),
         (b"my_smiles,other smiles\n", InvalidRequest, "'my_smiles' and 'other smiles' may hold"),
