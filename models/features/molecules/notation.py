@@ -48,6 +48,9 @@ _CODE = re.compile(r"[A-Z]{1,4}[ \t]+\d+")
 # The groups of CXSMILES that stand for a polymer: repeat units, monomers, and how units are joined.
 _POLYMER = re.compile(r"Sg:(?:n|mon|mer|co|alt|blk|ran|grf|xl|any):")
 _RADICAL = re.compile(r"\^[1-7]:\d")
+# Identifiers of databases: ChEMBL, DSSTox, PubChem (CID, SID), ChEBI, DrugBank, ZINC; a number alone.
+_IDENTIFIER = re.compile(r"(?:CHEMBL|DTX[SC]ID|[CS]ID|CHEBI|DB|ZINC)[ :]*\d+|\d+", re.IGNORECASE)
+_NO_VALUE = frozenset({"nan", "null", "none", "n/a", "<na>", "#n/a", "nil"})
 _QUERY = re.compile(r"\[[^\]]*[#,;!&$][^\]]*\]|~|\[[^\]]*\([^\]]*\]")
 
 #: Why a record with groups of a polymer is not judged.
@@ -183,6 +186,13 @@ def _other_meaning(text: str) -> str:
         with captured_rdkit_log():
             if Chem.MolFromSmarts(text) is not None:
                 return "this is a SMARTS pattern, which is no molecule; give a SMILES"
+    if text.lower() in _NO_VALUE or text == "NA":  # and not Na, sodium without its brackets
+        return f"{text!r} stands for a missing value; give a SMILES"
+    if _IDENTIFIER.fullmatch(text):
+        return (
+            f"this seems to be a database's number, {text[:40]!r}, which holds no structure; give the"
+            " compound's SMILES"
+        )
     if _FORMULA.fullmatch(text):
         return "this seems to be a molecular formula, which many compounds share; give a SMILES"
     for word in _WORD.findall(text):
