@@ -149,7 +149,10 @@ class MeasuredCompounds:
             yield told
 
     def nearest(self, molecule: Fingerprint, number: int) -> list[dict[str, object]]:
-        """The ``number`` most similar compounds, the nearest first, with what was measured of them."""
+        """The ``number`` most similar compounds, the nearest first, with what was measured of them.
+
+        Fewer where no others share a fragment with the molecule.
+        """
         (similarity,) = self.index.similarities(self.index.known([molecule.counts]))
         first = np.argsort(-similarity, kind="stable")[:number]
         return [
@@ -159,6 +162,7 @@ class MeasuredCompounds:
                 "measured": self._measured(at),
             }
             for at in first.tolist()
+            if similarity[at] > 0
         ]
 
     def _measured(self, at: int) -> dict[str, bool]:

@@ -40,6 +40,8 @@ _KNOWN = {
     "phenanthrene-like": "c1ccc2c(c1)ccc1ccccc12",
     "polyhalogenated aromatic": "c1([F,Cl,Br,I])c([F,Cl,Br,I])cccc1",
 }
+# RDKit's pattern of this alert takes two nitrogens, too, as in hydrazines.
+_RENAMED = {"Oxygen-nitrogen single bond": "single bond of nitrogen to oxygen or nitrogen"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ def alerts(molecule: Chem.Mol) -> list[Alert]:
                 for match in entry.GetFilterMatches(molecule)
             }
             name = entry.GetDescription().replace("_", " ")
+            name = _RENAMED.get(name, name)
             found.append(Alert(name, "Brenk 2008", tuple(sorted(places))))
     return found
 

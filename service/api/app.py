@@ -65,7 +65,8 @@ _TABLES = (
     " or Parquet, for the model of the query's `model`. A form has one such file, compressed by gzip or"
     " not, and may have the query's parameters as fields. Molecules are in the column or field `smiles`,"
     " or in the one that is named like it; all others are carried to the answer, which is of the kind"
-    " that `Accept` names, or else of the table's own, and CSV for lists, SD files and Parquet."
+    " that `Accept` names, or else of the table's own, and CSV for TSV, lists, SD files and"
+    " Parquet."
 )
 _MODEL_PARAMETER = {
     "name": "model",

@@ -24,7 +24,11 @@ class InDomain(Struct):
 
 
 Measured = Annotated[
-    dict[str, bool], Meta(description="Whether it was active, of the assays where it was measured.")
+    dict[str, bool],
+    Meta(
+        description="Whether it was active, of the assays where it was measured; pooled over"
+        " stereoisomers and salts."
+    ),
 ]
 
 

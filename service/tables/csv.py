@@ -1,8 +1,8 @@
 """CSV (RFC 4180) in and out.
 
 Input: UTF-8 with or without a byte order mark, a row that is no UTF-8 as Windows-1252 (Latin-1); any
-line ends; a header in the first line; cells parted by commas, tabs or semicolons, whichever shows the
-columns that the model needs. Columns may be in any order, and all are copied to the results, those
+line ends; a header in the first line; cells parted by commas, tabs, semicolons or bars, whichever shows
+the columns that the model needs. Columns may be in any order, and all are copied to the results, those
 without a name of their own with a number. A blank line is not a row, except in a table of one column,
 where it is an empty cell.
 
@@ -28,7 +28,7 @@ from service.tables.splitting import RecordSplitter, csv_records, decoded
 
 _MARK = b"\xef\xbb\xbf"
 _MAX_COLUMNS = 4096
-_DELIMITERS = (",", "\t", ";")
+_DELIMITERS = (",", "\t", ";", "|")
 #: Rows written by one call, during which no other thread runs.
 _TOGETHER = 64
 

@@ -131,7 +131,10 @@ class RecordSchema:
     def _missing(self, missing: Sequence[str], columns: Sequence[str]) -> str:
         shown = ", ".join(map(_shown, columns[:12]))
         what = "molecules" if self.is_smiles else "records"
-        return f"the model's {what} need the column {', '.join(missing)}; the header has {shown}"
+        text = f"the model's {what} need the column {', '.join(missing)}; the header has {shown}"
+        if self.is_smiles and self.smiles_column is None:
+            text += ". If another column holds SMILES or InChI, name it by smiles_column"
+        return text
 
 
 def unique(columns: Sequence[str]) -> tuple[str, ...]:

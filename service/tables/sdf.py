@@ -34,12 +34,13 @@ class SdfParser:
                 continue
             text = _normal(record)
             block, data = _parted(text)
-            title, smiles = text.split("\n", 1)[0].strip(), _smiles(block)
-            if smiles is None:
+            title, found = text.split("\n", 1)[0].strip(), _smiles(block)
+            if found is None:
                 fault = "the structure is not a molfile that RDKit can read"
                 piece.refuse({_TITLE: title, **_properties(data)}, fault)
             else:
-                piece.add({_TITLE: title, _SMILES: smiles, **_properties(data)}, smiles)
+                smiles, polymer = found
+                piece.add({_TITLE: title, _SMILES: smiles, **_properties(data)}, smiles + polymer)
         return piece
 
 
@@ -97,8 +98,12 @@ def _properties(data: str) -> dict[str, str]:
     return {name: "\n".join(lines).strip("\n") for name, lines in zip(different, values, strict=True)}
 
 
-def _smiles(text: str) -> str | None:
-    """Return the structure as SMILES, or None; not sanitised, which is the featurizer's work."""
+def _smiles(text: str) -> tuple[str, str] | None:
+    """Return the structure as SMILES and the extensions of a polymer, or None.
+
+    It is not sanitised, which is the featurizer's work. The extensions are empty for a molecule; they
+    are those of CXSMILES, which a list of SMILES has too.
+    """
     from rdkit import Chem, rdBase  # not needed for the other kinds
 
     with rdBase.BlockLogs():
@@ -109,9 +114,14 @@ def _smiles(text: str) -> str | None:
             _mark_aromatic(molecule)
             molecule.UpdatePropertyCache(strict=False)
             smiles: str = Chem.MolToSmiles(molecule)
+            polymer = ""
+            if Chem.GetMolSubstanceGroups(molecule):
+                fields: Any = Chem.CXSmilesFields.CX_POLYMER
+                written: str = Chem.MolToCXSmiles(molecule, Chem.SmilesWriteParams(), fields)
+                polymer = written[len(smiles) :]
         except (RuntimeError, ValueError):  # how RDKit's C++ exceptions come out
             return None
-    return smiles
+    return smiles, polymer
 
 
 def _mark_aromatic(molecule: Any) -> None:

@@ -4,6 +4,7 @@ A file of the same kind that begins with a header is a table, and is read as one
 ``#`` is a comment.
 """
 
+import re
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -13,6 +14,8 @@ from service.tables.csv import open_csv
 from service.tables.schema import RecordSchema
 from service.tables.splitting import Cut, RecordSplitter, decoded, full_lines
 
+#: Extensions of CXSMILES that belong to the record: groups, of which some are polymers, and radicals.
+_EXTENSIONS = re.compile(r"\|[^|]*(?:Sg:|\^[1-7]:)[^|]*\|")
 _MARK = b"\xef\xbb\xbf"
 
 
@@ -28,7 +31,10 @@ class SmiParser:
                 piece.refuse({}, f"the line is longer than {MAX_RECORD_BYTES} bytes")
                 continue
             smiles, *name = decoded(line).split(None, 1)
-            piece.add({"smiles": smiles, "name": name[0].rstrip() if name else ""}, smiles)
+            after = name[0].rstrip() if name else ""
+            extensions = _EXTENSIONS.match(after)
+            record = f"{smiles} {extensions[0]}" if extensions else smiles
+            piece.add({"smiles": smiles, "name": after}, record)
         return piece
 
 

@@ -19,6 +19,7 @@ def _closed(delimiter: bytes) -> re.Pattern[bytes]:
     A quote inside an unquoted field is an ordinary character. The quantifiers are possessive, so that no
     text makes the search backtrack.
     """
+    delimiter = re.escape(delimiter)
     plain = rb"[^%b\r\n]*+" % delimiter
     field = rb'(?:"(?:[^"]|"")*+"%b|[^"%b\r\n]%b|)' % (plain, delimiter, plain)
     return re.compile(field + rb"(?:%b" % delimiter + field + rb")*+[\r\n]*+")

@@ -166,7 +166,7 @@ class MoleculeFeaturizer:
             _judge(
                 self.domain,
                 [
-                    (made.details, _fingerprint(made, counted[row], molecule))
+                    (made, _fingerprint(made, counted[row], molecule))
                     for row, (position, molecule) in enumerate(accepted)
                     if not isinstance(made := outcomes[position], Rejected)
                 ],
@@ -205,10 +205,13 @@ class JudgingMoleculeFeaturizer(WiderMoleculeFeaturizer):
         warnings = [{"code": code, "message": text} for code, text in found.warnings]
         if written.mended:
             warnings.insert(0, {"code": "repaired", "message": written.mended})
+        if written.reason:
+            warnings.append({"code": "polymer", "message": written.reason})
         if warnings:
             details["warnings"] = warnings
-        if found.reason:
-            return found.molecule, NotApplicable(found.reason, details)
+        reason = written.reason or found.reason
+        if reason:
+            return found.molecule, NotApplicable(reason, details)
         return found.molecule, Accepted(details)
 
 
@@ -218,10 +221,20 @@ def _fingerprint(
     return Fingerprint(str(outcome.details["parent"]), counts, molecule.GetNumHeavyAtoms())
 
 
-def _judge(domain: MeasuredCompounds, told: Sequence[tuple[dict[str, object], Fingerprint]]) -> None:
-    """Add to the details of molecules what the domain tells of each."""
+def _judge(
+    domain: MeasuredCompounds, told: Sequence[tuple[Accepted | NotApplicable, Fingerprint]]
+) -> None:
+    """Add to the details of molecules what the domain tells of each.
+
+    A record that is not applicable is outside: its parent, and what was measured of that, is another
+    compound, as the acid of a salt of mercury is.
+    """
     judged = domain.judge([fingerprint for _, fingerprint in told])
-    for (details, _), found in zip(told, judged, strict=True):
+    for (outcome, _), found in zip(told, judged, strict=True):
+        details = outcome.details
+        if isinstance(outcome, NotApplicable):
+            found.pop("measured", None)
+            found["domain"]["in_domain"] = False
         warnings: Any = details.get("warnings", [])
         details.update(found)
         if warnings:

@@ -27,6 +27,12 @@ _ALONE: Any = Chem.SmilesParserParams()
 _ALONE.sanitize = False
 _ALONE.parseName = False
 
+_EXTENDED: Any = Chem.SmilesParserParams()
+_EXTENDED.sanitize = False
+_EXTENDED.removeHs = False
+_EXTENDED.parseName = False
+_EXTENDED.strictCXSMILES = False
+
 _from_inchi: Any = Chem.MolFromInchi  # without types
 
 _INCHI = "InChI="
@@ -37,16 +43,31 @@ _FORMULA = re.compile(r"(?=.*\d)(?:C\d*H\d*|H\d+)(?:[A-Z][a-z]?\d*)*")
 _WORD = re.compile(r"[A-Za-z]*[a-z]{3,}")
 _AROMATIC = frozenset("bcnops")
 _REACTION = re.compile(r"(?<!-)>[^>]*>")
+# A SMILES of element symbols alone, and a number alone after it: NSC 123127, PCB 126, CP 55940.
+_CODE = re.compile(r"[A-Z]{1,4}[ \t]+\d+")
+# The groups of CXSMILES that stand for a polymer: repeat units, monomers, and how units are joined.
+_POLYMER = re.compile(r"Sg:(?:n|mon|mer|co|alt|blk|ran|grf|xl|any):")
+_RADICAL = re.compile(r"\^[1-7]:\d")
+# Identifiers of databases: ChEMBL, DSSTox, PubChem (CID, SID), ChEBI, DrugBank, ZINC; a number alone.
+_IDENTIFIER = re.compile(r"(?:CHEMBL|DTX[SC]ID|[CS]ID|CHEBI|DB|ZINC)[ :]*\d+|\d+", re.IGNORECASE)
+_NO_VALUE = frozenset({"nan", "null", "none", "n/a", "<na>", "#n/a", "nil"})
 _QUERY = re.compile(r"\[[^\]]*[#,;!&$][^\]]*\]|~|\[[^\]]*\([^\]]*\]")
+
+#: Why a record with groups of a polymer is not judged.
+POLYMER = "the record is a polymer, drawn as its repeat unit or monomer; the model judges molecules"
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A molecular graph that is not sanitised, its text without a name, and what was mended in it."""
+    """A molecular graph that is not sanitised, its text without a name, and what was mended in it.
+
+    ``reason`` is why the text stands for more than its molecule, empty if it does not.
+    """
 
     molecule: Chem.Mol
     text: str
     mended: str
+    reason: str = ""
 
 
 def read_text(record: object) -> Written:
@@ -57,14 +78,18 @@ def read_text(record: object) -> Written:
     if len(text) > 1 and text[0] in _QUOTES and text[-1] in _QUOTES:
         text = text[1:-1].strip()
     _refuse_other_notation(text)
-    text = _without_name(text)
+    text, extensions = _without_name(text)
     if len(text) > MAX_CHARACTERS:
         raise Unreadable(f"the SMILES has {len(text)} characters; at most {MAX_CHARACTERS} are read")
     _check_characters(text)
     if text.startswith(_INCHI):
         return Written(_read_inchi(text), "", mended)
     try:
-        return Written(read_smiles(text), text, mended)
+        molecule = read_smiles(text)
+        if _RADICAL.search(extensions):
+            text = _with_radicals(text, extensions)
+            molecule = read_smiles(text)
+        return Written(molecule, text, mended, POLYMER if _POLYMER.search(extensions) else "")
     except Unreadable as fault:
         told = _other_meaning(text)
         if told:
@@ -87,19 +112,31 @@ def _mended(record: str) -> tuple[str, str]:
     return "".join(kept).strip(), mended
 
 
-def _without_name(text: str) -> str:
-    """The part before the first space or tab: a name may follow it, or the extensions of CXSMILES.
+def _without_name(text: str) -> tuple[str, str]:
+    """The part before the first space or tab, and the extensions of CXSMILES, if these follow it.
+
+    A name may follow, too.
 
     Raises ``Unreadable`` where another SMILES follows.
     """
     notation, *rest = _BLANKS.split(text, maxsplit=1)
     if not rest or rest[0].startswith("|"):
-        return notation
+        return notation, rest[0].partition("|")[2].partition("|")[0] if rest else ""
     name = _BLANKS.split(rest[0], maxsplit=1)[0]
     with captured_rdkit_log():
         if len(name) <= MAX_CHARACTERS and Chem.MolFromSmiles(name, _ALONE) is not None:
             raise Unreadable("two SMILES are parted by a space; give one, or join its parts by a dot")
-    return notation
+    return notation, ""
+
+
+def _with_radicals(text: str, extensions: str) -> str:
+    """The SMILES with the radicals of its extensions as atoms without their hydrogens."""
+    with captured_rdkit_log():
+        molecule: Chem.Mol | None = Chem.MolFromSmiles(f"{text} |{extensions}|", _EXTENDED)
+        if molecule is None:
+            raise Unreadable("the radicals of the CXSMILES cannot be read; write [O] or [CH2] for them")
+        molecule.UpdatePropertyCache(strict=False)
+        return Chem.MolToSmiles(molecule)
 
 
 def _check_characters(text: str) -> None:
@@ -132,6 +169,11 @@ def _refuse_other_notation(text: str) -> None:
         raise Unreadable(
             "this is an InChIKey, from which no structure can be read; give the SMILES or the InChI"
         )
+    if _CODE.fullmatch(text):
+        raise Unreadable(
+            "this seems to be a code, letters with a number, not a SMILES; give the compound's SMILES"
+            " without a number after it"
+        )
     if _CAS_NUMBER.fullmatch(text):
         raise Unreadable("this is a CAS number, which is no structure; give the compound's SMILES")
     if _REACTION.search(text):
@@ -144,6 +186,13 @@ def _other_meaning(text: str) -> str:
         with captured_rdkit_log():
             if Chem.MolFromSmarts(text) is not None:
                 return "this is a SMARTS pattern, which is no molecule; give a SMILES"
+    if text.lower() in _NO_VALUE or text == "NA":  # and not Na, sodium without its brackets
+        return f"{text!r} stands for a missing value; give a SMILES"
+    if _IDENTIFIER.fullmatch(text):
+        return (
+            f"this seems to be a database's number, {text[:40]!r}, which holds no structure; give the"
+            " compound's SMILES"
+        )
     if _FORMULA.fullmatch(text):
         return "this seems to be a molecular formula, which many compounds share; give a SMILES"
     for word in _WORD.findall(text):

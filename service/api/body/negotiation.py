@@ -109,8 +109,8 @@ def _format(content_type: bytes, kinds: Mapping[str, str]) -> str | None:
 def answer_format(scope: Scope, sent: str) -> str:
     """Return the format that all ``Accept`` headers want most; raises ``Problem`` 406 for none of ours.
 
-    The body's own format comes first among equals, and is the default; of a list of SMILES or an SD file
-    it is CSV.
+    The body's own format comes first among equals, and is the default; of TSV, a list of SMILES or an
+    SD file it is CSV.
     """
     sent = sent if sent in ANSWERS else "csv"
     accepted = [value for name, value in scope["headers"] if name == b"accept" and value.strip()]

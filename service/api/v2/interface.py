@@ -99,8 +99,8 @@ def decided(
 ) -> dict[str, NDArray[Any]]:
     """Return the outputs of these names: BOOL and texts ``(n, T)``, FP32 ``(n, T, 2)``.
 
-    Of a record that is not applicable ``call`` is false, ``level`` empty and ``interval`` NaN. Raises
-    what ``intervals_of`` raises.
+    Of a record that is not applicable ``call`` is masked, which is null in JSON and false in bytes,
+    ``level`` is empty and ``interval`` NaN. Raises what ``intervals_of`` raises.
     """
     applies = np.array([not isinstance(outcome, NotApplicable) for outcome in outcomes])
     count, targets = len(outcomes), len(decision.thresholds)
@@ -118,4 +118,7 @@ def decided(
             made[LEVEL][applies] = np.array(LEVELS, object)[levels_of(rounded, decision.levels)]
         if INTERVAL in made and decision.spread is not None:
             made[INTERVAL][applies] = intervals_of(outputs, decision.spread)
+    if CALL in made and not applies.all():
+        mask = np.repeat(~applies[:, None], targets, axis=1)
+        made[CALL] = np.ma.MaskedArray(made[CALL], mask, fill_value=False)
     return made

@@ -173,6 +173,15 @@ def test_the_v2_protocol_has_rows_of_nan_and_the_reason_if_asked(with_molecules)
         assert found["reason"]["datatype"] == "BYTES"
         assert found["reason"]["data"][0] == ""
         assert "carbon" in found["reason"]["data"][1]
+        called = (await outputs(infer("call")))["call"]
+        assert (called["datatype"], called["shape"]) == ("BOOL", [2, 12])
+        assert all(isinstance(value, bool) for value in called["data"][:12])
+        assert called["data"][12:] == [None] * 12
+        body = infer("call")
+        body["outputs"][0]["parameters"] = {"binary_data": True}
+        answer = await app.client.post("/v2/models/tox21/infer", json=body)
+        length = int(answer.headers["inference-header-content-length"])
+        assert answer.content[length + 12 :] == bytes(12)
         found = await outputs(infer("probability", smiles=(KCL, KCL)))
         assert found["probability"]["data"] == [None] * 24
         found = await outputs(infer(applicability="ignore"))

@@ -52,6 +52,23 @@ def test_json_tells_the_domain_and_what_was_measured(with_domain) -> None:
     with_domain(work)
 
 
+@pytest.mark.parametrize("applicability", ["judge", "ignore"])
+def test_what_is_not_applicable_is_outside_and_not_measured(with_app, tmp_path, applicability) -> None:
+    """The acid of a metal's salt is another compound; that of a sodium salt is the record's own."""
+    domain = bundles.domain_of(KIND, [*bundles.SMILES, "CC(=O)O", "OP(=O)(O)O"])
+    bundles.publish(tmp_path, name="tox21", kind=KIND, domain=domain)
+    records = ["[Hg+2].CC(=O)[O-].CC(=O)[O-]", "OP(=O)(O)O", "[Na+].CC(=O)[O-]"]
+
+    async def work(app: App) -> None:
+        answer = await app.predict(smiles=records, applicability=applicability)
+        results = answer.json()["results"]
+        assert inside(results) == [False, False, True]
+        assert ["measured" in result for result in results] == [False, False, True]
+        assert results[0]["domain"]["similarity"] == 1.0
+
+    with_app(work)
+
+
 def test_a_bundle_without_an_index_tells_no_domain(with_app, tmp_path) -> None:
     """As bundles from before; asked for the nearest it says so."""
     bundles.publish(tmp_path, name="tox21", kind=KIND)

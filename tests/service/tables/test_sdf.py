@@ -3,9 +3,11 @@
 import pytest
 from rdkit import Chem
 
+from models.features import NotApplicable
 from models.features.molecules.parents.compound import parent_compound
 from models.features.molecules.reading import read_smiles
 from tests.service.tables.test_tables import read
+from tests.support import bundles
 
 
 def block(smiles: str, **options: bool) -> str:
@@ -63,3 +65,16 @@ def test_data_of_every_shape_become_columns(data: str, expected: dict[str, str])
     assert columns == ("title", "smiles", *expected)
     assert piece.carried == [{"title": "", "smiles": "CCO", **expected}]
     assert piece.records == ["CCO"]
+
+
+def test_a_polymer_keeps_the_groups_that_say_so() -> None:
+    """Its record has them as CXSMILES; a group that only abbreviates is left out."""
+    groups = "M  STY  1   1 {}\nM  SAL   1  3   1   2   3\nM  END"
+    files = "".join(
+        block("CCO").replace("M  END", groups.format(kind)) + "$$$$\n" for kind in ("SRU", "SUP")
+    )
+    piece, _ = read("sdf", files.encode())
+    assert [row["smiles"] for row in piece.carried] == ["CCO", "CCO"]
+    outcomes = bundles.JUDGED_MOLECULES.featurizer().featurize(piece.records).outcomes
+    assert [isinstance(outcome, NotApplicable) for outcome in outcomes] == [True, False]
+    assert piece.records[1] == "CCO"

@@ -64,6 +64,15 @@ def test_faults_of_csv_stay_in_their_rows() -> None:
     assert piece.carried[1] == {"id": "2"}
 
 
+def test_bars_part_cells_where_the_header_shows_it() -> None:
+    """Under a header with commas they are part of a cell, as of CXSMILES."""
+    piece, columns = read("csv", b"smiles|name\nCCO|ethanol\n")
+    assert (piece.records, columns) == (["CCO"], ("smiles", "name"))
+    quoted, _ = read("csv", b'smiles|name\nC|"a\nb"\nO|"d"\nN|c\n')
+    assert [row["name"] for row in quoted.carried] == ["a\nb", "d", "c"]
+    assert read("csv", b"smiles,name\nCCO |c:0|,x\n")[0].records == ["CCO |c:0|"]
+
+
 def test_blank_lines_are_rows_only_where_nothing_else_could_be() -> None:
     """A table of one column keeps its empty cells, another has no rows there."""
     assert read("csv", b"smiles\nC\n\nN\n")[0].records == ["C", "", "N"]
@@ -75,7 +84,8 @@ def test_blank_lines_are_rows_only_where_nothing_else_could_be() -> None:
     [
         (b"", InvalidRequest, "no header"),
         (b"\xff\xfes\x00", MalformedInput, "UTF-16"),
-        (b"id|smiles\n", InvalidRequest, "need the column smiles; the header has 'id|smiles'"),
+        (b"id|name\n", InvalidRequest, "need the column smiles; the header has 'id|name'"),
+        (b"inchi,name\n", InvalidRequest, "holds SMILES or InChI, name it by smiles_column"),
         (b"a,b\n", InvalidRequest, "need the column smiles; the header has 'a', 'b'"),
         (b"my_smiles,other smiles\n", InvalidRequest, "'my_smiles' and 'other smiles' may hold"),
         (b"smiles,SMILES\n", InvalidRequest, "more than one column"),
@@ -120,6 +130,13 @@ def test_ndjson_takes_objects_and_bare_records() -> None:
     piece, _ = read("ndjson", b'{"x": NaN, "y": 1, "z": 5}\n[' * 1 + b"[" * 5000, NUMBERS)
     assert repr(piece.records) == "[{'x': nan, 'y': 1}]"
     assert "nested" in piece.faults[1] or "JSON" in piece.faults[1]
+
+
+def test_a_list_of_smiles_keeps_the_extensions_of_cxsmiles_with_the_molecule() -> None:
+    """They say what is a polymer; a name does not belong to the record."""
+    piece, _ = read("smi", b"CCO |Sg:n:0,1,2::ht|\nCCO ethanol\n")
+    assert piece.records == ["CCO |Sg:n:0,1,2::ht|", "CCO"]
+    assert [row["smiles"] for row in piece.carried] == ["CCO", "CCO"]
 
 
 def test_sdf_gives_smiles_titles_and_properties() -> None:

@@ -5,9 +5,11 @@ The CAS numbers, InChIs and InChIKeys are those of the compounds in PubChem.
 
 import pytest
 
+from models.features import Accepted, NotApplicable
 from models.features.molecules.notation import read_text
 from models.features.molecules.parents.compound import parent_compound
 from models.features.molecules.reading import MAX_CHARACTERS, Unreadable
+from tests.support import bundles
 
 
 def parent_of(text):
@@ -102,6 +104,20 @@ def test_what_has_one_meaning_is_mended_and_told(text, parent, words):
         ("benzo[a]pyrene", "name"),
         ("2-butanol", "name"),
         ("4-nitrophenol", "name"),
+        ("NSC 123127", "a code"),
+        ("PCB 126", "a code"),
+        ("CP\t55940", "a code"),
+        ("CHEMBL113", "a database's number"),
+        ("DTXSID0020232", "a database's number"),
+        ("CID2519", "a database's number"),
+        ("CHEBI:27732", "a database's number"),
+        ("2519", "a database's number"),
+        ("nan", "missing value"),
+        ("NaN", "missing value"),
+        ("NULL", "missing value"),
+        ("NA", "missing value"),
+        ("Na", "syntax error"),
+        ("N/A", "missing value"),
         ("C2H6O", "molecular formula"),
         ("C9H8O4", "molecular formula"),
         ("H2SO4", "molecular formula"),
@@ -124,6 +140,27 @@ def test_what_is_no_molecule_is_named(text, words):
     with pytest.raises(Unreadable, match=r"(?s).") as refused:
         read_text(text)
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["CCO |Sg:n:0,1,2::ht|", "C=C |Sg:mon:0,1::::| ethene", "CCO |c:0,Sg:n:0,1::ht|"]
+)
+def test_a_polymer_drawn_by_its_repeat_unit_is_not_applicable(text):
+    """CXSMILES of other kinds say nothing of this."""
+    featurizer = bundles.JUDGED_MOLECULES.featurizer()
+    (outcome, other) = featurizer.featurize([text, "CCO |c:0|"]).outcomes
+    assert isinstance(outcome, NotApplicable)
+    assert [warning["code"] for warning in outcome.details["warnings"]] == ["polymer"]
+    assert isinstance(other, Accepted)
+
+
+def test_a_radical_of_cxsmiles_is_that_of_its_brackets():
+    """A stable one is kept as a radical, another is refused."""
+    stable = parent_of("CC1(C)CCCC(C)(C)N1O |^1:10|")
+    assert stable == parent_of("CC1(C)CCCC(C)(C)N1[O]")
+    assert stable != parent_of("CC1(C)CCCC(C)(C)N1O")
+    with pytest.raises(Unreadable, match="open valence"):
+        parent_of("CCO |^1:2|")
 
 
 @pytest.mark.parametrize(
