@@ -115,6 +115,8 @@ def test_candidates_without_a_class_are_read() -> None:
         ([1, 1, 3, 1, 1, 1, 0, 0], "no profile has skewness 3 and excess kurtosis 1"),
         ([1, 1, 0, 0, 1, 1, 10, 74], "no DM-SNR curve has skewness 10 and excess kurtosis 74"),
         ([1, 1, 0, -2.5, 1, 1, 0, 0], "no profile has skewness 0 and excess kurtosis -2.5"),
+        ([9, 0, 1.5, 4.1, 1, 1, 0, 0], "profile_stdev is 0, but a constant profile has"),
+        ([1, 1, 0, 0, 9, 0, 0, 1], "dm_stdev is 0, but a constant DM-SNR curve has"),
     ],
 )
 def test_moments_that_no_sample_can_have_are_an_error_of_their_row(
@@ -147,6 +149,48 @@ def test_moments_that_are_mixed_up_are_named_over_a_table(tmp_path: Path) -> Non
     path.write_text("\n".join(",".join(map(str, [*row, 0])) for row in exchanged.tolist()))
     with pytest.raises(DataError, match="seem to be exchanged"):
         load_candidates(path, instead=True)
+
+
+def like_htru2() -> np.ndarray:
+    """Candidates of noise with the spreads and shapes of HTRU2's."""
+    rng = np.random.default_rng(2)
+    skewness = np.stack([rng.gamma(2, 0.5, 200), rng.normal(8, 2, 200)], axis=1)
+    kurtosis = np.square(skewness) - 2 + rng.gamma(2, 0.7, (200, 2))
+    profile = [rng.normal(115, 10, 200), rng.normal(47, 3, 200), skewness[:, 0], kurtosis[:, 0]]
+    curve = [rng.lognormal(1, 0.5, 200), rng.normal(17, 2, 200), skewness[:, 1], kurtosis[:, 1]]
+    return np.stack([*profile, *curve], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("order", "code", "words"),
+    [
+        ((0, 1, 3, 2, 4, 5, 6, 7), "moments_exchanged", "kurtosis of the profile seem to be exchanged"),
+        ((0, 1, 2, 3, 4, 5, 7, 6), "moments_exchanged", "of the DM-SNR curve seem to be exchanged"),
+        ((0, 1, 3, 2, 4, 5, 7, 6), "moments_exchanged", "of the profile and of the DM-SNR curve seem"),
+        ((4, 5, 6, 7, 0, 1, 2, 3), "curves_exchanged", "give the profile's four values first"),
+    ],
+)
+def test_each_exchange_of_columns_is_named(
+    tmp_path: Path, order: tuple[int, ...], code: str, words: str
+) -> None:
+    """One curve's skewness and kurtosis, both curves', or the curves; training refuses each."""
+    sound = like_htru2()
+    assert table_warnings(NAMES, sound) == []
+    (warning,) = table_warnings(NAMES, sound[:, order])
+    assert warning.code == code
+    assert words in warning.message
+    path = tmp_path / "t.csv"
+    lines = [",".join(map(str, [*row, at % 2])) for at, row in enumerate(sound[:, order].tolist())]
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=words):
+        load_candidates(path, instead=True)
+
+
+def test_some_faulty_candidates_are_not_an_exchange() -> None:
+    """Where other rows are possible in the given order only, a tenth that is not is no exchange."""
+    rows = like_htru2()
+    rows[::10, [2, 3]] = 3, 0
+    assert table_warnings(NAMES, rows) == []
 
 
 def workbook(path: Path) -> None:
