@@ -12,6 +12,7 @@ import pytest
 from models.features import create
 from models.features.tabular.candidate_tables import table_warnings
 from models.features.tabular.pulsar import NAMES
+from service.errors import InvalidRequest
 from service.tables import RecordSchema, kind_of, open_file, open_source
 from training.data import load_candidates
 from training.errors import DataError
@@ -191,6 +192,25 @@ def test_some_faulty_candidates_are_not_an_exchange() -> None:
     rows = like_htru2()
     rows[::10, [2, 3]] = 3, 0
     assert table_warnings(NAMES, rows) == []
+
+
+def test_a_missing_column_is_told_with_the_names_of_the_file(tmp_path: Path) -> None:
+    """The header as it is written, not as it is understood, and what names are read."""
+    header = [*KAGGLE[:3], "peak", *KAGGLE[4:]]
+    with pytest.raises(InvalidRequest) as refused:
+        open_source("csv", io.BytesIO(text_of(header).encode()), SCHEMA)
+    path = tmp_path / "t.csv"
+    path.write_text(text_of(header))
+    with pytest.raises(DataError) as left:
+        load_candidates(path, instead=True)
+    for message in map(str, (refused.value, left.value)):
+        assert "profile_kurtosis" in message.split(";")[0]
+        assert "Mean of the integrated profile', " in message
+        assert "'peak'" in message
+        assert "or their names in HTRU2's ARFF file (Profile_mean …), in UCI's and Kaggle's" in message
+    twice = ",".join([*NAMES[:7], "DM_Kurtosis", "dm_KURTOSIS"])
+    with pytest.raises(InvalidRequest, match="column 'DM_Kurtosis' is there twice"):
+        open_source("csv", io.BytesIO(f"{twice}\n".encode()), SCHEMA)
 
 
 def workbook(path: Path) -> None:

@@ -58,6 +58,12 @@ _SPELLINGS = (
         "dm snr skewness",
     ),
 )
+#: What a message says of the names of columns that are read.
+ACCEPTED_NAMES = (
+    f"a candidate's columns are {', '.join(NAMES)}, or their names in HTRU2's ARFF file"
+    " (Profile_mean …), in UCI's and Kaggle's tables (Mean of the integrated profile …,"
+    " Mean_Integrated …), or eight numbers in this order without a header"
+)
 _CLASSES = ("class", "target class", "target", "label", "is pulsar")
 #: Words for the classes, in lower case.
 POSITIVE = frozenset(("1", "1.0", "true", "yes", "pulsar", "positive", "psr", "p", "known pulsar"))
