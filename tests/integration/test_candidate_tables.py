@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.features import create
-from models.features.tabular.candidate_tables import table_warnings
+from models.features.tabular.candidate_tables import positional, table_warnings
 from models.features.tabular.pulsar import NAMES
 from service.errors import InvalidRequest
 from service.tables import RecordSchema, kind_of, open_file, open_source
@@ -211,6 +211,38 @@ def test_a_missing_column_is_told_with_the_names_of_the_file(tmp_path: Path) -> 
     twice = ",".join([*NAMES[:7], "DM_Kurtosis", "dm_KURTOSIS"])
     with pytest.raises(InvalidRequest, match="column 'DM_Kurtosis' is there twice"):
         open_source("csv", io.BytesIO(f"{twice}\n".encode()), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("first", "after", "words"),
+    [
+        ("0,", "", "shifted by one: the first line begins with 0"),
+        ("1,", "", "shifted by one: the first line begins with 1"),
+        ("17,", ",1", "shifted by one: the first line begins with 17"),
+        ("0,1,2,3,4,5,6,7\n", "", "the first line counts the columns from 0"),
+        (",0,1,2,3,4,5,6,7,8\n0,", ",0", "the first line counts the columns from 0"),
+        ("1,2,3,4,5,6,7,8,9\n", ",0", "the first line counts the columns from 1"),
+    ],
+)
+def test_numbers_before_candidates_are_told_apart(
+    tmp_path: Path, first: str, after: str, words: str
+) -> None:
+    """A row's number or class before the eight, and pandas' count of columns, are not judged."""
+    text = f"{first}140.56,55.68,-0.23,-0.7,3.2,19.11,7.97,74.24{after}\n"
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(InvalidRequest, match=words):
+        open_source("csv", io.BytesIO(text.encode()), SCHEMA)
+    with pytest.raises(DataError, match=words):
+        load_candidates(path, instead=True)
+
+
+def test_a_faulty_first_candidate_is_no_shift() -> None:
+    """Only a whole number before moments that a sample can have is taken for a row's number."""
+    assert positional([]) is None
+    for line in ("0.5,140.56,55.68,-0.23,-0.7,3.2,19.11,7.97,74.24", "7,-1,0,0,1,1,0,0,1"):
+        source, parser = open_source("csv", io.BytesIO(line.encode()), SCHEMA)
+        assert parser.parse(source.take(1)).records == [list(map(float, line.split(",")[:8]))]
 
 
 def workbook(path: Path) -> None:

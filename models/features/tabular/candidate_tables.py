@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.errors import UnreadableFile
 from models.features.files.arff import CANDIDATE
 from models.features.tabular.pulsar import CURVES, NAMES, impossible
 
@@ -36,28 +37,12 @@ _SPELLINGS = (
             ("mean", "std", "kurtosis", "skewness"),
         )
     ),
-    (
-        "mean integrated",
-        "sd",
-        "ek",
-        "skewness",
-        "mean dmsnr curve",
-        "sd dmsnr curve",
-        "ek dmsnr curve",
-        "skewness dmsnr curve",
-    ),
+    ("mean integrated", "sd", "ek", "skewness",
+     "mean dmsnr curve", "sd dmsnr curve", "ek dmsnr curve", "skewness dmsnr curve"),
     ("mean ip", "sd ip", "ek ip", "skw ip", "mean dm", "sd dm", "ek dm", "skw dm"),
-    (
-        "ip mean",
-        "ip std",
-        "ip kurtosis",
-        "ip skewness",
-        "dm snr mean",
-        "dm snr std",
-        "dm snr kurtosis",
-        "dm snr skewness",
-    ),
-)
+    ("ip mean", "ip std", "ip kurtosis", "ip skewness",
+     "dm snr mean", "dm snr std", "dm snr kurtosis", "dm snr skewness"),
+)  # fmt: skip
 #: What a message says of the names of columns that are read.
 ACCEPTED_NAMES = (
     f"a candidate's columns are {', '.join(NAMES)}, or their names in HTRU2's ARFF file"
@@ -114,8 +99,26 @@ def positional(cells: Sequence[str]) -> list[str] | None:
     """The names of the columns of a table whose first line is a candidate; None for a header.
 
     A candidate is eight numbers in the file's order, perhaps after its name (as PulsarFeatureLab writes
-    it), then its class and anything.
+    it), then its class and anything. Raises ``UnreadableFile`` if the numbers count the columns, or if
+    a whole number is before the candidate.
     """
+    numbered = [cell.strip() for cell in cells]
+    if numbered[:1] == [""]:
+        del numbered[0]
+    if len(numbered) >= len(NAMES) and any(
+        numbered == [str(at + start) for at in range(len(numbered))] for start in (0, 1)
+    ):
+        raise UnreadableFile(
+            "the first line counts the columns from"
+            f" {numbered[0]}, as pandas does of a table without names: take it out, or name them;"
+            f" {ACCEPTED_NAMES}"
+        )
+    if _is_shifted(cells):
+        raise UnreadableFile(
+            f"the columns seem to be shifted by one: the first line begins with {cells[0].strip()}, and"
+            " only the eight numbers after that are moments that a sample can have; take out the first"
+            f" column, or name the columns; {ACCEPTED_NAMES}"
+        )
     for first in (0, 1):
         values = cells[first : first + len(NAMES)]
         if len(values) == len(NAMES) and all(map(_is_number, values)):
@@ -123,6 +126,18 @@ def positional(cells: Sequence[str]) -> list[str] | None:
             after = [CLASS, *(f"column_{at + 1}" for at in range(first + len(NAMES) + 1, len(cells)))]
             return [*before, *NAMES, *after][: len(cells)]
     return None
+
+
+def _is_shifted(cells: Sequence[str]) -> bool:
+    """Whether a row's number or its class, a whole number, is before the candidate of a line."""
+    numbers = cells[: len(NAMES) + 1]
+    if len(numbers) <= len(NAMES) or not all(map(_is_number, numbers)):
+        return False
+    values = np.array(numbers, dtype=np.float64)
+    if not (np.isfinite(values).all() and re.fullmatch(r"\s*\d+(\.0)?\s*", numbers[0])):
+        return False
+    here, after = impossible(np.stack([values[:-1], values[1:]])).any(axis=1)
+    return bool(here and not after)
 
 
 def class_of(value: object) -> float | None:
