@@ -245,6 +245,20 @@ def test_a_faulty_first_candidate_is_no_shift() -> None:
         assert parser.parse(source.take(1)).records == [list(map(float, line.split(",")[:8]))]
 
 
+def test_names_that_agree_with_their_values_have_a_way_in(tmp_path: Path) -> None:
+    """Kaggle's names over values in the order that they say: the error names what helps, and it does."""
+    exchanged = like_htru2()[:, [0, 1, 3, 2, 4, 5, 7, 6]]
+    rows = [",".join(map(str, [*row, at % 2])) for at, row in enumerate(exchanged.tolist())]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join([",".join(KAGGLE), *rows]))
+    with pytest.raises(DataError, match="or name them profile_skewness, profile_kurtosis") as refused:
+        load_candidates(path, instead=True)
+    assert refused.match("where the column named excess kurtosis holds the skewness")
+    own = [NAMES[at] for at in (0, 1, 3, 2, 4, 5, 7, 6)]
+    path.write_text("\n".join([",".join([*own, "class"]), *rows]))
+    assert load_candidates(path, instead=True).records == tuple(map(tuple, like_htru2().tolist()))
+
+
 def workbook(path: Path) -> None:
     """Candidates as a workbook."""
     openpyxl = pytest.importorskip("openpyxl")

@@ -197,7 +197,9 @@ def _moments_exchanged(rows: NDArray[np.float64]) -> list[TableWarning]:
             f" {share:.0%} of the candidates have moments that no sample can have, and nearly none has"
             " with the two columns exchanged"
             + "".join(f"; those of the {curve} do not tell their order" for curve in unclear)
-            + "; UCI's description names them the wrong way round",
+            + "; exchange the columns, or name them profile_skewness, profile_kurtosis, dm_skewness and"
+            " dm_kurtosis by what they hold: UCI's and Kaggle's names are read as in their own tables,"
+            " where the column named excess kurtosis holds the skewness",
         )
     ]
 
