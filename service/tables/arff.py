@@ -83,14 +83,19 @@ def open_candidates(
 ) -> tuple[RecordSplitter, ArffParser] | None:
     """Return the source and the parser of candidates without a header, by their first line.
 
-    None if the line is a header.
+    None if the line is a header. Raises ``InvalidRequest`` if it counts the columns, or if a row's
+    number or class is before the candidate.
     """
     if len(line) > MAX_RECORD_BYTES:
         return None
     try:
-        names = positional(arff.row(decoded(line))[0])
+        cells = arff.row(decoded(line))[0]
     except UnreadableFile:
         return None
+    try:
+        names = positional(cells)
+    except UnreadableFile as fault:
+        raise InvalidRequest(str(fault)) from fault
     return None if names is None else open_rows(file, start, names, schema)
 
 

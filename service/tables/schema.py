@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from unicodedata import normalize
 
 from models.features import Featurizer
-from models.features.tabular.candidate_tables import renamed
+from models.features.tabular.candidate_tables import ACCEPTED_NAMES, renamed
 from models.features.tabular.cells import category, number
 from models.features.tabular.pulsar import NAMES as CANDIDATE_NAMES
 from service.errors import InvalidRequest
@@ -63,6 +63,7 @@ class RecordSchema:
         columns may occur twice or have no name. Raises ``InvalidRequest`` if a column is missing or
         occurs twice.
         """
+        given = columns
         if self.names is None:
             spelled = [name for name in columns if name.lower() == _SMILES]
             if self.smiles_column is None and len(spelled) > 1:
@@ -75,15 +76,14 @@ class RecordSchema:
                 raise InvalidRequest(self._missing((self.smiles_column or _SMILES,), columns))
             wanted: tuple[str, ...] = (name,)
         else:
-            wanted, columns = self.names, self._spelled(columns)
+            wanted, columns = self.names, self._spelled(given)
         missing = [name for name in wanted if name not in columns]
         if missing:
-            raise InvalidRequest(self._missing(missing, columns))
+            raise InvalidRequest(self._missing(missing, given))
         for name in wanted:
             if columns.count(name) > 1:
-                raise InvalidRequest(
-                    f"column {_shown(name)} is there twice; which is meant cannot be known"
-                )
+                shown = _shown(given[columns.index(name)])
+                raise InvalidRequest(f"column {shown} is there twice; which is meant cannot be known")
         return tuple(map(columns.index, wanted))
 
     def field_of(self, names: Collection[str]) -> str | None:
@@ -134,7 +134,7 @@ class RecordSchema:
         text = f"the model's {what} need the column {', '.join(missing)}; the header has {shown}"
         if self.is_smiles and self.smiles_column is None:
             text += ". If another column holds SMILES or InChI, name it by smiles_column"
-        return text
+        return f"{text}; {ACCEPTED_NAMES}" if self.is_candidate else text
 
 
 def unique(columns: Sequence[str]) -> tuple[str, ...]:

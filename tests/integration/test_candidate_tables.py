@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from models.features import create
-from models.features.tabular.candidate_tables import table_warnings
+from models.features.tabular.candidate_tables import positional, table_warnings
 from models.features.tabular.pulsar import NAMES
+from service.errors import InvalidRequest
 from service.tables import RecordSchema, kind_of, open_file, open_source
 from training.data import load_candidates
 from training.errors import DataError
@@ -115,6 +116,8 @@ def test_candidates_without_a_class_are_read() -> None:
         ([1, 1, 3, 1, 1, 1, 0, 0], "no profile has skewness 3 and excess kurtosis 1"),
         ([1, 1, 0, 0, 1, 1, 10, 74], "no DM-SNR curve has skewness 10 and excess kurtosis 74"),
         ([1, 1, 0, -2.5, 1, 1, 0, 0], "no profile has skewness 0 and excess kurtosis -2.5"),
+        ([9, 0, 1.5, 4.1, 1, 1, 0, 0], "profile_stdev is 0, but a constant profile has"),
+        ([1, 1, 0, 0, 9, 0, 0, 1], "dm_stdev is 0, but a constant DM-SNR curve has"),
     ],
 )
 def test_moments_that_no_sample_can_have_are_an_error_of_their_row(
@@ -147,6 +150,113 @@ def test_moments_that_are_mixed_up_are_named_over_a_table(tmp_path: Path) -> Non
     path.write_text("\n".join(",".join(map(str, [*row, 0])) for row in exchanged.tolist()))
     with pytest.raises(DataError, match="seem to be exchanged"):
         load_candidates(path, instead=True)
+
+
+def like_htru2() -> np.ndarray:
+    """Candidates of noise with the spreads and shapes of HTRU2's."""
+    rng = np.random.default_rng(2)
+    skewness = np.stack([rng.gamma(2, 0.5, 200), rng.normal(8, 2, 200)], axis=1)
+    kurtosis = np.square(skewness) - 2 + rng.gamma(2, 0.7, (200, 2))
+    profile = [rng.normal(115, 10, 200), rng.normal(47, 3, 200), skewness[:, 0], kurtosis[:, 0]]
+    curve = [rng.lognormal(1, 0.5, 200), rng.normal(17, 2, 200), skewness[:, 1], kurtosis[:, 1]]
+    return np.stack([*profile, *curve], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("order", "code", "words"),
+    [
+        ((0, 1, 3, 2, 4, 5, 6, 7), "moments_exchanged", "kurtosis of the profile seem to be exchanged"),
+        ((0, 1, 2, 3, 4, 5, 7, 6), "moments_exchanged", "of the DM-SNR curve seem to be exchanged"),
+        ((0, 1, 3, 2, 4, 5, 7, 6), "moments_exchanged", "of the profile and of the DM-SNR curve seem"),
+        ((4, 5, 6, 7, 0, 1, 2, 3), "curves_exchanged", "give the profile's four values first"),
+    ],
+)
+def test_each_exchange_of_columns_is_named(
+    tmp_path: Path, order: tuple[int, ...], code: str, words: str
+) -> None:
+    """One curve's skewness and kurtosis, both curves', or the curves; training refuses each."""
+    sound = like_htru2()
+    assert table_warnings(NAMES, sound) == []
+    (warning,) = table_warnings(NAMES, sound[:, order])
+    assert warning.code == code
+    assert words in warning.message
+    path = tmp_path / "t.csv"
+    lines = [",".join(map(str, [*row, at % 2])) for at, row in enumerate(sound[:, order].tolist())]
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=words):
+        load_candidates(path, instead=True)
+
+
+def test_some_faulty_candidates_are_not_an_exchange() -> None:
+    """Where other rows are possible in the given order only, a tenth that is not is no exchange."""
+    rows = like_htru2()
+    rows[::10, [2, 3]] = 3, 0
+    assert table_warnings(NAMES, rows) == []
+
+
+def test_a_missing_column_is_told_with_the_names_of_the_file(tmp_path: Path) -> None:
+    """The header as it is written, not as it is understood, and what names are read."""
+    header = [*KAGGLE[:3], "peak", *KAGGLE[4:]]
+    with pytest.raises(InvalidRequest) as refused:
+        open_source("csv", io.BytesIO(text_of(header).encode()), SCHEMA)
+    path = tmp_path / "t.csv"
+    path.write_text(text_of(header))
+    with pytest.raises(DataError) as left:
+        load_candidates(path, instead=True)
+    for message in map(str, (refused.value, left.value)):
+        assert "profile_kurtosis" in message.split(";")[0]
+        assert "Mean of the integrated profile', " in message
+        assert "'peak'" in message
+        assert "or their names in HTRU2's ARFF file (Profile_mean …), in UCI's and Kaggle's" in message
+    twice = ",".join([*NAMES[:7], "DM_Kurtosis", "dm_KURTOSIS"])
+    with pytest.raises(InvalidRequest, match="column 'DM_Kurtosis' is there twice"):
+        open_source("csv", io.BytesIO(f"{twice}\n".encode()), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("first", "after", "words"),
+    [
+        ("0,", "", "shifted by one: the first line begins with 0"),
+        ("1,", "", "shifted by one: the first line begins with 1"),
+        ("17,", ",1", "shifted by one: the first line begins with 17"),
+        ("0,1,2,3,4,5,6,7\n", "", "the first line counts the columns from 0"),
+        (",0,1,2,3,4,5,6,7,8\n0,", ",0", "the first line counts the columns from 0"),
+        ("1,2,3,4,5,6,7,8,9\n", ",0", "the first line counts the columns from 1"),
+    ],
+)
+def test_numbers_before_candidates_are_told_apart(
+    tmp_path: Path, first: str, after: str, words: str
+) -> None:
+    """A row's number or class before the eight, and pandas' count of columns, are not judged."""
+    text = f"{first}140.56,55.68,-0.23,-0.7,3.2,19.11,7.97,74.24{after}\n"
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(InvalidRequest, match=words):
+        open_source("csv", io.BytesIO(text.encode()), SCHEMA)
+    with pytest.raises(DataError, match=words):
+        load_candidates(path, instead=True)
+
+
+def test_a_faulty_first_candidate_is_no_shift() -> None:
+    """Only a whole number before moments that a sample can have is taken for a row's number."""
+    assert positional([]) is None
+    for line in ("0.5,140.56,55.68,-0.23,-0.7,3.2,19.11,7.97,74.24", "7,-1,0,0,1,1,0,0,1"):
+        source, parser = open_source("csv", io.BytesIO(line.encode()), SCHEMA)
+        assert parser.parse(source.take(1)).records == [list(map(float, line.split(",")[:8]))]
+
+
+def test_names_that_agree_with_their_values_have_a_way_in(tmp_path: Path) -> None:
+    """Kaggle's names over values in the order that they say: the error names what helps, and it does."""
+    exchanged = like_htru2()[:, [0, 1, 3, 2, 4, 5, 7, 6]]
+    rows = [",".join(map(str, [*row, at % 2])) for at, row in enumerate(exchanged.tolist())]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join([",".join(KAGGLE), *rows]))
+    with pytest.raises(DataError, match="or name them profile_skewness, profile_kurtosis") as refused:
+        load_candidates(path, instead=True)
+    assert refused.match("where the column named excess kurtosis holds the skewness")
+    own = [NAMES[at] for at in (0, 1, 3, 2, 4, 5, 7, 6)]
+    path.write_text("\n".join([",".join([*own, "class"]), *rows]))
+    assert load_candidates(path, instead=True).records == tuple(map(tuple, like_htru2().tolist()))
 
 
 def workbook(path: Path) -> None:

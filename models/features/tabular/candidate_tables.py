@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.errors import UnreadableFile
 from models.features.files.arff import CANDIDATE
-from models.features.tabular.pulsar import NAMES, impossible
+from models.features.tabular.pulsar import CURVES, NAMES, impossible
 
 CLASS = "class"
 #: The codes of warnings of a whole table.
 EXCHANGED, NOT_IN_EXCESS = "moments_exchanged", "kurtosis_not_in_excess"
+CURVES_EXCHANGED = "curves_exchanged"
 #: The names of the eight columns in the file's order, as lower-case words: UCI's and Kaggle's, those of
 #: the playground series, and two that are common in notebooks. The names here come first.
 _SPELLINGS = (
@@ -35,27 +37,17 @@ _SPELLINGS = (
             ("mean", "std", "kurtosis", "skewness"),
         )
     ),
-    (
-        "mean integrated",
-        "sd",
-        "ek",
-        "skewness",
-        "mean dmsnr curve",
-        "sd dmsnr curve",
-        "ek dmsnr curve",
-        "skewness dmsnr curve",
-    ),
+    ("mean integrated", "sd", "ek", "skewness",
+     "mean dmsnr curve", "sd dmsnr curve", "ek dmsnr curve", "skewness dmsnr curve"),
     ("mean ip", "sd ip", "ek ip", "skw ip", "mean dm", "sd dm", "ek dm", "skw dm"),
-    (
-        "ip mean",
-        "ip std",
-        "ip kurtosis",
-        "ip skewness",
-        "dm snr mean",
-        "dm snr std",
-        "dm snr kurtosis",
-        "dm snr skewness",
-    ),
+    ("ip mean", "ip std", "ip kurtosis", "ip skewness",
+     "dm snr mean", "dm snr std", "dm snr kurtosis", "dm snr skewness"),
+)  # fmt: skip
+#: What a message says of the names of columns that are read.
+ACCEPTED_NAMES = (
+    f"a candidate's columns are {', '.join(NAMES)}, or their names in HTRU2's ARFF file"
+    " (Profile_mean …), in UCI's and Kaggle's tables (Mean of the integrated profile …,"
+    " Mean_Integrated …), or eight numbers in this order without a header"
 )
 _CLASSES = ("class", "target class", "target", "label", "is pulsar")
 #: Words for the classes, in lower case.
@@ -67,7 +59,12 @@ NEGATIVE = frozenset(
 
 #: Fewer rows than this do not tell of a table, and more tell no more; the shares of rows that do.
 FEWEST_ROWS, _MOST_ROWS = 20, 4096
-_NEARLY_ALL, _FEW, _MANY = 0.99, 0.02, 0.25
+_NEARLY_ALL, _FEW, _SOME, _MANY, _MOST = 0.99, 0.02, 0.05, 0.25, 0.75
+#: Fewer rows than this do not tell that a curve's skewness and kurtosis are exchanged.
+_FEWEST_THAT_TELL = 3
+#: Below the standard deviation of any profile of HTRU2 (24.77), whose profiles end at 255, and above
+#: that of most DM-SNR curves of noise.
+_PROFILE_STDEV = 24.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +99,26 @@ def positional(cells: Sequence[str]) -> list[str] | None:
     """The names of the columns of a table whose first line is a candidate; None for a header.
 
     A candidate is eight numbers in the file's order, perhaps after its name (as PulsarFeatureLab writes
-    it), then its class and anything.
+    it), then its class and anything. Raises ``UnreadableFile`` if the numbers count the columns, or if
+    a whole number is before the candidate.
     """
+    numbered = [cell.strip() for cell in cells]
+    if numbered[:1] == [""]:
+        del numbered[0]
+    if len(numbered) >= len(NAMES) and any(
+        numbered == [str(at + start) for at in range(len(numbered))] for start in (0, 1)
+    ):
+        raise UnreadableFile(
+            "the first line counts the columns from"
+            f" {numbered[0]}, as pandas does of a table without names: take it out, or name them;"
+            f" {ACCEPTED_NAMES}"
+        )
+    if _is_shifted(cells):
+        raise UnreadableFile(
+            f"the columns seem to be shifted by one: the first line begins with {cells[0].strip()}, and"
+            " only the eight numbers after that are moments that a sample can have; take out the first"
+            f" column, or name the columns; {ACCEPTED_NAMES}"
+        )
     for first in (0, 1):
         values = cells[first : first + len(NAMES)]
         if len(values) == len(NAMES) and all(map(_is_number, values)):
@@ -111,6 +126,18 @@ def positional(cells: Sequence[str]) -> list[str] | None:
             after = [CLASS, *(f"column_{at + 1}" for at in range(first + len(NAMES) + 1, len(cells)))]
             return [*before, *NAMES, *after][: len(cells)]
     return None
+
+
+def _is_shifted(cells: Sequence[str]) -> bool:
+    """Whether a row's number or its class, a whole number, is before the candidate of a line."""
+    numbers = cells[: len(NAMES) + 1]
+    if len(numbers) <= len(NAMES) or not all(map(_is_number, numbers)):
+        return False
+    values = np.array(numbers, dtype=np.float64)
+    if not (np.isfinite(values).all() and re.fullmatch(r"\s*\d+(\.0)?\s*", numbers[0])):
+        return False
+    here, after = impossible(np.stack([values[:-1], values[1:]])).any(axis=1)
+    return bool(here and not after)
 
 
 def class_of(value: object) -> float | None:
@@ -124,17 +151,9 @@ def warnings_of(rows: NDArray[np.float64]) -> list[TableWarning]:
     sound = rows[np.isfinite(rows).all(axis=1)]
     if len(sound) < FEWEST_ROWS:
         return []
-    exchanged = sound[:, [0, 1, 3, 2, 4, 5, 7, 6]]
-    as_given, other_way = impossible(sound).any(axis=1).mean(), impossible(exchanged).any(axis=1).mean()
-    if as_given >= _MANY and other_way <= _FEW:
-        return [
-            TableWarning(
-                EXCHANGED,
-                f"skewness and kurtosis seem to be exchanged: {as_given:.0%} of the candidates have"
-                " moments that no sample can have, and nearly none has with the two columns of each"
-                " curve exchanged; UCI's description names them the wrong way round",
-            )
-        ]
+    found = [*_moments_exchanged(sound), *_curves_exchanged(sound)]
+    if found:
+        return found
     whole = all(
         (sound[:, kurtosis] >= 0.998 * (np.square(sound[:, skewness]) + 1)).mean() >= _NEARLY_ALL
         for skewness, kurtosis in ((2, 3), (6, 7))
@@ -149,6 +168,57 @@ def warnings_of(rows: NDArray[np.float64]) -> list[TableWarning]:
             )
         ]
     return []
+
+
+def _moments_exchanged(rows: NDArray[np.float64]) -> list[TableWarning]:
+    """Whether skewness and kurtosis of a curve are exchanged, by the rows possible in one order only.
+
+    Of HTRU2's candidates none is impossible as it is; with a curve's two columns exchanged, 17 % are by
+    the profile and 93 % by the DM-SNR curve.
+    """
+    as_given, other_way = impossible(rows), impossible(rows[:, [0, 1, 3, 2, 4, 5, 7, 6]])
+    wrong, right = (as_given & ~other_way).sum(axis=0), (other_way & ~as_given).sum(axis=0)
+    enough = max(_FEWEST_THAT_TELL, _SOME * len(rows))
+    few = ((as_given & other_way).mean(axis=0) <= _FEW) & (right <= _FEW * wrong)
+    exchanged = (wrong >= enough) & few
+    if not exchanged.any():
+        return []
+    curves = [curve for (curve, *_), each in zip(CURVES, exchanged, strict=True) if each]
+    unclear = [
+        curve
+        for (curve, *_), one, other, told in zip(CURVES, wrong, right, exchanged, strict=True)
+        if not told and max(one, other) < enough
+    ]
+    share = as_given[:, exchanged].any(axis=1).mean()
+    return [
+        TableWarning(
+            EXCHANGED,
+            f"skewness and kurtosis of the {' and of the '.join(curves)} seem to be exchanged:"
+            f" {share:.0%} of the candidates have moments that no sample can have, and nearly none has"
+            " with the two columns exchanged"
+            + "".join(f"; those of the {curve} do not tell their order" for curve in unclear)
+            + "; exchange the columns, or name them profile_skewness, profile_kurtosis, dm_skewness and"
+            " dm_kurtosis by what they hold: UCI's and Kaggle's names are read as in their own tables,"
+            " where the column named excess kurtosis holds the skewness",
+        )
+    ]
+
+
+def _curves_exchanged(rows: NDArray[np.float64]) -> list[TableWarning]:
+    """Whether the four columns of the profile are exchanged with those of the DM-SNR curve."""
+    low = rows[:, [1, 5]] < _PROFILE_STDEV
+    means = (rows[:, 4] > rows[:, 0]).mean()
+    if low[:, 0].mean() < _MANY or low[:, 1].mean() > 1 - _NEARLY_ALL or means < _MOST:
+        return []
+    return [
+        TableWarning(
+            CURVES_EXCHANGED,
+            "the profile's columns and those of the DM-SNR curve seem to be exchanged: the standard"
+            f" deviation of {low[:, 0].mean():.0%} of the profiles is below {_PROFILE_STDEV:g}, as that"
+            f" of no profile of HTRU2, and in {means:.0%} of the candidates the DM-SNR curve has the"
+            " larger mean; give the profile's four values first",
+        )
+    ]
 
 
 def table_warnings(

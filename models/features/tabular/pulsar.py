@@ -22,7 +22,7 @@ NAMES: tuple[str, ...] = (
 _WIDTH = len(NAMES)
 _ROWS = NumberRows(RecordShape(NAMES, "a candidate", "feature", "numbers"), [False] * _WIDTH)
 #: Positions of standard deviation, skewness and excess kurtosis of the two curves.
-_CURVES = (("profile", 1, 2, 3), ("DM-SNR curve", 5, 6, 7))
+CURVES = (("profile", 1, 2, 3), ("DM-SNR curve", 5, 6, 7))
 #: Of a kurtosis below its bound, how much rounded digits may explain, in units of 1 + skewness².
 _ROUNDED = 2e-3
 
@@ -74,22 +74,29 @@ class SoundCandidateFeaturizer(CandidateFeaturizer):
 def impossible(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which moments no sample can have: ``(n, 2)`` by curve, of candidates ``(n, 8)``.
 
-    A standard deviation is not negative, and the excess kurtosis of any sample is at least its squared
-    skewness - 2 (K. Pearson, Phil. Trans. R. Soc. A 216 (1916) 429).
+    A standard deviation is not negative, a sample without spread has no skewness and no kurtosis (0 is
+    taken for none), and the excess kurtosis of any sample is at least its squared skewness - 2
+    (K. Pearson, Phil. Trans. R. Soc. A 216 (1916) 429).
     """
     columns = []
-    for _, stdev, skewness, kurtosis in _CURVES:
+    for _, stdev, skewness, kurtosis in CURVES:
         square = np.square(rows[:, skewness])
         below = rows[:, kurtosis] < square - 2 - _ROUNDED * (1 + square)
-        columns.append(below | (rows[:, stdev] < 0))
+        flat = (rows[:, stdev] == 0) & ((rows[:, skewness] != 0) | (rows[:, kurtosis] != 0))
+        columns.append(below | flat | (rows[:, stdev] < 0))
     return np.stack(columns, axis=1)
 
 
 def _fault(row: list[float]) -> str:
     """What is wrong with the first impossible curve of a candidate."""
-    for curve, stdev, skewness, kurtosis in _CURVES:
+    for curve, stdev, skewness, kurtosis in CURVES:
         if row[stdev] < 0:
             return f"feature {NAMES[stdev]} is {row[stdev]:g}; a standard deviation is not negative"
+        if row[stdev] == 0 and (row[skewness] or row[kurtosis]):
+            return (
+                f"feature {NAMES[stdev]} is 0, but a constant {curve} has neither skewness nor kurtosis;"
+                f" given are {row[skewness]:g} and {row[kurtosis]:g}"
+            )
         if row[kurtosis] < (least := row[skewness] ** 2 - 2) - _ROUNDED * (1 + row[skewness] ** 2):
             return (
                 f"no {curve} has skewness {row[skewness]:g} and excess kurtosis {row[kurtosis]:g}, which"

@@ -19,7 +19,9 @@ from models.features.molecules.parents.compound import parent_compound
 from models.features.molecules.rdkit_log import captured_rdkit_log
 from models.features.molecules.reading import Unreadable, read_smiles
 from models.features.tabular.candidate_tables import (
+    ACCEPTED_NAMES,
     CLASS,
+    CURVES_EXCHANGED,
     EXCHANGED,
     class_of,
     positional,
@@ -43,14 +45,20 @@ def load_candidates(path: Path, *, instead: bool) -> Dataset:
     """HTRU2 with the candidates of ``path``; raises ``DataError`` naming file, line and column."""
     table = read_table(path, positional)
     columns = zip(renamed(list(table.columns)), table.columns.values(), strict=True)
-    columns = zip(renamed(list(table.columns)), table.columns.values(), strict=True)
     named = replace(table, columns=dict(columns))
-    _check_columns(named, (*NAMES, _CLASS), ())
+    missing = [name for name in (*NAMES, _CLASS) if name not in named.columns]
+    if missing:
+        given = ", ".join(repr(name[:40]) for name in list(table.columns)[:12])
+        raise DataError(
+            f"{table.name} has no column {missing[0]!r}; it has {given}; {ACCEPTED_NAMES}, and the"
+            f" class is {_CLASS}, target_class or label"
+        )
+    _check_columns(named, (), ())
     finite = "a finite number is needed"
     values = np.array([_read(named, name, _is_finite, finite) for name in NAMES]).T
     labels = _classes(named)
     odd = warnings_of(values)
-    exchanged = next((each for each in odd if each.code == EXCHANGED), None)
+    exchanged = next((each for each in odd if each.code in (EXCHANGED, CURVES_EXCHANGED)), None)
     if exchanged is not None:
         raise DataError(f"{table.name}: {exchanged.message}")
     unsound = impossible(values).any(axis=1)
