@@ -59,7 +59,10 @@ def _inputs(reference: Reference, squashed: np.ndarray) -> tuple[list[float], li
 
 
 def _p_value(reference: Reference, scores: list[float]) -> float:
-    """The members' ranks among their held-out scores, averaged; the smaller tail counts twice."""
+    """The members' ranks among their held-out scores, averaged; the smaller tail counts twice.
+
+    Where averages of rows of the data are known, the average's own rank among them.
+    """
     if not np.isfinite(scores).all():
         scores = [np.inf] * len(scores)
     tails = []
@@ -68,4 +71,8 @@ def _p_value(reference: Reference, scores: list[float]) -> float:
         tails.append(
             [(1 + (own >= place).sum()) / (len(own) + 1), (1 + (own <= place).sum()) / (len(own) + 1)]
         )
-    return min(1.0, 2 * min(np.mean(tails, axis=0)))
+    average = min(1.0, 2 * min(np.mean(tails, axis=0)))
+    if reference.averaged is None or len(reference.scores) == 1:
+        return average
+    known = reference.averaged
+    return float((1 + (known <= np.float32(average)).sum()) / (len(known) + 1))

@@ -136,8 +136,8 @@ def _is_shifted(cells: Sequence[str]) -> bool:
     values = np.array(numbers, dtype=np.float64)
     if not (np.isfinite(values).all() and re.fullmatch(r"\s*\d+(\.0)?\s*", numbers[0])):
         return False
-    faulty = impossible(np.stack([values[:-1], values[1:]])).any(axis=1)
-    return bool(faulty[0] and not faulty[1])
+    here, after = (impossible(part[None]).any() for part in (values[:-1], values[1:]))
+    return bool(here and not after)
 
 
 def class_of(value: object) -> float | None:
