@@ -1,6 +1,7 @@
 """How the traffic of all workers together is judged: on the event loop, or in a thread beside it."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any
 
 from models.health.windows.onset import Remembered
 from service.coordination.agreement import WorkerAgreement
+from service.coordination.refusals import RecentRefusals
 from service.coordination.shared_store import SharedStore
 from service.coordination.statuses import ModelStatus, VerdictRecord, VerdictRecords
 from service.coordination.window_sums import WindowSums, add_windows
@@ -17,7 +19,13 @@ from service.health.change import Found, Health
 from service.health.monitor import Monitor
 from service.health.sequential_alarm import SequentialAlarms, alarmed
 from service.health.sequential_state import Watch
-from service.health.verdict import SWITCHED_OFF, UNWATCHED, with_corruption, with_integrity
+from service.health.verdict import (
+    SWITCHED_OFF,
+    UNWATCHED,
+    with_corruption,
+    with_integrity,
+    with_refusals,
+)
 from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import ALARMS, Telemetry
 from service.observability.logs import get_logger
@@ -44,6 +52,7 @@ class TrafficJudge(WorkerAgreement):
         """As ``WorkerAgreement``."""
         super().__init__(served_models, telemetry, shared_store, number)
         self._sequential_alarms = SequentialAlarms()
+        self._refusals: defaultdict[tuple[str, int], RecentRefusals] = defaultdict(RecentRefusals)
 
     def health(self, name: str) -> Judgement:
         """Judge a model's traffic in all workers; also return since when the verdict holds.
@@ -87,7 +96,8 @@ class TrafficJudge(WorkerAgreement):
         windows = add_windows(part.windows_at(now) for part in sums)
         health = yield partial(monitor.judged, windows, found, alarm)
         corrupted = self._corrupted(served, monitor, now)
-        judgement = with_corruption(health.judgement, corrupted=corrupted)
+        judgement = with_refusals(health.judgement, *self._refused(served, now))
+        judgement = with_corruption(judgement, corrupted=corrupted)
         health = replace(health, judgement=with_integrity(judgement, self._intact(name)))
         known = None if found is None else found.scan.remembered
         return served, health, self._since(served, health, watch, known)
@@ -129,6 +139,18 @@ class TrafficJudge(WorkerAgreement):
         models = [status.models.get(name) for status in self._others().values()]
         known = [state, *(model.intact for model in models if model is not None)]
         return False if False in known else state
+
+    def _refused(self, served: ServedModel, now: float) -> tuple[int, int]:
+        """Records of about the last minute in all workers, and how many of them were refused."""
+        version = served.manifest.name, served.manifest.version
+        counted = [status.counted for status in self._others().values()]
+        counters = [
+            served.traffic,
+            *(sums.by_version[version] for sums in counted if version in sums.by_version),
+        ]
+        rows = sum(traffic.rows for traffic in counters)
+        refused = sum(sum(dict(traffic.rejected).values()) for traffic in counters)
+        return self._refusals[version].look(now, rows, refused)
 
     def _corrupted(self, served: ServedModel, monitor: Monitor, now: float) -> bool:
         """Whether a row of the version that serves was computed wrongly of late, in any worker."""

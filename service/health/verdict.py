@@ -142,6 +142,30 @@ def with_integrity(judged: HealthVerdict, intact: bool | None) -> HealthVerdict:
     )
 
 
+def with_refusals(judged: HealthVerdict, records: int, refused: int) -> HealthVerdict:
+    """Add that most of the latest records were refused: those that are judged are the rest.
+
+    What the rest shows comes first where it has moved.
+    """
+    if records < WARM_UP_ROWS or 2 * refused < records:
+        return judged
+    text = words.refused(records, refused)
+    reason = f"{refused} of the latest {records} records were refused; {judged.reason}"
+    traffic = max(judged.traffic, "degraded", key=TRAFFIC_VERDICTS.index)
+    if judged.verdict in ("degraded", "unhealthy"):
+        return replace(judged, reason=reason, traffic=traffic)
+    return replace(
+        judged,
+        verdict="degraded",
+        traffic=traffic,
+        reason=reason,
+        origin="input",
+        headline=text.headline,
+        advice=text.advice,
+        section=text.section,
+    )
+
+
 def with_corruption(judged: HealthVerdict, *, corrupted: bool) -> HealthVerdict:
     """Add that rows were computed wrongly of late: the model that computes them is suspect."""
     if not corrupted or judged.model == "faulty":

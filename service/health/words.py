@@ -34,6 +34,16 @@ CORRUPTED = Words(
     "rows-computed-wrongly",
 )
 
+
+def refused(records: int, number: int) -> Words:
+    """Words for records of which most cannot be read."""
+    return Words(
+        f"{100 * number / records:.0f} % of the latest records were refused; the model is intact.",
+        "Read the messages of some refused records: columns, units or the file may be others.",
+        "wrong-columns",
+    )
+
+
 _INTACT = "Inputs changed; the model is intact."
 
 
