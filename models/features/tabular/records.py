@@ -4,6 +4,7 @@ A record is a list in column order or a mapping by name. ``RecordShape`` extract
 record; ``NumberRows`` reads records that hold only numbers.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from itertools import chain
 from math import isfinite, isnan
@@ -26,6 +27,7 @@ ACCEPTED = Accepted({})
 #: The types of values that need no closer look; booleans are none of them.
 NUMBERS: frozenset[type] = frozenset((float, int))
 NUMBERS_OR_NONE = NUMBERS | {type(None)}
+_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+([eE][+-]?[0-9]+)?")
 #: Limits of what a message repeats: the number of names, and the characters of each.
 _MOST_NAMES, _MOST_CHARACTERS = 24, 40
 
@@ -180,6 +182,8 @@ def number_fault(value: object, *, optional: bool) -> str:
     if value is None and optional:
         return ""
     wanted = "give a finite number" + (" or null" if optional else "")
+    if isinstance(value, str) and _COMMA.fullmatch(value.strip()):
+        return f"a string with a decimal comma; {wanted}, written with a point"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         return f"{kind(value)}; {wanted}"
     try:

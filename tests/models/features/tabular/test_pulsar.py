@@ -61,6 +61,11 @@ def test_positions_and_names_give_the_same_row(featurizer):
             "feature profile_kurtosis (position 4) is nan; give a finite number",
         ),
         ([math.inf, *GOOD[1:]], "feature profile_mean (position 1) is inf; give a finite number"),
+        (
+            [*GOOD[:7], "3,5"],
+            "feature dm_kurtosis (position 8) is a string with a decimal comma; give a finite number,"
+            " written with a point",
+        ),
         ([*GOOD[:7], True], "feature dm_kurtosis (position 8) is a boolean; give a finite number"),
         ([*GOOD[:7], "1.5"], "feature dm_kurtosis (position 8) is a string; give a finite number"),
         ([*GOOD[:7], [1.0]], "feature dm_kurtosis (position 8) is a list; give a finite number"),
