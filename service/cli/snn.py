@@ -20,7 +20,7 @@ GROUP = "snn.commands"
 EXIT_STATUSES = {
     0: "done",
     1: "what was asked for cannot be done; one sentence on standard error says why",
-    2: "an argument, a setting, a device or an input file cannot be used",
+    2: "an argument, a setting or a device cannot be used; of score also its file or model",
     130: "interrupted",
 }
 
