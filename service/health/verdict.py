@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from models.health.diagnosis.inputs import Happened
 from models.health.effect_size import DEGRADED_AT, UNHEALTHY_AT, Effects, Origin, origin_of
@@ -130,15 +130,13 @@ def with_integrity(judged: HealthVerdict, intact: bool | None) -> HealthVerdict:
     if intact is not False:
         return judged
     text = words.FAULTY
-    return replace(
+    return _saying(
         judged,
+        text,
         verdict="unhealthy",
         model="faulty",
         reason=f"golden rows are not reproduced; {judged.reason}",
         origin="model",
-        headline=text.headline,
-        advice=text.advice,
-        section=text.section,
     )
 
 
@@ -154,15 +152,13 @@ def with_refusals(judged: HealthVerdict, records: int, refused: int) -> HealthVe
     traffic = max(judged.traffic, "degraded", key=TRAFFIC_VERDICTS.index)
     if judged.verdict in ("degraded", "unhealthy"):
         return replace(judged, reason=reason, traffic=traffic)
-    return replace(
+    return _saying(
         judged,
+        text,
         verdict="degraded",
         traffic=traffic,
         reason=reason,
         origin="input",
-        headline=text.headline,
-        advice=text.advice,
-        section=text.section,
     )
 
 
@@ -172,16 +168,19 @@ def with_corruption(judged: HealthVerdict, *, corrupted: bool) -> HealthVerdict:
         return judged
     text = words.CORRUPTED
     worst = max(judged.verdict, "degraded", key=VERDICTS.index)
-    return replace(
+    return _saying(
         judged,
+        text,
         verdict=worst,
         model="suspect",
         reason=f"rows that were computed again were other the second time; {judged.reason}",
         origin="model",
-        headline=text.headline,
-        advice=text.advice,
-        section=text.section,
     )
+
+
+def _saying(judged: HealthVerdict, text: words.Words, **changes: Any) -> HealthVerdict:
+    """The verdict with these changes, and with headline and advice of its own."""
+    return replace(judged, headline=text.headline, advice=text.advice, section=text.section, **changes)
 
 
 def _healthy(windows: Mapping[str, Effects], effect: Effects) -> HealthVerdict:

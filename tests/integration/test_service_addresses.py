@@ -1,15 +1,13 @@
 """Listening on several addresses, and on a socket in the file system, as one worker and as two."""
 
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.support import bundles
-from tests.support.server import Server, environment, running
+from tests.support.server import Server, refused_start, running
 
 ROW = {"model": "htru2", "inputs": [[1.0] * 8]}
 
@@ -52,24 +50,11 @@ def test_all_addresses_answer_alike(tmp_path: Path, workers: int) -> None:
             assert len({answer.content for answer in answers}) == 1
         hosts = [line["host"] for line in server.lines() if line["event"] == "listening"]
         assert hosts == ["127.0.0.1", "::1", f"unix:{path}"]
-        second = start(tmp_path, host=f"unix:{path}", models=tmp_path / "models")
+        second = refused_start(tmp_path, host=f"unix:{path}", models=tmp_path / "models")
         assert "another service listens there" in second.stderr
         assert server.stop() == 0
         assert server.errors() == ""
     assert not path.exists()
-
-
-def start(folder: Path, **settings: object) -> subprocess.CompletedProcess[str]:
-    """Start a service that cannot listen."""
-    return subprocess.run(
-        [sys.executable, "-m", "service"],
-        check=False,
-        cwd=folder,
-        env=environment(port=0, **settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 @pytest.mark.parametrize(
@@ -86,7 +71,7 @@ def test_an_address_that_cannot_be_used_ends_the_start(tmp_path: Path, host: str
     """One line names the address and the reason; a file that is no socket stays."""
     (tmp_path / "occupied").write_text("mine")
     bundles.publish(tmp_path / "models")
-    done = start(tmp_path, host=host, models=tmp_path / "models")
+    done = refused_start(tmp_path, host=host, models=tmp_path / "models")
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1

@@ -3,8 +3,6 @@
 import os
 import resource
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 
 from tests.integration.test_service_workers import gone, wait_until, workers
 from tests.support import bundles
-from tests.support.server import Server, environment, running
+from tests.support.server import Server, refused_start, running
 
 pytestmark = pytest.mark.slow
 
@@ -37,14 +35,7 @@ def test_a_state_folder_that_cannot_be_made_is_refused(
     """SNN_STATE that is a file, or lies in one: one sentence at the start, and status 2."""
     file = tmp_path / "file"
     file.write_text("no folder")
-    done = subprocess.run(
-        [sys.executable, "-m", "service"],
-        env=environment(models=repository, state=file / place, port=0, device="cpu"),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    done = refused_start(tmp_path, models=repository, state=file / place, device="cpu")
     assert (done.returncode, done.stderr) == (2, f"SNN_STATE={file / place}: {file} is not a folder\n")
 
 

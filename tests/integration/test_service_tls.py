@@ -4,7 +4,6 @@ import contextlib
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 import trustme
 
 from tests.support import bundles
-from tests.support.server import Server, environment, running
+from tests.support.server import Server, refused_start, running
 
 
 @pytest.fixture(scope="module")
@@ -230,15 +229,7 @@ def test_files_that_cannot_be_used_end_the_start(
         cwd=tmp_path,
         check=True,
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "service"],
-        check=False,
-        cwd=tmp_path,
-        env=environment(port=0, **files),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = refused_start(tmp_path, **files)
     assert (done.returncode, done.stdout.count("Traceback"), done.stderr.count("\n")) == (2, 0, 1)
     assert done.stderr.startswith("SNN_TLS_")
     assert message in done.stderr

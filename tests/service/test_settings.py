@@ -9,7 +9,7 @@ import pytest
 from service.errors import SettingsError
 from service.settings import COMMITTED_MODELS, Settings, load_settings
 from tests.support import bundles
-from tests.support.server import ROOT, environment, running
+from tests.support.server import ROOT, environment, refused_start, running
 
 
 @pytest.fixture(autouse=True)
@@ -59,15 +59,7 @@ def test_a_bad_value_is_one_line_that_names_the_variable(name, value, monkeypatc
 
 def test_the_command_ends_with_status_2_and_no_traceback(tmp_path) -> None:
     """``python -m service`` with a bad port says so on one line of stderr."""
-    done = subprocess.run(
-        [sys.executable, "-m", "service"],
-        cwd=ROOT,
-        env=environment(models=tmp_path, port="x"),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = refused_start(tmp_path, models=tmp_path, port="x")
     assert done.returncode == 2
     assert done.stderr.startswith("SNN_PORT=x: ")
     assert done.stderr.count("\n") == 1

@@ -69,6 +69,19 @@ def environment(**settings: object) -> dict[str, str]:
     return own | {"PYTHONPATH": str(ROOT)} | named
 
 
+def refused_start(folder: Path, **settings: object) -> subprocess.CompletedProcess[str]:
+    """Start a service that cannot run, in ``folder``; it ends by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "service"],
+        check=False,
+        cwd=folder,
+        env=environment(**({"port": 0} | settings)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
 @contextmanager
 def running(folder: Path, before: Sequence[str] = (), **settings: object) -> Iterator[Server]:
     """Run the server with its log in ``folder``; the process is gone at the end.

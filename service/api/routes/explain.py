@@ -2,7 +2,6 @@
 
 import asyncio
 from math import exp
-from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -15,7 +14,7 @@ from service.api.body.decoding import DEFAULT_SMILES_MODEL, decode, read_json
 from service.api.context import context_of
 from service.api.openapi import answers, json_response, request_body
 from service.api.result_schemas import ExplainAnswer
-from service.api.routes.molecule_svg import HEIGHT, WIDTH, drawing_library
+from service.api.routes.molecule_svg import drawing_library, new_drawer
 from service.api.schemas import ExplainRequest
 from service.errors import DrawingUnavailable
 from service.inference.explanation.explainer import MOST_MOLECULES, Explained, Explainer, Unexplained
@@ -146,12 +145,8 @@ def contributions_svg(molecule: Chem.Mol, attribution: Attribution, *, dark: boo
         for bond in molecule.GetBonds()
         if bond.GetBeginAtomIdx() in needed and bond.GetEndAtomIdx() in needed
     ]
-    drawer: Any = library.MolDraw2DSVG(WIDTH, HEIGHT)
+    drawer = new_drawer(library, dark=dark)
     options = drawer.drawOptions()
-    if dark:
-        library.SetDarkMode(options)
-    options.clearBackground = False
-    options.padding = 0.08
     options.fillHighlights = True
     options.highlightBondWidthMultiplier = 8
     try:

@@ -105,12 +105,8 @@ def svg_of(smiles: str, *, dark: bool = False) -> str:
         raise InvalidRequest(str(fault)) from fault
     with captured_rdkit_log():
         molecule = _as_written(written, judged)
-        drawer: Any = library.MolDraw2DSVG(WIDTH, HEIGHT)
+        drawer = new_drawer(library, dark=dark)
         options = drawer.drawOptions()
-        if dark:
-            library.SetDarkMode(options)
-        options.clearBackground = False
-        options.padding = 0.08
         options.fixedFontSize = _FONT_SIZE
         options.bondLineWidth = _BOND_WIDTH
         # Small molecules are not blown up to fill the picture.
@@ -121,6 +117,17 @@ def svg_of(smiles: str, *, dark: bool = False) -> str:
             raise InvalidRequest("the molecule cannot be drawn by RDKit") from error
         drawer.FinishDrawing()
     return str(drawer.GetDrawingText())
+
+
+def new_drawer(library: Any, *, dark: bool) -> Any:
+    """A drawer of the page's size, without a background of its own."""
+    drawer = library.MolDraw2DSVG(WIDTH, HEIGHT)
+    options = drawer.drawOptions()
+    if dark:
+        library.SetDarkMode(options)
+    options.clearBackground = False
+    options.padding = 0.08
+    return drawer
 
 
 def differs(smiles: str, parent: str) -> bool:

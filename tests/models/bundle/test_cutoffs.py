@@ -9,14 +9,7 @@ from models.bundle.manifest import Manifest, Target
 from models.errors import BundleRefused, CutOffRefused
 from tests.support import bundles
 
-CURVE = Curve(
-    threshold=[0.9, 0.6, 0.3, 0.05],
-    hits=[5, 16, 19, 20],
-    false_alarms=[0, 2, 20, 200],
-    positive=20,
-    negative=200,
-)
-CURVES = {"pulsar": CURVE}
+CURVES = {"pulsar": bundles.CURVE}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +63,11 @@ def test_what_is_no_cut_off_is_refused_with_a_reason(manifest: Manifest, by, val
 
 def test_a_curve_that_ends_early_says_what_it_has(manifest: Manifest) -> None:
     """Neither a recall nor a rate beyond its points is made up."""
-    short = {"pulsar": CURVE.model_copy(update={"threshold": [0.6], "hits": [16], "false_alarms": [2]})}
+    short = {
+        "pulsar": bundles.CURVE.model_copy(
+            update={"threshold": [0.6], "hits": [16], "false_alarms": [2]}
+        )
+    }
     with pytest.raises(CutOffRefused, match=r"recall 0.9 is not reached: the most .* is 0.8"):
         thresholds_of(manifest, short, CutOffs("recall", 0.9))
     with pytest.raises(CutOffRefused, match=r"fpr 0.005 is not reached: the least .* is 0.01"):
@@ -100,7 +97,7 @@ def test_curves_of_other_targets_or_another_shape_are_refused() -> None:
             curves_of_bytes(altered, targets)
     for change in ({"hits": [1]}, {"threshold": [0.1, 0.6, 0.3, 0.05]}, {"positive": 19}):
         with pytest.raises(ValidationError):
-            Curve(**(CURVE.model_dump() | change))
+            Curve(**(bundles.CURVE.model_dump() | change))
 
 
 def test_an_assay_is_not_active_below_elevated() -> None:
@@ -112,5 +109,5 @@ def test_an_assay_is_not_active_below_elevated() -> None:
 
 def test_precision_is_of_what_is_called() -> None:
     """Where nothing is called it is 1."""
-    none = CURVE.model_copy(update={"hits": [0, 16, 19, 20]})
+    none = bundles.CURVE.model_copy(update={"hits": [0, 16, 19, 20]})
     assert none.precision == pytest.approx(np.array([1, 16 / 18, 19 / 39, 20 / 220]))
