@@ -5,6 +5,7 @@ import pytest
 
 from models.health.sequential import (
     DELTA,
+    RATES,
     REQUESTS_PER_FALSE_ALARM,
     Sequential,
     capped,
@@ -92,3 +93,18 @@ def test_rows_that_depend_on_each_other_within_a_request_are_within_the_bounds()
         assert running.add(1, capped(request).mean(axis=0)) is None
         alarms += by_mean.add(1, capped(request.mean(axis=0))) is not None
     assert alarms > 0
+
+
+def test_cumulants_are_those_of_a_coin() -> None:
+    """Of rows at 1 and -1 alike, the mean growth is cosh(rate), and its deviation sinh(rate)."""
+    number = 400
+    coin = np.tile([1.0, -1.0], number // 2)[:, None]
+    expected = np.log(np.cosh(RATES) + 2 * np.sinh(RATES) / np.sqrt(number))
+    assert cumulants_of(coin)[0] == pytest.approx(np.stack([expected, expected]))
+
+
+def test_cumulants_tell_the_directions_apart() -> None:
+    """Rows that are all at 2 make e^(2 rate) of the rising direction and less than 1 of the other."""
+    (rising, falling) = cumulants_of(np.full((100, 1), 2.0))[0]
+    assert rising == pytest.approx(2 * RATES)
+    assert falling == pytest.approx(0.0)

@@ -135,3 +135,28 @@ def test_a_reference_without_bounds_marks_nothing(reference: Reference) -> None:
     """Older bundles' answers have no such output."""
     made = Setup(replace(reference, rows=None), FaultySession({0: [5]}))
     assert "suspect" not in made.compute(bundles.candidates(16, seed=3))
+
+
+def test_what_windows_see_of_a_mended_row_is_what_was_computed_again(
+    setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its evidence of layers and of inputs is that of a batch without the fault."""
+    rows = bundles.candidates(64, seed=3)
+    kept = []
+    for wrong in ({}, {0: [7]}):
+        made = setup(wrong)
+        monkeypatch.setattr(made.monitor, "take", lambda judged, *_: kept.append(judged))
+        session = made.session
+
+        def run(batch: np.ndarray, session: FaultySession = session) -> Outputs:
+            outputs = FaultySession.run(session, batch)
+            if len(session.runs) == 1 and session.wrong:
+                outputs[SQUASHED][7] = 5.0
+            return outputs
+
+        session.run = run
+        made.compute(rows)
+    right, mended = kept
+    assert mended.suspect is None
+    assert mended.kept == pytest.approx(right.kept, rel=1e-4, abs=1e-4)
+    assert mended.squashed == pytest.approx(right.squashed, rel=1e-4, abs=1e-4)
