@@ -29,6 +29,7 @@ from service.inference.measurements.row_sample import RowSample
 from service.inference.queue import Outputs, Rows
 from service.inference.served_models import ServedModel
 from service.inference.suspect_rows import SuspectRows
+from service.lifecycle.memory import give_back
 from service.observability.counters import Telemetry, Traffic
 
 #: Names, sizes and times of a version's files: they tell one state of it from another, unread.
@@ -108,6 +109,7 @@ class Loader:
         )
         batch_pace, featurize_pace = LatencyEstimator(), LatencyEstimator()
         _warm_up(bundle, session, self._limits, batch_pace, featurize_pace)
+        give_back()  # what reading the graph took: more than the session itself
         traffic = self._telemetry.traffic(name, version)
         monitor = None
         if bundle.reference is not None:

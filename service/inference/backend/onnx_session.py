@@ -18,6 +18,10 @@ from service.inference.backend.device import CPU, Device, brief, create_session
 
 Rows = NDArray[np.float32]
 
+#: Bytes of features that a session on the CPU computes at once. More rows are computed in pieces: what
+#: the graph makes of them stays in the processor's cache, and the memory that onnxruntime keeps small.
+_AT_ONCE = 1 << 19
+
 #: Sizes to which a batch is filled up on CUDA. Memory there is kept per shape that was ever seen, so
 #: there are few shapes; a batch larger than the largest is computed in pieces.
 BUCKETS = (1, 8, 32, 128, 256, 1024)
@@ -30,6 +34,8 @@ class Session:
         self._run = session.run
         made = {output.name for output in session.get_outputs()}
         self._outputs = tuple(name for name in (*OUTPUTS, *INNER_OUTPUTS) if name in made)
+        self._features: int = session.get_inputs()[0].shape[1]
+        self._most_rows = max(1, _AT_ONCE // (4 * self._features))
         self.provider: str = session.get_providers()[0]
 
     @property
@@ -43,6 +49,15 @@ class Session:
         Of graphs that give them, ``taps`` too, ``squashed``, the features as the first layer sees
         them, and ``member_logit``.
         """
+        if len(rows) > self._most_rows:
+            return self._in_pieces(rows, self._most_rows)
+        return self._piece(rows)
+
+    def _in_pieces(self, rows: Rows, most: int) -> dict[str, Rows]:
+        pieces = [self._piece(rows[first : first + most]) for first in range(0, len(rows), most)]
+        return {name: np.concatenate([piece[name] for piece in pieces]) for name in self._outputs}
+
+    def _piece(self, rows: Rows) -> dict[str, Rows]:
         return dict(zip(self._outputs, self._run(self._outputs, {INPUT: rows}), strict=True))
 
 
@@ -63,7 +78,6 @@ class BucketedSession(Session):
         self._session = session
         self._memory = memory
         self._buckets = buckets
-        self._features: int = session.get_inputs()[0].shape[1]
         shapes = {output.name: output.shape[1:] for output in session.get_outputs()}
         self._shapes: dict[str, list[int]] = {name: shapes[name] for name in self._outputs}
         self._buffers: dict[int, Buffers] = {}
@@ -73,13 +87,7 @@ class BucketedSession(Session):
         """The same outputs; rows that fill a bucket up are computed and left out."""
         largest = self._buckets[-1]
         with self._lock:
-            pieces = [
-                self._piece(rows[first : first + largest])
-                for first in range(0, max(len(rows), 1), largest)
-            ]
-        if len(pieces) == 1:
-            return pieces[0]
-        return {name: np.concatenate([piece[name] for piece in pieces]) for name in self._outputs}
+            return self._in_pieces(rows, largest) if len(rows) > largest else self._piece(rows)
 
     def _piece(self, rows: Rows) -> dict[str, Rows]:
         count = len(rows)
