@@ -46,11 +46,14 @@ from service.inference.served_models import ServedModels
 from service.observability.counters import Telemetry
 from service.observability.tracing import Tracing
 
-_TABLE_CONTENT = {kind: {"schema": {"type": "string"}} for kind in ("text/csv", "application/x-ndjson")}
+_TABLE_CONTENT = {
+    kind: {"schema": {"type": "string"}}
+    for kind in ("text/csv", "text/tab-separated-values", "application/x-ndjson")
+}
 _LIST_CONTENT = {
     kind: {"schema": {"type": "string"}}
-    for kind in ("text/tab-separated-values", "chemical/x-daylight-smiles", "chemical/x-mdl-sdfile")
-} | {"application/x-arff": {"schema": {"type": "string"}}}
+    for kind in ("chemical/x-daylight-smiles", "chemical/x-mdl-sdfile", "application/x-arff")
+}
 _BINARY = {"type": "string", "format": "binary"}
 _PARQUET_CONTENT = {
     kind: {"schema": _BINARY}
@@ -65,7 +68,7 @@ _TABLES = (
     " or Parquet, for the model of the query's `model`. A form has one such file, compressed by gzip or"
     " not, and may have the query's parameters as fields. Molecules are in the column or field `smiles`,"
     " or in the one that is named like it; all others are carried to the answer, which is of the kind"
-    " that `Accept` names, or else of the table's own, and CSV for TSV, lists, SD files and"
+    " that `Accept` names, or else of the table's own, and CSV for lists, SD files and"
     " Parquet."
 )
 _MODEL_PARAMETER = {

@@ -17,6 +17,9 @@ from service.tables.splitting import csv_records, full_lines
 
 Finish = Callable[[Path, Path], None]
 
+#: What parts the cells of the kinds with a header.
+_DELIMITERS = {"csv": ",", "tsv": "\t"}
+
 
 def ranking(kind: str, layout: OutputLayout, target: str) -> Finish:
     """Return what turns finished results of a ``kind`` into ranked ones.
@@ -32,7 +35,12 @@ def ranking(kind: str, layout: OutputLayout, target: str) -> Finish:
 
     def rank(part: Path, made: Path) -> None:
         with part.open("rb") as source, made.open("wb") as sink:
-            pairs = _csv(source, layout, target, sink) if kind == "csv" else _ndjson(source, target)
+            delimiter = _DELIMITERS.get(kind)
+            pairs = (
+                _ndjson(source, target)
+                if delimiter is None
+                else _csv(source, layout, target, sink, delimiter)
+            )
             table = np.fromiter(pairs, dtype=np.dtype([("key", np.float64), ("end", np.int64)]))
             ends = table["end"]
             starts = np.concatenate([[sink.tell()], ends[:-1]]).astype(np.int64)
@@ -44,18 +52,18 @@ def ranking(kind: str, layout: OutputLayout, target: str) -> Finish:
 
 
 def _csv(
-    source: BinaryIO, layout: OutputLayout, target: str, sink: BinaryIO
+    source: BinaryIO, layout: OutputLayout, target: str, sink: BinaryIO, delimiter: str
 ) -> Iterator[tuple[float, int]]:
     """Copy the header; return each record's probability and the position after it."""
-    cut = csv_records(source, 0)
+    cut = csv_records(source, 0, delimiter=delimiter.encode())
     header, _ = next(cut)
     sink.write(header)
     place = len(layout.kept) + layout.added.index(f"probability_{target}")
-    return ((_key(record, place), end) for record, end in cut)
+    return ((_key(record, place, delimiter), end) for record, end in cut)
 
 
-def _key(record: bytes, place: int) -> float:
-    (cells,) = csv.reader([record.decode()], strict=True)
+def _key(record: bytes, place: int, delimiter: str) -> float:
+    (cells,) = csv.reader([record.decode()], strict=True, delimiter=delimiter)
     return float(cells[place] or "nan")
 
 

@@ -7,6 +7,7 @@ those of ``POST /predict``.
 
 import asyncio
 import io
+import re
 from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
@@ -16,6 +17,7 @@ from fastapi import APIRouter, Response
 from msgspec import UNSET
 from starlette.types import Receive, Scope, Send
 
+from models.features.files.separator import separator_of
 from service.api import encoding
 from service.api.body.decoding import (
     DEFAULT_SMILES_MODEL,
@@ -43,6 +45,7 @@ from service.tables.ndjson import add_value
 PATH = "/invocations"
 _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _PLAIN = (str, int, float)
+_PARTING = re.compile(r"[,;|\t]")
 _decoder = msgspec.json.Decoder(Invocation)
 
 
@@ -58,13 +61,13 @@ class InvocationsEndpoint:
         Raises ``Problem``, ``Disconnected``, ``MalformedInput``, and what ``Predictor.predict`` raises.
         """
         sent = body_format(scope)
-        if sent not in ("json", "csv"):
+        if sent not in ("json", "csv", "tsv"):
             raise Problem(415, "send application/json or text/csv here, and other tables to /predict")
         if answer_format(scope, "json") != "json":
             raise Problem(406, "answers are application/json")
         context, started, named = context_of(scope), perf_counter(), queried(scope)
         content = await read_body(scope, receive, self._limits.bytes)
-        if sent == "csv":
+        if sent != "json":
             served = self._model(named, _header(content))
             rows = await asyncio.to_thread(_rows_of_csv, content, served, self._limits.rows)
         else:
@@ -183,8 +186,9 @@ def _rows(records: list[Any], schema: RecordSchema) -> ParsedRows:
 
 
 def _header(content: bytes) -> list[Any]:
-    first = content[:65536].removeprefix(b"\xef\xbb\xbf").splitlines()[:1]
-    names = first[0].decode(errors="replace").replace('"', "").split(",") if first else []
+    text = content[:65536].removeprefix(b"\xef\xbb\xbf").decode(errors="replace")
+    lines = (line for line in text.splitlines() if line.strip() and separator_of(line) is None)
+    names = _PARTING.split(next(lines, "").replace('"', ""))
     return [dict.fromkeys(name.strip() for name in names)]
 
 
