@@ -3,7 +3,8 @@
 For each outer fold a network's depth is chosen on the next fold, by networks that saw neither, and
 one network is then trained without the outer fold alone. Preprocessing, threshold and model come from
 the training part; every method sees the same folds. The threshold of recall, FPR and G-mean
-maximises F1 on the training part.
+maximises F1 on the training part. The recipe that is served is run as well, and its mean of five
+networks judged. Last, the published champion is compared with rivals on its own folds.
 """
 
 import time
@@ -25,11 +26,13 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from models.registry.store import Repository
+from training.benchmarks.accuracy.operating_points import champion_section
 from training.benchmarks.harness import REPORTS, Results, Say, run_missing
 from training.benchmarks.statistics import mean_and_sd, paired
 from training.data import featurizer_for, load_htru2
-from training.evaluation.calibration import choose_threshold
+from training.evaluation.calibration import choose_threshold, sigmoid
 from training.evaluation.metrics import auc, average_precision, confusion, markdown_table
+from training.networks.ensemble import fit_ensemble
 from training.networks.preprocessing import fit_squash
 from training.networks.rivals import METHODS, fit_scores
 from training.networks.training_loop import Recipe
@@ -38,6 +41,7 @@ from training.recipes.official import HTRU2
 
 Array = NDArray[np.floating]
 Rows = NDArray[np.intp]
+_Runs = dict[tuple[int, int], dict[str, float]]
 
 FOLDS = 10
 FIGURES = ("auc", "average_precision", "recall", "fpr", "g_mean", "f1", "seconds", "layers")
@@ -71,10 +75,13 @@ _CLASSICS: dict[str, Callable[[int], Any]] = {
     "random forest": lambda seed: RandomForestClassifier(300, min_samples_leaf=5, random_state=seed),
     "gradient boosting": lambda seed: HistGradientBoostingClassifier(random_state=seed),
 }
-ALL = (*METHODS, *_CLASSICS)
+SERVED = "SNN, recipe served"
+ALL = (*METHODS, SERVED, *_CLASSICS)
+#: What the champion is compared with where a survey works.
+_RIVALS = ("gradient boosting", "logistic regression", "highway")
 
 
-def run(_repository: Repository, seeds: int, processes: int, say: Say) -> str:
+def run(repository: Repository, seeds: int, processes: int, say: Say) -> str:
     """Run what is missing of all methods, seeds and outer folds; return the report."""
     results = Results(REPORTS / "htru2.csv", ("method", "seed", "fold"), FIGURES)
     # An unfinished run should say most: the first seed of all methods and the fast methods come first.
@@ -84,7 +91,15 @@ def run(_repository: Repository, seeds: int, processes: int, say: Say) -> str:
     places = product(rounds, range(FOLDS))
     jobs = [{"method": method, "seed": seed, "fold": fold} for (seed, method), fold in places]
     run_missing(results, jobs, fit_fold, processes, say)
-    return report(results, seeds)
+    beside = champion_section(repository, _RIVALS, _rival, say)
+    return "\n".join([report(results, seeds), "", beside])
+
+
+def _rival(method: str, fold: int, learn: Rows, inner: Rows) -> Array:
+    """Probabilities ``(n,)`` of all rows by a method that learned from ``learn``."""
+    job = {"method": method, "seed": 0, "fold": fold}
+    scores = _scores(job, _depth(job, learn, inner), learn)
+    return sigmoid(scores) if method in METHODS else scores
 
 
 @cache
@@ -102,16 +117,9 @@ def fit_fold(job: Mapping[str, Any]) -> dict[str, float]:
     held_out = [rows for _, rows in splits.split(labels, labels)]
     judge, inner = held_out[job["fold"]], held_out[(job["fold"] + 1) % FOLDS]
     learn = np.setdiff1d(np.arange(len(labels)), judge)
+    layers = _depth(job, learn, inner)
     began = time.process_time()
-    layers = 0
-    if job["method"] in METHODS:
-        fewer = np.setdiff1d(learn, inner)
-        aucs = {depth: auc(labels[inner], _network(job, depth, fewer)[inner]) for depth in GRID}
-        layers = max(GRID, key=lambda depth: aucs[depth])
-        began = time.process_time()
-        scores = _network(job, layers, learn)
-    else:
-        scores = _classic(job, learn)
+    scores = _scores(job, layers, learn)
     seconds = time.process_time() - began
     threshold = choose_threshold(labels[learn], scores[learn], "f1")
     calls = confusion(labels[judge], scores[judge] >= threshold)
@@ -125,6 +133,42 @@ def fit_fold(job: Mapping[str, Any]) -> dict[str, float]:
         "seconds": seconds,
         "layers": float(layers),
     }
+
+
+def _depth(job: Mapping[str, Any], learn: Rows, inner: Rows) -> int:
+    """The depth that is best on ``inner``, by networks that did not learn these; 0 of other methods."""
+    if job["method"] == SERVED:
+        return HTRU2.networks[0].layers
+    if job["method"] not in METHODS:
+        return 0
+    labels, fewer = _data()[2][:, 0], np.setdiff1d(learn, inner)
+    aucs = {depth: auc(labels[inner], _network(job, depth, fewer)[inner]) for depth in GRID}
+    return max(GRID, key=lambda depth: aucs[depth])
+
+
+def _scores(job: Mapping[str, Any], layers: int, learn: Rows) -> Array:
+    """Scores of all rows by a method that learned from ``learn``."""
+    if job["method"] == SERVED:
+        return _served(job, learn)
+    return _network(job, layers, learn) if job["method"] in METHODS else _classic(job, learn)
+
+
+def _served(job: Mapping[str, Any], learn: Rows) -> Array:
+    """Mean logits of all rows by the ensemble of the official recipe, with its own folds."""
+    raw, names, labels = _data()
+    rows = fit_squash(raw[learn], names, HTRU2.blocks).transform(raw)
+    ensemble = fit_ensemble(
+        rows[learn],
+        labels[learn],
+        load_htru2().folds[learn],
+        HTRU2.networks,
+        names=names,
+        rounds=HTRU2.served,
+        seed=1000 * job["seed"] + 10 * job["fold"],
+        watch=lambda *_: None,
+        processes=1,
+    )
+    return np.asarray(ensemble.member_logits(rows).mean(axis=1, dtype=np.float64)[:, 0])
 
 
 def _network(job: Mapping[str, Any], layers: int, learn: Rows) -> Array:
@@ -150,8 +194,8 @@ def report(results: Results, seeds: int) -> str:
         f"`python -m training benchmark htru2 --seeds {seeds}`. Mean ± sd over outer folds and the seeds"
         " named; differences to the SNN are paired over the same folds, with a variance corrected for"
         " dependent training sets (Nadeau and Bengio 2003). Networks: 64 units, AdamW, 15 epochs; depth"
-        f" chosen on an inner fold from {', '.join(map(str, GRID))}. Classic methods run at"
-        " one setting each. Seconds are CPU time of one fit."
+        f" chosen on an inner fold from {', '.join(map(str, GRID))}; *{SERVED}* is the mean of its five"
+        " networks of 4 layers. Classic methods run at one setting each. Seconds are CPU time of a fit."
     )
     snn = _rows(results, "SNN", seeds)
     table = []
@@ -160,27 +204,37 @@ def report(results: Results, seeds: int) -> str:
         if not rows:
             continue
         figures = {name: np.array([row[name] for row in rows.values()]) for name in FIGURES}
-        common = sorted(rows.keys() & snn.keys())
-        gaps = np.array([rows[place]["auc"] - snn[place]["auc"] for place in common])
         table.append(
             (
                 method,
                 len({seed for seed, _ in rows}) if len(rows) % FOLDS == 0 else f"{len(rows)} folds",
                 mean_and_sd(figures["auc"]),
                 PAPERS.get(method, ""),
-                "" if method == "SNN" else paired(gaps, FOLDS),
+                "" if method == "SNN" else paired(_gaps(rows, snn), FOLDS),
                 *(f"{figures[name].mean():.3f}" for name in ("average_precision", "recall")),
                 f"{figures['fpr'].mean():.4f}",
                 f"{figures['g_mean'].mean():.3f}",
                 f"{figures['seconds'].mean():.1f}",
             )
         )
+    highway = _rows(results, "highway", seeds)
+    beside = [
+        f"{method}, AUC minus the highway networks': {paired(gaps, FOLDS)}."
+        for method in ("SNN", SERVED)
+        if len(gaps := _gaps(_rows(results, method, seeds), highway))
+    ]
     columns = "method|seeds|AUC|the paper's|AUC minus the SNN's (95 %)|AP|recall|FPR|G-mean|fit, s"
     title = "# HTRU2, nested 10-fold cross-validation"
-    return "\n".join([title, "", text, "", *markdown_table(columns.split("|"), table)])
+    lines = [title, "", text, "", *markdown_table(columns.split("|"), table)]
+    return "\n".join([*lines, "", " ".join(beside)])
 
 
-def _rows(results: Results, method: str, seeds: int) -> dict[tuple[int, int], dict[str, float]]:
+def _gaps(rows: _Runs, others: _Runs) -> Array:
+    """The differences of AUC on the seeds and folds that both have."""
+    return np.array([rows[at]["auc"] - others[at]["auc"] for at in sorted(rows.keys() & others.keys())])
+
+
+def _rows(results: Results, method: str, seeds: int) -> _Runs:
     """The figures of a method by seed and fold, as far as they have been run."""
     return {
         (seed, fold): row
