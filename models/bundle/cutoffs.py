@@ -137,6 +137,11 @@ def thresholds_of(
     if asked is None:
         return own
     by, value = asked.by, asked.value
+    if manifest.is_regression:
+        raise CutOffRefused(
+            f"{by} is asked for, and model {manifest.name!r} predicts a quantity, which is not called:"
+            " leave it out, and compare the value or its interval with a limit of your own"
+        )
     if manifest.exclusive:
         raise CutOffRefused(
             f"{by} is asked for, and the targets of model {manifest.name!r} are classes: the most"

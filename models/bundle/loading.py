@@ -97,6 +97,8 @@ def open_bundle(folder: Path) -> Bundle:
     if sizes and sizes != [manifest.layers] * len(manifest.members):
         raise BundleRefused(f"{MANIFEST_FILE}: theory is of other members and layers than the model")
     golden = Golden.from_bytes(content[GOLDEN_FILE])
+    if golden.is_regression != manifest.is_regression:
+        raise BundleRefused(f"{GOLDEN_FILE} has other outputs than the manifest's targets")
     if TAPS in outputs and golden.taps is None:
         raise BundleRefused(f"{GOLDEN_FILE} has no taps, which {MODEL_FILE} gives")
     reference = _reference(manifest, content, outputs) if TAPS in outputs else None

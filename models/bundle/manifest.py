@@ -14,6 +14,7 @@ from pydantic import (
 
 from models.errors import BundleRefused
 from models.health.reference import MemberReference
+from models.networks.outputs import OUTPUTS, QUANTITY_OUTPUTS
 from models.networks.theory import MemberTheory
 
 SCHEMA_VERSION = 1
@@ -117,6 +118,25 @@ class Target(_Strict):
         return self
 
 
+class Quantity(_Strict):
+    """A target that is a number, and how the graph comes to its value and its interval.
+
+    Of a mean m and quantiles l and h, averaged over the members, ``slope`` × m + ``intercept`` is the
+    standardised value; the interval's ends are made of l and h likewise, and moved out by ``margin``. In
+    ``unit`` each is ``centre`` + ``scale`` × the standardised number. The interval holds the value, and
+    ``coverage`` of new rows.
+    """
+
+    name: str
+    unit: str | None
+    centre: Annotated[float, Field(allow_inf_nan=False)]
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    slope: float
+    intercept: float
+    margin: float
+    coverage: Annotated[float, Field(gt=0, lt=1)]
+
+
 class FileEntry(_Strict):
     """Size in bytes and sha256 (hexadecimal) of one file of the bundle."""
 
@@ -180,11 +200,13 @@ class Manifest(_Strict):
     description: str
     featurizer: FeaturizerEntry
     features: Annotated[int, Field(ge=1)]
-    targets: Annotated[list[Target], Field(min_length=1)]
+    #: The targets of a classification, and those of a regression: one of the lists is empty.
+    targets: list[Target] = []
+    quantities: list[Quantity] = []
     #: Whether every record belongs to exactly one target: the probabilities then sum to 1, and the most
     #: probable target is called.
     exclusive: bool = False
-    threshold_rule: str
+    threshold_rule: str = ""
     members: Annotated[list[Member], Field(min_length=1)]
     #: Units of each hidden layer, of the widest member if members differ.
     widths: Annotated[list[int], Field(min_length=1)]
@@ -213,6 +235,15 @@ class Manifest(_Strict):
             raise ValueError("member_widths are not those of the members and their widths")
         return self
 
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        """Check that the targets are of one kind, and that there is one."""
+        if bool(self.targets) == bool(self.quantities):
+            raise ValueError("it needs targets or quantities, and not both")
+        if self.quantities and (self.exclusive or self.trees is not None):
+            raise ValueError("quantities are no classes, and have no trees beside their networks")
+        return self
+
     def widths_of(self, member: int) -> list[int]:
         """Units of each hidden layer of one member, counted from 0."""
         return self.member_widths[member] if self.member_widths else self.widths
@@ -225,12 +256,32 @@ class Manifest(_Strict):
     @property
     def target_names(self) -> list[str]:
         """The names of the output columns, in the graph's order."""
-        return [target.name for target in self.targets]
+        return [target.name for target in self.targets] + [each.name for each in self.quantities]
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the targets are quantities."""
+        return bool(self.quantities)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The graph's outputs that clients see, in its order; the last are the taps."""
+        return QUANTITY_OUTPUTS if self.is_regression else OUTPUTS
+
+    @property
+    def network_outputs(self) -> int:
+        """The outputs of each member: a logit of each target, or a mean and two quantiles."""
+        return 3 * len(self.quantities) or len(self.targets)
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether results can have intervals."""
+        return self.is_regression or all(target.spread is not None for target in self.targets)
 
     @property
     def are_assays(self) -> bool:
         """Whether the targets are assays, whose results have a level; not in older bundles."""
-        return all(target.elevated is not None for target in self.targets)
+        return bool(self.targets) and all(target.elevated is not None for target in self.targets)
 
 
 def parse_manifest(text: bytes) -> Manifest:

@@ -34,6 +34,8 @@ def adapt_version(
     repository.versions(name)  # raises if the name is not valid
     bundle = open_bundle(repository.bundle(model, number))
     manifest = bundle.manifest
+    if manifest.is_regression:
+        raise TrainingError(f"{model} predicts a quantity; adapt is for classes: train it on the new rows")
     table: Any = manifest.provenance.configuration.get("table")
     of_training = table.get("target") if isinstance(table, dict) else None
     rows = read_few(

@@ -28,7 +28,7 @@ from training.cli.options import (
     user_file_of,
 )
 from training.cli.releases import promote, rollback, versions
-from training.cli.rows import Fold, Group, Metric, Time, Weight, roles_of
+from training.cli.rows import Fold, Group, Metric, Task, Time, Unit, Weight, roles_of
 from training.cli.spelling import DayFirst, Decimal, Missing, Number, Rare, Thousands, spelling_of
 from training.errors import TrainingError
 
@@ -44,8 +44,9 @@ app = typer.Typer(
 
 _PROMOTE = "auto: if no check of the gate fails."
 _MARGIN = (
-    "Loss of mean AUC that the gate must exclude; .03 if left out, which rows of a thousand or more with"
-    " similar models can show. The report says what these rows can."
+    "Loss of mean AUC, or of a quantity's RMSE in standard deviations, that the gate must exclude; .03"
+    " if left out, which rows of a thousand or more with similar models can show. The report says what"
+    " these rows can."
 )
 _RECIPE = 'Hyperparameters from a JSON file, as in {"units": 128}.'
 _STUDY = "File of the study; MODEL.study below SNN_STATE if left out."
@@ -67,6 +68,8 @@ def train(
     data: Data = None,
     instead: Instead = None,
     target: Target = None,
+    task: Task = None,
+    unit: Unit = None,
     positive: Positive = None,
     ignore: Ignore = None,
     category: Category = None,
@@ -92,7 +95,7 @@ def train(
     from training.cli.commands import train_and_publish
 
     spelling = spelling_of(number, missing, decimal, thousands, rare, day_first=day_first)
-    said = spelling | roles_of(group, time, fold, weight)
+    said = spelling | roles_of(group, time, fold, weight, task, unit)
     user_file = user_file_of(data, target, positive, ignore, category, instead, said)
     train_and_publish(
         model, Repository(models), state, seed, promote, user_file, recipe, search, margin, metric
@@ -110,6 +113,8 @@ def search(
     data: Data = None,
     instead: Instead = None,
     target: Target = None,
+    task: Task = None,
+    unit: Unit = None,
     positive: Positive = None,
     ignore: Ignore = None,
     category: Category = None,
@@ -129,7 +134,7 @@ def search(
     from training.cli.commands import search_recipe
 
     spelling = spelling_of(number, missing, decimal, thousands, rare, day_first=day_first)
-    said = spelling | roles_of(group, time, fold, weight)
+    said = spelling | roles_of(group, time, fold, weight, task, unit)
     user_file = user_file_of(data, target, positive, ignore, category, instead, said)
     path = study or state / f"{model}.study"
     search_recipe(model, Repository(models), path, trials, timeout, seed, user_file)

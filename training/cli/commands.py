@@ -42,7 +42,7 @@ def train_and_publish(
     if recipe_file is not None and study is not None:
         raise TrainingError("--recipe and --search both say how to train; give one of them")
     if margin is not None and not 0 < margin < 0.5:
-        raise TrainingError(f"--margin is a loss of mean AUC between 0 and 0.5, not {margin:g}")
+        raise TrainingError(f"--margin is a loss between 0 and 0.5, not {margin:g}")
     dataset, recipe = load_task(model, user_file, repository)
     for notice in dataset.notices:
         say(notice)
