@@ -23,8 +23,10 @@ def adapt_version(
     rate: float,
     repository: Repository,
     state: Path,
-) -> None:
+) -> dict[str, Any]:
     """Adapt a version to the rows of a file, publish it under ``name``, and say how to promote it.
+
+    Returns what was done.
 
     Raises ``TrainingError`` or ``ModelError`` if the rows or the version cannot be used.
     """
@@ -57,3 +59,12 @@ def adapt_version(
         f"published {name} version {published}; not promoted:"
         f" `python -m training promote {name} {published}` serves it"
     )
+    return {
+        "model": name,
+        "version": published,
+        "published": True,
+        "promoted": False,
+        "reason": reason,
+        "metrics": adapted.metrics,
+        "summary": adapted.summary,
+    }
