@@ -24,7 +24,7 @@ from service.api.openapi import (
 )
 from service.api.problems import Problem, problem_body, problem_of
 from service.api.result_schemas import InputsAnswer, SmilesAnswer
-from service.api.routes import admin, explain, metrics, models, molecule_svg, pages
+from service.api.routes import admin, explain, metrics, models, molecule_svg, pages, trials
 from service.api.routes.health import activations, history, integrity, probes
 from service.api.routes.health.stream import PATH as STREAM
 from service.api.routes.health.stream import Stream
@@ -184,6 +184,7 @@ def create_app(
     app.include_router(history.routes(served_models, recorder))
     app.include_router(integrity.routes(served_models, coordinator, checks))
     app.include_router(metrics.routes(served_models, coordinator))
+    app.include_router(trials.routes(served_models, coordinator))
     app.include_router(v2_routes(served_models, coordinator, control, max_rows))
     if administration is not None:
         app.include_router(admin.routes(coordinator, administration, key_store))
@@ -224,7 +225,6 @@ def create_app(
 def _predict_route() -> APIRouter:
     """Describe ``/predict``, which the middleware answers before the router."""
     router = APIRouter(tags=["predict"])
-
     described = answers(None, 400, 404, 406, 408, 413, 415, 422, 429, 503, 504)
     answer = content_of(SmilesAnswer, InputsAnswer)
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from service.inference.measurements.row_sample import RowSample
 from service.inference.queue import Outputs, Rows
 from service.inference.served_models import ServedModel
 from service.inference.suspect_rows import SuspectRows
+from service.inference.trials.copies import Copies
 from service.lifecycle.memory import give_back
 from service.observability.counters import Telemetry, Traffic
 
@@ -124,7 +125,8 @@ class Loader:
         suspect_rows = None
         if monitor is not None:
             suspect_rows = SuspectRows(session.run, monitor, traffic, again=self._recompute)
-        lane, sample = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}"), RowSample()
+        lane = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}")
+        sample, copies = RowSample(), Copies()
         decision = Decision.of(bundle)
         predictions = PredictionCounter(traffic, decision.thresholds, exclusive=manifest.exclusive)
         limits = replace(self._limits, inline_seconds=-1.0) if session.may_block else self._limits
@@ -134,7 +136,7 @@ class Loader:
             session=session,
             integrity=integrity,
             batcher=Batcher(
-                _counted(_watched(session, monitor, sample, predictions, suspect_rows), traffic),
+                _counted(_watched(session, monitor, sample, copies, predictions, suspect_rows), traffic),
                 lane,
                 traffic,
                 limits,
@@ -142,6 +144,7 @@ class Loader:
             ),
             monitor=monitor,
             sample=sample,
+            copies=copies,
             lane=lane,
             featurize_pace=featurize_pace,
             traffic=traffic,
@@ -186,6 +189,7 @@ def _watched(
     session: Session,
     monitor: Monitor | None,
     sample: RowSample,
+    copies: Copies,
     predictions: PredictionCounter,
     suspect_rows: SuspectRows | None,
 ) -> Compute:
@@ -196,7 +200,11 @@ def _watched(
     bounded = monitor is not None and monitor.reference.rows is not None
 
     def compute(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
+        take = copies.take
+        started = 0.0 if take is None else thread_time()
         outputs: dict[str, np.ndarray] = {**session.run(rows)}
+        if take is not None:
+            take(rows, parts, {**outputs}, thread_time() - started)
         if monitor is not None:
             p_values, judged = monitor.judge(outputs)
             if judged.suspect is not None and suspect_rows is not None:

@@ -83,6 +83,7 @@ async def _serve(
     for number in stop_signals():
         asyncio.get_running_loop().add_signal_handler(number, _stop, stopping)
     background = [_follow_releases(parts, mirror, settings), parts.recorder.run()]
+    background.append(parts.challengers.run())
     if tls is not None:
         background.append(tls.follow())
     if parts.auto_rollback is not None:

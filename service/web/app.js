@@ -11,6 +11,7 @@ import { InsidePanel } from "./inside.js";
 import { tell } from "./page.js";
 import { Playground } from "./playground.js";
 import { ReleasesPanel } from "./releases.js";
+import { TrialPanel } from "./trial.js";
 
 const READY_MS = 2000;
 
@@ -25,6 +26,7 @@ const inputs = new InputsPanel(place("inputs-body"));
 const departing = new DepartingPanel(place("departing-body"));
 const events = new EventsPanel(place("events-body"), place("live"));
 const releases = new ReleasesPanel(place("releases-body"), access);
+const trial = new TrialPanel(place("trial-body"));
 const playground = new Playground(place("playground-body"), access, choose);
 
 let ready = null;
@@ -80,6 +82,7 @@ function show() {
   tell(place("current"), current ?? "");
   tell(place("releases-of"), current ?? "");
   releases.show(current, documents?.[current]?.version ?? ready?.models?.[current]?.version, now);
+  trial.show(current, may, now);
   const turned = Object.values(documents ?? {}).some(({ verdict }) => verdict === "unhealthy");
   document.title = turned ? "Unhealthy · SNN serving" : "SNN serving";
   if (!may || !told) return;

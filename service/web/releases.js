@@ -17,6 +17,8 @@ const ACTIONS = {
   hold: "held back by the gate",
   refuse: "refused by the service",
   serve: "served",
+  trial: "put on trial",
+  drop: "serves alone after a trial",
   load: "loaded",
   unload: "unloaded",
 };
@@ -94,7 +96,7 @@ export class ReleasesPanel {
   }
 
   version(model, about, one) {
-    const states = [one.version === about.serving && "serving", one.version === about.champion && "champion", (about.previous ?? []).includes(one.version) && "previous"].filter(Boolean);
+    const states = [one.version === about.serving && "serving", one.version === about.champion && "champion", one.version === about.challenger && "on trial", (about.previous ?? []).includes(one.version) && "previous"].filter(Boolean);
     const gate = one.gate === true ? "passed" : one.gate === false ? "held back" : "–";
     const report = el("button", { type: "button", class: "link", onclick: () => this.gate(model, one.version), "aria-label": `Gate's report of version ${one.version}` }, "Show");
     const promote = el("button", { type: "button", class: "link", onclick: () => this.confirm(model, "promote", one.version), "aria-label": `Promote version ${one.version}` }, "Promote");

@@ -68,12 +68,12 @@ class InvocationsEndpoint:
         context, started, named = context_of(scope), perf_counter(), queried(scope)
         content = await read_body(scope, receive, self._limits.bytes)
         if sent != "json":
-            served = self._model(named, _header(content))
+            served = self._model(named, _header(content)).answering(named.version, context)
             rows = await asyncio.to_thread(_rows_of_csv, content, served, self._limits.rows)
         else:
             records, params = _records(decode(content, _decoder, repair=with_torn_records))
             named = with_fields(named, params)
-            served = self._model(named, records)
+            served = self._model(named, records).answering(named.version, context)
             rows = _rows(records, RecordSchema.of(served.bundle.featurizer, named.smiles_column))
         decision = named.decision(served)
         for place in rows.faults:
@@ -95,7 +95,7 @@ class InvocationsEndpoint:
     def _model(self, named: Queried, records: Sequence[Any]) -> ServedModel:
         """The model of the query, or the one that the first record fits; raises ``InvalidRequest``."""
         if named.model is not None:
-            return self._predictor.model(named.model).of_version(named.version)
+            return self._predictor.model(named.model)
         states = self._served_models.states().values()
         all_served = [state.served for state in states if state.served is not None]
         first = next((each for each in records if not isinstance(each, TornRecord)), None)
@@ -108,7 +108,7 @@ class InvocationsEndpoint:
             names = ", ".join(served.manifest.name for served in chosen)
             why = f"{names} have these columns" if chosen else "no model has these columns"
             raise InvalidRequest(f"{why}; say by ?model= which is meant")
-        return chosen[0].of_version(named.version)
+        return chosen[0]
 
 
 def _fits(served: ServedModel, record: object) -> bool:

@@ -32,7 +32,6 @@ from service.api.v2.interface import (
     Interface,
     decided,
     domains,
-    find,
     interface_of,
     names_of,
 )
@@ -78,7 +77,8 @@ class Infer:
             await self._otherwise(scope, receive, send)
             return
         scope["route"] = _ROUTE
-        await self._infer(scope, receive, send, find(self._served_models, found[1], found[2]))
+        served = self._served_models.get(found[1]).answering(found[2], context_of(scope))
+        await self._infer(scope, receive, send, served)
 
     async def _infer(self, scope: Scope, receive: Receive, send: Send, served: ServedModel) -> None:
         context = context_of(scope)

@@ -101,7 +101,7 @@ def _metadata(served: ServedModel) -> schemas.ModelMetadata:
     shape = [-1] if interface.columns is None else [-1, interface.columns]
     return schemas.ModelMetadata(
         name=served.manifest.name,
-        versions=[str(served.manifest.version)],
+        versions=[str(each.manifest.version) for each in (served, served.trial.challenger) if each],
         platform=PLATFORM,
         inputs=[
             schemas.TensorMetadata(name=interface.input_name, datatype=interface.datatype, shape=shape),
