@@ -19,7 +19,7 @@ from training.evaluation.averaging import as_served
 from training.evaluation.calibration import Calibration, ThresholdRule, calibrate
 from training.evaluation.class_calibration import calibrate_classes
 from training.evaluation.figures import metrics
-from training.evaluation.metrics import mean_auc
+from training.evaluation.metrics import mean_auc_interval
 from training.networks.ensemble import Ensemble, OutOfFold, Watch, out_of_fold
 from training.networks.export import ServedEnsemble, export
 from training.networks.preprocessing import Squash, fit_squash
@@ -148,9 +148,12 @@ def finish(
     figures = out_of_fold_metrics(dataset, calibration)
     rounds = [fitted.rounds.rounds(number, number + 1) for number in range(recipe.rounds)]
     # The AUC of each round's networks alone shows the spread between seeds and recipes.
-    figures["mean_auc_by_round"] = [
-        mean_auc(dataset.labels, _out_of_fold(dataset, alone, fitted.rows).logits) for alone in rounds
+    by_round = [
+        mean_auc_interval(dataset.labels, _out_of_fold(dataset, alone, fitted.rows).logits)
+        for alone in rounds
     ]
+    figures["mean_auc_by_round"] = [value for value, *_ in by_round]
+    figures["mean_auc_by_round_95_interval"] = [[low, high] for _, low, high in by_round]
     logits = fitted.member_logits(fitted.raw)
     reference = reference_of(ensemble, fitted.rows, logits, dataset.folds)
     served = ServedEnsemble(
