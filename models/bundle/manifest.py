@@ -162,7 +162,8 @@ class Provenance(_Strict):
 class SimilarRows(_Strict):
     """How good the model is, out-of-fold, on the rows whose similarity is in a range.
 
-    ``similarity`` is the range, ends included; ``mean_auc`` leaves out targets of one class.
+    ``similarity`` is the range, ends included; ``mean_auc`` leaves out targets of one class. Older
+    bundles have no intervals.
     """
 
     similarity: tuple[Fraction, Fraction]
@@ -170,6 +171,8 @@ class SimilarRows(_Strict):
     mean_auc: float | None
     log_loss: float
     log_loss_base_rate: float
+    mean_auc_95_interval: tuple[float, float] | None = None
+    log_loss_95_interval: tuple[float, float] | None = None
 
 
 class DomainEvidence(_Strict):

@@ -7,6 +7,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from training.evaluation.calibration import FLATTEST, Calibration, Platt, parts_of
+from training.evaluation.metrics import mean_interval, wilson
 
 Array = NDArray[np.floating]
 
@@ -72,11 +73,14 @@ def class_metrics(
     hits = probability.argmax(axis=1) == truth
     own = probability[np.arange(len(truth)), truth]
     rates = labels.mean(axis=0)
+    loss, *loss_interval = mean_interval(-np.log(np.maximum(own, 1e-7)))
     document: dict[str, JsonValue] = {
         "accuracy": float(hits.mean()),
+        "accuracy_95_interval": list(wilson(int(hits.sum()), len(hits))),
         "accuracy_base_rate": float(rates.max()),
         "accuracy_standard_error": float(hits.std() / np.sqrt(len(hits))),
-        "class_log_loss": float(-np.log(np.maximum(own, 1e-7)).mean()),
+        "class_log_loss": loss,
+        "class_log_loss_95_interval": list[JsonValue](loss_interval),
         "class_log_loss_base_rate": float(-np.sum(rates * np.log(np.maximum(rates, 1e-7)))),
     }
     if folds is not None:

@@ -14,7 +14,6 @@ from training.evaluation.class_calibration import class_metrics
 from training.evaluation.metrics import (
     Confusion,
     auc,
-    auc_influence,
     average_precision_interval,
     bootstrap,
     brier,
@@ -22,6 +21,7 @@ from training.evaluation.metrics import (
     log_loss,
     log_loss_rows,
     mean_auc,
+    mean_auc_interval,
     mean_interval,
 )
 
@@ -69,7 +69,7 @@ def metrics(
         overall |= class_metrics(labels, probability, folds)
     shown = probability if served is None else served
     if elevated is not None:
-        overall["assays_a_record"] = _per_record(labels, shown, calls, elevated)
+        overall |= _per_record(labels, shown, calls, elevated)
     if parts:
         overall["parts"] = {
             name: _part_metrics(labels[rows], probability[rows]) for name, rows in parts.items()
@@ -100,21 +100,25 @@ def _per_record(
 ) -> dict[str, JsonValue]:
     """The mean number of assays a record is active in: by calls, by probabilities, and as measured.
 
-    Each assay counts with the records that were measured in it.
+    Each assay counts with the records that were measured in it; what a record adds to the error is
+    the sum over its assays.
     """
     measured = ~np.isnan(labels)
+    means: dict[str, JsonValue] = {}
+    intervals: dict[str, JsonValue] = {}
     counted = {
         "active": calls,
         "elevated_or_active": elevated,
         "expected": probability,
         "measured": labels,
     }
-    return {
-        name: float(
-            np.where(measured, values, np.nan).astype(np.float64).mean(axis=0, where=measured).sum()
-        )
-        for name, values in counted.items()
-    }
+    for name, values in counted.items():
+        known = np.where(measured, values, 0.0).astype(np.float64)
+        by_assay = known.sum(axis=0) / measured.sum(axis=0)
+        influence = ((known - by_assay * measured) / measured.sum(axis=0)).sum(axis=1)
+        mean, half = float(by_assay.sum()), float(norm.ppf(0.975) * np.linalg.norm(influence))
+        means[name], intervals[name] = mean, [max(mean - half, 0.0), mean + half]
+    return {"assays_a_record": means, "assays_a_record_95_interval": intervals}
 
 
 def _target_metrics(
@@ -127,16 +131,13 @@ def _target_metrics(
     measured = ~np.isnan(labels)
     y, p = labels[measured], probability[measured]
     base = np.full(len(y), float(np.mean(y)))
-    area = auc(y, p)
-    half = float(norm.ppf(0.975) * np.linalg.norm(auc_influence(y[:, None], p[:, None])))
     document: dict[str, JsonValue] = {
         "measured": len(y),
         "positive": int(y.sum()),
-        "auc": area,
-        "auc_95_interval": [area - half, min(area + half, 1.0)],
         "log_loss_base_rate": log_loss(y, base),
         "brier_base_rate": brier(y, base),
     }
+    document |= _with_interval("auc", *mean_auc_interval(y[:, None], p[:, None]))
     document |= _with_interval("average_precision", *average_precision_interval(y, p))
     document |= _with_interval("log_loss", *mean_interval(log_loss_rows(y, p)))
     document |= _with_interval("brier", *mean_interval(np.square(p - y)))

@@ -61,6 +61,13 @@ def auc_influence(labels: Array, scores: Array) -> NDArray[np.float64]:
     return np.asarray(influence.sum(axis=1) / max(counted, 1))
 
 
+def mean_auc_interval(labels: Array, scores: Array) -> tuple[float, float, float]:
+    """``mean_auc`` of ``(n, T)`` arrays and its 95 % interval, by ``auc_influence``."""
+    area = mean_auc(labels, scores)
+    half = float(norm.ppf(0.975) * np.linalg.norm(auc_influence(labels, scores)))
+    return area, area - half, min(area + half, 1.0)
+
+
 def average_precision(labels: Array, scores: Array) -> float:
     """Average precision of scores ``(n,)``: precision averaged over the recall steps."""
     order = np.argsort(-scores, kind="stable")

@@ -20,7 +20,7 @@ from training.errors import DataError, TrainingError
 from training.evaluation.calibration import Calibration, calibrate, parts_of
 from training.evaluation.class_calibration import calibrate_classes
 from training.evaluation.figures import metrics
-from training.evaluation.metrics import mean_auc
+from training.evaluation.metrics import mean_auc_interval
 from training.evaluation.rate_cut_off import cut_off, cut_off_calls
 from training.networks.rescaling import Maps, rewritten
 from training.pipeline.survey import Survey
@@ -92,7 +92,9 @@ def adapt(bundle: Bundle, rows: FewRows, rate: float, say: Callable[[str], None]
         elevated=calibration.calls_elevated,
         exclusive=exclusive,
     )
-    figures["mean_auc_by_round"] = [mean_auc(labels, candidates[best])]
+    value, low, high = mean_auc_interval(labels, candidates[best])
+    figures["mean_auc_by_round"] = [value]
+    figures["mean_auc_by_round_95_interval"] = [[low, high]]
     changed = [scaled.names[at] for at in np.flatnonzero(chosen.changed)]
     return Adapted(
         origin=bundle,

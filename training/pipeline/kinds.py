@@ -14,7 +14,7 @@ from training.evaluation.averaging import as_served
 from training.evaluation.calibration import Calibration, ThresholdRule, calibrate
 from training.evaluation.class_calibration import calibrate_classes
 from training.evaluation.figures import metrics
-from training.evaluation.metrics import mean_auc
+from training.evaluation.metrics import mean_auc_interval
 from training.evaluation.quantities import (
     COVERAGE,
     QUANTITY_METRICS,
@@ -99,7 +99,11 @@ class Classes:
 
     def by_round(self, dataset: Dataset, outputs: Sequence[NDArray[np.float64]]) -> dict[str, JsonValue]:
         """The AUC of each round's networks alone."""
-        return {"mean_auc_by_round": [mean_auc(dataset.labels, logits) for logits in outputs]}
+        areas = [mean_auc_interval(dataset.labels, logits) for logits in outputs]
+        return {
+            "mean_auc_by_round": [area for area, *_ in areas],
+            "mean_auc_by_round_95_interval": [[low, high] for _, low, high in areas],
+        }
 
     def answer(self, dataset: Dataset, calibration: Calibration) -> Answer:
         """Calibrated logits and probabilities."""

@@ -17,6 +17,7 @@ from models.errors import BundleRefused
 from models.health.detector import Detector
 from models.networks.outputs import INPUT, SQUASHED, TAPS
 from training.errors import TrainingError
+from training.evaluation.metrics import wilson
 from training.networks.export import all_outputs, reopened
 
 Array = NDArray[np.floating]
@@ -89,12 +90,13 @@ def activations(challenger: Bundle, p_values: Array) -> Check:
                 fault = f"variance {variance:.3g}, {saturated:.1%} of its units are saturated"
             return Check("activations", False, f"member {number}, layer {layer}: {fault}", figures)
     familiar = float((p_values >= _FAMILIAR_P).mean()) if np.isfinite(p_values).all() else 0.0
+    low, high = wilson(round(familiar * len(p_values)), len(p_values))
     variances = [value for member in challenger.manifest.reference for value in member.variance]
     return Check(
         "activations",
         familiar >= _FAMILIAR_SHARE,
         f"variances {min(variances):.3g} to {max(variances):.3g}; {familiar:.1%} of {len(p_values)} rows"
-        f" of the data have a p-value of {_FAMILIAR_P} or more",
+        f" of the data (95 % interval {low:.1%} to {high:.1%}) have a p-value of {_FAMILIAR_P} or more",
         {"variance": [min(variances), max(variances)], "familiar": familiar},
     )
 

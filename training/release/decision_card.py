@@ -1,5 +1,6 @@
 """The model card's sections on decisions: an assay's two cut-offs, what assays measure, intervals."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from models.bundle.manifest import Manifest
@@ -19,9 +20,9 @@ _LEVELS = """
 An assay's result is *active* from the cut-off of `call` on, *elevated* from a lower one, else *low*. \
 All rates are cross-fitted, with 95 % intervals.{weak}
 
-A molecule is active in {active:.2f} assays on average and elevated or active in \
-{elevated_or_active:.2f}, where the calibrated probabilities expect {expected:.2f} and {measured:.2f} \
-were measured; each assay counts with the molecules that were measured in it.
+A molecule is active in {active} assays on average and elevated or active in {elevated_or_active}, \
+where the calibrated probabilities expect {expected} and {measured} were measured; each assay counts \
+with the molecules that were measured in it.
 
 {table}
 """
@@ -40,6 +41,11 @@ map's slope. It says nothing of errors that all refits share.
 
 {table}
 """
+
+
+def interval(ends: Sequence[float] | None, within: str, digits: int) -> str:
+    """An interval's two ends put into ``within``; empty where an older bundle has none."""
+    return "" if ends is None else within.format("–".join(f"{end:.{digits}f}" for end in ends))
 
 
 def decisions(manifest: Manifest) -> str:
@@ -83,7 +89,12 @@ def _levels(manifest: Manifest) -> str:
         )
     columns = ("assay", "level", "from", "precision", "recall", "FPR")
     table = "\n".join(markdown_table(columns, rows))
-    return _LEVELS.format_map(overall["assays_a_record"] | {"weak": text, "table": table})
+    known: Any = overall.get("assays_a_record_95_interval", {})
+    counts = {
+        name: f"{value:.2f}{interval(known.get(name), ' ({})', 2)}"
+        for name, value in overall["assays_a_record"].items()
+    }
+    return _LEVELS.format_map(counts | {"weak": text, "table": table})
 
 
 def _assays(manifest: Manifest) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from models.bundle.manifest import DomainEvidence, SimilarRows
 from models.domain.fragment_index import FragmentIndex
@@ -18,7 +19,7 @@ from models.domain.measured import Cutoffs, Fingerprint, MeasuredCompounds, repe
 from models.features.molecules.featurizer import MoleculeFeaturizer
 from models.features.molecules.fingerprints import small_fragments
 from training.data import Dataset
-from training.evaluation.metrics import log_loss_rows, mean_auc
+from training.evaluation.metrics import log_loss_rows, mean_auc_interval
 
 Array = NDArray[np.floating]
 
@@ -97,14 +98,23 @@ def _out_of_fold(
 def _figures(
     labels: Array, probability: Array, similarity: NDArray[np.float64], rows: NDArray[np.intp]
 ) -> SimilarRows:
-    """The figures of some rows; losses are means over all measured labels of theirs."""
+    """The figures of some rows; losses are means over all measured labels of theirs.
+
+    The labels of a compound are alike: what one adds to the error is the sum over its labels.
+    """
     base = np.tile(np.nanmean(labels, axis=0), (len(rows), 1))
     own = labels[rows]
-    auc = mean_auc(own, probability[rows])
+    auc, *auc_interval = mean_auc_interval(own, probability[rows])
+    losses = log_loss_rows(own, probability[rows])
+    loss = float(np.nanmean(losses))
+    half = float(norm.ppf(0.975) * np.linalg.norm(np.nansum(losses - loss, axis=1)))
+    half /= int(np.isfinite(losses).sum())
     return SimilarRows(
         similarity=(float(similarity[rows].min()), float(similarity[rows].max())),
         rows=len(rows),
         mean_auc=None if np.isnan(auc) else auc,
-        log_loss=float(np.nanmean(log_loss_rows(own, probability[rows]))),
+        mean_auc_95_interval=None if np.isnan(auc) else (auc_interval[0], auc_interval[1]),
+        log_loss=loss,
+        log_loss_95_interval=(loss - half, loss + half),
         log_loss_base_rate=float(np.nanmean(log_loss_rows(own, base))),
     )

@@ -2,8 +2,9 @@
 
 from models.bundle.manifest import Manifest, SimilarRows
 from training.evaluation.metrics import markdown_table
+from training.release.decision_card import interval
 
-_COLUMNS = ("similarity", "rows", "mean AUC", "log-loss (base rate)")
+_COLUMNS = ("similarity", "rows", "mean AUC (95 %)", "log-loss (95 %; base rate)")
 _TEXT = """
 ## Domain
 
@@ -36,5 +37,8 @@ def domain_section(manifest: Manifest) -> str:
 
 
 def _cells(part: SimilarRows) -> tuple[str, str, str]:
-    auc = "–" if part.mean_auc is None else f"{part.mean_auc:.4f}"
-    return f"{part.rows:,}", auc, f"{part.log_loss:.4f} ({part.log_loss_base_rate:.4f})"
+    auc = "–"
+    if part.mean_auc is not None:
+        auc = f"{part.mean_auc:.4f}{interval(part.mean_auc_95_interval, ' ({})', 3)}"
+    spread = interval(part.log_loss_95_interval, "{}; ", 4)
+    return f"{part.rows:,}", auc, f"{part.log_loss:.4f} ({spread}{part.log_loss_base_rate:.4f})"

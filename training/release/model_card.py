@@ -20,8 +20,10 @@ _TEMPLATE = Path(__file__).with_suffix(".md").read_text(encoding="utf-8")
 #: The figures of classes; ``regression.card`` has those of quantities.
 _FIGURES = Path(__file__).with_name("class_figures.md").read_text(encoding="utf-8")
 _ACCURACY = """\
-* Accuracy **{accuracy:.4f}** (standard error {accuracy_standard_error:.4f}; of the commonest class \
-{accuracy_base_rate:.4f}); log-loss {class_log_loss:.4f} (base rate {class_log_loss_base_rate:.4f}).
+* Accuracy **{accuracy:.4f}** (95 % interval {accuracy_95_interval[0]:.4f}–\
+{accuracy_95_interval[1]:.4f}; of the commonest class {accuracy_base_rate:.4f}); log-loss \
+{class_log_loss:.4f} ({class_log_loss_95_interval[0]:.4f}–{class_log_loss_95_interval[1]:.4f}; base \
+rate {class_log_loss_base_rate:.4f}).
 """
 
 #: The columns of the targets' table, as formats of a target's figures.
@@ -133,7 +135,6 @@ def _class_figures(manifest: Manifest, own_members: int) -> str:
     """The section of figures, of which ``own_members`` never saw a given row."""
     overall: Any = manifest.metrics["overall"]
     by_target: Any = manifest.metrics["targets"]
-    rounds: Any = manifest.metrics["mean_auc_by_round"]
     rows = [
         by_target[target.name] | {"name": target.name, "threshold": target.threshold}
         for target in manifest.targets
@@ -149,7 +150,7 @@ def _class_figures(manifest: Manifest, own_members: int) -> str:
             "accuracy": _ACCURACY.format_map(overall) if manifest.exclusive else "",
             "parts": part_lines(manifest),
             "decisions": decisions(manifest),
-            "rounds": ", ".join(f"{value:.4f}" for value in rounds),
+            "rounds": _rounds(manifest),
             "targets": _table(
                 _COLUMNS, ([cell.format_map(row) for cell in _COLUMNS.values()] for row in rows)
             ),
@@ -170,6 +171,14 @@ def _calibrated(manifest: Manifest) -> str:
 
 def _table(columns: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
     return "\n".join(markdown_table(columns, rows))
+
+
+def _rounds(manifest: Manifest) -> str:
+    """The AUC of each round's networks alone; older versions have no intervals of them."""
+    rounds: Any = manifest.metrics["mean_auc_by_round"]
+    intervals: Any = manifest.metrics.get("mean_auc_by_round_95_interval", [])
+    told = [f" ({low:.4f}–{high:.4f})" for low, high in intervals] or [""] * len(rounds)
+    return ", ".join(f"{value:.4f}{one}" for value, one in zip(rounds, told, strict=True))
 
 
 def _recipes(manifest: Manifest) -> str:

@@ -71,6 +71,10 @@ def test_metrics_agree_with_scikit_learn() -> None:
     assert found["class_log_loss"] == pytest.approx(oracle.log_loss(truth, probability))
     assert found["class_log_loss_base_rate"] == pytest.approx(oracle.log_loss(truth, base))
     assert len(found["accuracy_by_fold"]) == 5
+    for name, error in (("accuracy", found["accuracy_standard_error"]), ("class_log_loss", None)):
+        low, high = found[f"{name}_95_interval"]
+        assert low < found[name] < high
+        assert error is None or high - low == pytest.approx(2 * 1.96 * error, rel=0.02)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import pytest
 from models.bundle.cutoffs import MOST_POINTS, curves_of_bytes, curves_to_bytes
 from training.evaluation.calibration import calibrate, choose_cut_offs, sigmoid
 from training.evaluation.figures import metrics
+from training.evaluation.metrics import bootstrap
 from training.evaluation.thresholds import active_from, curve_of
 
 
@@ -117,6 +118,14 @@ def test_figures_tell_how_many_assays_a_record_has() -> None:
     assert counted["expected"] == pytest.approx(p.mean() + p[3000:].mean())
     assert counted["active"] == pytest.approx(calls[:, 0].mean() + calls[3000:, 1].mean())
     assert counted["elevated_or_active"] > counted["expected"] > counted["active"]
+    for name, values in (("measured", y), ("expected", two), ("active", calls)):
+        known = np.where(np.isnan(y), np.nan, values)
+        drawn_again = bootstrap(
+            lambda rows, known=known: np.nanmean(known[rows], axis=0).sum(), len(y), draws=300
+        )
+        low, high = document["overall"]["assays_a_record_95_interval"][name]
+        assert (low + high) / 2 == pytest.approx(counted[name])
+        assert high - low == pytest.approx(2 * 1.96 * drawn_again.error, rel=0.2)
     first = document["targets"]["a"]
     assert first["elevated"]["recall"] > first["recall"]
     low, high = first["precision_95_interval"]

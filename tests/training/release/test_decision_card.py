@@ -21,6 +21,9 @@ def test_assays_are_explained_with_both_cut_offs(tmp_path: Path) -> None:
     assert "below it" not in text
     assert "90% of refits" in text
     assert part_lines(manifest).startswith("* Of the 220 rows of the leaderboard set alone")
+    overall = manifest.metrics["overall"] | {"assays_a_record_95_interval": {"active": [0.9, 1.1]}}
+    newer = manifest.model_copy(update={"metrics": manifest.metrics | {"overall": overall}})
+    assert "active in 1.00 (0.90–1.10) assays on average" in decisions(newer)
     figures = manifest.metrics["targets"]
     weak = {"SR-p53": figures["SR-p53"] | {"precision": 0.41}}
     poor = manifest.model_copy(update={"metrics": manifest.metrics | {"targets": figures | weak}})

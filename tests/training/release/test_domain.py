@@ -11,9 +11,11 @@ from models.registry.store import Repository
 from training.data import Dataset
 from training.data.folds import folds_of_molecules
 from training.data.fragment_choice import fragment_parameters
+from training.evaluation.metrics import log_loss_rows, mean_interval
 from training.networks.training_loop import Recipe
 from training.pipeline.run import train_model
 from training.recipes.official import TOX21
+from training.release.domain import _figures as domain_figures
 from training.release.domain import fit_domain
 from training.release.publish import publish
 
@@ -65,6 +67,16 @@ def test_cutoffs_and_figures_are_out_of_fold() -> None:
     tops = [part.similarity[1] for part in evidence.fifths]
     assert tops == sorted(tops)
     assert all(part.log_loss > part.log_loss_base_rate for part in evidence.fifths)  # made by lot
+    known = np.isfinite(dataset.labels[:, 0])
+    values = log_loss_rows(dataset.labels, probability)[known, 0]
+    whole = domain_figures(dataset.labels, probability, np.zeros(len(SMILES)), np.flatnonzero(known))
+    assert whole.log_loss_95_interval is not None
+    assert whole.log_loss_95_interval == pytest.approx(mean_interval(values)[1:], abs=5e-3)
+    assert all(
+        part.mean_auc_95_interval is None or part.mean_auc_95_interval[0] <= part.mean_auc
+        for part in evidence.fifths
+        if part.mean_auc is not None
+    )
 
 
 def test_the_bundle_has_what_was_learned_from(tmp_path) -> None:
@@ -85,3 +97,11 @@ def test_the_bundle_has_what_was_learned_from(tmp_path) -> None:
     assert "## Domain" in card
     assert f"from a similarity of {bundle.manifest.domain.similarity:.2f} on" in card
     assert card.count("\n| ") > 10
+    inside = bundle.manifest.domain.inside
+    assert inside.log_loss_95_interval is not None
+    low, high = inside.log_loss_95_interval
+    assert f"({low:.4f}–{high:.4f}; {inside.log_loss_base_rate:.4f})" in card
+    (value,), ((lower, upper),) = (
+        bundle.manifest.metrics[f"mean_auc_by_round{name}"] for name in ("", "_95_interval")
+    )
+    assert f"{value:.4f} ({lower:.4f}–{upper:.4f})." in card

@@ -95,7 +95,28 @@ def report(results: Results) -> str:
         "Calibration slope of the served mean of all members on rows that none of them saw: medians over"
         " draws; 1 is calibrated. Log-loss in nats and F1 at the served cut-off are means over draws."
     )
-    return "\n".join([title, "", *markdown_table(header, table)])
+    return "\n".join([title, "", *markdown_table(header, table), "", *_held_out(kinds)])
+
+
+def _held_out(kinds: Mapping[tuple[str, int], list[dict[str, float]]]) -> list[str]:
+    """What is known of held-out thirds alone: slopes of unlike rows, and p-values; means over thirds."""
+    rows = []
+    for (population, number), own in sorted(kinds.items()):
+        if number:
+            continue
+        far, *p_values = (
+            np.array([one[name] for one in own]) for name in ("served_far", "p_05", "p_01")
+        )
+        slope = "–" if np.isnan(far).any() else f"{far.mean():.2f}"
+        shown = (" / ".join(f"{value:.3f}" for value in values) for values in p_values)
+        rows.append((population, len(own), slope, *shown))
+    text = (
+        "Of the held-out thirds, one figure for each: the share of rows whose p-value is at most .05 and"
+        " at most .01, and the mean slope of rows without a relative (ECFP4, Tanimoto .4) among those"
+        " that were learned."
+    )
+    columns = ("rows of", "thirds", "slope without relatives", "p ≤ .05", "p ≤ .01")
+    return [text, "", *markdown_table(columns, rows)] if rows else []
 
 
 def judged(job: Mapping[str, Any]) -> dict[str, float]:
