@@ -32,8 +32,8 @@ from models.registry.store import Repository
 from training.evaluation.calibration import Platt
 from training.networks.ensemble import Ensemble
 from training.networks.export import ServedEnsemble, export
-from training.networks.onnx_answers import ProbabilityAnswer
 from training.networks.network import SelfNormalizingNetwork
+from training.networks.onnx_answers import ProbabilityAnswer
 from training.networks.preprocessing import Block, fit_squash
 
 Rows = NDArray[np.float32]

@@ -35,7 +35,9 @@ def adapt_version(
     bundle = open_bundle(repository.bundle(model, number))
     manifest = bundle.manifest
     if manifest.is_regression:
-        raise TrainingError(f"{model} predicts a quantity; adapt is for classes: train it on the new rows")
+        raise TrainingError(
+            f"{model} predicts a quantity; adapt is for classes: train it on the new rows"
+        )
     table: Any = manifest.provenance.configuration.get("table")
     of_training = table.get("target") if isinstance(table, dict) else None
     rows = read_few(

@@ -17,8 +17,8 @@ from training.errors import ExportError
 from training.evaluation.calibration import Platt
 from training.networks.ensemble import Ensemble
 from training.networks.export import ServedEnsemble, export
-from training.networks.onnx_answers import ProbabilityAnswer
 from training.networks.network import SelfNormalizingNetwork
+from training.networks.onnx_answers import ProbabilityAnswer
 from training.networks.preprocessing import Squash
 from training.networks.trees import TreeRecipe, fit_trees
 
