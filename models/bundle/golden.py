@@ -81,8 +81,9 @@ class Golden:
     """Raw records, all accepted by the featurizer, and what was published for them.
 
     Shapes: ``features`` ``(n, F)``; ``probability`` and ``logit`` ``(n, T)``, or of quantities
-    ``value`` ``(n, T)`` and ``interval`` ``(n, T, 2)``; ``taps`` ``(n, members, layers, 3)`` if the graph
-    has them; ``squashed`` ``(n, F)`` and ``member_logit`` ``(n, members, O)``, which older bundles lack.
+    ``value`` ``(n, T)`` and ``interval`` ``(n, T, 2)``; ``taps`` ``(n, members, layers, 3)`` if the
+    graph has them; ``squashed`` ``(n, F)`` and ``member_logit`` ``(n, members, O)``, which older bundles
+    lack.
     """
 
     records: tuple[object, ...]

@@ -108,13 +108,27 @@ class OutputLayout:
     has_domain: bool = False
     #: What becomes of columns of the input that are named as the model's.
     result_columns: ResultColumns = "refuse"
+    #: Whether the targets are quantities, whose results are values with intervals, and no calls.
+    quantities: bool = False
     #: The names of a record's values. They are in every table, so that those that are named as a
     #: result's get the prefix where others are refused.
     features: frozenset[str] = frozenset()
 
     @property
+    def number(self) -> str:
+        """The field of a result that has a number for each target."""
+        return "value" if self.quantities else "probability"
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The columns of these numbers."""
+        return tuple(f"{self.number}_{target}" for target in self.targets)
+
+    @property
     def calls(self) -> tuple[str, ...]:
         """The columns of calls: one with the class's name, or one with a boolean per target."""
+        if self.quantities:
+            return ()
         return ("call",) if self.exclusive else tuple(f"call_{target}" for target in self.targets)
 
     @property
@@ -133,6 +147,7 @@ class OutputLayout:
         """The fields of a result that only some models or requests have."""
         given = {"level": self.has_levels, "interval": self.has_intervals, "warnings": self.judges}
         given |= dict.fromkeys(("domain", "measured", "nearest"), self.has_domain)
+        given["value"] = self.quantities
         return frozenset(name for name, has in given.items() if has)
 
     @property
@@ -149,7 +164,7 @@ class OutputLayout:
         """The columns of the model, which follow those of the input."""
         return (
             *self.details,
-            *(f"probability_{target}" for target in self.targets),
+            *self.numbers,
             *self.calls,
             *self.levels,
             *self.intervals,
@@ -189,10 +204,11 @@ class OutputLayout:
             value = near.get(name)
             cells.append(_joined(name, value) if isinstance(value, list) else value)
         if result["status"] == "ok":
-            probability, call = result["probability"], result["call"]
-            assert isinstance(probability, dict)
-            cells += probability.values()
-            cells += call.values() if isinstance(call, dict) else (call,)
+            cells += _by_target(result, self.number)
+            if self.exclusive:
+                cells.append(result["call"])
+            elif not self.quantities:
+                cells += _by_target(result, "call")
             if self.has_levels:
                 cells += _by_target(result, "level")
             if self.has_intervals:

@@ -246,7 +246,7 @@ class FastPath:
 
 def _written(served: ServedModel, answer: Answer, outcomes: Sequence[Outcome]) -> bytes:
     """Return the body of an answer. Results of a batch's rows are written once, for all its requests."""
-    if len(answer.pieces) == 1 and served.decision.levels is None:
+    if len(answer.pieces) == 1 and served.decision.is_plain:
         batch, start, stop = answer.pieces[0]
         manifest = served.bundle.manifest
         to = writing(served.targets, manifest.exclusive)

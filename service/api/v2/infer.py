@@ -149,7 +149,8 @@ def _headers(scope: Scope) -> tuple[int | None, bytes | None]:
 
 def _check_outcomes(interface: Interface, prediction: Prediction) -> None:
     """Raise ``Problem`` 400 with the records that could not be read, if there are any."""
-    if len(prediction.outputs.get("logit", ())) == len(prediction.outcomes):
+    rows = next(iter(prediction.outputs.values()), ())
+    if len(rows) == len(prediction.outcomes):
         return
     refused = [
         (index, outcome.message)

@@ -74,8 +74,8 @@ def telling_columns(
             what = "numbers the rows and" if running else "alone"
             said.append(
                 f"warning: column {name} {what} tells the target ({shown} {figure:.3f} on held-out"
-                f" rows); leave it out by --ignore {name} if it is not known beforehand of rows that are to be"
-                " predicted"
+                f" rows); leave it out by --ignore {name} if it is not known beforehand of rows that are"
+                " to be predicted"
             )
     return said
 
