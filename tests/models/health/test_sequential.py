@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from models.health.sequential import (
+    CAP,
     DELTA,
     RATES,
     REQUESTS_PER_FALSE_ALARM,
     Sequential,
     capped,
+    cumulants_by_moments,
     cumulants_of,
 )
 
@@ -108,3 +110,18 @@ def test_cumulants_tell_the_directions_apart() -> None:
     (rising, falling) = cumulants_of(np.full((100, 1), 2.0))[0]
     assert rising == pytest.approx(2 * RATES)
     assert falling == pytest.approx(0.0)
+
+
+def test_bounds_by_moments_are_bennetts_for_small_and_the_chord_for_large_variances() -> None:
+    """At the end of the cap the chord of the exponential is reached, and never passed."""
+    requests, variance = 10_000, 0.04
+    error = 4.5 * np.sqrt(variance / requests)
+    square = variance * (1 + 4.5 * np.sqrt(2 / requests)) + error**2
+    mean, heights = error + variance / (4 * CAP), RATES * CAP
+    expected = np.log1p(RATES * mean + square * (np.expm1(heights) - heights) / CAP**2)
+    found = cumulants_by_moments(np.array([variance, 1e9]), requests)
+    assert found[0] == pytest.approx(np.stack([expected, expected]))
+    assert found[1] == pytest.approx(np.stack([heights, heights]))
+    # Rows with moments like these, at the two ends of the cap, are just what Bennett's bound is of.
+    middling = cumulants_by_moments(np.array([CAP**2]), 10**9)[0]
+    assert (middling >= np.log(np.cosh(heights)) - 1e-9).all()
