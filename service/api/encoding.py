@@ -150,6 +150,7 @@ def layout_of(
         judges=served.bundle.featurizer.judges_applicability,
         has_levels=decision.levels is not None,
         has_intervals=decision.spread is not None,
+        has_bounds=served.bundle.marks_rows,
         thresholds=stated(served, decision),
         has_domain=served.bundle.featurizer.domain is not None,
         result_columns=result_columns,

@@ -115,6 +115,7 @@ def score_file(
             judges=model.bundle.featurizer.judges_applicability,
             has_levels=decision.levels is not None,
             has_intervals=interval,
+            has_bounds=model.bundle.marks_rows,
             has_domain=model.bundle.featurizer.domain is not None,
             result_columns=result_columns,
             features=frozenset(schema.names or ()),
