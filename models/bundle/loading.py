@@ -61,6 +61,11 @@ class Bundle:
     curves: Mapping[str, Curve] | None = None
     card: bytes = b""
 
+    @property
+    def marks_rows(self) -> bool:
+        """Whether rows have bounds, beyond which they are suspect."""
+        return self.reference is not None and self.reference.rows is not None
+
     def check_golden(
         self, run: Run, tolerance: Tolerance = FLOAT32
     ) -> Mapping[str, NDArray[np.float32]]:

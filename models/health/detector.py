@@ -55,6 +55,11 @@ class Detector:
         self._columns = kept_columns(reference, self.layout)
         bounds = reference.rows
         self._bounded = bounds is not None
+        self._apart = None
+        if bounds is not None and bounds.watches_logits:
+            middle, half = (bounds.above + bounds.below) / 2, (bounds.above - bounds.below) / 2
+            #: The middles of the members' bounds beside their mean, and half their widths, (M, T).
+            self._apart = middle.astype(np.float32), half.astype(np.float32)
         #: The logits that are given where a model does not give its members'.
         self._alike = (
             None if bounds is None or not bounds.watches_logits else np.zeros_like(bounds.below)
@@ -111,6 +116,15 @@ class Detector:
                 suspect = no_number if suspect is None else suspect | no_number
             kept = np.clip(kept, -_FURTHEST, _FURTHEST).astype(np.float32)
         return self._ranks.p_values(told[:, :members].T), Judged(kept, squashed, suspect)
+
+    def agrees(self, member_logit: NDArray[np.floating] | None) -> bool:
+        """Whether all rows' logits (n, M, T) are within their bounds; without any they are."""
+        if self._apart is None or member_logit is None:
+            return True
+        middle, half = self._apart
+        mean = np.add.reduce(member_logit, axis=1, keepdims=True) / len(middle)
+        beyond = np.abs(member_logit - mean - middle) - half
+        return bool(np.maximum.reduce(beyond, axis=None) <= 0.0)  # not where one is no number
 
     def judge_outputs(self, outputs: Mapping[str, NDArray[np.floating]]) -> tuple[Array, Judged]:
         """Judge a graph's outputs, of which some may be missing."""

@@ -150,6 +150,7 @@ def layout_of(
         has_levels=decision.levels is not None,
         has_intervals=decision.gives_intervals,
         quantities=served.manifest.is_regression,
+        has_bounds=served.bundle.marks_rows,
         thresholds=stated(served, decision),
         has_domain=served.bundle.featurizer.domain is not None,
         result_columns=result_columns,

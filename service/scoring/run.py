@@ -121,6 +121,7 @@ def score_file(
             has_levels=decision.levels is not None,
             has_intervals=decision.gives_intervals,
             quantities=manifest.is_regression,
+            has_bounds=model.bundle.marks_rows,
             has_domain=model.bundle.featurizer.domain is not None,
             result_columns=result_columns,
             features=frozenset(schema.names or ()),

@@ -104,6 +104,8 @@ class OutputLayout:
     has_intervals: bool = False
     #: The thresholds by target that the request has chosen, if it has.
     thresholds: Mapping[str, float] | None = None
+    #: Whether rows have bounds, so that results tell which are suspect.
+    has_bounds: bool = False
     #: Whether results tell how near a molecule is to what the model learned from.
     has_domain: bool = False
     #: What becomes of columns of the input that are named as the model's.
@@ -146,6 +148,7 @@ class OutputLayout:
     def fields(self) -> frozenset[str]:
         """The fields of a result that only some models or requests have."""
         given = {"level": self.has_levels, "interval": self.has_intervals, "warnings": self.judges}
+        given["suspect"] = self.has_bounds
         given |= dict.fromkeys(("domain", "measured", "nearest"), self.has_domain)
         given["value"] = self.quantities
         return frozenset(name for name, has in given.items() if has)
@@ -169,8 +172,14 @@ class OutputLayout:
             *self.levels,
             *self.intervals,
             "p_value",
+            *self.marks,
             "error",
         )
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The column that marks rows whose numbers are beyond their bounds."""
+        return ("suspect",) if self.has_bounds else ()
 
     @property
     def kept(self) -> dict[str, str]:
@@ -213,7 +222,9 @@ class OutputLayout:
                 cells += _by_target(result, "level")
             if self.has_intervals:
                 cells += chain(*_by_target(result, "interval"))
-            cells += (result["p_value"], None)
+            cells.append(result["p_value"])
+            cells += [result.get(name, False) for name in self.marks]
+            cells.append(None)
         else:
             cells += [None] * (len(self.added) - len(self.details) - 1)
             cells.append(result["message"])

@@ -174,6 +174,7 @@ class ArrowWriter(Writer):
             *((name, pa.string()) for name in layout.levels),
             *((name, pa.float64()) for name in layout.intervals),
             ("p_value", pa.float64()),
+            *((name, pa.bool_()) for name in layout.marks),
             ("error", pa.string()),
         ]
         self._schema = pa.schema(columns)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.features import NotApplicable, Outcome, Rejected
+from models.networks.outputs import TAPS
 from service.api.body.decoding import Limits
 from service.api.body.negotiation import accepts
 from service.api.body.reading import read_body
@@ -34,6 +35,7 @@ from service.api.v2.interface import (
     domains,
     interface_of,
     names_of,
+    suspects,
 )
 from service.inference.predictor import Prediction, Predictor
 from service.inference.queue import Outputs
@@ -97,6 +99,7 @@ class Infer:
         _check_finite(prediction.outputs, asked.outputs)
         made = decided(asked.outputs, decision, prediction.outputs, prediction.outcomes)
         made |= domains(asked.outputs, prediction.outcomes)
+        made |= suspects(asked.outputs, prediction.outputs, prediction.outcomes)
         if REASON in asked.outputs:
             made[REASON] = np.array([_reason(outcome) for outcome in prediction.outcomes], object)
         outputs = {**_with_gaps(interface, prediction), **made}
@@ -173,15 +176,20 @@ def _check_outcomes(interface: Interface, prediction: Prediction) -> None:
 
 
 def _with_gaps(interface: Interface, prediction: Prediction) -> Outputs:
-    """Return the outputs with rows of NaN where a record is not applicable."""
+    """Return the outputs with rows of NaN where a record is not applicable, or was not watched."""
     applies = [not isinstance(outcome, NotApplicable) for outcome in prediction.outcomes]
+    given = dict(prediction.outputs)
+    if given and TAPS in interface.outputs and TAPS not in given:
+        # Of dense traffic only some batches are watched.
+        shape = (len(given["logit"]), *interface.outputs[TAPS])
+        given[TAPS] = np.full(shape, np.nan, np.float32)
     if all(applies):
-        return prediction.outputs
+        return given
     outputs: dict[str, NDArray[np.floating]] = {}
     for name, sizes in interface.outputs.items():
         outputs[name] = np.full((len(applies), *sizes), np.nan, np.float32)
         if any(applies):
-            outputs[name][np.array(applies)] = prediction.outputs[name]
+            outputs[name][np.array(applies)] = given[name]
     return outputs
 
 

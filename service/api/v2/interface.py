@@ -26,6 +26,8 @@ REASON = "reason"
 CALL, LEVEL, INTERVAL = "call", "level", "interval"
 #: The outputs that tell how near a molecule is to what the model learned from, for who asks.
 SIMILARITY, IN_DOMAIN = "similarity", "in_domain"
+#: The output that marks rows whose numbers are beyond their bounds, for who asks.
+SUSPECT = "suspect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,10 @@ def find(served_models: ServedModels, name: str, version: str | None) -> ServedM
 
 def names_of(served: ServedModel) -> tuple[str, ...]:
     """The outputs that a model can be asked for; those of classes and quantities have no cut-off."""
-    near = () if served.bundle.featurizer.domain is None else (SIMILARITY, IN_DOMAIN)
+    near: tuple[str, ...] = ()
+    if served.bundle.featurizer.domain is not None:
+        near = (SIMILARITY, IN_DOMAIN)
+    near += (SUSPECT,) if served.bundle.marks_rows else ()
     if served.manifest.exclusive or served.manifest.is_regression:
         return near
     levels = (LEVEL,) if served.decision.levels is not None else ()
@@ -98,6 +103,19 @@ def domains(names: Iterable[str], outcomes: Sequence[Outcome]) -> dict[str, NDAr
     ]
     kinds = {SIMILARITY: np.float32, IN_DOMAIN: np.bool_}
     return {name: np.array([one[name] for one in told], kinds[name]) for name in names if name in kinds}
+
+
+def suspects(
+    names: Iterable[str], outputs: Outputs, outcomes: Sequence[Outcome]
+) -> dict[str, NDArray[Any]]:
+    """Return ``suspect``, BOOL ``(n,)``, where it is named; false of a record that is not applicable."""
+    if SUSPECT not in names:
+        return {}
+    marked = np.zeros(len(outcomes), np.bool_)
+    if SUSPECT in outputs:
+        applies = [not isinstance(outcome, NotApplicable) for outcome in outcomes]
+        marked[np.array(applies)] = outputs[SUSPECT] > 0
+    return {SUSPECT: marked}
 
 
 def decided(

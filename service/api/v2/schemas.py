@@ -40,7 +40,7 @@ class RequestInput(Struct):
 
 _OUTPUTS = [
     "probability", "logit", "value", "taps", "reason", "call", "level", "interval", "similarity",
-    "in_domain",
+    "in_domain", "suspect",
 ]  # fmt: skip
 
 

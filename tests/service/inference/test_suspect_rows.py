@@ -15,7 +15,8 @@ from service.inference.batcher import Compute
 from service.inference.measurements.prediction_counter import PredictionCounter
 from service.inference.measurements.row_sample import RowSample
 from service.inference.suspect_rows import SuspectRows
-from service.lifecycle.loader import _watched
+from service.inference.trials.copies import Copies
+from service.inference.watched_run import watched
 from service.observability.counters import Traffic
 from tests.support import bundles
 
@@ -55,8 +56,13 @@ class Setup:
     def __init__(self, reference: Reference, session: FaultySession, *, again: bool = True) -> None:
         self.monitor, self.traffic, self.session = Monitor(reference), Traffic(), session
         rows = SuspectRows(session.run, self.monitor, self.traffic, again=again)
-        self._compute: Compute = _watched(
-            session, self.monitor, RowSample(), PredictionCounter(Traffic(), np.full(1, 0.5)), rows
+        self._compute: Compute = watched(
+            session,
+            self.monitor,
+            RowSample(),
+            Copies(),
+            PredictionCounter(Traffic(), np.full(1, 0.5)),
+            rows,
         )
 
     def compute(self, rows: np.ndarray) -> Outputs:
