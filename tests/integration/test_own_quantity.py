@@ -30,7 +30,7 @@ def table(path: Path, rows: int = 240, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     a, b = rng.normal(size=(2, rows))
     town = rng.choice(["Kiel", "Ulm"], rows)
-    y = CENTRE + 600 * (a + (town == "Ulm")) + rng.normal(size=rows) * 50 * np.exp(b)
+    y = CENTRE + 600 * (a + (town == "Ulm")) + rng.normal(size=rows) * 200 * (b > 0)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["a", "b", "town", "arrival"])
@@ -43,7 +43,9 @@ def trained(one_process: None, tmp_path_factory: pytest.TempPathFactory) -> Path
     """A repository with a model of the table, trained by the command line."""
     folder = tmp_path_factory.mktemp("quantity")
     table(folder / "rows.csv")
-    (folder / "recipe.json").write_text(json.dumps({"units": 24, "layers": 2, "epochs": 60}))
+    (folder / "recipe.json").write_text(
+        json.dumps({"units": 24, "layers": 2, "epochs": 100, "learning_rate": 0.006, "dropout": 0.03})
+    )
     command = ["train", "arrival", "--data", str(folder / "rows.csv"), "--target", "arrival"]
     command += ["--unit", "s", "--recipe", str(folder / "recipe.json")]
     printed = training(*command, "--models", str(folder / "models"), "--state", str(folder / "state"))
