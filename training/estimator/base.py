@@ -30,7 +30,7 @@ class SnnEstimator(BaseEstimator):  # type: ignore[misc]
         self,
         *,
         recipe: dict[str, Any] | None = None,
-        metric: str | None = None,
+        metric: str,
         categorical_features: Sequence[str | int] | None = None,
         random_state: int = 0,
         n_jobs: int | None = None,
@@ -79,7 +79,7 @@ class SnnEstimator(BaseEstimator):  # type: ignore[misc]
                 groups=None if groups is None else np.asarray(groups),
             )
             recipe = table_recipe(dataset)
-            if self.metric is not None and recipe.contenders:
+            if recipe.contenders:
                 recipe = with_metric(recipe, self.metric)
             if self.recipe is not None:
                 recipe = override(recipe, dict(self.recipe), "Hyperparameters were given.")

@@ -52,7 +52,7 @@ def importance(
         order = rng.permutation(len(own))
         for number, features in enumerate(columns.values()):
             shuffled = given.copy()
-            shuffled[:, features] = given[np.ix_(order, features)]
+            shuffled[:, features] = given[order][:, features]
             without = _figure(dataset, labels, members.member_logits(shuffled), lines)
             losses[number, at] = whole - without
     mean, spread = np.nanmean(losses, axis=1), np.nanstd(losses, axis=1, ddof=1)
