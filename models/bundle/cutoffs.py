@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from models.bundle.manifest import CURVES_FILE, Fraction, Manifest
+from models.bundle.manifest import CURVES_FILE, Manifest
+from models.bundle.targets import Fraction
 from models.errors import BundleRefused, CutOffRefused
 
 #: The most points of a curve.

@@ -24,8 +24,8 @@ from models.bundle.manifest import (
     Manifest,
     Member,
     Provenance,
-    Target,
 )
+from models.bundle.targets import Target
 from models.health.fitting import MemberRows, fit_reference
 from models.networks.outputs import INNER_OUTPUTS, INPUT, OUTPUTS, SQUASHED
 from models.registry.store import Repository

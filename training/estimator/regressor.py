@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import validate_data
 
-from models.bundle.manifest import Quantity
+from models.bundle.targets import Quantity
 from training.data.tables.arrays import Answers
 from training.errors import TrainingError
 from training.estimator.base import SnnEstimator, check_metric

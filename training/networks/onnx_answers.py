@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 from torch import Tensor
 
-from models.bundle.manifest import Quantity
+from models.bundle.targets import Quantity
 from models.networks.onnx_nodes import Nodes
 from models.networks.outputs import INTERVAL, OUTPUTS, QUANTITY_OUTPUTS, VALUE
 from training.evaluation.calibration import Platt

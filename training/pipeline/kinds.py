@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from models.bundle.manifest import Quantity
+from models.bundle.targets import Quantity
 from training.data import Dataset
 from training.errors import DataError
 from training.evaluation.averaging import as_served

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from models.bundle.manifest import Spread
+from models.bundle.targets import Spread
 from models.features import Features, Featurizer
 from models.health.reference import Reference
 from models.networks.theory import MemberTheory, member_theory

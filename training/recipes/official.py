@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from models.bundle.manifest import Assay
+from models.bundle.targets import Assay
 from training.errors import TrainingError
 from training.evaluation.calibration import ThresholdRule
 from training.evaluation.quantities import QuantityMetric

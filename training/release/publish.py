@@ -14,7 +14,8 @@ from models.bundle import manifest as names
 from models.bundle.cutoffs import curves_to_bytes
 from models.bundle.golden import Golden
 from models.bundle.loading import Bundle, file_entry, open_bundle, read_manifest
-from models.bundle.manifest import FeaturizerEntry, Manifest, Provenance, Target, Trees
+from models.bundle.manifest import FeaturizerEntry, Manifest, Provenance, Trees
+from models.bundle.targets import Target
 from models.domain.measured import MeasuredCompounds
 from models.errors import BundleRefused
 from models.registry.store import Repository

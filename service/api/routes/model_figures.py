@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from math import sqrt
 from typing import Any
 
-from models.bundle.manifest import Manifest, Quantity, Target
+from models.bundle.manifest import Manifest
+from models.bundle.targets import Quantity, Target
 from service.api.routes.model_schemas import (
     AboutAssay,
     AboutQuantity,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.bundle.cutoffs import By, CutOffs, thresholds_of
 from models.bundle.loading import Bundle
-from models.bundle.manifest import Quantity
+from models.bundle.targets import Quantity
 from service.errors import InvalidRequest
 
 _WAYS: tuple[By, ...] = get_args(By)

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from models.bundle.loading import Bundle, open_bundle
-from models.bundle.manifest import Assay, Trees, parse_manifest
+from models.bundle.manifest import Trees, parse_manifest
+from models.bundle.targets import Assay
 from models.errors import BundleRefused
 from models.networks.outputs import INPUT, OUTPUTS
 from models.networks.weights import read_weights, tensor_names
