@@ -204,9 +204,9 @@ class Golden:
 
 
 def _range(values: Array64) -> float:
-    """The range of values, at least what single precision tells apart of their size."""
-    least = float(np.finfo(np.float32).eps * np.abs(values).max()) or float(np.finfo(np.float32).tiny)
-    return max(float(np.ptp(values)), least)
+    """The range of values, at least what double precision tells apart of their size."""
+    least = float(np.finfo(np.float64).eps * np.abs(values).max())
+    return max(float(np.ptp(values)), least, float(np.finfo(np.float64).tiny))
 
 
 def _size(values: Array32) -> Array32:

@@ -4,13 +4,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     AwareDatetime,
+    BaseModel,
     Field,
     JsonValue,
     ValidationError,
     model_validator,
 )
 
-from models.bundle.targets import Fraction, Quantity, Strict, Target
+from models.bundle.targets import STRICT, Fraction, Quantity, Target
 from models.errors import BundleRefused
 from models.health.reference import MemberReference
 from models.networks.outputs import OUTPUTS, QUANTITY_OUTPUTS
@@ -41,21 +42,25 @@ RESERVED_NAMES = frozenset(("stats", "stream"))
 LARGEST_BATCH = 256
 
 
-class FeaturizerEntry(Strict):
+class _Strict(BaseModel):
+    model_config = STRICT
+
+
+class FeaturizerEntry(_Strict):
     """The featurizer: ``models.features.create(identifier, parameters)`` builds it."""
 
     identifier: str
     parameters: dict[str, JsonValue]
 
 
-class Member(Strict):
+class Member(_Strict):
     """One network of the ensemble: the fold that its training left out, and its seed."""
 
     fold: int
     seed: int
 
 
-class Trees(Strict):
+class Trees(_Strict):
     """Boosted trees whose logits are added to those of each member: of the trees without its fold.
 
     ``number`` trees for each fold, ``nodes`` of all together, and at most ``depth`` splits above a leaf.
@@ -66,14 +71,14 @@ class Trees(Strict):
     nodes: Annotated[int, Field(ge=1)]
 
 
-class FileEntry(Strict):
+class FileEntry(_Strict):
     """Size in bytes and sha256 (hexadecimal) of one file of the bundle."""
 
     bytes: Annotated[int, Field(ge=0)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Provenance(Strict):
+class Provenance(_Strict):
     """How the bundle was trained.
 
     ``training_hash``: the sha256 (hexadecimal) of the model's name, the seeds and all other entries
@@ -88,7 +93,7 @@ class Provenance(Strict):
     seconds: float
 
 
-class SimilarRows(Strict):
+class SimilarRows(_Strict):
     """How good the model is, out-of-fold, on the rows whose similarity is in a range.
 
     ``similarity`` is the range, ends included; ``mean_auc`` leaves out targets of one class. Older
@@ -104,7 +109,7 @@ class SimilarRows(Strict):
     log_loss_95_interval: tuple[float, float] | None = None
 
 
-class DomainEvidence(Strict):
+class DomainEvidence(_Strict):
     """Figures of the domain (``domain.npz``), out-of-fold: similarity is to compounds of other folds.
 
     ``similarity`` and ``repeats`` are its cut-offs. ``fifths`` are of rows by similarity, lowest first.
@@ -118,7 +123,7 @@ class DomainEvidence(Strict):
     outside: SimilarRows | None
 
 
-class Manifest(Strict):
+class Manifest(_Strict):
     """A bundle's manifest.
 
     ``metrics`` maps names to values and their spread, as the model card shows them.

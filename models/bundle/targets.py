@@ -1,4 +1,4 @@
-"""What a bundle predicts: targets with their calibration and cut-offs, or quantities in a unit."""
+"""What a bundle's manifest says of each target: classes that are called, or a quantity."""
 
 from typing import Annotated, Self
 
@@ -7,13 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
-class Strict(BaseModel):
-    """A part of a manifest: nothing beside its fields is allowed, and nothing changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+#: No part of a manifest has unknown fields.
+STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
-class Assay(Strict):
+class _Strict(BaseModel):
+    model_config = STRICT
+
+
+class Assay(_Strict):
     """What an assay measures: the receptor or pathway, which effect counts, the cells, the readout."""
 
     measures: str
@@ -23,7 +25,7 @@ class Assay(Strict):
     source: str
 
 
-class Spread(Strict):
+class Spread(_Strict):
     """How far nine of ten refits of the ensemble move a logit, by the members' standard deviation.
 
     With that of a row, s, half the interval is ``factor`` × √((s² + ``typical``²) / 2), times the slope:
@@ -34,7 +36,7 @@ class Spread(Strict):
     typical: Annotated[float, Field(ge=0)]
 
 
-class Target(Strict):
+class Target(_Strict):
     """One output column: its name, decision threshold and Platt calibration.
 
     The calibrated logit is ``slope`` × the mean of the members' logits + ``intercept``. The target is
@@ -58,7 +60,7 @@ class Target(Strict):
         return self
 
 
-class Quantity(Strict):
+class Quantity(_Strict):
     """A target that is a number, and how the graph comes to its value and its interval.
 
     Of a mean m and quantiles l and h, averaged over the members, ``slope`` × m + ``intercept`` is the

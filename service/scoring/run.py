@@ -174,8 +174,9 @@ def score_file(
                 checkpoint.deliver(finish)
             checkpoint.close(remove=True)
             assert checkpoint.last is not None
-            used = dict(zip(manifest.target_names, decision.thresholds.tolist(), strict=True))
-            last = checkpoint.last
+            last, used = checkpoint.last, None
+            if decision.asked:
+                used = dict(zip(manifest.target_names, decision.thresholds.tolist(), strict=True))
             return Progress(
                 source.size,
                 source.size,
@@ -184,7 +185,7 @@ def score_file(
                 last.judged,
                 last.unlike,
                 odd,
-                used if decision.asked else None,
+                used,
             )
 
 

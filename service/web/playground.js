@@ -50,7 +50,7 @@ export class Playground {
 
   /** Tabs keep what was typed where the model's form is the same as before. */
   build(models) {
-    const shape = JSON.stringify(models.map(({ model, columns, targets }) => [model, columns, targets]));
+    const shape = JSON.stringify(models.map(({ model, columns, targets, quantities }) => [model, columns, targets, quantities]));
     if (this.tabs && shape === this.shape) return;
     this.shape = shape;
     this.tabs = models.map((about) => {

@@ -1,10 +1,10 @@
 // The playground of a model that takes numbers or a table's row: a form for one record, CSV for many.
 
+import { Calls, Quantities } from "./answered.js";
 import { TRIED, ask, post } from "./api.js";
 import { readCsv, withHeader, writeCsv } from "./csv.js";
 import { textBox } from "./dropping.js";
 import { download, el, empty, failure, number, plural } from "./page.js";
-import { bar } from "./molecules.js";
 
 const SHOWN = 200;
 const MOST_FIELDS = 40;
@@ -20,6 +20,7 @@ const CANDIDATES = [
 export class TablePlayground {
   constructor(place, about) {
     this.about = about;
+    this.kind = about.quantities ? new Quantities(about) : new Calls(about);
     this.names = about.columns.map((column) => column.name);
     this.output = el("div", { class: "results table", tabindex: "-1" });
     this.status = el("p", { class: "muted", role: "status" });
@@ -41,7 +42,7 @@ export class TablePlayground {
       this.output,
     );
     if (example) this.input.begin(example);
-    this.output.append(empty(example ? "Three candidates are in the box: press Predict and rank" : "No record yet", "Results are ranked here by probability, the highest first."));
+    this.output.append(empty(example ? "Three candidates are in the box: press Predict and rank" : "No record yet", `Results are ranked here ${this.kind.ranked}.`));
   }
 
   /** Records to try, where the model takes pulsar candidates. */
@@ -95,17 +96,8 @@ export class TablePlayground {
       const [result] = answer.results;
       if (result.status !== "ok") throw new Error(result.message);
       this.single.replaceChildren(
-        ...this.about.targets.map((target) =>
-          el(
-            "div",
-            { class: "one-target" },
-            el("strong", {}, target.name),
-            bar(result.probability[target.name], target.threshold, result.call[target.name]),
-            el("span", { class: "amount" }, result.probability[target.name].toFixed(3)),
-            el("span", {}, result.call[target.name] ? "yes" : "no"),
-          ),
-        ),
-        el("p", { class: "muted" }, `${typeof result.p_value === "number" ? `p-value ${number(result.p_value, 2)}` : "no p-value, as nothing inside this model is watched"}; called from ${this.about.targets.map((target) => target.threshold.toFixed(3)).join(", ")} on.`),
+        ...this.kind.one(result),
+        el("p", { class: "muted" }, `${typeof result.p_value === "number" ? `p-value ${number(result.p_value, 2)}` : "no p-value, as nothing inside this model is watched"}; ${this.kind.footnote()}.`),
       );
     } catch (error) {
       this.single.replaceChildren(failure(error));
@@ -145,26 +137,23 @@ export class TablePlayground {
     }
   }
 
-  /** Rank by the first target's probability, what could not be read last. */
+  /** Rank by the first target's number, what could not be read last. */
   show(added) {
     const [head, ...rows] = readCsv(this.answer);
     const at = new Map(head.map((name, place) => [name, place]));
-    const targets = this.about.targets;
+    const { kind } = this;
     const cell = (row, name) => row[at.get(name)] ?? "";
-    const score = (row) => {
-      const text = cell(row, `probability_${targets[0].name}`);
-      return text === "" ? -1 : Number(text);
-    };
-    const ranked = rows.map((row, line) => ({ row, line: line + 1, score: score(row) })).sort((one, other) => other.score - one.score || one.line - other.line);
-    const bad = ranked.filter((one) => one.score < 0).length;
-    const called = ranked.filter((one) => cell(one.row, `call_${targets[0].name}`).toLowerCase() === "true" || cell(one.row, `call_${targets[0].name}`) === "1").length;
+    const known = rows.map((row, line) => ({ row, line: line + 1, score: kind.score((name) => cell(row, name)) ?? -Infinity }));
+    const ranked = known.sort((one, other) => (one.score === other.score ? one.line - other.line : other.score - one.score));
+    const bad = ranked.filter((one) => one.score === -Infinity).length;
+    const counted = kind.counted(rows.map((row) => (name) => cell(row, name)));
     this.status.textContent =
-      `${plural(rows.length, "record")} by ${this.about.model} version ${this.version}: ${called.toLocaleString("en")} called ${targets[0].name}` +
+      `${plural(rows.length, "record")} by ${this.about.model} version ${this.version}: ${counted}` +
       (bad ? `, ${bad.toLocaleString("en")} could not be read` : "") +
       (added ? "; columns were taken by position" : "") +
       (rows.length > SHOWN ? `; the first ${SHOWN} are shown` : "");
     this.save.hidden = false;
-    const carried = head.filter((name) => !/^(probability_|call_|level_)|^p_value$|^error$/.test(name)).slice(0, 12);
+    const carried = head.filter((name) => !kind.added.test(name)).slice(0, 12);
     // What names a record stands beside its rank; what the model read of it comes last.
     const names = carried.filter((name) => !this.names.includes(name)).slice(0, MOST_NAMES);
     const inputs = carried.filter((name) => !names.includes(name));
@@ -175,12 +164,7 @@ export class TablePlayground {
     const heading = (name, row) => el("th", { scope: "col", class: row !== undefined && Number.isFinite(Number(cell(row, name))) ? "amount" : null }, name);
     const body = ranked.slice(0, SHOWN).map(({ row, line }, rank) => {
       const fault = cell(row, "error");
-      const shown = targets.flatMap((target) => {
-        if (fault) return [el("td", { colspan: 2 * targets.length, class: "fault" }, fault)];
-        const probability = Number(cell(row, `probability_${target.name}`));
-        const yes = ["true", "1"].includes(cell(row, `call_${target.name}`).toLowerCase());
-        return [el("td", { class: "bar-cell" }, bar(probability, target.threshold, yes)), el("td", { class: "amount probability" }, probability.toFixed(3))];
-      });
+      const shown = fault ? [el("td", { colspan: kind.span, class: "fault" }, fault)] : kind.cells((name) => cell(row, name));
       const p = cell(row, "p_value");
       return el(
         "tr",
@@ -188,7 +172,7 @@ export class TablePlayground {
         el("td", { class: "amount" }, fault ? "–" : `${rank + 1}`),
         el("td", { class: "amount" }, `${line}`),
         ...names.map((name) => shownCell(row, name)),
-        ...(fault ? shown.slice(0, 1) : shown),
+        ...shown,
         el("td", { class: p !== "" && Number(p) < UNUSUAL ? "amount odd" : "amount" }, p === "" ? "" : number(Number(p), 2)),
         ...inputs.map((name) => shownCell(row, name)),
       );
@@ -209,7 +193,7 @@ export class TablePlayground {
               el("th", { scope: "col" }, "Rank"),
               el("th", { scope: "col" }, "Line"),
               ...names.map((name) => heading(name, rows[0])),
-              ...targets.map((target) => el("th", { scope: "colgroup", colspan: 2 }, `${target.name}, called from ${target.threshold.toFixed(3)}`)),
+              ...kind.heads(),
               el("th", { scope: "col" }, "p-value"),
               ...inputs.map((name) => heading(name, rows[0])),
             ),

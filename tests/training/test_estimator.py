@@ -1,4 +1,4 @@
-"""``SnnClassifier`` keeps scikit-learn's rules, and publishes what the commands would."""
+"""The estimators keep scikit-learn's rules, and publish what the commands would."""
 
 import pickle
 from pathlib import Path
@@ -11,7 +11,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from models.bundle.loading import open_bundle
 from models.registry.store import Repository
 from tests.training.cli.test_train import people
-from training import SnnClassifier
+from training import SnnClassifier, SnnRegressor
 from training.pipeline.evaluate import run_graph
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_process")]
@@ -24,7 +24,8 @@ EXPECTED = {
 }
 CHECKS = [
     (estimator, check)
-    for estimator, check in estimator_checks_generator(SnnClassifier(recipe=SMALL))
+    for tried in (SnnClassifier(recipe=SMALL), SnnRegressor(recipe=SMALL))
+    for estimator, check in estimator_checks_generator(tried)
     if getattr(check, "func", check).__name__ not in EXPECTED
 ]
 
@@ -86,3 +87,31 @@ def test_wrong_input_is_named() -> None:
     rows[3, 1] = "Mars"
     with pytest.raises(ValueError, match=r"row 3: .*Mars"):
         fitted.predict(rows)
+
+
+def test_a_regressor_publishes_what_it_answers(tmp_path: Path) -> None:
+    """The graph gives the estimator's values and intervals, all of them in the target's unit."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 3))
+    values = 1e6 + 40 * rows[:, 0] + rng.normal(size=300)
+    fitted = SnnRegressor(recipe=SMALL | {"epochs": 40, "learning_rate": 0.01}).fit(rows, values)
+    assert fitted.score(rows, values) > 0.8
+    assert np.corrcoef(fitted.out_of_fold_, values)[0, 1] > 0.9
+    assert abs(fitted.out_of_fold_.mean() - 1e6) < 20
+    own, ends = fitted.predict(rows), fitted.predict_interval(rows)
+    assert (ends[:, 0] <= own).all()
+    assert (own <= ends[:, 1]).all()
+    version = fitted.publish("drift", tmp_path / "models", tmp_path / "state", promote="always")
+    bundle = open_bundle(Repository(tmp_path / "models").bundle("drift", version))
+    features = bundle.featurizer.featurize(rows.tolist()).rows
+    assert np.allclose(own, run_graph(bundle, features, "value")[:, 0], atol=0.01)
+    assert np.allclose(ends, run_graph(bundle, features, "interval")[:, 0], atol=0.01)
+
+
+@pytest.mark.parametrize("values", [np.full(120, 3.0), np.tile([-1e200, 1e200], 60)])
+def test_values_that_cannot_be_standardised_are_refused(values: np.ndarray) -> None:
+    """All one, or too far apart for double precision."""
+    with pytest.raises(ValueError, match="all one, or beyond double precision"):
+        SnnRegressor(recipe=SMALL).fit(np.arange(120.0)[:, None], values)
+    with pytest.raises(ValueError, match="metric is one of rmse"):
+        SnnRegressor(metric="log_loss").fit(np.arange(120.0)[:, None], np.arange(120.0))

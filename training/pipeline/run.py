@@ -22,6 +22,7 @@ from training.networks.export import ServedEnsemble, export
 from training.networks.preprocessing import Squash, fit_squash
 from training.networks.trees import Trees, fit_trees, with_trees
 from training.pipeline.contenders import train_rounds
+from training.pipeline.importance import importance
 from training.pipeline.kinds import Calibrated, kind_of
 from training.pipeline.measures import reference_of, spreads_of
 from training.pipeline.provenance import provenance, with_choice
@@ -161,6 +162,9 @@ def finish(
     rounds = [fitted.rounds.rounds(number, number + 1) for number in range(recipe.rounds)]
     alone = [_out_of_fold(dataset, each, fitted.rows).logits for each in rounds]
     figures |= kind.by_round(dataset, alone)
+    if dataset.fields:
+        lines = () if fitted.quantities is None else fitted.quantities.lines
+        figures["importance"] = importance(dataset, fitted.featurizer, ensemble, fitted.rows, lines)
     logits = fitted.member_logits(fitted.raw)
     reference = reference_of(ensemble, fitted.rows, logits, dataset.folds)
     answer = kind.answer(dataset, fitted.calibrated)

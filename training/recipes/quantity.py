@@ -7,10 +7,15 @@ from training.evaluation.quantities import COVERAGE, QUANTILES
 from training.networks.training_loop import Recipe
 from training.recipes.official import ModelRecipe
 
+#: Alpha dropout of the short and the long recipe. Without it the short one learns a noisy table less
+#: well, with much of it the long one a smooth function: RMSE of diabetes by .1, .02, 0 55.4, 56.8, 57.9
+#: (boosting 57.4); of Friedman's first function, 85 epochs, by .03 1.41, by 0 1.48 (boosting 1.48).
+_SHORT_DROPOUT, _LONG_DROPOUT = 0.1, 0.03
+
 
 def quantity_recipe(dataset: Dataset, recipe: ModelRecipe) -> ModelRecipe:
     """The recipe for a quantity, from that for classes of as many rows."""
-    short = _network(recipe.networks[0])
+    short, longer = _network(recipe.networks[0], _SHORT_DROPOUT), recipe.contenders[1:]
     target = dataset.targets[0]
     return replace(
         recipe,
@@ -18,11 +23,11 @@ def quantity_recipe(dataset: Dataset, recipe: ModelRecipe) -> ModelRecipe:
         description=f"Value of {target}, with an interval that holds {COVERAGE:.0%} of new rows, learned"
         " from a table.",
         networks=(short,),
-        contenders=tuple(map(_network, recipe.contenders)),
+        contenders=(short, *(_network(each, _LONG_DROPOUT) for each in longer)) if longer else (),
         metric="rmse",
         limits=f"{recipe.limits} Beyond the range of the values learned it cannot answer.",
     )
 
 
-def _network(network: Recipe) -> Recipe:
-    return replace(network, quantiles=QUANTILES)
+def _network(network: Recipe, dropout: float) -> Recipe:
+    return replace(network, quantiles=QUANTILES, dropout=dropout)

@@ -31,6 +31,17 @@ _ASSAYS = """
 
 {table}
 """
+_IMPORTANCE = """\
+## What it goes by
+
+By column, how much {figure} is lost out-of-fold when its values are shuffled among the rows of a fold \
+(permutation importance). Columns that tell the same share what they matter.
+
+{table}
+
+"""
+#: The most columns that are listed.
+_MOST_COLUMNS = 30
 _INTERVALS = """
 ## How sure
 
@@ -51,6 +62,20 @@ def interval(ends: Sequence[float] | None, within: str, digits: int) -> str:
 def decisions(manifest: Manifest) -> str:
     """Return the sections that the manifest has anything for."""
     return _levels(manifest) + _assays(manifest) + _intervals(manifest)
+
+
+def importance_section(manifest: Manifest) -> str:
+    """Return the section on a table's columns; empty where there is none."""
+    told: Any = manifest.metrics.get("importance")
+    if not told:
+        return ""
+    rows = [
+        (name, f"{loss:+.4f} ± {spread:.4f}") for name, loss, spread in told["columns"][:_MOST_COLUMNS]
+    ]
+    rest = len(told["columns"]) - len(rows)
+    table = "\n".join(markdown_table(("column", f"loss of {told['figure']} ± sd over folds"), rows))
+    more = f"\n\n{rest} more columns lose less." if rest else ""
+    return _IMPORTANCE.format(figure=told["figure"], table=table + more)
 
 
 def part_lines(manifest: Manifest) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.bundle.manifest import FIGURE_FILE, Manifest
 from training.evaluation.metrics import markdown_table
-from training.release.decision_card import decisions, part_lines
+from training.release.decision_card import decisions, importance_section, part_lines
 from training.release.domain_card import domain_section
 from training.release.gate import Report
 from training.release.regression.card import quantity_figures
@@ -105,7 +105,7 @@ def model_card(
         {
             "manifest": manifest,
             "provenance": provenance,
-            "figures": figures(manifest, own_members),
+            "figures": figures(manifest, own_members) + importance_section(manifest),
             "summary": "\n".join(
                 f"* {key.replace('_', ' ')}: {f'{value:,}' if isinstance(value, int) else value}"
                 for key, value in summary.items()

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.bundle.manifest import Member
+from models.bundle.targets import Quantity
 from models.networks.outputs import INPUT
 from models.networks.weights import MemberLayers, read_weights
 from training.errors import ExportError
@@ -18,7 +19,7 @@ from training.evaluation.calibration import Platt
 from training.networks.ensemble import Ensemble
 from training.networks.export import ServedEnsemble, export
 from training.networks.network import SelfNormalizingNetwork
-from training.networks.onnx_answers import ProbabilityAnswer
+from training.networks.onnx_answers import ProbabilityAnswer, QuantityAnswer
 from training.networks.preprocessing import Squash
 from training.networks.trees import TreeRecipe, fit_trees
 
@@ -188,3 +189,31 @@ def test_a_graph_that_differs_from_torch_is_not_exported(monkeypatch: pytest.Mon
     monkeypatch.setattr(ServedEnsemble, "layers", wrong)
     with pytest.raises(ExportError, match="onnxruntime and torch differ"):
         export(replace(served), raw(30))
+
+
+@pytest.mark.parametrize(("centre", "scale"), [(0.0, 1.0), (1.7e9, 600.0), (-2e-7, 1e-9)])
+def test_quantities_are_answered_in_their_unit(centre: float, scale: float) -> None:
+    """The graph's values are torch's, in double precision, and intervals hold them."""
+    plain = ensemble(2, (16, 16), 3)
+    quantity = Quantity(
+        name="y",
+        unit="s",
+        centre=centre,
+        scale=scale,
+        slope=0.8,
+        intercept=0.1,
+        margin=-0.05,
+        coverage=0.9,
+    )
+    served = replace(plain, answer=QuantityAnswer([quantity]))
+    model = export(served, raw(50))
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    value, ends = session.run(["value", "interval"], {INPUT: raw(9)})
+    assert (value.dtype, value.shape, ends.shape) == (np.float64, (9, 1), (9, 1, 2))
+    mean = served.outputs(raw(9))["member_logit"].mean(axis=1).astype(np.float64)
+    expected = centre + scale * (0.8 * mean[:, 0] + 0.1)
+    np.testing.assert_allclose(value[:, 0], expected, atol=1e-4 * scale, rtol=0)
+    assert (ends[:, 0, 0] <= value[:, 0]).all()
+    assert (value[:, 0] <= ends[:, 0, 1]).all()
+    low = centre + scale * (0.8 * mean[:, 1] + 0.1 + 0.05)
+    np.testing.assert_allclose(ends[:, 0, 0], np.minimum(low, expected), atol=1e-4 * scale, rtol=0)

@@ -77,7 +77,7 @@ def test_scores_of_other_rows_do_not_pass(trained: Trained, bundle: Bundle) -> N
     logits = np.random.default_rng(0).permutation(trained.out_of_fold)
     constant = np.full_like(trained.calibration.probability, trained.dataset.labels.mean())
     calibration = replace(trained.calibration, probability=constant)
-    shuffled = replace(trained, out_of_fold=logits, calibration=calibration)
+    shuffled = replace(trained, out_of_fold=logits, calibrated=calibration)
     report = judge(shuffled, bundle, bundle)
     failed = {check.name for check in report.checks if not check.passed}
     assert failed == {"learned", "discrimination", "calibration"}
@@ -91,7 +91,7 @@ def test_worse_calibration_alone_is_stopped(trained: Trained, bundle: Bundle) ->
     logit = np.log(trained.calibration.probability / (1 - trained.calibration.probability))
     sure = 1 / (1 + np.exp(-3 * logit))
     calibration = replace(trained.calibration, probability=sure)
-    report = judge(replace(trained, calibration=calibration), bundle, bundle)
+    report = judge(replace(trained, calibrated=calibration), bundle, bundle)
     assert [check.name for check in report.checks if not check.passed] == ["calibration"]
 
 

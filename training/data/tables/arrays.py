@@ -2,37 +2,76 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.features.tabular.categories import as_category
-from training.data.dataset import Dataset
+from training.data.dataset import Dataset, Standard
 from training.data.folds import FOLDS, folds_of_groups, folds_of_table
 from training.data.tables.columns import MOST_CATEGORIES, is_missing, read_column
 from training.data.tables.load import PIECES, PIECES_OF_ALL, constructed
 from training.data.tables.reading import Table
 from training.data.tables.spelling import Spelling
+from training.errors import DataError
 
 #: What a manifest calls folds of so few rows that their order decides.
 _IN_TURN = "rows of a class dealt to the folds in turn, in their order"
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What is to be learned of the rows: labels ``(n, T)`` of named targets.
+
+    ``codes`` ``(n,)`` are the numbers of classes, of a quantity zeros; ``order`` ``(n,)`` is how rows
+    are dealt to folds where few are distinct. ``told`` is for the card, ``content`` for the data's hash.
+    """
+
+    labels: NDArray[np.float32]
+    targets: tuple[str, ...]
+    codes: NDArray[np.integer]
+    order: NDArray[Any]
+    told: dict[str, object]
+    content: list[Any]
+    standard: Standard | None = None
+
+    @classmethod
+    def of_classes(cls, codes: NDArray[np.integer], classes: tuple[str, ...]) -> "Answers":
+        """Of two classes the second is the target."""
+        if len(classes) > 2:
+            labels, targets = np.eye(len(classes), dtype=np.float32)[codes], classes
+        else:
+            labels, targets = (codes == 1).astype(np.float32)[:, None], classes[1:]
+        told: dict[str, object] = {"classes": ", ".join(classes)}
+        return cls(labels, targets, codes, codes, told, codes.tolist())
+
+    @classmethod
+    def of_values(cls, values: NDArray[np.float64], name: str) -> "Answers":
+        """A quantity; raises ``DataError`` if its values are one, or too far apart."""
+        try:
+            standard = Standard.of(values)
+        except OverflowError:
+            raise DataError(f"{name}: its values are all one, or beyond double precision") from None
+        codes = np.zeros(len(values), dtype=np.intp)
+        labels = standard.labels(values)
+        return cls(labels, (name,), codes, values, {}, values.tolist(), standard)
+
+
 def dataset_of_arrays(
     rows: NDArray[Any],
-    codes: NDArray[np.integer],
-    classes: tuple[str, ...],
+    answers: Answers,
     names: tuple[str, ...],
     categorical: Sequence[str | int],
     *,
     weights: NDArray[np.floating] | None = None,
     groups: NDArray[Any] | None = None,
 ) -> Dataset:
-    """Rows ``(n, F)`` of numbers and texts, NaN or None where missing, and the numbers of their classes.
+    """Rows ``(n, F)`` of numbers and texts, NaN or None where missing, and what they are to tell.
 
-    Of two classes the second is the target. Raises ``DataError`` if a column cannot be read, and
-    ``TypeError`` for a cell that is neither number nor text.
+    Raises ``DataError`` if a column cannot be read, and ``TypeError`` for a cell that is neither number
+    nor text.
     """
     unknown = [each for each in categorical if each not in names and each not in range(len(names))]
     if unknown:
@@ -52,27 +91,25 @@ def dataset_of_arrays(
         for at, name in enumerate(names)
     ]
     records = tuple(zip(*(column.values for column in columns), strict=True))
-    if len(classes) > 2:
-        labels = np.eye(len(classes), dtype=np.float32)[codes]
-        targets = classes
-    else:
-        labels, targets = (codes == 1).astype(np.float32)[:, None], classes[1:]
+    labels = answers.labels
+    strata = labels if answers.standard is None else np.zeros_like(labels)
     folds, rule = (
-        folds_of_groups(groups) if groups is not None else folds_of_table(names, records, labels)
+        folds_of_groups(groups) if groups is not None else folds_of_table(names, records, strata)
     )
-    if not _usable(folds, codes):
-        folds, rule = _in_turn(codes), _IN_TURN
-    content = repr((records, codes.tolist(), None if weights is None else weights.tolist()))
+    if not _usable(folds, answers.codes):
+        folds, rule = _in_turn(answers.order), _IN_TURN
+    content = repr((records, answers.content, None if weights is None else weights.tolist()))
     return Dataset(
         name="fitted",
         featurizer="tables-3",
         records=records,
         labels=labels,
-        targets=targets,
+        targets=answers.targets,
         folds=folds,
         sources={"X, y": hashlib.sha256(content.encode()).hexdigest()},
-        summary={"rows": len(records), "columns": len(names), "classes": ", ".join(classes)},
-        exclusive=len(classes) > 2,
+        summary={"rows": len(records), "columns": len(names), **answers.told},
+        exclusive=len(answers.targets) > 1,
+        standard=answers.standard,
         parameters={"columns": [column.entry for column in columns]},
         golden=constructed([column.constructed for column in columns]),
         table={"target": "y", "file": "X, y", "rows": len(records)},
@@ -109,8 +146,7 @@ def _usable(folds: NDArray[np.integer], codes: NDArray[np.integer]) -> bool:
     return all(len(np.unique(folds[codes == code])) >= 2 for code in np.unique(codes))
 
 
-def _in_turn(codes: NDArray[np.integer]) -> NDArray[np.int8]:
-    folds = np.empty(len(codes), dtype=np.int8)
-    order = np.argsort(codes, kind="stable")
-    folds[order] = np.arange(len(codes)) % FOLDS
+def _in_turn(values: NDArray[Any]) -> NDArray[np.int8]:
+    folds = np.empty(len(values), dtype=np.int8)
+    folds[np.argsort(values, kind="stable")] = np.arange(len(values)) % FOLDS
     return folds

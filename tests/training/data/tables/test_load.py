@@ -244,7 +244,7 @@ def broken(**changes: object) -> list[dict[str, object]]:
     [
         (rows(3), "has 3 rows with a value in ill; at least 100 are needed"),
         (broken(ill="no"), "column ill: every row is 'no'; a target needs two classes"),
-        (broken(ill=lambda n: n / 7), "400 different values are no classes"),
+        (broken(ill=lambda n: f"v{n}"), "400 different values are no classes"),
         (broken(ill=lambda n: "rare" if n < 4 else n % 2), "'rare' has 4 rows, at least 10 are needed"),
         (broken(age=""), "column age: it is empty; leave it out by --ignore age"),
         (broken(town=lambda n: f"street {n}"), "column town: 400 different texts in 400 rows are no"),
