@@ -14,7 +14,6 @@ from unittest.mock import patch
 
 import nbformat
 from nbclient import NotebookClient
-from traitlets.config import Config
 
 from tests.support.server import ROOT, Server, running
 
@@ -46,10 +45,8 @@ def run(path: Path, server: Server, place: Path) -> nbformat.NotebookNode:
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
     resources = {"metadata": {"path": str(place)}}
-    # Sockets of the file system: nobody else on the machine can listen.
-    local = Config({"KernelManager": {"transport": "ipc"}})
     with patch.dict(os.environ, told):
-        NotebookClient(notebook, timeout=300, resources=resources, config=local).execute()
+        NotebookClient(notebook, timeout=300, startup_timeout=120, resources=resources).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times, which are others at every run
     return notebook
