@@ -10,7 +10,7 @@ PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test test-quick schedules framing slow-clients mutants check lint types imports bench test-gpu container-test audit sbom upgrade docs reference pictures clean
+.PHONY: help serve test test-quick schedules framing slow-clients mutants check lint types imports bench test-gpu container-test audit sbom upgrade docs reference pictures notebooks clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
@@ -77,6 +77,9 @@ reference: $(VENV)/.dev ## renew what the reference says of routes, fields, metr
 pictures: $(VENV)/.dev ## photograph the dashboard and draw the bar chart of the README; needs Chromium
 	$(BIN)/python -m tests.documents.pictures
 
+notebooks: $(VENV)/.dev ## run the notebooks of the documents, and keep what they show
+	$(BIN)/python -m tests.documents.notebooks
+
 clean: ## remove the environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info mutants
 
@@ -93,7 +96,7 @@ $(VENV)/versions.txt: constraints.txt | $(BIN)/python
 	sed -n '/^[a-zA-Z0-9]/s/ *\\$$//p' constraints.txt > $@
 
 $(VENV)/.serve: pyproject.toml $(VENV)/versions.txt
-	$(PIP) install --constraint $(VENV)/versions.txt --editable .
+	$(PIP) install --no-compile --constraint $(VENV)/versions.txt --editable .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/versions.txt

@@ -15,6 +15,7 @@ from tests.benchmarks.server import ROOT
 #: In the order in which they run without a name; each is a module of this package.
 BENCHMARKS = {
     "start": "ready after start, memory",
+    "page": "first paint of the dashboard in Chromium, and what jumps",
     "featurizing": "records per second, and where the time goes",
     "molecules": "requests of 256 molecules against featurizing and inference alone",
     "parity": "served probabilities against torch",

@@ -18,7 +18,8 @@ from training.data.official import htru2, tox21
 
 IMAGES, TABLE = ROOT / "docs" / "images", ROOT / "docs" / "data" / "servers.csv"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-_VIEW = {"width": 1180, "height": 1000}
+_VIEW = {"width": 1280, "height": 1392}
+_ASKED = "CC(C)(c1ccc(O)cc1)c1ccc(O)cc1 bisphenol A\nCN1C=NC2=C1C(=O)N(C(=O)N2C)C caffeine"
 _REQUESTS, _ROWS = 20, 64
 
 _LEFT, _WIDTH, _BAR, _GAP, _TOP = 210, 430, 16, 8, 34
@@ -74,8 +75,12 @@ def photograph(server: Server, folder: Path) -> list[Path]:
         for scheme in ("light", "dark"):
             context = browser.new_context(viewport=_VIEW, color_scheme=scheme, reduced_motion="reduce")
             page = context.new_page()
-            page.goto(server.address)
-            page.wait_for_timeout(4000)  # a few events of the stream, so that charts have lines
+            page.goto(f"{server.address}/?model=tox21")
+            page.get_by_label("Molecules").fill(_ASKED)
+            page.get_by_role("button", name="Predict", exact=True).click()
+            page.locator(".molecule .picture.done").nth(1).wait_for()
+            page.mouse.move(0, 0)
+            page.wait_for_timeout(1000)  # an event of the stream
             made.append(folder / f"dashboard-{scheme}.png")
             page.screenshot(path=made[-1])
             context.close()

@@ -70,7 +70,7 @@ def clone(tmp_path: Path) -> Clone:
 
 def test_serve_installs_the_base_alone_and_starts(clone: Clone) -> None:
     """The first `make serve` makes the environment, installs no extra, and starts the service."""
-    assert clone.calls("serve") == ["-m venv .venv", f"install {PINNED} --editable .", "-m service"]
+    assert clone.calls("serve") == ["-m venv .venv", f"install --no-compile {PINNED} --editable .", "-m service"]
 
 
 def test_a_second_serve_installs_nothing(clone: Clone) -> None:
@@ -79,7 +79,7 @@ def test_a_second_serve_installs_nothing(clone: Clone) -> None:
     assert clone.calls("serve") == ["-m service"]
     stamp = (clone.folder / ".venv" / ".serve").stat().st_mtime
     os.utime(clone.folder / "pyproject.toml", (stamp + 5, stamp + 5))
-    assert clone.calls("serve") == [f"install {PINNED} --editable .", "-m service"]
+    assert clone.calls("serve") == [f"install --no-compile {PINNED} --editable .", "-m service"]
 
 
 def test_the_tests_install_everything(clone: Clone) -> None:
@@ -98,7 +98,7 @@ def test_the_tests_install_everything(clone: Clone) -> None:
 def test_a_failed_install_is_tried_again(clone: Clone) -> None:
     """An index that did not answer leaves no stamp behind."""
     assert clone.make("serve", NO_INDEX="1").returncode != 0
-    assert clone.calls("serve") == [f"install {PINNED} --editable .", "-m service"]
+    assert clone.calls("serve") == [f"install --no-compile {PINNED} --editable .", "-m service"]
 
 
 def test_an_old_python_is_named(clone: Clone) -> None:

@@ -93,3 +93,32 @@ def test_a_damaged_file_ends_with_one_sentence(run) -> None:
         result = run(name, content)
         assert result.exit_code == 2
         assert len(result.output.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", "smiles\nCCO\n".encode("utf-16"), "save it as UTF-8"),
+        ("a.json", b'[{"smiles": "CCO"}]', "the name should end in one of"),
+    ],
+)
+def test_what_only_training_reads_is_refused_with_what_to_do(run, name, content, said) -> None:
+    """UTF-16 and a file that is one JSON list are one sentence, status 2, and no output."""
+    done = run(name, content)
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+def test_a_file_for_another_model_says_which(run, tmp_path: Path) -> None:
+    """Without ``--model`` a table of candidates is refused, and the model that takes it is named."""
+    bundles.publish(tmp_path / "models", name="htru2")
+    names = "profile_mean,profile_stdev,profile_skewness,profile_kurtosis,dm_mean,dm_stdev,dm_skewness"
+    row = "110,46,0.5,1.8,12,26,8,104"
+    done = run("pulsars.csv", f"{names},dm_kurtosis\n{row}\n".encode())
+    assert done.exit_code == 2
+    assert "The file has the columns of htru2: --model htru2" in done.stderr
+    done = run("neither.csv", b"colour\nred\n")
+    assert done.exit_code == 2
+    assert "--model" not in done.stderr
+    done = run("pulsars.csv", f"{names},dm_kurtosis\n{row}\n".encode(), "--model", "htru2")
+    assert done.exit_code == 0, done.stderr

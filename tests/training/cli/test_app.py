@@ -84,6 +84,25 @@ def test_versions_promote_and_rollback(repository: Repository, tmp_path: Path) -
     assert steps[0].by.startswith("cli:")
 
 
+def test_programs_read_one_object(repository: Repository, tmp_path: Path) -> None:
+    """``--json`` on versions, promote and rollback puts one JSON object on standard output."""
+    where = ["--models", str(repository.root), "--json"]
+    state = ["--state", str(tmp_path)]
+    told = [
+        json.loads(call(*arguments, *where).stdout)
+        for arguments in (
+            ["versions", "htru2"],
+            ["promote", "htru2", "2", *state],
+            ["rollback", "htru2", *state],
+        )
+    ]
+    assert told == [
+        {"model": "htru2", "versions": [1, 2, 3], "champion": 1},
+        {"model": "htru2", "champion": 2},
+        {"model": "htru2", "champion": 1},
+    ]
+
+
 def test_an_altered_version_is_not_promoted(repository: Repository, tmp_path: Path) -> None:
     """The champion stays, the sentence names the file, and the log says that it was refused."""
     path = repository.bundle("htru2", 2) / "model.onnx"

@@ -68,10 +68,26 @@ def test_the_same_data_recipe_and_seed_are_not_published_twice(train: Train, fol
         printed = train(people(), file=file)
         assert printed.startswith("not published: version 1 was made of the same data")
     assert Repository(folder / "models").versions("people") == [1]
+    again = train(people(), "--json")
+    assert json.loads(again) == {"model": "people", "version": 1, "published": False}
     printed = train(people(), "--seed", "5", "--margin", "0.1")
     version = Repository(folder / "models").versions("people")[-1]
     assert f"published people version {version}" in printed
     assert "margin 0.1: not worse" in printed
+
+
+def test_a_program_reads_one_object_and_the_words_go_elsewhere(train: Train, folder: Path) -> None:
+    """``train --json`` tells version, verdict, metrics and checks; ``evaluate --json`` the metrics."""
+    told = json.loads(train(people(seed=3), "--json", "--promote", "never"))
+    assert (told["published"], told["promoted"]) == (True, False)
+    assert {check["name"] for check in told["checks"]} >= {"golden", "calibration"}
+    where = ["--models", str(folder / "models"), "--data", str(folder / "people.csv"), "--json"]
+    done = call("evaluate", "people", str(told["version"]), *where)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert (document["model"], document["version"]) == ("people", told["version"])
+    assert document["metrics"]["overall"]["rows"] == told["metrics"]["overall"]["rows"]
+    assert "out-of-fold" in done.stderr
 
 
 def test_an_extract_that_lacks_a_town_and_missing_ages_is_held_back(train: Train, folder: Path) -> None:
