@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -103,6 +103,8 @@ class Settings(BaseSettings):
     )
     #: 0 takes any free port; the log tells which.
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    #: The port of protocol v2 over gRPC, on the hosts above; without it there is no gRPC.
+    grpc_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     #: The prefix under which a proxy publishes the service, such as ``/snn``; it may stay in the path.
     root_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
     #: Processes that answer requests; each holds the models in its own memory.
@@ -199,8 +201,9 @@ def load_settings() -> Settings:
             )
             raise SettingsError(f"{name}: there is no such setting; {hint}")
     try:
-        # Kubernetes' own SNN_PORT is no setting.
-        return Settings(port=8000) if "SNN_PORT" in injected else Settings()
+        # Kubernetes' own SNN_PORT and SNN_GRPC_PORT are no settings.
+        own: dict[str, Any] = {"SNN_PORT": ("port", 8000), "SNN_GRPC_PORT": ("grpc_port", None)}
+        return Settings(**dict(own[name] for name in injected if name in own))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = f"{_PREFIX}{str(first['loc'][0]).upper()}"

@@ -22,7 +22,7 @@ from models.features import NotApplicable, Outcome, Rejected
 from service.api.body.decoding import Limits
 from service.api.body.negotiation import accepts
 from service.api.body.reading import read_body
-from service.api.context import context_of
+from service.api.context import RequestContext, context_of
 from service.api.encoding import stated
 from service.api.problems import Problem
 from service.api.v2 import compression, request, response, tensors
@@ -35,6 +35,7 @@ from service.api.v2.interface import (
     interface_of,
     names_of,
 )
+from service.inference.answers.decision import Decision
 from service.inference.predictor import Prediction, Predictor
 from service.inference.queue import Outputs
 from service.inference.served_models import ServedModel, ServedModels
@@ -86,20 +87,11 @@ class Infer:
         started = perf_counter()
         interface = interface_of(served)
         asked, records = await self._read(scope, receive, interface, names_of(served))
-        decision = served.decide(asked.cut_offs, interval=INTERVAL in asked.outputs)
         context.read = perf_counter() - started
-        context.applicability = asked.applicability
-        # A featurizer also reads an array, and faster.
-        rows = cast("Sequence[object]", records)
-        prediction = await context.predict(self._predictor, served, rows, receive)
-        _check_outcomes(interface, prediction)
+        outputs, decision = await predicted(
+            self._predictor, served, context, asked, interface, records, receive
+        )
         started = perf_counter()
-        _check_finite(prediction.outputs, asked.outputs)
-        made = decided(asked.outputs, decision, prediction.outputs, prediction.outcomes)
-        made |= domains(asked.outputs, prediction.outcomes)
-        if REASON in asked.outputs:
-            made[REASON] = np.array([_reason(outcome) for outcome in prediction.outcomes], object)
-        outputs = {**_with_gaps(interface, prediction), **made}
         await _send(scope, send, served, asked, outputs, stated(served, decision))
         context.encode = perf_counter() - started
 
@@ -114,17 +106,48 @@ class Infer:
         asked = request.parse(
             body, header_length, interface.input_name, interface.outputs, (*interface.texts, *more)
         )
-        tensor = asked.tensor
-        records = tensors.records_of(
-            tensor.name,
-            tensor.datatype,
-            tensor.shape,
-            tensor.data,
-            interface.columns,
-            self._limits.rows,
-            interface.readers,
-        )
-        return asked, records
+        return asked, records_of(asked, interface, self._limits.rows)
+
+
+def records_of(asked: request.InferRequest, interface: Interface, max_rows: int) -> tensors.Records:
+    """Read a request's tensor; raises what ``tensors.records_of`` raises."""
+    tensor = asked.tensor
+    return tensors.records_of(
+        tensor.name,
+        tensor.datatype,
+        tensor.shape,
+        tensor.data,
+        interface.columns,
+        max_rows,
+        interface.readers,
+    )
+
+
+async def predicted(
+    predictor: Predictor,
+    served: ServedModel,
+    context: RequestContext,
+    asked: request.InferRequest,
+    interface: Interface,
+    records: tensors.Records,
+    receive: Receive,
+) -> tuple[dict[str, NDArray[Any]], Decision]:
+    """Predict the records of a request; return every output by name, and what decided the calls.
+
+    Raises ``Problem``, and what ``Predictor.predict`` and ``ServedModel.decide`` raise.
+    """
+    decision = served.decide(asked.cut_offs, interval=INTERVAL in asked.outputs)
+    context.applicability = asked.applicability
+    # A featurizer also reads an array, and faster.
+    rows = cast("Sequence[object]", records)
+    prediction = await context.predict(predictor, served, rows, receive)
+    _check_outcomes(interface, prediction)
+    _check_finite(prediction.outputs, asked.outputs)
+    made = decided(asked.outputs, decision, prediction.outputs, prediction.outcomes)
+    made |= domains(asked.outputs, prediction.outcomes)
+    if REASON in asked.outputs:
+        made[REASON] = np.array([_reason(outcome) for outcome in prediction.outcomes], object)
+    return {**_with_gaps(interface, prediction), **made}, decision
 
 
 def _headers(scope: Scope) -> tuple[int | None, bytes | None]:

@@ -31,7 +31,7 @@ def encode(
     described, tensors = [], list[bytes]()
     for output, binary in wanted.items():
         array = outputs[output]
-        datatype, to_bytes = _FORMS[array.dtype.kind]
+        datatype, to_bytes = FORMS[array.dtype.kind]
         entry: dict[str, object] = {"name": output, "datatype": datatype, "shape": list(array.shape)}
         described.append(entry)
         if binary:
@@ -58,7 +58,7 @@ def _text_bytes(array: NDArray[Any]) -> bytes:
 
 
 #: By the kind of an array: its datatype, and its bytes as a binary tensor.
-_FORMS: dict[str, tuple[str, Callable[[NDArray[Any]], bytes]]] = {
+FORMS: dict[str, tuple[str, Callable[[NDArray[Any]], bytes]]] = {
     "f": ("FP32", lambda array: array.astype("<f4", copy=False).tobytes()),
     "b": ("BOOL", lambda array: array.tobytes()),
     "O": ("BYTES", _text_bytes),
