@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -147,6 +148,8 @@ class Settings(BaseSettings):
     tls_key_file: Path | None = None
     #: Who signs clients' certificates, in PEM; without it no client needs one.
     tls_client_ca_file: Path | None = None
+    #: Whether answers are compressed for clients that accept it; those of protocol v2 always are.
+    compress_answers: bool = False
     #: Origins whose pages may send requests from a browser (CORS).
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     #: Whether the v2 protocol may load and unload models without an API key.
@@ -164,11 +167,19 @@ class Settings(BaseSettings):
     drain_seconds: Seconds = 20.0
     #: Whether the log has the clients' addresses.
     log_client: bool = False
-    #: Addresses and networks of proxies whose ``X-Forwarded-For`` says who the client is; ``*`` for all.
-    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_networks)] = ()
+    #: Addresses and networks of proxies whose ``X-Forwarded-For`` says who the client is; ``*`` for all,
+    #: ``unix`` for those on sockets in the file system.
+    trusted_proxies: Annotated[
+        tuple[IPvAnyNetwork | Literal["unix"], ...], NoDecode, BeforeValidator(_networks)
+    ] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     #: JSON lines, short text, or ``auto``: text where standard output is a terminal.
     log_format: Literal["auto", "text", "json"] = "auto"
+
+    @property
+    def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The proxies that are trusted by their addresses."""
+        return tuple(each for each in self.trusted_proxies if not isinstance(each, str))
 
     @property
     def repository(self) -> Path:

@@ -47,10 +47,8 @@ from service.observability.counters import Telemetry
 from service.observability.tracing import Tracing
 
 _TABLE_CONTENT = {kind: {"schema": {"type": "string"}} for kind in ("text/csv", "application/x-ndjson")}
-_LIST_CONTENT = {
-    kind: {"schema": {"type": "string"}}
-    for kind in ("text/tab-separated-values", "chemical/x-daylight-smiles", "chemical/x-mdl-sdfile")
-} | {"application/x-arff": {"schema": {"type": "string"}}}
+_LISTS = ("text/tab-separated-values", "chemical/x-daylight-smiles", "chemical/x-mdl-sdfile")
+_LIST_CONTENT = {kind: {"schema": {"type": "string"}} for kind in (*_LISTS, "application/x-arff")}
 _BINARY = {"type": "string", "format": "binary"}
 _PARQUET_CONTENT = {
     kind: {"schema": _BINARY}
@@ -151,6 +149,7 @@ def create_app(
     administration: admin.Administration | None = None,
     recorder: HistoryRecorder | None = None,
     tracing: Tracing | None = None,
+    compresses: bool = False,
 ) -> ASGIApp:
     """Build the ASGI application over the served models.
 
@@ -158,7 +157,7 @@ def create_app(
     ``coordinator`` reports on all workers, by default on this one alone. ``deadline_seconds`` is the
     deadline of requests that name none. ``key_store`` has the API keys; None for no keys. ``origins``
     are the origins of pages that may send requests (CORS). ``root_path`` is the prefix of a proxy.
-    ``tracing`` is None where no request is traced.
+    ``tracing`` is None where no request is traced; with ``compresses`` answers may be compressed.
     ``administration`` serves ``/admin``. ``recorder`` has the models' histories, by default empty.
     """
     coordinator = WorkerCoordinator(served_models, telemetry) if coordinator is None else coordinator
@@ -177,7 +176,7 @@ def create_app(
     app.include_router(invocations_route())
     app.include_router(probes.routes(served_models, coordinator))
     checks = None if administration is None else administration.control
-    recorder = HistoryRecorder(coordinator, SharedStore()) if recorder is None else recorder
+    recorder = recorder or HistoryRecorder(coordinator, SharedStore())
     app.include_router(history.routes(served_models, recorder))
     app.include_router(integrity.routes(served_models, coordinator, checks))
     app.include_router(metrics.routes(served_models, coordinator))
@@ -194,20 +193,19 @@ def create_app(
         app.add_exception_handler(kind, _answer_error)
     complete(app)
     known = [route.path for route in app.routes if isinstance(route, Route) and "{" not in route.path]
-    infer = Infer(served_models, predictor, limits, otherwise=app)
-    predict = PredictEndpoint(predictor, limits, spool)
-    invocations = InvocationsEndpoint(served_models, predictor, limits)
     stream = Stream(lambda: activations.every_model(served_models, coordinator), served_models)
-    inner: ASGIApp = infer
+    inner: ASGIApp = Infer(served_models, predictor, limits, otherwise=app)
     direct: dict[tuple[str, str], ASGIApp] = {
-        ("POST", "/predict"): predict,
-        ("POST", INVOCATIONS): invocations,
+        ("POST", "/predict"): PredictEndpoint(predictor, limits, spool),
+        ("POST", INVOCATIONS): InvocationsEndpoint(served_models, predictor, limits),
         ("GET", STREAM): stream,
     }
     if key_store is not None:
-        inner = AccessControl(infer, key_store)
+        inner = AccessControl(inner, key_store)
         direct = {place: AccessControl(app, key_store) for place, app in direct.items()}
-    middleware = RequestMiddleware(inner, direct, known, telemetry, deadline_seconds, root_path, tracing)
+    middleware = RequestMiddleware(
+        inner, direct, known, telemetry, deadline_seconds, root_path, tracing, compresses=compresses
+    )
     middleware.fast_path = FastPath(
         telemetry,
         predictor,
@@ -215,6 +213,7 @@ def create_app(
         deadline_seconds=deadline_seconds,
         key_store=key_store,
         tracing=tracing,
+        compresses=compresses,
     )
     return Cors(middleware, origins) if origins else middleware
 
@@ -223,7 +222,7 @@ def _predict_route() -> APIRouter:
     """Describe ``/predict``, which the middleware answers before the router."""
     router = APIRouter(tags=["predict"])
     described = answers(None, 400, 404, 406, 408, 413, 415, 422, 429, 503, 504)
-    answer = content_of(SmilesAnswer, InputsAnswer)
+    described[200] = {"content": content_of(SmilesAnswer, InputsAnswer) | _TABLE_CONTENT}
 
     @router.post(
         "/predict",
@@ -244,7 +243,7 @@ def _predict_route() -> APIRouter:
                 | _FORM_CONTENT,
             },
         },
-        responses=described | {200: {"content": answer | _TABLE_CONTENT}},
+        responses=described,
     )
     async def predict() -> Response:
         raise NotImplementedError

@@ -106,7 +106,7 @@ class Inference:
             request_id = new_request_id()
         context = RequestContext(request_id)
         if told.get(SYNTHETIC_HEADER) == b"1":
-            context = SyntheticContext(request_id, client_of(call))
+            context = SyntheticContext(request_id, client_of(call), headers)
         if self._tracing is not None:
             context.trace = self._tracing.begin(told.get(TRACE_HEADER))
         return context

@@ -229,7 +229,7 @@ def _counted(compute: Compute, traffic: Traffic) -> Compute:
         try:
             return compute(rows, parts)
         except Exception:
-            traffic.inferences_failed += len(parts)
+            traffic.inferences_failed += sum(not part.synthetic for part in parts)
             raise
 
     return counted

@@ -103,6 +103,7 @@ def assemble(settings: Settings, device: Device, shared_store: SharedStore | Non
         origins=settings.cors_origins,
         root_path=settings.root_path,
         tracing=tracing,
+        compresses=settings.compress_answers,
         administration=Administration(releases, reloader),
         recorder=recorder,
     )

@@ -83,10 +83,8 @@ async def _serve(
         asyncio.get_running_loop().add_signal_handler(number, _stop, stopping)
     background = [parts.recorder.run(), parts.challengers.run()]
     background.append(_follow_releases(parts, mirror, settings))
-    if tls is not None:
-        background.append(tls.follow())
-    if parts.auto_rollback is not None:
-        background.append(parts.auto_rollback.run())
+    background += [each.follow() for each in (tls,) if each is not None]
+    background += [each.run() for each in (parts.auto_rollback,) if each is not None]
     if config is None or (config.first and config.number == 1):
         _report_start(settings)
     if parts.grpc is not None and (config is None or config.first):
@@ -169,9 +167,14 @@ def _server(parts: Parts, settings: Settings) -> Server:
         ConnectionPolicy(
             settings.client_seconds,
             settings.idle_seconds,
-            ClientAddress(settings.trusted_proxies) if settings.log_client else None,
+            _client_address(settings),
         ),
     )
+
+
+def _client_address(settings: Settings) -> ClientAddress | None:
+    trusted, unix = settings.trusted_networks, "unix" in settings.trusted_proxies
+    return ClientAddress(trusted, unix=unix) if settings.log_client else None
 
 
 def _shared_listener(

@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.features import NotApplicable, Outcome, Rejected
+from service.api.body.compression import accepted_codings, choose, compress
 from service.api.body.decoding import Limits
 from service.api.body.negotiation import accepts
 from service.api.body.reading import read_body
 from service.api.context import RequestContext, context_of
 from service.api.encoding import stated
 from service.api.problems import Problem
-from service.api.v2 import compression, request, response, tensors
+from service.api.v2 import request, response, tensors
 from service.api.v2.interface import (
     INTERVAL,
     REASON,
@@ -98,11 +99,9 @@ class Infer:
     async def _read(
         self, scope: Scope, receive: Receive, interface: Interface, more: tuple[str, ...]
     ) -> tuple[request.InferRequest, tensors.Records]:
-        """Read, decompress and decode a request's body."""
-        header_length, coding = _headers(scope)
+        """Read and decode a request's body."""
+        header_length = _header_length(scope)
         body = await read_body(scope, receive, self._limits.bytes)
-        if coding is not None:
-            body = await asyncio.to_thread(compression.decompress, body, coding, self._limits.bytes)
         asked = request.parse(
             body, header_length, interface.input_name, interface.outputs, (*interface.texts, *more)
         )
@@ -150,24 +149,17 @@ async def predicted(
     return {**_with_gaps(interface, prediction), **made}, decision
 
 
-def _headers(scope: Scope) -> tuple[int | None, bytes | None]:
-    """Return the JSON's length, in bytes of the decompressed body, and the content coding.
-
-    Raises ``Problem`` 400, 406 or 415.
-    """
+def _header_length(scope: Scope) -> int | None:
+    """Return the JSON's length, in bytes of the decompressed body; raises ``Problem`` 400 or 406."""
     if not accepts(scope, "application/json", "application/octet-stream"):
         raise Problem(406, "answers are application/json, with binary tensors application/octet-stream")
-    length, coding = None, None
+    length = None
     for name, value in scope["headers"]:
         if name == _HEADER:
             if not (value.isdigit() and len(value) <= 18) or length not in (None, int(value)):
                 raise Problem(400, "Inference-Header-Content-Length is not a whole number of bytes")
             length = int(value)
-        elif name == b"content-encoding":
-            if coding is not None:
-                raise Problem(415, "the body is encoded more than once; send gzip, deflate or none")
-            coding = value
-    return length, coding
+    return length
 
 
 def _check_outcomes(interface: Interface, prediction: Prediction) -> None:
@@ -225,7 +217,7 @@ async def _send(
     thresholds: dict[str, float] | None,
 ) -> None:
     """Write the answer, compressed where the client accepts it, and send it."""
-    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding")
+    accepted = accepted_codings(scope)
     arguments = (served, asked, outputs, thresholds, accepted)
     # A binary tensor is one copy of memory; digits and compression take time.
     slow = sum(outputs[name].nbytes for name, binary in asked.outputs.items() if accepted or not binary)
@@ -258,9 +250,9 @@ def _write(
     else:
         headers.append((b"content-type", b"application/octet-stream"))
         headers.append((_HEADER, str(json_length).encode()))
-    coding = compression.choose(accepted, len(content))
+    coding = choose(accepted, len(content))
     if coding is not None:
-        content = compression.compress(content, coding)
+        content = compress(content, coding)
         headers.append((b"content-encoding", coding))
     headers.append((b"content-length", str(len(content)).encode()))
     return content, headers
