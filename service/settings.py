@@ -4,8 +4,9 @@ import os
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -103,6 +104,8 @@ class Settings(BaseSettings):
     )
     #: 0 takes any free port; the log tells which.
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    #: The port of protocol v2 over gRPC, on the hosts above; without it there is no gRPC.
+    grpc_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     #: The prefix under which a proxy publishes the service, such as ``/snn``; it may stay in the path.
     root_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
     #: Processes that answer requests; each holds the models in its own memory.
@@ -145,6 +148,8 @@ class Settings(BaseSettings):
     tls_key_file: Path | None = None
     #: Who signs clients' certificates, in PEM; without it no client needs one.
     tls_client_ca_file: Path | None = None
+    #: Whether answers are compressed for clients that accept it; those of protocol v2 always are.
+    compress_answers: bool = False
     #: Origins whose pages may send requests from a browser (CORS).
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     #: Whether the v2 protocol may load and unload models without an API key.
@@ -162,11 +167,19 @@ class Settings(BaseSettings):
     drain_seconds: Seconds = 20.0
     #: Whether the log has the clients' addresses.
     log_client: bool = False
-    #: Addresses and networks of proxies whose ``X-Forwarded-For`` says who the client is; ``*`` for all.
-    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_networks)] = ()
+    #: Addresses and networks of proxies whose ``X-Forwarded-For`` says who the client is; ``*`` for all,
+    #: ``unix`` for those on sockets in the file system.
+    trusted_proxies: Annotated[
+        tuple[IPvAnyNetwork | Literal["unix"], ...], NoDecode, BeforeValidator(_networks)
+    ] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     #: JSON lines, short text, or ``auto``: text where standard output is a terminal.
     log_format: Literal["auto", "text", "json"] = "auto"
+
+    @property
+    def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The proxies that are trusted by their addresses."""
+        return tuple(each for each in self.trusted_proxies if not isinstance(each, str))
 
     @property
     def repository(self) -> Path:
@@ -199,8 +212,9 @@ def load_settings() -> Settings:
             )
             raise SettingsError(f"{name}: there is no such setting; {hint}")
     try:
-        # Kubernetes' own SNN_PORT is no setting.
-        return Settings(port=8000) if "SNN_PORT" in injected else Settings()
+        # Kubernetes' own SNN_PORT and SNN_GRPC_PORT are no settings.
+        own: dict[str, Any] = {"SNN_PORT": ("port", 8000), "SNN_GRPC_PORT": ("grpc_port", None)}
+        return Settings(**dict(own[name] for name in injected if name in own))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = f"{_PREFIX}{str(first['loc'][0]).upper()}"

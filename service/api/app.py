@@ -58,6 +58,7 @@ def create_app(
     administration: admin.Administration | None = None,
     recorder: HistoryRecorder | None = None,
     tracing: Tracing | None = None,
+    compresses: bool = False,
 ) -> ASGIApp:
     """Build the ASGI application over the served models.
 
@@ -65,7 +66,7 @@ def create_app(
     ``coordinator`` reports on all workers, by default on this one alone. ``deadline_seconds`` is the
     deadline of requests that name none. ``key_store`` has the API keys; None for no keys. ``origins``
     are the origins of pages that may send requests (CORS). ``root_path`` is the prefix of a proxy.
-    ``tracing`` is None where no request is traced.
+    ``tracing`` is None where no request is traced; with ``compresses`` answers may be compressed.
     ``administration`` serves ``/admin``. ``recorder`` has the models' histories, by default empty.
     """
     coordinator = WorkerCoordinator(served_models, telemetry) if coordinator is None else coordinator
@@ -84,7 +85,7 @@ def create_app(
     app.include_router(invocations_route())
     app.include_router(probes.routes(served_models, coordinator))
     checks = None if administration is None else administration.control
-    recorder = HistoryRecorder(coordinator, SharedStore()) if recorder is None else recorder
+    recorder = recorder or HistoryRecorder(coordinator, SharedStore())
     app.include_router(history.routes(served_models, recorder))
     app.include_router(integrity.routes(served_models, coordinator, checks))
     app.include_router(metrics.routes(served_models, coordinator))
@@ -101,20 +102,19 @@ def create_app(
         app.add_exception_handler(kind, _answer_error)
     complete(app)
     known = [route.path for route in app.routes if isinstance(route, Route) and "{" not in route.path]
-    infer = Infer(served_models, predictor, limits, otherwise=app)
-    predict = PredictEndpoint(predictor, limits, spool)
-    invocations = InvocationsEndpoint(served_models, predictor, limits)
     stream = Stream(lambda: activations.every_model(served_models, coordinator), served_models)
-    inner: ASGIApp = infer
+    inner: ASGIApp = Infer(served_models, predictor, limits, otherwise=app)
     direct: dict[tuple[str, str], ASGIApp] = {
-        ("POST", "/predict"): predict,
-        ("POST", INVOCATIONS): invocations,
+        ("POST", "/predict"): PredictEndpoint(predictor, limits, spool),
+        ("POST", INVOCATIONS): InvocationsEndpoint(served_models, predictor, limits),
         ("GET", STREAM): stream,
     }
     if key_store is not None:
-        inner = AccessControl(infer, key_store)
+        inner = AccessControl(inner, key_store)
         direct = {place: AccessControl(app, key_store) for place, app in direct.items()}
-    middleware = RequestMiddleware(inner, direct, known, telemetry, deadline_seconds, root_path, tracing)
+    middleware = RequestMiddleware(
+        inner, direct, known, telemetry, deadline_seconds, root_path, tracing, compresses=compresses
+    )
     middleware.fast_path = FastPath(
         telemetry,
         predictor,
@@ -122,6 +122,7 @@ def create_app(
         deadline_seconds=deadline_seconds,
         key_store=key_store,
         tracing=tracing,
+        compresses=compresses,
     )
     return Cors(middleware, origins) if origins else middleware
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from itertools import count
 from os import urandom
@@ -26,6 +26,8 @@ SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 TIMEOUT_HEADER = b"x-request-timeout-ms"
 #: The header by which a client says that its rows are made up: ``1``.
 SYNTHETIC_HEADER = b"x-snn-synthetic"
+#: What proxies add to the requests that they pass on.
+_PASSED_ON = frozenset((b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"))
 #: The key under which a request's scope has its connection's transport.
 TRANSPORT = "snn.transport"
 #: The key under which a request's scope has how long its client may send nothing.
@@ -108,20 +110,28 @@ class RequestContext:
 class SyntheticContext(RequestContext):
     """A request that its client marked as synthetic.
 
-    The mark counts with a valid API key, or from this machine: others could hide traffic by it.
+    The mark counts with an API key of scope ``probe`` or ``admin`` or, where there are no keys, from
+    this machine: others could hide traffic by it. What a proxy on this machine has passed on is not
+    from it.
     """
 
     __slots__ = ("local",)
 
-    def __init__(self, request_id: bytes, client: tuple[str, int] | None) -> None:
+    def __init__(
+        self,
+        request_id: bytes,
+        client: tuple[str, int] | None,
+        headers: Iterable[tuple[bytes, bytes]],
+    ) -> None:
         """``client`` is the address that the request came from."""
         super().__init__(request_id)
-        self.local = client is not None and _is_loopback(client[0])
+        passed_on = any(name in _PASSED_ON for name, _ in headers)
+        self.local = client is not None and not passed_on and _is_loopback(client[0])
 
     @property
     def synthetic(self) -> bool:  # type: ignore[override]
         """Whether the mark counts."""
-        return self.local or self.key is not None
+        return self.local if self.key is None else self.key.may("probe")
 
 
 def _is_loopback(host: str) -> bool:
@@ -224,6 +234,8 @@ def _tally(context: RequestContext, traffic: Traffic, seconds: float) -> None:
         traffic.failed.add(seconds)
         return
     traffic.succeeded.add(seconds)
+    if context.synthetic:
+        traffic.synthetic += 1
     traffic.latency.observe(seconds)
     traffic.waited.add(context.stages.queue)
     traffic.prepared.add(context.stages.featurize)

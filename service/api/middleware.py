@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.body.compression import CompressedAnswer, accepted_codings, decoded
 from service.api.body.negotiation import accepts
 from service.api.context import (
     CLIENT,
@@ -47,13 +48,17 @@ class RequestMiddleware:
         deadline_seconds: float | None = None,
         root_path: str = "",
         tracing: Tracing | None = None,
+        *,
+        compresses: bool = False,
     ) -> None:
         """``direct`` maps a method and an exact path to an application that answers it.
 
         ``known`` are the paths that metrics and logs name as they were sent. ``deadline_seconds`` is
         the deadline of requests that name none. ``root_path`` is the prefix of a proxy, which it may
-        have left in the path. ``tracing`` is None where no request is traced.
+        have left in the path. ``tracing`` is None where no request is traced. ``compresses``:
+        answers are compressed for who accepts it.
         """
+        self._compresses = compresses
         self._tracing = tracing
         self._root_path = root_path
         self._deadline_seconds = deadline_seconds
@@ -69,14 +74,16 @@ class RequestMiddleware:
             return
         started, method = perf_counter(), scope["method"]
         scope = self._seen_from_inside(scope)
-        request_id, timeout, synthetic, parent = _read_head(scope)
+        request_id, timeout, synthetic, parent, coded = _read_head(scope)
         context = RequestContext(request_id)
         if synthetic:
-            context = SyntheticContext(request_id, scope.get("client"))
+            context = SyntheticContext(request_id, scope.get("client"), scope["headers"])
         if self._tracing is not None:
             context.trace = self._tracing.begin(parent)
         scope["snn.context"] = context
         context.client = scope.get(CLIENT)
+        if self._compresses and (accepted := accepted_codings(scope)):
+            send = CompressedAnswer(send, accepted)
         answer = _Answer(context, scope, send, without_body=method == "HEAD")
         app = self._direct.get((scope["method"], scope["path"]), self._app)
         failure: dict[str, Any] = {}
@@ -89,6 +96,8 @@ class RequestMiddleware:
             if scope["path"] == self._root_path:
                 await _lead_below(scope["path"], answer.send)
             else:
+                if coded:
+                    scope, receive = decoded(scope, receive)
                 await app(scope, receive, answer.send)
         except Disconnected:
             if not answer.ended:
@@ -178,9 +187,12 @@ async def _lead_below(path: str, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def _read_head(scope: Scope) -> tuple[bytes, bytes | None, bool, bytes | None]:
-    """Return the request's id, a new one where it is not usable; its time-out, mark and trace."""
-    request_id, timeout, synthetic, parent = None, None, False, None
+def _read_head(scope: Scope) -> tuple[bytes, bytes | None, bool, bytes | None, bool]:
+    """Return the request's id, a new one where it is not usable; its time-out, mark and trace.
+
+    Last stands whether its body has a content coding.
+    """
+    request_id, timeout, synthetic, parent, coded = None, None, False, None, False
     for name, value in scope["headers"]:
         if name == b"x-request-id" and SANE_ID.fullmatch(value):
             request_id = bytes(value)
@@ -190,6 +202,8 @@ def _read_head(scope: Scope) -> tuple[bytes, bytes | None, bool, bytes | None]:
             synthetic = value == b"1"
         elif name == TRACE_HEADER:
             parent = value
+        elif name == b"content-encoding":
+            coded = True
     if request_id is None:
         request_id = new_request_id()
-    return request_id, timeout, synthetic, parent
+    return request_id, timeout, synthetic, parent, coded

@@ -56,7 +56,8 @@ SYNTHETIC_PARAMETER = {
     "required": False,
     "description": (
         "1 for records that are examples or probes: they are answered as any, and left out of the"
-        " activation health. It counts with an API key or, without keys, from the same machine."
+        " activation health. It counts with an API key of scope probe or admin or, without keys, from"
+        " the same machine."
     ),
     "schema": {"type": "string", "enum": ["1"]},
 }

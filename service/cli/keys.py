@@ -37,7 +37,7 @@ def new(
     name: Annotated[str, typer.Argument(help="Who or what it is for; logs name it by this.")],
     file: _File,
     scope: Annotated[
-        list[str], typer.Option(metavar="[predict|admin|metrics]", help="May be repeated.")
+        list[str], typer.Option(metavar="[predict|admin|metrics|probe]", help="May be repeated.")
     ],
     days: Annotated[float | None, typer.Option(min=0, help="After how many days it expires.")] = None,
     requests_per_second: Annotated[float | None, typer.Option(min=0.001)] = None,

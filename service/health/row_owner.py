@@ -27,3 +27,8 @@ class RowOwner(msgspec.Struct, frozen=True, gc=False):
 
     request: Requester | None
     rows: int
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the rows tell nothing of the traffic."""
+        return self.request is not None and self.request.synthetic

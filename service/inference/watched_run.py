@@ -81,7 +81,7 @@ def counted(compute: Compute, traffic: Traffic) -> Compute:
         try:
             return compute(rows, parts)
         except Exception:
-            traffic.inferences_failed += len(parts)
+            traffic.inferences_failed += sum(not part.synthetic for part in parts)
             raise
 
     return counted

@@ -106,7 +106,8 @@ class AutoRollback:
             if model.version is not None:
                 traffic = cluster.counted.traffic(name, model.version)
                 failed = traffic.inferences_failed
-                health = VersionHealth(model.version, failed, failed + traffic.succeeded.count)
+                asked = failed + traffic.succeeded.count - traffic.synthetic
+                health = VersionHealth(model.version, failed, asked)
                 await self._observe(name, health)
             probation = self._probations.get(name)
             if probation is None:

@@ -119,6 +119,8 @@ class Traffic(msgspec.Struct):
     batch_rows: Histogram = msgspec.field(default_factory=lambda: Histogram(ROWS))
     #: Entire requests, and the stages of those that succeeded.
     succeeded: Tally = msgspec.field(default_factory=Tally)
+    #: Those that succeeded and tell nothing of the traffic.
+    synthetic: int = 0
     failed: Tally = msgspec.field(default_factory=Tally)
     waited: Tally = msgspec.field(default_factory=Tally)
     prepared: Tally = msgspec.field(default_factory=Tally)
@@ -167,7 +169,7 @@ class Traffic(msgspec.Struct):
         for size, tally in dict(other.batches).items():
             self.batches[size].merge(tally)
         self.last_batch_at = max(self.last_batch_at, other.last_batch_at)
-        for name in ("not_finite", "suspect", "recomputed", "corrupted"):
+        for name in ("not_finite", "suspect", "recomputed", "corrupted", "synthetic"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.inferences_failed += other.inferences_failed
         _add(self.alarms, other.alarms)

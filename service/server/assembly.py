@@ -26,6 +26,7 @@ from service.lifecycle.trial import try_bundle
 from service.lifecycle.trials.challengers import Challengers
 from service.observability.counters import Telemetry
 from service.observability.tracing import Tracing
+from service.server.grpc_port import GrpcPort, open_grpc
 from service.server.traces import open_tracing
 from service.settings import Settings
 from service.stores.mirror import repository_of
@@ -47,6 +48,8 @@ class Parts:
     auto_rollback: AutoRollback | None
     challengers: Challengers
     tracing: Tracing | None
+    #: None where no port is set for it.
+    grpc: GrpcPort | None = None
 
 
 def assemble(settings: Settings, device: Device, shared_store: SharedStore | None, number: int) -> Parts:
@@ -100,6 +103,7 @@ def assemble(settings: Settings, device: Device, shared_store: SharedStore | Non
         origins=settings.cors_origins,
         root_path=settings.root_path,
         tracing=tracing,
+        compresses=settings.compress_answers,
         administration=Administration(releases, reloader),
         recorder=recorder,
     )
@@ -108,6 +112,9 @@ def assemble(settings: Settings, device: Device, shared_store: SharedStore | Non
         auto_rollback = AutoRollback(
             served_models, coordinator, releases, loader, settings.probation_seconds
         )
+    grpc = None
+    if settings.grpc_port is not None:
+        grpc = open_grpc(settings, app, served_models, predictor, telemetry, key_store, tracing)
     return Parts(
         app,
         served_models,
@@ -118,6 +125,7 @@ def assemble(settings: Settings, device: Device, shared_store: SharedStore | Non
         auto_rollback,
         Challengers(served_models, coordinator, releases, loader),
         tracing,
+        grpc,
     )
 
 

@@ -28,6 +28,7 @@ from service.inference.backend.device import Device, choose_device
 from service.lifecycle.memory import share_arenas
 from service.observability import logs
 from service.server.assembly import Parts, assemble
+from service.server.grpc_port import start_later
 from service.server.listener import ConnectionCounts, SharedListener, most_connections
 from service.server.sockets import address_of, inherited
 from service.server.supervisor_link import SupervisorLink
@@ -82,14 +83,14 @@ async def _serve(
     stopping = asyncio.Event()
     for number in stop_signals():
         asyncio.get_running_loop().add_signal_handler(number, _stop, stopping)
-    background = [_follow_releases(parts, mirror, settings), parts.recorder.run()]
-    background.append(parts.challengers.run())
-    if tls is not None:
-        background.append(tls.follow())
-    if parts.auto_rollback is not None:
-        background.append(parts.auto_rollback.run())
+    background = [parts.recorder.run(), parts.challengers.run()]
+    background.append(_follow_releases(parts, mirror, settings))
+    background += [each.follow() for each in (tls,) if each is not None]
+    background += [each.run() for each in (parts.auto_rollback,) if each is not None]
     if config is None or (config.first and config.number == 1):
         _report_start(settings)
+    if parts.grpc is not None and (config is None or config.first):
+        await parts.grpc.start()
     shared_listener, link = _shared_listener(config, listeners, server, settings, tls), None
     if config is None:
         for listener in listeners:
@@ -101,7 +102,7 @@ async def _serve(
             _post(parts.coordinator),
             _start_listening(config, parts, shared_listener),
         ]
-    background.append(_drain(stopping, parts, server, settings.drain_wait_seconds, shared_listener))
+    background.append(_drain(stopping, parts, server, settings, shared_listener))
     tasks = [asyncio.create_task(coroutine) for coroutine in background]
     try:
         await server.serve(sockets=[])
@@ -168,9 +169,14 @@ def _server(parts: Parts, settings: Settings) -> Server:
         ConnectionPolicy(
             settings.client_seconds,
             settings.idle_seconds,
-            ClientAddress(settings.trusted_proxies) if settings.log_client else None,
+            _client_address(settings),
         ),
     )
+
+
+def _client_address(settings: Settings) -> ClientAddress | None:
+    trusted, unix = settings.trusted_networks, "unix" in settings.trusted_proxies
+    return ClientAddress(trusted, unix=unix) if settings.log_client else None
 
 
 def _shared_listener(
@@ -204,6 +210,7 @@ async def _start_listening(config: WorkerConfig, parts: Parts, shared_listener: 
         end = monotonic() + _SETTLE_SECONDS
         while not parts.reloader.settled and monotonic() < end:
             await asyncio.sleep(0.02)
+        await start_later(parts.grpc)
     parts.coordinator.serving = True
     parts.coordinator.post()
     shared_listener.open()
@@ -224,20 +231,18 @@ async def _post(coordinator: WorkerCoordinator) -> None:
 
 
 async def _drain(
-    stopping: asyncio.Event,
-    parts: Parts,
-    server: Server,
-    wait: float,
-    shared_listener: SharedListener,
+    stopping: asyncio.Event, parts: Parts, server: Server, settings: Settings, listener: SharedListener
 ) -> None:
-    """On a signal, stop being ready, answer on for ``wait`` seconds, then finish what is in flight."""
+    """On a signal, stop being ready, answer on for some seconds, then finish what is in flight."""
     await stopping.wait()
     parts.served_models.draining = True
     server.drain()
-    _log.info("draining", seconds=wait)
+    _log.info("draining", seconds=settings.drain_wait_seconds)
     logs.flush()
-    await asyncio.sleep(wait)
-    shared_listener.close()
+    await asyncio.sleep(settings.drain_wait_seconds)
+    listener.close()
+    if parts.grpc is not None:
+        await parts.grpc.stop(settings.drain_seconds)
     server.should_exit = True
 
 

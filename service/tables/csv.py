@@ -30,7 +30,7 @@ from service.tables.splitting import RecordSplitter, csv_records, decoded
 
 _MARK = b"\xef\xbb\xbf"
 _MAX_COLUMNS = 4096
-_DELIMITERS = (",", "\t", ";", "|")
+_DELIMITERS: tuple[str, ...] = (",", "\t", ";", "|")
 #: Rows written by one call, during which no other thread runs.
 _TOGETHER = 64
 

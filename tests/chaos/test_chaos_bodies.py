@@ -102,7 +102,7 @@ def test_a_compressed_bomb_does_not_go_off(server: Server, path: str, coding: st
     bomb = b"".join(packer.compress(bytes(MIB)) for _ in range(600)) + packer.flush()
     before = wire.resident(server)
     for _ in range(5):
-        wire.check_refused(wire.ask(server, wire.post(bomb, path, content_encoding=coding)), 413, 415)
+        wire.check_refused(wire.ask(server, wire.post(bomb, path, content_encoding=coding)), 413)
     assert wire.resident(server) - before < 64 * MIB
 
 

@@ -13,9 +13,11 @@ from service.settings import Settings
 from tests.integration.test_deploy_settings import COMPOSE
 
 KUBERNETES = Path(__file__).resolve().parents[2] / "deploy" / "kubernetes"
+ADAPTER = KUBERNETES.parent / "prometheus" / "adapter.yml"
+METRICS = KUBERNETES.parents[1] / "docs" / "reference" / "metrics.md"
 #: The oldest release that the schemas are at hand of, and a newer one.
 RELEASES = ("1.28", "1.37")
-VARIANTS = ("base", "overlays/gpu", "overlays/keys")
+VARIANTS = ("base", "overlays/gpu", "overlays/keys", "overlays/registry", "overlays/queue")
 PLAIN = [
     document
     for file in sorted((KUBERNETES / "base").glob("*.yaml"))
@@ -160,3 +162,26 @@ def test_the_image_has_the_same_name_as_composes() -> None:
     """What compose builds is what the base asks for."""
     assert pod(rendered("base"))["containers"][0]["image"] == "snn-serving:latest"
     assert "${SNN_SERVICE_IMAGE:-snn-serving:latest}" in COMPOSE
+
+
+def test_the_image_is_one_parameter() -> None:
+    """One line names registry, name and tag, and every container has it; nothing else is applied."""
+    line = (KUBERNETES / "overlays" / "registry" / "image.env").read_text(encoding="utf-8").strip()
+    documents = rendered("overlays/registry")
+    assert "ConfigMap" not in documents
+    containers = [*pod(documents)["initContainers"], *pod(documents)["containers"]]
+    assert {f"image={container['image']}" for container in containers} == {line}
+
+
+def test_replicas_follow_the_queue_by_the_adapters_rule() -> None:
+    """The autoscaler asks for the metric that the rule makes, of one that the service has."""
+    (rule,) = yaml.safe_load((ADAPTER).read_text(encoding="utf-8"))["rules"]
+    metrics = rendered("overlays/queue")["HorizontalPodAutoscaler"]["spec"]["metrics"]
+    (pods,) = [metric["pods"] for metric in metrics if metric["type"] == "Pods"]
+    assert pods["metric"]["name"] == rule["name"]["as"]
+    assert rule["seriesQuery"].startswith("snn_queue_rows{")
+    assert "`snn_queue_rows`" in METRICS.read_text(encoding="utf-8")
+    assert set(rule["resources"]["overrides"]) == {"namespace", "pod"}
+    for placeholder in ("<<.Series>>", "<<.LabelMatchers>>", "<<.GroupBy>>"):
+        assert placeholder in rule["metricsQuery"]
+    assert any(metric["type"] == "Resource" for metric in metrics)

@@ -25,8 +25,11 @@ import msgspec
 from service.errors import SettingsError
 from service.observability.logs import get_logger
 
-Scope = Literal["predict", "admin", "metrics"]
-SCOPES: tuple[Scope, ...] = ("predict", "admin", "metrics")
+Scope = Literal["predict", "admin", "metrics", "probe"]
+SCOPES: tuple[Scope, ...] = ("predict", "admin", "metrics", "probe")
+
+#: What a scope includes beside itself.
+_INCLUDED: dict[Scope, tuple[Scope, ...]] = {"admin": ("metrics", "probe"), "probe": ("predict",)}
 
 _PREFIX = "snn"
 #: Bytes of the longest text that is hashed as a key.
@@ -53,8 +56,11 @@ class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     rows_per_second: _Rate | None = None
 
     def may(self, scope: Scope) -> bool:
-        """Return whether the key has a scope; ``admin`` includes ``metrics``."""
-        return scope in self.scopes or (scope == "metrics" and "admin" in self.scopes)
+        """Return whether the key has a scope.
+
+        ``admin`` includes ``metrics`` and the mark of ``probe``; ``probe`` includes ``predict``.
+        """
+        return scope in self.scopes or any(scope in _INCLUDED.get(own, ()) for own in self.scopes)
 
 
 class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -57,14 +57,12 @@ _LATIN_1_KINDS = ("arff", "csv", "tsv", "smi", "sdf")
 def body_format(scope: Scope) -> str:
     """Return the body's format by its content type, which is JSON by default.
 
-    Raises ``Problem`` 415 for another type, another charset than UTF-8, and a content encoding.
+    Raises ``Problem`` 415 for another type, and another charset than UTF-8.
     """
     content_type = _JSON
     for name, value in scope["headers"]:
         if name == b"content-type":
             content_type = value
-        elif name == b"content-encoding" and value.lower() != b"identity":
-            raise Problem(415, "compressed bodies are not taken here; send it as it is")
     if content_type == _JSON:
         return "json"
     kinds = MEDIA_TYPES | _BODY_TYPES | _PACKED_BODIES | {"multipart/form-data": FORM}

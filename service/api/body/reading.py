@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from starlette.types import Receive, Scope
 
+from service.api.body.compression import CODED
 from service.api.context import CLIENT_SECONDS
 from service.api.problems import Disconnected, Problem
 
@@ -48,8 +49,8 @@ async def read_body(
                 if size + gathered > limit:
                     parts.clear()
                     if more:
-                        await _drain(receive)
-                    raise _too_large(limit)
+                        await _drain(scope.get(CODED, receive))
+                    raise _too_large(limit, " once decompressed" if CODED in scope else "")
                 if more:
                     whole = began + seconds + (size + gathered) / _BYTES_PER_SECOND
                     timeout.reschedule(min(loop.time() + seconds, whole))
@@ -58,7 +59,7 @@ async def read_body(
                         await asyncio.to_thread(keep, b"".join(parts))
                     except Exception:
                         if more:
-                            await _drain(receive)
+                            await _drain(scope.get(CODED, receive))
                         raise
                     parts.clear()
                     size, gathered = size + gathered, 0
@@ -89,6 +90,6 @@ async def _drain(receive: Receive) -> None:
         return
 
 
-def _too_large(limit: int) -> Problem:
-    text = f"the body is larger than {limit} bytes; send the records in several requests"
+def _too_large(limit: int, unpacked: str = "") -> Problem:
+    text = f"the body is larger than {limit} bytes{unpacked}; send the records in several requests"
     return Problem(413, text, [(b"connection", b"close")])

@@ -13,15 +13,16 @@ _MOST = 16
 class ClientAddress:
     """Finds the client's address; ``X-Forwarded-For`` counts as far as it comes from ``trusted``."""
 
-    def __init__(self, trusted: Sequence[Network] = ()) -> None:
-        self._trusted = tuple(trusted)
+    def __init__(self, trusted: Sequence[Network] = (), *, unix: bool = False) -> None:
+        """With ``unix`` a peer without an address, on a socket in the file system, is trusted."""
+        self._trusted, self._unix = tuple(trusted), unix
 
     def __call__(
         self, peer: tuple[str, int] | None, headers: Iterable[tuple[bytes, bytes]]
     ) -> str | None:
         """Return the last address that no trusted proxy has, from the connection backwards."""
         found = None if peer is None else _parsed(peer[0])
-        if found is None or not self._trusts(found):
+        if not (self._unix and peer is None if found is None else self._trusts(found)):
             return None if found is None else str(found)
         values = b",".join(value for name, value in headers if name == b"x-forwarded-for")
         for text in reversed(values.decode("latin-1").split(",")[-_MOST:]):
@@ -31,7 +32,7 @@ class ClientAddress:
             found = named
             if not self._trusts(found):
                 break
-        return str(found)
+        return None if found is None else str(found)
 
     def _trusts(self, address: _Address) -> bool:
         return any(address in network for network in self._trusted)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import chain
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol, cast
 
 import msgspec
 import numpy as np
@@ -43,22 +43,18 @@ from service.inference.predictor import Predictor, Stages
 from service.inference.queue import Answer, QueuedRequest
 from service.inference.results import is_plain, writing
 from service.inference.served_models import ServedModel
+from service.inference.trials.routing import Unbegun
 from service.observability.counters import Telemetry
 from service.observability.tracing import TRACE_HEADER, Tracing
 
 ROUTE = "/predict"
+#: Bodies of fewer bytes have answers that are not worth compressing.
+_FEW_BYTES, _COMPRESSED = 512, b"accept-encoding"
 
 
 class _Numbers(msgspec.Struct, forbid_unknown_fields=True):
     model: str
     inputs: list[list[float]]
-
-
-class _Asker(NamedTuple):
-    """A request before it is begun."""
-
-    request_id: bytes
-    key: Key | None
 
 
 _decode = msgspec.json.Decoder(_Numbers).decode
@@ -133,9 +129,10 @@ class FastPath:
         deadline_seconds: float | None,
         key_store: KeyStore | None = None,
         tracing: Tracing | None = None,
+        compresses: bool = False,
     ) -> None:
         """``deadline_seconds`` is for requests that name none; ``key_store`` is None without keys."""
-        self._key_store, self._tracing = key_store, tracing
+        self._key_store, self._tracing, self._compresses = key_store, tracing, compresses
         self._telemetry, self._predictor = telemetry, predictor
         self._max_rows, self._max_bytes = min(limits.rows, MANY), limits.bytes
         self._deadline_seconds = deadline_seconds
@@ -147,6 +144,8 @@ class FastPath:
         started = perf_counter()
         head = _plain_head(headers)
         if head is None or len(content) > self._max_bytes:
+            return None
+        if self._compresses and len(content) >= _FEW_BYTES and _COMPRESSED in dict(headers):
             return None
         key = unlimited(self._key_store, head.key, "predict") if self._key_store is not None else None
         if key is None and self._key_store is not None:  # a refusal, or a key with a rate
@@ -191,7 +190,7 @@ class FastPath:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ModelNotFound, ModelNotReady):
             return None
         if served.trial.routing is not None:
-            served = served.answering(None, _Asker(request_id, key))
+            served = served.answering(None, Unbegun(request_id, key))
         lists = body.inputs
         width = len(served.bundle.featurizer.fields)
         if (

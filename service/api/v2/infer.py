@@ -20,13 +20,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.features import NotApplicable, Outcome, Rejected
 from models.networks.outputs import TAPS
+from service.api.body.compression import accepted_codings, choose, compress
 from service.api.body.decoding import Limits
 from service.api.body.negotiation import accepts
 from service.api.body.reading import read_body
-from service.api.context import context_of
+from service.api.context import RequestContext, context_of
 from service.api.encoding import stated
 from service.api.problems import Problem
-from service.api.v2 import compression, request, response, tensors
+from service.api.v2 import request, response, tensors
 from service.api.v2.interface import (
     INTERVAL,
     REASON,
@@ -37,6 +38,7 @@ from service.api.v2.interface import (
     names_of,
     suspects,
 )
+from service.inference.answers.decision import Decision
 from service.inference.predictor import Prediction, Predictor
 from service.inference.queue import Outputs
 from service.inference.served_models import ServedModel, ServedModels
@@ -88,66 +90,79 @@ class Infer:
         started = perf_counter()
         interface = interface_of(served)
         asked, records = await self._read(scope, receive, interface, names_of(served))
-        decision = served.decide(asked.cut_offs, interval=INTERVAL in asked.outputs)
         context.read = perf_counter() - started
-        context.applicability = asked.applicability
-        # A featurizer also reads an array, and faster.
-        rows = cast("Sequence[object]", records)
-        prediction = await context.predict(self._predictor, served, rows, receive)
-        _check_outcomes(interface, prediction)
+        outputs, decision = await predicted(
+            self._predictor, served, context, asked, interface, records, receive
+        )
         started = perf_counter()
-        _check_finite(prediction.outputs, asked.outputs)
-        made = decided(asked.outputs, decision, prediction.outputs, prediction.outcomes)
-        made |= domains(asked.outputs, prediction.outcomes)
-        made |= suspects(asked.outputs, prediction.outputs, prediction.outcomes)
-        if REASON in asked.outputs:
-            made[REASON] = np.array([_reason(outcome) for outcome in prediction.outcomes], object)
-        outputs = {**_with_gaps(interface, prediction), **made}
         await _send(scope, send, served, asked, outputs, stated(served, decision))
         context.encode = perf_counter() - started
 
     async def _read(
         self, scope: Scope, receive: Receive, interface: Interface, more: tuple[str, ...]
     ) -> tuple[request.InferRequest, tensors.Records]:
-        """Read, decompress and decode a request's body."""
-        header_length, coding = _headers(scope)
+        """Read and decode a request's body."""
+        header_length = _header_length(scope)
         body = await read_body(scope, receive, self._limits.bytes)
-        if coding is not None:
-            body = await asyncio.to_thread(compression.decompress, body, coding, self._limits.bytes)
         asked = request.parse(
             body, header_length, interface.input_name, interface.outputs, (*interface.texts, *more)
         )
-        tensor = asked.tensor
-        records = tensors.records_of(
-            tensor.name,
-            tensor.datatype,
-            tensor.shape,
-            tensor.data,
-            interface.columns,
-            self._limits.rows,
-            interface.readers,
-        )
-        return asked, records
+        return asked, records_of(asked, interface, self._limits.rows)
 
 
-def _headers(scope: Scope) -> tuple[int | None, bytes | None]:
-    """Return the JSON's length, in bytes of the decompressed body, and the content coding.
+def records_of(asked: request.InferRequest, interface: Interface, max_rows: int) -> tensors.Records:
+    """Read a request's tensor; raises what ``tensors.records_of`` raises."""
+    tensor = asked.tensor
+    return tensors.records_of(
+        tensor.name,
+        tensor.datatype,
+        tensor.shape,
+        tensor.data,
+        interface.columns,
+        max_rows,
+        interface.readers,
+    )
 
-    Raises ``Problem`` 400, 406 or 415.
+
+async def predicted(
+    predictor: Predictor,
+    served: ServedModel,
+    context: RequestContext,
+    asked: request.InferRequest,
+    interface: Interface,
+    records: tensors.Records,
+    receive: Receive,
+) -> tuple[dict[str, NDArray[Any]], Decision]:
+    """Predict the records of a request; return every output by name, and what decided the calls.
+
+    Raises ``Problem``, and what ``Predictor.predict`` and ``ServedModel.decide`` raise.
     """
+    decision = served.decide(asked.cut_offs, interval=INTERVAL in asked.outputs)
+    context.applicability = asked.applicability
+    # A featurizer also reads an array, and faster.
+    rows = cast("Sequence[object]", records)
+    prediction = await context.predict(predictor, served, rows, receive)
+    _check_outcomes(interface, prediction)
+    _check_finite(prediction.outputs, asked.outputs)
+    made = decided(asked.outputs, decision, prediction.outputs, prediction.outcomes)
+    made |= domains(asked.outputs, prediction.outcomes)
+    made |= suspects(asked.outputs, prediction.outputs, prediction.outcomes)
+    if REASON in asked.outputs:
+        made[REASON] = np.array([_reason(outcome) for outcome in prediction.outcomes], object)
+    return {**_with_gaps(interface, prediction), **made}, decision
+
+
+def _header_length(scope: Scope) -> int | None:
+    """Return the JSON's length, in bytes of the decompressed body; raises ``Problem`` 400 or 406."""
     if not accepts(scope, "application/json", "application/octet-stream"):
         raise Problem(406, "answers are application/json, with binary tensors application/octet-stream")
-    length, coding = None, None
+    length = None
     for name, value in scope["headers"]:
         if name == _HEADER:
             if not (value.isdigit() and len(value) <= 18) or length not in (None, int(value)):
                 raise Problem(400, "Inference-Header-Content-Length is not a whole number of bytes")
             length = int(value)
-        elif name == b"content-encoding":
-            if coding is not None:
-                raise Problem(415, "the body is encoded more than once; send gzip, deflate or none")
-            coding = value
-    return length, coding
+    return length
 
 
 def _check_outcomes(interface: Interface, prediction: Prediction) -> None:
@@ -211,7 +226,7 @@ async def _send(
     thresholds: dict[str, float] | None,
 ) -> None:
     """Write the answer, compressed where the client accepts it, and send it."""
-    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding")
+    accepted = accepted_codings(scope)
     arguments = (served, asked, outputs, thresholds, accepted)
     # A binary tensor is one copy of memory; digits and compression take time.
     slow = sum(outputs[name].nbytes for name, binary in asked.outputs.items() if accepted or not binary)
@@ -244,9 +259,9 @@ def _write(
     else:
         headers.append((b"content-type", b"application/octet-stream"))
         headers.append((_HEADER, str(json_length).encode()))
-    coding = compression.choose(accepted, len(content))
+    coding = choose(accepted, len(content))
     if coding is not None:
-        content = compression.compress(content, coding)
+        content = compress(content, coding)
         headers.append((b"content-encoding", coding))
     headers.append((b"content-length", str(len(content)).encode()))
     return content, headers

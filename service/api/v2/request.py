@@ -72,7 +72,18 @@ def parse(
             f"Inference-Header-Content-Length is {header_length}, of a body of {len(body)} bytes",
         )
     request = decode(whole[:header_length], _decoder, wrong_shape=400)
-    tensor = _only_input(request.inputs, whole[header_length:], input_name)
+    return checked(request, whole[header_length:], input_name, outputs, more)
+
+
+def checked(
+    request: InferenceRequest,
+    binary: memoryview,
+    input_name: str,
+    outputs: Collection[str],
+    more: Collection[str] = (),
+) -> InferRequest:
+    """Check a request whose binary tensors are ``binary``; raises as ``parse``."""
+    tensor = _only_input(request.inputs, binary, input_name)
     wanted = _wanted(request, outputs, more)
     cut_offs = cut_offs_of(request.parameters or {})
     if cut_offs is not None and not request.outputs and CALL in more:

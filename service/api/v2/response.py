@@ -32,7 +32,7 @@ def encode(
     described, tensors = [], list[bytes]()
     for output, binary in wanted.items():
         array = outputs[output]
-        datatype, to_bytes = _FORMS["d" if array.dtype == np.float64 else array.dtype.kind]
+        datatype, to_bytes = form_of(array)
         entry: dict[str, object] = {"name": output, "datatype": datatype, "shape": list(array.shape)}
         described.append(entry)
         if binary:
@@ -65,3 +65,8 @@ _FORMS: dict[str, tuple[str, Callable[[NDArray[Any]], bytes]]] = {
     "b": ("BOOL", lambda array: array.tobytes()),
     "O": ("BYTES", _text_bytes),
 }
+
+
+def form_of(array: NDArray[Any]) -> tuple[str, Callable[[NDArray[Any]], bytes]]:
+    """Return the datatype of an output, and what makes a binary tensor of it."""
+    return _FORMS["d" if array.dtype == np.float64 else array.dtype.kind]

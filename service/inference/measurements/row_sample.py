@@ -24,12 +24,16 @@ class RowSample:
         self.wanted = False
 
     def add(self, rows: Rows, parts: Sequence[RowOwner]) -> None:
-        """Keep the rows of a batch (n, F), of which ``parts`` says whose they are."""
+        """Keep the rows of a batch (n, F), of which ``parts`` says whose they are.
+
+        Those of synthetic requests are left out.
+        """
         first = 0
         for part in parts:
-            self._requests.append(rows[first : first + part.rows].copy())
+            if not part.synthetic:
+                self._requests.append(rows[first : first + part.rows].copy())
+                self._rows += part.rows
             first += part.rows
-            self._rows += part.rows
         while self._requests and self._rows - len(self._requests[0]) >= _MOST_ROWS:
             self._rows -= len(self._requests.popleft())
 

@@ -89,7 +89,7 @@ class Comparison:
     def add(self, champion: Computed, challenger: Computed) -> None:
         """Take in rows that both have computed; those of synthetic requests tell nothing."""
         parts = champion.parts
-        real = [part.request is None or not part.request.synthetic for part in parts]
+        real = [not part.synthetic for part in parts]
         sizes = [part.rows for part in parts]
         kept = np.repeat(real, sizes)
         if not kept.any():

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 #: Hashes are spread evenly over so many numbers.
 _SPACE = 1 << 64
@@ -26,6 +26,13 @@ class Asker(Protocol):
     @property
     def key(self) -> Named | None:
         """Its API key; None without one."""
+
+
+class Unbegun(NamedTuple):
+    """A request of which no more is known yet."""
+
+    request_id: bytes
+    key: Named | None
 
 
 @dataclass(frozen=True, slots=True)

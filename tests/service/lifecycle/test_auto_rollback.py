@@ -11,6 +11,7 @@ from models.registry.releases import Releases
 from models.registry.store import Repository
 from service.api.context import RequestContext
 from service.coordination.coordinator import WorkerCoordinator
+from service.errors import InferenceFailed
 from service.health import verdict
 from service.inference.backend.device import CPU, Device
 from service.inference.batcher import Limits
@@ -292,3 +293,34 @@ def test_after_the_probation_and_after_a_rollback_nothing_is_decided(tmp_path: P
         assert (house.serves, house.auto_rollback._probations) == (1, {})
 
     run(work, house)
+
+
+def test_synthetic_requests_roll_nothing_back(tmp_path: Path) -> None:
+    """Smoke tests that fail, or whose rows are ill, are no evidence against a version."""
+    house = House(tmp_path)
+
+    class Synthetic(RequestContext):
+        synthetic = True
+
+    async def work() -> None:
+        await house.promote(ill=3.0)
+        served = house.served_models.get("htru2")
+        await house.look()
+        for number in range(60):
+            rows = bundles.candidates(8, seed=number).tolist()
+            await house.predictor.predict(served, rows, request=Synthetic(b"r%d" % number))
+        await house.look()
+        assert served.sample.requests() == []
+        served.batcher._compute = _raising(served, _broken)
+        for number in range(20):
+            with pytest.raises(InferenceFailed):
+                await house.predictor.predict(served, rows, request=Synthetic(b"s%d" % number))
+        assert served.traffic.inferences_failed == 0
+        await house.look()
+        assert house.serves == 2
+
+    run(work, house)
+
+
+def _broken(_: object) -> None:
+    raise RuntimeError("no")

@@ -129,7 +129,8 @@ def test_every_kind_is_answered_in_every_kind(with_app) -> None:
         (CSV, HTRU2, '"dm_mean\n', 400, "closing quote"),
         (CSV, HTRU2, table(1) + '"', 400, "record 2"),
         (CSV, HTRU2, ",".join([*NAMES, "error"]) + "\n", 422, "'error' has the name of a result's"),
-        (CSV | {"content-encoding": "gzip"}, HTRU2, "x", 415, "compressed"),
+        (CSV | {"content-encoding": "gzip"}, HTRU2, "x", 400, "not the gzip that it says"),
+        (CSV | {"content-encoding": "br"}, HTRU2, "x", 415, "gzip, deflate"),
         ({"content-type": "text/csv; charset=utf-16"}, HTRU2, "x", 415, "UTF-8"),
     ],
 )

@@ -36,3 +36,13 @@ def test_only_what_trusted_proxies_say_is_believed(
     headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
     address = ClientAddress([ip_network(each) for each in TRUSTED])
     assert address(None if peer is None else (peer, 1), headers) == expected
+
+
+def test_a_proxy_on_a_socket_in_the_file_system_is_trusted_by_name() -> None:
+    """It has no address: ``unix`` says that who may open the socket is believed."""
+    headers = [(b"x-forwarded-for", b"203.0.113.9, 10.0.0.7")]
+    networks = [ip_network("10.0.0.0/8")]
+    assert ClientAddress(networks, unix=True)(None, headers) == "203.0.113.9"
+    assert ClientAddress(networks, unix=True)(None, []) is None
+    assert ClientAddress(networks)(None, headers) is None
+    assert ClientAddress(networks, unix=True)(("192.0.2.1", 5000), headers) == "192.0.2.1"

@@ -1,4 +1,4 @@
-"""Identifiers, codes and abbreviations are named; each form is one that the database's own pages give."""
+"""Identifiers, codes and abbreviations are named; each form is that of its database's own pages."""
 
 import pytest
 

@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from models.networks.selu import SATURATION
+from service.api.auth.keys import KeyFile, KeyStore, new_key
 from service.api.routes.health.activations import every_model
 from service.inference.integrity import IntegrityFault
 from service.observability.counters import ALARMS
@@ -217,6 +219,45 @@ def test_requests_that_are_marked_as_synthetic_are_no_traffic(
         assert bool(document["departing"]) == bool(counted)
 
     with_app(work)
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"])
+def test_what_a_proxy_passes_on_is_not_from_this_machine(with_app, header: str) -> None:
+    """A proxy beside the service makes every client look local; the mark of those counts for nothing."""
+
+    async def work(app: App) -> None:
+        body = {"model": "htru2", "inputs": bundles.candidates(10).tolist()}
+        headers = {"x-snn-synthetic": "1", header: "203.0.113.9"}
+        await app.client.post("/predict", json=body, headers=headers)
+        document = (await app.client.get("/health/activations/htru2")).json()
+        assert document["windows"]["start"]["rows"] == 10
+
+    with_app(work)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "counted"),
+    [(("predict",), 10), (("predict", "metrics"), 10), (("probe",), 0), (("predict", "admin"), 0)],
+)
+def test_with_keys_the_mark_takes_a_scope(
+    with_app, tmp_path_factory, scopes: tuple[str, ...], counted: int
+) -> None:
+    """Of probe or admin, wherever the request comes from; a probe's key may predict."""
+    key, entry = new_key("someone", scopes)
+    file = tmp_path_factory.mktemp("keys") / "keys.json"
+    file.write_bytes(msgspec.json.encode(KeyFile((entry,))))
+
+    async def work(app: App) -> None:
+        body = {"model": "htru2", "inputs": bundles.candidates(10).tolist()}
+        headers = {"x-snn-synthetic": "1", "x-api-key": key}
+        answer = await app.client.post("/predict", json=body, headers=headers)
+        assert answer.status_code == 200
+        document = app.coordinator.health("htru2")[1]
+        assert document.windows["start"].count == counted
+        unsigned = await app.client.post("/predict", json=body, headers={"x-snn-synthetic": "1"})
+        assert unsigned.status_code == 401
+
+    with_app(work, key_store=KeyStore(file))
 
 
 def test_metrics_give_exact_moments_and_count_what_happened(with_app) -> None:

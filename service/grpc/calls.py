@@ -1,0 +1,76 @@
+"""A call as the rest of the service sees it: its metadata as headers, its errors as gRPC's statuses."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Protocol
+
+import grpc
+
+from service.api.problems import Problem
+
+#: gRPC's statuses by those of HTTP; all others are ``INTERNAL``. "codes" of google.rpc names the pairs.
+_STATUSES = {
+    HTTPStatus.BAD_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
+    HTTPStatus.UNAUTHORIZED: grpc.StatusCode.UNAUTHENTICATED,
+    HTTPStatus.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
+    HTTPStatus.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    HTTPStatus.NOT_ACCEPTABLE: grpc.StatusCode.INVALID_ARGUMENT,
+    HTTPStatus.CONFLICT: grpc.StatusCode.FAILED_PRECONDITION,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: grpc.StatusCode.INVALID_ARGUMENT,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: grpc.StatusCode.INVALID_ARGUMENT,
+    HTTPStatus.UNPROCESSABLE_ENTITY: grpc.StatusCode.INVALID_ARGUMENT,
+    HTTPStatus.TOO_MANY_REQUESTS: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    HTTPStatus.SERVICE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Call(Protocol):
+    """What gRPC tells of a call; its own type is generic over requests and responses."""
+
+    def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]] | None:
+        """The metadata that the client has sent."""
+
+    def peer(self) -> str:
+        """Where the call comes from, as ``ipv4:127.0.0.1:50412``."""
+
+    def time_remaining(self) -> float | None:
+        """Seconds until the client's deadline; None without one."""
+
+    async def send_initial_metadata(self, metadata: Sequence[tuple[str, str]]) -> None:
+        """Send metadata before the response."""
+
+    async def abort(self, code: grpc.StatusCode, details: str = ...) -> Any:
+        """End the call by an error; always raises."""
+
+
+def headers_of(call: Call) -> Headers:
+    """Return a call's metadata of text as headers; what ends in ``-bin`` is none here."""
+    return [
+        (name.encode(), value.encode("latin-1", "replace"))
+        for name, value in call.invocation_metadata() or ()
+        if isinstance(value, str)
+    ]
+
+
+def client_of(call: Call) -> tuple[str, int] | None:
+    """Return the address of a call's client; None for a socket in the file system."""
+    kind, _, rest = call.peer().partition(":")
+    host, _, port = rest.rpartition(":")
+    if kind not in ("ipv4", "ipv6") or not port.isdigit():
+        return None
+    return host.replace("%5B", "").replace("%5D", "").strip("[]"), int(port)
+
+
+def status_of(status: int) -> grpc.StatusCode:
+    """Return gRPC's status for one of HTTP."""
+    return _STATUSES.get(HTTPStatus(status), grpc.StatusCode.INTERNAL)
+
+
+def check_name(name: str) -> str:
+    """Return a model's name or version; raises ``Problem`` 404 for one that would be another path."""
+    if not name or "/" in name:
+        raise Problem(404, f"no model named {name[:80]!r} is served here")
+    return name

@@ -1,0 +1,77 @@
+"""Opens the port of gRPC, where the settings name one."""
+
+from typing import Protocol
+
+from starlette.types import ASGIApp
+
+from service.api.auth.keys import KeyStore
+from service.api.body.decoding import Limits
+from service.errors import SettingsError
+from service.inference.predictor import Predictor
+from service.inference.served_models import ServedModels
+from service.observability.counters import Telemetry
+from service.observability.logs import get_logger
+from service.observability.tracing import Tracing
+from service.settings import Settings
+
+_log = get_logger()
+
+
+class GrpcPort(Protocol):
+    """The server of gRPC, as the worker sees it."""
+
+    async def start(self) -> int:
+        """Begin to serve; return the port. Raises ``SettingsError``."""
+
+    async def stop(self, seconds: float) -> None:
+        """Take no more calls, and wait at most so long for those in flight."""
+
+
+async def start_later(grpc: GrpcPort | None) -> None:
+    """Begin in a worker that takes another's place; HTTP does not depend on it."""
+    try:
+        if grpc is not None:
+            await grpc.start()
+    except SettingsError as error:
+        _log.error("no gRPC", reason=str(error))
+
+
+def open_grpc(
+    settings: Settings,
+    app: ASGIApp,
+    served_models: ServedModels,
+    predictor: Predictor,
+    telemetry: Telemetry,
+    key_store: KeyStore | None,
+    tracing: Tracing | None,
+) -> GrpcPort:
+    """Make the server of gRPC; raises ``SettingsError`` where the extra is not installed."""
+    try:
+        from service.grpc.inference import Inference
+        from service.grpc.server import GrpcServer
+    except ImportError as error:
+        raise SettingsError(
+            f"SNN_GRPC_PORT={settings.grpc_port} asks for gRPC, but {error.name} is not installed;"
+            " pip install 'snn-serving[grpc]'"
+        ) from error
+    limits = Limits(settings.max_rows, settings.max_bytes, settings.max_stream_bytes)
+    inference = Inference(
+        served_models,
+        predictor,
+        telemetry,
+        limits,
+        deadline_seconds=settings.deadline_seconds,
+        key_store=key_store,
+        tracing=tracing,
+    )
+    certificate, key = settings.tls_certificate_file, settings.tls_key_file
+    return GrpcServer(
+        app,
+        inference,
+        hosts=[host for host in settings.host if not host.startswith("unix:")],
+        port=settings.grpc_port or 0,
+        max_bytes=settings.max_bytes,
+        certificates=None
+        if certificate is None or key is None
+        else (certificate, key, settings.tls_client_ca_file),
+    )
