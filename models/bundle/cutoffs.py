@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from models.bundle.manifest import CURVES_FILE, Fraction, Manifest
+from models.bundle.manifest import CURVES_FILE, Manifest
+from models.bundle.targets import Fraction
 from models.errors import BundleRefused, CutOffRefused
 
 #: The most points of a curve.
@@ -137,6 +138,11 @@ def thresholds_of(
     if asked is None:
         return own
     by, value = asked.by, asked.value
+    if manifest.is_regression:
+        raise CutOffRefused(
+            f"{by} is asked for, and model {manifest.name!r} predicts a quantity, which is not called:"
+            " leave it out, and compare the value or its interval with a limit of your own"
+        )
     if manifest.exclusive:
         raise CutOffRefused(
             f"{by} is asked for, and the targets of model {manifest.name!r} are classes: the most"

@@ -7,7 +7,7 @@ involves no statistics.
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,16 +16,31 @@ from numpy.typing import NDArray
 
 from models.bundle.manifest import GOLDEN_FILE, LARGEST_BATCH
 from models.errors import BundleRefused, NotReproduced, Place
-from models.networks.outputs import INNER_OUTPUTS, MEMBER_LOGIT, OUTPUTS, SQUASHED, TAPS
+from models.networks.outputs import (
+    DOUBLES,
+    INNER_OUTPUTS,
+    INTERVAL,
+    MEMBER_LOGIT,
+    OUTPUTS,
+    QUANTITY_OUTPUTS,
+    SQUASHED,
+    TAPS,
+    VALUE,
+)
 from models.npz import check_unpacked
 
 Array32 = NDArray[np.float32]
+Array64 = NDArray[np.float64]
 
 #: What a golden file may unpack to: many times what the committed models' do.
 _MOST_UNPACKED_BYTES = 16 << 20
 
 #: The arrays of a golden file, in the order in which they are published.
-_ARRAYS = ("features", *OUTPUTS, *INNER_OUTPUTS)
+_ARRAYS = ("features", *OUTPUTS, *INNER_OUTPUTS, *DOUBLES)
+#: What graphs answer: of targets, or of quantities.
+_ANSWERS = [set(outputs) - {TAPS} for outputs in (OUTPUTS, QUANTITY_OUTPUTS)]
+#: What clients see.
+_SEEN = (*OUTPUTS, *QUANTITY_OUTPUTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +50,7 @@ class Tolerance:
     ``features``: relative to the size of a feature, at least 1. ``squashed``: absolute; these values are
     of order 1. ``taps``: for means and variances, relative to a layer's standard deviation and variance.
     ``share``: absolute, for the saturated share. ``logits``: relative to the size of a logit, at least
-    1. ``probability``: absolute.
+    1, and of a quantity to their range over the golden rows. ``probability``: absolute.
     """
 
     features: float
@@ -65,18 +80,21 @@ SAME_SESSION = Tolerance(
 class Golden:
     """Raw records, all accepted by the featurizer, and what was published for them.
 
-    Shapes: ``features`` ``(n, F)``; ``probability`` and ``logit`` ``(n, T)``; ``taps``
-    ``(n, members, layers, 3)`` if the graph has them; ``squashed`` ``(n, F)`` and ``member_logit``
-    ``(n, members, T)``, which older bundles lack.
+    Shapes: ``features`` ``(n, F)``; ``probability`` and ``logit`` ``(n, T)``, or of quantities
+    ``value`` ``(n, T)`` and ``interval`` ``(n, T, 2)``; ``taps`` ``(n, members, layers, 3)`` if the
+    graph has them; ``squashed`` ``(n, F)`` and ``member_logit`` ``(n, members, O)``, which older bundles
+    lack.
     """
 
     records: tuple[object, ...]
     features: Array32
-    probability: Array32
-    logit: Array32
+    probability: Array32 | None = None
+    logit: Array32 | None = None
     taps: Array32 | None = None
     squashed: Array32 | None = None
     member_logit: Array32 | None = None
+    value: Array64 | None = None
+    interval: Array64 | None = None
 
     def to_bytes(self) -> bytes:
         """Serialise as an npz file without pickled objects; records are JSON texts."""
@@ -93,20 +111,27 @@ class Golden:
             check_unpacked(content, _MOST_UNPACKED_BYTES)
             with np.load(io.BytesIO(content), allow_pickle=False) as archive:
                 records = tuple(json.loads(str(text)) for text in archive["records"])
-                arrays = {
-                    name: np.asarray(archive[name], dtype=np.float32)
+                arrays: dict[str, Any] = {
+                    name: np.asarray(archive[name], np.float64 if name in DOUBLES else np.float32)
                     for name in _ARRAYS
-                    if name not in (TAPS, *INNER_OUTPUTS) or name in archive.files
+                    if name == "features" or name in archive.files
                 }
         except Exception as error:  # numpy and zipfile raise many types for a hostile archive
             raise BundleRefused(f"{GOLDEN_FILE} cannot be read: {error}") from error
         if len(records) > LARGEST_BATCH:
             raise BundleRefused(f"{GOLDEN_FILE} has {len(records)} rows, {LARGEST_BATCH} are allowed")
+        if arrays.keys() & set.union(*_ANSWERS) not in _ANSWERS:
+            raise BundleRefused(f"{GOLDEN_FILE} has neither probabilities and logits, nor values")
         if not records or any(len(array) != len(records) for array in arrays.values()):
             raise BundleRefused(f"{GOLDEN_FILE}: its arrays and records differ in length")
         return cls(records, **arrays)
 
-    def arrays(self) -> dict[str, Array32]:
+    @property
+    def is_regression(self) -> bool:
+        """Whether the outputs are values of quantities."""
+        return self.value is not None
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The features and the published outputs, by name."""
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         return {name: array for name, array in arrays.items() if array is not None}
@@ -134,7 +159,7 @@ class Golden:
             )
 
     def check_outputs(
-        self, outputs: Mapping[str, Array32], names: tuple[str, ...], tolerance: Tolerance
+        self, outputs: Mapping[str, NDArray[Any]], names: tuple[str, ...], tolerance: Tolerance
     ) -> None:
         """Compare the graph's ``outputs``, by name, with those published, in the order of computation.
 
@@ -143,7 +168,7 @@ class Golden:
         the model that differs, and ``BundleRefused`` if a shape differs.
         """
         for name, array in self.arrays().items():
-            if name in OUTPUTS and name in outputs and outputs[name].shape != array.shape:
+            if name in _SEEN and name in outputs and outputs[name].shape != array.shape:
                 raise BundleRefused(
                     f"golden rows: {name} of shape {array.shape} expected,"
                     f" the graph gave {outputs[name].shape}"
@@ -154,11 +179,8 @@ class Golden:
             _check_layers(self.taps, outputs[TAPS], tolerance)
         if self.member_logit is not None and MEMBER_LOGIT in outputs:
             _check_members(self.member_logit, outputs[MEMBER_LOGIT], tolerance)
-        for name, scale, allowed in (
-            ("logit", _size(self.logit), tolerance.logits),
-            ("probability", 1.0, tolerance.probability),
-        ):
-            worst = float((np.abs(outputs[name] - getattr(self, name)) / scale).max())
+        for name, published, scale, allowed in self._answers(tolerance):
+            worst = float((np.abs(outputs[name] - published) / scale).max())
             if not worst <= allowed:
                 text = f"golden rows: a {name} is off by {worst:.2g}, {allowed:.2g} allowed"
                 if self.taps is None or TAPS not in outputs:
@@ -167,6 +189,24 @@ class Golden:
                     f"{text}, by all that was looked at before: what follows the networks differs",
                     Place("calibration"),
                 )
+
+    def _answers(
+        self, tolerance: Tolerance
+    ) -> Iterator[tuple[str, NDArray[Any], NDArray[Any] | float, float]]:
+        """What is answered in the order of computation, its scale, and the difference allowed."""
+        if self.logit is not None:
+            yield "logit", self.logit, _size(self.logit), tolerance.logits
+        if self.probability is not None:
+            yield "probability", self.probability, 1.0, tolerance.probability
+        for name, published in ((VALUE, self.value), (INTERVAL, self.interval)):
+            if published is not None:
+                yield name, published, _range(published), tolerance.logits
+
+
+def _range(values: Array64) -> float:
+    """The range of values, at least what single precision tells apart of their size."""
+    least = float(np.finfo(np.float32).eps * np.abs(values).max()) or float(np.finfo(np.float32).tiny)
+    return max(float(np.ptp(values)), least)
 
 
 def _size(values: Array32) -> Array32:

@@ -15,7 +15,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from models.bundle.graph_sizes import BYTES, check_sizes, most_constants
 from models.bundle.manifest import MODEL_FILE, Manifest
 from models.errors import BundleRefused
-from models.networks.outputs import INNER_OUTPUTS, INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED, TAPS
+from models.networks.outputs import INNER_OUTPUTS, INPUT, MEMBER_LOGIT, SQUASHED, TAPS
 
 #: The operators of networks, their statistics and their scaling. None has control flow, random numbers
 #: or strings, or makes a tensor whose size is read from data.
@@ -180,19 +180,19 @@ def _kind(makers: Mapping[str, NodeProto], name: str) -> str:
 
 
 def _check_interface(graph: GraphProto, manifest: Manifest) -> None:
-    targets, members = len(manifest.targets), len(manifest.members)
+    targets, members = len(manifest.target_names), len(manifest.members)
+    answer = [[targets], [targets, 2] if manifest.is_regression else [targets]]
+    required, optional = manifest.outputs[:-1], (TAPS, *INNER_OUTPUTS)
     expected = {
         INPUT: [manifest.features],
-        "probability": [targets],
-        "logit": [targets],
+        **dict(zip(required, answer, strict=True)),
         TAPS: [members, manifest.layers, 3],
         SQUASHED: [manifest.features],
-        MEMBER_LOGIT: [members, targets],
+        MEMBER_LOGIT: [members, manifest.network_outputs],
     }
     if [value.name for value in graph.input] != [INPUT]:
         raise BundleRefused(f"{MODEL_FILE} is foreign: its inputs are not just {INPUT!r}")
     outputs = tuple(value.name for value in graph.output)
-    required, optional = tuple(name for name in OUTPUTS if name != TAPS), (TAPS, *INNER_OUTPUTS)
     if outputs != (*required, *(name for name in optional if name in outputs)):
         raise BundleRefused(
             f"{MODEL_FILE} is foreign: its outputs are not {', '.join(required)}, and maybe"

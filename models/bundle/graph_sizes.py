@@ -16,6 +16,7 @@ from models.errors import BundleRefused
 #: Bytes per value of each data type that a tensor may have.
 BYTES: dict[int, int] = {
     TensorProto.FLOAT: 4, TensorProto.FLOAT16: 2, TensorProto.BOOL: 1, TensorProto.INT64: 8,
+    TensorProto.DOUBLE: 8,
 }  # fmt: skip
 
 #: Limit of constants beside the weights: shapes and axes, and some per feature and target.
@@ -37,14 +38,14 @@ _SHAPE_VALUES = 64
 
 def _weights(manifest: Manifest) -> int:
     """The number of weights, without biases, of the manifest's layers, and of the steps of its trees."""
-    steps = 0 if manifest.trees is None else manifest.trees.nodes * len(manifest.targets)
+    steps = 0 if manifest.trees is None else manifest.trees.nodes * manifest.network_outputs
     return sum(a * b for sizes in _layers(manifest) for a, b in pairwise(sizes)) + steps
 
 
 def most_constants(manifest: Manifest) -> int:
     """The largest number of constant values that the manifest's layers and trees need."""
     biases = sum(sum(sizes[1:]) for sizes in _layers(manifest))
-    spare = _PER_FEATURE * manifest.features + _PER_TARGET * len(manifest.targets) + _SPARE_VALUES
+    spare = _PER_FEATURE * manifest.features + _PER_TARGET * manifest.network_outputs + _SPARE_VALUES
     nodes = 0 if manifest.trees is None else _PER_TREE_NODE * manifest.trees.nodes
     return _weights(manifest) + biases + nodes + spare
 
@@ -68,9 +69,9 @@ def check_sizes(model: ModelProto, manifest: Manifest) -> None:
                 raise BundleRefused(
                     f"{MODEL_FILE}: the size of {name[:80]!r} does not follow from the graph"
                 )
-    widest = max(manifest.features, *manifest.widths, len(manifest.targets))
+    widest = max(manifest.features, *manifest.widths, manifest.network_outputs)
     trees, levels = _trees(manifest)
-    steps = trees * len(manifest.targets)
+    steps = trees * manifest.network_outputs
     per_row = _PER_UNIT * len(manifest.members) * widest + steps + _SPARE_PER_ROW
     constant = most_constants(manifest)
     growing, fixed, taken = 0, 0, 0
@@ -106,7 +107,7 @@ def _trees(manifest: Manifest) -> tuple[int, int]:
 def _layers(manifest: Manifest) -> list[list[int]]:
     """The sizes of features, hidden layers and targets, by member."""
     return [
-        [manifest.features, *manifest.widths_of(member), len(manifest.targets)]
+        [manifest.features, *manifest.widths_of(member), manifest.network_outputs]
         for member in range(len(manifest.members))
     ]
 

@@ -61,6 +61,11 @@ class Bundle:
     curves: Mapping[str, Curve] | None = None
     card: bytes = b""
 
+    @property
+    def marks_rows(self) -> bool:
+        """Whether rows have bounds, beyond which they are suspect."""
+        return self.reference is not None and self.reference.rows is not None
+
     def check_golden(
         self, run: Run, tolerance: Tolerance = FLOAT32
     ) -> Mapping[str, NDArray[np.float32]]:
@@ -97,6 +102,8 @@ def open_bundle(folder: Path) -> Bundle:
     if sizes and sizes != [manifest.layers] * len(manifest.members):
         raise BundleRefused(f"{MANIFEST_FILE}: theory is of other members and layers than the model")
     golden = Golden.from_bytes(content[GOLDEN_FILE])
+    if golden.is_regression != manifest.is_regression:
+        raise BundleRefused(f"{GOLDEN_FILE} has other outputs than the manifest's targets")
     if TAPS in outputs and golden.taps is None:
         raise BundleRefused(f"{GOLDEN_FILE} has no taps, which {MODEL_FILE} gives")
     reference = _reference(manifest, content, outputs) if TAPS in outputs else None

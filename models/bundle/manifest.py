@@ -4,16 +4,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     AwareDatetime,
-    BaseModel,
-    ConfigDict,
     Field,
     JsonValue,
     ValidationError,
     model_validator,
 )
 
+from models.bundle.targets import Fraction, Quantity, Strict, Target
 from models.errors import BundleRefused
 from models.health.reference import MemberReference
+from models.networks.outputs import OUTPUTS, QUANTITY_OUTPUTS
 from models.networks.theory import MemberTheory
 
 SCHEMA_VERSION = 1
@@ -40,28 +40,22 @@ RESERVED_NAMES = frozenset(("stats", "stream"))
 #: Rows that are computed at once at most, and golden rows of a bundle.
 LARGEST_BATCH = 256
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
 
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FeaturizerEntry(_Strict):
+class FeaturizerEntry(Strict):
     """The featurizer: ``models.features.create(identifier, parameters)`` builds it."""
 
     identifier: str
     parameters: dict[str, JsonValue]
 
 
-class Member(_Strict):
+class Member(Strict):
     """One network of the ensemble: the fold that its training left out, and its seed."""
 
     fold: int
     seed: int
 
 
-class Trees(_Strict):
+class Trees(Strict):
     """Boosted trees whose logits are added to those of each member: of the trees without its fold.
 
     ``number`` trees for each fold, ``nodes`` of all together, and at most ``depth`` splits above a leaf.
@@ -72,59 +66,14 @@ class Trees(_Strict):
     nodes: Annotated[int, Field(ge=1)]
 
 
-class Assay(_Strict):
-    """What an assay measures: the receptor or pathway, which effect counts, the cells, the readout."""
-
-    measures: str
-    mode: str
-    cells: str
-    readout: str
-    source: str
-
-
-class Spread(_Strict):
-    """How far nine of ten refits of the ensemble move a logit, by the members' standard deviation.
-
-    With that of a row, s, half the interval is ``factor`` × √((s² + ``typical``²) / 2), times the slope:
-    of few members s alone is a matter of chance.
-    """
-
-    factor: Annotated[float, Field(gt=0)]
-    typical: Annotated[float, Field(ge=0)]
-
-
-class Target(_Strict):
-    """One output column: its name, decision threshold and Platt calibration.
-
-    The calibrated logit is ``slope`` × the mean of the members' logits + ``intercept``. The target is
-    called if its probability is at least ``threshold``. An assay has a second cut-off: from
-    ``elevated`` on its level is elevated, from ``threshold`` on active.
-    """
-
-    name: str
-    threshold: Fraction
-    slope: float
-    intercept: float
-    elevated: Fraction | None = None
-    spread: Spread | None = None
-    assay: Assay | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        """Check that active begins no lower than elevated."""
-        if self.elevated is not None and self.elevated > self.threshold:
-            raise ValueError(f"{self.name} is active from below the cut-off of elevated on")
-        return self
-
-
-class FileEntry(_Strict):
+class FileEntry(Strict):
     """Size in bytes and sha256 (hexadecimal) of one file of the bundle."""
 
     bytes: Annotated[int, Field(ge=0)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Provenance(_Strict):
+class Provenance(Strict):
     """How the bundle was trained.
 
     ``training_hash``: the sha256 (hexadecimal) of the model's name, the seeds and all other entries
@@ -139,7 +88,7 @@ class Provenance(_Strict):
     seconds: float
 
 
-class SimilarRows(_Strict):
+class SimilarRows(Strict):
     """How good the model is, out-of-fold, on the rows whose similarity is in a range.
 
     ``similarity`` is the range, ends included; ``mean_auc`` leaves out targets of one class. Older
@@ -155,7 +104,7 @@ class SimilarRows(_Strict):
     log_loss_95_interval: tuple[float, float] | None = None
 
 
-class DomainEvidence(_Strict):
+class DomainEvidence(Strict):
     """Figures of the domain (``domain.npz``), out-of-fold: similarity is to compounds of other folds.
 
     ``similarity`` and ``repeats`` are its cut-offs. ``fifths`` are of rows by similarity, lowest first.
@@ -169,7 +118,7 @@ class DomainEvidence(_Strict):
     outside: SimilarRows | None
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """A bundle's manifest.
 
     ``metrics`` maps names to values and their spread, as the model card shows them.
@@ -183,22 +132,24 @@ class Manifest(_Strict):
     description: str
     featurizer: FeaturizerEntry
     features: Annotated[int, Field(ge=1)]
-    targets: Annotated[list[Target], Field(min_length=1)]
+    #: The targets of a classification, and those of a regression: one of the lists is empty.
+    targets: Annotated[list[Target], Field(default_factory=list)]
+    quantities: Annotated[list[Quantity], Field(default_factory=list)]
     #: Whether every record belongs to exactly one target: the probabilities then sum to 1, and the most
     #: probable target is called.
     exclusive: bool = False
-    threshold_rule: str
+    threshold_rule: str = ""
     members: Annotated[list[Member], Field(min_length=1)]
     #: Units of each hidden layer, of the widest member if members differ.
     widths: Annotated[list[int], Field(min_length=1)]
     #: Units of each hidden layer by member; empty if all members have ``widths``.
-    member_widths: list[list[int]] = []
+    member_widths: Annotated[list[list[int]], Field(default_factory=list)]
     #: Trees beside the networks, if there are any.
     trees: Trees | None = None
     #: Reference statistics of the layers' activations, per member; empty if the graph has no taps.
-    reference: list[MemberReference] = []
+    reference: Annotated[list[MemberReference], Field(default_factory=list)]
     #: Measured activations beside those that theory predicts, per member; empty in older bundles.
-    theory: list[MemberTheory] = []
+    theory: Annotated[list[MemberTheory], Field(default_factory=list)]
     metrics: dict[str, JsonValue]
     #: How the domain's cut-offs were chosen, and how good the model is inside and outside.
     domain: DomainEvidence | None = None
@@ -216,6 +167,15 @@ class Manifest(_Strict):
             raise ValueError("member_widths are not those of the members and their widths")
         return self
 
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        """Check that the targets are of one kind, and that there is one."""
+        if bool(self.targets) == bool(self.quantities):
+            raise ValueError("it needs targets or quantities, and not both")
+        if self.quantities and (self.exclusive or self.trees is not None):
+            raise ValueError("quantities are no classes, and have no trees beside their networks")
+        return self
+
     def widths_of(self, member: int) -> list[int]:
         """Units of each hidden layer of one member, counted from 0."""
         return self.member_widths[member] if self.member_widths else self.widths
@@ -228,12 +188,32 @@ class Manifest(_Strict):
     @property
     def target_names(self) -> list[str]:
         """The names of the output columns, in the graph's order."""
-        return [target.name for target in self.targets]
+        return [target.name for target in self.targets] + [each.name for each in self.quantities]
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the targets are quantities."""
+        return bool(self.quantities)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The graph's outputs that clients see, in its order; the last are the taps."""
+        return QUANTITY_OUTPUTS if self.is_regression else OUTPUTS
+
+    @property
+    def network_outputs(self) -> int:
+        """The outputs of each member: a logit of each target, or a mean and two quantiles."""
+        return 3 * len(self.quantities) or len(self.targets)
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether results can have intervals."""
+        return self.is_regression or all(target.spread is not None for target in self.targets)
 
     @property
     def are_assays(self) -> bool:
         """Whether the targets are assays, whose results have a level; not in older bundles."""
-        return all(target.elevated is not None for target in self.targets)
+        return bool(self.targets) and all(target.elevated is not None for target in self.targets)
 
 
 def parse_manifest(text: bytes) -> Manifest:

@@ -1,5 +1,7 @@
 """Conformal p-values: the rank of a row's score among scores of rows that no member learned from."""
 
+from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -28,6 +30,9 @@ class Ranks:
     alone: tuple[NDArray[np.int32], NDArray[np.float64]] | None
     #: Averages of rows of the data, sorted, and the p-values of averages before, between and after them.
     averaged: tuple[NDArray[np.float32], NDArray[np.float64]] | None
+    #: For a single row: each member's edges as scores, how many edges come before them, and averages.
+    members: list[tuple[Sequence[float], int]]
+    averages: Sequence[float] | None
 
     @classmethod
     def of(
@@ -51,13 +56,33 @@ class Ranks:
         if averaged is not None and members > 1:
             # A row's own average counts, so that n of them give p-values from 1 / (n + 1) on.
             known = averaged, np.arange(1, len(averaged) + 2) / (len(averaged) + 1)
+        starts = np.cumsum([0, *map(len, edges)])
+        single = [
+            (_plain((own - bits).astype(np.int32).view(np.float32)), int(start))
+            for own, bits, start in zip(edges, member_bits, starts, strict=False)
+        ]
         return cls(
+            members=single,
+            averages=None if known is None else _plain(known[0]),
             alone=alone,
             averaged=known,
             edges=np.concatenate(edges),
             tails=np.ascontiguousarray(np.concatenate(tails)),
             member_bits=member_bits[:, None],
         )
+
+    def p_value(self, scores: Sequence[float]) -> float:
+        """The p-value of one row's scores by member, which are numbers: what ``p_values`` gives."""
+        above = below = 0.0
+        tail = self.tails.item
+        for (edges, start), score in zip(self.members, scores, strict=True):
+            place = start + bisect_right(edges, score)
+            above, below = above + tail(place, 0), below + tail(place, 1)
+        average = min(above, below, 1.0)
+        if self.averages is None or self.averaged is None:
+            return average
+        place = bisect_right(self.averages, float(np.float32(average)))
+        return float(self.averaged[1].item(place))
 
     def p_values(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
         """Two-sided p-values (rows,) of scores (members, rows).
@@ -91,6 +116,11 @@ class Ranks:
             known.searchsorted(average.astype(np.float32), "right")
         )
         return ranked
+
+
+def _plain(values: NDArray[np.float32]) -> Sequence[float]:
+    """The same numbers, to be looked at one by one."""
+    return array("f", values.tobytes())
 
 
 def _bits(values: NDArray[np.floating]) -> NDArray[np.int32]:

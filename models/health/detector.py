@@ -52,9 +52,14 @@ class Detector:
         self.reference, self.layout = reference, Layout.of(reference)
         self._ranks = Ranks.of(reference.scores, reference.averaged)
         self._inputs = reference.inputs
-        self._scored, self._columns = kept_columns(reference, self.layout)
+        self._columns = kept_columns(reference, self.layout)
         bounds = reference.rows
         self._bounded = bounds is not None
+        self._apart = None
+        if bounds is not None and bounds.watches_logits:
+            middle, half = (bounds.above + bounds.below) / 2, (bounds.above - bounds.below) / 2
+            #: The middles of the members' bounds beside their mean, and half their widths, (M, T).
+            self._apart = middle.astype(np.float32), half.astype(np.float32)
         #: The logits that are given where a model does not give its members'.
         self._alike = (
             None if bounds is None or not bounds.watches_logits else np.zeros_like(bounds.below)
@@ -88,24 +93,38 @@ class Detector:
                 member_logit = np.broadcast_to(self._alike, (len(taps), *self._alike.shape))
                 member_logit = member_logit.astype(taps.dtype)
             given[MEMBER_LOGIT] = member_logit
-        scores, kept = self._run([SCORES, KEPT], given)
+        told, kept = self._run([SCORES, KEPT], given)
+        members = self.layout.members
+        if len(told) == 1:
+            # Most batches of a quiet service: a call of numpy takes as long as all of this.
+            row = told[0].tolist()
+            if isfinite(row[members]) and (not self._bounded or row[-1] <= 1.0):
+                return np.array([self._ranks.p_value(row[:members])]), Judged(kept, squashed)
         suspect = None
         if self._bounded:
-            beyond = kept[:, -1]
-            furthest = beyond[0] if len(beyond) == 1 else np.maximum.reduce(beyond)
-            if not furthest <= 1.0:  # also where it is no number
+            beyond = told[:, -1]
+            if not np.maximum.reduce(beyond) <= 1.0:  # also where it is no number
                 suspect = ~(beyond <= 1.0)
-        if not isfinite(np.add.reduce(kept[:, : self._scored], axis=None)):
+        if not isfinite(np.add.reduce(told[:, members])):
             # Something is no number, or too large for single precision's squares.
             doubles = {name: values.astype(np.float64) for name, values in given.items()}
-            scores, kept = self._run_in_double([SCORES, KEPT], doubles)
+            told, kept = self._run_in_double([SCORES, KEPT], doubles)
             # One member that is ill must not hide among those that are well.
-            no_number = ~np.isfinite(kept[:, : self._scored]).all(axis=1)
-            scores[no_number] = np.inf
+            no_number = ~np.isfinite(told[:, members])
+            told[no_number] = np.inf
             if self._bounded and no_number.any():
                 suspect = no_number if suspect is None else suspect | no_number
             kept = np.clip(kept, -_FURTHEST, _FURTHEST).astype(np.float32)
-        return self._ranks.p_values(scores.T), Judged(kept, squashed, suspect)
+        return self._ranks.p_values(told[:, :members].T), Judged(kept, squashed, suspect)
+
+    def agrees(self, member_logit: NDArray[np.floating] | None) -> bool:
+        """Whether all rows' logits (n, M, T) are within their bounds; without any they are."""
+        if self._apart is None or member_logit is None:
+            return True
+        middle, half = self._apart
+        mean = np.add.reduce(member_logit, axis=1, keepdims=True) / len(middle)
+        beyond = np.abs(member_logit - mean - middle) - half
+        return bool(np.maximum.reduce(beyond, axis=None) <= 0.0)  # not where one is no number
 
     def judge_outputs(self, outputs: Mapping[str, NDArray[np.floating]]) -> tuple[Array, Judged]:
         """Judge a graph's outputs, of which some may be missing."""

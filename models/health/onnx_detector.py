@@ -17,12 +17,13 @@ from models.health.rows.bounds import RowBounds
 from models.networks.onnx_nodes import Nodes, Shapes
 from models.networks.outputs import MEMBER_LOGIT, SQUASHED, TAPS
 
-#: The graph's outputs. ``SCORES`` (n, M) are what ``Ranks`` takes. ``KEPT`` are the columns that
+#: The graph's outputs. ``SCORES`` (n, M) are what ``Ranks`` takes; behind them are a sum that is a
+#: number only where all distances are, and, where rows have bounds, how far the furthest of a row's
+#: numbers is from the middle of its bounds, which are at 1. ``KEPT`` are the columns that
 #: statistics are made of, side by side: standardised distances, shifted like scores, of the members, of
 #: the inputs along their directions, and beside those; departures (M * 3L); the *known*: statistics
 #: less their centre (M * 3L, variances less the usual ones), log variances less their centre (M * L),
-#: scores along the inputs' directions, their products and sizes. Where rows have bounds, the last is how
-#: far the furthest of a row's numbers is from the middle of its bounds, which are at 1.
+#: scores along the inputs' directions, their products and sizes.
 SCORES, KEPT = "scores", "kept"
 
 _CENTRED = "centred"
@@ -69,19 +70,20 @@ def detector_graph(reference: Reference, kind: type = np.float32) -> bytes:
     known = graph.add("Concat", *parts, axis=1)
     by_known = graph.value(np.concatenate([_whitening(reference), -reference.coefficients[1:]]))
     departures = graph.add("Gemm", known, by_known, graph.value(-reference.coefficients[0]))
-    scored = _scores(graph, reference, _distances(graph, reference, departures, *parts[2:3]))
-    kept = [scored, departures, known]
+    scored, scores = _scores(graph, reference, _distances(graph, reference, departures, *parts[2:3]))
+    told = [scores, graph.add("ReduceSum", scored, graph.value([1], np.int64), keepdims=1)]
     if reference.rows is not None:
-        kept.append(_beyond(graph, reference.rows, flat))
+        told.append(_beyond(graph, reference.rows, flat))
         if reference.rows.watches_logits:
             shapes[MEMBER_LOGIT] = [members, reference.rows.targets]
-    graph.add("Concat", *kept, axis=1, name=KEPT)
-    outputs: Shapes = {SCORES: [members], KEPT: [None]}
+    graph.add("Concat", *told, axis=1, name=SCORES)
+    graph.add("Concat", scored, departures, known, axis=1, name=KEPT)
+    outputs: Shapes = {SCORES: [members + len(told) - 1], KEPT: [None]}
     return bytes(graph.model("judging", shapes, outputs).SerializeToString())
 
 
-def kept_columns(reference: Reference, layout: Layout) -> tuple[int, NDArray[np.intp]]:
-    """Return how many columns of ``KEPT`` are distances, and where the layout's columns are in it.
+def kept_columns(reference: Reference, layout: Layout) -> NDArray[np.intp]:
+    """Return where the layout's columns are in ``KEPT``.
 
     Where nothing lies beside the inputs' directions, that column's place is the distance along them.
     """
@@ -95,7 +97,7 @@ def kept_columns(reference: Reference, layout: Layout) -> tuple[int, NDArray[np.
     variances = plain[1::3].copy()
     plain[1::3] = logarithms
     columns = [plain, variances, departures, distances[:members], along, np.array(singles, np.intp)]
-    return scored, np.concatenate(columns)
+    return np.concatenate(columns)
 
 
 def _whitening(reference: Reference) -> NDArray[np.float64]:
@@ -159,7 +161,7 @@ def _distances(graph: _Nodes, reference: Reference, departures: str, *scores: st
     return graph.add("Concat", squared, graph.add("Relu", beside), axis=1)
 
 
-def _scores(graph: _Nodes, reference: Reference, squared: str) -> str:
+def _scores(graph: _Nodes, reference: Reference, squared: str) -> tuple[str, str]:
     """Standardise the distances; the largest of a member's own and the inputs' is its score."""
     inputs, members = reference.inputs, len(reference.members)
     scales, offset = [reference.scale], [1.0] * members
@@ -177,5 +179,4 @@ def _scores(graph: _Nodes, reference: Reference, squared: str) -> str:
     if inputs is not None:
         ends = [0, *range(members, len(mean) + 1)]
         parts = [graph.columns(scored, *pair) for pair in pairwise(ends)]
-    graph.add("Max", *parts, graph.value(0.0), name=SCORES)
-    return scored
+    return scored, graph.add("Max", *parts, graph.value(0.0))

@@ -1,6 +1,6 @@
 """Building an ONNX graph: nodes of one output each, constants, and the model made of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,13 +34,22 @@ class Nodes:
         self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
         return output
 
-    def model(self, name: str, inputs: Shapes, outputs: Shapes) -> onnx.ModelProto:
-        """Return the model; all inputs and outputs are batches of rows, of the type ``kind``."""
-        kind = helper.np_dtype_to_tensor_dtype(np.dtype(self.kind))
+    def model(
+        self, name: str, inputs: Shapes, outputs: Shapes, doubles: Collection[str] = ()
+    ) -> onnx.ModelProto:
+        """Return the model; all inputs and outputs are batches of rows, of the type ``kind``.
+
+        The outputs in ``doubles`` are in double precision.
+        """
 
         def values(shapes: Shapes) -> list[onnx.ValueInfoProto]:
+            kinds = {tensor: np.float64 if tensor in doubles else self.kind for tensor in shapes}
             return [
-                helper.make_tensor_value_info(tensor, kind, ["batch", *shape])
+                helper.make_tensor_value_info(
+                    tensor,
+                    helper.np_dtype_to_tensor_dtype(np.dtype(kinds[tensor])),
+                    ["batch", *shape],
+                )
                 for tensor, shape in shapes.items()
             ]
 

@@ -6,8 +6,15 @@
 INPUT = "features"
 TAPS = "taps"
 OUTPUTS = ("probability", "logit", TAPS)
+#: Where targets are quantities, the first two outputs are their values ``[batch, T]`` and the ends of
+#: their intervals ``[batch, T, 2]``. Both are in the targets' units and in double precision: a value may
+#: be large beside its differences.
+VALUE, INTERVAL = "value", "interval"
+QUANTITY_OUTPUTS = (VALUE, INTERVAL, TAPS)
+DOUBLES = (VALUE, INTERVAL)
 #: Outputs for the service's own use, which older bundles lack: the features after the squash,
-#: ``[batch, F]``, and each member's uncalibrated logits, ``[batch, members, T]``.
+#: ``[batch, F]``, and each member's uncalibrated logits, ``[batch, members, T]``. Of quantities these
+#: are each member's standardised means, then both quantiles: ``[batch, members, 3 T]``.
 MEMBER_LOGIT = "member_logit"
 SQUASHED = "squashed"
 INNER_OUTPUTS = (SQUASHED, MEMBER_LOGIT)

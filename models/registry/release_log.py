@@ -16,7 +16,9 @@ from typing import Literal
 
 LOG_FILE = "releases.jsonl"
 
-Action = Literal["promote", "hold", "rollback", "serve", "refuse", "unload", "load", "retire"]
+Action = Literal[
+    "promote", "hold", "rollback", "serve", "refuse", "unload", "load", "retire", "trial", "drop"
+]
 
 #: Readers read at most this much of the end; a line takes about 200 bytes.
 _TAIL_BYTES = 4 * 1024 * 1024
@@ -28,8 +30,9 @@ class Entry:
     """One step.
 
     ``at``: the time in UTC, ISO 8601. ``action``: among others ``hold``, a version that the gate did
-    not pass, and ``refuse``, one that cannot be loaded. ``before`` and ``after``: versions, None for
-    none. ``by``: ``key:NAME``, ``cli:USER`` or ``service``.
+    not pass, ``refuse``, one that cannot be loaded, ``trial``, one that is tried beside the champion,
+    and ``drop``, the end of that. ``before`` and ``after``: versions, None for none.
+    ``by``: ``key:NAME``, ``cli:USER`` or ``service``.
     """
 
     at: str

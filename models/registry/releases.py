@@ -10,35 +10,21 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from secrets import token_hex
 
 from pydantic import JsonValue
 
 from models.bundle.loading import read_file, read_manifest, verify_files
 from models.bundle.manifest import GATE_FILE, MODEL_FILE
 from models.errors import LogUnwritable, ModelError, ReadOnly, RepositoryError, UnknownModel
-from models.registry.durable_files import locked, replace_file
+from models.registry.exemptions import Exemptions
 from models.registry.release_log import Action, ReleaseLog
-from models.registry.serving_state import ServingState
+from models.registry.serving_state import Challenger, ServingState
 from models.registry.store import Repository
 
-EXEMPTIONS_FILE = "exemptions.json"
-
 _NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
-
-
-@dataclass(frozen=True, slots=True)
-class Exemption:
-    """Serve version ``serve`` instead of the champion until the next promotion.
-
-    It is in force as long as the repository has this ``champion`` and ``generation``.
-    """
-
-    champion: int
-    generation: int
-    serve: int
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +39,10 @@ class Releases:
         """The release log."""
         return ReleaseLog(self.state)
 
+    @property
+    def _exemptions(self) -> Exemptions:
+        return Exemptions(self.state)
+
     def serving(self, model: str) -> ServingState:
         """The version to serve and its predecessors: those promoted, or an exemption.
 
@@ -60,13 +50,13 @@ class Releases:
         malformed.
         """
         serving = self.repository.serving(model)
-        exemption = self._exemption(model, serving)
+        exemption = self._exemptions.of(model, serving)
         if exemption is None:
             return serving
         earlier = serving.previous
         if exemption.serve in earlier:
             earlier = earlier[earlier.index(exemption.serve) + 1 :]
-        return replace(serving, champion=exemption.serve, previous=earlier)
+        return replace(serving, champion=exemption.serve, previous=earlier, challenger=None)
 
     def promote(self, model: str, version: int, by: str, why: str) -> ServingState:
         """Make a version the champion after its files are verified.
@@ -103,6 +93,38 @@ class Releases:
             before = served
         self._note(model, "retire", before, None, by, why)
 
+    def challenge(self, model: str, challenger: Challenger, by: str, why: str) -> ServingState:
+        """Put a version on trial beside the champion after its files are verified.
+
+        The trial ends with ``drop``, and with the next promotion or rollback. Raises as ``promote``, and
+        ``RepositoryError`` for the champion itself, and where an exemption is in force.
+        """
+        now = self.serving(model)
+        if now.champion != self.repository.serving(model).champion:
+            raise RepositoryError(
+                f"version {now.champion} of {model!r} serves in the champion's place; promote a version"
+            )
+        verify_files(self.repository.bundle(model, challenger.version), model, challenger.version)
+        with self._writing("try a version where it can be written"):
+            serving = self.repository.challenge(model, replace(challenger, salt=token_hex(8)))
+        self._note(model, "trial", now.champion, challenger.version, by, why)
+        return serving
+
+    def drop(self, model: str, by: str, why: str, expected: int | None = None) -> ServingState:
+        """End the trial of a challenger, ``expected`` if it is given; the champion serves on.
+
+        Raises ``RepositoryError`` if none, or another version, is on trial, ``ReadOnly``, and
+        ``LogUnwritable`` if the step was taken but not logged.
+        """
+        challenger = self.serving(model).challenger
+        if challenger is not None and expected not in (None, challenger.version):
+            raise RepositoryError(f"version {expected} of {model!r} is not on trial any more")
+        with self._writing("drop it where it can be written"):
+            serving = self.repository.challenge(model, None)
+        before = None if challenger is None else challenger.version
+        self._note(model, "drop", before, serving.champion, by, why)
+        return serving
+
     def hold(self, model: str, version: int, by: str, why: str) -> None:
         """Log that a version was published and not promoted; raises ``LogUnwritable``."""
         self._note(model, "hold", self._served(model), version, by, why)
@@ -119,14 +141,14 @@ class Releases:
         target = now.rolled_back(model).champion
         promoted = self.repository.serving(model)
         if now.champion != promoted.champion:  # an exemption is in force; a new one replaces it
-            self._exempt(model, promoted, target, why)
+            self._exemptions.add(model, promoted, target, why)
         else:
             try:
                 self.repository.roll_back(model, now.champion)
             except OSError as error:
                 if error.errno not in _NOT_WRITABLE:
                     raise
-                self._exempt(model, promoted, target, why)
+                self._exemptions.add(model, promoted, target, why)
         self._note(model, "rollback", now.champion, target, by, why)
         return self.serving(model)
 
@@ -136,13 +158,14 @@ class Releases:
         Raises as ``serving``; a version that cannot be read has an ``error`` instead.
         """
         serving = self.repository.serving(model)
-        exemption = self._exemption(model, serving)
+        exemption = self._exemptions.of(model, serving)
         return {
             "model": model,
             "champion": serving.champion,
             "previous": list(serving.previous),
             "wanted": exemption.serve if exemption else serving.champion,
             "exemption": exemption.why if exemption else None,
+            "challenger": None if serving.challenger is None else serving.challenger.version,
             "versions": [self._version(model, number) for number in self.repository.versions(model)],
         }
 
@@ -216,34 +239,6 @@ class Releases:
                 f"the model repository {self.repository.root} is read-only from here"
                 f" ({os.strerror(error.errno)}); {advice}"
             ) from error
-
-    def _exemption(self, model: str, serving: ServingState) -> Exemption | None:
-        """The exemption that is in force for a model, if any."""
-        exemption = self._exemptions().get(model)
-        promotion = (serving.champion, serving.generation)
-        if exemption is None or (exemption.champion, exemption.generation) != promotion:
-            return None
-        return exemption
-
-    def _exemptions(self) -> dict[str, Exemption]:
-        path = self.state / EXEMPTIONS_FILE
-        try:
-            document = json.loads(path.read_bytes())
-            return {model: Exemption(**entry) for model, entry in document.items()}
-        except FileNotFoundError:
-            return {}
-        except (ValueError, TypeError, AttributeError) as error:
-            raise RepositoryError(
-                f"{path} is malformed ({error}); remove it to serve what is promoted"
-            ) from error
-
-    def _exempt(self, model: str, serving: ServingState, serve: int, why: str) -> None:
-        self.state.mkdir(parents=True, exist_ok=True)
-        with locked(self.state):
-            exemptions = self._exemptions()
-            exemptions[model] = Exemption(serving.champion, serving.generation, serve, why)
-            text = json.dumps({name: asdict(entry) for name, entry in exemptions.items()}, indent=1)
-            replace_file(self.state / EXEMPTIONS_FILE, text)
 
 
 def _figures(value: JsonValue, name: str = "") -> dict[str, float]:

@@ -1,9 +1,27 @@
-"""What is promoted of a model: its champion, and the champions before."""
+"""What is promoted of a model: its champion, the champions before, and a challenger on trial."""
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from models.errors import RepositoryError
+
+
+@dataclass(frozen=True, slots=True)
+class Challenger:
+    """A version on trial beside the champion.
+
+    ``share`` of the requests are answered by it (a canary); with a share of 0 it answers none, and
+    computes what the champion answers once more (a shadow). ``sticky``: requests with the same API key
+    are answered by the same version. ``auto``: the service promotes or drops it by itself. ``salt``
+    makes the choice of requests unlike that of any other trial.
+    """
+
+    version: int
+    share: float = 0.0
+    sticky: bool = False
+    auto: bool = False
+    salt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +32,8 @@ class ServingState:
     previous: tuple[int, ...] = ()
     #: The number of changes so far, which differs even between two promotions of the same version.
     generation: int = field(default=0, compare=False)
+    #: Ends with the next promotion or rollback; None for no trial.
+    challenger: Challenger | None = None
 
     def rolled_back(self, model: str) -> "ServingState":
         """The state with the champion's predecessor as champion.
@@ -35,8 +55,22 @@ def parse_serving(text: bytes, place: str) -> ServingState:
         generation = document.get("generation", 0)
         if any(type(number) is not int for number in [champion, *previous, generation]):
             raise TypeError("versions are whole numbers")
+        challenger = _challenger(document.get("challenger"))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RepositoryError(
             f'{place} is malformed ({error}); it should read {{"champion": 1, "previous": []}}'
         ) from error
-    return ServingState(champion, tuple(previous), generation)
+    return ServingState(champion, tuple(previous), generation, challenger)
+
+
+def _challenger(document: dict[str, Any] | None) -> Challenger | None:
+    """Read a challenger; raises ``TypeError`` or ``ValueError`` for one that is none."""
+    if document is None:
+        return None
+    challenger = Challenger(**document)
+    kinds = type(challenger.version), type(challenger.sticky), type(challenger.auto)
+    if kinds != (int, bool, bool) or not isinstance(challenger.salt, str):
+        raise TypeError("a challenger has a version, a share, sticky, auto and a salt")
+    if not 0 <= challenger.share < 1:
+        raise ValueError("a challenger's share is from 0 to less than 1")
+    return challenger

@@ -1,7 +1,8 @@
 """The model repository on disk: publish, look up, promote, roll back.
 
     <root>/<model>/<version>/    a bundle; versions are integers and never overwritten
-    <root>/<model>/serving.json  {"champion": 2, "previous": [1], "generation": 2}
+    <root>/<model>/serving.json  {"champion": 2, "previous": [1], "generation": 2,
+                                  "challenger": null}, or a version on trial
     <root>/<model>/retired.json  the same, of a model that is not to be served any more
 
 Crash safety: a bundle is written to a hidden staging folder, synced to the disk, and renamed to its
@@ -16,7 +17,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from models.bundle.files import read_plain
 from models.bundle.manifest import NAME_PATTERN, RESERVED_NAMES
 from models.errors import BundleRefused, RepositoryError, UnknownModel, UnknownVersion
 from models.registry.durable_files import locked, replace_file, sync, sync_folder
-from models.registry.serving_state import ServingState, parse_serving
+from models.registry.serving_state import Challenger, ServingState, parse_serving
 
 SERVING_FILE, RETIRED_FILE = "serving.json", "retired.json"
 _STAGING = ".staging-"
@@ -147,6 +148,23 @@ class Repository:
             earlier = now.rolled_back(model)
             self.bundle(model, earlier.champion)
             return self._replace(model, earlier)
+
+    def challenge(self, model: str, challenger: Challenger | None) -> ServingState:
+        """Put a version on trial beside the champion, or with None end the trial.
+
+        Raises as ``serving`` and ``bundle``, and ``RepositoryError`` where the champion is challenged by
+        itself, or none is on trial that could be dropped.
+        """
+        self.serving(model)  # an unknown model has no folder to lock
+        if challenger is not None:
+            self.bundle(model, challenger.version)
+        with locked(self._folder(model)):
+            now = self.serving(model)
+            if challenger is not None and challenger.version == now.champion:
+                raise RepositoryError(f"version {now.champion} of {model!r} is the champion itself")
+            if challenger is None and now.challenger is None:
+                raise RepositoryError(f"no version of {model!r} is on trial")
+            return self._replace(model, replace(now, challenger=challenger))
 
     def seed(self, source: "Repository") -> list[tuple[str, int]]:
         """Copy the versions that ``source`` has and this repository lacks; return models and versions.

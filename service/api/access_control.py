@@ -61,7 +61,7 @@ RULES = (
     Rule(r"/v2/repository/index", "metrics", "metrics"),
     Rule(r"/v2/repository/models/[^/]+/(load|unload)", "admin", "admin"),
     Rule(r"/v2|/v2/models(/.*)?", "predict", "predict"),
-    Rule(r"/metrics|/health/(activations|integrity)(/.*)?|/admin(/.*)?", "metrics", "admin"),
+    Rule(r"/metrics|/health/(activations|integrity|trials)(/.*)?|/admin(/.*)?", "metrics", "admin"),
 )
 _COMPILED = [(re.compile(rule.path), rule) for rule in RULES]
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
@@ -11,20 +11,13 @@ from starlette.types import ASGIApp
 
 from service.api.access_control import AccessControl, Control
 from service.api.auth.keys import KeyStore
-from service.api.body.decoding import DEFAULT_SMILES_MODEL, Limits
+from service.api.body.decoding import Limits
 from service.api.context import context_of
 from service.api.cors import Cors
 from service.api.middleware import RequestMiddleware
-from service.api.openapi import (
-    SYNTHETIC_PARAMETER,
-    TIMEOUT_PARAMETER,
-    answers,
-    complete,
-    content_of,
-)
+from service.api.openapi import complete
 from service.api.problems import Problem, problem_body, problem_of
-from service.api.result_schemas import InputsAnswer, SmilesAnswer
-from service.api.routes import admin, explain, metrics, models, molecule_svg, pages
+from service.api.routes import admin, explain, metrics, models, molecule_svg, pages, trials
 from service.api.routes.health import activations, history, integrity, probes
 from service.api.routes.health.stream import PATH as STREAM
 from service.api.routes.health.stream import Stream
@@ -32,7 +25,7 @@ from service.api.routes.invocations import PATH as INVOCATIONS
 from service.api.routes.invocations import InvocationsEndpoint, invocations_route
 from service.api.routes.molecule_svg import MoleculeDrawer
 from service.api.routes.predict import PredictEndpoint
-from service.api.schemas import PredictRequest
+from service.api.specification.predict import predict_route
 from service.api.transport.fast_path import FastPath
 from service.api.v2.infer import Infer
 from service.api.v2.routes import routes as v2_routes
@@ -45,92 +38,6 @@ from service.inference.predictor import Predictor
 from service.inference.served_models import ServedModels
 from service.observability.counters import Telemetry
 from service.observability.tracing import Tracing
-
-_TABLE_CONTENT = {kind: {"schema": {"type": "string"}} for kind in ("text/csv", "application/x-ndjson")}
-_LIST_CONTENT = {
-    kind: {"schema": {"type": "string"}}
-    for kind in ("text/tab-separated-values", "chemical/x-daylight-smiles", "chemical/x-mdl-sdfile")
-} | {"application/x-arff": {"schema": {"type": "string"}}}
-_BINARY = {"type": "string", "format": "binary"}
-_PARQUET_CONTENT = {
-    kind: {"schema": _BINARY}
-    for kind in (
-        "application/vnd.apache.parquet",
-        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        "application/zip",
-    )
-}
-_TABLES = (
-    "JSON, or a table of any length as CSV (with a header), TSV or NDJSON, a list of SMILES, an SD file"
-    " or Parquet, for the model of the query's `model`. A form has one such file, compressed by gzip or"
-    " not, and may have the query's parameters as fields. Molecules are in the column or field `smiles`,"
-    " or in the one that is named like it; all others are carried to the answer, which is of the kind"
-    " that `Accept` names, or else of the table's own, and CSV for TSV, lists, SD files and"
-    " Parquet."
-)
-_MODEL_PARAMETER = {
-    "name": "model",
-    "in": "query",
-    "required": False,
-    "description": "Which model a table is for; a JSON body names it itself.",
-    "schema": {"type": "string", "default": DEFAULT_SMILES_MODEL},
-}
-_APPLICABILITY_PARAMETER = {
-    "name": "applicability",
-    "in": "query",
-    "required": False,
-    "description": "With ignore, records that the model cannot judge get numbers, too.",
-    "schema": {"type": "string", "enum": ["judge", "ignore"]},
-}
-_TABLE_PARAMETERS = (
-    {
-        "name": "smiles_column",
-        "in": "query",
-        "required": False,
-        "description": "The column or field of SMILES, where its name does not tell.",
-        "schema": {"type": "string"},
-    },
-    {
-        "name": "result_columns",
-        "in": "query",
-        "required": False,
-        "description": "What becomes of a table's columns that are named as a result's: they are an"
-        " error, are left out, or get the prefix input_.",
-        "schema": {"type": "string", "enum": ["refuse", "replace", "prefix"]},
-    },
-)
-_VERSION_PARAMETER = {
-    "name": "version",
-    "in": "query",
-    "required": False,
-    "description": "The version that has to answer a table; a JSON body names it itself.",
-    "schema": {"type": "string"},
-}
-_DECISION_PARAMETERS = tuple(
-    {"name": name, "in": "query", "required": False, "description": text, "schema": {"type": kind}}
-    for name, kind, text in (
-        ("threshold", "string", "Call from this probability on; or JSON of one by target."),
-        ("recall", "string", "Call so that this share of positives is found, on rows left out."),
-        ("fpr", "string", "Call so that at most this share of negatives is called, on such rows."),
-        ("interval", "boolean", "Add what nine of ten refits of the model would answer."),
-    )
-)
-_FIELDS = (
-    _MODEL_PARAMETER,
-    _VERSION_PARAMETER,
-    _APPLICABILITY_PARAMETER,
-    *_TABLE_PARAMETERS,
-    *_DECISION_PARAMETERS,
-)
-_FORM_CONTENT = {
-    "multipart/form-data": {
-        "schema": {
-            "type": "object",
-            "required": ["file"],
-            "properties": {"file": _BINARY} | {field["name"]: field["schema"] for field in _FIELDS},
-        }
-    }
-}
 
 
 def create_app(
@@ -173,7 +80,7 @@ def create_app(
         openapi_tags=[{"name": tag} for tag in ("predict", "v2", "health", "metrics", "admin")],
     )
     limits = Limits(max_rows, max_bytes, max_stream_bytes)
-    app.include_router(_predict_route())
+    app.include_router(predict_route())
     app.include_router(invocations_route())
     app.include_router(probes.routes(served_models, coordinator))
     checks = None if administration is None else administration.control
@@ -181,6 +88,7 @@ def create_app(
     app.include_router(history.routes(served_models, recorder))
     app.include_router(integrity.routes(served_models, coordinator, checks))
     app.include_router(metrics.routes(served_models, coordinator))
+    app.include_router(trials.routes(served_models, coordinator))
     app.include_router(v2_routes(served_models, coordinator, control, max_rows))
     if administration is not None:
         app.include_router(admin.routes(coordinator, administration, key_store))
@@ -216,40 +124,6 @@ def create_app(
         tracing=tracing,
     )
     return Cors(middleware, origins) if origins else middleware
-
-
-def _predict_route() -> APIRouter:
-    """Describe ``/predict``, which the middleware answers before the router."""
-    router = APIRouter(tags=["predict"])
-
-    described = answers(None, 400, 404, 406, 408, 413, 415, 422, 429, 503, 504)
-    answer = content_of(SmilesAnswer, InputsAnswer)
-
-    @router.post(
-        "/predict",
-        summary="Predict molecules or pulsar candidates",
-        description=_TABLES,
-        openapi_extra={
-            "parameters": [
-                *_FIELDS,
-                TIMEOUT_PARAMETER,
-                SYNTHETIC_PARAMETER,
-            ],
-            "requestBody": {
-                "required": True,
-                "content": content_of(PredictRequest)
-                | _TABLE_CONTENT
-                | _LIST_CONTENT
-                | _PARQUET_CONTENT
-                | _FORM_CONTENT,
-            },
-        },
-        responses=described | {200: {"content": answer | _TABLE_CONTENT}},
-    )
-    async def predict() -> Response:
-        raise NotImplementedError
-
-    return router
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:

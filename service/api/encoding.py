@@ -59,8 +59,7 @@ def listed(
 ) -> bytes:
     """Return the answer to ``inputs``: the model's name and version, and one result per record."""
     by = decision or served.decision
-    plain = by.levels is None and by.spread is None
-    if plain and not served.takes_smiles and is_plain(outcomes):
+    if by.is_plain and not served.takes_smiles and is_plain(outcomes):
         to = writing(served.targets, served.manifest.exclusive)
         pieces = to.pieces(outputs, by.thresholds)
         if pieces is not None:
@@ -149,7 +148,9 @@ def layout_of(
         exclusive=served.manifest.exclusive,
         judges=served.bundle.featurizer.judges_applicability,
         has_levels=decision.levels is not None,
-        has_intervals=decision.spread is not None,
+        has_intervals=decision.gives_intervals,
+        quantities=served.manifest.is_regression,
+        has_bounds=served.bundle.marks_rows,
         thresholds=stated(served, decision),
         has_domain=served.bundle.featurizer.domain is not None,
         result_columns=result_columns,

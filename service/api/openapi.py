@@ -9,7 +9,7 @@ from fastapi import FastAPI, Response
 
 from service.api import result_schemas, schemas
 from service.api.routes import model_schemas
-from service.api.specification import health, history, releases
+from service.api.specification import health, history, releases, trials
 from service.api.specification.examples import EXAMPLES
 from service.api.specification.operations import SCHEMES, name_of, security_of
 from service.api.v2 import schemas as v2_schemas
@@ -108,6 +108,7 @@ def complete(app: FastAPI) -> None:
                     health,
                     history,
                     releases,
+                    trials,
                 )
                 for shape in vars(module).values()
                 if isinstance(shape, type) and shape.__base__ is msgspec.Struct

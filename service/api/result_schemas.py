@@ -80,6 +80,22 @@ class OkResult(Struct):
     nearest: Annotated[list[Nearest] | None, Meta(description="As many as were asked for.")] = None
 
 
+class QuantityResult(Struct):
+    """A record of a regression that was predicted, after the fields that it carries."""
+
+    status: Literal["ok"]
+    value: Annotated[dict[str, float], Meta(description="The value of each target, in its unit.")]
+    interval: Annotated[
+        dict[str, list[float]],
+        Meta(description="Ends of the interval that holds the stated part of new measurements."),
+    ]
+    p_value: Annotated[
+        float | None,
+        Meta(description="As of a classification; null of a model without taps."),
+    ]
+    suspect: bool | None = None
+
+
 class NotApplicableResult(Struct):
     """A record that the model cannot judge; the others were predicted."""
 
@@ -110,7 +126,7 @@ Result = Annotated[
         extra_json_schema={
             "anyOf": [
                 {"$ref": f"#/components/schemas/{name}"}
-                for name in ("OkResult", "NotApplicableResult", "ErrorResult")
+                for name in ("OkResult", "QuantityResult", "NotApplicableResult", "ErrorResult")
             ]
         }
     ),

@@ -217,6 +217,19 @@ class ExplainRequest(Struct, forbid_unknown_fields=True):
     dark: bool = False
 
 
+class TrialChange(Struct, forbid_unknown_fields=True):
+    """Which version is tried beside the champion, how, and why the release log is told it."""
+
+    version: Annotated[int, Meta(ge=1, le=10**9)]
+    share: Annotated[
+        float,
+        Meta(ge=0, lt=1, description="Of the requests that it answers; with 0 it answers none."),
+    ] = 0.0
+    sticky: Annotated[bool, Meta(description="Whether a key is answered by the same version.")] = False
+    auto: Annotated[bool, Meta(description="Whether it is promoted or dropped by itself.")] = False
+    why: Annotated[str, Meta(max_length=1000)] = ""
+
+
 class Change(Struct, forbid_unknown_fields=True):
     """Which version, and why the release log is told it."""
 

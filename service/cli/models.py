@@ -19,6 +19,7 @@ import typer
 from models.errors import LogUnwritable, ModelError
 from models.registry.release_log import command_line_user
 from models.registry.releases import Releases
+from models.registry.serving_state import Challenger
 from service.cli.pull import pull
 from service.errors import ServiceError
 from service.settings import load_settings
@@ -26,7 +27,7 @@ from service.stores.mirror import repository_of
 
 models = typer.Typer(
     no_args_is_help=True,
-    help="Versions: list, pull, compare, promote, roll back, load, unload, retire.",
+    help="Versions: list, pull, compare, try, promote, roll back, load, unload, retire.",
 )
 
 _Model = Annotated[str, typer.Argument(help="Name of the model.")]
@@ -85,6 +86,8 @@ def _columns(document: dict[str, Any], version: dict[str, Any]) -> Iterator[obje
         yield "passed the gate" if version["gate"] else "held back by the gate"
     if number == document["champion"]:
         yield "champion"
+    if number == document["challenger"]:
+        yield "on trial"
     if number == document["wanted"] != document["champion"]:
         yield f"served in the champion's place: {document['exemption']}"
 
@@ -103,6 +106,33 @@ def rollback(model: _Model, why: _Why = "asked for by command") -> None:
     with _releases() as releases:
         serving = releases.roll_back(model, command_line_user(), why)
         _print(f"{model}: rolled back to version {serving.champion}")
+
+
+@models.command("trial")
+def trial(
+    model: _Model,
+    version: _Version,
+    share: Annotated[
+        float, typer.Option(min=0.0, max=0.99, help="Of the requests that it answers; 0: in the shadow.")
+    ] = 0.0,
+    sticky: Annotated[bool, typer.Option(help="Answer an API key by the same version.")] = False,
+    auto: Annotated[bool, typer.Option(help="Promote or drop it by itself.")] = False,
+    why: _Why = "asked for by command",
+) -> None:
+    """Try VERSION beside the champion: in its shadow, or for a share of the requests."""
+    with _releases() as releases:
+        challenger = Challenger(version, share, sticky, auto)
+        releases.challenge(model, challenger, command_line_user(), why)
+        how = f"answers {share:.3%} of the requests" if share else "is computed in the shadow"
+        _print(f"{model}: version {version} {how}")
+
+
+@models.command("drop")
+def drop(model: _Model, why: _Why = "asked for by command") -> None:
+    """End a trial; the champion serves on."""
+    with _releases() as releases:
+        serving = releases.drop(model, command_line_user(), why)
+        _print(f"{model}: version {serving.champion} serves alone")
 
 
 @models.command("compare")

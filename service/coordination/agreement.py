@@ -24,6 +24,8 @@ from service.coordination.statuses import (
 from service.coordination.window_sums import WindowSums
 from service.health.monitor import Monitor
 from service.inference.served_models import ServedModel, ServedModels
+from service.inference.trials.comparison import TrialSums, together
+from service.inference.trials.finding import Finding
 from service.observability.counters import Telemetry
 from service.observability.process import counters, total, usage
 
@@ -63,6 +65,10 @@ class WorkerAgreement:
         #: Versions that are loaded here and wait for a cutover, and versions that could not be loaded.
         self.prepared: dict[str, int] = {}
         self.refused: dict[str, int] = {}
+        #: What this worker has compared of challengers, what all have found, and why there is nothing.
+        self.compared: dict[str, TrialSums] = {}
+        self.findings: dict[str, Finding] = {}
+        self.trial_errors: dict[str, str] = {}
 
     @property
     def alone(self) -> bool:
@@ -145,6 +151,11 @@ class WorkerAgreement:
     def tried(self, name: str) -> AbstractContextManager[bool]:
         """Whether a worker noted this name; it is noted when the context ends without an error."""
         return self._shared_store.noted(name)
+
+    def trial(self, name: str) -> TrialSums | None:
+        """Return what all workers have compared of a model's challenger; None for nothing."""
+        others = [status.compared.get(name) for status in self._others().values()]
+        return together(self.compared.get(name), [each for each in others if each is not None])
 
     def can_follow(self, name: str, version: int) -> bool:
         """Return whether every other worker has this version prepared, or serves it."""
@@ -239,6 +250,7 @@ class WorkerAgreement:
             models=models,
             prepared=dict(self.prepared),
             refused=dict(self.refused),
+            compared=dict(self.compared),
             counted=self._telemetry.snapshot(),
             process={},
         )

@@ -11,6 +11,7 @@ from service.coordination.window_sums import WindowSums
 from service.health.outliers import OutlierRow
 from service.health.sequential_state import Watch
 from service.inference.integrity import IntegrityFault
+from service.inference.trials.comparison import TrialSums
 from service.observability.counters import Telemetry
 
 T = TypeVar("T")
@@ -73,6 +74,8 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     counted: Telemetry
     #: The process's use of the machine: seconds of processor, bytes of memory and the like.
     process: dict[str, float]
+    #: What was compared of the challengers that are on trial.
+    compared: dict[str, TrialSums] = {}
 
 
 class CutoverDecision(msgspec.Struct, frozen=True):

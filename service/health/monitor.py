@@ -116,11 +116,13 @@ class Monitor:
         """Return the p-values (n,) of a batch's rows, and what else is kept of them."""
         return self.detector.judge_outputs(outputs)
 
+    def wants(self, rows: int) -> bool:
+        """Whether a batch of so many rows, which came now, should count."""
+        return self._sampling is None or self._sampling.takes(rows, self.clock())
+
     def take(self, judged: Judged, p_values: Array, parts: Sequence[RowOwner]) -> None:
         """Let a batch that was judged count; ``parts`` as in ``observe``."""
         now = self.clock()
-        if self._sampling is not None and not self._sampling.takes(len(p_values), now):
-            return
         with self._lock:
             if now - self._gathered_at > _GATHER_SECONDS:
                 self._fold(now)

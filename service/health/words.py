@@ -94,7 +94,7 @@ def of_change(
             "constant-columns",
         )
     if happened.kind == "rescaled":
-        by = "" if happened.factor is None else f" by about {happened.factor:.2g}"
+        by = "" if happened.factor is None else f" by about {_factor(happened.factor)}"
         return Words(
             f"{_INTACT} {listed} {'is' if one else 'are'} rescaled{by}: other units?",
             "Compare a record's values with the model card's ranges, and ask for the units.",
@@ -146,6 +146,10 @@ def _exchanged(happened: Happened, names: Sequence[str]) -> str:
     if len(pairs) == 2 and happened.kind == "swapped":
         return f"{pairs[0][0]} and {pairs[0][1]} look exchanged"
     return f"{pairs[0][0]} looks like {pairs[0][1]}, and {len(pairs) - 1} more"
+
+
+def _factor(number: float) -> str:
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
 def _listed(features: Sequence[str]) -> str:

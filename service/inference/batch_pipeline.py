@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 
 from service.health.row_owner import Requester
-from service.inference.queue import Answer, Outputs, Rows
+from service.inference.queue import Answer, Outputs, Rows, joined
 from service.inference.served_models import ServedModel
 
 #: Rows that a request gathers before they are computed: a run of 256 takes 40 % of the time that
@@ -54,7 +54,7 @@ class BatchPipeline:
         answers = [answer.outputs for answer in self.answers]
         if len(answers) <= 1:
             return answers[0] if answers else {}
-        return {name: np.concatenate([outputs[name] for outputs in answers]) for name in answers[0]}
+        return joined(answers)
 
     async def _finish(self) -> None:
         """Wait for the run that was begun last, if any."""

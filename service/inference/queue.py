@@ -1,6 +1,6 @@
 """What a batcher takes and returns: queued requests, batches and answers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 
 import numpy as np
@@ -11,6 +11,12 @@ from service.health.row_owner import Requester
 
 Rows = NDArray[np.float32]
 Outputs = Mapping[str, NDArray[np.floating]]
+
+
+def joined(parts: Sequence[Outputs]) -> Outputs:
+    """Return the outputs of several runs one after the other: those that all of them have."""
+    names = [name for name in parts[0] if all(name in part for part in parts)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
 class Batch:
@@ -47,10 +53,12 @@ class Answer:
         if len(self.pieces) == 1:
             batch, start, stop = self.pieces[0]
             return {name: array[start:stop] for name, array in batch.outputs.items()}
-        return {
-            name: np.concatenate([batch.outputs[name][start:stop] for batch, start, stop in self.pieces])
-            for name in self.pieces[0][0].outputs
-        }
+        return joined(
+            [
+                {name: array[start:stop] for name, array in batch.outputs.items()}
+                for batch, start, stop in self.pieces
+            ]
+        )
 
 
 #: Called once with a request's answer or its error. It must not raise.

@@ -17,6 +17,7 @@ from models.features import Accepted, NotApplicable, Outcome, Rejected
 from models.networks.outputs import MEMBER_LOGIT
 from service.errors import InvalidRequest
 from service.inference.answers.decision import Decision
+from service.inference.answers.quantities import Told, quantities_of
 
 _encode = msgspec.json.Encoder().encode
 
@@ -147,24 +148,25 @@ def results_of(
     """Return one result per record, in order; ``outputs`` has one row per accepted record.
 
     A record that is not applicable has a status of its own, the reason, and its details. A row beyond
-    its bounds is ``suspect``; the others have no such field.
+    its bounds is ``suspect``; the others have no such field. Of quantities a result has values and
+    intervals instead of probabilities and calls.
 
     ``p_value`` is null if the outputs have none, as those of a model without taps. With ``echo`` a
     record that is a string is repeated as ``smiles``. With ``exclusive`` the targets are mutually
     exclusive classes, and the call is the name of the most probable one.
     """
-    rows: Iterator[tuple[list[float], list[bool] | int, float | None, dict[str, object], bool]]
-    rows = iter(())
+    rows: Iterator[tuple[Told | None, float | None, bool]] = iter(())
     if outputs:
-        probability, calls = shown(outputs["probability"], decision.thresholds, exclusive)
+        if decision.decimals is None:
+            told = _calls_of(outputs, targets, decision, exclusive=exclusive)
+        else:
+            told = quantities_of(outputs, targets, decision.decimals)
         p_values = outputs.get("p_value")
         suspects = outputs.get("suspect")
         rows = zip(
-            probability.tolist(),
-            calls.tolist(),
-            [None] * len(calls) if p_values is None else p_values.tolist(),
-            _more(outputs, probability, targets, decision),
-            [False] * len(calls) if suspects is None else (suspects > 0).tolist(),
+            told,
+            [None] * len(told) if p_values is None else p_values.tolist(),
+            [False] * len(told) if suspects is None else (suspects > 0).tolist(),
             strict=True,
         )
     results: list[dict[str, object]] = []
@@ -180,15 +182,11 @@ def results_of(
             result["message"] = outcome.message
             result.update(outcome.details)
         else:
-            probabilities, call, p_value, more, suspect = next(rows)
+            fields, p_value, suspect = next(rows)
             if outcome.details:
                 result.update(outcome.details)
-            if isfinite(sum(probabilities)):
-                result["probability"] = dict(zip(targets, probabilities, strict=True))
-                result["call"] = (
-                    targets[call] if isinstance(call, int) else dict(zip(targets, call, strict=True))
-                )
-                result |= more
+            if fields is not None:
+                result |= fields
                 result["p_value"] = p_value
                 if suspect:
                     result["suspect"] = True
@@ -197,6 +195,32 @@ def results_of(
                 result["message"] = "the network gave no finite number for this record"
         results.append(result)
     return results
+
+
+def _calls_of(
+    outputs: Mapping[str, NDArray[np.floating]],
+    targets: Sequence[str],
+    decision: Decision,
+    *,
+    exclusive: bool,
+) -> list[Told | None]:
+    """Return probabilities, calls and what else there is of each row; None if one is not finite."""
+    probability, calls = shown(outputs["probability"], decision.thresholds, exclusive)
+    return [
+        {
+            "probability": dict(zip(targets, probabilities, strict=True)),
+            "call": targets[call] if isinstance(call, int) else dict(zip(targets, call, strict=True)),
+            **more,
+        }
+        if isfinite(sum(probabilities))
+        else None
+        for probabilities, call, more in zip(
+            probability.tolist(),
+            calls.tolist(),
+            _more(outputs, probability, targets, decision),
+            strict=True,
+        )
+    ]
 
 
 def _more(

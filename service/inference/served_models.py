@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from models.bundle.cutoffs import CutOffs
 from models.bundle.loading import Bundle
 from models.bundle.manifest import Manifest
+from models.registry.serving_state import Challenger
 from service.errors import ModelNotFound, ModelNotReady, VersionNotFound
 from service.health.monitor import Monitor
 from service.health.verdict import WatchMode
@@ -20,6 +21,8 @@ from service.inference.integrity import Integrity, IntegrityFault
 from service.inference.measurements.latency import LatencyEstimator
 from service.inference.measurements.prediction_counter import PredictionCounter
 from service.inference.measurements.row_sample import RowSample
+from service.inference.trials.copies import Copies
+from service.inference.trials.routing import Asker, Routing
 from service.observability.counters import Traffic
 
 
@@ -30,6 +33,18 @@ class Leases:
 
     def __init__(self) -> None:
         self.count = 0
+
+
+@dataclass(slots=True)
+class OnTrial:
+    """The version on trial beside a served model, and which requests it answers; None for none.
+
+    ``wanted`` is what was asked for. It is changed on the event loop only.
+    """
+
+    wanted: Challenger | None = None
+    challenger: "ServedModel | None" = None
+    routing: Routing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +59,8 @@ class ServedModel:
     monitor: Monitor | None
     #: The latest rows, while the model is on probation after a promotion.
     sample: RowSample
+    #: Who else gets what it computes, while it is in a trial.
+    copies: Copies
     #: The one thread for runs that are too long for the event loop.
     lane: ThreadPoolExecutor
     #: How long featurizing takes by the number of records.
@@ -56,6 +73,7 @@ class ServedModel:
     #: How much of the traffic is watched, where the graph has taps.
     watch: WatchMode = "full"
     leases: Leases = field(default_factory=Leases)
+    trial: OnTrial = field(default_factory=OnTrial)
 
     @property
     def manifest(self) -> Manifest:
@@ -79,17 +97,31 @@ class ServedModel:
         return Decision.of(self.bundle, cut_offs, interval=interval)
 
     def of_version(self, version: str | None) -> "ServedModel":
-        """Return this model if it is of a version, or None is asked for.
+        """Return this model if it is of a version, or None is asked for, or the one that is on trial.
 
-        Raises ``VersionNotFound``. One version of a model is loaded at a time.
+        Raises ``VersionNotFound``. No other version of a model is loaded.
         """
-        loaded = str(self.manifest.version)
-        if version is not None and version != loaded:
-            raise VersionNotFound(
-                f"version {version[:20]!r} of model {self.manifest.name!r} is not loaded;"
-                f" version {loaded} is"
-            )
-        return self
+        loaded, challenger = str(self.manifest.version), self.trial.challenger
+        if version is None or version == loaded:
+            return self
+        if challenger is not None and version == str(challenger.manifest.version):
+            return challenger
+        on_trial = "" if challenger is None else f", and {challenger.manifest.version} on trial"
+        raise VersionNotFound(
+            f"version {version[:20]!r} of model {self.manifest.name!r} is not loaded;"
+            f" version {loaded} is{on_trial}"
+        )
+
+    def answering(self, version: str | None, request: Asker) -> "ServedModel":
+        """Return the version that answers a request: of a canary's share the one on trial.
+
+        Raises as ``of_version``.
+        """
+        routing, challenger = self.trial.routing, self.trial.challenger
+        if version is None and routing is not None and challenger is not None:
+            key = None if request.key is None else request.key.name
+            return challenger if routing.takes(request.request_id, key) else self
+        return self.of_version(version)
 
     @contextmanager
     def leased(self) -> Iterator[None]:

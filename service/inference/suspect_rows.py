@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.health.detector import Judged
+from models.networks.outputs import MEMBER_LOGIT, VALUE
 from service.health.monitor import Monitor
 from service.inference.queue import Rows
 from service.observability.counters import Traffic
@@ -66,9 +67,12 @@ class SuspectRows:
     ) -> Judged:
         second = self._run(rows[places])
         again_p_values, again = self._monitor.judge(second)
-        first = outputs["logit"][places]
+        # Values of quantities have any scale, their members' outputs that of logits.
+        compared = MEMBER_LOGIT if VALUE in outputs else "logit"
+        first = outputs[compared][places].reshape(len(places), -1)
+        then = second[compared].reshape(len(places), -1)
         with np.errstate(invalid="ignore"):
-            gap = np.abs(first - second["logit"]) - _SAME * np.abs(second["logit"])
+            gap = np.abs(first - then) - _SAME * np.abs(then)
         other = ~(gap <= _SAME).all(axis=1)
         within = other if again.suspect is None else other & ~again.suspect
         self._traffic.recomputed += len(places)

@@ -1,7 +1,7 @@
 """From a promoted version on disk to a model that may serve: open, verify, warm up."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -16,20 +16,21 @@ from models.health.diagnosis.inputs import FeatureScales
 from models.networks.outputs import SQUASHED
 from models.registry.store import Repository
 from service.health.monitor import Monitor
-from service.health.row_owner import RowOwner
 from service.health.verdict import WatchMode
 from service.inference.answers.decision import Decision
 from service.inference.backend.device import Device
 from service.inference.backend.onnx_session import Session, open_session, without_taps
-from service.inference.batcher import Batcher, Compute, Limits
+from service.inference.batcher import Batcher, Limits
 from service.inference.integrity import Integrity
 from service.inference.measurements.latency import LatencyEstimator
 from service.inference.measurements.prediction_counter import PredictionCounter
 from service.inference.measurements.row_sample import RowSample
-from service.inference.queue import Outputs, Rows
 from service.inference.served_models import ServedModel
 from service.inference.suspect_rows import SuspectRows
-from service.observability.counters import Telemetry, Traffic
+from service.inference.trials.copies import Copies
+from service.inference.watched_run import counted, watched
+from service.lifecycle.memory import give_back
+from service.observability.counters import Telemetry
 
 #: Names, sizes and times of a version's files: they tell one state of it from another, unread.
 Files = tuple[tuple[str, int, int], ...]
@@ -101,6 +102,9 @@ class Loader:
             bundle.check_golden(session.run, self._device.tolerance)
             session = self._open_session(without_taps(bundle.model), self._device)
             bundle = replace(bundle, reference=None)
+        unwatched = None
+        if watch == "sampled":
+            unwatched = self._open_session(without_taps(bundle.model), self._device)
         # The session has the weights; keeping the file's bytes would hold them twice.
         bundle = replace(bundle, model=b"")
         integrity = Integrity(
@@ -108,6 +112,7 @@ class Loader:
         )
         batch_pace, featurize_pace = LatencyEstimator(), LatencyEstimator()
         _warm_up(bundle, session, self._limits, batch_pace, featurize_pace)
+        give_back()  # what reading the graph took: more than the session itself
         traffic = self._telemetry.traffic(name, version)
         monitor = None
         if bundle.reference is not None:
@@ -122,9 +127,11 @@ class Loader:
         suspect_rows = None
         if monitor is not None:
             suspect_rows = SuspectRows(session.run, monitor, traffic, again=self._recompute)
-        lane, sample = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}"), RowSample()
+        lane = ThreadPoolExecutor(1, thread_name_prefix=f"{name}@{version}")
+        sample, copies = RowSample(), Copies()
         decision = Decision.of(bundle)
         predictions = PredictionCounter(traffic, decision.thresholds, exclusive=manifest.exclusive)
+        compute = watched(session, monitor, sample, copies, predictions, suspect_rows, unwatched)
         limits = replace(self._limits, inline_seconds=-1.0) if session.may_block else self._limits
         self._loaded[name, version] = files
         return ServedModel(
@@ -132,7 +139,7 @@ class Loader:
             session=session,
             integrity=integrity,
             batcher=Batcher(
-                _counted(_watched(session, monitor, sample, predictions, suspect_rows), traffic),
+                counted(compute, traffic),
                 lane,
                 traffic,
                 limits,
@@ -140,6 +147,7 @@ class Loader:
             ),
             monitor=monitor,
             sample=sample,
+            copies=copies,
             lane=lane,
             featurize_pace=featurize_pace,
             traffic=traffic,
@@ -178,53 +186,6 @@ def _scales_of(bundle: Bundle, session: Session) -> FeatureScales | None:
     if inputs is None or bundle.featurizer.identifier.startswith("molecules-"):
         return None
     return FeatureScales.of(inputs, lambda rows: session.run(rows)[SQUASHED])
-
-
-def _watched(
-    session: Session,
-    monitor: Monitor | None,
-    sample: RowSample,
-    predictions: PredictionCounter,
-    suspect_rows: SuspectRows | None,
-) -> Compute:
-    """Compute a batch in the session, and have the monitor, if there is one, judge it.
-
-    It adds ``p_value`` and, where rows have bounds, ``suspect``: 1 for a row that is beyond them.
-    """
-    bounded = monitor is not None and monitor.reference.rows is not None
-
-    def compute(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
-        outputs: dict[str, np.ndarray] = {**session.run(rows)}
-        if monitor is not None:
-            p_values, judged = monitor.judge(outputs)
-            if judged.suspect is not None and suspect_rows is not None:
-                judged = suspect_rows.settle(rows, outputs, p_values, judged)
-            monitor.take(judged, p_values, parts)
-            outputs["p_value"] = p_values.round(6)
-            if bounded:
-                outputs["suspect"] = np.zeros(len(rows), np.float32)
-                if judged.suspect is not None:
-                    outputs["suspect"][judged.suspect] = 1.0
-            if sample.wanted:
-                sample.add(rows, parts)
-        outputs.pop(SQUASHED, None)  # no request asks for these, as large as itself
-        predictions.add(outputs, parts)
-        return outputs
-
-    return compute
-
-
-def _counted(compute: Compute, traffic: Traffic) -> Compute:
-    """Count the requests of a batch that could not be computed."""
-
-    def counted(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
-        try:
-            return compute(rows, parts)
-        except Exception:
-            traffic.inferences_failed += len(parts)
-            raise
-
-    return counted
 
 
 def _warm_up(

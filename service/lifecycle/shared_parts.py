@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,19 @@ from service.inference.served_models import ServedModel, ServedModels
 from service.lifecycle.audit_log import ReleaseAudit
 from service.lifecycle.loader import Loader
 from service.lifecycle.memory import give_back
+
+
+def load_beside(loader: Loader, coordinator: WorkerCoordinator, name: str, version: int) -> ServedModel:
+    """Load a version beside others that serve: tried on its own first, one worker at a time.
+
+    Loading takes several times the memory of what is loaded. Blocks; raises as ``Loader.load``.
+    """
+    with coordinator.turn():
+        try:
+            loader.try_once(name, version, coordinator.tried)
+            return loader.load(name, version)
+        finally:
+            give_back()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +45,14 @@ class Worker:
     def load(self, name: str, version: int, *, in_turn: bool) -> ServedModel:
         """Load a version, as ``Loader.load``.
 
-        ``in_turn``: beside others that serve. Then it is tried in a process of its own first, and no
-        two workers load at the same time: loading takes several times the memory of what is loaded.
+        ``in_turn``: beside others that serve, as ``load_beside``.
         """
-        with self.coordinator.turn() if in_turn else nullcontext():
-            try:
-                if in_turn:
-                    self.loader.try_once(name, version, self.coordinator.tried)
-                return self.loader.load(name, version)
-            finally:
-                give_back()
+        if in_turn:
+            return load_beside(self.loader, self.coordinator, name, version)
+        try:
+            return self.loader.load(name, version)
+        finally:
+            give_back()
 
     def close(self, model: ServedModel | None) -> None:
         """Close a model, if there is one, once no request uses it."""

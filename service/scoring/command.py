@@ -1,6 +1,7 @@
 """The command line of offline scoring, and its progress bar."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from time import monotonic
@@ -35,7 +36,8 @@ def score(
     model: Annotated[str, typer.Option(help="Which model.")] = "tox21",
     version: Annotated[int | None, typer.Option(min=1, help="Which version; the champion.")] = None,
     output: Annotated[
-        Path | None, typer.Option(help="CSV, NDJSON or Parquet; FILE.scored.csv or so if not given.")
+        Path | None,
+        typer.Option(help="CSV, TSV, NDJSON or Parquet; FILE.scored.csv or so if not given."),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores.")] = None,
     engine: Annotated[
@@ -104,6 +106,8 @@ def score(
         settings = load_settings()
         # Featurizing is the bottleneck, and each process would take its part of a GPU's memory.
         device = choose_device("cpu" if settings.device == "auto" else settings.device)
+        if engine == "ray" and not quiet:
+            sys.stderr.write(f"{_ray_words(os.environ.get('RAY_ADDRESS'))}\n")
         with Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -152,6 +156,13 @@ def score(
         if final.thresholds is not None:
             used = ", ".join(f"{name} from {value:.9g}" for name, value in final.thresholds.items())
             sys.stdout.write(f"called: {used} on\n")
+
+
+def _ray_words(address: str | None) -> str:
+    """What Ray does before the first row, which takes longer than many a file."""
+    if address:
+        return f"joining the Ray cluster at {address}"
+    return "starting Ray on this machine, which may take half a minute; --engine local starts at once"
 
 
 def _likeness(judged: int, unlike: int) -> str:

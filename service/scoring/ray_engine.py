@@ -76,10 +76,11 @@ def _scored(ray: Any, job: Job, begins: NDArray[np.int64], workers: int | None) 
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
         count = len(begins) - 1
-        results = ray.data.range(count, override_num_blocks=-(-count // _BLOCK)).map(
+        blocks = -(-count // _BLOCK)
+        results = ray.data.range(count, override_num_blocks=blocks).map(
             _Worker,
             fn_constructor_args=(job, begins),
-            compute=ray.data.ActorPoolStrategy(size=workers),
+            compute=ray.data.ActorPoolStrategy(size=min(workers, blocks)),
             num_cpus=1,
             num_gpus=0 if job.device.provider == CPU else 1,
         )

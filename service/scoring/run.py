@@ -18,6 +18,7 @@ from service.scoring import local_engine, ray_engine
 from service.scoring.checkpoint import Checkpoint
 from service.scoring.ranking import ranking
 from service.scoring.scorer import Engine, Job, Pieces, open_model
+from service.scoring.suggestion import advice, models_that_take
 from service.tables import (
     OutputLayout,
     RecordSchema,
@@ -102,7 +103,11 @@ def score_file(
         digest = hashlib.file_digest(cast(Any, file), "sha256").hexdigest()  # far quicker than scoring
         file.seek(0)
         before = path.stat()
-        source, parser = open_source(kind, file, schema)
+        try:
+            source, parser = open_source(kind, file, schema)
+        except InvalidRequest as error:
+            others = models_that_take(kind, file, repository, model_name)
+            raise InvalidRequest(f"{error}{advice(others)}") from error
         decision = Decision.of(model.bundle, cut_offs, interval=interval)
         layout = OutputLayout(
             manifest.name,
@@ -114,7 +119,9 @@ def score_file(
             exclusive=manifest.exclusive,
             judges=model.bundle.featurizer.judges_applicability,
             has_levels=decision.levels is not None,
-            has_intervals=interval,
+            has_intervals=decision.gives_intervals,
+            quantities=manifest.is_regression,
+            has_bounds=model.bundle.marks_rows,
             has_domain=model.bundle.featurizer.domain is not None,
             result_columns=result_columns,
             features=frozenset(schema.names or ()),

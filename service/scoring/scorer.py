@@ -118,7 +118,8 @@ class Model:
 
     def _run(self, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         parts = [self.session.run(rows[start : start + _BATCH]) for start in range(0, len(rows), _BATCH)]
-        names = [name for name in ("probability", "logit", MEMBER_LOGIT) if name in parts[0]]
+        wanted = (*self.bundle.manifest.outputs[:-1], MEMBER_LOGIT)
+        names = [name for name in wanted if name in parts[0]]
         outputs = {name: np.concatenate([part[name] for part in parts]) for name in names}
         if self.detector is not None:
             marks = [self.detector.marks(part) for part in parts]

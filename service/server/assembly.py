@@ -23,6 +23,7 @@ from service.lifecycle.auto_rollback import AutoRollback
 from service.lifecycle.loader import Loader
 from service.lifecycle.reloader import Reloader
 from service.lifecycle.trial import try_bundle
+from service.lifecycle.trials.challengers import Challengers
 from service.observability.counters import Telemetry
 from service.observability.tracing import Tracing
 from service.server.traces import open_tracing
@@ -44,6 +45,7 @@ class Parts:
     reloader: Reloader
     predictor: Predictor
     auto_rollback: AutoRollback | None
+    challengers: Challengers
     tracing: Tracing | None
 
 
@@ -106,7 +108,17 @@ def assemble(settings: Settings, device: Device, shared_store: SharedStore | Non
         auto_rollback = AutoRollback(
             served_models, coordinator, releases, loader, settings.probation_seconds
         )
-    return Parts(app, served_models, coordinator, recorder, reloader, predictor, auto_rollback, tracing)
+    return Parts(
+        app,
+        served_models,
+        coordinator,
+        recorder,
+        reloader,
+        predictor,
+        auto_rollback,
+        Challengers(served_models, coordinator, releases, loader),
+        tracing,
+    )
 
 
 def _open_key_store(settings: Settings) -> KeyStore | None:

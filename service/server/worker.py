@@ -25,6 +25,7 @@ from service.coordination.coordinator import WorkerCoordinator
 from service.coordination.shared_store import SharedStore
 from service.errors import DeviceUnavailable, SettingsError
 from service.inference.backend.device import Device, choose_device
+from service.lifecycle.memory import share_arenas
 from service.observability import logs
 from service.server.assembly import Parts, assemble
 from service.server.listener import ConnectionCounts, SharedListener, most_connections
@@ -54,6 +55,7 @@ def work(settings: Settings, listeners: list[socket.socket], config: WorkerConfi
 
     Raises ``DeviceUnavailable``, and ``SettingsError`` for a key file that cannot be read.
     """
+    share_arenas()
     device = choose_device(
         settings.device, memory_bytes=settings.cuda_memory_bytes, tf32=settings.cuda_tf32
     )
@@ -81,6 +83,7 @@ async def _serve(
     for number in stop_signals():
         asyncio.get_running_loop().add_signal_handler(number, _stop, stopping)
     background = [_follow_releases(parts, mirror, settings), parts.recorder.run()]
+    background.append(parts.challengers.run())
     if tls is not None:
         background.append(tls.follow())
     if parts.auto_rollback is not None:

@@ -20,7 +20,7 @@ from models.bundle.loading import check_names, verify_files
 from models.bundle.manifest import MANIFEST_FILE, parse_manifest
 from models.errors import ModelError, UnknownModel
 from models.registry.durable_files import locked, replace_file
-from models.registry.serving_state import ServingState, parse_serving
+from models.registry.serving_state import Challenger, ServingState, parse_serving
 from models.registry.store import RETIRED_FILE, SERVING_FILE, Repository, is_model_name
 from service.errors import StoreFailed
 from service.observability.logs import get_logger, place_of
@@ -40,6 +40,10 @@ class MirroredRepository(Repository):
     """The mirror's folder; only the mirror changes it, and others promote in the store."""
 
     def promote(self, model: str, version: int) -> ServingState:
+        """Refuse, as a read-only file system does."""
+        raise _read_only(self.root / model)
+
+    def challenge(self, model: str, challenger: Challenger | None) -> ServingState:
         """Refuse, as a read-only file system does."""
         raise _read_only(self.root / model)
 
@@ -126,8 +130,10 @@ class Mirror:
             return
         wanted = parse_serving(content, f"{model}/{SERVING_FILE}")
         mirrored = self._mirrored(model)
-        champion = ServingState(wanted.champion, wanted.previous[:1], wanted.generation)
-        if mirrored is None or _promotion(mirrored) != _promotion(champion):
+        new = mirrored is None or _promotion(mirrored) != _promotion(wanted)
+        challenger = None if mirrored is None or new else mirrored.challenger
+        champion = ServingState(wanted.champion, wanted.previous[:1], wanted.generation, challenger)
+        if new:
             self._fetch(model, champion.champion)
             self._replace(model, replace(champion, previous=()))
             _log.info("promoted in the store", model=model, version=champion.champion)
@@ -135,6 +141,10 @@ class Mirror:
         if champion.previous and champion != mirrored:  # for a rollback; the champion does not wait
             self._fetch(model, champion.previous[0])
             self._replace(model, champion)
+        if wanted.challenger != challenger:
+            if wanted.challenger is not None:
+                self._fetch(model, wanted.challenger.version)
+            self._replace(model, replace(champion, challenger=wanted.challenger))
 
     def _retire(self, model: str) -> None:
         """Promote a model no more that the store has retired.

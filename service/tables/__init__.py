@@ -17,7 +17,7 @@ from typing import BinaryIO
 from service.errors import InvalidRequest
 from service.tables.arff import open_arff
 from service.tables.base import OutputLayout, ParsedRows, Parser, Raw, ResultColumns, Source, Writer
-from service.tables.csv import CsvWriter, open_csv
+from service.tables.csv import CsvWriter, TsvWriter, open_csv
 from service.tables.files import (
     NAMES,
     OUTPUT_SUFFIXES,
@@ -63,12 +63,18 @@ Opened = tuple[Source, Parser]
 _OPENERS: dict[str, Callable[[BinaryIO, RecordSchema], Opened]] = {
     "arff": open_arff,
     "csv": open_csv,
+    "tsv": open_csv,
     "ndjson": open_ndjson,
     "sdf": open_sdf,
     "smi": open_smi,
 }
 
-_WRITERS: dict[str, type[Writer]] = {"csv": CsvWriter, "ndjson": NdjsonWriter, "json": JsonWriter}
+_WRITERS: dict[str, type[Writer]] = {
+    "csv": CsvWriter,
+    "tsv": TsvWriter,
+    "ndjson": NdjsonWriter,
+    "json": JsonWriter,
+}
 
 
 def open_source(kind: str, file: BinaryIO, schema: RecordSchema) -> Opened:
@@ -86,16 +92,16 @@ def open_source(kind: str, file: BinaryIO, schema: RecordSchema) -> Opened:
 
 
 def writer(kind: str, layout: OutputLayout) -> Writer:
-    """Return a writer of results: ``csv``, ``ndjson``, ``json``, or ``parquet``.
+    """Return a writer of results: ``csv``, ``tsv``, ``ndjson``, ``json``, or ``parquet``.
 
     Raises ``InvalidRequest`` for any other kind, and if two columns would have the same name.
     """
-    if kind in ("csv", "parquet"):
+    if kind in ("csv", "tsv", "parquet"):
         layout.check()
     if kind == "parquet":
         from service.tables.parquet import ArrowWriter  # pyarrow is an extra
 
         return ArrowWriter(layout)
     if kind not in _WRITERS:
-        raise InvalidRequest(f"results cannot be written as {kind}; choose csv, ndjson or parquet")
+        raise InvalidRequest(f"results cannot be written as {kind}; choose csv, tsv, ndjson or parquet")
     return _WRITERS[kind](layout)

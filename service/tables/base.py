@@ -104,17 +104,33 @@ class OutputLayout:
     has_intervals: bool = False
     #: The thresholds by target that the request has chosen, if it has.
     thresholds: Mapping[str, float] | None = None
+    #: Whether rows have bounds, so that results tell which are suspect.
+    has_bounds: bool = False
     #: Whether results tell how near a molecule is to what the model learned from.
     has_domain: bool = False
     #: What becomes of columns of the input that are named as the model's.
     result_columns: ResultColumns = "refuse"
+    #: Whether the targets are quantities, whose results are values with intervals, and no calls.
+    quantities: bool = False
     #: The names of a record's values. They are in every table, so that those that are named as a
     #: result's get the prefix where others are refused.
     features: frozenset[str] = frozenset()
 
     @property
+    def number(self) -> str:
+        """The field of a result that has a number for each target."""
+        return "value" if self.quantities else "probability"
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The columns of these numbers."""
+        return tuple(f"{self.number}_{target}" for target in self.targets)
+
+    @property
     def calls(self) -> tuple[str, ...]:
         """The columns of calls: one with the class's name, or one with a boolean per target."""
+        if self.quantities:
+            return ()
         return ("call",) if self.exclusive else tuple(f"call_{target}" for target in self.targets)
 
     @property
@@ -132,7 +148,9 @@ class OutputLayout:
     def fields(self) -> frozenset[str]:
         """The fields of a result that only some models or requests have."""
         given = {"level": self.has_levels, "interval": self.has_intervals, "warnings": self.judges}
+        given["suspect"] = self.has_bounds
         given |= dict.fromkeys(("domain", "measured", "nearest"), self.has_domain)
+        given["value"] = self.quantities
         return frozenset(name for name, has in given.items() if has)
 
     @property
@@ -149,13 +167,19 @@ class OutputLayout:
         """The columns of the model, which follow those of the input."""
         return (
             *self.details,
-            *(f"probability_{target}" for target in self.targets),
+            *self.numbers,
             *self.calls,
             *self.levels,
             *self.intervals,
             "p_value",
+            *self.marks,
             "error",
         )
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The column that marks rows whose numbers are beyond their bounds."""
+        return ("suspect",) if self.has_bounds else ()
 
     @property
     def kept(self) -> dict[str, str]:
@@ -189,15 +213,18 @@ class OutputLayout:
             value = near.get(name)
             cells.append(_joined(name, value) if isinstance(value, list) else value)
         if result["status"] == "ok":
-            probability, call = result["probability"], result["call"]
-            assert isinstance(probability, dict)
-            cells += probability.values()
-            cells += call.values() if isinstance(call, dict) else (call,)
+            cells += _by_target(result, self.number)
+            if self.exclusive:
+                cells.append(result["call"])
+            elif not self.quantities:
+                cells += _by_target(result, "call")
             if self.has_levels:
                 cells += _by_target(result, "level")
             if self.has_intervals:
                 cells += chain(*_by_target(result, "interval"))
-            cells += (result["p_value"], None)
+            cells.append(result["p_value"])
+            cells += [result.get(name, False) for name in self.marks]
+            cells.append(None)
         else:
             cells += [None] * (len(self.added) - len(self.details) - 1)
             cells.append(result["message"])

@@ -1,14 +1,15 @@
-"""CSV (RFC 4180) in and out.
+"""CSV (RFC 4180) and TSV in and out.
 
 Input: UTF-8 with or without a byte order mark, a row that is no UTF-8 as Windows-1252 (Latin-1); any
-line ends; a header in the first line; cells parted by commas, tabs, semicolons or bars, whichever shows
-the columns that the model needs. Columns may be in any order, and all are copied to the results, those
+line ends; a header in the first line that is not blank; cells parted by commas, tabs, semicolons or
+bars, whichever shows the columns that the model needs, or the one that a line ``sep=;`` before the
+header names. Columns may be in any order, and all are copied to the results, those
 without a name of their own with a number. A blank line is not a row, except in a table of one column,
 where it is an empty cell.
 
 Output: the cells of the input unchanged. Text that a spreadsheet would take for a formula is not
 escaped: a SMILES or a number may begin like one, and only the sender of the text gets it back. The
-columns that this service adds never begin like a formula.
+columns that this service adds never begin like a formula. TSV differs from CSV in its tab alone.
 """
 
 import csv
@@ -20,6 +21,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from models.features.files.separator import separator_of
 from service.errors import InvalidRequest, MalformedInput
 from service.tables.arff import ArffParser, open_candidates
 from service.tables.base import MAX_RECORD_BYTES, Carried, ParsedRows, Raw, Result, Writer
@@ -74,28 +76,43 @@ def open_csv(
     ``MalformedInput`` if the header is not CSV in UTF-8.
     """
     file.seek(0)
-    start = 3 if file.read(3) == _MARK else 0
+    start, delimiters = 3 if file.read(3) == _MARK else 0, _DELIMITERS
     try:
-        header, end = next(csv_records(file, start), (b"", 0))
+        header, start, end = _first_record(file, start)
+        named = separator_of(decoded(header))
+        if named is not None:
+            delimiters = (named,)
+            header, start, end = _first_record(file, end)
     except MalformedInput as error:
         raise MalformedInput(f"the header: {error}") from None
-    if not header.strip():
+    if not header:
         raise InvalidRequest("there is no header; the first line names the columns")
     if schema.is_candidate and (opened := open_candidates(file, start, header, schema)) is not None:
         return opened
-    delimiter, columns, places = _columns(header, schema)
+    delimiter, columns, places = _columns(header, schema, delimiters)
     parser = CsvParser(columns, places, readers(schema), delimiter)
     cut = partial(csv_records, keep_blank=len(columns) == 1, delimiter=delimiter.encode())
     return RecordSplitter(file, end, cut, columns), parser
 
 
-def _columns(header: bytes, schema: RecordSchema) -> tuple[str, tuple[str, ...], tuple[int, ...]]:
+def _first_record(file: BinaryIO, position: int) -> tuple[bytes, int, int]:
+    """Return the first record from a position on that is not blank, its beginning and its end."""
+    for record, end in csv_records(file, position):
+        if record.strip():
+            return record, position, end
+        position = end
+    return b"", position, position
+
+
+def _columns(
+    header: bytes, schema: RecordSchema, delimiters: Sequence[str]
+) -> tuple[str, tuple[str, ...], tuple[int, ...]]:
     """Return the delimiter that shows the model's columns, all columns, and the places of the model's.
 
-    Raises what the comma raises if none does.
+    Raises what the first raises if none does.
     """
     refusal: InvalidRequest | MalformedInput | None = None
-    for delimiter in _DELIMITERS:
+    for delimiter in delimiters:
         fields, fault = _fields(header, delimiter)
         names = [name.strip() for name in fields]
         try:
@@ -126,20 +143,35 @@ def _fields(row: bytes, delimiter: str) -> tuple[list[str], str]:
 class CsvWriter(Writer):
     """Writes results as CSV."""
 
+    delimiter = ","
+
     def head(self) -> bytes:
         """Return the header."""
-        return _lines([[*self.layout.kept.values(), *self.layout.added]])
+        return self._lines([[*self.layout.kept.values(), *self.layout.added]])
 
     def rows(self, carried: Sequence[Carried], results: Sequence[Result], *, first: bool) -> bytes:
         """Return some rows."""
         del first
         columns, cells = tuple(self.layout.kept), self.layout.cells
-        return _lines(
+        return self._lines(
             [
                 [*map(_cell, map(row.get, columns)), *map(_cell, cells(result))]
                 for row, result in zip(carried, results, strict=True)
             ]
         )
+
+    def _lines(self, rows: list[list[object]]) -> bytes:
+        text = io.StringIO()
+        write = csv.writer(text, delimiter=self.delimiter, lineterminator="\r\n").writerows
+        for start in range(0, len(rows), _TOGETHER):
+            write(rows[start : start + _TOGETHER])
+        return text.getvalue().encode(errors="replace")
+
+
+class TsvWriter(CsvWriter):
+    """Writes results as TSV."""
+
+    delimiter = "\t"
 
 
 def _cell(value: object) -> object:
@@ -147,11 +179,3 @@ def _cell(value: object) -> object:
     if value is None or type(value) is str or type(value) is float:
         return value
     return msgspec.json.encode(value, enc_hook=str).decode()
-
-
-def _lines(rows: list[list[object]]) -> bytes:
-    text = io.StringIO()
-    write = csv.writer(text, lineterminator="\r\n").writerows
-    for start in range(0, len(rows), _TOGETHER):
-        write(rows[start : start + _TOGETHER])
-    return text.getvalue().encode(errors="replace")

@@ -15,7 +15,7 @@ from service.errors import InvalidRequest, MalformedInput
 #: The kind of a file by the suffix of its name.
 SUFFIXES = {
     ".csv": "csv",
-    ".tsv": "csv",
+    ".tsv": "tsv",
     ".smi": "smi",
     ".smiles": "smi",
     ".txt": "smi",
@@ -32,6 +32,7 @@ SUFFIXES = {
 #: The kinds that results can be written as.
 OUTPUT_SUFFIXES = {
     ".csv": "csv",
+    ".tsv": "tsv",
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
     ".parquet": "parquet",

@@ -169,11 +169,12 @@ class ArrowWriter(Writer):
         columns = [
             *((shown, self._types.get(name, pa.string())) for name, shown in layout.kept.items()),
             *((name, _DETAILS.get(name, pa.string())) for name in layout.details),
-            *((f"probability_{target}", pa.float64()) for target in layout.targets),
+            *((name, pa.float64()) for name in layout.numbers),
             *((name, pa.string() if layout.exclusive else pa.bool_()) for name in layout.calls),
             *((name, pa.string()) for name in layout.levels),
             *((name, pa.float64()) for name in layout.intervals),
             ("p_value", pa.float64()),
+            *((name, pa.bool_()) for name in layout.marks),
             ("error", pa.string()),
         ]
         self._schema = pa.schema(columns)

@@ -11,6 +11,7 @@ import { InsidePanel } from "./inside.js";
 import { tell } from "./page.js";
 import { Playground } from "./playground.js";
 import { ReleasesPanel } from "./releases.js";
+import { TrialPanel } from "./trial.js";
 
 const READY_MS = 2000;
 
@@ -25,11 +26,13 @@ const inputs = new InputsPanel(place("inputs-body"));
 const departing = new DepartingPanel(place("departing-body"));
 const events = new EventsPanel(place("events-body"), place("live"));
 const releases = new ReleasesPanel(place("releases-body"), access);
-const playground = new Playground(place("playground-body"), access);
+const trial = new TrialPanel(place("trial-body"));
+const playground = new Playground(place("playground-body"), access, choose);
 
 let ready = null;
 let documents = null;
-let current = null;
+/** The one model that the whole page is about: of the address, or as soon as it is known which is best shown. */
+let current = new URLSearchParams(location.search).get("model");
 
 inside.onchange = () => show();
 
@@ -48,32 +51,38 @@ function opened() {
   }
   for (const id of ["inputs", "departing", "events"]) place(id).hidden = !access.may("metrics");
   playground.again = 0;
-  serveAsked();
   show();
 }
 
+/** The address keeps what a visitor chose, so that a reload or a link shows the same. */
 function choose(name) {
   current = name;
+  const address = new URL(location.href);
+  address.searchParams.set("model", name);
+  window.history.replaceState(null, "", address);
   show();
+}
+
+/** What is ill is looked into first, then the model that has the most to show. */
+function firstOf(names) {
+  const ill = ["unhealthy", "degraded"].map((verdict) => names.find((name) => documents?.[name]?.verdict === verdict)).find(Boolean);
+  return ill ?? names.find((name) => name === "tox21") ?? names[0];
 }
 
 function show() {
   if (!access.known) return;
   const now = Date.now();
   const may = access.may("metrics");
-  const names = Object.keys(documents ?? ready?.models ?? {});
-  if (names.length && (current === null || !names.includes(current))) {
-    // What is ill is looked into first.
-    const order = ["unhealthy", "degraded"];
-    const ill = documents && order.map((verdict) => names.find((name) => documents[name].verdict === verdict)).find(Boolean);
-    current = ill ?? names[0];
-  }
   // What is shown before the first document would be moved by it.
   const told = documents !== null || root.dataset.connection === "lost";
+  const names = Object.keys({ ...ready?.models, ...documents });
+  if (names.length && (told || !may) && !names.includes(current)) current = firstOf(names);
+  if (ready && (told || !may)) serveAsked();
   if (told || !may) health.show(ready, documents, current, now, may);
   tell(place("current"), current ?? "");
   tell(place("releases-of"), current ?? "");
   releases.show(current, documents?.[current]?.version ?? ready?.models?.[current]?.version, now);
+  trial.show(current, may, now);
   const turned = Object.values(documents ?? {}).some(({ verdict }) => verdict === "unhealthy");
   document.title = turned ? "Unhealthy · SNN serving" : "SNN serving";
   if (!may || !told) return;
@@ -103,8 +112,8 @@ function connection(state, error) {
 }
 
 function serveAsked() {
-  const serving = Object.entries(ready?.models ?? {}).filter(([, model]) => model.ready);
-  if (ready) playground.serve(Object.fromEntries(serving.map(([name, model]) => [name, model.version])));
+  const serving = Object.entries(ready.models ?? {}).filter(([, model]) => model.ready);
+  playground.serve(Object.fromEntries(serving.map(([name, model]) => [name, model.version])), current);
 }
 
 async function lookReady() {
@@ -113,7 +122,6 @@ async function lookReady() {
     const draining = ready.draining ? " It is stopping." : "";
     tell(place("service"), ready.ready ? "Ready" : `Not ready.${draining}${ready.error ? ` ${ready.error}` : ""}`);
     root.dataset.ready = String(ready.ready);
-    if (access.known) serveAsked();
     show();
   } catch {
     tell(place("service"), "Unreachable");

@@ -33,7 +33,7 @@ export function readCsv(text) {
 
 /** The column of SMILES in the header of a table, as the service finds it; null for a plain list. */
 export function smilesColumn(text) {
-  const line = text.replace(/^\ufeff/, "").split(/[\r\n]/, 1)[0];
+  const line = text.replace(/^\ufeff?[\r\n]*(?:"?sep=[,;|\t]"?[\r\n]+)?/i, "").split(/[\r\n]/, 1)[0];
   for (const sign of [",", "\t", ";"]) {
     const cells = line.split(sign).map((cell) => cell.replace(/^"(.*)"$/, "$1"));
     const found = cells.find((cell) => cell.toLowerCase() === "smiles") ?? cells.find((cell) => /smiles/i.test(cell));

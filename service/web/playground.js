@@ -9,17 +9,21 @@ import { TablePlayground } from "./tables.js";
 const RETRY_MS = 5000;
 
 export class Playground {
-  constructor(place, access) {
+  /** `chosen(name)` is told which model's tab was pressed. */
+  constructor(place, access, chosen) {
     this.place = place;
     this.access = access;
+    this.onchosen = chosen;
     this.served = "";
     this.again = 0; // when a request that failed may be made again
-    this.chosen = null;
+    this.current = null;
     document.addEventListener("snn-key-given", () => (this.again = 0));
   }
 
-  /** Told which versions serve; forms are made anew where that has changed. */
-  async serve(versions) {
+  /** Told which versions serve, and the tab to show; forms are made anew where versions have changed. */
+  async serve(versions, current) {
+    this.current = current;
+    this.show();
     if (!this.access.may("predict")) {
       this.tabs = null;
       this.shape = this.served = "";
@@ -56,19 +60,21 @@ export class Playground {
       panel.append(body);
       if (about.columns === null) new MoleculesPlayground(body, about);
       else new TablePlayground(body, about);
-      const tab = el("button", { type: "button", role: "tab", id: `tab-${about.model}`, "aria-controls": `panel-${about.model}`, onclick: () => this.choose(about.model) }, about.model);
+      const tab = el("button", { type: "button", role: "tab", id: `tab-${about.model}`, "aria-controls": `panel-${about.model}`, onclick: () => this.onchosen(about.model) }, about.model);
       return { name: about.model, tab, panel };
     });
     const list = el("div", { role: "tablist", "aria-label": "Models", class: "tabs", onkeydown: (event) => this.move(event) }, ...this.tabs.map(({ tab }) => tab));
     this.place.replaceChildren(list, ...this.tabs.map(({ panel }) => panel));
-    const names = this.tabs.map(({ name }) => name);
-    this.choose(names.includes(this.chosen) ? this.chosen : names.includes("tox21") ? "tox21" : names[0]);
+    this.show();
   }
 
-  choose(name) {
-    this.chosen = name;
-    for (const { name: own, tab, panel } of this.tabs) {
-      const on = own === name;
+  /** A model that does not answer has no tab: then the first is shown. */
+  show() {
+    if (!this.tabs) return;
+    const shown = this.tabs.find(({ name }) => name === this.current) ?? this.tabs[0];
+    for (const one of this.tabs) {
+      const { tab, panel } = one;
+      const on = one === shown;
       tab.setAttribute("aria-selected", String(on));
       tab.tabIndex = on ? 0 : -1;
       panel.hidden = !on;
@@ -79,9 +85,9 @@ export class Playground {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
-    const at = this.tabs.findIndex(({ name }) => name === this.chosen);
+    const at = this.tabs.findIndex(({ panel }) => !panel.hidden);
     const next = this.tabs[(at + step + this.tabs.length) % this.tabs.length];
-    this.choose(next.name);
+    this.onchosen(next.name);
     next.tab.focus();
   }
 }

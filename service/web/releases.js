@@ -8,6 +8,8 @@ import { ago, el, empty, failure, number, sentence, tell } from "./page.js";
 const FRESH_MS = 30_000;
 const LOGGED = 20;
 
+const COLUMNS = ["Version", "Created", "Mean AUC", "Gate", "State", "Report"];
+
 const ACTIONS = {
   promote: "promoted",
   rollback: "rolled back",
@@ -15,6 +17,8 @@ const ACTIONS = {
   hold: "held back by the gate",
   refuse: "refused by the service",
   serve: "served",
+  trial: "put on trial",
+  drop: "serves alone after a trial",
   load: "loaded",
   unload: "unloaded",
 };
@@ -69,14 +73,14 @@ export class ReleasesPanel {
     }
     this.below = el("div", { class: "gate", role: "status" });
     const rows = [...about.versions].sort((one, other) => other.version - one.version).map((one) => this.version(model, about, one));
-    const head = ["Version", "Created", "Mean AUC", "Gate", "State", "Report", ...(this.mayChange ? ["Change"] : [])];
+    const head = [...COLUMNS, ...(this.mayChange ? ["Change"] : [])];
     const before = (about.previous ?? [])[0];
     this.place.replaceChildren(
       about.exemption ? el("p", { class: "trouble" }, `Version ${about.wanted} serves in place of the champion ${about.champion}: ${about.exemption}.`) : "",
       el(
         "div",
         { class: "scroll", tabindex: "0", role: "region", "aria-label": `Versions of ${model}` },
-        el("table", {}, el("thead", {}, el("tr", {}, ...head.map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, ...rows)),
+        el("table", { class: "stacking" }, el("thead", {}, el("tr", {}, ...head.map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, ...rows)),
       ),
       this.mayChange
         ? before === undefined
@@ -92,24 +96,26 @@ export class ReleasesPanel {
   }
 
   version(model, about, one) {
-    const states = [one.version === about.serving && "serving", one.version === about.champion && "champion", (about.previous ?? []).includes(one.version) && "previous"].filter(Boolean);
+    const states = [one.version === about.serving && "serving", one.version === about.champion && "champion", one.version === about.challenger && "on trial", (about.previous ?? []).includes(one.version) && "previous"].filter(Boolean);
     const gate = one.gate === true ? "passed" : one.gate === false ? "held back" : "–";
     const report = el("button", { type: "button", class: "link", onclick: () => this.gate(model, one.version), "aria-label": `Gate's report of version ${one.version}` }, "Show");
     const promote = el("button", { type: "button", class: "link", onclick: () => this.confirm(model, "promote", one.version), "aria-label": `Promote version ${one.version}` }, "Promote");
+    // On a phone each cell is a line of its own, and names its column.
+    const cell = (column, attributes, content) => el("td", { "data-column": column, ...attributes }, content);
     return el(
       "tr",
       {},
-      el("th", { scope: "row" }, `${one.version}`),
+      el("th", { scope: "row", "data-column": COLUMNS[0] }, `${one.version}`),
       ...(one.error
-        ? [el("td", { colspan: 4, class: "fault" }, one.error)]
+        ? [cell("Fault", { colspan: 4, class: "fault" }, one.error)]
         : [
-            el("td", {}, one.created ? ago(one.created) : "–"),
-            el("td", {}, number(one.mean_auc, 4)),
-            el("td", { class: one.gate === false ? "fault" : null }, gate),
-            el("td", {}, states.join(", ") || "–"),
+            cell("Created", {}, one.created ? ago(one.created) : "–"),
+            cell("Mean AUC", {}, number(one.mean_auc, 4)),
+            cell("Gate", { class: one.gate === false ? "fault" : null }, gate),
+            cell("State", {}, states.join(", ") || "–"),
           ]),
-      el("td", {}, one.gate === null || one.gate === undefined ? "–" : report),
-      this.mayChange ? el("td", {}, one.error || one.version === about.champion ? "–" : promote) : null,
+      cell("Report", {}, one.gate === null || one.gate === undefined ? "–" : report),
+      this.mayChange ? cell("Change", {}, one.error || one.version === about.champion ? "–" : promote) : null,
     );
   }
 

@@ -8,6 +8,7 @@ import { bar } from "./molecules.js";
 
 const SHOWN = 200;
 const MOST_FIELDS = 40;
+const MOST_NAMES = 3;
 const UNUSUAL = 0.05;
 /** Made up: one like noise, one like a pulsar, one between. */
 const CANDIDATES = [
@@ -164,13 +165,21 @@ export class TablePlayground {
       (rows.length > SHOWN ? `; the first ${SHOWN} are shown` : "");
     this.save.hidden = false;
     const carried = head.filter((name) => !/^(probability_|call_|level_)|^p_value$|^error$/.test(name)).slice(0, 12);
+    // What names a record stands beside its rank; what the model read of it comes last.
+    const names = carried.filter((name) => !this.names.includes(name)).slice(0, MOST_NAMES);
+    const inputs = carried.filter((name) => !names.includes(name));
+    const shownCell = (row, name) => {
+      const text = cell(row, name);
+      return el("td", { class: text.trim() !== "" && Number.isFinite(Number(text)) ? "amount carried" : "carried" }, text);
+    };
+    const heading = (name, row) => el("th", { scope: "col", class: row !== undefined && Number.isFinite(Number(cell(row, name))) ? "amount" : null }, name);
     const body = ranked.slice(0, SHOWN).map(({ row, line }, rank) => {
       const fault = cell(row, "error");
       const shown = targets.flatMap((target) => {
         if (fault) return [el("td", { colspan: 2 * targets.length, class: "fault" }, fault)];
         const probability = Number(cell(row, `probability_${target.name}`));
         const yes = ["true", "1"].includes(cell(row, `call_${target.name}`).toLowerCase());
-        return [el("td", { class: "bar-cell" }, bar(probability, target.threshold, yes)), el("td", { class: "amount" }, probability.toFixed(3))];
+        return [el("td", { class: "bar-cell" }, bar(probability, target.threshold, yes)), el("td", { class: "amount probability" }, probability.toFixed(3))];
       });
       const p = cell(row, "p_value");
       return el(
@@ -178,9 +187,10 @@ export class TablePlayground {
         {},
         el("td", { class: "amount" }, fault ? "–" : `${rank + 1}`),
         el("td", { class: "amount" }, `${line}`),
+        ...names.map((name) => shownCell(row, name)),
         ...(fault ? shown.slice(0, 1) : shown),
         el("td", { class: p !== "" && Number(p) < UNUSUAL ? "amount odd" : "amount" }, p === "" ? "" : number(Number(p), 2)),
-        ...carried.map((name) => el("td", { class: "amount carried" }, cell(row, name))),
+        ...inputs.map((name) => shownCell(row, name)),
       );
     });
     this.output.replaceChildren(
@@ -198,9 +208,10 @@ export class TablePlayground {
               {},
               el("th", { scope: "col" }, "Rank"),
               el("th", { scope: "col" }, "Line"),
+              ...names.map((name) => heading(name, rows[0])),
               ...targets.map((target) => el("th", { scope: "colgroup", colspan: 2 }, `${target.name}, called from ${target.threshold.toFixed(3)}`)),
               el("th", { scope: "col" }, "p-value"),
-              ...carried.map((name) => el("th", { scope: "col" }, name)),
+              ...inputs.map((name) => heading(name, rows[0])),
             ),
           ),
           el("tbody", {}, ...body),

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import platform
 import sys
 import time
@@ -36,10 +35,21 @@ BENCHMARKS = {
     "soak": "20 minutes of mixed load (--minutes)",
 }
 
+#: The machine is looked at for so long before, and is busy from this share of its cores on.
+_WATCHED_SECONDS, _BUSY = 2.0, 0.1
+
 
 def main() -> int:
-    """Run what was asked for; 1 if any benchmark failed."""
+    """Run what was asked for; 1 if any benchmark failed, 2 if the machine is busy."""
     arguments = _arguments()
+    busy = cores.busy(_WATCHED_SECONDS)
+    if busy > _BUSY and not arguments.busy:
+        print(
+            f"Other processes use {busy:.0%} of this machine's cores: figures of speed would be theirs"
+            " too. Run it on an idle machine, or with --busy, which the report then says.",
+            file=sys.stderr,
+        )
+        return 2
     cores.pin(cores.LOAD)
     options = Options(
         models=arguments.models.resolve(),
@@ -50,7 +60,7 @@ def main() -> int:
         folder=arguments.folder,
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    print(_machine(options), flush=True)
+    print(_machine(options, busy), flush=True)
     documents: dict[str, object] = {}
     failed = False
     for name in arguments.names or BENCHMARKS:
@@ -91,6 +101,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--parts", nargs="+", default=[], help="of gpu: these alone")
     parser.add_argument("--folder", type=Path, help="of gpu: for each part's tables, as they come")
+    parser.add_argument("--busy", action="store_true", help="measure although others use the cores")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     arguments = parser.parse_args()
     for name in arguments.names:
@@ -99,7 +110,7 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _machine(options: Options) -> str:
+def _machine(options: Options, busy: float) -> str:
     model = next(
         (
             line.partition(":")[2].strip()
@@ -111,7 +122,7 @@ def _machine(options: Options) -> str:
     note = cores.SHARED_NOTE + "\n" if cores.SERVER & cores.LOAD else ""
     return (
         f"{len(cores.ALL)} cores ({model}), Python {platform.python_version()},"
-        f" load average before {os.getloadavg()[0]:.1f};"
+        f" {busy:.0%} of them used by other processes before;"
         f" server on one core, load from {'the other' if len(cores.LOAD) == 1 else 'the others'};"
         f" {options.repetitions} interleaved repetitions.\n{note}"
     )

@@ -24,8 +24,8 @@ from models.bundle.manifest import (
     Manifest,
     Member,
     Provenance,
-    Target,
 )
+from models.bundle.targets import Target
 from models.health.fitting import MemberRows, fit_reference
 from models.networks.outputs import INNER_OUTPUTS, INPUT, OUTPUTS, SQUASHED
 from models.registry.store import Repository
@@ -33,6 +33,7 @@ from training.evaluation.calibration import Platt
 from training.networks.ensemble import Ensemble
 from training.networks.export import ServedEnsemble, export
 from training.networks.network import SelfNormalizingNetwork
+from training.networks.onnx_answers import ProbabilityAnswer
 from training.networks.preprocessing import Block, fit_squash
 
 Rows = NDArray[np.float32]
@@ -93,7 +94,7 @@ def publish(
     rows = made.featurize(sample).rows
     squash = fit_squash(rows, made.names, [Block("")])
     ensemble = Ensemble((Member(fold=0, seed=0),), (net,))
-    model = export(ServedEnsemble(squash, ensemble, [Platt(1.0, 0.0)]), rows)
+    model = export(ServedEnsemble(squash, ensemble, ProbabilityAnswer([Platt(1.0, 0.0)])), rows)
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     taps, squashed = session.run(["taps", SQUASHED], {INPUT: rows})
     reference = fit_reference([MemberRows(taps[:, 0], np.arange(len(rows)))], squashed)

@@ -21,6 +21,7 @@ CONNECTIONS = (1, 32, 128)
 _ROWS = 512
 
 BARE, SERVED, COMMITTED = "bare route", "service", "service, committed htru2"
+CEILING = "uvicorn, a constant answer"
 
 
 def run(options: Options) -> list[Table]:
@@ -34,9 +35,15 @@ def run(options: Options) -> list[Table]:
         bare_route(made) as bare,
         service(made.models) as served,
         service(options.models) as real,
+        hello() as constant,
     ):
         check(bare, served, made)
-        loads = {BARE: (bare, bodies), SERVED: (served, bodies), COMMITTED: (real, committed)}
+        loads = {
+            CEILING: (constant, bodies),
+            BARE: (bare, bodies),
+            SERVED: (served, bodies),
+            COMMITTED: (real, committed),
+        }
         for connections in CONNECTIONS:
             found: dict[str, list[Load]] = {name: [] for name in loads}
             for number in range(options.repetitions + 1):
@@ -97,6 +104,15 @@ def bare_route(made: Made) -> Iterator[Server]:
     """Run the bare route over a made network, on the server's core."""
     port = free_port()
     command = [sys.executable, "-m", "tests.benchmarks.bare", str(made.plain), str(port)]
+    with process(command, port, "/health/ready", cores.SERVER) as server:
+        yield server
+
+
+@contextmanager
+def hello() -> Iterator[Server]:
+    """Run uvicorn with an answer that never changes, on the server's core: the ceiling of HTTP."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.benchmarks.bare", str(port)]
     with process(command, port, "/health/ready", cores.SERVER) as server:
         yield server
 

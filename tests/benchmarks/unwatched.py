@@ -44,12 +44,12 @@ class _Loader(service.lifecycle.loader.Loader):
         self._open_session = _Cut
 
 
-def _watched(session: Session, *_: object) -> Compute:
+def _unwatched(session: Session, *_: object) -> Compute:
     assert isinstance(session, _Cut)
     return session.compute
 
 
 if __name__ == "__main__":
     service.server.assembly.Loader = _Loader
-    service.lifecycle.loader._watched = _watched
+    service.lifecycle.loader.watched = _unwatched
     service.cli.main.cli()

@@ -36,6 +36,7 @@ def test_axe_finds_nothing(server: Server, visit, view: dict) -> None:
     send(server, 3 * bundles.candidates(1000, seed=1))
     page = visit(**view)
     expect(card(page, "htru2")).to_contain_text("Traffic unhealthy", timeout=PATIENT)
+    page.get_by_role("tab", name="tox21").click()
     page.get_by_role("button", name="Predict", exact=True).click()
     expect(page.locator(".molecule").first).to_be_visible(timeout=PATIENT)
     page.get_by_role("tab", name="htru2").click()
@@ -68,7 +69,7 @@ def test_it_is_painted_soon_and_nothing_jumps(server: Server, visit, record_prop
               for (const one of list.getEntries()) window.shifts.push(one.value);
             }).observe({type: "layout-shift", buffered: true});"""
         )
-        page.goto(server.address)
+        page.goto(f"{server.address}/?model=htru2")
         expect(card(page, "htru2")).to_contain_text(re.compile("Traffic"), timeout=PATIENT)
         expect(page.locator(".where .heat")).to_be_visible(timeout=PATIENT)
         page.wait_for_timeout(500)

@@ -33,7 +33,7 @@ def send(server: Server, rows) -> None:
 
 def test_it_warms_up_and_its_verdict_turns_when_faulty_traffic_comes(server: Server, visit) -> None:
     """Warming up, like training, unhealthy once candidates come scaled; the turn is read out."""
-    page = visit()
+    page = visit("/?model=htru2")
     expect(card(page, "htru2")).to_contain_text("Traffic warming up", timeout=PATIENT)
     send(server, bundles.candidates(300))
     expect(card(page, "htru2")).to_contain_text("Traffic like training", timeout=PATIENT)
@@ -58,7 +58,7 @@ def test_it_warms_up_and_its_verdict_turns_when_faulty_traffic_comes(server: Ser
 def test_charts_are_drawn_of_every_layer_and_say_their_numbers(server: Server, visit) -> None:
     """Heat maps, charts over time, and each layer's mean and variance; a table has the same."""
     send(server, bundles.candidates(100, seed=2))
-    page = visit()
+    page = visit("/?model=htru2")
     where = page.locator(".where .heat")
     expect(where).to_have_attribute("aria-label", re.compile("Where it departs"), timeout=PATIENT)
     page.get_by_text("Each layer over time").click(timeout=PATIENT)
@@ -83,7 +83,7 @@ def test_charts_are_drawn_of_every_layer_and_say_their_numbers(server: Server, v
 
 def test_values_keep_coming(server: Server, visit) -> None:
     """The page hears a document at least every two seconds, whichever worker it is connected to."""
-    page = visit()
+    page = visit("/?model=htru2")
     expect(page.locator("#connection")).to_have_text("Live", timeout=PATIENT)
     updated = page.locator("#updated")
     seen = set()
@@ -93,18 +93,26 @@ def test_values_keep_coming(server: Server, visit) -> None:
     assert len(seen) >= 4
 
 
-def test_another_model_is_looked_into(visit) -> None:
-    """Choosing a line shows that model's layers, and says which is chosen."""
-    page = visit()
+def test_one_model_is_chosen_for_the_whole_page_and_kept_in_the_address(visit) -> None:
+    """A line or a tab chooses what is asked, looked into and released; a reload shows the same."""
+    page = visit("/?model=htru2")
+    expect(page.locator("#inside-title")).to_have_text("Inside htru2", timeout=PATIENT)
+    expect(page.get_by_role("tab", name="htru2")).to_have_attribute("aria-selected", "true")
     card(page, "tox21").get_by_role("button").click(timeout=PATIENT)
-    expect(page.locator("#inside-title")).to_have_text("Inside tox21")
+    expect(page.get_by_role("tab", name="tox21")).to_have_attribute("aria-selected", "true")
+    page.get_by_role("tab", name="htru2").click()
+    expect(page.locator("#releases-title")).to_have_text("Releases of htru2")
+    page.get_by_role("tab", name="tox21").click()
+    page.reload()
+    expect(page.locator("#inside-title")).to_have_text("Inside tox21", timeout=PATIENT)
+    expect(page.locator("#panel-tox21")).to_be_visible()
     expect(card(page, "tox21").get_by_role("button")).to_have_attribute("aria-pressed", "true")
     expect(card(page, "htru2").get_by_role("button")).to_have_attribute("aria-pressed", "false")
 
 
 def test_the_theme_follows_the_system_and_the_button(visit) -> None:
     """Dark where the system is; the button turns it, and the choice outlives a reload."""
-    page = visit(color_scheme="dark")
+    page = visit("/?model=htru2", color_scheme="dark")
     ground = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(ground)
     button = page.get_by_role("button", name="Dark theme")
@@ -132,7 +140,7 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(visit) -> None:
 
 def test_the_keyboard_reaches_everything_in_the_order_of_the_page(visit) -> None:
     """From the skip link on, focus is always somewhere visible, and the way leads to the results."""
-    page = visit()
+    page = visit("/?model=tox21")
     expect(card(page, "tox21")).to_contain_text("version 1", timeout=PATIENT)
     expect(page.get_by_role("tab")).to_have_count(2)
     page.keyboard.press("Tab")
@@ -173,7 +181,7 @@ def test_the_first_paint_comes_soon(visit, record_property) -> None:
     """A browser that was never here paints at once; how soon is recorded, for machines differ."""
     painted = []
     for _ in range(5):
-        page = visit()
+        page = visit("/?model=htru2")
         first = "performance.getEntriesByName('first-contentful-paint')[0]"
         page.wait_for_function(first)
         painted.append(page.evaluate(f"{first}.startTime"))
@@ -186,7 +194,7 @@ def test_the_first_paint_comes_soon(visit, record_property) -> None:
 
 def test_a_lost_connection_is_told_and_mended(server: Server, visit) -> None:
     """Workers that die break the stream: the page says so, and is live again by itself."""
-    page = visit(expected="net::ERR_")
+    page = visit("/?model=htru2", expected="net::ERR_")
     expect(page.locator("#connection")).to_have_text("Live", timeout=PATIENT)
     supervisor = server.process.pid
     for worker in Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split():
@@ -198,7 +206,7 @@ def test_a_lost_connection_is_told_and_mended(server: Server, visit) -> None:
 
 def test_a_new_version_is_an_event(server: Server, visit) -> None:
     """A version that is promoted while the page is open appears on its card and in the log."""
-    page = visit()
+    page = visit("/?model=htru2")
     expect(card(page, "htru2")).to_contain_text("version 1", timeout=PATIENT)
     bundles.publish(server.repository, seed=1)
     expect(card(page, "htru2")).to_contain_text("version 2", timeout=PATIENT)

@@ -133,7 +133,7 @@ def test_dropped_candidates_are_ranked_and_downloadable(visit) -> None:
     table = page.locator("#panel-htru2 .results tbody tr")
     expect(table).to_have_count(40, timeout=PATIENT)
     expect(page.locator("#panel-htru2")).to_contain_text("taken by position")
-    ranked = [float(row.locator("td").nth(3).text_content()) for row in table.all()]
+    ranked = [float(row.locator(".probability").text_content()) for row in table.all()]
     assert ranked == sorted(ranked, reverse=True)
     right = bundles.run(bundles.graph(), bundles.candidates(40, seed=3))["probability"][:, 0]
     assert ranked[0] == pytest.approx(float(right.max()), abs=1e-3)

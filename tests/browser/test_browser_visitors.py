@@ -54,7 +54,7 @@ def test_an_astronomer_ranks_candidates(visit, tmp_path) -> None:
 def test_a_data_scientist_looks_inside(server: Server, visit, tmp_path) -> None:
     """Layers over time, one member, the theory, the numbers, and the versions below."""
     send(server, bundles.candidates(300))
-    page = visit()
+    page = visit("/?model=htru2")
     page.get_by_text("Each layer over time").click(timeout=PATIENT)
     page.locator("#member").select_option(label="Member 1")
     expect(page.locator("#fold-over-time")).to_have_attribute("open", "", timeout=PATIENT)

@@ -1,6 +1,7 @@
 """Makes the README's pictures: ``python -m tests.documents.pictures``, or ``make pictures``.
 
-The dashboard is photographed, light and dark, by Chromium before a service with the committed models.
+The dashboard is photographed, light and dark, by Chromium before a service with the committed models,
+which were sent rows of the official data sets: anything else would show traffic unlike the training's.
 The bar chart is drawn from ``docs/data/servers.csv``, which ``make bench ARGS=peers`` measures.
 """
 
@@ -12,10 +13,8 @@ import tempfile
 from html import escape
 from pathlib import Path
 
-from tests.support import bundles
 from tests.support.server import ROOT, Server, running
-from training.data.official import htru2
-from training.data.official.sources import HTRU2, locate
+from training.data.official import htru2, tox21
 
 IMAGES, TABLE = ROOT / "docs" / "images", ROOT / "docs" / "data" / "servers.csv"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -53,22 +52,14 @@ def draw_bars(table: Path = TABLE) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _candidates(seed: int) -> list[list[float]]:
-    """Rows like the training data: HTRU2's own where it is at hand, or else made up."""
-    if locate(HTRU2) is not None:
-        records = htru2.load().records
-        return [list(records[at]) for at in random.Random(seed).sample(range(len(records)), _ROWS)]
-    rows: list[list[float]] = bundles.candidates(_ROWS, seed=seed).tolist()
-    return rows
-
-
 def show_traffic(server: Server) -> None:
-    """Send candidates and molecules, so that the page has something to show."""
-    for seed in range(_REQUESTS):
-        body = {"model": "htru2", "inputs": _candidates(seed)}
-        server.client.post("/predict", json=body).raise_for_status()
-    molecules = ["CCO", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "Cn1cnc2c1c(=O)n(C)c(=O)n2C"]
-    server.client.post("/predict", json={"smiles": molecules}).raise_for_status()
+    """Send rows of the data sets, found or fetched as training does, so that both models have traffic."""
+    candidates, compounds = htru2.load().records, [sample.parent for sample in tox21.read_leaderboard()]
+    rows = random.Random(0)
+    for _ in range(_REQUESTS):
+        some = [list(record) for record in rows.sample(candidates, _ROWS)]
+        server.client.post("/predict", json={"model": "htru2", "inputs": some}).raise_for_status()
+    server.client.post("/predict", json={"smiles": compounds}).raise_for_status()
 
 
 def photograph(server: Server, folder: Path) -> list[Path]:

@@ -27,14 +27,12 @@ from models.bundle.manifest import (
     MANIFEST_FILE,
     MODEL_FILE,
     REFERENCE_FILE,
-    Assay,
     FeaturizerEntry,
     Manifest,
     Member,
     Provenance,
-    Spread,
-    Target,
 )
+from models.bundle.targets import Assay, Spread, Target
 from models.domain.fragment_index import FragmentIndex
 from models.domain.measured import Cutoffs, MeasuredCompounds, usual_counts
 from models.features import Featurizer, create

@@ -15,6 +15,7 @@ from training.benchmarks.accuracy import (
     uci,
 )
 from training.benchmarks.harness import Say
+from training.benchmarks.health import onset, suite
 from training.benchmarks.internals import (
     faithfulness,
     onnx_speed,
@@ -31,6 +32,8 @@ BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
     "gate": gate_power.run,
     "graph": onnx_speed.run,
     "health": health.run,
+    "health-delay": onset.run,
+    "health-suite": suite.run,
     "htru2": htru2.run,
     "integrity": weight_faults.run,
     "refits": refits.run,

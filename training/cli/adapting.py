@@ -23,8 +23,10 @@ def adapt_version(
     rate: float,
     repository: Repository,
     state: Path,
-) -> None:
+) -> dict[str, Any]:
     """Adapt a version to the rows of a file, publish it under ``name``, and say how to promote it.
+
+    Returns what was done.
 
     Raises ``TrainingError`` or ``ModelError`` if the rows or the version cannot be used.
     """
@@ -34,6 +36,10 @@ def adapt_version(
     repository.versions(name)  # raises if the name is not valid
     bundle = open_bundle(repository.bundle(model, number))
     manifest = bundle.manifest
+    if manifest.is_regression:
+        raise TrainingError(
+            f"{model} predicts a quantity; adapt is for classes: train it on the new rows"
+        )
     table: Any = manifest.provenance.configuration.get("table")
     of_training = table.get("target") if isinstance(table, dict) else None
     rows = read_few(
@@ -55,3 +61,12 @@ def adapt_version(
         f"published {name} version {published}; not promoted:"
         f" `python -m training promote {name} {published}` serves it"
     )
+    return {
+        "model": name,
+        "version": published,
+        "published": True,
+        "promoted": False,
+        "reason": reason,
+        "metrics": adapted.metrics,
+        "summary": adapted.summary,
+    }

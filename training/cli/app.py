@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -28,12 +28,11 @@ from training.cli.options import (
     user_file_of,
 )
 from training.cli.releases import promote, rollback, versions
-from training.cli.rows import Fold, Group, Metric, Time, Weight, roles_of
+from training.cli.reports import benchmark, theory
+from training.cli.results import AsJson, tell
+from training.cli.rows import Fold, Group, Metric, Task, Time, Unit, Weight, roles_of
 from training.cli.spelling import DayFirst, Decimal, Missing, Number, Rare, Thousands, spelling_of
 from training.errors import TrainingError
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -44,17 +43,13 @@ app = typer.Typer(
 
 _PROMOTE = "auto: if no check of the gate fails."
 _MARGIN = (
-    "Loss of mean AUC that the gate must exclude; .03 if left out, which rows of a thousand or more with"
-    " similar models can show. The report says what these rows can."
+    "Loss of mean AUC, or of a quantity's RMSE in standard deviations, that the gate must exclude; .03"
+    " if left out, which rows of a thousand or more with similar models can show. The report says what"
+    " these rows can."
 )
 _RECIPE = 'Hyperparameters from a JSON file, as in {"units": 128}.'
 _STUDY = "File of the study; MODEL.study below SNN_STATE if left out."
 _SPLIT = "out-of-fold; for tox21 also leaderboard (trains networks without that set) or final."
-_NAME = (
-    "calibration, explain, gate, graph, health, htru2, integrity, refits, rows, signal, tables, tox21,"
-    " tox21-served or uci."
-)
-_THEORY = "Model whose measured layers are compared with the theory's predictions."
 
 
 @app.command()
@@ -67,6 +62,8 @@ def train(
     data: Data = None,
     instead: Instead = None,
     target: Target = None,
+    task: Task = None,
+    unit: Unit = None,
     positive: Positive = None,
     ignore: Ignore = None,
     category: Category = None,
@@ -84,6 +81,7 @@ def train(
     recipe: Annotated[Path | None, typer.Option(help=_RECIPE)] = None,
     search: Annotated[Path | None, typer.Option(help="Study whose best trial is trained.")] = None,
     state: State = DEFAULT_STATE,
+    as_json: AsJson = False,
 ) -> None:
     """Train MODEL, publish a new version, and promote it if its gate lets it pass.
 
@@ -92,11 +90,10 @@ def train(
     from training.cli.commands import train_and_publish
 
     spelling = spelling_of(number, missing, decimal, thousands, rare, day_first=day_first)
-    said = spelling | roles_of(group, time, fold, weight)
+    said = spelling | roles_of(group, time, fold, weight, task, unit)
     user_file = user_file_of(data, target, positive, ignore, category, instead, said)
-    train_and_publish(
-        model, Repository(models), state, seed, promote, user_file, recipe, search, margin, metric
-    )
+    how = (user_file, recipe, search, margin, metric)
+    tell(as_json, lambda: train_and_publish(model, Repository(models), state, seed, promote, *how))
 
 
 @app.command()
@@ -110,6 +107,8 @@ def search(
     data: Data = None,
     instead: Instead = None,
     target: Target = None,
+    task: Task = None,
+    unit: Unit = None,
     positive: Positive = None,
     ignore: Ignore = None,
     category: Category = None,
@@ -124,15 +123,17 @@ def search(
     fold: Fold = None,
     weight: Weight = None,
     state: State = DEFAULT_STATE,
+    as_json: AsJson = False,
 ) -> None:
     """Search hyperparameters of MODEL on its folds; the same command resumes an unfinished search."""
     from training.cli.commands import search_recipe
 
     spelling = spelling_of(number, missing, decimal, thousands, rare, day_first=day_first)
-    said = spelling | roles_of(group, time, fold, weight)
+    said = spelling | roles_of(group, time, fold, weight, task, unit)
     user_file = user_file_of(data, target, positive, ignore, category, instead, said)
     path = study or state / f"{model}.study"
-    search_recipe(model, Repository(models), path, trials, timeout, seed, user_file)
+    repository = Repository(models)
+    tell(as_json, lambda: search_recipe(model, repository, path, trials, timeout, seed, user_file))
 
 
 @app.command()
@@ -144,57 +145,14 @@ def evaluate(
         Literal["out-of-fold", "leaderboard", "final"], typer.Option(help=_SPLIT)
     ] = "out-of-fold",
     data: Data = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compute the metrics of a published version from its graph, and print them."""
     from training.cli.commands import evaluate_version
     from training.data.user_file import UserFile
 
-    evaluate_version(model, version, Repository(models), split, UserFile(data) if data else None)
-
-
-@app.command()
-def benchmark(
-    name: Annotated[str, typer.Argument(help=_NAME)],
-    models: Models = DEFAULT_MODELS,
-    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 5,
-    processes: Annotated[int, typer.Option(min=1, help="Parallel fits, each on one thread.")] = 2,
-) -> None:
-    """Compare the SNN with other methods, print the report and keep it in training/reports.
-
-    Results are kept as they are computed: the same command resumes an unfinished benchmark.
-    """
-    from training.benchmarks import BENCHMARKS
-    from training.benchmarks.harness import REPORTS
-
-    if name not in BENCHMARKS:
-        raise TrainingError(f"no benchmark is named {name!r}; there are {', '.join(BENCHMARKS)}")
-    report = BENCHMARKS[name](Repository(models), seeds, processes, _log)
-    REPORTS.mkdir(exist_ok=True)
-    (REPORTS / f"{name}.md").write_text(report + "\n", encoding="utf-8")
-    typer.echo(report)
-
-
-@app.command()
-def theory(
-    model: Annotated[str | None, typer.Argument(help=_THEORY)] = None,
-    models: Models = DEFAULT_MODELS,
-) -> None:
-    """Prove theorems 1 to 3 by ball arithmetic, or compare MODEL's layers with the theory."""
-    if model is None:
-        from training.theory.report import prove  # proving needs python-flint, training does not
-
-        table, certified = prove(_log)
-        typer.echo(table)
-        if not certified:
-            raise TrainingError("a bound was not certified: see the table's last column")
-        return
-    from models.bundle.loading import open_bundle
-    from training.pipeline.task import load_task
-    from training.theory.layer_table import bundle_theory
-
-    repository = Repository(models)
-    bundle = open_bundle(repository.bundle(model, repository.serving(model).champion))
-    typer.echo(bundle_theory(bundle, load_task(model, None, repository)[0]))
+    rows = UserFile(data) if data else None
+    tell(as_json, lambda: evaluate_version(model, version, Repository(models), split, rows))
 
 
 @app.command()
@@ -209,6 +167,7 @@ def adapt(
     fpr: Annotated[float, typer.Option(help="Share of false positives that calls may have.")] = 0.01,
     models: Models = DEFAULT_MODELS,
     state: State = DEFAULT_STATE,
+    as_json: AsJson = False,
 ) -> None:
     """Adapt MODEL to another survey by a few labelled rows; its networks stay as they are.
 
@@ -217,10 +176,11 @@ def adapt(
     """
     from training.cli.adapting import adapt_version
 
-    adapt_version(model, version, name or model, data, target, fpr, Repository(models), state)
+    what = (model, version, name or model, data, target, fpr)
+    tell(as_json, lambda: adapt_version(*what, Repository(models), state))
 
 
-for command in (versions, promote, rollback):
+for command in (benchmark, theory, versions, promote, rollback):
     app.command()(command)
 
 

@@ -1,6 +1,8 @@
 """What train, search and evaluate do, and what they show on a terminal."""
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -33,8 +35,8 @@ def train_and_publish(
     study: Path | None,
     margin: float | None,
     metric: str | None = None,
-) -> None:
-    """Train, publish, and promote by the gate's verdict; print the reason.
+) -> dict[str, Any]:
+    """Train, publish, and promote by the gate's verdict; print the reason, and return all of it.
 
     What a published version was made of in every way is not published again.
     Raises ``TrainingError`` or ``ModelError`` if an option, the data or the champion cannot be used.
@@ -42,7 +44,7 @@ def train_and_publish(
     if recipe_file is not None and study is not None:
         raise TrainingError("--recipe and --search both say how to train; give one of them")
     if margin is not None and not 0 < margin < 0.5:
-        raise TrainingError(f"--margin is a loss of mean AUC between 0 and 0.5, not {margin:g}")
+        raise TrainingError(f"--margin is a loss between 0 and 0.5, not {margin:g}")
     dataset, recipe = load_task(model, user_file, repository)
     for notice in dataset.notices:
         say(notice)
@@ -63,7 +65,7 @@ def train_and_publish(
             f"not published: version {same} was made of the same data, recipe, seed and libraries;"
             f" `python -m training promote {model} {same}` serves it, another --seed makes another"
         )
-        return
+        return {"model": model, "version": same, "published": False}
     with member_bars() as bars:
         trained = train_model(dataset, recipe, seed, bars.console.print, watch_bars(bars))
     released = release(trained, repository, state, promote, MARGIN if margin is None else margin)
@@ -73,6 +75,15 @@ def train_and_publish(
     for check in released.report["checks"]:
         say(f"{'passed' if check['passed'] else 'FAILED':7} {check['name']}: {check['summary']}")
     say(f"{'promoted' if released.promoted else 'not promoted'}: {released.reason}")
+    return {
+        "model": model,
+        "version": version,
+        "published": True,
+        "promoted": released.promoted,
+        "reason": released.reason,
+        "metrics": trained.metrics,
+        "checks": released.report["checks"],
+    }
 
 
 def search_recipe(
@@ -83,8 +94,8 @@ def search_recipe(
     timeout: float | None,
     seed: int,
     user_file: UserFile | None,
-) -> None:
-    """Start or resume a search, and print the command that trains its best trial.
+) -> dict[str, Any]:
+    """Start or resume a search, print the command that trains its best trial, and return the trial.
 
     Raises ``TrainingError`` if the data or the study cannot be used, or no trial was completed.
     """
@@ -111,6 +122,14 @@ def search_recipe(
     network = search.winner(recipe, dataset, study).networks[0]
     say(f"best of {final.trials} trials: {final.best:.4f}, {network}")
     say(f"train it by: python -m training train {model} --search {study}")
+    return {
+        "model": model,
+        "study": str(study),
+        "trials": final.trials,
+        "given_up": final.pruned,
+        "best": final.best,
+        "network": asdict(network),
+    }
 
 
 def evaluate_version(
@@ -119,8 +138,8 @@ def evaluate_version(
     repository: Repository,
     split: str,
     user_file: UserFile | None,
-) -> None:
-    """Compute a published version's metrics from its graph and print them.
+) -> dict[str, Any]:
+    """Compute a published version's metrics from its graph, print them, and return them.
 
     Raises ``TrainingError`` if the model has no such split, ``ModelError`` if there is no such version.
     """
@@ -143,3 +162,4 @@ def evaluate_version(
             )
         title = f"{model}, the current recipe trained without the leaderboard set"
     print_metrics(document, title)
+    return {"model": model, "version": number, "split": split, "metrics": document}

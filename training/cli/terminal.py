@@ -48,7 +48,10 @@ def watch_bars(bars: Progress) -> Watch:
         if member not in tasks:
             tasks[member] = bars.add_task(str(member), total=progress.epochs, figures="")
         variances = " ".join(f"{variance:.2f}" for variance in progress.variances)
-        figures = f"loss {progress.loss:.4f}  AUC {progress.auc:.4f}  variance {variances}"
+        figures = (
+            f"loss {progress.loss:.4f}  {progress.figure.name} {progress.figure.value:.4f}  variance"
+        )
+        figures = f"{figures} {variances}"
         bars.update(tasks[member], completed=progress.epoch, figures=figures)
 
     return watch
@@ -57,6 +60,9 @@ def watch_bars(bars: Progress) -> Watch:
 def print_metrics(document: dict[str, Any], title: str) -> None:
     """Print a table of the targets' metrics, and below it those over all targets."""
     overall = document["overall"]
+    if "r2" in overall:
+        _print_quantities(document, title)
+        return
     table = Table("target", title=title)
     for column in _COLUMNS:
         table.add_column(column, justify="right")
@@ -75,3 +81,26 @@ def print_metrics(document: dict[str, Any], title: str) -> None:
         spread = f", sd over folds {np.std(overall['mean_auc_by_fold'], ddof=1):.4f}"
     low, high = overall["mean_auc_95_interval"]
     say(f"mean AUC {overall['mean_auc']:.4f}, 95 % interval {low:.4f} to {high:.4f}{spread}")
+
+
+#: The same of quantities.
+_QUANTITY_COLUMNS = {
+    "n": "{measured}",
+    "sd": "{spread:.5g}",
+    "RMSE": "{rmse:.5g}",
+    "MAE": "{mae:.5g}",
+    "R²": "{r2:.4f}",
+    "coverage": "{coverage:.1%}",
+    "width": "{width:.5g}",
+}
+
+
+def _print_quantities(document: dict[str, Any], title: str) -> None:
+    table = Table("target", title=title)
+    for column in _QUANTITY_COLUMNS:
+        table.add_column(column, justify="right")
+    for target, row in document["targets"].items():
+        table.add_row(target, *(cell.format_map(row) for cell in _QUANTITY_COLUMNS.values()))
+    console.print(table)
+    low, high = document["overall"]["r2_95_interval"]
+    say(f"R² {document['overall']['r2']:.4f}, 95 % interval {low:.4f} to {high:.4f}")

@@ -23,13 +23,40 @@ class Replicates:
     counts: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """How a quantity is standardised, in double precision: a value is ``centre`` + ``scale`` × label."""
+
+    centre: float
+    scale: float
+    unit: str | None = None
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64], unit: str | None = None) -> "Standard":
+        """By the mean and the standard deviation of values ``(n,)``, of which two differ.
+
+        Raises ``OverflowError`` if they are too far apart for double precision.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            centre = float(values.mean())
+            scale = float(np.sqrt(np.mean(np.square(values - centre))))
+        if not (np.isfinite(centre) and np.isfinite(scale) and scale > 0):
+            raise OverflowError
+        return cls(centre, scale, unit)
+
+    def labels(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Labels ``(n, 1)`` of values ``(n,)``."""
+        return ((values - self.centre) / self.scale).astype(np.float32)[:, None]
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Labelled records with the fold of each.
 
     ``records`` are n raw records, as the featurizer named ``featurizer`` takes them.
     ``labels`` has shape ``(n, T)``: 0, 1, or NaN where nothing was measured; ``targets`` names
-    its columns. ``folds`` has shape ``(n,)``, values 0 to 4, by the rule ``fold_rule``.
+    its columns. Of a quantity, which has a ``standard``, a label is its standardised value.
+    ``folds`` has shape ``(n,)``, values 0 to 4, by the rule ``fold_rule``.
     ``exclusive`` says that every row has exactly one of the targets, which are classes then.
     ``parameters`` are the featurizer's if they come with the data, and ``golden`` are constructed
     records if they do. ``table`` says how a table was read, so that the next one is read alike.
@@ -49,6 +76,7 @@ class Dataset:
     sources: dict[str, str]
     summary: dict[str, object]
     exclusive: bool = False
+    standard: Standard | None = None
     parameters: dict[str, object] = field(default_factory=dict)
     golden: tuple[object, ...] = ()
     table: dict[str, JsonValue] = field(default_factory=dict)
@@ -63,6 +91,11 @@ class Dataset:
         """The names of a table's columns, in the records' order; empty for other data."""
         columns: Any = self.parameters.get("columns", [])
         return tuple(column["name"] for column in columns)
+
+    @property
+    def strata(self) -> NDArray[np.floating]:
+        """What rows are dealt to folds by: labels ``(n, T)``, of a quantity zeros."""
+        return self.labels if self.standard is None else np.zeros_like(self.labels)
 
     def __len__(self) -> int:
         """The number of rows n."""

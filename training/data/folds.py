@@ -59,14 +59,15 @@ def folds_of_table(
 ) -> tuple[NDArray[np.int8], str]:
     """Folds ``(n,)`` of a table's rows of floats, texts and None, and the rule that they follow.
 
-    ``labels`` ``(n, T)`` are one target, or classes. Equal rows share a fold, unless few rows are
-    distinct: by the inverse Simpson index, which is their number if all are equally frequent.
+    ``labels`` ``(n, T)`` are one target, or classes, or zeros. Equal rows share a fold, unless few rows
+    are distinct: by the inverse Simpson index, which is their number if all are equally frequent.
     """
     keys = _named_keys(names, records)
     folds = _folds(keys)
     copies = np.array(list(Counter(keys).values()), dtype=np.float64)
     distinct = copies.sum() ** 2 / np.square(copies).sum()
-    in_folds = [len(np.unique(folds[rows])) for rows in (*(labels == 1).T, labels[:, 0] != 1)]
+    strata = [rows for rows in (*(labels == 1).T, labels[:, 0] != 1) if rows.any()]
+    in_folds = [len(np.unique(folds[rows])) for rows in strata]
     if distinct >= _FEWEST_DISTINCT and min(in_folds) >= FEWEST_FOLDS:
         return folds, NAMED_RULE
     return _dealt(keys, labels), DEALT_RULE

@@ -26,6 +26,8 @@ class UserFile:
     time: str | None = None
     fold: str | None = None
     weight: str | None = None
+    task: str | None = None
+    unit: str | None = None
     instead: bool | None = None
 
     @property

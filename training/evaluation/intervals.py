@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from models.bundle.manifest import Spread
+from models.bundle.targets import Spread
 
 Array = NDArray[np.floating]
 

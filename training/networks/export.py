@@ -1,7 +1,7 @@
 """The ensemble as one ONNX graph: raw features in; probability, logit, taps and inner outputs out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.networks.outputs import INNER_OUTPUTS, INPUT, OUTPUTS
+from models.networks.outputs import DOUBLES, INNER_OUTPUTS, INPUT
 from models.networks.weights import Layer, MemberLayers
 from training.errors import ExportError
-from training.evaluation.calibration import Platt
 from training.networks.ensemble import Ensemble
 from training.networks.network import tap
+from training.networks.onnx_answers import Answer
 from training.networks.onnx_graph import build
 from training.networks.onnx_trees import TreesBeside
 from training.networks.preprocessing import Squash
@@ -27,25 +27,21 @@ Array32 = NDArray[np.float32]
 #: rounding over a deep network, on logits of order 1. Probabilities differ by a tenth of it.
 PARITY = 5e-5
 
-_NAMES = (*OUTPUTS, *INNER_OUTPUTS)
-
 
 @dataclass(frozen=True, slots=True)
 class ServedEnsemble:
     """What is served: preprocessing, networks with weights rounded to float16, calibration.
 
-    The logits of ``trees`` are added to those of the networks. With ``exclusive`` the targets are
-    classes, whose probabilities sum to 1.
+    The logits of ``trees`` are added to those of the networks; ``answer`` is made of their mean.
     """
 
     squash: Squash
     ensemble: Ensemble
-    calibration: Sequence[Platt]
-    exclusive: bool = False
+    answer: Answer
     trees: Trees | None = None
 
     @torch.no_grad()
-    def outputs(self, features: Array32) -> dict[str, Array32]:
+    def outputs(self, features: Array32) -> dict[str, NDArray[Any]]:
         """Compute by torch, network by network, the graph's outputs for raw rows ``(n, F)``."""
         squashed = self.squash(torch.from_numpy(features))
         taps, logits = [], []
@@ -60,21 +56,21 @@ class ServedEnsemble:
         if (beside := self.beside()) is not None:
             added = beside.trees.logits(self.squash.imputed(features))
             member_logit = member_logit + torch.from_numpy(added[:, beside.places])
-        slope, intercept = torch.from_numpy(self.platt().astype(np.float32)).unbind(dim=1)
-        logit = member_logit.mean(dim=1) * slope + intercept
-        probability = torch.softmax(logit, dim=-1) if self.exclusive else torch.sigmoid(logit)
-        values = (probability, logit, torch.stack(taps, dim=1), squashed, member_logit)
-        return {name: value.numpy() for name, value in zip(_NAMES, values, strict=True)}
+        answered = self.answer.compute(member_logit.mean(dim=1))
+        inner = (torch.stack(taps, dim=1), squashed, member_logit)
+        values = (*answered, *(value.numpy() for value in inner))
+        return dict(zip(self.names, values, strict=True))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the graph's outputs."""
+        return (*self.answer.outputs, *INNER_OUTPUTS)
 
     def beside(self) -> TreesBeside | None:
         """The trees, and which of their logits belongs to each member."""
         if self.trees is None:
             return None
         return TreesBeside(self.trees, self.trees.places(self.ensemble.members))
-
-    def platt(self) -> NDArray[np.float64]:
-        """Slope and intercept per target, ``(T, 2)``."""
-        return np.array([[platt.slope, platt.intercept] for platt in self.calibration])
 
     def layers(self) -> list[MemberLayers]:
         """Every member's layers, the head last."""
@@ -102,8 +98,7 @@ def export(served: ServedEnsemble, rows: Array32) -> bytes:
     model = build(
         served.squash.table.numpy(),
         served.layers(),
-        served.platt(),
-        exclusive=served.exclusive,
+        served.answer,
         trees=served.beside(),
     )
     onnx.checker.check_model(model, full_check=True)
@@ -131,7 +126,7 @@ def reopened(
     )
 
 
-def all_outputs(session: onnxruntime.InferenceSession, rows: Array32) -> dict[str, Array32]:
+def all_outputs(session: onnxruntime.InferenceSession, rows: Array32) -> dict[str, NDArray[Any]]:
     """All outputs of a session by name, for raw feature rows ``(n, F)``."""
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, {INPUT: rows}), strict=True))
@@ -156,9 +151,12 @@ def _check(served: ServedEnsemble, content: bytes, rows: Array32) -> None:
         )
     for outputs in (expected, actual):
         outputs["taps"] = outputs["taps"][..., :2]
-    for name in _NAMES:
-        # Logits and statistics have no fixed scale: errors are relative to sizes above 1.
+    for name in served.names:
+        # Logits and statistics have no fixed scale: errors are relative to sizes above 1, those of
+        # quantities to their range.
         scale = np.maximum(np.abs(expected[name]), 1.0)
+        if name in DOUBLES:
+            scale = np.maximum(np.ptp(expected[name]), 1e-6 * np.abs(expected[name]).max())
         error = float(np.max(np.abs(expected[name] - actual[name]) / scale))
         if not error <= PARITY:
             raise ExportError(f"{name}: onnxruntime and torch differ by {error:.2g}, {PARITY:g} allowed")

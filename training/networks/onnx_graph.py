@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from models.networks.onnx_nodes import Nodes
-from models.networks.outputs import INNER_OUTPUTS, INPUT, MEMBER_LOGIT, OUTPUTS, SQUASHED
+from models.networks.outputs import DOUBLES, INNER_OUTPUTS, INPUT, MEMBER_LOGIT, SQUASHED
 from models.networks.selu import ALPHA, LAMBDA, SATURATED_BELOW
 from models.networks.weights import Layer, MemberLayers, layer_tensors, tensor_names
+from training.networks.onnx_answers import Answer
 from training.networks.onnx_trees import TreesBeside, member_tree_logits
 
 Array = NDArray[np.floating]
@@ -40,19 +41,18 @@ _WIDE = 256
 def build(
     squash: NDArray[np.float32],
     members: Sequence[MemberLayers],
-    platt: Array,
+    answer: Answer,
     *,
-    exclusive: bool = False,
     trees: TreesBeside | None = None,
 ) -> onnx.ModelProto:
     """Return the graph from raw features to the manifest's outputs.
 
     ``squash`` is the table of ``preprocessing.Squash`` (6, F). ``members`` have equally many layers;
-    their widths may differ. ``platt`` is slope and intercept per target, (T, 2). With ``exclusive``
-    probabilities are a softmax over targets. The logits of ``trees`` are added to the members'.
+    their widths may differ. ``answer`` says what is made of their mean. The logits of ``trees`` are
+    added to the members'.
     """
     graph = Nodes()
-    features, targets = squash.shape[1], len(platt)
+    features = squash.shape[1]
     number, layers = len(members), len(members[0]) - 1
     squashed, value = _squash(graph, squash)
     name = MEMBER_LOGIT if trees is None else "network_logit"
@@ -65,11 +65,11 @@ def build(
     _taps(graph, statistics, layout, order)
     if trees is not None:
         graph.add("Add", name, member_tree_logits(graph, value, *trees), name=MEMBER_LOGIT)
-    _answer(graph, platt, "Softmax" if exclusive else "Sigmoid")
-    shapes = [[targets], [targets], [number, layers, 3], [features], [number, targets]]
-    return graph.model(
-        "ensemble", {INPUT: [features]}, dict(zip((*OUTPUTS, *INNER_OUTPUTS), shapes, strict=True))
-    )
+    axis = graph.constant("members_axis", [1], np.int64)
+    answer.add(graph, graph.add("ReduceMean", MEMBER_LOGIT, axis, keepdims=0))
+    shapes = [*answer.shapes, [number, layers, 3], [features], [number, answer.network_outputs]]
+    outputs = dict(zip((*answer.outputs, *INNER_OUTPUTS), shapes, strict=True))
+    return graph.model("ensemble", {INPUT: [features]}, outputs, doubles=DOUBLES)
 
 
 def _width(layer: Layer) -> int:
@@ -218,13 +218,3 @@ def _taps(graph: Nodes, statistics: _Statistics, layout: list[int], order: list[
     joined = graph.add("Concat", mean, variance, share, axis=0)
     shaped = graph.add("Reshape", joined, graph.constant("taps_layout", layout, np.int64))
     graph.add("Transpose", shaped, perm=order, name="taps")
-
-
-def _answer(graph: Nodes, platt: Array, link: str) -> None:
-    """The members' mean logit, calibrated per target, and its probability."""
-    mean = graph.add(
-        "ReduceMean", MEMBER_LOGIT, graph.constant("members_axis", [1], np.int64), keepdims=0
-    )
-    scaled = graph.add("Mul", mean, graph.constant("platt.slope", platt[:, 0]))
-    logit = graph.add("Add", scaled, graph.constant("platt.intercept", platt[:, 1]), name="logit")
-    graph.add(link, logit, name="probability")

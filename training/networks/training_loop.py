@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.evaluation.metrics import mean_auc
+from training.evaluation.quantities import r_squared
 from training.networks.network import (
     Network,
     SelfNormalizingNetwork,
@@ -35,6 +36,9 @@ class Recipe:
     the names of features that the network does not see. ``exclusive`` is set by the data: targets are
     classes, learned by softmax.
 
+    With ``quantiles`` the targets are quantities: beside each mean its conditional quantiles are
+    learned, so that a network has 1 + Q outputs a target, all means first.
+
     The rarer class of a single target is repeated until it is ``rare_share`` of every epoch (0: as it
     is); calibration gives the probabilities their level back.
     """
@@ -54,6 +58,7 @@ class Recipe:
     without: tuple[str, ...] = ()
     exclusive: bool = False
     rare_share: float = 0.0
+    quantiles: tuple[float, ...] = ()
 
     def seen(self, names: Sequence[str]) -> NDArray[np.bool_]:
         """Whether the network sees each of the features called ``names``; ``(F,)``."""
@@ -61,18 +66,29 @@ class Recipe:
 
     def build(self, features: int, targets: int) -> SelfNormalizingNetwork:
         """Return a freshly initialised network."""
-        widths = layer_widths(self.shape, self.units, self.layers, targets)
-        return SelfNormalizingNetwork(features, widths, targets, self.dropout, self.input_dropout)
+        outputs = targets * (1 + len(self.quantiles))
+        widths = layer_widths(self.shape, self.units, self.layers, outputs)
+        return SelfNormalizingNetwork(features, widths, outputs, self.dropout, self.input_dropout)
+
+
+class Figure(NamedTuple):
+    """A figure of held-out rows and its name."""
+
+    name: str
+    value: float
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Mean loss of an epoch, and AUC and variance by layer on the held-out rows after it."""
+    """Mean loss of an epoch, and a figure and the variance by layer on the held-out rows after it.
+
+    The figure is the mean AUC, of quantities R².
+    """
 
     epoch: int
     epochs: int
     loss: float
-    auc: float
+    figure: Figure
     variances: tuple[float, ...]
 
 
@@ -90,6 +106,22 @@ def class_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """Mean cross-entropy of one-hot labels ``(n, T)``; a row's entries have one weight, ``(n, T)``."""
     losses = nn.functional.cross_entropy(logits, labels, reduction="none")
     return (losses * weights[:, 0]).mean()
+
+
+def quantity_loss(
+    outputs: Tensor, labels: Tensor, weights: Tensor, quantiles: Sequence[float]
+) -> Tensor:
+    """Mean squared error of the means, plus the pinball losses of the quantiles.
+
+    ``outputs`` ``(n, T (1 + Q))`` are of standardised labels ``(n, T)``; ``weights`` ``(n, T)`` are the
+    entries'.
+    """
+    targets = labels.shape[1]
+    losses = (outputs[:, :targets] - labels).square()
+    for place, level in enumerate(quantiles, start=1):
+        above = labels - outputs[:, place * targets : (place + 1) * targets]
+        losses = losses + torch.maximum(level * above, (level - 1) * above)
+    return (losses * weights).mean()
 
 
 def entry_weights(
@@ -158,20 +190,34 @@ def train_network(
         network.train()
         losses = []
         for batch in learned[torch.randperm(len(learned))].split(recipe.batch_size):
-            logits = network(x[batch])
-            loss = (
-                class_loss(logits, y[batch], entries[batch])
-                if recipe.exclusive
-                else masked_loss(logits, y[batch], entries[batch])
-            )
+            loss = _loss(network(x[batch]), y[batch], entries[batch], recipe)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
             losses.append(loss.item())
         if epoch % apart == 0 or epoch == recipe.epochs:
-            report(Progress(epoch, recipe.epochs, float(np.mean(losses)), *_watch(network, held_out)))
+            report(
+                Progress(
+                    epoch, recipe.epochs, float(np.mean(losses)), *_watch(network, held_out, recipe)
+                )
+            )
     return network.eval()
+
+
+def _loss(outputs: Tensor, labels: Tensor, weights: Tensor, recipe: Recipe) -> Tensor:
+    if recipe.quantiles:
+        return quantity_loss(outputs, labels, weights, recipe.quantiles)
+    if recipe.exclusive:
+        return class_loss(outputs, labels, weights)
+    return masked_loss(outputs, labels, weights)
+
+
+def held_out_figure(labels: Array32, outputs: Array32, recipe: Recipe) -> Figure:
+    """How good a network's outputs are on rows that it never saw."""
+    if recipe.quantiles:
+        return Figure("R²", r_squared(labels, outputs[:, : labels.shape[1]]))
+    return Figure("AUC", mean_auc(labels, outputs))
 
 
 def repeated(labels: Array32, share: float) -> NDArray[np.int64]:
@@ -204,9 +250,11 @@ def _optimizer(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 @torch.no_grad()
-def _watch(network: Network, held_out: tuple[Array32, Array32]) -> tuple[float, tuple[float, ...]]:
-    """AUC and variance by layer of held-out rows."""
+def _watch(
+    network: Network, held_out: tuple[Array32, Array32], recipe: Recipe
+) -> tuple[Figure, tuple[float, ...]]:
+    """A figure and the variance by layer of held-out rows."""
     network.eval()
     rows, labels = torch.from_numpy(held_out[0]), held_out[1]
     variances = tuple(float(layer.var()) for layer in network.activations(rows[:512]))
-    return mean_auc(labels, network(rows).numpy()), variances
+    return held_out_figure(labels, network(rows).numpy(), recipe), variances

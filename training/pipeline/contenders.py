@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data import Dataset
-from training.evaluation.scores import score
 from training.networks.ensemble import Ensemble, Watch, fit_ensemble
 from training.networks.training_loop import Progress, Recipe
 from training.recipes.official import ModelRecipe
 
-#: Gives probabilities ``(n, T)`` that a round's members, which never saw the row, are worth.
-Judge = Callable[[Ensemble], NDArray[np.float64]]
+#: Gives the score of a round's members on rows that they never saw; more is better.
+Judge = Callable[[Ensemble], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +69,7 @@ def train_rounds(
     firsts = [
         trained([contender], 0, 1, number * folds) for number, contender in enumerate(recipe.contenders)
     ]
-    scores = [
-        score(recipe.metric, dataset.labels, judge(first), exclusive=dataset.exclusive)
-        for first in firsts
-    ]
+    scores = [judge(first) for first in firsts]
     best = int(np.argmax(scores))
     taken = replace(recipe, networks=(recipe.contenders[best],), contenders=())
     ensemble = firsts[best]

@@ -19,7 +19,8 @@ from training.evaluation.calibration import ThresholdRule
 from training.evaluation.figures import metrics
 from training.networks.ensemble import OutOfFold, Watch, out_of_fold
 from training.networks.export import reopened
-from training.pipeline.run import calibrated, feature_rows, featurized, fit, out_of_fold_metrics
+from training.pipeline.kinds import kind_of
+from training.pipeline.run import feature_rows, featurized, fit
 from training.recipes.official import ModelRecipe
 
 _CHUNK = 1024
@@ -48,12 +49,23 @@ def bundle_out_of_fold(bundle: Bundle, dataset: Dataset) -> OutOfFold:
             f"{dataset.name}: version {bundle.manifest.version} cannot read {(~accepted).sum()} of the"
             f" {len(accepted)} records"
         )
-    member_logits = run_graph(bundle, features.rows, MEMBER_LOGIT)
+    member_logits = _on_scale(run_graph(bundle, features.rows, MEMBER_LOGIT), bundle, dataset)
     members = tuple(bundle.manifest.members)
     own = out_of_fold(member_logits, members, folds[accepted], dataset.exclusive)
     logits, spread = (np.tile(part.mean(axis=0), (len(dataset), 1)) for part in (own.logits, own.spread))
     logits[accepted], spread[accepted] = own.logits, own.spread
     return OutOfFold(logits, spread)
+
+
+def _on_scale(outputs: NDArray[np.floating], bundle: Bundle, dataset: Dataset) -> NDArray[np.floating]:
+    """Members' outputs ``(n, M, O)``, those of quantities on the scale of the data set's labels."""
+    if bundle.manifest.is_regression != (dataset.standard is not None):
+        raise DataError("one of the two predicts classes, the other a quantity")
+    if dataset.standard is None:
+        return outputs
+    own = np.tile([[each.centre, each.scale] for each in bundle.manifest.quantities], (3, 1)).T
+    centre, scale = own - [[dataset.standard.centre], [0.0]]
+    return np.asarray((outputs.astype(np.float64) * scale + centre) / dataset.standard.scale)
 
 
 def bundle_folds(bundle: Bundle, dataset: Dataset) -> NDArray[np.int8]:
@@ -83,7 +95,7 @@ def bundle_folds(bundle: Bundle, dataset: Dataset) -> NDArray[np.int8]:
     records: Sequence[Any] = dataset.records
     own = [[read(record[at]) for at, read in columns] for record in records]
     try:
-        return folds_by_rule(rule, bundle.featurizer.fields, own, dataset.labels)
+        return folds_by_rule(rule, bundle.featurizer.fields, own, dataset.strata)
     except DataError as error:
         raise DataError(f"version {manifest.version}: {error}") from error
 
@@ -112,7 +124,8 @@ def _as_it_is(value: object) -> object:
 
 def evaluate_out_of_fold(bundle: Bundle, dataset: Dataset, rule: ThresholdRule) -> dict[str, JsonValue]:
     """Metrics of a published bundle from its graph, as its manifest has them; raises ``DataError``."""
-    return out_of_fold_metrics(dataset, calibrated(dataset, bundle_out_of_fold(bundle, dataset), rule))
+    kind = kind_of(dataset)
+    return kind.metrics(dataset, kind.calibrated(dataset, bundle_out_of_fold(bundle, dataset), rule))
 
 
 def evaluate_on(

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle.manifest import Spread
+from models.bundle.targets import Spread
 from models.health.combining import asked_rows, combined
 from models.health.fitting import MemberRows, fit_reference
 from models.health.reference import Reference

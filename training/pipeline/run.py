@@ -9,22 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from models.bundle.manifest import Spread
+from models.bundle.targets import Spread
 from models.features import Features, Featurizer
 from models.health.reference import Reference
 from models.networks.theory import MemberTheory, member_theory
 from training.data import Dataset, featurizer_for
-from training.errors import DataError
-from training.evaluation.averaging import as_served
-from training.evaluation.calibration import Calibration, ThresholdRule, calibrate
-from training.evaluation.class_calibration import calibrate_classes
-from training.evaluation.figures import metrics
-from training.evaluation.metrics import mean_auc_interval
+from training.errors import DataError, TrainingError
+from training.evaluation.calibration import Calibration
+from training.evaluation.quantities import QuantityCalibration
 from training.networks.ensemble import Ensemble, OutOfFold, Watch, out_of_fold
 from training.networks.export import ServedEnsemble, export
 from training.networks.preprocessing import Squash, fit_squash
 from training.networks.trees import Trees, fit_trees, with_trees
 from training.pipeline.contenders import train_rounds
+from training.pipeline.kinds import Calibrated, kind_of
 from training.pipeline.measures import reference_of, spreads_of
 from training.pipeline.provenance import provenance, with_choice
 from training.recipes.official import ModelRecipe
@@ -35,7 +33,7 @@ _PARITY_ROWS = 1000
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fold ensemble and its calibration on held-out rows.
+    """A fold ensemble and what it is calibrated to on held-out rows.
 
     ``raw`` and ``rows`` are features ``(n, F)`` before and after ``squash``; ``rounds`` holds every
     network trained, ``ensemble`` those that are served, beside ``trees`` if the recipe has any.
@@ -52,9 +50,21 @@ class Fitted:
     ensemble: Ensemble
     trees: Trees | None
     out_of_fold: NDArray[np.float64]
-    calibration: Calibration
+    calibrated: Calibrated
     #: By contender, the score of its first round.
     scores: tuple[float, ...]
+
+    @property
+    def calibration(self) -> Calibration:
+        """That of classes; raises ``TrainingError`` of quantities."""
+        if not isinstance(self.calibrated, Calibration):
+            raise TrainingError(f"{self.dataset.name} predicts a quantity, which has no probability")
+        return self.calibrated
+
+    @property
+    def quantities(self) -> QuantityCalibration | None:
+        """That of quantities, None of classes."""
+        return self.calibrated if isinstance(self.calibrated, QuantityCalibration) else None
 
     def member_logits(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
         """Uncalibrated logits ``(n, members, T)`` of raw feature rows ``(n, F)``, as they are served."""
@@ -68,7 +78,7 @@ class Trained(Fitted):
     metrics: dict[str, JsonValue]
     reference: Reference
     theory: list[MemberTheory]
-    #: How far a refit would move each target's logit; None of classes.
+    #: How far a refit would move each target's logit; None of classes and quantities.
     spreads: tuple[Spread, ...] | None
     model: bytes
     provenance: dict[str, JsonValue]
@@ -89,7 +99,8 @@ def fit(
 
     Raises ``DataError`` or ``TrainingError`` if the data cannot be learned from or calibrated on.
     """
-    _check_labels(dataset)
+    kind = kind_of(dataset)
+    kind.check(dataset)
     featurizer = featurizer_for(dataset)
     say(f"featurizing {len(dataset)} rows with {featurizer.identifier}")
     raw = feature_rows(dataset, featurizer)
@@ -97,8 +108,9 @@ def fit(
     rows = squash.transform(raw)
     say(f"training {rounds} networks without each fold, {rows.shape[1]} features")
 
-    def judge(first: Ensemble) -> NDArray[np.float64]:
-        return calibrated(dataset, _out_of_fold(dataset, first, rows), recipe.threshold_rule).served
+    def judge(first: Ensemble) -> float:
+        made = kind.calibrated(dataset, _out_of_fold(dataset, first, rows), recipe.threshold_rule)
+        return kind.score(dataset, made, recipe.metric)
 
     made = train_rounds(dataset, recipe, rows, featurizer.names, rounds, seed, watch, judge, processes)
     recipe, trained = made.recipe, made.ensemble
@@ -109,7 +121,7 @@ def fit(
         trees = fit_trees(imputed, dataset.labels, dataset.folds, recipe.trees, seed, processes)
     logits = with_trees(ensemble, trees, squash, raw)
     own = out_of_fold(logits, ensemble.members, dataset.folds, dataset.exclusive)
-    calibration = calibrated(dataset, own, recipe.threshold_rule)
+    calibrated = kind.calibrated(dataset, own, recipe.threshold_rule)
     return Fitted(
         dataset,
         recipe,
@@ -121,7 +133,7 @@ def fit(
         ensemble,
         trees,
         own.logits,
-        calibration,
+        calibrated,
         made.scores,
     )
 
@@ -142,23 +154,17 @@ def finish(
     fitted: Fitted, recipe: ModelRecipe, seed: int, began: float, say: Callable[[str], None]
 ) -> Trained:
     """Evaluate and export a fit of ``recipe`` that ``began`` at a monotonic time; as ``train_model``."""
-    dataset = fitted.dataset
-    ensemble, calibration = fitted.ensemble, fitted.calibration
+    dataset, ensemble = fitted.dataset, fitted.ensemble
+    kind = kind_of(dataset)
     say("evaluating out-of-fold")
-    figures = out_of_fold_metrics(dataset, calibration)
+    figures = kind.metrics(dataset, fitted.calibrated)
     rounds = [fitted.rounds.rounds(number, number + 1) for number in range(recipe.rounds)]
-    # The AUC of each round's networks alone shows the spread between seeds and recipes.
-    by_round = [
-        mean_auc_interval(dataset.labels, _out_of_fold(dataset, alone, fitted.rows).logits)
-        for alone in rounds
-    ]
-    figures["mean_auc_by_round"] = [value for value, *_ in by_round]
-    figures["mean_auc_by_round_95_interval"] = [[low, high] for _, low, high in by_round]
+    alone = [_out_of_fold(dataset, each, fitted.rows).logits for each in rounds]
+    figures |= kind.by_round(dataset, alone)
     logits = fitted.member_logits(fitted.raw)
     reference = reference_of(ensemble, fitted.rows, logits, dataset.folds)
-    served = ServedEnsemble(
-        fitted.squash, ensemble, calibration.maps, exclusive=dataset.exclusive, trees=fitted.trees
-    )
+    answer = kind.answer(dataset, fitted.calibrated)
+    served = ServedEnsemble(fitted.squash, ensemble, answer, trees=fitted.trees)
     theory = [
         member_theory(layers, fitted.rows[dataset.folds == member.fold])
         for layers, member in zip(served.layers(), ensemble.members, strict=True)
@@ -170,7 +176,7 @@ def finish(
         metrics=figures,
         reference=reference,
         theory=theory,
-        spreads=None if dataset.exclusive else _spreads(fitted),
+        spreads=None if dataset.exclusive or fitted.quantities else _spreads(fitted),
         model=model,
         provenance=with_choice(provenance(dataset, recipe, seed), fitted.recipe, fitted.scores)
         | {"seconds": round(time.monotonic() - began, 1)},
@@ -183,46 +189,9 @@ def _spreads(fitted: Fitted) -> tuple[Spread, ...] | None:
     return spreads_of(*of, fitted.raw, fitted.dataset.folds)
 
 
-def _check_labels(dataset: Dataset) -> None:
-    """Every target needs both classes outside every fold, or it cannot be learned or calibrated."""
-    for column, target in enumerate(dataset.targets):
-        for fold in np.unique(dataset.folds):
-            rest = dataset.labels[dataset.folds != fold, column]
-            missing = [kind for kind, label in (("positive", 1), ("negative", 0)) if label not in rest]
-            if missing:
-                raise DataError(f"{dataset.name}: {target} has no {missing[0]} row outside fold {fold}")
-
-
 def _out_of_fold(dataset: Dataset, trained: Ensemble, rows: NDArray[np.float32]) -> OutOfFold:
     """Uncalibrated logits of squashed rows ``(n, F)``, by members that never saw the row."""
     return out_of_fold(trained.member_logits(rows), trained.members, dataset.folds, dataset.exclusive)
-
-
-def calibrated(dataset: Dataset, own: OutOfFold, rule: ThresholdRule) -> Calibration:
-    """Calibrate the mean of all members by out-of-fold logits, of classes or of independent targets.
-
-    Raises ``TrainingError`` if a target has one class only.
-    """
-    exclusive, labels = dataset.exclusive, dataset.labels
-    served = as_served(labels, own.logits, own.spread, dataset.folds, exclusive=exclusive)
-    if exclusive:
-        return calibrate_classes(labels, own.logits, served)
-    return calibrate(labels, own.logits, served, rule)
-
-
-def out_of_fold_metrics(dataset: Dataset, calibration: Calibration) -> dict[str, JsonValue]:
-    """The metrics of a manifest, from cross-fitted probabilities and calls."""
-    return metrics(
-        dataset.labels,
-        calibration.probability,
-        dataset.targets,
-        calibration.calls,
-        dataset.folds,
-        served=calibration.served,
-        elevated=calibration.calls_elevated,
-        parts=dataset.parts,
-        exclusive=dataset.exclusive,
-    )
 
 
 def feature_rows(dataset: Dataset, featurizer: Featurizer) -> NDArray[np.float32]:

@@ -27,9 +27,8 @@ from pydantic import JsonValue
 from models.cores import cores
 from training.data import Dataset, featurizer_for
 from training.errors import TrainingError
-from training.evaluation.metrics import mean_auc
 from training.networks.preprocessing import fit_squash
-from training.networks.training_loop import Recipe, train
+from training.networks.training_loop import Recipe, held_out_figure, train
 from training.pipeline.run import feature_rows
 from training.recipes.official import ModelRecipe
 from training.recipes.overrides import override
@@ -200,7 +199,7 @@ def _share(*shared: Any) -> None:
 
 
 def _score(params: dict[str, Any], fold: int, seed: int) -> float:
-    """Accuracy of classes, else mean AUC, on one fold by a network that was trained without it."""
+    """Accuracy of classes, R² or mean AUC on one fold, by a network that was trained without it."""
     rows, labels, folds, network_recipe = _shared[0]
     held_out = folds == fold
     recipe = replace(network_recipe, **params)
@@ -210,4 +209,4 @@ def _score(params: dict[str, Any], fold: int, seed: int) -> float:
         logits = network(torch.from_numpy(judged[0])).numpy()
     if recipe.exclusive:
         return float(np.mean(logits.argmax(axis=1) == judged[1].argmax(axis=1)))
-    return mean_auc(judged[1], logits)
+    return held_out_figure(judged[1], logits, recipe).value

@@ -5,7 +5,7 @@ Sci. 3:85 (2016); for the oestrogen receptor also R. Huang et al., Sci. Rep. 4:5
 androgen receptor PMC6135100.
 """
 
-from models.bundle.manifest import Assay
+from models.bundle.targets import Assay
 
 _BLA, _LUC = "beta-lactamase reporter", "luciferase reporter"
 

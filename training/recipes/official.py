@@ -6,12 +6,15 @@ Every choice was made on the folds; the commit that changed it says by how much.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
+from typing import Any
 
 from pydantic import JsonValue
 
-from models.bundle.manifest import Assay
+from models.bundle.targets import Assay
 from training.errors import TrainingError
 from training.evaluation.calibration import ThresholdRule
+from training.evaluation.quantities import QuantityMetric
 from training.evaluation.scores import Metric
 from training.networks.preprocessing import Block
 from training.networks.training_loop import Recipe
@@ -46,7 +49,7 @@ class ModelRecipe:
     #: Recipes that train one round each; the best of them, by ``metric`` out-of-fold, takes the place of
     #: ``networks``.
     contenders: tuple[Recipe, ...] = ()
-    metric: Metric = "log_loss"
+    metric: Metric | QuantityMetric = "log_loss"
 
     def __post_init__(self) -> None:
         """Check the numbers of layers: an ensemble's statistics are by member and layer."""
@@ -65,6 +68,10 @@ class ModelRecipe:
                 del document[absent]
         if not self.contenders:
             del document["contenders"], document["metric"]
+        networks: Any = [document["networks"], document.get("contenders", [])]
+        for network in chain(*networks):
+            if not network["quantiles"]:  # none of classes
+                del network["quantiles"]
         return document
 
 

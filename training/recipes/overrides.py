@@ -8,12 +8,14 @@ from typing import Any
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from training.errors import TrainingError
+from training.evaluation.quantities import QUANTITY_METRICS
 from training.evaluation.scores import METRICS
 from training.networks.training_loop import Recipe
 from training.recipes.official import ModelRecipe
 
-#: All but ``exclusive``, which the data decide.
-_CHOOSABLE = tuple(field.name for field in fields(Recipe) if field.name != "exclusive")
+#: All but those that the data decide.
+_DECIDED = ("exclusive", "quantiles")
+_CHOOSABLE = tuple(field.name for field in fields(Recipe) if field.name not in _DECIDED)
 
 #: What a hyperparameter may be: within these no step of training is undefined, though it may not learn.
 _BOUNDS: dict[str, tuple[float, float]] = {
@@ -45,8 +47,11 @@ def recipe_of_file(recipe: ModelRecipe, path: Path) -> ModelRecipe:
     networks = document.get("networks", [document.get("network")])
     if not isinstance(networks, list) or not all(isinstance(network, dict) for network in networks):
         return override(recipe, document, selection)
+    quantiles = recipe.networks[0].quantiles
     recipes = tuple(
-        _with(Recipe(), {name: network[name] for name in _CHOOSABLE if name in network})
+        _with(
+            Recipe(quantiles=quantiles), {name: network[name] for name in _CHOOSABLE if name in network}
+        )
         for network in networks
     )
     return replace(recipe, networks=recipes, selection=selection, contenders=())
@@ -65,9 +70,10 @@ def override(
 
 def with_metric(recipe: ModelRecipe, name: str) -> ModelRecipe:
     """The recipe with another metric to choose its networks by; raises ``TrainingError``."""
-    metric = next((each for each in METRICS if each == name), None)
+    metrics = QUANTITY_METRICS if recipe.metric in QUANTITY_METRICS else METRICS
+    metric = next((each for each in metrics if each == name), None)
     if metric is None:
-        raise TrainingError(f"a metric is one of {', '.join(METRICS)}, not {name!r}")
+        raise TrainingError(f"a metric is one of {', '.join(metrics)} here, not {name!r}")
     if not recipe.contenders:
         raise TrainingError(f"metric {name}: nothing is chosen by it, since the recipe is one alone")
     return replace(recipe, metric=metric)

@@ -17,6 +17,7 @@ from training.data import Dataset
 from training.networks.preprocessing import Block
 from training.networks.training_loop import Recipe
 from training.recipes.official import ModelRecipe
+from training.recipes.quantity import quantity_recipe
 
 #: By rows learned, up to a number: rows of a batch, and the learning rate for it.
 _BATCHES = ((1_000, 64, 1.5e-3), (20_000, 128, 2e-3), (float("inf"), 256, 3e-3))
@@ -59,7 +60,7 @@ def table_recipe(dataset: Dataset) -> ModelRecipe:
         short = replace(short, epochs=_MANY_EPOCHS if rows < _BATCHES[1][0] else _MOST_EPOCHS)
     kind = f"{len(dataset.targets)} classes" if dataset.exclusive else "two classes"
     named = ", ".join(dataset.targets[:8]) + (" and others" if len(dataset.targets) > 8 else "")
-    return ModelRecipe(
+    recipe = ModelRecipe(
         task=f"classification of table rows, {kind}",
         description=f"Probability of {named}, learned from a table's column {dataset.table['target']}.",
         networks=(short,),
@@ -79,6 +80,7 @@ def table_recipe(dataset: Dataset) -> ModelRecipe:
         " columns mean, and whether such a prediction should be acted on, only its owner can judge.",
         contenders=contenders,
     )
+    return recipe if dataset.standard is None else quantity_recipe(dataset, recipe)
 
 
 def _cautious(recipe: Recipe, rows: int) -> Recipe:
@@ -97,7 +99,7 @@ def _cautious(recipe: Recipe, rows: int) -> Recipe:
 def _is_rare(dataset: Dataset) -> bool:
     """Whether a single target has few positive, or few negative, rows for their number."""
     share = float((dataset.labels[:, 0] == 1).mean())
-    return len(dataset.targets) == 1 and min(share, 1 - share) < _RARE
+    return dataset.standard is None and len(dataset.targets) == 1 and min(share, 1 - share) < _RARE
 
 
 def _blocks_of_many(dataset: Dataset) -> tuple[Block, ...]:

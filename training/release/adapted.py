@@ -11,7 +11,8 @@ from pathlib import Path
 from models.bundle import manifest as names
 from models.bundle.cutoffs import curves_to_bytes
 from models.bundle.loading import Bundle
-from models.bundle.manifest import Manifest, Provenance, Target
+from models.bundle.manifest import Manifest, Provenance
+from models.bundle.targets import Target
 from models.registry.store import Repository
 from training.networks.export import all_outputs, reopened, sign
 from training.pipeline.adaptation import Adapted

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from models.bundle.loading import Bundle
 from models.errors import BundleRefused
 from models.health.detector import Detector
-from models.networks.outputs import INPUT, OUTPUTS, SQUASHED, TAPS
+from models.networks.outputs import INPUT, SQUASHED, TAPS
 from training.errors import TrainingError
 from training.evaluation.metrics import wilson
 from training.networks.export import all_outputs, reopened
@@ -153,7 +153,8 @@ def speed(challenger: Bundle, champion: Bundle | None) -> Check:
         seconds = np.empty((_RUNS, len(bundles)))
         for run, column in np.ndindex(seconds.shape):
             started = perf_counter()
-            sessions[column].run(list(OUTPUTS), {INPUT: blocks[column]})
+            outputs = bundles[column].manifest.outputs
+            sessions[column].run(list(outputs), {INPUT: blocks[column]})
             seconds[run, column] = perf_counter() - started
         median = np.median(seconds[2:], axis=0).tolist()  # the first runs allocate memory
         own, other = median[0], None if champion is None else median[1]

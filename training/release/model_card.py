@@ -13,9 +13,12 @@ from training.evaluation.metrics import markdown_table
 from training.release.decision_card import decisions, part_lines
 from training.release.domain_card import domain_section
 from training.release.gate import Report
+from training.release.regression.card import quantity_figures
 
 _BINS = 10
 _TEMPLATE = Path(__file__).with_suffix(".md").read_text(encoding="utf-8")
+#: The figures of classes; ``regression.card`` has those of quantities.
+_FIGURES = Path(__file__).with_name("class_figures.md").read_text(encoding="utf-8")
 _ACCURACY = """\
 * Accuracy **{accuracy:.4f}** (95 % interval {accuracy_95_interval[0]:.4f}–\
 {accuracy_95_interval[1]:.4f}; of the commonest class {accuracy_base_rate:.4f}); log-loss \
@@ -93,29 +96,16 @@ def model_card(
     the model must not be used for, ``report`` what the gate found.
     """
     provenance = manifest.provenance
-    overall: Any = manifest.metrics["overall"]
-    by_target: Any = manifest.metrics["targets"]
-    rows = [
-        by_target[target.name] | {"name": target.name, "threshold": target.threshold}
-        for target in manifest.targets
-    ]
+    folds = len({member.fold for member in manifest.members})
+    own_members = len(manifest.members) // folds
     first = manifest.reference[0]
     layers = enumerate(zip(first.mean, first.variance, first.saturated, strict=True), start=1)
+    figures = quantity_figures if manifest.is_regression else _class_figures
     return _TEMPLATE.format_map(
-        overall
-        | {
+        {
             "manifest": manifest,
             "provenance": provenance,
-            "interval": overall["mean_auc_95_interval"],
-            "target_count": f"{len(rows)} {'target' if len(rows) == 1 else 'targets'}",
-            "accuracy": _ACCURACY.format_map(overall) if manifest.exclusive else "",
-            "parts": part_lines(manifest),
-            "decisions": decisions(manifest),
-            "rounds": _rounds(manifest),
-            "targets": _table(
-                _COLUMNS, ([cell.format_map(row) for cell in _COLUMNS.values()] for row in rows)
-            ),
-            "figure": FIGURE_FILE,
+            "figures": figures(manifest, own_members),
             "summary": "\n".join(
                 f"* {key.replace('_', ' ')}: {f'{value:,}' if isinstance(value, int) else value}"
                 for key, value in summary.items()
@@ -124,10 +114,7 @@ def model_card(
                 ("file", "sha256"), ((name, f"`{digest}`") for name, digest in provenance.data.items())
             ),
             "members": len(manifest.members),
-            "own_members": len(manifest.members) // len({m.fold for m in manifest.members}),
-            "calibrated": "calibrated by one temperature and a bias per class, through softmax"
-            if manifest.exclusive
-            else "calibrated per target (Platt)",
+            "calibrated": _calibrated(manifest),
             "recipes": _recipes(manifest),
             "trees": _trees(manifest),
             "selection": selection,
@@ -142,6 +129,44 @@ def model_card(
             "libraries": ", ".join(f"{name} {value}" for name, value in provenance.libraries.items()),
         }
     )
+
+
+def _class_figures(manifest: Manifest, own_members: int) -> str:
+    """The section of figures, of which ``own_members`` never saw a given row."""
+    overall: Any = manifest.metrics["overall"]
+    by_target: Any = manifest.metrics["targets"]
+    rows = [
+        by_target[target.name] | {"name": target.name, "threshold": target.threshold}
+        for target in manifest.targets
+    ]
+    return _FIGURES.format_map(
+        overall
+        | {
+            "manifest": manifest,
+            "members": len(manifest.members),
+            "own_members": own_members,
+            "interval": overall["mean_auc_95_interval"],
+            "target_count": f"{len(rows)} {'target' if len(rows) == 1 else 'targets'}",
+            "accuracy": _ACCURACY.format_map(overall) if manifest.exclusive else "",
+            "parts": part_lines(manifest),
+            "decisions": decisions(manifest),
+            "rounds": _rounds(manifest),
+            "targets": _table(
+                _COLUMNS, ([cell.format_map(row) for cell in _COLUMNS.values()] for row in rows)
+            ),
+            "figure": FIGURE_FILE,
+        }
+    )
+
+
+def _calibrated(manifest: Manifest) -> str:
+    if manifest.is_regression:
+        return (
+            "the mean of their values is calibrated by a line, their two quantiles by a conformal margin"
+        )
+    if manifest.exclusive:
+        return "their mean logit is calibrated by one temperature and a bias per class, through softmax"
+    return "their mean logit is calibrated per target (Platt)"
 
 
 def _table(columns: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
@@ -166,6 +191,8 @@ def _recipes(manifest: Manifest) -> str:
         network = networks[number % len(networks)]
         without = ", ".join(network.get("without", ()))
         learns = "shares of samples" if network.get("shares") else "majority labels"
+        if network.get("quantiles"):
+            learns = f"mean, quantiles {', '.join(map(str, network['quantiles']))}"
         rows.append(
             (
                 number + 1,

@@ -14,13 +14,15 @@ from models.bundle import manifest as names
 from models.bundle.cutoffs import curves_to_bytes
 from models.bundle.golden import Golden
 from models.bundle.loading import Bundle, file_entry, open_bundle, read_manifest
-from models.bundle.manifest import FeaturizerEntry, Manifest, Provenance, Target, Trees
+from models.bundle.manifest import FeaturizerEntry, Manifest, Provenance, Trees
+from models.bundle.targets import Target
 from models.domain.measured import MeasuredCompounds
 from models.errors import BundleRefused
 from models.registry.store import Repository
 from training.errors import ExportError
 from training.evaluation.calibration import CLASS_RULE, THRESHOLD_RULES
 from training.networks.export import all_outputs, reopened, sign
+from training.pipeline.kinds import quantities_of
 from training.pipeline.run import Trained
 from training.release.gate import Report
 from training.release.golden_records import golden_records
@@ -83,24 +85,31 @@ def _write(
         "training_hash": manifest.provenance.training_hash,
     }
     model = sign(trained.model, metadata)
-    probability = trained.calibration.probability
     content = {
         names.MODEL_FILE: model,
         names.REFERENCE_FILE: trained.reference.to_bytes(),
         names.GOLDEN_FILE: golden(model, manifest.featurizer, dataset.golden).to_bytes(),
-        names.FIGURE_FILE: reliability_svg(dataset.labels, probability, dataset.targets),
         names.CARD_FILE: model_card(
             manifest, dataset.summary, trained.recipe.selection, trained.recipe.limits, report
         ).encode(),
+        **(_files(trained) if trained.quantities is None else {}),
     }
-    if trained.calibration.curves:
-        curves = dict(zip(dataset.targets, trained.calibration.curves, strict=True))
-        content[names.CURVES_FILE] = curves_to_bytes(curves)
     if domain is not None:
         content[names.DOMAIN_FILE] = domain[0].content
     if report is not None:
         content[names.GATE_FILE] = report.to_bytes()
     return write_files(folder, manifest, content)
+
+
+def _files(trained: Trained) -> dict[str, bytes]:
+    """The files that bundles of classes have besides."""
+    dataset, calibration = trained.dataset, trained.calibration
+    diagram = reliability_svg(dataset.labels, calibration.probability, dataset.targets)
+    files = {names.FIGURE_FILE: diagram}
+    if calibration.curves:
+        curves = dict(zip(dataset.targets, calibration.curves, strict=True))
+        files[names.CURVES_FILE] = curves_to_bytes(curves)
+    return files
 
 
 def write_files(folder: Path, manifest: Manifest, content: Mapping[str, bytes]) -> Bundle:
@@ -127,9 +136,8 @@ def published_before(trained_as: str, model: str, repository: Repository) -> int
 
 def _manifest(trained: Trained, version: int) -> Manifest:
     """The manifest, but for the list of files."""
-    dataset, featurizer, calibration = trained.dataset, trained.featurizer, trained.calibration
+    dataset, featurizer = trained.dataset, trained.featurizer
     widths = [network.widths() for network in trained.ensemble.networks]
-    rule = CLASS_RULE if dataset.exclusive else THRESHOLD_RULES[trained.recipe.threshold_rule]
     return Manifest(
         schema_version=1,
         name=dataset.name,
@@ -141,20 +149,10 @@ def _manifest(trained: Trained, version: int) -> Manifest:
             {"identifier": featurizer.identifier, "parameters": featurizer.parameters}
         ),
         features=len(featurizer.names),
-        targets=[
-            Target(
-                name=name,
-                threshold=calibration.thresholds[at],
-                slope=calibration.maps[at].slope,
-                intercept=calibration.maps[at].intercept,
-                elevated=None if calibration.elevated is None else calibration.elevated[at],
-                spread=None if trained.spreads is None else trained.spreads[at],
-                assay=trained.recipe.assays.get(name),
-            )
-            for at, name in enumerate(dataset.targets)
-        ],
+        targets=_targets(trained) if trained.quantities is None else [],
+        quantities=[] if trained.quantities is None else quantities_of(dataset, trained.quantities),
         exclusive=dataset.exclusive,
-        threshold_rule=rule,
+        threshold_rule=_rule(trained),
         members=list(trained.ensemble.members),
         widths=[max(layer) for layer in zip(*widths, strict=True)],
         member_widths=widths if any(own != widths[0] for own in widths) else [],
@@ -165,6 +163,29 @@ def _manifest(trained: Trained, version: int) -> Manifest:
         provenance=Provenance.model_validate(trained.provenance),
         files={},
     )
+
+
+def _targets(trained: Trained) -> list[Target]:
+    calibration = trained.calibration
+    return [
+        Target(
+            name=name,
+            threshold=calibration.thresholds[at],
+            slope=calibration.maps[at].slope,
+            intercept=calibration.maps[at].intercept,
+            elevated=None if calibration.elevated is None else calibration.elevated[at],
+            spread=None if trained.spreads is None else trained.spreads[at],
+            assay=trained.recipe.assays.get(name),
+        )
+        for at, name in enumerate(trained.dataset.targets)
+    ]
+
+
+def _rule(trained: Trained) -> str:
+    """How calls are made; quantities have none."""
+    if trained.quantities is not None:
+        return ""
+    return CLASS_RULE if trained.dataset.exclusive else THRESHOLD_RULES[trained.recipe.threshold_rule]
 
 
 def _trees(trained: Trained) -> Trees | None:

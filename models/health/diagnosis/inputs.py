@@ -11,7 +11,6 @@ from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from models.health.inputs import Inputs
 
@@ -155,6 +154,9 @@ def _swapped(
     """Whether the columns that changed have each other's values."""
     if len(changed) < 2:
         return None
+    # Here and not above: scipy costs 28 MB, and most services never meet swapped columns.
+    from scipy.optimize import linear_sum_assignment
+
     cost = _cost(
         mean[changed, None], spread[changed, None],
         scales.mean[np.ix_(changed, changed)], scales.spread[np.ix_(changed, changed)],

@@ -11,6 +11,7 @@ from service.tables import Packing
 MEDIA_TYPES = {
     "application/json": "json",
     "text/csv": "csv",
+    "text/tab-separated-values": "tsv",
     "application/x-ndjson": "ndjson",
     "application/ndjson": "ndjson",
     "application/jsonl": "ndjson",
@@ -18,7 +19,6 @@ MEDIA_TYPES = {
 }
 #: Formats of bodies alone.
 _BODY_TYPES = {
-    "text/tab-separated-values": "csv",
     "chemical/x-daylight-smiles": "smi",
     "chemical/x-mdl-sdfile": "sdf",
     "chemical/x-mdl-molfile": "sdf",
@@ -44,13 +44,14 @@ _FILE_TYPES = {media: kind for media, kind in MEDIA_TYPES.items() if kind != "js
 ANSWERS = {
     "json": b"application/json",
     "csv": b"text/csv; charset=utf-8",
+    "tsv": b"text/tab-separated-values; charset=utf-8",
     "ndjson": b"application/x-ndjson",
 }
 _JSON = b"application/json"
 _UTF8 = ("utf-8", "utf8")
 #: Character sets that a table's rows may be in besides, and the kinds that are read so.
 _LATIN_1 = ("iso-8859-1", "latin-1", "latin1", "windows-1252", "cp1252", "us-ascii")
-_LATIN_1_KINDS = ("arff", "csv", "smi", "sdf")
+_LATIN_1_KINDS = ("arff", "csv", "tsv", "smi", "sdf")
 
 
 def body_format(scope: Scope) -> str:
@@ -109,8 +110,8 @@ def _format(content_type: bytes, kinds: Mapping[str, str]) -> str | None:
 def answer_format(scope: Scope, sent: str) -> str:
     """Return the format that all ``Accept`` headers want most; raises ``Problem`` 406 for none of ours.
 
-    The body's own format comes first among equals, and is the default; of TSV, a list of SMILES or an
-    SD file it is CSV.
+    The body's own format comes first among equals, and is the default; of a list of SMILES, an
+    SD file or Parquet it is CSV.
     """
     sent = sent if sent in ANSWERS else "csv"
     accepted = [value for name, value in scope["headers"] if name == b"accept" and value.strip()]
@@ -120,7 +121,8 @@ def answer_format(scope: Scope, sent: str) -> str:
     weights = {kind: _weight(kind, wanted) for kind in (sent, *ANSWERS)}
     best = max(weights, key=lambda kind: weights[kind])  # the first of equals
     if not weights[best]:
-        raise Problem(406, "answers are application/json, text/csv or application/x-ndjson")
+        types = "application/json, text/csv, text/tab-separated-values or application/x-ndjson"
+        raise Problem(406, f"answers are {types}")
     return best
 
 

@@ -23,6 +23,7 @@ from service.api.body.reading import read_body
 from service.api.error_codes import Code
 from service.api.openapi import answers, json_response, request_body
 from service.api.problems import Problem
+from service.api.routes import trials
 from service.api.schemas import Change
 from service.api.specification import releases as described
 from service.coordination.coordinator import WorkerCoordinator
@@ -46,12 +47,13 @@ class Administration(NamedTuple):
 _decoder = msgspec.json.Decoder(Change)
 
 
-def routes(
+def routes(  # noqa: PLR0915 - each route is a few lines
     coordinator: WorkerCoordinator, administration: Administration, key_store: KeyStore | None
 ) -> APIRouter:
     """Return the routes under ``/admin``; ``key_store`` is None without API keys."""
     releases, control = administration
     router = APIRouter(prefix="/admin", tags=["admin"])
+    router.include_router(trials.steps(releases))
 
     @router.get(
         "/models",

@@ -7,6 +7,7 @@ those of ``POST /predict``.
 
 import asyncio
 import io
+import re
 from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
@@ -16,6 +17,7 @@ from fastapi import APIRouter, Response
 from msgspec import UNSET
 from starlette.types import Receive, Scope, Send
 
+from models.features.files.separator import separator_of
 from service.api import encoding
 from service.api.body.decoding import (
     DEFAULT_SMILES_MODEL,
@@ -43,6 +45,7 @@ from service.tables.ndjson import add_value
 PATH = "/invocations"
 _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _PLAIN = (str, int, float)
+_PARTING = re.compile(r"[,;|\t]")
 _decoder = msgspec.json.Decoder(Invocation)
 
 
@@ -58,19 +61,19 @@ class InvocationsEndpoint:
         Raises ``Problem``, ``Disconnected``, ``MalformedInput``, and what ``Predictor.predict`` raises.
         """
         sent = body_format(scope)
-        if sent not in ("json", "csv"):
+        if sent not in ("json", "csv", "tsv"):
             raise Problem(415, "send application/json or text/csv here, and other tables to /predict")
         if answer_format(scope, "json") != "json":
             raise Problem(406, "answers are application/json")
         context, started, named = context_of(scope), perf_counter(), queried(scope)
         content = await read_body(scope, receive, self._limits.bytes)
-        if sent == "csv":
-            served = self._model(named, _header(content))
+        if sent != "json":
+            served = self._model(named, _header(content)).answering(named.version, context)
             rows = await asyncio.to_thread(_rows_of_csv, content, served, self._limits.rows)
         else:
             records, params = _records(decode(content, _decoder, repair=with_torn_records))
             named = with_fields(named, params)
-            served = self._model(named, records)
+            served = self._model(named, records).answering(named.version, context)
             rows = _rows(records, RecordSchema.of(served.bundle.featurizer, named.smiles_column))
         decision = named.decision(served)
         for place in rows.faults:
@@ -92,7 +95,7 @@ class InvocationsEndpoint:
     def _model(self, named: Queried, records: Sequence[Any]) -> ServedModel:
         """The model of the query, or the one that the first record fits; raises ``InvalidRequest``."""
         if named.model is not None:
-            return self._predictor.model(named.model).of_version(named.version)
+            return self._predictor.model(named.model)
         states = self._served_models.states().values()
         all_served = [state.served for state in states if state.served is not None]
         first = next((each for each in records if not isinstance(each, TornRecord)), None)
@@ -105,7 +108,7 @@ class InvocationsEndpoint:
             names = ", ".join(served.manifest.name for served in chosen)
             why = f"{names} have these columns" if chosen else "no model has these columns"
             raise InvalidRequest(f"{why}; say by ?model= which is meant")
-        return chosen[0].of_version(named.version)
+        return chosen[0]
 
 
 def _fits(served: ServedModel, record: object) -> bool:
@@ -183,8 +186,9 @@ def _rows(records: list[Any], schema: RecordSchema) -> ParsedRows:
 
 
 def _header(content: bytes) -> list[Any]:
-    first = content[:65536].removeprefix(b"\xef\xbb\xbf").splitlines()[:1]
-    names = first[0].decode(errors="replace").replace('"', "").split(",") if first else []
+    text = content[:65536].removeprefix(b"\xef\xbb\xbf").decode(errors="replace")
+    lines = (line for line in text.splitlines() if line.strip() and separator_of(line) is None)
+    names = _PARTING.split(next(lines, "").replace('"', ""))
     return [dict.fromkeys(name.strip() for name in names)]
 
 

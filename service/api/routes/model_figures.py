@@ -4,8 +4,17 @@ from collections.abc import Mapping
 from math import sqrt
 from typing import Any
 
-from models.bundle.manifest import Manifest, Target
-from service.api.routes.model_schemas import AboutAssay, AboutTarget, Figure, Figures, PartFigures, Rates
+from models.bundle.manifest import Manifest
+from models.bundle.targets import Quantity, Target
+from service.api.routes.model_schemas import (
+    AboutAssay,
+    AboutQuantity,
+    AboutTarget,
+    Figure,
+    Figures,
+    PartFigures,
+    Rates,
+)
 
 
 def figures_of(manifest: Manifest) -> Figures | None:
@@ -36,6 +45,17 @@ def target_of(manifest: Manifest, target: Target) -> AboutTarget:
         about.call = _rates(figures, target.threshold)
     if target.elevated is not None:
         about.elevated = _rates(_mapping(figures.get("elevated")), target.elevated)
+    return about
+
+
+def quantity_of(manifest: Manifest, quantity: Quantity) -> AboutQuantity:
+    """Return a quantity with its figures, as far as the manifest has them."""
+    figures = _mapping(_mapping(manifest.metrics.get("targets")).get(quantity.name))
+    about = AboutQuantity(quantity.name, quantity.coverage, quantity.unit)
+    about.measured, about.spread = figures.get("measured"), figures.get("spread")
+    for name in ("rmse", "mae", "r2", "width"):
+        setattr(about, name, _figure(figures, name))
+    about.held = _figure(figures, "coverage")
     return about
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 
 class Column(Struct):
@@ -58,6 +58,25 @@ class AboutTarget(Struct, omit_defaults=True):
     assay: AboutAssay | None = None
 
 
+class AboutQuantity(Struct, omit_defaults=True):
+    """One output that is a number. Its interval holds the part ``coverage`` of new rows.
+
+    ``spread`` is the standard deviation of the measured values. Figures are of rows left out, in
+    ``unit`` but for R² and ``held``, the part of values that their intervals hold.
+    """
+
+    name: str
+    coverage: float
+    unit: str | None = None
+    measured: int | None = None
+    spread: float | None = None
+    rmse: Figure | None = None
+    mae: Figure | None = None
+    r2: Figure | None = None
+    held: Figure | None = None
+    width: Figure | None = None
+
+
 class Figures(Struct):
     """Figures over all targets; ``parts`` are of some of the rows, as of the leaderboard's.
 
@@ -100,6 +119,10 @@ class About(Struct):
         list[int],
         Meta(description="Units of each hidden layer; of the widest member where they differ."),
     ]
+    quantities: Annotated[
+        list[AboutQuantity] | UnsetType,
+        Meta(description="The outputs of a regression, which has no targets that are called."),
+    ] = UNSET
 
 
 class AboutAnswer(Struct):

@@ -1,11 +1,12 @@
 """``GET /models`` and cards: what each model is; ``GET /metadata``: the molecule model."""
 
 from fastapi import APIRouter, Response
+from msgspec import UNSET
 
 from models.bundle.cutoffs import By
 from service.api.body.decoding import DEFAULT_SMILES_MODEL
 from service.api.openapi import answers, json_response
-from service.api.routes.model_figures import figures_of, target_of
+from service.api.routes.model_figures import figures_of, quantity_of, target_of
 from service.api.routes.model_schemas import About, AboutAnswer, Column
 from service.api.schemas import Metadata
 from service.inference.served_models import ServedModel, ServedModels
@@ -59,14 +60,15 @@ def _about(served: ServedModel) -> About:
         threshold_rule=manifest.threshold_rule,
         figures=figures_of(manifest),
         cut_offs=_cut_offs(served),
-        intervals=all(target.spread is not None for target in manifest.targets),
+        intervals=manifest.has_intervals,
         members=len(manifest.members),
         widths=list(manifest.widths),
+        quantities=[quantity_of(manifest, each) for each in manifest.quantities] or UNSET,
     )
 
 
 def _cut_offs(served: ServedModel) -> list[By]:
-    if served.manifest.exclusive:
+    if served.manifest.exclusive or served.manifest.is_regression:
         return []
     return ["threshold"] if served.bundle.curves is None else ["threshold", "recall", "fpr"]
 

@@ -61,7 +61,7 @@ class PredictEndpoint:
             return
         context, started = context_of(scope), perf_counter()
         asked = parse(await read_body(scope, receive, self._limits.bytes), named)
-        served = self._predictor.model(asked.model).of_version(asked.version)
+        served = self._predictor.model(asked.model).answering(asked.version, context)
         if asked.keyed and not served.takes_smiles:
             text = f"model {asked.model!r} does not take SMILES; send its records as 'inputs'"
             raise InvalidRequest(text)
@@ -99,7 +99,8 @@ class PredictEndpoint:
         self, scope: Scope, receive: Receive, send: Send, named: Queried, sent: str
     ) -> None:
         if sent != FORM or named.model is not None:  # a form's fields may name the model
-            self._model(named)  # an unknown model is refused before a large body arrives
+            served, version = self._named(named)
+            served.of_version(version)  # an unknown model is refused before a large body arrives
         if self._tables >= _TABLES:
             raise Overloaded(f"{self._tables} tables are being answered, which is the most", 5.0)
         self._tables += 1
@@ -107,7 +108,9 @@ class PredictEndpoint:
             async with received_table(
                 scope, receive, self._limits.table_bytes, self._folder, sent, named
             ) as table:
-                context, served = context_of(scope), self._model(table.named)
+                context = context_of(scope)
+                served, version = self._named(table.named)
+                served = served.answering(version, context)
                 context.ask(served)
                 context.applicability = table.named.applicability
                 answer = TableAnswer(self._predictor, served, context, self._limits.rows, table.named)
@@ -117,9 +120,9 @@ class PredictEndpoint:
         finally:
             self._tables -= 1
 
-    def _model(self, named: Queried) -> ServedModel:
+    def _named(self, named: Queried) -> tuple[ServedModel, str | None]:
         name = DEFAULT_SMILES_MODEL if named.model is None else named.model
-        return self._predictor.model(name).of_version(named.version)
+        return self._predictor.model(name), named.version
 
 
 def _rows(asked: Asked, served: ServedModel, smiles_column: str | None) -> ParsedRows:

@@ -123,7 +123,7 @@ class TableAnswer:
     def _open(self, body: BinaryIO, sent: str, wanted: str) -> tuple[Source, Parser, Writer]:
         schema = RecordSchema.of(self._served.bundle.featurizer, self._named.smiles_column)
         source, parser = open_source(sent, body, schema)
-        columns = source.columns() if wanted == "csv" else ()
+        columns = source.columns() if wanted in ("csv", "tsv") else ()
         replaced = self._named.result_columns or "refuse"
         layout = layout_of(self._served, columns, self._decision, replaced)
         return source, parser, writer(wanted, layout)

@@ -53,6 +53,17 @@ _RELEASE = {
     "model": "htru2", "champion": 2, "previous": [1], "wanted": 2, "exemption": None,
     "versions": [_VERSION], "serving": "2", "error": None,
 }  # fmt: skip
+_SIDE = {
+    "version": "3", "verdict": "healthy", "reason": "within 0.01 standard deviations",
+    "effect": 0.0, "seconds_per_row": 0.00012, "requests": 9512, "failed": 0, "mean_seconds": 0.0009,
+}  # fmt: skip
+_TRIAL = {
+    "model": "htru2", "kind": "canary", "share": 0.05, "sticky": False, "auto": True,
+    "champion": _SIDE, "challenger": _SIDE | {"version": "4", "requests": 488}, "rows": 488,
+    "requests": 488, "shed": 0, "concordance": {"value": 0.999, "low": 0.998, "high": 1.0},
+    "targets": [{"name": "pulsar", "gap": 0.002, "largest": 0.03, "called": 0}], "fault": None,
+    "waits": "488 of 10000 rows in 61 of 600 seconds", "error": None,
+}  # fmt: skip
 _ABOUT = {
     "model": "htru2", "version": "3", "task": "binary", "description": "Pulsar or noise.",
     "created": _TIME,
@@ -132,6 +143,8 @@ EXAMPLES: dict[str, Any] = {
     "drop_baseline": {"dropped": True, "baseline": None},
     "get_integrity": {"model": "htru2", "version": "3", **_INTEGRITY, "error": None},
     "check_integrity": {"model": "htru2", "version": "3", **_INTEGRITY, "error": None},
+    "list_trials": {"models": {"htru2": _TRIAL}},
+    "get_trial": _TRIAL,
     "list_models": {"models": [_ABOUT]},
     "get_leaderboard_metadata": {
         "name": "tox21", "version": "4", "max_batch_size": 16384, "tox_endpoints": ["NR-AR", "SR-p53"],
@@ -160,6 +173,8 @@ EXAMPLES: dict[str, Any] = {
     "get_own_keys": {"needed": True, "keys": [{"name": "alice", "scopes": ["predict"]}]},
     "promote": {"model": "htru2", "champion": 2},
     "roll_back": {"model": "htru2", "champion": 1},
+    "begin_trial": {"model": "htru2", "champion": 3, "challenger": 4},
+    "drop_challenger": {"model": "htru2", "champion": 3, "challenger": None},
     "load_model": {"model": "htru2", "loaded": True},
     "unload_model": {"model": "htru2", "loaded": False},
     "retire_model": {"model": "htru2", "retired": True},

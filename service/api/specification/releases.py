@@ -26,6 +26,7 @@ class ReleasedModel(Struct):
     previous: Annotated[list[int], Meta(description="Champions before it, the latest last.")] = []
     wanted: Annotated[int | None, Meta(description="The version that is to be served.")] = None
     exemption: Annotated[str | None, Meta(description="Why that is not the champion.")] = None
+    challenger: Annotated[int | None, Meta(description="The version on trial beside it.")] = None
     serving: str | int | None = None
     error: str | None = None
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import chain
 from time import perf_counter
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import msgspec
 import numpy as np
@@ -23,7 +23,7 @@ from models.features import Outcome
 from models.features.tabular.candidate_tables import FEWEST_ROWS, table_warnings
 from service.api.access_control import unlimited
 from service.api.auth.headers import key_of
-from service.api.auth.keys import KeyStore
+from service.api.auth.keys import Key, KeyStore
 from service.api.body.decoding import Limits
 from service.api.context import (
     CLOSED_BY_CLIENT,
@@ -52,6 +52,13 @@ ROUTE = "/predict"
 class _Numbers(msgspec.Struct, forbid_unknown_fields=True):
     model: str
     inputs: list[list[float]]
+
+
+class _Asker(NamedTuple):
+    """A request before it is begun."""
+
+    request_id: bytes
+    key: Key | None
 
 
 _decode = msgspec.json.Decoder(_Numbers).decode
@@ -144,7 +151,7 @@ class FastPath:
         key = unlimited(self._key_store, head.key, "predict") if self._key_store is not None else None
         if key is None and self._key_store is not None:  # a refusal, or a key with a rate
             return None
-        numbers = self._read(content)
+        numbers = self._read(content, head.request_id, key)
         if numbers is None:
             return None
         served, block = numbers
@@ -174,13 +181,17 @@ class FastPath:
             self.answer(request, error)
         return request
 
-    def _read(self, content: bytes) -> tuple[ServedModel, NDArray[np.float64]] | None:
+    def _read(
+        self, content: bytes, request_id: bytes, key: Key | None
+    ) -> tuple[ServedModel, NDArray[np.float64]] | None:
         """Return the model and the records as an array; None for anything but lists of its width."""
         try:
             body = _decode(content)
             served = self._predictor.model(body.model)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ModelNotFound, ModelNotReady):
             return None
+        if served.trial.routing is not None:
+            served = served.answering(None, _Asker(request_id, key))
         lists = body.inputs
         width = len(served.bundle.featurizer.fields)
         if (
@@ -235,7 +246,7 @@ class FastPath:
 
 def _written(served: ServedModel, answer: Answer, outcomes: Sequence[Outcome]) -> bytes:
     """Return the body of an answer. Results of a batch's rows are written once, for all its requests."""
-    if len(answer.pieces) == 1 and served.decision.levels is None:
+    if len(answer.pieces) == 1 and served.decision.is_plain:
         batch, start, stop = answer.pieces[0]
         manifest = served.bundle.manifest
         to = writing(served.targets, manifest.exclusive)

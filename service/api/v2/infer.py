@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.features import NotApplicable, Outcome, Rejected
+from models.networks.outputs import TAPS
 from service.api.body.decoding import Limits
 from service.api.body.negotiation import accepts
 from service.api.body.reading import read_body
@@ -32,9 +33,9 @@ from service.api.v2.interface import (
     Interface,
     decided,
     domains,
-    find,
     interface_of,
     names_of,
+    suspects,
 )
 from service.inference.predictor import Prediction, Predictor
 from service.inference.queue import Outputs
@@ -78,7 +79,8 @@ class Infer:
             await self._otherwise(scope, receive, send)
             return
         scope["route"] = _ROUTE
-        await self._infer(scope, receive, send, find(self._served_models, found[1], found[2]))
+        served = self._served_models.get(found[1]).answering(found[2], context_of(scope))
+        await self._infer(scope, receive, send, served)
 
     async def _infer(self, scope: Scope, receive: Receive, send: Send, served: ServedModel) -> None:
         context = context_of(scope)
@@ -97,6 +99,7 @@ class Infer:
         _check_finite(prediction.outputs, asked.outputs)
         made = decided(asked.outputs, decision, prediction.outputs, prediction.outcomes)
         made |= domains(asked.outputs, prediction.outcomes)
+        made |= suspects(asked.outputs, prediction.outputs, prediction.outcomes)
         if REASON in asked.outputs:
             made[REASON] = np.array([_reason(outcome) for outcome in prediction.outcomes], object)
         outputs = {**_with_gaps(interface, prediction), **made}
@@ -149,7 +152,8 @@ def _headers(scope: Scope) -> tuple[int | None, bytes | None]:
 
 def _check_outcomes(interface: Interface, prediction: Prediction) -> None:
     """Raise ``Problem`` 400 with the records that could not be read, if there are any."""
-    if len(prediction.outputs.get("logit", ())) == len(prediction.outcomes):
+    rows = next(iter(prediction.outputs.values()), ())
+    if len(rows) == len(prediction.outcomes):
         return
     refused = [
         (index, outcome.message)
@@ -172,15 +176,20 @@ def _check_outcomes(interface: Interface, prediction: Prediction) -> None:
 
 
 def _with_gaps(interface: Interface, prediction: Prediction) -> Outputs:
-    """Return the outputs with rows of NaN where a record is not applicable."""
+    """Return the outputs with rows of NaN where a record is not applicable, or was not watched."""
     applies = [not isinstance(outcome, NotApplicable) for outcome in prediction.outcomes]
+    given = dict(prediction.outputs)
+    if given and TAPS in interface.outputs and TAPS not in given:
+        # Of dense traffic only some batches are watched.
+        shape = (len(given["logit"]), *interface.outputs[TAPS])
+        given[TAPS] = np.full(shape, np.nan, np.float32)
     if all(applies):
-        return prediction.outputs
+        return given
     outputs: dict[str, NDArray[np.floating]] = {}
     for name, sizes in interface.outputs.items():
         outputs[name] = np.full((len(applies), *sizes), np.nan, np.float32)
         if any(applies):
-            outputs[name][np.array(applies)] = prediction.outputs[name]
+            outputs[name][np.array(applies)] = given[name]
     return outputs
 
 

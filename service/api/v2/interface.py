@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features import NotApplicable, Outcome
-from models.networks.outputs import INPUT, OUTPUTS, TAPS
+from models.networks.outputs import DOUBLES, INPUT, TAPS
 from service.inference.answers.decision import Decision
 from service.inference.queue import Outputs
 from service.inference.results import LEVELS, intervals_of, levels_of, shown
@@ -26,6 +26,8 @@ REASON = "reason"
 CALL, LEVEL, INTERVAL = "call", "level", "interval"
 #: The outputs that tell how near a molecule is to what the model learned from, for who asks.
 SIMILARITY, IN_DOMAIN = "similarity", "in_domain"
+#: The output that marks rows whose numbers are beyond their bounds, for who asks.
+SUSPECT = "suspect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,10 @@ class Interface:
 def interface_of(served: ServedModel) -> Interface:
     """Describe a served model's tensors."""
     manifest = served.manifest
-    targets = len(manifest.targets)
-    shapes = [[targets], [targets], [len(manifest.members), manifest.layers, 3]]
-    outputs = dict(zip(OUTPUTS, shapes, strict=True))
+    targets = len(manifest.target_names)
+    answer = [targets, 2] if manifest.is_regression else [targets]
+    shapes = [[targets], answer, [len(manifest.members), manifest.layers, 3]]
+    outputs = dict(zip(manifest.outputs, shapes, strict=True))
     if served.monitor is None:
         del outputs[TAPS]
     if served.takes_smiles:
@@ -64,6 +67,11 @@ def interface_of(served: ServedModel) -> Interface:
     form = RecordSchema.of(served.bundle.featurizer)
     cells = readers(form) if form.texts else ()
     return Interface(INPUT, len(form.names or ()), cells, outputs)
+
+
+def datatype_of(output: str) -> str:
+    """The datatype of one of the graph's outputs."""
+    return "FP64" if output in DOUBLES else "FP32"
 
 
 def find(served_models: ServedModels, name: str, version: str | None) -> ServedModel:
@@ -75,13 +83,16 @@ def find(served_models: ServedModels, name: str, version: str | None) -> ServedM
 
 
 def names_of(served: ServedModel) -> tuple[str, ...]:
-    """The outputs that a model can be asked for; classes have none, and the most probable is called."""
-    near = () if served.bundle.featurizer.domain is None else (SIMILARITY, IN_DOMAIN)
-    if served.manifest.exclusive:
+    """The outputs that a model can be asked for; those of classes and quantities have no cut-off."""
+    near: tuple[str, ...] = ()
+    if served.bundle.featurizer.domain is not None:
+        near = (SIMILARITY, IN_DOMAIN)
+    near += (SUSPECT,) if served.bundle.marks_rows else ()
+    if served.manifest.exclusive or served.manifest.is_regression:
         return near
     levels = (LEVEL,) if served.decision.levels is not None else ()
-    has = all(target.spread is not None for target in served.manifest.targets)
-    return (CALL, *levels, *((INTERVAL,) if has else ()), *near)
+    intervals = (INTERVAL,) if served.manifest.has_intervals else ()
+    return (CALL, *levels, *intervals, *near)
 
 
 def domains(names: Iterable[str], outcomes: Sequence[Outcome]) -> dict[str, NDArray[Any]]:
@@ -94,6 +105,19 @@ def domains(names: Iterable[str], outcomes: Sequence[Outcome]) -> dict[str, NDAr
     return {name: np.array([one[name] for one in told], kinds[name]) for name in names if name in kinds}
 
 
+def suspects(
+    names: Iterable[str], outputs: Outputs, outcomes: Sequence[Outcome]
+) -> dict[str, NDArray[Any]]:
+    """Return ``suspect``, BOOL ``(n,)``, where it is named; false of a record that is not applicable."""
+    if SUSPECT not in names:
+        return {}
+    marked = np.zeros(len(outcomes), np.bool_)
+    if SUSPECT in outputs:
+        applies = [not isinstance(outcome, NotApplicable) for outcome in outcomes]
+        marked[np.array(applies)] = outputs[SUSPECT] > 0
+    return {SUSPECT: marked}
+
+
 def decided(
     names: Iterable[str], decision: Decision, outputs: Outputs, outcomes: Sequence[Outcome]
 ) -> dict[str, NDArray[Any]]:
@@ -102,6 +126,8 @@ def decided(
     Of a record that is not applicable ``call`` is masked, which is null in JSON and false in bytes,
     ``level`` is empty and ``interval`` NaN. Raises what ``intervals_of`` raises.
     """
+    if decision.decimals is not None:  # the graph gives the intervals of quantities
+        return {}
     applies = np.array([not isinstance(outcome, NotApplicable) for outcome in outcomes])
     count, targets = len(outcomes), len(decision.thresholds)
     empty: dict[str, NDArray[Any]] = {

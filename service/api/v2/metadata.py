@@ -13,7 +13,7 @@ from fastapi import APIRouter, Response
 
 from service.api.openapi import Described, answers, json_response
 from service.api.v2 import schemas
-from service.api.v2.interface import PLATFORM, Interface, find, interface_of
+from service.api.v2.interface import PLATFORM, Interface, datatype_of, find, interface_of
 from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ModelNotReady
 from service.inference.served_models import ServedModel, ServedModels
@@ -101,13 +101,13 @@ def _metadata(served: ServedModel) -> schemas.ModelMetadata:
     shape = [-1] if interface.columns is None else [-1, interface.columns]
     return schemas.ModelMetadata(
         name=served.manifest.name,
-        versions=[str(served.manifest.version)],
+        versions=[str(each.manifest.version) for each in (served, served.trial.challenger) if each],
         platform=PLATFORM,
         inputs=[
             schemas.TensorMetadata(name=interface.input_name, datatype=interface.datatype, shape=shape),
         ],
         outputs=[
-            schemas.TensorMetadata(name=name, datatype="FP32", shape=[-1, *sizes])
+            schemas.TensorMetadata(name=name, datatype=datatype_of(name), shape=[-1, *sizes])
             for name, sizes in interface.outputs.items()
         ]
         + [schemas.TensorMetadata(name=name, datatype="BYTES", shape=[-1]) for name in interface.texts],
@@ -124,7 +124,7 @@ def _config(served: ServedModel, max_rows: int) -> schemas.ModelConfig:
         version_policy={"specific": {"versions": [manifest.version]}},
         input=[_config_input(interface)],
         output=[
-            schemas.ConfigTensor(name=name, data_type="TYPE_FP32", dims=sizes)
+            schemas.ConfigTensor(name=name, data_type=f"TYPE_{datatype_of(name)}", dims=sizes)
             for name, sizes in interface.outputs.items()
         ],
         dynamic_batching={},

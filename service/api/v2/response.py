@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
+import numpy as np
 from numpy.typing import NDArray
 
 _encode = msgspec.json.Encoder().encode
@@ -31,7 +32,7 @@ def encode(
     described, tensors = [], list[bytes]()
     for output, binary in wanted.items():
         array = outputs[output]
-        datatype, to_bytes = _FORMS[array.dtype.kind]
+        datatype, to_bytes = _FORMS["d" if array.dtype == np.float64 else array.dtype.kind]
         entry: dict[str, object] = {"name": output, "datatype": datatype, "shape": list(array.shape)}
         described.append(entry)
         if binary:
@@ -57,9 +58,10 @@ def _text_bytes(array: NDArray[Any]) -> bytes:
     return b"".join(len(text).to_bytes(4, "little") + text for text in encoded)
 
 
-#: By the kind of an array: its datatype, and its bytes as a binary tensor.
+#: By the kind of an array, ``d`` of double precision: its datatype, and its bytes as a binary tensor.
 _FORMS: dict[str, tuple[str, Callable[[NDArray[Any]], bytes]]] = {
     "f": ("FP32", lambda array: array.astype("<f4", copy=False).tobytes()),
+    "d": ("FP64", lambda array: array.astype("<f8", copy=False).tobytes()),
     "b": ("BOOL", lambda array: array.tobytes()),
     "O": ("BYTES", _text_bytes),
 }

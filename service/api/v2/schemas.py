@@ -39,7 +39,8 @@ class RequestInput(Struct):
 
 
 _OUTPUTS = [
-    "probability", "logit", "taps", "reason", "call", "level", "interval", "similarity", "in_domain"
+    "probability", "logit", "value", "taps", "reason", "call", "level", "interval", "similarity",
+    "in_domain", "suspect",
 ]  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """By which cut-offs a request's records are called, and how a request asks for its own."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.bundle.cutoffs import By, CutOffs, thresholds_of
 from models.bundle.loading import Bundle
+from models.bundle.targets import Quantity
 from service.errors import InvalidRequest
 
 _WAYS: tuple[By, ...] = get_args(By)
@@ -21,13 +23,25 @@ class Decision:
 
     ``thresholds`` ``(T,)`` are those of the calls; ``asked`` where a request has chosen them. ``levels``
     ``(2, T)`` are where elevated and active begin, None of what are no assays. ``spread`` ``(2, T)`` are
-    the factor and the typical deviation of intervals, None where none is asked for.
+    the factor and the typical deviation of intervals, None where none is asked for. Where targets are
+    quantities, which are not called, ``decimals`` ``(T,)`` are the places to which values are shown.
     """
 
     thresholds: NDArray[np.float64]
     levels: NDArray[np.float64] | None = None
     asked: bool = False
     spread: NDArray[np.float64] | None = None
+    decimals: tuple[int, ...] | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether results are probabilities and calls alone."""
+        return self.levels is None and self.spread is None and self.decimals is None
+
+    @property
+    def gives_intervals(self) -> bool:
+        """Whether results have intervals: those of quantities always do."""
+        return self.spread is not None or self.decimals is not None
 
     @classmethod
     def of(
@@ -39,6 +53,9 @@ class Decision:
         intervals.
         """
         manifest = bundle.manifest
+        thresholds = thresholds_of(manifest, bundle.curves, cut_offs)
+        if manifest.is_regression:
+            return cls(thresholds, decimals=tuple(map(_decimals, manifest.quantities)))
         levels = spread = None
         if manifest.are_assays:
             levels = np.array([[t.elevated, t.threshold] for t in manifest.targets], np.float64).T
@@ -51,8 +68,15 @@ class Decision:
             slopes = [target.slope for target in manifest.targets]
             factors = [own.factor * slope for own, slope in zip(known, slopes, strict=True)]
             spread = np.array([factors, [own.typical for own in known]])
-        thresholds = thresholds_of(manifest, bundle.curves, cut_offs)
         return cls(thresholds, levels, cut_offs is not None, spread)
+
+
+def _decimals(quantity: Quantity) -> int:
+    """The decimal places that tell a hundred-thousandth of a standard deviation.
+
+    Single precision, in which networks compute, tells little more.
+    """
+    return 5 - math.floor(math.log10(quantity.scale))
 
 
 def cut_offs_of(*said: Mapping[str, object]) -> CutOffs | None:

@@ -12,11 +12,17 @@ from onnx.utils import Extractor
 
 from models.bundle.manifest import MODEL_FILE
 from models.errors import BundleRefused
-from models.networks.outputs import INNER_OUTPUTS, INPUT, OUTPUTS, SQUASHED, TAPS
+from models.networks.outputs import DOUBLES, INNER_OUTPUTS, INPUT, OUTPUTS, SQUASHED, TAPS
 from service.errors import DeviceUnavailable
 from service.inference.backend.device import CPU, Device, brief, create_session
 
 Rows = NDArray[np.float32]
+#: An output: single precision, or double of a quantity.
+Computed = NDArray[Any]
+
+#: Bytes of features that a session on the CPU computes at once. More rows are computed in pieces: what
+#: the graph makes of them stays in the processor's cache, and the memory that onnxruntime keeps small.
+_AT_ONCE = 1 << 19
 
 #: Sizes to which a batch is filled up on CUDA. Memory there is kept per shape that was ever seen, so
 #: there are few shapes; a batch larger than the largest is computed in pieces.
@@ -29,7 +35,9 @@ class Session:
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._run = session.run
         made = {output.name for output in session.get_outputs()}
-        self._outputs = tuple(name for name in (*OUTPUTS, *INNER_OUTPUTS) if name in made)
+        self._outputs = tuple(name for name in (*OUTPUTS, *DOUBLES, *INNER_OUTPUTS) if name in made)
+        self._features: int = session.get_inputs()[0].shape[1]
+        self._most_rows = max(1, _AT_ONCE // (4 * self._features))
         self.provider: str = session.get_providers()[0]
 
     @property
@@ -37,12 +45,21 @@ class Session:
         """Whether ``run`` waits for another device, and so must never run on the event loop."""
         return self.provider != CPU
 
-    def run(self, rows: Rows) -> dict[str, Rows]:
-        """Compute ``probability`` and ``logit`` of rows of shape ``(n, F)``.
+    def run(self, rows: Rows) -> dict[str, Computed]:
+        """Compute ``probability`` and ``logit``, or ``value`` and ``interval``, of rows ``(n, F)``.
 
         Of graphs that give them, ``taps`` too, ``squashed``, the features as the first layer sees
         them, and ``member_logit``.
         """
+        if len(rows) > self._most_rows:
+            return self._in_pieces(rows, self._most_rows)
+        return self._piece(rows)
+
+    def _in_pieces(self, rows: Rows, most: int) -> dict[str, Computed]:
+        pieces = [self._piece(rows[first : first + most]) for first in range(0, len(rows), most)]
+        return {name: np.concatenate([piece[name] for piece in pieces]) for name in self._outputs}
+
+    def _piece(self, rows: Rows) -> dict[str, Computed]:
         return dict(zip(self._outputs, self._run(self._outputs, {INPUT: rows}), strict=True))
 
 
@@ -63,25 +80,18 @@ class BucketedSession(Session):
         self._session = session
         self._memory = memory
         self._buckets = buckets
-        self._features: int = session.get_inputs()[0].shape[1]
         shapes = {output.name: output.shape[1:] for output in session.get_outputs()}
         self._shapes: dict[str, list[int]] = {name: shapes[name] for name in self._outputs}
         self._buffers: dict[int, Buffers] = {}
         self._lock = Lock()
 
-    def run(self, rows: Rows) -> dict[str, Rows]:
+    def run(self, rows: Rows) -> dict[str, Computed]:
         """The same outputs; rows that fill a bucket up are computed and left out."""
         largest = self._buckets[-1]
         with self._lock:
-            pieces = [
-                self._piece(rows[first : first + largest])
-                for first in range(0, max(len(rows), 1), largest)
-            ]
-        if len(pieces) == 1:
-            return pieces[0]
-        return {name: np.concatenate([piece[name] for piece in pieces]) for name in self._outputs}
+            return self._in_pieces(rows, largest) if len(rows) > largest else self._piece(rows)
 
-    def _piece(self, rows: Rows) -> dict[str, Rows]:
+    def _piece(self, rows: Rows) -> dict[str, Computed]:
         count = len(rows)
         bucket = next(size for size in self._buckets if size >= count)
         if bucket not in self._buffers:
@@ -105,13 +115,17 @@ class Buffers:
     ) -> None:
         self._rows = np.zeros((bucket, features), np.float32)
         self._there: Any = onnxruntime.OrtValue.ortvalue_from_numpy(self._rows, memory, 0)
-        self._outputs = {name: np.empty((bucket, *shape), np.float32) for name, shape in shapes.items()}
+        self._outputs = {
+            name: np.empty((bucket, *shape), np.float64 if name in DOUBLES else np.float32)
+            for name, shape in shapes.items()
+        }
         self._binding = session.io_binding()
         self._binding.bind_ortvalue_input(INPUT, self._there)
         for name, array in self._outputs.items():
-            self._binding.bind_output(name, "cpu", 0, np.float32, list(array.shape), array.ctypes.data)
+            shape, place = list(array.shape), array.ctypes.data
+            self._binding.bind_output(name, "cpu", 0, array.dtype.type, shape, place)
 
-    def run(self, session: onnxruntime.InferenceSession, rows: Rows) -> dict[str, Rows]:
+    def run(self, session: onnxruntime.InferenceSession, rows: Rows) -> dict[str, Computed]:
         """Compute no more rows than the bucket holds; what is returned is a copy."""
         count = len(rows)
         self.fill(rows)

@@ -11,6 +11,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from models.networks.outputs import VALUE
 from service.health.row_owner import RowOwner
 from service.observability.counters import Traffic
 from service.observability.predictions import P_VALUES, Predicted
@@ -34,8 +35,11 @@ class PredictionCounter:
         self._lock = Lock()
 
     def add(self, outputs: Mapping[str, Numbers], owners: Sequence[RowOwner]) -> None:
-        """Take in a batch's ``probability`` (n, T) and, where there is one, ``p_value`` (n,)."""
-        probability = outputs["probability"]
+        """Take in a batch's ``probability`` (n, T) and, where there is one, ``p_value`` (n,).
+
+        Of quantities, which have no probability, p-values alone are summed up.
+        """
+        probability = outputs[VALUE][:, :0] if VALUE in outputs else outputs["probability"]
         self._batches.append((probability, outputs.get("p_value"), owners))
         self._waiting += len(probability)
         if self._waiting >= _ROOM:

@@ -1,4 +1,4 @@
-"""Other servers around the same network: MLServer, BentoML, LitServe, Ray Serve, KServe's, Triton.
+"""Other servers around the same network: mosec, MLServer, BentoML, LitServe, Ray, KServe's, Triton.
 
 Each in an environment of its own (``peers/`` beside this one's ``bin/``, or in ``SNN_PEERS``), made
 at the first run from the package index, and configured as its documentation recommends.
@@ -27,7 +27,7 @@ from tests.benchmarks.load import Load, closed_loop, generator, request
 from tests.benchmarks.records import candidates
 from tests.benchmarks.report import Options, Skipped, Table, spread
 from tests.benchmarks.server import Server, free_port, process, service
-from tests.benchmarks.single import bare_route, body
+from tests.benchmarks.single import CEILING, bare_route, body, hello
 
 _APPS = Path(__file__).parent / "apps"
 _LOADS = (
@@ -40,7 +40,7 @@ _GATE = "1 row, 32"
 #: What computes in all of them.
 _COMMON = ("onnxruntime>=1.31,<1.40", "numpy")
 
-SERVICE, BARE = "this service", "bare route"
+SERVICE, BARE, HELLO = "this service", "bare route", CEILING
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,23 @@ def _triton_variables(home: Path) -> dict[str, str]:
     }
 
 
+#: Its page on performance tuning: HTTP straight to the replica, and one loop for both.
+_RAY_AT_ITS_BEST = {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
+
+
+def _ray(name: str, variables: dict[str, str]) -> Peer:
+    return Peer(
+        name,
+        ("ray[serve]==2.60.0",),
+        _script("ray_app.py"),
+        "/",
+        "/",
+        lambda rows: {"inputs": rows.tolist()},
+        lambda answer: answer["probability"],
+        lambda _: variables,
+    )
+
+
 PEERS = (
     Peer(
         "Triton (Python backend, dynamic batching)",
@@ -141,6 +158,24 @@ PEERS = (
         _tensor,
         _data,
         _triton_variables,
+    ),
+    Peer(
+        "mosec",
+        ("mosec==0.9.8",),
+        lambda home, _, port: [
+            str(home / "bin/python"),
+            str(_APPS / "mosec_app.py"),
+            "--address",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--log-level",
+            "error",
+        ],
+        "/",
+        "/inference",
+        lambda rows: {"inputs": rows.tolist()},
+        lambda answer: answer["probability"],
     ),
     Peer(
         "KServe's Python server",
@@ -187,15 +222,8 @@ PEERS = (
         lambda rows: {"inputs": rows.tolist()},
         lambda answer: [row[0] for row in answer],
     ),
-    Peer(
-        "Ray Serve",
-        ("ray[serve]==2.60.0",),
-        _script("ray_app.py"),
-        "/",
-        "/",
-        lambda rows: {"inputs": rows.tolist()},
-        lambda answer: answer["probability"],
-    ),
+    _ray("Ray Serve", {}),
+    _ray("Ray Serve, for throughput", _RAY_AT_ITS_BEST),
 )
 
 
@@ -224,7 +252,7 @@ def run(options: Options) -> list[Table]:
     others = {
         name: median(figures[_GATE])
         for name, figures in found.items()
-        if name not in (SERVICE, BARE) and not name.startswith("Triton")
+        if name not in (SERVICE, BARE, HELLO) and not name.startswith("Triton")
     }
     if others and SERVICE in found:
         best = max(others, key=lambda name: others[name])
@@ -243,6 +271,7 @@ def _servers(options: Options, made: Made) -> Iterator[tuple[str, Callable, Ask]
     own: Ask = lambda rows: request("/predict", body(MADE, rows.tolist()))  # noqa: E731
     yield SERVICE, lambda: service(made.models), own
     yield BARE, lambda: bare_route(made), own
+    yield HELLO, hello, own
     for peer in PEERS:
 
         def ask(rows: np.ndarray, peer: Peer = peer) -> bytes:

@@ -5,7 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from models.bundle.cutoffs import Curve, CutOffs, curves_of_bytes, curves_to_bytes, thresholds_of
-from models.bundle.manifest import Manifest, Target
+from models.bundle.manifest import Manifest
+from models.bundle.targets import Target
 from models.errors import BundleRefused, CutOffRefused
 from tests.support import bundles
 

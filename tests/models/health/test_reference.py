@@ -259,3 +259,15 @@ def test_a_layer_that_hardly_ever_saturates_does_not_shout_when_one_row_does() -
     )
     kept = Reference.from_bytes(before.to_bytes(), members, features)
     np.testing.assert_allclose(statistics(kept, inputs[:1], row)[0, first], found, rtol=1e-3)
+
+
+def test_inputs_that_are_of_few_directions_have_no_more() -> None:
+    """Copies of columns add no direction: what is only rounding would be divided by its spread."""
+    inputs, taps = made(3, ROWS)
+    copies = np.concatenate([inputs[:, :2]] * 3, axis=1)
+    reference = fitted(copies, taps)
+    assert reference.inputs is not None
+    assert reference.inputs.projection.shape == (FEATURES, 2)
+    fresh = np.concatenate([made(4, 500)[0][:, :2]] * 3, axis=1)
+    p_values = Detector(reference).p_values({"taps": made(4, 500)[1], "squashed": fresh})
+    assert (p_values <= 0.05).mean() < 0.1

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 from models.health.sequential import (
+    CAP,
     DELTA,
+    RATES,
     REQUESTS_PER_FALSE_ALARM,
     Sequential,
     capped,
+    cumulants_by_moments,
     cumulants_of,
 )
 
@@ -92,3 +95,33 @@ def test_rows_that_depend_on_each_other_within_a_request_are_within_the_bounds()
         assert running.add(1, capped(request).mean(axis=0)) is None
         alarms += by_mean.add(1, capped(request.mean(axis=0))) is not None
     assert alarms > 0
+
+
+def test_cumulants_are_those_of_a_coin() -> None:
+    """Of rows at 1 and -1 alike, the mean growth is cosh(rate), and its deviation sinh(rate)."""
+    number = 400
+    coin = np.tile([1.0, -1.0], number // 2)[:, None]
+    expected = np.log(np.cosh(RATES) + 2 * np.sinh(RATES) / np.sqrt(number))
+    assert cumulants_of(coin)[0] == pytest.approx(np.stack([expected, expected]))
+
+
+def test_cumulants_tell_the_directions_apart() -> None:
+    """Rows that are all at 2 make e^(2 rate) of the rising direction and less than 1 of the other."""
+    (rising, falling) = cumulants_of(np.full((100, 1), 2.0))[0]
+    assert rising == pytest.approx(2 * RATES)
+    assert falling == pytest.approx(0.0)
+
+
+def test_bounds_by_moments_are_bennetts_for_small_and_the_chord_for_large_variances() -> None:
+    """At the end of the cap the chord of the exponential is reached, and never passed."""
+    requests, variance = 10_000, 0.04
+    error = 4.5 * np.sqrt(variance / requests)
+    square = variance * (1 + 4.5 * np.sqrt(2 / requests)) + error**2
+    mean, heights = error + variance / (4 * CAP), RATES * CAP
+    expected = np.log1p(RATES * mean + square * (np.expm1(heights) - heights) / CAP**2)
+    found = cumulants_by_moments(np.array([variance, 1e9]), requests)
+    assert found[0] == pytest.approx(np.stack([expected, expected]))
+    assert found[1] == pytest.approx(np.stack([heights, heights]))
+    # Rows with moments like these, at the two ends of the cap, are just what Bennett's bound is of.
+    middling = cumulants_by_moments(np.array([CAP**2]), 10**9)[0]
+    assert (middling >= np.log(np.cosh(heights)) - 1e-9).all()

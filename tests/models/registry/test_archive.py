@@ -102,3 +102,11 @@ def test_an_index_names_plain_files(name: str) -> None:
         read_index(msgspec.json.encode(document))
     with pytest.raises(BundleRefused):
         read_index(b"<html>")
+
+
+def test_a_folder_that_exists_is_packed_into(repository: Repository, tmp_path: Path) -> None:
+    """A second release goes beside what is there."""
+    (tmp_path / "note.txt").write_text("kept")
+    pack(repository, tmp_path)
+    pack(repository, tmp_path)
+    assert (tmp_path / "note.txt").read_text() == "kept"

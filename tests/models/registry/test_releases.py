@@ -137,6 +137,12 @@ def test_figures_of_two_versions_stand_side_by_side(releases: Releases) -> None:
     assert [version["gate"] for version in described] == [None, None, None]
 
 
+def test_a_version_tells_whether_its_gate_let_it_pass(tmp_path: Path) -> None:
+    """As the report in its bundle says; the committed champion has one."""
+    committed = Releases(Repository(Path("models/repository")), tmp_path)
+    assert [version["gate"] for version in committed.describe("htru2")["versions"]] == [True]
+
+
 def test_lines_follow_each_other_without_gaps(tmp_path: Path) -> None:
     """The log has one line a step, and no empty one."""
     log = ReleaseLog(tmp_path)

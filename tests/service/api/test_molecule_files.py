@@ -68,13 +68,24 @@ def test_a_list_of_smiles_is_answered_with_its_names(with_molecules) -> None:
 
 
 def test_a_table_of_tabs_and_latin_1_is_answered(with_molecules) -> None:
-    """The answer is CSV in UTF-8."""
+    """In UTF-8, and of tabs; as CSV or NDJSON where it is asked for."""
     content = "Canonical_SMILES\tName\nCCO\tÄthanol\n".encode("latin-1")
 
     async def work(app: App) -> None:
-        for kind in ("text/tab-separated-values", "text/csv; charset=iso-8859-1", "text/csv"):
-            (row,) = rows_of(await send(app, content, kind))
+        kinds = ("text/tab-separated-values", "text/csv; charset=iso-8859-1", "text/csv")
+        for kind, sign in zip(kinds, "\t,,", strict=True):
+            answer = await send(app, content, kind)
+            assert answer.headers["content-type"].partition(";")[0] == kind.partition(";")[0]
+            (row,) = csv.DictReader(answer.text.splitlines(), delimiter=sign)
             assert (row["Name"], row["parent"]) == ("Äthanol", "CCO")
+        for wanted, start in (("text/csv", "Canonical_SMILES,Name,"), ("application/x-ndjson", "{")):
+            headers = {"content-type": kinds[0], "accept": wanted}
+            answer = await app.client.post("/predict", content=content, headers=headers)
+            assert answer.headers["content-type"].startswith(wanted)
+            assert answer.text.startswith(start)
+        headers = {"accept": "text/tab-separated-values"}
+        answer = await app.client.post("/predict", json={"smiles": ["CCO"]}, headers=headers)
+        assert answer.text.startswith("smiles\tstatus\tparent\t")
 
     with_molecules(work)
 

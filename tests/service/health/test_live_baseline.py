@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.health.sequential import RATES, capped, cumulants_by_moments
-from service.health.baselines import Baseline
+from service.health.baselines import Baseline, TakenBaseline
 from service.health.monitor import Monitor
 from service.health.sequential_alarm import SequentialAlarms
 from service.health.sequential_state import Watch
@@ -144,3 +144,19 @@ def test_fewer_requests_give_wider_bounds() -> None:
     bounds = [cumulants_by_moments(np.ones(1), requests)[0, 0] for requests in (4, 100, 10_000)]
     assert (bounds[0] > bounds[1]).all()
     assert (bounds[1] > bounds[2]).all()
+
+
+def test_a_baseline_that_is_kept_is_the_one_that_was_taken() -> None:
+    """Every number that monitors need comes back."""
+    at = datetime.now(UTC)
+    taken = TakenBaseline(
+        "m", 1, 500, 20, "10m", at, "cli:me", [0.1], [[0.2], [0.3]], [0.4], [0.5]
+    )  # fmt: skip
+    made = taken.baseline()
+    assert (made.taken_at, made.requests) == (at, 20)
+    assert made.offset.tolist() == [0.1]
+    assert made.features is not None
+    assert made.features.tolist() == [[0.2], [0.3]]
+    assert made.centre is not None
+    assert made.variance is not None
+    assert (made.centre.tolist(), made.variance.tolist()) == ([0.4], [0.5])

@@ -7,7 +7,14 @@ import pytest
 
 from models.health.effect_size import DEGRADED_AT, NAMED_AT, UNHEALTHY_AT, Effects, Shift
 from models.health.windows.onset import Remembered, Scan, Stretch
-from service.health.verdict import Alarmed, HealthVerdict, judge, with_corruption, with_integrity
+from service.health.verdict import (
+    Alarmed,
+    HealthVerdict,
+    judge,
+    with_corruption,
+    with_integrity,
+    with_refusals,
+)
 from service.health.windows import WINDOWS
 from service.health.words import moved_features
 
@@ -143,3 +150,22 @@ def test_rows_that_were_computed_wrongly_make_the_model_suspect(size: float) -> 
     faulty = with_integrity(after, intact=False)
     assert faulty.model == "faulty"
     assert with_corruption(faulty, corrupted=True) is faulty
+
+
+def test_the_reason_of_a_faulty_model_says_that_golden_rows_failed() -> None:
+    """And keeps what traffic shows behind it."""
+    before = judged(effects(2.0))
+    assert with_integrity(before, False).reason == (f"golden rows are not reproduced; {before.reason}")
+
+
+@pytest.mark.parametrize("size", [0.0, DEGRADED_AT, UNHEALTHY_AT])
+def test_refused_records_never_lessen_a_verdict(size: float) -> None:
+    """A healthy verdict is degraded by them; one that is worse for another reason stays."""
+    before = judged(effects(size))
+    after = with_refusals(before, records=100, refused=50)
+    assert after.verdict == ("unhealthy" if size == UNHEALTHY_AT else "degraded")
+    assert after.traffic == after.verdict
+    assert after.reason == f"50 of the latest 100 records were refused; {before.reason}"
+    # What the other records show comes first.
+    assert (after.headline == before.headline) == (size >= DEGRADED_AT)
+    assert with_refusals(before, records=100, refused=49) is before

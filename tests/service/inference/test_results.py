@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from models.features import Accepted, Rejected
-from service.inference.answers.decision import Decision
-from service.inference.results import Writing, is_plain, results_of, shown
+from models.networks.outputs import MEMBER_LOGIT
+from service.errors import InvalidRequest
+from service.inference.answers.decision import Decision, cut_offs_of
+from service.inference.results import Writing, intervals_of, is_plain, results_of, shown
 
 TARGETS = ("a", "b")
 
@@ -97,3 +99,60 @@ def test_only_suspect_rows_say_so(exclusive: bool) -> None:
     assert found[1]["suspect"] is True
     usual = outputs | {"suspect": np.zeros(2, np.float32)}
     assert Writing(TARGETS, exclusive).pieces(usual, limits) is not None
+
+
+def test_levels_begin_at_their_cut_offs() -> None:
+    """Elevated from the first on, active from the second on, of what is shown."""
+    probability = np.array([[0.125, 0.25], [0.25, 0.75]], np.float32)
+    decision = Decision(np.array([0.5, 0.5]), np.array([[0.25, 0.25], [0.3, 0.75]]))
+    outputs = {"probability": probability}
+    rows = results_of([1, 2], [Accepted({})] * 2, outputs, TARGETS, decision, echo=False)
+    assert [row["level"] for row in rows] == [
+        {"a": "low", "b": "elevated"},
+        {"a": "elevated", "b": "active"},
+    ]
+
+
+def test_an_interval_is_about_the_calibrated_logit() -> None:
+    """Half of it is the factor times the root of the mean of both variances (``Spread``)."""
+    members = np.array([[[0.0, 1.0], [2.0, 1.0]]], np.float32)  # deviations of sqrt(2) and 0
+    outputs = {
+        "probability": np.array([[0.5, 0.5]], np.float32),
+        "logit": np.array([[0.0, 1.0]], np.float32),
+        MEMBER_LOGIT: members,
+    }
+    spread = np.array([[1.5, 2.0], [1.0, 0.5]])
+    halves = 1.5 * np.sqrt((2 + 1) / 2), 2.0 * np.sqrt((0 + 0.25) / 2)
+    (row,) = results_of(
+        [1], [Accepted({})], outputs, TARGETS, Decision(np.full(2, 0.5), spread=spread), echo=False
+    )
+    for name, logit, half in zip(TARGETS, (0.0, 1.0), halves, strict=True):
+        expected = [round(1 / (1 + np.exp(-end)), 9) for end in (logit - half, logit + half)]
+        assert row["interval"][name] == pytest.approx(expected, abs=2e-9)
+
+
+def test_a_graph_without_members_logits_has_no_intervals() -> None:
+    """What is asked for and not there is refused."""
+    with pytest.raises(InvalidRequest, match="no members' logits"):
+        intervals_of({"logit": np.zeros((1, 2))}, np.ones((2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ([{"recall": 0.9, "fpr": 0.1}], "recall and fpr"),
+        ([{"recall": 0.9}, {"recall": "0.8"}], "recall twice"),
+        ([{"threshold": 0.9}, {"recall": "0.9"}], "recall and threshold|threshold and recall"),
+    ],
+)
+def test_two_cut_offs_are_refused(said: list[dict[str, object]], names: str) -> None:
+    """Of body and query together; the same one twice is one."""
+    with pytest.raises(InvalidRequest, match=names):
+        cut_offs_of(*said)
+    assert cut_offs_of({"recall": 0.9}, {"recall": "0.9"}) == cut_offs_of({"recall": 0.9})
+
+
+def test_a_cut_off_that_is_no_number_is_quoted() -> None:
+    """The message repeats what was sent."""
+    with pytest.raises(InvalidRequest, match=r"recall is '\[1, 2\]'"):
+        cut_offs_of({"recall": [1, 2]})

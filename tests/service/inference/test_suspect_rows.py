@@ -15,7 +15,8 @@ from service.inference.batcher import Compute
 from service.inference.measurements.prediction_counter import PredictionCounter
 from service.inference.measurements.row_sample import RowSample
 from service.inference.suspect_rows import SuspectRows
-from service.lifecycle.loader import _watched
+from service.inference.trials.copies import Copies
+from service.inference.watched_run import watched
 from service.observability.counters import Traffic
 from tests.support import bundles
 
@@ -55,8 +56,13 @@ class Setup:
     def __init__(self, reference: Reference, session: FaultySession, *, again: bool = True) -> None:
         self.monitor, self.traffic, self.session = Monitor(reference), Traffic(), session
         rows = SuspectRows(session.run, self.monitor, self.traffic, again=again)
-        self._compute: Compute = _watched(
-            session, self.monitor, RowSample(), PredictionCounter(Traffic(), np.full(1, 0.5)), rows
+        self._compute: Compute = watched(
+            session,
+            self.monitor,
+            RowSample(),
+            Copies(),
+            PredictionCounter(Traffic(), np.full(1, 0.5)),
+            rows,
         )
 
     def compute(self, rows: np.ndarray) -> Outputs:
@@ -135,3 +141,28 @@ def test_a_reference_without_bounds_marks_nothing(reference: Reference) -> None:
     """Older bundles' answers have no such output."""
     made = Setup(replace(reference, rows=None), FaultySession({0: [5]}))
     assert "suspect" not in made.compute(bundles.candidates(16, seed=3))
+
+
+def test_what_windows_see_of_a_mended_row_is_what_was_computed_again(
+    setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its evidence of layers and of inputs is that of a batch without the fault."""
+    rows = bundles.candidates(64, seed=3)
+    kept = []
+    for wrong in ({}, {0: [7]}):
+        made = setup(wrong)
+        monkeypatch.setattr(made.monitor, "take", lambda judged, *_: kept.append(judged))
+        session = made.session
+
+        def run(batch: np.ndarray, session: FaultySession = session) -> Outputs:
+            outputs = FaultySession.run(session, batch)
+            if len(session.runs) == 1 and session.wrong:
+                outputs[SQUASHED][7] = 5.0
+            return outputs
+
+        session.run = run
+        made.compute(rows)
+    right, mended = kept
+    assert mended.suspect is None
+    assert mended.kept == pytest.approx(right.kept, rel=1e-4, abs=1e-4)
+    assert mended.squashed == pytest.approx(right.squashed, rel=1e-4, abs=1e-4)

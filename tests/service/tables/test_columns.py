@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+from models.features.tabular.pulsar import NAMES as CANDIDATES
 from service.errors import InvalidRequest
 from service.tables import ParsedRows, RecordSchema, open_source
 from service.tables.schema import unique
@@ -154,3 +155,36 @@ def test_positions_of_other_delimiters_can_be_gone_back_to() -> None:
     assert parser.parse(source.take(5)).records == ["N"]
     source.seek(position)
     assert parser.parse(source.take(5)).records == ["N"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"sep=;\nsmiles;id\nCCO;1,5\n",
+        b'"sep=;"\r\nsmiles;id\r\nCCO;1,5\r\n',
+        b"\xef\xbb\xbfSEP=;\r\nsmiles;id\r\nCCO;1,5\r\n",
+        b"\n\r\nsep=;\n\nsmiles;id\nCCO;1,5\n",
+        b"\n \nsmiles;id\nCCO;1,5\n",
+        b"sep=\t\nsmiles\tid\nCCO\t1,5\n",
+        b'sep=,\nsmiles,id\nCCO,"1,5"\n',
+    ],
+)
+def test_what_stands_before_the_header_is_no_header(content: bytes) -> None:
+    """Blank lines, and the line by which a spreadsheet is told what parts the cells."""
+    piece, columns = table(content)
+    assert piece.records == ["CCO"]
+    assert columns == ("smiles", "id")
+    assert piece.carried == [{"smiles": "CCO", "id": "1,5"}]
+
+
+def test_a_separator_that_is_named_wrongly_is_not_guessed() -> None:
+    """The header is shown as it reads then."""
+    with pytest.raises(InvalidRequest, match="the header has 'smiles,id'"):
+        table(b"sep=;\nsmiles,id\nCCO,1\n")
+
+
+def test_candidates_without_a_header_may_follow_blank_lines() -> None:
+    """The first row is not lost."""
+    row = ",".join(map(str, range(20, 28))).encode()
+    piece, _ = read("csv", b"\n\n" + row + b"\n" + row + b"\n", RecordSchema(CANDIDATES))
+    assert len(piece.records) == 2

@@ -54,7 +54,7 @@ def test_a_list_is_for_models_of_molecules() -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("a.csv", "csv"), ("a.TSV", "csv"), ("a.smi", "smi"), ("a.txt", "smi"), ("a.sdf.gz", "sdf"),
+        ("a.csv", "csv"), ("a.TSV", "tsv"), ("a.smi", "smi"), ("a.txt", "smi"), ("a.sdf.gz", "sdf"),
         ("a.csv.GZ", "csv"), ("a.ndjson.gz", "ndjson"), ("a.b.parquet", "parquet"), ("a.smi.gz", "smi"),
     ],
 )  # fmt: skip
@@ -70,7 +70,7 @@ def test_an_unknown_ending_is_refused(name: str) -> None:
         kind_of(Path(name))
 
 
-@pytest.mark.parametrize("name", ["a.sdf", "a.smi", "a.csv.gz", "a.tsv", "a"])
+@pytest.mark.parametrize("name", ["a.sdf", "a.smi", "a.csv.gz", "a.txt", "a"])
 def test_results_have_fewer_kinds(name: str) -> None:
     """A name that promises another kind is refused before any work."""
     with pytest.raises(InvalidRequest, match="cannot be written"):

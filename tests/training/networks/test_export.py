@@ -18,6 +18,7 @@ from training.evaluation.calibration import Platt
 from training.networks.ensemble import Ensemble
 from training.networks.export import ServedEnsemble, export
 from training.networks.network import SelfNormalizingNetwork
+from training.networks.onnx_answers import ProbabilityAnswer
 from training.networks.preprocessing import Squash
 from training.networks.trees import TreeRecipe, fit_trees
 
@@ -52,7 +53,7 @@ def unlike(shapes: list[tuple[int, ...]], targets: int, features: int = 9) -> Se
     named = tuple(Member(fold=number, seed=number) for number in range(len(shapes)))
     calibration = [Platt(1.0 + number / 7, -0.2 * number) for number in range(targets)]
     squash = Squash(table(features).astype(np.float32))
-    return ServedEnsemble(squash, Ensemble(named, tuple(networks)), calibration)
+    return ServedEnsemble(squash, Ensemble(named, tuple(networks)), ProbabilityAnswer(calibration))
 
 
 def raw(rows: int, features: int = 9) -> np.ndarray:
@@ -140,7 +141,8 @@ def check_shares(own: np.ndarray, theirs: np.ndarray) -> None:
 
 def test_classes_share_one_probability() -> None:
     """Where targets exclude each other the probabilities are torch's softmax."""
-    served = replace(ensemble(2, (16, 16), 4), exclusive=True)
+    served = ensemble(2, (16, 16), 4)
+    served = replace(served, answer=replace(served.answer, exclusive=True))
     session = onnxruntime.InferenceSession(export(served, raw(50)), providers=["CPUExecutionProvider"])
     probability = session.run(["probability"], {INPUT: raw(9)})[0]
     np.testing.assert_allclose(probability, served.outputs(raw(9))["probability"], atol=1e-5)

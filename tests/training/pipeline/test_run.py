@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from models.bundle.loading import Bundle, open_bundle
-from models.bundle.manifest import Assay, Trees, parse_manifest
+from models.bundle.manifest import Trees, parse_manifest
+from models.bundle.targets import Assay
 from models.errors import BundleRefused
 from models.networks.outputs import INPUT, OUTPUTS
 from models.networks.weights import read_weights, tensor_names
@@ -26,7 +27,8 @@ from training.networks.export import all_outputs
 from training.networks.training_loop import Recipe, train
 from training.networks.trees import TreeRecipe
 from training.pipeline.evaluate import bundle_out_of_fold, evaluate_on
-from training.pipeline.run import Trained, calibrated, out_of_fold_metrics, train_model
+from training.pipeline.kinds import kind_of
+from training.pipeline.run import Trained, train_model
 from training.recipes.official import HTRU2
 from training.release.model_card import model_card
 from training.release.publish import publish
@@ -103,14 +105,15 @@ def test_assays_are_published_with_both_cut_offs(trained: Trained, tmp_path: Pat
     recipe = replace(RECIPE, threshold_rule="levels", assays={"pulsar": assay})
     dataset = replace(trained.dataset, parts={"leaderboard": trained.dataset.folds < 2})
     own = OutOfFold(trained.out_of_fold, np.zeros_like(trained.out_of_fold))
-    calibration = calibrated(dataset, own, "levels")
+    kind = kind_of(dataset)
+    calibration = kind.calibrated(dataset, own, "levels")
     rounds = {"mean_auc_by_round": trained.metrics["mean_auc_by_round"]}
     as_assays = replace(
         trained,
         dataset=dataset,
         recipe=recipe,
-        calibration=calibration,
-        metrics=out_of_fold_metrics(dataset, calibration) | rounds,
+        calibrated=calibration,
+        metrics=kind.metrics(dataset, calibration) | rounds,
     )
     repository = Repository(tmp_path)
     bundle = open_bundle(repository.bundle("htru2", publish(as_assays, repository)))

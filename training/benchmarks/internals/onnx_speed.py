@@ -23,7 +23,9 @@ from models.networks.selu import SATURATED_BELOW
 from models.networks.weights import Layer, MemberLayers
 from models.registry.store import Repository
 from training.benchmarks.harness import Say
+from training.evaluation.calibration import Platt
 from training.evaluation.metrics import markdown_table
+from training.networks.onnx_answers import ProbabilityAnswer
 from training.networks.onnx_graph import build
 
 Array32 = NDArray[np.float32]
@@ -89,8 +91,8 @@ def _members(shape: tuple[int, ...]) -> list[MemberLayers]:
 def _served(shape: tuple[int, ...]) -> onnx.ModelProto:
     features, targets = shape[1], shape[-1]
     squash = np.repeat(np.array([[0.0], [0.5], [0.0], [1.0], [1.0], [1.0]]), features, axis=1)
-    platt = np.tile(np.array([1.0, 0.0]), (targets, 1))
-    return build(squash.astype(np.float32), _members(shape), platt)
+    answer = ProbabilityAnswer([Platt(1.0, 0.0)] * targets)
+    return build(squash.astype(np.float32), _members(shape), answer)
 
 
 def _without_taps(model: onnx.ModelProto) -> onnx.ModelProto:

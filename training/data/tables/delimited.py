@@ -4,6 +4,7 @@ import csv
 import io
 import re
 
+from models.features.files.separator import separator_of
 from training.errors import DataError
 
 _DELIMITERS = ",\t;|"
@@ -42,15 +43,30 @@ def lines_of(text: str) -> list[str]:
     return re.split(r"\r\n|\r|\n", text)
 
 
-def rows_of_text(name: str, text: str, *, tabs: bool = False) -> tuple[list[list[str]], list[int]]:
-    """The rows of a text, blank ones left out, and their lines; raises ``DataError``."""
+def without_separator_line(text: str) -> tuple[str, str | None]:
+    """The text with a blank line in place of the line ``sep=;``, if it begins with one; and the sign."""
+    beginning = text[: len(text) - len(text.lstrip("\r\n"))]
+    line = re.split(r"[\r\n]", text[len(beginning) :], maxsplit=1)[0]
+    named = separator_of(line)
+    return (text if named is None else beginning + text[len(beginning) + len(line) :]), named
+
+
+def rows_of_text(
+    name: str, text: str, *, tabs: bool = False, delimiter: str | None = None
+) -> tuple[list[list[str]], list[int]]:
+    """The rows of a text, blank ones left out, and their lines; raises ``DataError``.
+
+    ``delimiter`` is what parts the cells, where that is known.
+    """
     if not text.strip():
         raise DataError(f"{name} is empty; its first line should name the columns")
     rows: list[list[str]] = []
     lines: list[int] = []
     start = 1
     reader = csv.reader(
-        io.StringIO(text, newline=""), strict=True, delimiter=_delimiter(text, tabs=tabs)
+        io.StringIO(text, newline=""),
+        strict=True,
+        delimiter=delimiter or _delimiter(text, tabs=tabs),
     )
     try:
         for row in reader:

@@ -1,28 +1,32 @@
 """A user's own table as a data set: columns' kinds, target and folds are inferred from the file."""
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from models.features.tabular.formats import Marks
-from training.data.dataset import Dataset
+from training.data.dataset import Dataset, Standard
 from training.data.folds import FEWEST_FOLDS, FOLDS, folds_of_table
 from training.data.tables.columns import MOST_CATEGORIES, read_column
-from training.data.tables.reading import read_table
+from training.data.tables.quantities import is_quantity, read_quantity
+from training.data.tables.reading import Table, read_table
 from training.data.tables.roles import Roles
 from training.data.tables.spelling import Spelling
 from training.data.tables.suspects import index_columns, telling_columns
-from training.data.tables.targets import read_targets
+from training.data.tables.targets import Targets, read_targets
 from training.errors import DataError
 
 #: Options that name columns, and their field of ``Reading``.
 _NAMING = {"--ignore": "ignore", "--category": "category", "--number": "number"}
 _MORE_KINDS = {"boolean": "truth values", "date": "dates"}
 _GOLDEN_ROWS = 48
+#: Options that tables of classes do not have.
+_LATER = ("task", "unit")
 #: Most linear pieces of a column of numbers, and of all columns together.
 PIECES, PIECES_OF_ALL = 16, 1024
 #: Most categories of a column that stand for themselves, and of all columns together.
@@ -30,9 +34,14 @@ _CATEGORIES, _CATEGORIES_OF_ALL = 1024, 4096
 
 
 class Reading(Roles):
-    """How to read a table: the target, its positive class, columns to ignore or to make categories."""
+    """How to read a table: the target, its positive class, columns to ignore or to make categories.
+
+    ``task`` is None where the target's values tell. ``unit`` is a quantity's.
+    """
 
     target: str
+    task: Literal["classification", "regression"] | None = None
+    unit: str | None = None
     positive: str | None = None
     ignore: tuple[str, ...] = ()
     category: tuple[str, ...] = ()
@@ -59,7 +68,9 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
     table = read_table(path)
     reading = _composed(reading)
     spelling = reading.spelling
-    targets = read_targets(table, reading.target, reading.positive, spelling.marks, reading.rare)
+    targets, recognised = _targets(table, reading)
+    if targets.standard is not None:  # the next table is read alike, whatever its values
+        reading = reading.model_copy(update={"task": "regression"})
     for option, names in _NAMING.items():
         unknown = [column for column in getattr(reading, names) if column not in table.columns]
         if unknown:
@@ -84,9 +95,10 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
     if len(set(records)) == 1:
         raise DataError(f"{table.name}: all rows are the same, so that nothing can be learned from them")
     said = reading.folds(table, targets.rows)
-    folds, fold_rule = said or folds_of_table(used, records, targets.labels)
+    strata = targets.labels if targets.standard is None else np.zeros_like(targets.labels)
+    folds, fold_rule = said or folds_of_table(used, records, strata)
     number = len(np.unique(folds)) if reading.fold is not None else FOLDS
-    _check_folds(table.name, folds, number, targets.labels, targets.names)
+    _check_folds(table.name, folds, number, targets)
     constant = [
         name
         for name, values in zip(used, zip(*records, strict=True), strict=True)
@@ -96,10 +108,11 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
     left_out = len(table) - len(records)
     notices = [
         *table.notices,
+        *recognised,
         *(f"left out column {name!r}, which numbers the rows" for name in indices),
         *(column.notice for column in columns if column.notice),
         *([f"left out {left_out:,} rows without a value of {reading.target}"] if left_out else []),
-        *telling_columns(used, records, targets.labels, folds),
+        *telling_columns(used, records, targets.labels, folds, quantity=targets.standard is not None),
     ]
     summary: dict[str, object] = {
         "rows": len(records),
@@ -111,7 +124,7 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
         "columns with missing values": sum(column.entry["optional"] is True for column in columns),
         "columns of one value, which tell nothing": ", ".join(constant) or "none",
         "target": reading.target,
-        "rows by class": ", ".join(f"{name} {rows:,}" for name, rows in targets.counts.items()),
+        **_described(targets),
     }
     return Dataset(
         name=name,
@@ -123,14 +136,67 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
         sources={table.name: table.sha256},
         summary=summary,
         exclusive=len(targets.names) > 1,
+        standard=targets.standard,
         parameters={"columns": [column.entry for column in columns]}
         | ({"missing": list(reading.missing)} if reading.missing else {}),
         golden=constructed([column.constructed for column in columns]),
-        table={**reading.model_dump(mode="json"), "file": table.name, "rows": len(table)},
+        table={**_as_read(reading), "file": table.name, "rows": len(table)},
         fold_rule=fold_rule,
         weights=reading.weights(table, targets.rows),
         notices=tuple(notices),
     )
+
+
+def _targets(table: Table, reading: Reading) -> tuple[Targets, list[str]]:
+    """The target as classes or as a quantity, and a sentence where its values told which."""
+    column = reading.target
+    if column not in table.columns:
+        others = ", ".join(list(table.columns)[:20]) + (", …" if len(table.columns) > 20 else "")
+        raise DataError(f"{table.name} has no column {column!r} to be the target; it has {others}")
+    spelling = reading.spelling
+    of_classes = [name for name in ("positive", "rare") if getattr(reading, name) is not None]
+    told = reading.task is None and not of_classes and is_quantity(table, column, spelling)
+    if reading.task != "regression" and not told:
+        if reading.unit is not None:
+            raise DataError(
+                f"--unit {reading.unit}: column {column} is learned as classes, which have none"
+            )
+        return read_targets(table, column, reading.positive, spelling.marks, reading.rare), []
+    if of_classes:
+        raise DataError(f"--{of_classes[0]} is for classes, and --task regression learns a quantity")
+    rows, values = read_quantity(table, column, spelling)
+    numbers = np.array(values, dtype=np.float64)
+    try:
+        standard = Standard.of(numbers, reading.unit)
+    except OverflowError:
+        raise DataError(
+            f"{table.name}, column {column}: its values are too far apart for double precision, or their"
+            " differences too small; give it in another unit"
+        ) from None
+    notice = (
+        f"column {column} is learned as a quantity (--task regression): {len(set(values)):,} different"
+        " numbers"
+    )
+    labels = standard.labels(numbers)
+    return Targets(rows, labels, (column,), {}, standard), [notice] if told else []
+
+
+def _described(targets: Targets) -> dict[str, object]:
+    """What the card says of the target's values."""
+    if targets.standard is None:
+        return {"rows by class": ", ".join(f"{name} {rows:,}" for name, rows in targets.counts.items())}
+    standard = targets.standard
+    unit = "" if standard.unit is None else f" {standard.unit}"
+    return {
+        "its mean": f"{standard.centre:.6g}{unit}",
+        "its standard deviation": f"{standard.scale:.4g}{unit}",
+    }
+
+
+def _as_read(reading: Reading) -> dict[str, JsonValue]:
+    """The reading as JSON; what is said of quantities alone is left out of others."""
+    document = reading.model_dump(mode="json")
+    return {name: value for name, value in document.items() if value is not None or name not in _LATER}
 
 
 def _composed(reading: Reading) -> Reading:
@@ -142,16 +208,10 @@ def _composed(reading: Reading) -> Reading:
     return reading.model_copy(update={**names, "target": normalize("NFC", reading.target)})
 
 
-def _check_folds(
-    name: str,
-    folds: NDArray[np.int8],
-    number: int,
-    labels: NDArray[np.float32],
-    targets: Sequence[str],
-) -> None:
+def _check_folds(name: str, folds: NDArray[np.int8], number: int, targets: Targets) -> None:
     """Every class needs several folds that hold both it and others, to be learned and calibrated."""
-    for column, target in enumerate(targets):
-        positive = labels[:, column] == 1
+    for column, target in enumerate(targets.names if targets.standard is None else ()):
+        positive = targets.labels[:, column] == 1
         both = set(folds[positive].tolist()) & set(folds[~positive].tolist())
         if len(both) < FEWEST_FOLDS:
             raise DataError(

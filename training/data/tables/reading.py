@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from models.errors import UnreadableFile
 from models.features.files import arff, unpacking, workbook
-from training.data.tables.delimited import decoded, lines_of, rows_of_text
+from training.data.tables.delimited import decoded, lines_of, rows_of_text, without_separator_line
 from training.data.tables.typed import Unreadable, from_json, from_parquet
 from training.errors import DataError
 
@@ -119,7 +119,8 @@ def _read(name: str, suffix: str, content: bytes, digest: str, headerless: Heade
     text = decoded(content, notices)
     if suffix == ".arff":
         return _arff(name, digest, text)
-    cells, lines = rows_of_text(name, text, tabs=suffix in (".tsv", ".tab"))
+    text, delimiter = without_separator_line(text)
+    cells, lines = rows_of_text(name, text, tabs=suffix in (".tsv", ".tab"), delimiter=delimiter)
     given = headerless(cells[0]) if headerless else None
     if given is not None:
         return _candidates(name, digest, text, given, headerless)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from training.data.tables.reading import Table, is_running
 
@@ -20,6 +20,8 @@ _ID = re.compile(r"(.*[_ .-])?(id|uuid|guid|key|number|nr|no)|id.*|index.*", re.
 #: The AUC, of one column alone on rows that were held out, from which a warning is given: of columns
 #: that number the rows, and of any.
 _RUNNING_AUC, _ANY_AUC = 0.75, 0.995
+#: The same of R², which a tree of so few leaves hardly brings above .99.
+_RUNNING_R2, _ANY_R2 = 0.5, 0.98
 _MOST_ROWS, _MOST_COLUMNS, _LEAVES, _SMALLEST_LEAF = 4000, 512, 16, 5
 
 
@@ -50,8 +52,13 @@ def telling_columns(
     records: Sequence[Sequence[object]],
     labels: NDArray[np.floating],
     folds: NDArray[np.int8],
+    *,
+    quantity: bool = False,
 ) -> list[str]:
-    """Warnings of columns of which each alone tells the target, with the AUC on held-out rows."""
+    """Warnings of columns of which each alone tells the target, with a figure of held-out rows.
+
+    It is the AUC of classes, and R² of a ``quantity``.
+    """
     rng = np.random.default_rng(0)
     chosen = np.sort(rng.permutation(len(records))[:_MOST_ROWS])
     said, classes = [], labels[chosen].argmax(axis=1) if labels.shape[1] > 1 else labels[chosen, 0]
@@ -59,13 +66,16 @@ def telling_columns(
         values = [records[row][place] for row in chosen]
         known = [value for value in values if value is not None]
         running = bool(_ID.fullmatch(name)) and is_running(known)
-        auc = _auc(_numbers(values), classes, folds[chosen])
-        if auc >= (_RUNNING_AUC if running else _ANY_AUC):
+        tell = _r_squared if quantity else _auc
+        figure = tell(_numbers(values), classes, folds[chosen])
+        least = (_RUNNING_R2, _ANY_R2) if quantity else (_RUNNING_AUC, _ANY_AUC)
+        if figure >= least[0 if running else 1]:
+            shown = "R²" if quantity else "AUC"
             what = "numbers the rows and" if running else "alone"
             said.append(
-                f"warning: column {name} {what} tells the target (AUC {auc:.3f} on held-out rows);"
-                f" leave it out by --ignore {name} if it is not known beforehand of rows that are to be"
-                " predicted"
+                f"warning: column {name} {what} tells the target ({shown} {figure:.3f} on held-out"
+                f" rows); leave it out by --ignore {name} if it is not known beforehand of rows that are"
+                " to be predicted"
             )
     return said
 
@@ -99,3 +109,20 @@ def _auc(column: NDArray[np.float64], classes: NDArray[np.floating], folds: NDAr
         scores[np.ix_(held, columns)] = tree.predict_proba(column[held])
     each = [roc_auc_score(classes == kind, scores[:, at]) for at, kind in enumerate(kinds)]
     return float(np.mean(each)) if len(kinds) > 1 else 0.0
+
+
+def _r_squared(
+    column: NDArray[np.float64], values: NDArray[np.floating], folds: NDArray[np.int8]
+) -> float:
+    """The part of the values' variance that a small tree explains on rows of other folds."""
+    found = np.zeros(len(values))
+    for fold in np.unique(folds):
+        held, rest = folds == fold, folds != fold
+        if not rest.any():
+            return 0.0
+        tree = DecisionTreeRegressor(
+            max_leaf_nodes=_LEAVES, min_samples_leaf=_SMALLEST_LEAF, random_state=0
+        )
+        found[held] = tree.fit(column[rest], values[rest]).predict(column[held])
+    variance = float(np.var(values))
+    return 1 - float(np.mean(np.square(values - found))) / variance if variance else 0.0

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.features.tabular.categories import as_category
 from models.features.tabular.cells import number
 from models.features.tabular.formats import Marks, are_truths, truth
+from training.data.dataset import Standard
 from training.data.tables.reading import Table, Unreadable
 from training.errors import DataError
 
@@ -23,25 +24,26 @@ FEWEST_ROWS, FEWEST_OF_CLASS, MOST_CLASSES = 100, 10, 100
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Numbers of the n rows with a value, their labels ``(n, T)``, T names, and rows by class."""
+    """Numbers of the n rows with a value, their labels ``(n, T)``, T names, and rows by class.
+
+    Of a quantity labels are standardised, and there are no classes.
+    """
 
     rows: list[int]
     labels: NDArray[np.float32]
     names: tuple[str, ...]
     counts: dict[str, int]
+    standard: Standard | None = None
 
 
 def read_targets(
     table: Table, column: str, positive: str | None, marks: Marks = _MARKS, rare: str | None = None
 ) -> Targets:
-    """Read the target column; raises ``DataError`` if it cannot be learned.
+    """Read a column of the table as classes; raises ``DataError`` if it cannot be learned.
 
     Two classes make one target, 1 for ``positive`` (by default the second class); more make one each.
     ``rare``: whether the rows of classes that are too small are dropped, or these merged into one.
     """
-    if column not in table.columns:
-        others = ", ".join(list(table.columns)[:20]) + (", …" if len(table.columns) > 20 else "")
-        raise DataError(f"{table.name} has no column {column!r} to be the target; it has {others}")
     place = f"{table.name}, column {column}"
     words = _words(table.columns[column], marks)
     if rare is not None:
@@ -58,14 +60,15 @@ def read_targets(
     if len(counts) > MOST_CLASSES:
         raise DataError(
             f"{place}: {len(counts):,} different values are no classes, at most {MOST_CLASSES};"
-            " a quantity must be cut into ranges first"
+            " --task regression learns numbers, and others must be put into groups first"
         )
     classes = sorted(counts, key=_order)
     rarest = min(classes, key=lambda name: counts[name])
     if counts[rarest] < FEWEST_OF_CLASS:
         raise DataError(
             f"{place}: {rarest!r} has {counts[rarest]} rows, at least {FEWEST_OF_CLASS} are needed;"
-            " --rare merge puts small classes together, --rare drop takes their rows out"
+            " --rare merge puts small classes together, --rare drop takes their rows out, --task"
+            " regression learns numbers as they are"
         )
     codes = np.array([classes.index(str(words[row])) for row in rows])
     by_class = {name: counts[name] for name in classes}

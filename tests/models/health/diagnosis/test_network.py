@@ -45,3 +45,9 @@ def test_a_layer_is_told_from_a_whole_network(
 def test_one_member_alone_is_named() -> None:
     """Whatever its layers do."""
     assert altered(effects([[0.0, 0.1], [3.0, 3.0], [0.1, 0.0]])) == ("member", 1)
+
+
+def test_a_deeper_layer_that_departs_much_further_tells_a_whole_network() -> None:
+    """Even where the last layer departs little again."""
+    assert altered(effects([[2.0, 9.0, 0.1], [2.0, 9.0, 0.1]])) == ("stale", 0)
+    assert altered(effects([[2.0, 3.0, 0.1], [2.0, 3.0, 0.1]])) == ("layer", 0)

@@ -167,3 +167,30 @@ def test_the_quantile_of_a_known_tail(scores: np.ndarray, expected: float) -> No
     inner = scores[scores < np.quantile(scores, 0.9997)]
     assert tail_quantile(inner, 1e-4) == pytest.approx(expected, rel=0.25)
     assert tail_quantile(scores, 1e-4) >= 1.25 * scores.max()
+
+
+def test_the_quantile_of_a_tail_of_another_unit() -> None:
+    """Five times the scores have five times the quantile, heavy tail or not."""
+    inner = np.random.default_rng(1).pareto(5.0, size=100_000) + 1
+    inner = inner[inner < np.quantile(inner, 0.9997)]
+    assert tail_quantile(5 * inner, 1e-4) == pytest.approx(5 * tail_quantile(inner, 1e-4))
+
+
+def test_a_row_that_one_of_two_members_judges_counts_as_half() -> None:
+    """The rate is that of new rows, which both judge: of halves, each is bounded at half the rate."""
+    values = np.random.default_rng(3).standard_normal((8000, 1, 1, 1))
+    taps = np.concatenate([values, values, values], axis=-1)
+    halves = [np.arange(0, 8000, 2), np.arange(1, 8000, 2)]
+    logits = np.zeros((8000, 2, 1))
+    bounds = fit_row_bounds([taps[rows, 0] for rows in halves], halves, logits, rate=1e-2)
+    furthest = np.zeros(8000)
+    centres, units = [], []
+    for rows in halves:
+        own = values[rows, 0, 0, 0]
+        centre, (low, high) = np.median(own), np.quantile(own, (0.005, 0.995))
+        down, up = centre - low, high - centre
+        furthest[rows] = np.where(own > centre, (own - centre) / up, (centre - own) / down)
+        centres.append(centre)
+        units.append(up)
+    cut = 1.4 * tail_quantile(furthest, 1e-2 / 2 / 2)
+    assert bounds.upper[:, 0, 0] == pytest.approx(np.array(centres) + cut * np.array(units))

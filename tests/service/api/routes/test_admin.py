@@ -11,6 +11,7 @@ from models.registry.releases import Releases
 from models.registry.store import Repository
 from service.api.auth.keys import KeyFile, KeyStore, new_key
 from service.api.routes.admin import Administration
+from service.lifecycle.trials.challengers import Challengers
 from tests.service.conftest import App
 from tests.support import bundles
 
@@ -200,3 +201,75 @@ def test_without_keys_none_is_needed(with_app, tmp_path: Path) -> None:
         app.rebuild(administration=Administration(releases, app.reloader))
 
     with_app(work, prepare=prepare)
+
+
+@pytest.mark.parametrize("step", ["trial", "drop"])
+@pytest.mark.parametrize("name", ["metrics", "predict"])
+def test_no_clients_key_turns_a_trial(admin, step: str, name: str) -> None:
+    """It takes the scope admin, and nothing is changed or logged without it."""
+
+    async def work(app: App, ask, releases: Releases) -> None:
+        answer = await ask("POST", f"/admin/models/htru2/{step}", name, json={"version": 2})
+        assert answer.status_code == 403
+        assert releases.serving("htru2").challenger is None
+        assert releases.log.entries() == []
+
+    admin(work)
+
+
+def test_a_trial_by_request(admin) -> None:
+    """It is begun, told of by its own route, answers what it is named for, and is dropped."""
+
+    async def work(app: App, ask, releases: Releases) -> None:
+        loader = app.reloader._worker.loader
+        challengers = Challengers(app.served_models, app.coordinator, releases, loader)
+        body = {"version": 2, "share": 0.25, "sticky": True, "why": "a new seed"}
+        begun = await ask("POST", "/admin/models/htru2/trial", json=body)
+        assert begun.json() == {"model": "htru2", "champion": 1, "challenger": 2, "warning": None}
+        await challengers.look()
+        told = (await ask("GET", "/health/trials/htru2", "metrics")).json()
+        assert (told["kind"], told["share"], told["sticky"], told["auto"]) == (
+            "canary",
+            0.25,
+            True,
+            False,
+        )
+        assert (told["champion"]["version"], told["challenger"]["version"]) == ("1", "2")
+        records = bundles.candidates(4).tolist()
+        named = {"model": "htru2", "inputs": records, "version": "2"}
+        assert (await ask("POST", "/predict", "predict", json=named)).json()["version"] == "2"
+        del named["version"]
+        versions = {
+            (await ask("POST", "/predict", "predict", json=named)).json()["version"] for _ in range(20)
+        }
+        assert len(versions) == 1  # it sticks to the key
+        assert (await ask("GET", "/health/trials", "predict")).status_code == 403
+        every = (await ask("GET", "/health/trials", "metrics")).json()["models"]
+        assert every["htru2"]["challenger"]["version"] == "2"
+        ended = await ask("POST", "/admin/models/htru2/drop", json={"version": 2})
+        assert ended.json()["challenger"] is None
+        await challengers.look()
+        assert (await ask("GET", "/health/trials/htru2", "metrics")).json()["kind"] is None
+        again = await ask("POST", "/admin/models/htru2/drop")
+        assert again.status_code == 409
+        log = [(step.action, step.by, step.why) for step in releases.log.entries()]
+        assert log == [
+            ("trial", "key:admin", "a new seed"),
+            ("drop", "key:admin", "asked for over HTTP"),
+        ]
+
+    admin(work)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"version": 0}, {"version": 2, "share": 1.0}, {"version": 2, "share": -0.1}]
+)
+def test_a_trial_that_is_none_is_refused(admin, body: dict[str, object]) -> None:
+    """A version is needed, and a share of less than all."""
+
+    async def work(app: App, ask, releases: Releases) -> None:
+        answer = await ask("POST", "/admin/models/htru2/trial", json=body)
+        assert answer.status_code == 422
+        assert releases.serving("htru2").challenger is None
+
+    admin(work)

@@ -15,11 +15,18 @@ from service.inference.backend.device import (
     CPU,
     CUDA,
     Device,
+    _one_operator,
     choose_device,
+    create_session,
     cuda_options,
     why_not_cuda,
 )
-from service.inference.backend.onnx_session import BUCKETS, BucketedSession, open_session
+from service.inference.backend.onnx_session import (
+    BUCKETS,
+    BucketedSession,
+    open_session,
+    without_taps,
+)
 from tests.support import bundles
 from tests.support.server import ROOT, environment
 
@@ -155,3 +162,20 @@ def test_a_session_on_another_device_than_chosen_is_refused(monkeypatch: pytest.
     monkeypatch.setattr("service.inference.backend.onnx_session.create_session", lambda *_: made)
     with pytest.raises(DeviceUnavailable, match="the session runs on CPUExecutionProvider"):
         open_session(bundles.graph(), Device(CUDA))
+
+
+def test_the_operator_that_tries_cuda_is_one_that_runs() -> None:
+    """A device that cannot be tried would always be taken for missing."""
+    session = create_session(_one_operator(), Device(CPU))
+    (made,) = session.run(None, {"x": np.array([1.0], np.float32)})
+    assert made == pytest.approx(1.0507, abs=1e-4)
+
+
+def test_a_graph_without_taps_gives_the_same_answers() -> None:
+    """Of the layers there is nothing left."""
+    rows = bundles.candidates(5)
+    whole = open_session(bundles.graph(), Device(CPU)).run(rows)
+    less = open_session(without_taps(bundles.graph()), Device(CPU)).run(rows)
+    assert set(less) == {"probability", "logit", "member_logit"}
+    for name, array in less.items():
+        np.testing.assert_array_equal(array, whole[name])

@@ -19,9 +19,8 @@ def test_a_refit_is_judged_by_the_intervals_of_the_first(monkeypatch) -> None:
         return replace(recipe, networks=networks, contenders=())
 
     monkeypatch.setattr(refits, "_ROWS", 600)
-    monkeypatch.setattr(refits, "_REFITS", 1)
     monkeypatch.setattr(refits, "table_recipe", small)
-    found = refits.judged({"data": "noisy table"})
+    found = refits.judged({"data": "noisy table", "refit": 1})
     assert found["rows"] == 200
     assert found["members"] == 10
-    assert 0.4 < found["least_refit"] == found["most_refit"] == found["coverage"] <= 1
+    assert 0.4 < found["least_target"] <= found["coverage"] <= found["most_target"] <= 1

@@ -139,6 +139,11 @@ WAYS: dict[str, Callable[[Path, str], object]] = {
     "t.tsv": lambda path, content: path.write_text(content.replace(",", "\t")),
     "semicolons.csv": lambda path, content: path.write_text(content.replace(",", ";")),
     "bars.txt": lambda path, content: path.write_text(content.replace(",", "|")),
+    "named.csv": lambda path, content: path.write_text("sep=;\n" + content.replace(",", ";")),
+    "blank.csv": lambda path, content: path.write_text("\r\n\r\n" + content),
+    "blank_named.csv": lambda path, content: path.write_text(
+        '\n"SEP=|"\r\n\n' + content.replace(",", "|")
+    ),
     "utf16.csv": lambda path, content: path.write_bytes(content.encode("utf-16")),
     "mark.csv": lambda path, content: path.write_bytes(content.encode("utf-8-sig")),
     "t.zip": by_zip,

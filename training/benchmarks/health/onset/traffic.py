@@ -1,6 +1,7 @@
 """Made-up traffic of real held-out rows: its requests, its rhythm, and the monitor's view of it."""
 
 from collections.abc import Iterator
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from typing import Self
 
@@ -20,6 +21,9 @@ Array32 = NDArray[np.float32]
 #: How requests choose their rows: at random, each client's from one neighbourhood, with classes whose
 #: shares follow the hour of a day, or at random with pauses between.
 ORDERS = ("random", "clustered", "rhythm", "pauses")
+#: Rows of a request, and requests a second by rows of a request.
+SIZES = (1, 16, 64, 256)
+PER_SECOND = {1: 64.0, 16: 16.0, 64: 8.0, 256: 2.0}
 #: A day of the rhythm and the longest pause, in seconds; how often a pause comes, in requests.
 _DAY, _LONGEST_PAUSE, _PAUSE_EVERY = 86_400.0, 7200.0, 200
 #: By how much the rhythm's share of the rarer half differs from its mean.
@@ -101,6 +105,12 @@ class Watcher:
         assert inputs is not None
         self._remembered: Remembered | None = None
         self._log = BlockLog(block_width(self._layout, len(inputs.centre)))
+
+    def copied(self) -> "Watcher":
+        """One that goes on from here by itself."""
+        other = copy(self)
+        other._log = deepcopy(self._log)
+        return other
 
     def take(self, rows: Rows, requests: Requests) -> None:
         """Take in requests that came after all others."""

@@ -6,9 +6,9 @@ The CAS numbers, InChIs and InChIKeys are those of the compounds in PubChem.
 import pytest
 
 from models.features import Accepted, NotApplicable
-from models.features.molecules.notation import read_text
 from models.features.molecules.parents.compound import parent_compound
 from models.features.molecules.reading import MAX_CHARACTERS, Unreadable
+from models.features.molecules.text.notation import read_text
 from tests.support import bundles
 
 
@@ -104,14 +104,14 @@ def test_what_has_one_meaning_is_mended_and_told(text, parent, words):
         ("benzo[a]pyrene", "name"),
         ("2-butanol", "name"),
         ("4-nitrophenol", "name"),
-        ("NSC 123127", "a code"),
+        ("NSC 123127", "an NSC number"),
         ("PCB 126", "a code"),
         ("CP\t55940", "a code"),
-        ("CHEMBL113", "a database's number"),
-        ("DTXSID0020232", "a database's number"),
-        ("CID2519", "a database's number"),
-        ("CHEBI:27732", "a database's number"),
-        ("2519", "a database's number"),
+        ("CHEMBL113", "a ChEMBL identifier"),
+        ("DTXSID0020232", "a DSSTox identifier"),
+        ("CID2519", "a PubChem number"),
+        ("CHEBI:27732", "a ChEBI number"),
+        ("2519", "perhaps a database's"),
         ("nan", "missing value"),
         ("NaN", "missing value"),
         ("NULL", "missing value"),

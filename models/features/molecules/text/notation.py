@@ -1,8 +1,8 @@
 """A record's text: SMILES or InChI, perhaps with a name after it; or something else, which is named.
 
 Characters that cannot be seen, and the dashes that word processors make of a hyphen, are mended, since
-they have one meaning. What is no notation of a molecule (a CAS number, an InChIKey, a reaction, a name)
-is told from a SMILES with a slip, so that its sender knows what to give.
+they have one meaning. What is no notation of a molecule (an identifier, a reaction, a name) is told from
+a SMILES with a slip, so that its sender knows what to give.
 """
 
 import re
@@ -14,6 +14,7 @@ from rdkit import Chem
 
 from models.features.molecules.rdkit_log import captured_rdkit_log
 from models.features.molecules.reading import MAX_CHARACTERS, Unreadable, read_smiles
+from models.features.molecules.text.identifiers import certain_meaning, likely_meaning
 
 # Zero-width space, joiners and marks, word joiner, soft hyphen, byte order mark.
 _INVISIBLE = frozenset("\u200b\u200c\u200d\u200e\u200f\u2060\u00ad\ufeff")
@@ -36,21 +37,9 @@ _EXTENDED.strictCXSMILES = False
 _from_inchi: Any = Chem.MolFromInchi  # without types
 
 _INCHI = "InChI="
-_INCHI_KEY = re.compile(r"(?:InChIKey=)?[A-Z]{14}-[A-Z]{8}[SN][A-Z]-[A-Z]")
-_CAS_NUMBER = re.compile(r"(?:CAS\W*)?\d{2,7}-\d{2}-\d")
-# In Hill's order: carbon, hydrogen, then the others.
-_FORMULA = re.compile(r"(?=.*\d)(?:C\d*H\d*|H\d+)(?:[A-Z][a-z]?\d*)*")
-_WORD = re.compile(r"[A-Za-z]*[a-z]{3,}")
-_AROMATIC = frozenset("bcnops")
-_REACTION = re.compile(r"(?<!-)>[^>]*>")
-# A SMILES of element symbols alone, and a number alone after it: NSC 123127, PCB 126, CP 55940.
-_CODE = re.compile(r"[A-Z]{1,4}[ \t]+\d+")
 # The groups of CXSMILES that stand for a polymer: repeat units, monomers, and how units are joined.
 _POLYMER = re.compile(r"Sg:(?:n|mon|mer|co|alt|blk|ran|grf|xl|any):")
 _RADICAL = re.compile(r"\^[1-7]:\d")
-# Identifiers of databases: ChEMBL, DSSTox, PubChem (CID, SID), ChEBI, DrugBank, ZINC; a number alone.
-_IDENTIFIER = re.compile(r"(?:CHEMBL|DTX[SC]ID|[CS]ID|CHEBI|DB|ZINC)[ :]*\d+|\d+", re.IGNORECASE)
-_NO_VALUE = frozenset({"nan", "null", "none", "n/a", "<na>", "#n/a", "nil"})
 _QUERY = re.compile(r"\[[^\]]*[#,;!&$][^\]]*\]|~|\[[^\]]*\([^\]]*\]")
 
 #: Why a record with groups of a polymer is not judged.
@@ -77,7 +66,9 @@ def read_text(record: object) -> Written:
     text, mended = (record.strip(), "") if record.isascii() else _mended(record)
     if len(text) > 1 and text[0] in _QUOTES and text[-1] in _QUOTES:
         text = text[1:-1].strip()
-    _refuse_other_notation(text)
+    other = certain_meaning(text)
+    if other:
+        raise Unreadable(other)
     text, extensions = _without_name(text)
     if len(text) > MAX_CHARACTERS:
         raise Unreadable(f"the SMILES has {len(text)} characters; at most {MAX_CHARACTERS} are read")
@@ -163,39 +154,10 @@ def _read_inchi(text: str) -> Chem.Mol:
     return molecule
 
 
-def _refuse_other_notation(text: str) -> None:
-    """Raise ``Unreadable`` for a text that is certainly another notation than SMILES."""
-    if _INCHI_KEY.fullmatch(text):
-        raise Unreadable(
-            "this is an InChIKey, from which no structure can be read; give the SMILES or the InChI"
-        )
-    if _CODE.fullmatch(text):
-        raise Unreadable(
-            "this seems to be a code, letters with a number, not a SMILES; give the compound's SMILES"
-            " without a number after it"
-        )
-    if _CAS_NUMBER.fullmatch(text):
-        raise Unreadable("this is a CAS number, which is no structure; give the compound's SMILES")
-    if _REACTION.search(text):
-        raise Unreadable("this is a reaction; give its molecules one by one")
-
-
 def _other_meaning(text: str) -> str:
     """What a text that is no SMILES seems to be; empty if a SMILES with a slip."""
     if _QUERY.search(text):
         with captured_rdkit_log():
             if Chem.MolFromSmarts(text) is not None:
                 return "this is a SMARTS pattern, which is no molecule; give a SMILES"
-    if text.lower() in _NO_VALUE or text == "NA":  # and not Na, sodium without its brackets
-        return f"{text!r} stands for a missing value; give a SMILES"
-    if _IDENTIFIER.fullmatch(text):
-        return (
-            f"this seems to be a database's number, {text[:40]!r}, which holds no structure; give the"
-            " compound's SMILES"
-        )
-    if _FORMULA.fullmatch(text):
-        return "this seems to be a molecular formula, which many compounds share; give a SMILES"
-    for word in _WORD.findall(text):
-        if not set(word.lower()) <= _AROMATIC:
-            return "this seems to be a name, not a SMILES; give the compound's SMILES"
-    return ""
+    return likely_meaning(text)

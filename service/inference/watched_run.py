@@ -1,0 +1,87 @@
+"""One batch: computed, judged by the monitor, and counted.
+
+With ``SNN_WATCH=sampled`` most single rows of dense traffic pass a second graph that has no statistics
+of layers: a row pays for what it is answered with, and for bounds on the members' logits.
+"""
+
+from collections.abc import Sequence
+from time import thread_time
+
+import numpy as np
+
+from models.networks.outputs import MEMBER_LOGIT, SQUASHED
+from service.health.monitor import Monitor
+from service.health.row_owner import RowOwner
+from service.inference.backend.onnx_session import Session
+from service.inference.batcher import Compute
+from service.inference.measurements.prediction_counter import PredictionCounter
+from service.inference.measurements.row_sample import RowSample
+from service.inference.queue import Outputs, Rows
+from service.inference.suspect_rows import SuspectRows
+from service.inference.trials.copies import Copies
+from service.observability.counters import Traffic
+
+
+def watched(
+    session: Session,
+    monitor: Monitor | None,
+    sample: RowSample,
+    copies: Copies,
+    predictions: PredictionCounter,
+    suspect_rows: SuspectRows | None,
+    unwatched: Session | None = None,
+) -> Compute:
+    """Compute a batch in the session, and have the monitor, if there is one, judge it.
+
+    It adds ``p_value`` and, where rows have bounds, ``suspect``: 1 for a row that is beyond them.
+    Batches of single rows that need not be watched pass the session ``unwatched``, if there is one, and
+    have no ``p_value``; none does so while ``copies`` are taken.
+    """
+    bounded = monitor is not None and monitor.reference.rows is not None
+
+    def compute(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
+        take = copies.take
+        counts = monitor is not None and (unwatched is None or monitor.wants(len(rows)))
+        single = len(parts) == len(rows) and not sample.wanted and take is None
+        if monitor is not None and not counts and single and unwatched is not None:
+            outputs: dict[str, np.ndarray] = unwatched.run(rows)
+            if monitor.detector.agrees(outputs.get(MEMBER_LOGIT)):
+                if bounded:
+                    outputs["suspect"] = np.zeros(len(rows), np.float32)
+                predictions.add(outputs, parts)
+                return outputs
+        started = 0.0 if take is None else thread_time()
+        outputs = session.run(rows)
+        if take is not None:
+            take(rows, parts, {**outputs}, thread_time() - started)
+        if monitor is not None:
+            p_values, judged = monitor.judge(outputs)
+            if judged.suspect is not None and suspect_rows is not None:
+                judged = suspect_rows.settle(rows, outputs, p_values, judged)
+            if counts:
+                monitor.take(judged, p_values, parts)
+            outputs["p_value"] = p_values.round(6)
+            if bounded:
+                outputs["suspect"] = np.zeros(len(rows), np.float32)
+                if judged.suspect is not None:
+                    outputs["suspect"][judged.suspect] = 1.0
+            if sample.wanted:
+                sample.add(rows, parts)
+        outputs.pop(SQUASHED, None)  # no request asks for these, as large as itself
+        predictions.add(outputs, parts)
+        return outputs
+
+    return compute
+
+
+def counted(compute: Compute, traffic: Traffic) -> Compute:
+    """Count the requests of a batch that could not be computed."""
+
+    def counted(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
+        try:
+            return compute(rows, parts)
+        except Exception:
+            traffic.inferences_failed += len(parts)
+            raise
+
+    return counted

@@ -1,0 +1,70 @@
+"""Promotes or drops challengers by what their trials have shown, where that was asked for."""
+
+import asyncio
+
+from models.errors import LogUnwritable, ModelError
+from models.registry.releases import Releases
+from models.registry.serving_state import Challenger
+from service.coordination.coordinator import WorkerCoordinator
+from service.inference.served_models import ServedModel
+from service.inference.trials.comparison import TrialSums
+from service.inference.trials.finding import Finding, finding_of
+from service.lifecycle.audit_log import SERVICE
+from service.observability.logs import get_logger
+
+_log = get_logger()
+
+
+class TrialDecision:
+    """Judges trials over all workers; the one that does so for all of them acts."""
+
+    def __init__(self, coordinator: WorkerCoordinator, releases: Releases) -> None:
+        self._coordinator, self._releases = coordinator, releases
+        #: Faults that were logged, and steps that could not be taken.
+        self._named: set[tuple[str, int]] = set()
+        self._given_up: set[tuple[str, int]] = set()
+
+    async def look(self, name: str, wanted: Challenger, champion: ServedModel, seconds: float) -> None:
+        """Judge a trial that has run for ``seconds``; promote or drop where that was asked for."""
+        sums = self._coordinator.trial(name)
+        if sums is None or (sums.champion, sums.challenger) != (
+            champion.manifest.version, wanted.version,
+        ):  # fmt: skip
+            return
+        try:
+            gate = await asyncio.to_thread(self._gate, name, wanted.version)
+        except (ModelError, OSError, ValueError):
+            gate = None
+        finding = finding_of(sums, seconds, gate=gate)
+        place = name, wanted.version
+        self._coordinator.findings[name] = finding
+        if not self._coordinator.keeper:
+            return
+        if finding.fault is not None and place not in self._named:
+            self._named.add(place)
+            _log.warning("challenger at fault", model=name, version=wanted.version, reason=finding.fault)
+        if wanted.auto and (finding.fault is not None or finding.waits is None):
+            await self._act(place, finding, sums)
+
+    def _gate(self, name: str, version: int) -> bool | None:
+        report = self._releases.gate(name, version)
+        return bool(report.get("passed")) if isinstance(report, dict) else None
+
+    async def _act(self, place: tuple[str, int], finding: Finding, sums: TrialSums) -> None:
+        name, version = place
+        if place in self._given_up:
+            return
+        try:
+            if finding.fault is not None:
+                await asyncio.to_thread(self._releases.drop, name, SERVICE, finding.fault, version)
+            else:
+                concordance = sums.agreement.concordance()
+                why = f"its trial of {sums.agreement.rows} rows found no fault"
+                if concordance is not None:
+                    why += f": concordance {concordance.value:.3f}, at least {concordance.low:.3f}"
+                await asyncio.to_thread(self._releases.promote, name, version, SERVICE, why)
+        except LogUnwritable as error:  # the step itself was taken
+            _log.error("release log unwritable", model=name, reason=str(error))
+        except (ModelError, OSError) as error:
+            self._given_up.add(place)
+            _log.error("trial not ended", model=name, version=version, reason=str(error))

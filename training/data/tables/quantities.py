@@ -1,0 +1,65 @@
+"""A table's target column as a quantity: whether it is one, and its values."""
+
+from models.features.tabular.formats import NumberFormat
+from training.data.tables.columns import known_or_none
+from training.data.tables.reading import Table, Unreadable
+from training.data.tables.spelling import Spelling, best_format, hint
+from training.data.tables.targets import FEWEST_ROWS, MOST_CLASSES
+from training.errors import DataError
+
+#: So many different numbers, not all of them whole, are a quantity: classes are fewer, or codes.
+_MOST_FRACTIONS = 20
+
+
+def is_quantity(table: Table, column: str, spelling: Spelling) -> bool:
+    """Whether a column that the table has holds numbers of which too many differ to be classes."""
+    cells = [known_or_none(cell, spelling) for cell in table.columns[column]]
+    known = [cell for cell in cells if cell is not None]
+    if any(isinstance(cell, (Unreadable, bool)) for cell in known):
+        return False
+    format_ = _format(known, column, spelling)
+    numbers = {format_(cell) if isinstance(cell, str) else cell for cell in known}
+    if not all(isinstance(number, (int, float)) for number in numbers):
+        return False
+    fractions = any(isinstance(number, float) and not number.is_integer() for number in numbers)
+    return len(numbers) > (_MOST_FRACTIONS if fractions else MOST_CLASSES)
+
+
+def read_quantity(table: Table, column: str, spelling: Spelling) -> tuple[list[int], list[float]]:
+    """Return the numbers of the rows with a value, and the values.
+
+    Raises ``DataError`` naming the line of a cell that is no finite number, or if there are too few.
+    """
+    cells = [known_or_none(cell, spelling) for cell in table.columns[column]]
+    known = [cell for cell in cells if cell is not None]
+    format_ = _format(known, column, spelling)
+    rows, values = list[int](), list[float]()
+    for row, cell in enumerate(cells):
+        value = format_(cell) if isinstance(cell, str) else cell
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            option = hint(column, [text for text in known if isinstance(text, str)])
+            how = f"; read such numbers by {option}" if option else ""
+            raise DataError(
+                f"{table.where(row, column)}: {str(cell)[:40]!r} is no number, and --task regression"
+                f" needs one or an empty cell{how}"
+            )
+        if not abs(value) < float("inf"):
+            raise DataError(f"{table.where(row, column)}: {value} is not finite; empty the cell")
+        rows.append(row)
+        values.append(float(value))
+    if len(rows) < FEWEST_ROWS:
+        raise DataError(
+            f"{table.name} has {len(rows)} rows with a value in {column}; at least {FEWEST_ROWS} are"
+            " needed"
+        )
+    if len(set(values)) == 1:
+        raise DataError(
+            f"{table.name}, column {column}: every row is {values[0]:g}; nothing can be learned"
+        )
+    return rows, values
+
+
+def _format(known: list[object], column: str, spelling: Spelling) -> NumberFormat:
+    return best_format([text for text in known if isinstance(text, str)], spelling.formats(column))[0]

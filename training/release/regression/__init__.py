@@ -1,0 +1,1 @@
+"""What is different where a quantity is predicted: the gate's checks and the card's figures."""
