@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.registry.store import Repository
-from training.benchmarks.accuracy.served_calibration import POPULATIONS, drawn_table
+from training.benchmarks.accuracy.populations import POPULATIONS, drawn_table
 from training.benchmarks.harness import REPORTS, Results, Say, run_missing
 from training.data import Dataset, load_htru2, load_tox21
 from training.data.dataset import Replicates

@@ -6,11 +6,8 @@ none of the other thirds. Each is trained as it is served, with its trees. The m
 with one fitted to the members that never saw a row, and with one fitted to the new rows themselves.
 """
 
-import csv
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,12 +15,13 @@ from numpy.typing import NDArray
 
 from models.health.detector import Detector
 from models.registry.store import Repository
+from training.benchmarks.accuracy.populations import POPULATIONS, drawn_table
 from training.benchmarks.harness import REPORTS, Results, Say, run_missing
-from training.data import Dataset, Reading, load_htru2, load_table, load_tox21
+from training.data import Dataset, load_htru2, load_tox21
 from training.data.dataset import Replicates
 from training.data.folds import fold_of, scaffold
 from training.data.official.far_rows import far_rows
-from training.evaluation.calibration import calibration_slope, fit_platt, sigmoid
+from training.evaluation.calibration import calibration_slope, fit_platt
 from training.evaluation.metrics import confusion, log_loss, markdown_table
 from training.pipeline.measures import reference_of
 from training.pipeline.run import Fitted, feature_rows, fit
@@ -150,18 +148,6 @@ def _p_values(fitted: Fitted, raw: NDArray[np.float32]) -> NDArray[np.float64]:
     return Detector(reference).judge(taps, squashed)[0]
 
 
-def drawn_table(values: Array, labels: Array) -> Dataset:
-    """Values ``(n, columns)`` and labels ``(n,)`` as a user's table."""
-    names = [f"c{column}" for column in range(values.shape[1])]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "drawn.csv"
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow([*names, "y"])
-            writer.writerows([*row, int(y)] for row, y in zip(values.tolist(), labels, strict=True))
-        return load_table("drawn", path, Reading(target="y"))
-
-
 def _on_fresh_rows(population: str, n: int, draw: int) -> dict[str, float]:
     rng = np.random.default_rng([draw, n])
     dataset = drawn_table(*POPULATIONS[population](n, rng))
@@ -226,39 +212,6 @@ def _tox21() -> tuple[Dataset, list[str]]:
 
 
 _LOADERS: dict[str, Callable[[], tuple[Dataset, list[str]]]] = {"htru2": _htru2, "tox21": _tox21}
-
-
-def _labels(logit: Array, rng: np.random.Generator) -> Array:
-    return (rng.random(len(logit)) < sigmoid(logit)).astype(np.float64)
-
-
-def _smooth(n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Eight normal columns, of which five matter, two of them together; the best AUC is .84."""
-    x = rng.normal(size=(n, 8))
-    logit = 1.2 * x[:, 0] - 0.9 * x[:, 1] + 0.8 * x[:, 2] * x[:, 3] + 0.6 * np.sin(2 * x[:, 4]) - 0.7
-    return x, _labels(logit, rng)
-
-
-def _noisy(n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Ten normal columns, of which six say nothing; the best AUC is .75."""
-    x = rng.normal(size=(n, 10))
-    logit = 0.9 * x[:, 0] + 0.6 * x[:, 1] * (x[:, 2] > 0) - 0.5 * np.abs(x[:, 3]) + 0.1
-    return x, _labels(logit, rng)
-
-
-def _skewed(n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Six log-normal columns, 12 % positives; the best AUC is .91."""
-    x = np.exp(rng.normal(size=(n, 6)))
-    logit = 2 * np.log(x[:, 0]) + 1.5 * np.log(x[:, 1]) * (x[:, 2] > 1) - np.log(x[:, 3]) - 3.5
-    return x, _labels(logit, rng)
-
-
-#: By name: functions of a number of rows, which return values ``(n, columns)`` and labels ``(n,)``.
-POPULATIONS: dict[str, Callable[[int, np.random.Generator], tuple[Array, Array]]] = {
-    "smooth": _smooth,
-    "noisy": _noisy,
-    "skewed": _skewed,
-}
 
 
 def _silent(*_: object) -> None:

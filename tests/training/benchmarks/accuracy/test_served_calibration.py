@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from training.benchmarks.accuracy import served_calibration
+from training.benchmarks.accuracy.populations import POPULATIONS, drawn_table
 from training.benchmarks.harness import Results
 from training.data import Dataset
 from training.networks.training_loop import Recipe
@@ -49,9 +50,9 @@ def test_a_draw_has_figures_of_rows_that_no_member_saw(
 def test_new_rows_of_a_trained_ensemble_have_uniform_p_values() -> None:
     """As many are at a level or below as it says."""
     rng = np.random.default_rng(4)
-    dataset = served_calibration.drawn_table(*served_calibration.POPULATIONS["noisy"](1500, rng))
+    dataset = drawn_table(*POPULATIONS["noisy"](1500, rng))
     fitted = fit(dataset, small(dataset), 1, 0, lambda _: None, lambda *_: None, processes=1)
-    values, _ = served_calibration.POPULATIONS["noisy"](6000, rng)
+    values, _ = POPULATIONS["noisy"](6000, rng)
     rows = fitted.featurizer.featurize(values.tolist()).rows
     p_values = served_calibration._p_values(fitted, rows)
     for level in (0.01, 0.05, 0.2):
