@@ -35,7 +35,8 @@ def score(
     model: Annotated[str, typer.Option(help="Which model.")] = "tox21",
     version: Annotated[int | None, typer.Option(min=1, help="Which version; the champion.")] = None,
     output: Annotated[
-        Path | None, typer.Option(help="CSV, TSV, NDJSON or Parquet; FILE.scored.csv or so if not given.")
+        Path | None,
+        typer.Option(help="CSV, TSV, NDJSON or Parquet; FILE.scored.csv or so if not given."),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores.")] = None,
     engine: Annotated[

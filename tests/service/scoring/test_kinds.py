@@ -42,7 +42,12 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         ("a.smi.gz", "\n".join(f"{smiles} name" for smiles in MOLECULES), (), "a.scored.csv"),
         ("a.txt", "\n".join(["id\tSMILES", *(f"1\t{s}" for s in MOLECULES)]), (), "a.scored.csv"),
         ("a.tsv", "\n".join(["SMILES\tid", *(f"{s}\t1" for s in MOLECULES)]), (), "a.scored.tsv"),
-        ("a.csv", "\n".join(["", "sep=;", "id;smiles", *(f"1;{s}" for s in MOLECULES)]), (), "a.scored.csv"),
+        (
+            "a.csv",
+            "\n".join(["", "sep=;", "id;smiles", *(f"1;{s}" for s in MOLECULES)]),
+            (),
+            "a.scored.csv",
+        ),
         ("a.txt", "\n".join(["sep=|", "smiles|id", *(f"{s}|1" for s in MOLECULES)]), (), "a.scored.csv"),
         ("a.csv", "\n".join(["id;mol_smiles", *(f"1;{s}" for s in MOLECULES)]), (), "a.scored.csv"),
         (

@@ -166,7 +166,7 @@ def test_positions_of_other_delimiters_can_be_gone_back_to() -> None:
         b"\n\r\nsep=;\n\nsmiles;id\nCCO;1,5\n",
         b"\n \nsmiles;id\nCCO;1,5\n",
         b"sep=\t\nsmiles\tid\nCCO\t1,5\n",
-        b"sep=,\nsmiles,id\nCCO,\"1,5\"\n",
+        b'sep=,\nsmiles,id\nCCO,"1,5"\n',
     ],
 )
 def test_what_stands_before_the_header_is_no_header(content: bytes) -> None:

@@ -50,7 +50,8 @@ def _report(results: Results) -> str:
         if not own:
             continue
         coverage, least, most = (
-            [figures[column] for figures in own] for column in ("coverage", "least_target", "most_target")
+            [figures[column] for figures in own]
+            for column in ("coverage", "least_target", "most_target")
         )
         rows.append(
             (

@@ -51,7 +51,7 @@ def test_what_names_a_compound_is_told_as_what_it_is(texts: tuple[str, ...], wor
 
 @pytest.mark.parametrize(
     "text",
-    ["CN1C=NC=C1 7", "N1CC1", "CSC", "C12CC1C2", "CSCC 50-78-2", "OCC CHEMBL545", "NSC", "CNC UNII"]
+    ["CN1C=NC=C1 7", "N1CC1", "CSC", "C12CC1C2", "CSCC 50-78-2", "OCC CHEMBL545", "NSC", "CNC UNII"],
 )
 def test_what_can_be_a_molecule_is_read(text: str) -> None:
     """A SMILES before a name that is an identifier; and letters that a SMILES may have."""
