@@ -17,7 +17,7 @@ from rdkit import Chem
 from models.features.molecules.parents.components import MINERAL, Role
 from models.features.molecules.parents.fragments import Fragment, fragment_of, order_of
 from models.features.molecules.parents.groups import one_drawing
-from models.features.molecules.parents.metals import Metals, is_metal, name_of, separate
+from models.features.molecules.parents.metals import Metals, is_metal, name_of, separate, with_article
 from models.features.molecules.parents.radicals import unpaired
 from models.features.molecules.parents.tautomers import placed
 from models.features.molecules.rdkit_log import captured_rdkit_log
@@ -44,9 +44,9 @@ _SPECIAL_BOND = re.compile("[~:$]")
 _BONDS = frozenset(
     (Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE, Chem.BondType.DATIVE)
 )
-# What canonical SMILES show of carbon beside the non-metals, and of a nitrogen that can take a hydrogen.
+# What canonical SMILES show of carbon beside the non-metals, and of groups whose hydrogens can move.
 _CARBON_TEXT = re.compile(r"c|C(?!l)")
-_MAY_TAKE = re.compile(r"n|=N|N[%\d]*=")
+_MAY_MOVE = re.compile(r"n|=N|N[%\d]*=|P|=S|S=|Se|\[N\+\]=|\[N\+\]\(\[O-\]\)")
 _WILDCARD = Chem.MolFromSmarts("[#0]")
 _ISOTOPE = Chem.MolFromSmarts("[!0*]")
 _CARBON = Chem.MolFromSmarts("[#6]")
@@ -109,7 +109,7 @@ def _of_one_part(molecule: Chem.Mol, smiles: str, written: str, repaired: str) -
     organic = _CARBON_TEXT.search(smiles)
     if organic and "[" in smiles:
         warnings += _of_radicals(molecule)
-    form = placed(molecule) if _MAY_TAKE.search(smiles) else molecule
+    form = placed(molecule) if _MAY_MOVE.search(smiles) else molecule
     if form is not molecule:
         smiles = Chem.MolToSmiles(form)
     if smiles == written:
@@ -226,7 +226,9 @@ def _of_radicals(molecule: Chem.Mol) -> Warnings:
     if others:
         name = name_of(others[0].GetSymbol())
         which = (
-            f"a {name} atom has" if len(others) == 1 else f"{len(others)} atoms, the first {name}, have"
+            f"{with_article(name)} atom has"
+            if len(others) == 1
+            else f"{len(others)} atoms, the first {name}, have"
         )
         raise Unreadable(
             f"{which} an open valence: is a hydrogen missing? An atom in square brackets has only the"

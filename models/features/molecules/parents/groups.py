@@ -3,16 +3,16 @@
 Of the drawings of one group the neutral one is taken where there is one: S=O, P=O and P=C, not S⁺–O⁻,
 P⁺–O⁻ or P⁺–C⁻. Nitro groups, N-oxides, azides and diazo groups have charges in every drawing; those of
 RDKit's Normalizer are taken. An acid and a quaternary ammonium in one molecule are an inner salt, and a
-mesoionic ring (a sydnone, triflumezopyrim) is one that no neutral drawing has: it stays as it is drawn.
+mesoionic ring (a sydnone, triflumezopyrim) is one that no neutral drawing has: ``resonance`` draws it.
 """
-
-from itertools import product
 
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from models.features.molecules.parents.metals import is_metal
+from models.features.molecules.parents.resonance import settled
+from models.features.molecules.parents.shifts import with_acidic_hydrogens
 
 _NITROGEN = 7
 #: Atoms beyond the second period can have more bonds than an octet, by number: Si, P, S, As, Se, Te, I.
@@ -30,10 +30,12 @@ _ACIDS = tuple(
 _ACID_ANION = Chem.MolFromSmarts("[$([OX1-]S(=O)=O),$([OX1-]P=O),$([OX1-][CX3]=O)]")
 #: An azide or a diazo group whose charges are drawn the other way round.
 _DIAZONIO = Chem.MolFromSmarts("[#7X2,#6;-1]-[NX2+]#[NX1]")
-_QUATERNARY = Chem.MolFromSmarts("[#7+;H0;!$([#7+]~[-]),$([#7+](=O)[O-])]")
-#: The two nitrogens of an imidazolium or the like, either of which may be drawn with the charge.
-_AMIDINIUM = Chem.MolFromSmarts("[nX3;+1;H0;!$([n+]-[O-])]:[#6]:[nX3;+0;H0]")
-_MOST_AMIDINIUMS = 5
+#: A cation that is not balanced by an anion beside it.
+_CATION = Chem.MolFromSmarts("[#7,o,s;+;H0;!$(*~[-]),$([#7+](=O)[O-])]")
+_PROTONATED_IMINE = Chem.MolFromSmarts("[#8,#16;X2;R].[NX3+;!H0]=[#6;R]")
+_RING_CATION = Chem.MolFromSmarts("[o,s;+]")
+#: An amidinium that is drawn with its charge on a nitrogen without hydrogens.
+_AMIDINIUM = Chem.MolFromSmarts("[NX3;!H0;+0]-[CX3]=[NX3+;H0]")
 _normalizer = rdMolStandardize.Normalizer()
 # Protons alone: a carbocation, as a dye's, is not given a hydride.
 _uncharger = rdMolStandardize.Uncharger(protonationOnly=True)
@@ -77,26 +79,37 @@ def neutral(fragment: Chem.Mol) -> Chem.Mol:
     """
     if not fragment.HasSubstructMatch(_CHARGED):
         return fragment
+    fragment = with_acidic_hydrogens(_amidine(_dye(fragment)))
     uncharged = _uncharger.uncharge(fragment)
     Chem.SanitizeMol(uncharged)
-    return _settled(_inner_salt(uncharged))
+    return _inner_salt(uncharged)
 
 
-def _settled(fragment: Chem.Mol) -> Chem.Mol:
-    """A fragment with the charge of each imidazolium where the canonical SMILES comes first."""
-    matches = fragment.GetSubstructMatches(_AMIDINIUM)
-    if not 0 < len(matches) <= _MOST_AMIDINIUMS:
+def _dye(fragment: Chem.Mol) -> Chem.Mol:
+    """A fragment with the charge of a protonated dye on its ring's oxygen or sulfur, where others have it.
+
+    So thionine is a cation as methylene blue is.
+    """
+    if not fragment.HasSubstructMatch(_PROTONATED_IMINE):
         return fragment
-    forms = {Chem.MolToSmiles(fragment): fragment}
-    for swapped in product((False, True), repeat=len(matches)):
-        form = Chem.Mol(fragment)
-        for (cation, _, other), swap in zip(matches, swapped, strict=True):
-            if swap:
-                form.GetAtomWithIdx(cation).SetFormalCharge(0)
-                form.GetAtomWithIdx(other).SetFormalCharge(1)
-        if Chem.SanitizeMol(form, catchErrors=True) == Chem.SANITIZE_NONE:
-            forms[Chem.MolToSmiles(form)] = form
-    return forms[min(forms)]
+    form = settled(fragment)
+    return form if form.HasSubstructMatch(_RING_CATION) else fragment
+
+
+def _amidine(fragment: Chem.Mol) -> Chem.Mol:
+    """A fragment without the proton of each amidinium, wherever its charge is drawn."""
+    while (match := fragment.GetSubstructMatch(_AMIDINIUM)) != ():
+        giving, carbon, cation = match
+        form = Chem.RWMol(fragment)
+        form.GetBondBetweenAtoms(giving, carbon).SetBondType(Chem.BondType.DOUBLE)
+        form.GetBondBetweenAtoms(carbon, cation).SetBondType(Chem.BondType.SINGLE)
+        form.GetAtomWithIdx(cation).SetFormalCharge(0)
+        nitrogen = form.GetAtomWithIdx(giving)
+        nitrogen.SetNumExplicitHs(nitrogen.GetTotalNumHs() - 1)
+        nitrogen.SetNoImplicit(True)
+        Chem.SanitizeMol(form)
+        fragment = form.GetMol()
+    return fragment
 
 
 def _without_dative_bonds(molecule: Chem.Mol) -> Chem.Mol:
@@ -159,11 +172,12 @@ def _diazo(molecule: Chem.Mol) -> Chem.Mol:
 
 
 def _inner_salt(fragment: Chem.Mol) -> Chem.Mol:
-    """A fragment with a quaternary nitrogen and acids: as many acids are ionised as there are cations.
+    """A fragment with a permanent cation and acids: as many acids are ionised as there are cations.
 
     The strongest acids are, so that betaine and its hydrochloride have one parent.
     """
-    if not fragment.HasSubstructMatch(_QUATERNARY):
+    fragment = settled(fragment)
+    if not fragment.HasSubstructMatch(_CATION):
         return fragment
     editable = Chem.RWMol(fragment)
     for (index,) in editable.GetSubstructMatches(_ACID_ANION):

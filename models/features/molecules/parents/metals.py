@@ -133,6 +133,12 @@ def name_of(symbol: str) -> str:
     return name.lower()
 
 
+def with_article(name: str) -> str:
+    """An English name with ``a`` or ``an``: an oxygen, a europium."""
+    vowel = name[0] in "aeiou" and not name.startswith("eu") and not name.startswith("ura")
+    return f"{'an' if vowel else 'a'} {name}"
+
+
 def _is_foreign(atom: Chem.Atom, is_kept: bool) -> bool:
     if is_kept:
         return atom.GetAtomicNum() not in _LEARNED

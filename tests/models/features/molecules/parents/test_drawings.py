@@ -63,6 +63,52 @@ DRAWINGS = {
     ),
     "isotopes, maps and stereo": ("CC(N)C(=O)O", "[13CH3:1][C@H:2](N)C(=O)[18OH]", "[2H]C(C)(N)C(=O)O"),
     "explicit hydrogens": ("CO", "[H]C([H])([H])O[H]"),
+    "sydnone": (
+        "[O-]c1c[n+](-c2ccccc2)no1",
+        "O=c1[cH-][n+](-c2ccccc2)no1",
+        "O=C1C=[N+](c2ccccc2)[N-]O1",
+        "[O-]C1=C[N+](=NO1)c1ccccc1",
+    ),
+    "sydnone imine": (
+        "CCOC(=O)[N-]c1c[n+](no1)N1CCOCC1",
+        "CCOC([O-])=Nc1c[n+](no1)N1CCOCC1",
+    ),
+    "mesoionic triazole": ("C[n+]1cn(C)nc1[S-]", "CN1C=[N+](C)C([S-])=N1"),
+    "methylene blue": (
+        "CN(C)c1ccc2nc3ccc(N(C)C)cc3[s+]c2c1.[Cl-]",
+        "CN(C)c1ccc2nc3ccc(cc3sc2c1)=[N+](C)C.[Cl-]",
+        "CN(C)C1=CC2=[S+]C3=CC(N(C)C)=CC=C3N=C2C=C1.[Cl-]",
+    ),
+    "thionine": ("Nc1ccc2nc3ccc(=[NH2+])cc-3sc2c1.[Cl-]", "Nc1ccc2nc3ccc(N)cc3[s+]c2c1.[Cl-]"),
+    "crystal violet": (
+        "CN(C)c1ccc(cc1)[C+](c1ccc(N(C)C)cc1)c1ccc(N(C)C)cc1",
+        "CN(C)c1ccc(cc1)C(c1ccc(N(C)C)cc1)=C1C=CC(=[N+](C)C)C=C1",
+    ),
+    "rhodamine B": (
+        "CCN(CC)c1ccc2c(-c3ccccc3C(=O)O)c3ccc(=[N+](CC)CC)cc-3oc2c1.[Cl-]",
+        "CCN(CC)c1ccc2c(-c3ccccc3C(=O)O)c3ccc(N(CC)CC)cc3[o+]c2c1.[Cl-]",
+        "CCN(CC)c1ccc2c(-c3ccccc3C(=O)[O-])c3ccc(=[N+](CC)CC)cc-3oc2c1",
+    ),
+    "pyronine": (
+        "CN(C)c1ccc2cc3ccc(=[N+](C)C)cc-3oc2c1",
+        "CN(C)c1ccc2cc3ccc(N(C)C)cc3[o+]c2c1",
+    ),
+    "cyanine": ("CN(C)C=CC=[N+](CC)CC", "C[N+](C)=CC=CN(CC)CC"),
+    "gabazine": (
+        "COc1ccc(-c2ccc(N)[n+](CCCC(=O)[O-])n2)cc1",
+        "COc1ccc(-c2cc[c+](N)n(CCCC(=O)O)n2)cc1",
+    ),
+    "amidine, protonated": ("CN=C(C)N(C)C", "CC(=[NH+]C)N(C)C.[Cl-]", "CC(NC)=[N+](C)C.[Cl-]"),
+    "oxime": ("ON=Cc1ccccc1", "O=NCc1ccccc1"),
+    "oxime of a ketone": ("CC(C)=NO", "CC(C)N=O"),
+    "nitroalkane": ("CC(C)[N+](=O)[O-]", "CC(C)=[N+](O)[O-]", "CC(C)=[N+]([O-])[O-].[K+]"),
+    "nitromethane": ("C[N+](=O)[O-]", "C=[N+]([O-])[O-].[Na+]", "[CH2-][N+](=O)[O-].[Na+]"),
+    "thiophosphate": ("COP(=O)(S)OC", "COP(O)(=S)OC", "COP([O-])(=S)OC.[Na+]", "COP(=O)([S-])OC.[K+]"),
+    "dithiophosphate": ("COP(S)(=O)SC", "COP(O)(=S)SC"),
+    "thiophosphinic acid": ("CP(C)(=O)S", "CP(C)(O)=S"),
+    "thioacetic acid": ("CC(=O)S", "CC(O)=S", "CC([O-])=S.[K+]"),
+    "thiosulfonic acid": ("CCS(=O)(=O)S", "CCS(O)(=O)=S"),
+    "phosphite": ("CO[PH](=O)OC", "COP(O)OC"),
 }
 
 
