@@ -50,6 +50,7 @@ _MARGIN = (
 _RECIPE = 'Hyperparameters from a JSON file, as in {"units": 128}.'
 _STUDY = "File of the study; MODEL.study below SNN_STATE if left out."
 _SPLIT = "out-of-fold; for tox21 also leaderboard (trains networks without that set) or final."
+_SUITE = "Of health: beside outlier detectors on public tables."
 _NAME = (
     "calibration, explain, gate, graph, health, htru2, integrity, refits, rows, signal, tables, tox21,"
     " tox21-served or uci."
@@ -158,6 +159,8 @@ def benchmark(
     models: Models = DEFAULT_MODELS,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 5,
     processes: Annotated[int, typer.Option(min=1, help="Parallel fits, each on one thread.")] = 2,
+    *,
+    suite: Annotated[bool, typer.Option("--suite", help=_SUITE)] = False,
 ) -> None:
     """Compare the SNN with other methods, print the report and keep it in training/reports.
 
@@ -166,6 +169,7 @@ def benchmark(
     from training.benchmarks import BENCHMARKS
     from training.benchmarks.harness import REPORTS
 
+    name += "-suite" * suite
     if name not in BENCHMARKS:
         raise TrainingError(f"no benchmark is named {name!r}; there are {', '.join(BENCHMARKS)}")
     report = BENCHMARKS[name](Repository(models), seeds, processes, _log)
