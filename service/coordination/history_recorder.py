@@ -56,14 +56,14 @@ class HistoryRecorder:
         while True:
             try:
                 if self._coordinator.keeper and self._coordinator.serving:
-                    self.look()
+                    await self.look()
                 else:
                     self._before = None
             except Exception as error:  # noqa: BLE001 - the next look may succeed
                 _log.error("history not kept", kind=type(error).__name__, place=place_of(error))
             await asyncio.sleep(LOOK_SECONDS)
 
-    def look(self) -> None:
+    async def look(self) -> None:
         """Write down what has happened since the last look."""
         whole, now = self._coordinator.whole(), self._clock()
         written, sums = self._shared_store.histories(), dict(whole.counted.by_version)
@@ -77,16 +77,17 @@ class HistoryRecorder:
             if not model.ready:
                 continue
             try:
-                histories[name] = self._extended(name, whole, now, histories.get(name, ModelHistory()))
+                history = histories.get(name, ModelHistory())
+                histories[name] = await self._extended(name, whole, now, history)
             except ServiceError:  # it does not serve in this worker, not yet or not any more
                 continue
         self._before, self._looked = sums, now
         self._shared_store.post_histories(histories)
 
-    def _extended(
+    async def _extended(
         self, name: str, whole: ClusterStatus, now: float, history: ModelHistory
     ) -> ModelHistory:
-        served, health, since = self._coordinator.health(name)
+        served, health, since = await self._coordinator.health(name)
         version = served.manifest.version
         known = self._known(name, version, health, whole.models[name].intact)
         sums = whole.counted.traffic(name, version)

@@ -1,4 +1,4 @@
-"""How the traffic of all workers together is judged: on the event loop, or in a thread beside it."""
+"""How the traffic of all workers together is judged, in a thread beside the event loop."""
 
 import asyncio
 from collections import defaultdict
@@ -54,21 +54,12 @@ class TrafficJudge(WorkerAgreement):
         self._sequential_alarms = SequentialAlarms()
         self._refusals: defaultdict[tuple[str, int], RecentRefusals] = defaultdict(RecentRefusals)
 
-    def health(self, name: str) -> Judgement:
+    async def health(self, name: str) -> Judgement:
         """Judge a model's traffic in all workers; also return since when the verdict holds.
 
-        Raises ``ModelNotFound`` or ``ModelNotReady``.
+        A thread judges: the event loop answers requests meanwhile. Raises ``ModelNotFound`` or
+        ``ModelNotReady``.
         """
-        steps, given = self._steps(name), None
-        while True:
-            try:
-                given = steps.send(given)()
-            except StopIteration as done:
-                judgement: Judgement = done.value
-                return judgement
-
-    async def health_beside(self, name: str) -> Judgement:
-        """Return the same, judged in a thread: the event loop answers requests meanwhile."""
         steps, given = self._steps(name), None
         while True:
             try:

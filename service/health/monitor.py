@@ -109,7 +109,8 @@ class Monitor:
         gives it, (n, F); ``parts`` says whose the rows are, in their order.
         """
         p_values, judged = self.judge(outputs)
-        self.take(judged, p_values, parts)
+        if self.wants(len(p_values)):
+            self.take(judged, p_values, parts)
         return p_values.round(6)
 
     def judge(self, outputs: Mapping[str, NDArray[np.floating]]) -> tuple[Array, Judged]:

@@ -178,7 +178,7 @@ class AutoRollback:
         due = self._compared_at.get(name, -inf) + _COMPARE_SECONDS
         if served is None or self._clock() < due:
             return None
-        judgement = self._coordinator.health(name)[1].judgement
+        judgement = (await self._coordinator.health(name))[1].judgement
         # A model that fails its golden rows is loaded anew first.
         departs = judgement.verdict == "unhealthy" and judgement.origin == "model"
         if not departs or judgement.model == "faulty":

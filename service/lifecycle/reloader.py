@@ -210,7 +210,7 @@ class Reloader:
             async with self._judging:
                 for name, model in list(self._models.items()):
                     if model.state.serving is not None:
-                        await self._coordinator.health_beside(name)
+                        await self._coordinator.health(name)
 
     async def _settle(self, model: ModelLifecycle) -> None:
         state = model.state

@@ -12,6 +12,7 @@ _NAME = (
     "calibration, explain, gate, graph, health, htru2, integrity, refits, regression, rows, signal,"
     " tables, tox21, tox21-served or uci."
 )
+_SUITE = "Of health: beside outlier detectors on public tables."
 _THEORY = "Model whose measured layers are compared with the theory's predictions."
 
 
@@ -20,6 +21,8 @@ def benchmark(
     models: Models = DEFAULT_MODELS,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 5,
     processes: Annotated[int, typer.Option(min=1, help="Parallel fits, each on one thread.")] = 2,
+    *,
+    suite: Annotated[bool, typer.Option("--suite", help=_SUITE)] = False,
 ) -> None:
     """Compare the SNN with other methods, print the report and keep it in training/reports.
 
@@ -28,6 +31,7 @@ def benchmark(
     from training.benchmarks import BENCHMARKS
     from training.benchmarks.harness import REPORTS
 
+    name += "-suite" * suite
     if name not in BENCHMARKS:
         raise TrainingError(f"no benchmark is named {name!r}; there are {', '.join(BENCHMARKS)}")
     report = BENCHMARKS[name](Repository(models), seeds, processes, _log)

@@ -40,7 +40,7 @@ _TEXT = re.compile(rb"(text/(?!event-stream)|application/(json|x-ndjson|openmetr
 try:  # the extra ``zstd``
     from backports import zstd
 except ImportError:
-    zstd = None
+    zstd = None  # type: ignore[assignment]
 
 CODINGS = (b"gzip", b"deflate") if zstd is None else (b"gzip", b"deflate", b"zstd")
 

@@ -270,10 +270,10 @@ def test_counters_and_windows_are_those_of_both_and_outlive_a_worker(in_house) -
         await house.two.answer(bundles.candidates(200, 2))
         house.two.coordinator.post()
 
-        def seen(worker: Worker) -> tuple:
+        async def seen(worker: Worker) -> tuple:
             whole = worker.coordinator.whole()
             traffic = whole.counted.traffic("htru2", 1)
-            health, since = worker.coordinator.health("htru2")[1:]
+            health, since = (await worker.coordinator.health("htru2"))[1:]
             assert traffic.activations is not None
             return (
                 whole.counted.requests["/predict", 200],
@@ -285,21 +285,21 @@ def test_counters_and_windows_are_those_of_both_and_outlive_a_worker(in_house) -
                 since,
             )
 
-        first = seen(house.one)
+        first = await seen(house.one)
         assert first[:3] == (2, 300, 300)
         assert first[4] == 300
         assert first[5].verdict == "healthy"
-        assert seen(house.two) == first
+        assert await seen(house.two) == first
         house.call(1)  # the second died
-        assert seen(house.one) == first
+        assert await seen(house.one) == first
         house.call(1, 2)
         successor = house.worker(2)
         await successor.reloader.poll()
         successor.coordinator.post()
-        assert seen(house.one) == first
-        assert seen(successor) == first
+        assert await seen(house.one) == first
+        assert await seen(successor) == first
         await successor.answer(bundles.candidates(5))
-        assert seen(successor)[:3] == seen(house.one)[:3] == (3, 305, 305)
+        assert (await seen(successor))[:3] == (await seen(house.one))[:3] == (3, 305, 305)
 
     in_house(work)
 

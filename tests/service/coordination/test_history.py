@@ -60,13 +60,13 @@ def test_a_bucket_is_what_went_through_both_workers(in_house) -> None:
     async def work(house: House) -> None:
         clock = Moment()
         recorder = HistoryRecorder(house.one.coordinator, SharedStore(house.folder), clock)
-        recorder.look()
+        await recorder.look()
         rows = bundles.candidates(300)
         await house.one.answer(rows[:100])
         await house.two.answer(rows[100:])
         house.two.coordinator.post()
         clock.now += 10.0
-        recorder.look()
+        await recorder.look()
         other = HistoryRecorder(house.two.coordinator, SharedStore(house.folder), clock)
         document = document_of(
             other.history("htru2"), "htru2", "hour", ("pulsar",), None, clock.now + 1.0
@@ -97,7 +97,7 @@ def test_another_worker_goes_on_with_what_was_written(in_house) -> None:
         await house.one.answer(bundles.candidates(100))
         for worker in (house.one, house.two):
             worker.coordinator.post()
-            HistoryRecorder(worker.coordinator, SharedStore(house.folder), clock).look()
+            await HistoryRecorder(worker.coordinator, SharedStore(house.folder), clock).look()
             clock.now += 10.0
         history = HistoryRecorder(house.two.coordinator, SharedStore(house.folder)).history("htru2")
         assert [one.rows for one in history.buckets("hour", clock.now)] == [100, 0]
@@ -112,14 +112,14 @@ def test_verdicts_are_events_with_their_times(in_house) -> None:
         clock = Moment()
         recorder = HistoryRecorder(house.one.coordinator, SharedStore(house.folder), clock)
         clock.now = time.time()  # verdicts have real times
-        recorder.look()
+        await recorder.look()
         for start in range(0, 512, 64):
             await house.one.answer(bundles.candidates(64, seed=start))
         clock.now += 60.0
-        recorder.look()
+        await recorder.look()
         for start in range(0, 512, 64):
             await house.one.answer(3 * bundles.candidates(64, seed=start))
-        recorder.look()
+        await recorder.look()
         events = recorder.history("htru2").events
         kinds = [(event.kind, event.level) for event in events]
         assert ("version", "info") in kinds
@@ -257,7 +257,7 @@ def test_the_loop_goes_on_after_a_failure(in_house, monkeypatch) -> None:
         recorder = HistoryRecorder(house.one.coordinator, SharedStore(house.folder))
         looks = []
 
-        def look() -> None:
+        async def look() -> None:
             looks.append(1)
             raise RuntimeError("once")
 

@@ -2,11 +2,14 @@
 
 import asyncio
 import threading
+import time
 from time import perf_counter, sleep
 
 import pytest
 
 from models.errors import ModelError
+from service.coordination.history_recorder import HistoryRecorder
+from service.coordination.shared_store import SharedStore
 from service.errors import ModelNotFound
 from service.health.monitor import Monitor
 from tests.service.conftest import App
@@ -64,28 +67,27 @@ def test_the_loop_is_free_while_traffic_is_judged(with_app, slow: list[int], pat
     with_app(work)
 
 
-def test_both_ways_of_judging_say_the_same(with_app) -> None:
-    """On the loop and beside it, the verdict and its reasons are the same."""
+def test_the_loop_is_free_while_the_history_is_written(with_app, slow: list[int]) -> None:
+    """The look of every five seconds is judged by another thread as well."""
 
     async def work(app: App) -> None:
-        rows = bundles.candidates(300)
-        await app.predict(model="htru2", inputs=(rows + 3 * rows.std(axis=0)).tolist())
-        _, here, since = app.coordinator.health("htru2")
-        _, beside, later = await app.coordinator.health_beside("htru2")
-        assert here.judgement.verdict == beside.judgement.verdict == "unhealthy"
-        assert (here.judgement, since) == (beside.judgement, later)
+        await app.predict(model="htru2", inputs=bundles.candidates(300).tolist())
+        recorder = HistoryRecorder(app.coordinator, SharedStore())
+        assert await longest_hold(recorder.look()) < SLOW_SECONDS / 2
+        assert len(slow) == 2
+        assert threading.get_ident() not in slow
+        buckets = recorder.history("htru2").buckets("hour", time.time())
+        assert [bucket.rows for bucket in buckets] == [300]
 
     with_app(work)
 
 
-def test_a_model_that_is_not_there_is_an_error_both_ways(with_app) -> None:
-    """Neither way swallows it."""
+def test_a_model_that_is_not_there_is_an_error(with_app) -> None:
+    """It is not swallowed on the way through the thread."""
 
     async def work(app: App) -> None:
         with pytest.raises(ModelNotFound):
-            app.coordinator.health("other")
-        with pytest.raises(ModelNotFound):
-            await app.coordinator.health_beside("other")
+            await app.coordinator.health("other")
 
     with_app(work)
 
@@ -99,6 +101,6 @@ def test_what_judging_raises_is_raised(with_app, monkeypatch) -> None:
 
         monkeypatch.setattr(Monitor, "judged", broken)
         with pytest.raises(ModelError, match="out of order"):
-            await app.coordinator.health_beside("htru2")
+            await app.coordinator.health("htru2")
 
     with_app(work)

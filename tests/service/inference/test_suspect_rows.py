@@ -166,3 +166,55 @@ def test_what_windows_see_of_a_mended_row_is_what_was_computed_again(
     assert mended.suspect is None
     assert mended.kept == pytest.approx(right.kept, rel=1e-4, abs=1e-4)
     assert mended.squashed == pytest.approx(right.squashed, rel=1e-4, abs=1e-4)
+
+
+@pytest.fixture
+def dense(reference: Reference) -> Callable[[FaultySession], tuple[Compute, FaultySession, Monitor]]:
+    """Make a computation that watches a share of dense traffic, and its graph without taps."""
+
+    def make(lean: FaultySession) -> tuple[Compute, FaultySession, Monitor]:
+        whole, monitor = FaultySession({}), Monitor(reference, clock=lambda: 1000.0, sampled=True)
+        counter = PredictionCounter(Traffic(), np.full(1, 0.5))
+        rows = SuspectRows(whole.run, monitor, Traffic(), again=True)
+        return watched(whole, monitor, RowSample(), Copies(), counter, rows, lean), whole, monitor
+
+    return make
+
+
+def test_most_single_rows_of_dense_traffic_pass_the_graph_without_taps(dense) -> None:
+    """Of 4,096 in a second the first 512 and an eighth are watched; all have their probability."""
+    lean = FaultySession({})
+    compute, whole, monitor = dense(lean)
+    rows = bundles.candidates(4096, seed=3)
+    answers = [compute(rows[at : at + 1], [RowOwner(None, 1)]) for at in range(4096)]
+    assert len(whole.runs) + len(lean.runs) == 4096
+    assert len(whole.runs) == pytest.approx(512 + 3584 / 8, rel=0.15)
+    assert sum("p_value" in answer for answer in answers) == len(whole.runs)
+    assert monitor.health().windows["1m"].count == len(whole.runs)
+    shown = np.concatenate([answer["probability"] for answer in answers])
+    np.testing.assert_allclose(
+        shown, bundles.run_all(bundles.graph(), rows)["probability"], rtol=1e-4, atol=1e-6
+    )
+
+
+def test_blocks_of_dense_traffic_keep_their_p_values(dense) -> None:
+    """Rows that come together are judged, every one, whether they count or not."""
+    lean = FaultySession({})
+    compute, whole, monitor = dense(lean)
+    for number in range(40):
+        assert "p_value" in compute(bundles.candidates(64, seed=number), [RowOwner(None, 64)])
+    assert (len(whole.runs), lean.runs) == (40, [])
+    assert monitor.health().windows["1m"].count < 40 * 64 / 2
+
+
+def test_a_wrong_logit_in_the_graph_without_taps_is_computed_again(dense) -> None:
+    """One member's logit far from the others' is beyond its bounds: the whole graph answers."""
+    lean = FaultySession({run: [0] for run in range(4000)})
+    compute, whole, _ = dense(lean)
+    rows = bundles.candidates(2000, seed=3)
+    answers = [compute(rows[at : at + 1], [RowOwner(None, 1)]) for at in range(2000)]
+    assert len(lean.runs) > 1000
+    assert len(whole.runs) == 2000
+    right = bundles.run_all(bundles.graph(), rows)["probability"]
+    shown = np.concatenate([answer["probability"] for answer in answers])
+    np.testing.assert_allclose(shown, right, rtol=1e-4, atol=1e-6)

@@ -17,8 +17,9 @@ from service.inference.backend.device import CPU, Device
 from service.inference.batcher import Limits
 from service.inference.predictor import Predictor
 from service.inference.served_models import ServedModels
+from service.inference.watched_run import counted
 from service.lifecycle.auto_rollback import AutoRollback
-from service.lifecycle.loader import Loader, _counted
+from service.lifecycle.loader import Loader
 from service.lifecycle.reloader import Reloader
 from service.observability.counters import Telemetry
 from tests.support import bundles
@@ -108,7 +109,7 @@ def run(work, house: House) -> None:
         await house.reloader.poll()
         await house.traffic()
         await house.auto_rollback.look()
-        assert house.coordinator.health("htru2")[1].judgement.verdict == "healthy"
+        assert (await house.coordinator.health("htru2"))[1].judgement.verdict == "healthy"
         await work()
         house.predictor.close()
         await asyncio.to_thread(house.reloader.close)
@@ -189,7 +190,7 @@ def test_errors_that_the_predecessor_did_not_make_take_it_back(tmp_path: Path) -
 
 
 def _raising(served, broken):
-    return _counted(lambda rows, parts: broken(rows), served.traffic)
+    return counted(lambda rows, parts: broken(rows), served.traffic)
 
 
 def test_a_golden_failure_that_reloading_does_not_cure_takes_it_back(tmp_path: Path) -> None:
@@ -237,8 +238,8 @@ def test_what_moves_both_versions_takes_nothing_back(
     judged = []
     health = house.coordinator.health
 
-    def blamed(name: str):
-        served, found, since = health(name)
+    async def blamed(name: str):
+        served, found, since = await health(name)
         judgement = dataclasses.replace(found.judgement, verdict="unhealthy", origin="model")
         judged.append(found.judgement.verdict)
         return served, dataclasses.replace(found, judgement=judgement), since

@@ -376,3 +376,24 @@ def test_no_rows_are_written_as_nothing(kind: str) -> None:
     """In the midst of a table, too."""
     for first in (True, False):
         assert writer(kind, LAYOUT).rows([], [], first=first) == b""
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "parquet"])
+def test_rows_beyond_their_bounds_are_marked(kind: str) -> None:
+    """Where rows have bounds: a column in CSV and Parquet, a field of the marked in NDJSON."""
+    layout = OutputLayout("m", "1", ("a",), is_smiles=False, has_bounds=True)
+    sound = {"status": "ok", "probability": {"a": 0.5}, "call": {"a": True}, "p_value": 0.1}
+    results = [sound, sound | {"suspect": True}, {"status": "error", "message": "no number"}]
+    to = writer(kind, layout)
+    content = to.head() + to.rows([{}, {}, {}], results, first=True) + to.tail()
+    if kind == "csv":
+        marks = [row["suspect"] for row in csv.DictReader(io.StringIO(content.decode()))]
+        assert marks == ["false", "true", ""]
+    elif kind == "ndjson":
+        lines = [json.loads(line) for line in content.splitlines()]
+        assert [line.get("suspect") for line in lines] == [None, True, None]
+    else:
+        table = ipc.open_stream(content).read_all()
+        assert table["suspect"].to_pylist() == [False, True, None]
+    assert "suspect" in layout.fields
+    assert "suspect" not in OutputLayout("m", "1", ("a",), is_smiles=False).added

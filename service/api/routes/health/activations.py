@@ -55,7 +55,7 @@ async def document_of(coordinator: WorkerCoordinator, whole: ClusterStatus, name
     Members count from 0, as in the manifest; layers from 1. Raises ``ModelNotFound`` or
     ``ModelNotReady``.
     """
-    served, health, since = await coordinator.health_beside(name)
+    served, health, since = await coordinator.health(name)
     await asyncio.sleep(0)
     document = _document(coordinator, whole, name, served, health, since)
     return await asyncio.to_thread(_encoded, document, served, health)

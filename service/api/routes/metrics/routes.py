@@ -26,7 +26,7 @@ def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRo
         encoder, content_type = choose_encoder(", ".join(request.headers.getlist("accept")))
         # Judged first, since a new verdict is counted.
         judged = {
-            name: await coordinator.health_beside(name)
+            name: await coordinator.health(name)
             for name, state in served_models.states().items()
             if state.served is not None
         }

@@ -43,7 +43,9 @@ def report(results: Results) -> str:
         "Area under the curve of anomalies against ordinary rows, both held out. Tables of the UCI"
         " collection, at most 1,500 rows each. Five self-normalizing networks of 4 × 64 units, each"
         " trained without a fold. *Activations* is the service's own p-value of a row, by inputs and"
-        " layers. The others score the same rows; those of inputs see them squashed as the networks do.",
+        " layers, two-sided: a row that is unusually ordinary counts as strange, too. *One-sided* ranks"
+        " by the same distances, larger is stranger. The others score the same rows; those of inputs see"
+        " them squashed as the networks do.",
         "",
     ]
     for protocol, what in (

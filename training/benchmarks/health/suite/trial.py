@@ -33,10 +33,10 @@ SETS = (
 _MOST = 1500
 
 NOVELTY, LABELLED = "a class left out", "5 % of anomalies labelled"
-OURS = "activations"
+OURS, ONE_SIDED = "activations", "activations, one-sided"
 NETWORKS = ("Mahalanobis, last layer", "energy", "max-probability")
 SUPERVISED = "probability of an anomaly"
-SCORES = (OURS, *ON_INPUTS, *NETWORKS, SUPERVISED)
+SCORES = (OURS, ONE_SIDED, *ON_INPUTS, *NETWORKS, SUPERVISED)
 KEYS = ("set", "protocol", "class", "seed")
 FIGURES = ("rows", "anomalies", *SCORES)
 
@@ -105,7 +105,8 @@ def _scores(known: Array32, labels: NDArray[np.intp], asked: Array32, seed: int)
         name: score(own.astype(np.float64), other.astype(np.float64), seed)
         for name, score in ON_INPUTS.items()
     }
-    scores[OURS] = -_p_values(ensemble, own, folds, other)
+    p_values, scores[ONE_SIDED] = _judged(ensemble, own, folds, other)
+    scores[OURS] = -p_values
     logits = ensemble.member_logits(other).mean(axis=1).astype(np.float64)
     last = [_last(ensemble, rows) for rows in (own, other)]
     scores["Mahalanobis, last layer"] = np.mean(
@@ -125,15 +126,24 @@ def _folds(labels: NDArray[np.intp], seed: int) -> NDArray[np.int8]:
     return folds
 
 
-def _p_values(ensemble: Ensemble, own: Array32, folds: NDArray[np.int8], other: Array32) -> Array:
-    """The service's p-values of rows, by a reference that is fitted as a bundle's is."""
+def _judged(
+    ensemble: Ensemble, own: Array32, folds: NDArray[np.int8], other: Array32
+) -> tuple[Array, Array]:
+    """The service's p-values of rows, by a reference that is fitted as a bundle's is.
+
+    They are two-sided. Beside them, how far out a row is: the larger of the inputs' distances and the
+    members' mean one.
+    """
     members, numbers = [], range(len(ensemble.members))
     for number in numbers:
         held_out = np.flatnonzero(folds == ensemble.members[number].fold)
         members.append(MemberRows(ensemble.member_taps(own[held_out], number), held_out))
     detector = Detector(fit_reference(members, own))
     taps = np.stack([ensemble.member_taps(other, number) for number in numbers], axis=1)
-    return detector.judge(taps, other)[0]
+    p_values, judged = detector.judge(taps, other)
+    statistics, layout = detector.statistics([judged]), detector.layout
+    apart = np.vstack([statistics[layout.distances].mean(axis=0), statistics[layout.singles]])
+    return p_values, apart.max(axis=0).astype(np.float64)
 
 
 @torch.no_grad()
