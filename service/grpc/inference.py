@@ -29,8 +29,8 @@ from service.api.context import (
 from service.api.encoding import stated
 from service.api.problems import Problem
 from service.api.v2 import request, response
-from service.api.v2.infer import predicted, records_of
 from service.api.v2.interface import Interface, interface_of, names_of
+from service.api.v2.predicted import predicted, records_of
 from service.api.v2.schemas import InferenceRequest, RequestInput, RequestOutput
 from service.grpc.calls import Call, Headers, client_of, headers_of, status_of
 from service.grpc.messages import SERVICE, shapes

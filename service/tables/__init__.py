@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from service.errors import InvalidRequest
 from service.tables.arff import open_arff
-from service.tables.base import OutputLayout, ParsedRows, Parser, Raw, ResultColumns, Source, Writer
+from service.tables.base import ParsedRows, Parser, Raw, Source, Writer
 from service.tables.csv import CsvWriter, TsvWriter, open_csv
 from service.tables.files import (
     NAMES,
@@ -30,6 +30,7 @@ from service.tables.files import (
     packing_of,
     unpack,
 )
+from service.tables.layout import OutputLayout, ResultColumns
 from service.tables.ndjson import JsonWriter, NdjsonWriter, open_ndjson
 from service.tables.schema import RecordSchema
 from service.tables.sdf import open_sdf

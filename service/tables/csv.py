@@ -24,7 +24,8 @@ import msgspec
 from models.features.files.separator import separator_of
 from service.errors import InvalidRequest, MalformedInput
 from service.tables.arff import ArffParser, open_candidates
-from service.tables.base import MAX_RECORD_BYTES, Carried, ParsedRows, Raw, Result, Writer
+from service.tables.base import MAX_RECORD_BYTES, Carried, ParsedRows, Raw, Writer
+from service.tables.layout import Result
 from service.tables.schema import Reader, RecordSchema, readers, unique
 from service.tables.splitting import RecordSplitter, csv_records, decoded
 

@@ -15,15 +15,8 @@ from typing import BinaryIO
 import msgspec
 
 from service.errors import InvalidRequest
-from service.tables.base import (
-    MAX_RECORD_BYTES,
-    Carried,
-    OutputLayout,
-    ParsedRows,
-    Raw,
-    Result,
-    Writer,
-)
+from service.tables.base import MAX_RECORD_BYTES, Carried, ParsedRows, Raw, Writer
+from service.tables.layout import OutputLayout, Result
 from service.tables.schema import RecordSchema
 from service.tables.splitting import RecordSplitter, full_lines
 

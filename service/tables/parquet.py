@@ -11,14 +11,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from service.errors import InvalidRequest, MalformedInput
-from service.tables.base import (
-    Carried,
-    OutputLayout,
-    ParsedRows,
-    Raw,
-    Result,
-    Writer,
-)
+from service.tables.base import Carried, ParsedRows, Raw, Writer
+from service.tables.layout import OutputLayout, Result
 from service.tables.schema import Reader, RecordSchema, readers
 
 try:

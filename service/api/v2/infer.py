@@ -1,46 +1,34 @@
 """``POST /v2/models/{model}[/versions/{version}]/infer``.
 
-Source: "Inference" of the Open Inference Protocol, and the binary tensor data extension. The protocol
-cannot express a record that could not be read: a tensor is answered as a whole. So a request with such
-a record is refused, and the error names each of them; ``/predict`` answers the other records. A record
-that the model cannot judge has NaN in every output, null in JSON, and the reason in the output
-``reason``.
+Source: "Inference" of the Open Inference Protocol, and the binary tensor data extension. ``predicted``
+says what becomes of records that could not be read, or that the model cannot judge.
 """
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from time import perf_counter
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from models.features import NotApplicable, Outcome, Rejected
-from models.networks.outputs import TAPS
 from service.api.body.compression import accepted_codings, choose, compress
 from service.api.body.decoding import Limits
 from service.api.body.negotiation import accepts
 from service.api.body.reading import read_body
-from service.api.context import RequestContext, context_of
+from service.api.context import context_of
 from service.api.encoding import stated
 from service.api.problems import Problem
 from service.api.v2 import request, response, tensors
 from service.api.v2.interface import (
-    INTERVAL,
-    REASON,
     Interface,
-    decided,
-    domains,
     interface_of,
     names_of,
-    suspects,
 )
-from service.inference.answers.decision import Decision
-from service.inference.predictor import Prediction, Predictor
-from service.inference.queue import Outputs
+from service.api.v2.predicted import predicted, records_of
+from service.inference.predictor import Predictor
 from service.inference.served_models import ServedModel, ServedModels
 
 PATH = "/v2/models/{model}/infer"
@@ -50,8 +38,6 @@ _PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 _ROUTE = SimpleNamespace(path=PATH)
 
 _HEADER = b"inference-header-content-length"
-#: Records that an error explains, and further records whose places it lists.
-_EXPLAINED, _PLACED = 8, 100
 #: Answers of so many bytes of floats are written and compressed in a thread.
 _LARGE_ANSWER = 65_536
 
@@ -110,48 +96,6 @@ class Infer:
         return asked, records_of(asked, interface, self._limits.rows)
 
 
-def records_of(asked: request.InferRequest, interface: Interface, max_rows: int) -> tensors.Records:
-    """Read a request's tensor; raises what ``tensors.records_of`` raises."""
-    tensor = asked.tensor
-    return tensors.records_of(
-        tensor.name,
-        tensor.datatype,
-        tensor.shape,
-        tensor.data,
-        interface.columns,
-        max_rows,
-        interface.readers,
-    )
-
-
-async def predicted(
-    predictor: Predictor,
-    served: ServedModel,
-    context: RequestContext,
-    asked: request.InferRequest,
-    interface: Interface,
-    records: tensors.Records,
-    receive: Receive,
-) -> tuple[dict[str, NDArray[Any]], Decision]:
-    """Predict the records of a request; return every output by name, and what decided the calls.
-
-    Raises ``Problem``, and what ``Predictor.predict`` and ``ServedModel.decide`` raise.
-    """
-    decision = served.decide(asked.cut_offs, interval=INTERVAL in asked.outputs)
-    context.applicability = asked.applicability
-    # A featurizer also reads an array, and faster.
-    rows = cast("Sequence[object]", records)
-    prediction = await context.predict(predictor, served, rows, receive)
-    _check_outcomes(interface, prediction)
-    _check_finite(prediction.outputs, asked.outputs)
-    made = decided(asked.outputs, decision, prediction.outputs, prediction.outcomes)
-    made |= domains(asked.outputs, prediction.outcomes)
-    made |= suspects(asked.outputs, prediction.outputs, prediction.outcomes)
-    if REASON in asked.outputs:
-        made[REASON] = np.array([_reason(outcome) for outcome in prediction.outcomes], object)
-    return {**_with_gaps(interface, prediction), **made}, decision
-
-
 def _header_length(scope: Scope) -> int | None:
     """Return the JSON's length, in bytes of the decompressed body; raises ``Problem`` 400 or 406."""
     if not accepts(scope, "application/json", "application/octet-stream"):
@@ -163,58 +107,6 @@ def _header_length(scope: Scope) -> int | None:
                 raise Problem(400, "Inference-Header-Content-Length is not a whole number of bytes")
             length = int(value)
     return length
-
-
-def _check_outcomes(interface: Interface, prediction: Prediction) -> None:
-    """Raise ``Problem`` 400 with the records that could not be read, if there are any."""
-    rows = next(iter(prediction.outputs.values()), ())
-    if len(rows) == len(prediction.outcomes):
-        return
-    refused = [
-        (index, outcome.message)
-        for index, outcome in enumerate(prediction.outcomes)
-        if isinstance(outcome, Rejected)
-    ]
-    if not refused:
-        return
-    reasons = "; ".join(f"index {index}: {message}" for index, message in refused[:_EXPLAINED])
-    others = [str(index) for index, _ in refused[_EXPLAINED:_PLACED]]
-    if others:
-        reasons += "; and index " + ", ".join(others)
-    if len(refused) > _PLACED:
-        reasons += f" and {len(refused) - _PLACED} more"
-    raise Problem(
-        400,
-        f"input {interface.input_name!r}: {len(refused)} of {len(prediction.outcomes)} records cannot"
-        f" be read, and a tensor is answered as a whole: {reasons}",
-    )
-
-
-def _with_gaps(interface: Interface, prediction: Prediction) -> Outputs:
-    """Return the outputs with rows of NaN where a record is not applicable, or was not watched."""
-    applies = [not isinstance(outcome, NotApplicable) for outcome in prediction.outcomes]
-    given = dict(prediction.outputs)
-    if given and TAPS in interface.outputs and TAPS not in given:
-        # Of dense traffic only some batches are watched.
-        shape = (len(given["logit"]), *interface.outputs[TAPS])
-        given[TAPS] = np.full(shape, np.nan, np.float32)
-    if all(applies):
-        return given
-    outputs: dict[str, NDArray[np.floating]] = {}
-    for name, sizes in interface.outputs.items():
-        outputs[name] = np.full((len(applies), *sizes), np.nan, np.float32)
-        if any(applies):
-            outputs[name][np.array(applies)] = given[name]
-    return outputs
-
-
-def _check_finite(outputs: Outputs, wanted: dict[str, bool]) -> None:
-    """Raise ``Problem`` 500 for a row that the network gave a number for that is not finite."""
-    for name in wanted.keys() & outputs.keys():
-        finite = np.isfinite(outputs[name])
-        if not finite.all():
-            index = int(np.argwhere(~finite)[0][0])
-            raise Problem(500, f"the network gave no finite {name} for the record at index {index}")
 
 
 async def _send(
@@ -236,10 +128,6 @@ async def _send(
         content, headers = await asyncio.to_thread(_write, *arguments)
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": content})
-
-
-def _reason(outcome: Outcome) -> str:
-    return outcome.message if isinstance(outcome, NotApplicable) else ""
 
 
 def _write(
