@@ -14,13 +14,13 @@ from models.features.base import Accepted, Features, NotApplicable, Outcome, Rej
 from models.features.molecules.descriptors import NAMES as DESCRIPTORS
 from models.features.molecules.descriptors import QUANTUM_NUMBERS, describe, quantum_numbers
 from models.features.molecules.fingerprints import RADII, FragmentCounter
-from models.features.molecules.text.notation import read_text
 from models.features.molecules.parents.compound import parent_compound
 from models.features.molecules.rdkit_log import captured_rdkit_log
 from models.features.molecules.reading import Unreadable, read_smiles
 from models.features.molecules.standardise import standardise
 from models.features.molecules.structural_keys import NAMES as KEYS
 from models.features.molecules.structural_keys import structural_keys
+from models.features.molecules.text.notation import read_text
 
 # Molecules are computed block by block in groups of this size: the patterns of a block then stay in
 # the processor's cache, which saves a sixth of the time.

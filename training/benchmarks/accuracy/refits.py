@@ -1,8 +1,8 @@
 """Whether intervals hold: an ensemble, and ten refits of it with other seeds and resampled rows.
 
 Each is fitted to two thirds of a data set, or to rows drawn with replacement from these, and judges the
-rest. HTRU2 and Tox21 are as they are served; Tox21 is also refitted with small networks beside its trees,
-which takes a third of the time. A run that is killed loses the refit in progress.
+rest. HTRU2 and Tox21 are as they are served; Tox21 is also refitted with small networks beside its
+trees, which takes a third of the time. A run that is killed loses the refit in progress.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Identifiers, codes and abbreviations are named; each form is one that the database's own pages give."""
+"""Identifiers, codes and abbreviations are named; the forms are those of the databases' own pages."""
 
 import pytest
 

@@ -6,9 +6,9 @@ The CAS numbers, InChIs and InChIKeys are those of the compounds in PubChem.
 import pytest
 
 from models.features import Accepted, NotApplicable
-from models.features.molecules.text.notation import read_text
 from models.features.molecules.parents.compound import parent_compound
 from models.features.molecules.reading import MAX_CHARACTERS, Unreadable
+from models.features.molecules.text.notation import read_text
 from tests.support import bundles
 
 
