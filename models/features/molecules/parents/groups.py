@@ -86,7 +86,7 @@ def neutral(fragment: Chem.Mol) -> Chem.Mol:
 
 
 def _dye(fragment: Chem.Mol) -> Chem.Mol:
-    """A fragment with a protonated dye's charge on its ring's oxygen or sulfur, where others have it.
+    """A fragment with the charge of a protonated dye on its ring's oxygen or sulfur.
 
     So thionine is a cation as methylene blue is.
     """

@@ -97,7 +97,7 @@ def _ring_system(molecule: Chem.Mol, index: int) -> set[int]:
 
 
 def _gains_hydrogens(form: Chem.Mol, fragment: Chem.Mol) -> bool:
-    """Whether a drawing's atoms have other hydrogens or unpaired electrons than the fragment's."""
+    """Whether atoms have other hydrogens than those of the fragment, or unpaired electrons."""
     return any(
         drawn.GetTotalNumHs() != atom.GetTotalNumHs() or drawn.GetNumRadicalElectrons()
         for drawn, atom in zip(form.GetAtoms(), fragment.GetAtoms(), strict=True)

@@ -1,4 +1,4 @@
-"""Identifiers, codes and abbreviations are named; each form is that of its database's own pages."""
+"""Identifiers, codes and abbreviations are named; the forms are those of the databases' own pages."""
 
 import pytest
 
