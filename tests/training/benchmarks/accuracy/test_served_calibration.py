@@ -28,8 +28,7 @@ def test_a_draw_has_figures_of_rows_that_no_member_saw(
 ) -> None:
     """The served map is steeper than that of the few, and the table shows both."""
     monkeypatch.setattr(served_calibration, "_FRESH", 4000)
-    monkeypatch.setattr(served_calibration, "table_recipe", small)
-    job = {"population": "noisy", "rows": 300, "draw": 0}
+    job = {"population": "noisy", "recipe": "short", "rows": 300, "draw": 0}
     figures = served_calibration.judged(job)
     assert figures["naive"] > figures["served"] > 0.5
     assert figures["excess_log_loss"] >= 0
@@ -39,10 +38,10 @@ def test_a_draw_has_figures_of_rows_that_no_member_saw(
     )
     results.add(job, figures)
     table = served_calibration.report(results)
-    assert f"| noisy | 300 | 1 | {figures['naive']:.2f} | {figures['served']:.2f} |" in table
+    assert f"| noisy | short | 300 | 1 | {figures['naive']:.2f} | {figures['served']:.2f} |" in table
     assert "held-out" not in table
     third = figures | {"served_far": 0.875, "p_05": 0.048, "p_01": 0.0112}
-    results.add({"population": "tox21", "rows": 0, "draw": 0}, third)
+    results.add({"population": "tox21", "recipe": "default", "rows": 0, "draw": 0}, third)
     assert "| tox21 | 1 | 0.88 | 0.048 | 0.011 |" in served_calibration.report(results)
 
 
