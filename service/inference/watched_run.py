@@ -40,13 +40,13 @@ def watched(
         counts = monitor is not None and (unwatched is None or monitor.wants(len(rows)))
         single = len(parts) == len(rows) and not sample.wanted
         if monitor is not None and not counts and single and unwatched is not None:
-            outputs: dict[str, np.ndarray] = unwatched.run(rows)
+            outputs: dict[str, np.ndarray] = {**unwatched.run(rows)}
             if monitor.detector.agrees(outputs.get(MEMBER_LOGIT)):
                 if bounded:
                     outputs["suspect"] = np.zeros(len(rows), np.float32)
                 predictions.add(outputs, parts)
                 return outputs
-        outputs = session.run(rows)
+        outputs = {**session.run(rows)}
         if monitor is not None:
             p_values, judged = monitor.judge(outputs)
             if judged.suspect is not None and suspect_rows is not None:

@@ -52,8 +52,8 @@ _STUDY = "File of the study; MODEL.study below SNN_STATE if left out."
 _SPLIT = "out-of-fold; for tox21 also leaderboard (trains networks without that set) or final."
 _SUITE = "Of health: beside outlier detectors on public tables."
 _NAME = (
-    "calibration, explain, gate, graph, health, htru2, integrity, refits, rows, signal, tables, tox21,"
-    " tox21-served or uci."
+    "calibration, explain, gate, graph, health, health-delay, htru2, integrity, refits, rows, signal,"
+    " tables, tox21, tox21-served or uci."
 )
 _THEORY = "Model whose measured layers are compared with the theory's predictions."
 

@@ -78,8 +78,8 @@ def find(served_models: ServedModels, name: str, version: str | None) -> ServedM
 
 def names_of(served: ServedModel) -> tuple[str, ...]:
     """The outputs that a model can be asked for; classes have none, and the most probable is called."""
-    near = () if served.bundle.featurizer.domain is None else (SIMILARITY, IN_DOMAIN)
-    near += (SUSPECT,) if served.bundle.marks_rows else ()
+    near: tuple[str, ...] = (SUSPECT,) if served.bundle.marks_rows else ()
+    near += () if served.bundle.featurizer.domain is None else (SIMILARITY, IN_DOMAIN)
     if served.manifest.exclusive:
         return near
     levels = (LEVEL,) if served.decision.levels is not None else ()
