@@ -123,7 +123,8 @@ class Detector:
             return True
         middle, half = self._apart
         mean = np.add.reduce(member_logit, axis=1, keepdims=True) / len(middle)
-        beyond = np.abs(member_logit - mean - middle) - half
+        with np.errstate(invalid="ignore"):
+            beyond = np.abs(member_logit - mean - middle) - half
         return bool(np.maximum.reduce(beyond, axis=None) <= 0.0)  # not where one is no number
 
     def judge_outputs(self, outputs: Mapping[str, NDArray[np.floating]]) -> tuple[Array, Judged]:

@@ -44,14 +44,14 @@ def watched(
         counts = monitor is not None and (unwatched is None or monitor.wants(len(rows)))
         single = len(parts) == len(rows) and not sample.wanted and take is None
         if monitor is not None and not counts and single and unwatched is not None:
-            outputs: dict[str, np.ndarray] = unwatched.run(rows)
+            outputs: dict[str, np.ndarray] = {**unwatched.run(rows)}
             if monitor.detector.agrees(outputs.get(MEMBER_LOGIT)):
                 if bounded:
                     outputs["suspect"] = np.zeros(len(rows), np.float32)
                 predictions.add(outputs, parts)
                 return outputs
         started = 0.0 if take is None else thread_time()
-        outputs = session.run(rows)
+        outputs = {**session.run(rows)}
         if take is not None:
             take(rows, parts, {**outputs}, thread_time() - started)
         if monitor is not None:

@@ -13,12 +13,12 @@ const CHARTS = [
   {
     key: "effect",
     title: "How far traffic has moved",
-    unit: "sd of the reference rows",
+    unit: `sd of the reference rows; more than ${MOST_EFFECT} is drawn as ${MOST_EFFECT}`,
     cuts: [{ at: 0.5, colour: "--warn" }, { at: 1, colour: "--bad" }],
     floor: 0,
     lines: [["largest", "--line-1"], ["inputs", "--line-2"]],
     values: (told) => [told.effect, told.inputs].map((column) => column.map((value) => (value === null ? null : Math.min(value, MOST_EFFECT)))),
-    words: (told, at) => `${number(told.effect[at], 2)} sd, inputs ${number(told.inputs[at], 2)}`,
+    words: (told, at) => `${number(told.effect[at], 2)} sd, inputs ${number(told.inputs[at], 2)}${told.effect[at] > MOST_EFFECT ? " (beyond the chart)" : ""}`,
     none: "No rows came in this time.",
   },
   {

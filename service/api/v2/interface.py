@@ -84,10 +84,8 @@ def find(served_models: ServedModels, name: str, version: str | None) -> ServedM
 
 def names_of(served: ServedModel) -> tuple[str, ...]:
     """The outputs that a model can be asked for; those of classes and quantities have no cut-off."""
-    near: tuple[str, ...] = ()
-    if served.bundle.featurizer.domain is not None:
-        near = (SIMILARITY, IN_DOMAIN)
-    near += (SUSPECT,) if served.bundle.marks_rows else ()
+    near: tuple[str, ...] = (SUSPECT,) if served.bundle.marks_rows else ()
+    near += () if served.bundle.featurizer.domain is None else (SIMILARITY, IN_DOMAIN)
     if served.manifest.exclusive or served.manifest.is_regression:
         return near
     levels = (LEVEL,) if served.decision.levels is not None else ()
