@@ -1,10 +1,15 @@
 """The default recipe of own tables, by their size and the share of their rarer class."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from models.features.tabular.numeric_encoding import BETWEEN
 from training.data import Dataset
+from training.data.dataset import Standard
+from training.errors import TrainingError
+from training.recipes.overrides import override, with_metric
 from training.recipes.table import table_recipe
 
 
@@ -42,3 +47,26 @@ def test_rare_positives_are_repeated_and_a_cautious_recipe_is_tried() -> None:
     assert short.rare_share > 0
     assert cautious.without == (BETWEEN,)
     assert cautious.epochs * 80_000 / cautious.batch_size == pytest.approx(60, rel=0.1)
+
+
+def test_a_quantity_is_learned_by_means_and_quantiles() -> None:
+    """Short and long training differ in dropout, and metrics are those of quantities."""
+    few = dataset(600, 300)
+    quantity = replace(few, standard=Standard(0.0, 1.0), labels=np.linspace(-1, 1, 600)[:, None])
+    recipe = table_recipe(quantity)
+    assert (recipe.task, recipe.metric) == ("regression on table rows", "rmse")
+    short, longer = recipe.contenders
+    assert short.quantiles == longer.quantiles == (0.05, 0.95)
+    assert short.epochs < longer.epochs
+    assert short.dropout > longer.dropout
+    assert with_metric(recipe, "pinball").metric == "pinball"
+    with pytest.raises(TrainingError, match="a metric is one of rmse, mae, pinball here, not 'auc'"):
+        with_metric(recipe, "auc")
+    with pytest.raises(TrainingError, match="no hyperparameter is named 'quantiles'"):
+        override(recipe, {"quantiles": [0.5]}, "")
+    chosen = override(recipe, {"units": 16}, "").networks[0]
+    assert (chosen.units, chosen.quantiles) == (16, (0.05, 0.95))
+    many = replace(dataset(12_000, 6_000), standard=Standard(0.0, 1.0))
+    assert table_recipe(many).networks[0].dropout == longer.dropout  # it takes as many steps
+    assert "quantiles" in str(recipe.configuration())
+    assert "quantiles" not in str(table_recipe(few).configuration())

@@ -51,7 +51,16 @@ def run(_repository: Repository, _seeds: int, processes: int, say: Say) -> str:
     results = Results(REPORTS / "regression.csv", ("set", "fold"), figures)
     jobs = [{"set": name, "fold": fold} for name in _SETS for fold in range(_FOLDS)]
     run_missing(results, jobs, _fit, processes, say)
-    rows = [_row(name, [results.rows[name, str(fold)] for fold in range(_FOLDS)]) for name in _SETS]
+    return report(results)
+
+
+def report(results: Results) -> str:
+    """Return the table of the sets whose folds are all done."""
+    done = {
+        name: [fold for at in range(_FOLDS) if (fold := results.rows.get((name, str(at))))]
+        for name in _SETS
+    }
+    rows = [_row(name, folds) for name, folds in done.items() if len(folds) == _FOLDS]
     columns = ("set", "rows", "sd", "RMSE, SNN", "RMSE, boosting", "ratio")
     title = (
         f"Quantities, {_FOLDS} outer folds, default recipe; goals: a ratio of {_MOST} at most, and"
