@@ -16,10 +16,12 @@ from statistics import median
 from threading import Thread
 from time import sleep
 
+from models.bundle.loading import open_bundle
+from models.features import Accepted
 from models.registry.serving_state import Challenger
 from models.registry.store import Repository
 from tests.benchmarks import client, processes
-from tests.benchmarks.bundles import CANDIDATES
+from tests.benchmarks.bundles import CANDIDATES, champion
 from tests.benchmarks.grpc_load import closed_loop as grpc_loop
 from tests.benchmarks.load import Load, closed_loop, generator, request
 from tests.benchmarks.records import candidates
@@ -35,7 +37,10 @@ _Loads = tuple[list[Load], list[Load]]
 
 def run(options: Options) -> list[Table]:
     """Measure each extra against the service without it."""
-    rows = candidates(256).tolist()
+    made = candidates(1024).tolist()
+    outcomes = open_bundle(champion(options, CANDIDATES)).featurizer.featurize(made).outcomes
+    # A tensor is refused as a whole for a candidate that cannot be.
+    rows = [row for row, outcome in zip(made, outcomes, strict=True) if isinstance(outcome, Accepted)]
     bodies = [request("/predict", body(CANDIDATES, [row])) for row in rows]
     results = [*_traces(options, bodies), *_grpc(options, rows), *_shadow(options, bodies)]
     if options.folder is not None:
@@ -121,13 +126,7 @@ def _grpc(options: Options, rows: list[list[float]]) -> Iterator[list[str]]:
             )
             yield _line(f"gRPC against {name}, requests/s", _rates(loads), "≥ 1")
             yield _line(f"gRPC against {name}, µs of processor a request", _costs(loads), "≤ 1")
-    yield [
-        "gRPC's memory when ready, MiB",
-        f"{more:.0f}",
-        f"{resident:.0f}",
-        f"{more / resident:.3f}",
-        "",
-    ]
+    yield _memory("gRPC", more, resident)
     options.say("extras: gRPC")
 
 
