@@ -24,6 +24,7 @@ BENCHMARKS = {
     "blocks": "256 rows per request by JSON and binary tensors, against onnxruntime itself",
     "wide": "one row of 2,048 numbers per request, against the bare route",
     "watching": "what taps and the monitor cost",
+    "extras": "traces, gRPC and a shadow; all of it off against --folder CHECKOUT",
     "workers": "two workers against one",
     "protection": "single candidates beside a request of 10,000 molecules",
     "swaps": "a hundred new versions under 200 requests a second",
@@ -102,7 +103,7 @@ def _arguments() -> argparse.Namespace:
         "--models", type=Path, default=ROOT / "models" / "repository", help="a model repository"
     )
     parser.add_argument("--parts", nargs="+", default=[], help="of gpu: these alone")
-    parser.add_argument("--folder", type=Path, help="of gpu: for each part's tables, as they come")
+    parser.add_argument("--folder", type=Path, help="of gpu: for its tables; of extras: a checkout")
     parser.add_argument("--busy", action="store_true", help="measure although others use the cores")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     arguments = parser.parse_args()

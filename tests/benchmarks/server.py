@@ -64,18 +64,22 @@ def service(
     on: frozenset[int] = cores.SERVER,
     module: str = "service",
     log: Path | None = None,
+    root: Path = ROOT,
+    environment: dict[str, str] | None = None,
     **settings: object,
 ) -> Iterator[Server]:
     """Run the service over a model repository; settings are named without their prefix.
 
-    ``log`` is a file for what it logs.
+    ``log`` is a file for what it logs, ``root`` the checkout that is run, ``environment`` has variables
+    of others.
     """
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="snn-state-") as state:
         given = {"models": models, "port": port, "state": state, "device": "cpu"} | settings
         named = {f"SNN_{name.upper()}": str(value) for name, value in given.items()}
         command = [sys.executable, "-m", module]
-        with process(command, port, "/health/ready", on, named, log) as server:
+        named |= environment or {}
+        with process(command, port, "/health/ready", on, named, log, root) as server:
             yield server
 
 
@@ -87,6 +91,7 @@ def process(
     on: frozenset[int],
     environment: dict[str, str] | None = None,
     log: Path | None = None,
+    root: Path = ROOT,
 ) -> Iterator[Server]:
     """Run any server until it says that it is ready, and end it afterwards.
 
@@ -97,7 +102,7 @@ def process(
         started = time.monotonic()
         child = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=root,
             env=own | (environment or {}),
             stdout=output,
             stderr=errors,
