@@ -54,7 +54,7 @@ def draw_bars(table: Path = TABLE) -> str:
 
 
 def show_traffic(server: Server) -> None:
-    """Send rows of the data sets, found as training does, so that both models have traffic."""
+    """Send rows of the data sets, found or fetched as training does, to both models."""
     candidates, compounds = htru2.load().records, [sample.parent for sample in tox21.read_leaderboard()]
     rows = random.Random(0)
     for _ in range(_REQUESTS):

@@ -31,7 +31,7 @@ def server(place: Path) -> Iterator[Server]:
 @pytest.mark.parametrize("path", notebooks.NOTEBOOKS, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Jupyter's own packages
 def test_a_notebook_shows_what_is_committed(path: Path, server: Server, place: Path) -> None:
-    """Every cell runs; its text is the file's, but for digits, which may differ in the last place."""
+    """Every cell runs; the text is that of the file, digits apart, which may differ."""
     committed = nbformat.read(path, as_version=4)
     now = notebooks.shown(notebooks.run(path, server, place))
     assert [_masked(text) for text in now] == [_masked(text) for text in notebooks.shown(committed)]

@@ -70,11 +70,8 @@ def clone(tmp_path: Path) -> Clone:
 
 def test_serve_installs_the_base_alone_and_starts(clone: Clone) -> None:
     """The first `make serve` makes the environment, installs no extra, and starts the service."""
-    assert clone.calls("serve") == [
-        "-m venv .venv",
-        f"install --no-compile {PINNED} --editable .",
-        "-m service",
-    ]
+    install = f"install --no-compile {PINNED} --editable ."
+    assert clone.calls("serve") == ["-m venv .venv", install, "-m service"]
 
 
 def test_a_second_serve_installs_nothing(clone: Clone) -> None:
