@@ -10,7 +10,6 @@ import gc
 import os
 import socket
 import sys
-import tempfile
 from pathlib import Path
 from time import monotonic
 
@@ -31,11 +30,12 @@ from service.server.assembly import Parts, assemble
 from service.server.grpc_port import start_later
 from service.server.listener import ConnectionCounts, SharedListener, most_connections
 from service.server.sockets import address_of, inherited
+from service.server.start_report import report_start
 from service.server.supervisor_link import SupervisorLink
 from service.server.tls import Tls, open_tls
 from service.server.uvicorn_server import Server
 from service.server.worker_process import FAILED, WorkerConfig, stop_signals
-from service.settings import Settings, injected_names, load_settings
+from service.settings import Settings, load_settings
 from service.stores.mirror import Mirror, open_mirror
 
 #: How long a thread may hold the interpreter while another waits. With Python's usual 5 ms, RDKit's
@@ -83,12 +83,17 @@ async def _serve(
     stopping = asyncio.Event()
     for number in stop_signals():
         asyncio.get_running_loop().add_signal_handler(number, _stop, stopping)
-    background = [parts.recorder.run(), parts.challengers.run()]
-    background.append(_follow_releases(parts, mirror, settings))
-    background += [each.follow() for each in (tls,) if each is not None]
-    background += [each.run() for each in (parts.auto_rollback,) if each is not None]
+    background = [
+        parts.recorder.run(),
+        parts.challengers.run(),
+        _follow_releases(parts, mirror, settings),
+    ]
+    if tls is not None:
+        background.append(tls.follow())
+    if parts.auto_rollback is not None:
+        background.append(parts.auto_rollback.run())
     if config is None or (config.first and config.number == 1):
-        _report_start(settings)
+        report_start(settings)
     if parts.grpc is not None and (config is None or config.first):
         await parts.grpc.start()
     shared_listener, link = _shared_listener(config, listeners, server, settings, tls), None
@@ -127,21 +132,6 @@ async def _follow_releases(parts: Parts, mirror: Mirror | None, settings: Settin
         return
     await mirror.look()
     await asyncio.gather(mirror.follow(settings.poll_seconds), parts.reloader.run())
-
-
-def _report_start(settings: Settings) -> None:
-    """Log what an operator has to know: who may do what, and what is not as the settings say."""
-    if settings.api_keys_file is None:
-        _log.warning("no API keys: open to all", hint="SNN_API_KEYS_FILE asks for keys")
-    for name in injected_names(os.environ):
-        _log.warning("variable ignored", variable=name, reason="Kubernetes sets it for a service")
-    try:
-        settings.state.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=settings.state):
-            pass
-    except OSError as error:
-        hint = "baselines and the release log are not kept; set SNN_STATE"
-        _log.warning("state not writable", reason=str(error), hint=hint)
 
 
 def _stop(stopping: asyncio.Event) -> None:
