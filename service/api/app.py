@@ -46,14 +46,11 @@ from service.inference.served_models import ServedModels
 from service.observability.counters import Telemetry
 from service.observability.tracing import Tracing
 
-_TABLE_CONTENT = {
-    kind: {"schema": {"type": "string"}}
-    for kind in ("text/csv", "text/tab-separated-values", "application/x-ndjson")
-}
-_LIST_CONTENT = {
-    kind: {"schema": {"type": "string"}}
-    for kind in ("chemical/x-daylight-smiles", "chemical/x-mdl-sdfile", "application/x-arff")
-}
+_TEXT = {"schema": {"type": "string"}}
+_TABLE_CONTENT = dict.fromkeys(("text/csv", "text/tab-separated-values", "application/x-ndjson"), _TEXT)
+_LIST_CONTENT = dict.fromkeys(
+    ("chemical/x-daylight-smiles", "chemical/x-mdl-sdfile", "application/x-arff"), _TEXT
+)
 _BINARY = {"type": "string", "format": "binary"}
 _PARQUET_CONTENT = {
     kind: {"schema": _BINARY}
