@@ -159,7 +159,6 @@ def benchmark(
     models: Models = DEFAULT_MODELS,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 5,
     processes: Annotated[int, typer.Option(min=1, help="Parallel fits, each on one thread.")] = 2,
-    *,
     suite: Annotated[bool, typer.Option("--suite", help=_SUITE)] = False,
 ) -> None:
     """Compare the SNN with other methods, print the report and keep it in training/reports.
