@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 import numpy as np
@@ -32,11 +32,13 @@ class Decision:
     asked: bool = False
     spread: NDArray[np.float64] | None = None
     decimals: tuple[int, ...] | None = None
+    #: Whether results are probabilities and calls alone.
+    is_plain: bool = field(init=False)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether results are probabilities and calls alone."""
-        return self.levels is None and self.spread is None and self.decimals is None
+    def __post_init__(self) -> None:
+        """Tell once what every request asks."""
+        plain = self.levels is None and self.spread is None and self.decimals is None
+        object.__setattr__(self, "is_plain", plain)
 
     @property
     def gives_intervals(self) -> bool:

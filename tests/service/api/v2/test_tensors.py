@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from models.networks.outputs import OUTPUTS
 from service.api.problems import Problem
-from service.api.v2 import compression, datatypes, request, response, tensors
+from service.api.body import compression
+from service.api.v2 import datatypes, request, response, tensors
 
 WIDTH, MOST = 3, 100
 NUMBERS = [name for name in datatypes.NAMES if name not in ("BOOL", "BYTES")]

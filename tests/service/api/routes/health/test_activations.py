@@ -252,7 +252,7 @@ def test_with_keys_the_mark_takes_a_scope(
         headers = {"x-snn-synthetic": "1", "x-api-key": key}
         answer = await app.client.post("/predict", json=body, headers=headers)
         assert answer.status_code == 200
-        document = app.coordinator.health("htru2")[1]
+        document = (await app.coordinator.health("htru2"))[1]
         assert document.windows["start"].count == counted
         unsigned = await app.client.post("/predict", json=body, headers={"x-snn-synthetic": "1"})
         assert unsigned.status_code == 401
