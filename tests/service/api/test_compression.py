@@ -9,8 +9,12 @@ from collections.abc import Callable
 import httpx
 import pytest
 from backports import zstd
+from hypothesis import given
+from hypothesis import strategies as st
 
-from service.api.body.compression import CompressedAnswer
+from service.api.body.compression import CODINGS, CompressedAnswer, compress, decoded
+from service.api.body.reading import read_body
+from service.api.problems import Problem
 from tests.service.conftest import MAX_BYTES, App
 from tests.support import bundles
 
@@ -215,3 +219,43 @@ def test_an_answer_in_pieces_can_be_read_piece_by_piece(coding: str) -> None:
     for message, piece in zip(sent[1:], pieces, strict=True):
         assert stream.decompress(message["body"]) == piece
     assert stream.eof
+
+
+def read(body: bytes, coding: bytes, limit: int, step: int) -> bytes:
+    """A body as a route reads it, which comes in pieces of ``step`` bytes."""
+    parts = [body[at : at + step] for at in range(0, len(body), step)] or [b""]
+    messages = [
+        {"type": "http.request", "body": part, "more_body": number < len(parts)}
+        for number, part in enumerate(parts, 1)
+    ]
+
+    async def receive() -> dict[str, object]:
+        return messages.pop(0) if messages else {"type": "http.request", "body": b"", "more_body": False}
+
+    async def whole() -> bytes:
+        scope = {"type": "http", "headers": [(b"content-encoding", coding)]}
+        return await read_body(*decoded(scope, receive), limit)
+
+    return asyncio.run(whole())
+
+
+@given(st.binary(max_size=2000), st.sampled_from(CODINGS), st.integers(1, 50))
+def test_what_is_compressed_is_read_again(content: bytes, coding: bytes, step: int) -> None:
+    """By this code, in pieces of any size, and by the standard library's other half."""
+    packed = compress(content, coding)
+    assert UNPACK[coding.decode()](packed) == content
+    assert read(packed, coding, 2000, step) == content
+
+
+@given(st.binary(max_size=300), st.sampled_from(CODINGS), st.integers(0, 100), st.integers(1, 50))
+def test_arbitrary_compressed_bytes_raise_nothing_but_problems(
+    content: bytes, coding: bytes, cut: int, step: int
+) -> None:
+    """Noise, and a stream that is cut, is a ``Problem``; never is more made than the limit."""
+    for body in (content, compress(content, coding)[: -1 - cut]):
+        try:
+            made = read(body, coding, 50, step)
+        except Problem as problem:
+            assert problem.status in (400, 413)
+        else:
+            assert len(made) <= 50

@@ -7,14 +7,16 @@ import pytest
 
 from service.errors import ModelNotFound, ModelNotReady, VersionNotFound
 from service.inference.integrity import IntegrityFault
-from service.inference.served_models import ServedModel, ServedModels
+from service.inference.served_models import OnTrial, ServedModel, ServedModels
 
 FAULT = cast("IntegrityFault", object())  # it is only carried
 
 
 def version(number: int) -> ServedModel:
     """A model of which only the version is looked at."""
-    return cast("ServedModel", SimpleNamespace(manifest=SimpleNamespace(version=number)))
+    return cast(
+        "ServedModel", SimpleNamespace(manifest=SimpleNamespace(version=number), trial=OnTrial())
+    )
 
 
 def test_a_repository_that_was_not_read_is_said() -> None:

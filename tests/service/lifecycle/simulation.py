@@ -236,7 +236,7 @@ class SimulatedWorker:
 
         return written
 
-    def judged(self, _: str) -> tuple[None, SimpleNamespace, None]:
+    async def judged(self, _: str) -> tuple[None, SimpleNamespace, None]:
         """Judge the traffic, as a coordinator would."""
         judgement = SimpleNamespace(verdict=self.service.verdict, origin=self.service.origin)
         return None, SimpleNamespace(judgement=judgement), None

@@ -176,13 +176,13 @@ def test_a_step_that_cannot_be_logged_is_answered_with_a_warning(
 
 
 def test_a_request_learns_what_its_own_keys_may_do(admin) -> None:
-    """Names and scopes of the valid keys in either header, ``admin`` with ``metrics``; no other key."""
+    """Names and scopes of the valid keys in either header, ``admin`` with what it implies; no others."""
 
     async def work(app: App, ask, releases: Releases) -> None:
         answer = (await ask("GET", "/admin/key", "predict")).json()
         assert answer == {"needed": True, "keys": [{"name": "predict", "scopes": ["predict"]}]}
         answer = (await ask("GET", "/admin/key")).json()
-        assert answer["keys"] == [{"name": "admin", "scopes": ["admin", "metrics"]}]
+        assert answer["keys"] == [{"name": "admin", "scopes": ["admin", "metrics", "probe"]}]
         for headers in ({}, {"authorization": "Bearer nobody's"}):
             bare = await app.client.get("/admin/key", headers=headers)
             assert (bare.status_code, bare.json()) == (200, {"needed": True, "keys": []})

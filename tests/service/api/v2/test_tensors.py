@@ -1,8 +1,6 @@
 """The codec of the v2 protocol by itself: round trips, and bytes that mean nothing."""
 
-import gzip
 import json
-import zlib
 
 import msgspec
 import numpy as np
@@ -12,7 +10,6 @@ from hypothesis import strategies as st
 
 from models.networks.outputs import OUTPUTS
 from service.api.problems import Problem
-from service.api.body import compression
 from service.api.v2 import datatypes, request, response, tensors
 
 WIDTH, MOST = 3, 100
@@ -118,29 +115,6 @@ def test_json_numbers_are_exact_or_refused(datatype: str, data: st.DataObject) -
     else:
         with pytest.raises(Problem, match=datatype):
             read(body_of(declared)[0], None)
-
-
-@given(st.binary(max_size=2000), st.sampled_from([b"gzip", b"deflate"]))
-def test_compression_round_trips(content: bytes, coding: bytes) -> None:
-    """What is compressed is decompressed, by this code and by the standard library's other half."""
-    packed = compression.compress(content, coding)
-    assert (gzip.decompress if coding == b"gzip" else zlib.decompress)(packed) == content
-    assert compression.decompress(packed, coding, 2000) == content
-
-
-@given(st.binary(max_size=300), st.sampled_from([b"gzip", b"deflate"]), st.integers(0, 100))
-def test_arbitrary_compressed_bytes_raise_nothing_but_problems(
-    content: bytes, coding: bytes, cut: int
-) -> None:
-    """Noise, and a stream that is cut, is a ``Problem``; never is more made than the limit."""
-    packed = compression.compress(content, coding)[: -1 - cut]
-    for body in (content, packed):
-        try:
-            made = compression.decompress(body, coding, 50)
-        except Problem as problem:
-            assert problem.status in (400, 413)
-        else:
-            assert len(made) <= 50
 
 
 @given(
