@@ -185,7 +185,7 @@ async def _closed(trial: Trial) -> None:
 
 def _unlike(champion: ServedModel, challenger: ServedModel, *, shadow: bool) -> str | None:
     """Why the two cannot be compared; None if they can."""
-    if champion.targets != challenger.targets:
+    if _answered(champion) != _answered(challenger):
         return "its targets are not the champion's, so that clients would get other answers"
     if shadow and champion.manifest.featurizer != challenger.manifest.featurizer:
         return (
@@ -193,3 +193,9 @@ def _unlike(champion: ServedModel, challenger: ServedModel, *, shadow: bool) -> 
             " give it a share of the requests"
         )
     return None
+
+
+def _answered(model: ServedModel) -> tuple[object, ...]:
+    """What answers are about: the targets, of which kind, and in which units."""
+    manifest = model.manifest
+    return model.targets, manifest.exclusive, [each.unit for each in manifest.quantities]
