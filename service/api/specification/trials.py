@@ -17,7 +17,7 @@ class TrialTarget(Struct):
 
 
 class TrialConcordance(Struct):
-    """Lin's concordance of the logits, or of quantities, from -1 to 1; low and high each with 95 % confidence."""
+    """Lin's concordance of the logits, or of quantities, from -1 to 1; each end with 95 % confidence."""
 
     value: float
     low: float

@@ -24,7 +24,9 @@ def computed(values: np.ndarray) -> Computed:
     """Rows of as many requests, with a version's values ``(n, 1)``."""
     parts = [RowOwner(None, rows=1) for _ in values]
     ends = np.stack([values - 1, values + 1], axis=-1)
-    return Computed(np.zeros((len(values), 2), np.float32), parts, {"value": values, "interval": ends}, 0.1)
+    return Computed(
+        np.zeros((len(values), 2), np.float32), parts, {"value": values, "interval": ends}, 0.1
+    )
 
 
 @pytest.mark.parametrize("alike", [True, False])
