@@ -27,7 +27,7 @@ TIMEOUT_HEADER = b"x-request-timeout-ms"
 #: The header by which a client says that its rows are made up: ``1``.
 SYNTHETIC_HEADER = b"x-snn-synthetic"
 #: What proxies add to the requests that they pass on.
-_PASSED_ON = frozenset((b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"))
+PASSED_ON = frozenset((b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"))
 #: The key under which a request's scope has its connection's transport.
 TRANSPORT = "snn.transport"
 #: The key under which a request's scope has how long its client may send nothing.
@@ -125,7 +125,7 @@ class SyntheticContext(RequestContext):
     ) -> None:
         """``client`` is the address that the request came from."""
         super().__init__(request_id)
-        passed_on = any(name in _PASSED_ON for name, _ in headers)
+        passed_on = any(name in PASSED_ON for name, _ in headers)
         self.local = client is not None and not passed_on and _is_loopback(client[0])
 
     @property

@@ -1,12 +1,17 @@
 """A call as the rest of the service sees it: its metadata as headers, its errors as gRPC's statuses."""
 
+import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Protocol
 
 import grpc
+from starlette.types import Message
 
+from service.api.auth.headers import KEY_HEADERS
+from service.api.context import PASSED_ON, SYNTHETIC_HEADER, TIMEOUT_HEADER
 from service.api.problems import Problem
+from service.observability.tracing import TRACE_HEADER
 
 #: gRPC's statuses by those of HTTP; all others are ``INTERNAL``. "codes" of google.rpc names the pairs.
 _STATUSES = {
@@ -23,6 +28,10 @@ _STATUSES = {
     HTTPStatus.SERVICE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
+
+#: Metadata that mean what the headers of these names mean. Others are about a body of HTTP, which a call
+#: does not have: a content coding, a length, what the client accepts.
+_HEADERS = PASSED_ON | {*KEY_HEADERS, b"x-request-id", SYNTHETIC_HEADER, TIMEOUT_HEADER, TRACE_HEADER}
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -47,11 +56,11 @@ class Call(Protocol):
 
 
 def headers_of(call: Call) -> Headers:
-    """Return a call's metadata of text as headers; what ends in ``-bin`` is none here."""
+    """Return the metadata of a call that are headers here, too."""
     return [
         (name.encode(), value.encode("latin-1", "replace"))
         for name, value in call.invocation_metadata() or ()
-        if isinstance(value, str)
+        if isinstance(value, str) and name.encode() in _HEADERS
     ]
 
 
@@ -74,3 +83,9 @@ def check_name(name: str) -> str:
     if not name or "/" in name:
         raise Problem(404, f"no model named {name[:80]!r} is served here")
     return name
+
+
+async def for_ever() -> Message:
+    """Wait until the call is cancelled: gRPC does so when its client leaves."""
+    message: Message = await asyncio.get_running_loop().create_future()
+    return message

@@ -12,7 +12,8 @@ from google.protobuf import json_format
 from starlette.types import ASGIApp, Message
 
 from service.api.problems import Problem
-from service.grpc.calls import Call, check_name, client_of, headers_of, status_of
+from service.grpc.calls import Call, check_name, client_of, for_ever, headers_of, status_of
+from service.grpc.messages import HEALTH, SERVICE
 
 
 class Asked(NamedTuple):
@@ -94,7 +95,7 @@ class Forwarding:
             path = "/v2/health/ready"
             if "/" in message.service:
                 return await call.abort(status_of(404), "there is no such service or model")
-            if message.service and "." not in message.service:
+            if message.service not in ("", SERVICE, HEALTH):
                 path = f"/v2/models/{message.service}/ready"
             status, document = await self._ask(Asked("GET", path), call)
             if "error" in document:
@@ -105,16 +106,16 @@ class Forwarding:
 
     async def _ask(self, asked: Asked, call: Call) -> tuple[int, Any]:
         """Return the status and the document of an answer."""
-        sent: list[Message] = []
+        sent = list[Message]()
+        unread: list[Message] = [{"type": "http.request", "body": asked.body, "more_body": False}]
         scope = {
             "type": "http", "http_version": "1.1", "scheme": "http", "server": None, "root_path": "",
             "method": asked.method, "path": asked.path, "raw_path": asked.path.encode(),
             "query_string": b"", "headers": headers_of(call), "client": client_of(call),
         }  # fmt: skip
-        body: Message = {"type": "http.request", "body": asked.body, "more_body": False}
 
         async def receive() -> Message:
-            return body
+            return unread.pop() if unread else await for_ever()
 
         async def send(message: Message) -> None:
             sent.append(message)

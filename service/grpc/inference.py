@@ -32,7 +32,7 @@ from service.api.v2 import request, response
 from service.api.v2.interface import Interface, interface_of, names_of
 from service.api.v2.predicted import predicted, records_of
 from service.api.v2.schemas import InferenceRequest, RequestInput, RequestOutput
-from service.grpc.calls import Call, Headers, client_of, headers_of, status_of
+from service.grpc.calls import Call, Headers, client_of, for_ever, headers_of, status_of
 from service.grpc.messages import SERVICE, shapes
 from service.inference.predictor import Predictor
 from service.inference.served_models import ServedModels
@@ -118,7 +118,7 @@ class Inference:
         self,
         key_store: KeyStore,
         message: Any,
-        headers: list[tuple[bytes, bytes]],
+        headers: Headers,
         context: RequestContext,
     ) -> Any:
         """Answer a call whose key may predict; raises as ``AccessControl``."""
@@ -129,7 +129,7 @@ class Inference:
 
         app: ASGIApp = AccessControl(inner, key_store)
         scope = {"type": "http", "method": "POST", "path": _PATH, "headers": headers}
-        await app(scope | {"snn.context": context}, _for_ever, _nowhere)
+        await app(scope | {"snn.context": context}, for_ever, _nowhere)
         return answers[0]
 
     async def _predict(self, message: Any, context: RequestContext) -> Any:
@@ -142,7 +142,7 @@ class Inference:
         records = records_of(asked, interface, self._limits.rows)
         context.read = perf_counter() - started
         outputs, decision = await predicted(
-            self._predictor, served, context, asked, interface, records, _for_ever
+            self._predictor, served, context, asked, interface, records, for_ever
         )
         started = perf_counter()
         answer = _Response(
@@ -209,12 +209,6 @@ def _parameters(parameters: Mapping[str, Any]) -> dict[str, Any] | None:
                 raise Problem(400, f"parameter {name[:40]!r} is not JSON: {error}") from error
         told[name] = value
     return told or None
-
-
-async def _for_ever() -> Message:
-    """Wait until the call is cancelled: gRPC does so when its client leaves."""
-    message: Message = await asyncio.get_running_loop().create_future()
-    return message
 
 
 async def _nowhere(_: Message) -> None:

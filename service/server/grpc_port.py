@@ -45,7 +45,10 @@ def open_grpc(
     key_store: KeyStore | None,
     tracing: Tracing | None,
 ) -> GrpcPort:
-    """Make the server of gRPC; raises ``SettingsError`` where the extra is not installed."""
+    """Make the server of gRPC.
+
+    Raises ``SettingsError`` where the extra is not installed, or no port can be what the settings say.
+    """
     try:
         from service.grpc.inference import Inference
         from service.grpc.server import GrpcServer
@@ -54,6 +57,16 @@ def open_grpc(
             f"SNN_GRPC_PORT={settings.grpc_port} asks for gRPC, but {error.name} is not installed;"
             " pip install 'snn-serving[grpc]'"
         ) from error
+    hosts = [host for host in settings.host if not host.startswith("unix:")]
+    if not hosts:
+        raise SettingsError(
+            f"SNN_GRPC_PORT={settings.grpc_port} asks for gRPC, which takes a TCP address;"
+            " SNN_HOST has none"
+        )
+    if settings.grpc_port == 0 and settings.workers > 1:
+        raise SettingsError(
+            "SNN_GRPC_PORT=0 would be another port in each worker; name a port, or set SNN_WORKERS=1"
+        )
     limits = Limits(settings.max_rows, settings.max_bytes, settings.max_stream_bytes)
     inference = Inference(
         served_models,
@@ -68,7 +81,7 @@ def open_grpc(
     return GrpcServer(
         app,
         inference,
-        hosts=[host for host in settings.host if not host.startswith("unix:")],
+        hosts=hosts,
         port=settings.grpc_port or 0,
         max_bytes=settings.max_bytes,
         certificates=None

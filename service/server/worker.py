@@ -107,10 +107,11 @@ async def _serve(
             _post(parts.coordinator),
             _start_listening(config, parts, shared_listener),
         ]
-    background.append(_drain(stopping, parts, server, settings, shared_listener))
-    tasks = [asyncio.create_task(coroutine) for coroutine in background]
+    drain = asyncio.create_task(_drain(stopping, parts, server, settings, shared_listener))
+    tasks = [drain, *(asyncio.create_task(coroutine) for coroutine in background)]
     try:
         await server.serve(sockets=[])
+        await drain
     finally:
         for task in tasks:
             task.cancel()
@@ -231,9 +232,9 @@ async def _drain(
     logs.flush()
     await asyncio.sleep(settings.drain_wait_seconds)
     listener.close()
-    if parts.grpc is not None:
-        await parts.grpc.stop(settings.drain_seconds)
     server.should_exit = True
+    if parts.grpc is not None:  # while the server of HTTP waits for what it has in flight
+        await parts.grpc.stop(settings.drain_seconds)
 
 
 def main(argument: str) -> int:

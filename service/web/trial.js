@@ -66,7 +66,7 @@ export class TrialPanel {
           ),
         ),
       ),
-      concordance ? el("p", {}, `Concordance of the logits ${number(concordance.value, 3)} (${number(concordance.low, 3)} to ${number(concordance.high, 3)}); 1 is equal.`) : "",
+      concordance ? el("p", {}, `Concordance of the answers ${number(concordance.value, 3)} (${number(concordance.low, 3)} to ${number(concordance.high, 3)}); 1 is equal.`) : "",
       targets.length && told.rows
         ? el(
             "div",

@@ -9,13 +9,15 @@ class TrialTarget(Struct):
     """One target: how far the two versions' answers are apart on the same rows."""
 
     name: str
-    gap: Annotated[float, Meta(description="Mean absolute difference of probability.")]
+    gap: Annotated[
+        float, Meta(description="Mean absolute difference of probability, or of a quantity in its unit.")
+    ]
     largest: Annotated[float, Meta(description="The largest difference.")]
     called: Annotated[int, Meta(description="Rows that only one of them calls.")]
 
 
 class TrialConcordance(Struct):
-    """Lin's concordance of the logits, from -1 to 1; low and high each with 95 % confidence."""
+    """Lin's concordance of the logits, or of quantities, from -1 to 1; each end with 95 % confidence."""
 
     value: float
     low: float

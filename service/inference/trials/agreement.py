@@ -36,8 +36,9 @@ class Agreement(msgspec.Struct):
 
     ``moments`` (GROUPS, T, 6) holds n, Σx, Σy, Σx², Σy² and Σxy of the logits, x the champion's.
     ``gaps`` (T,) sums the absolute differences of probability, ``largest`` (T,) has the largest, and
-    ``called`` (T,) counts the rows that only one of them calls. ``seconds`` are those of processor that
-    the champion and the challenger took for them.
+    ``called`` (T,) counts the rows that only one of them calls. Of quantities the logits are values in
+    standard deviations, the probabilities values in their units, and nothing is called. ``seconds`` are
+    those of processor that the champion and the challenger took for them.
     """
 
     moments: Array

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.networks.outputs import VALUE
 from service.health.change import Health
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner
@@ -103,7 +104,7 @@ class Comparison:
         for monitor, each in zip(self._monitors, outputs, strict=True):
             if monitor is not None:
                 monitor.observe(each, owners)
-        own, other = (_answers(model, each) for model, each in zip(self._models, outputs, strict=True))
+        own, other = (self._answers(*each) for each in zip(self._models, outputs, strict=True))
         with self._lock:
             self._agreement.add((own[0], other[0]), (own[1], other[1]), (own[2], other[2]), numbers)
             spent = self._agreement.seconds
@@ -131,6 +132,26 @@ class Comparison:
             )
         return TrialSums(first, second, agreement, (champion, challenger), fault)
 
+    def _answers(
+        self, model: ServedModel, outputs: Outputs
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.bool_]]:
+        """Return the logits, probabilities and calls (n, T) of a version.
+
+        The call of exclusive classes is the most probable. Of quantities these are the values in the
+        champion's standard deviations, the values in their unit, and no calls.
+        """
+        quantities = self._models[0].manifest.quantities
+        if quantities:
+            values = outputs[VALUE]
+            centres = np.array([each.centre for each in quantities])
+            scales = np.array([each.scale for each in quantities])
+            return (values - centres) / scales, values, np.zeros(values.shape, np.bool_)
+        probability, exclusive = outputs["probability"], model.manifest.exclusive
+        _, called = shown(probability, model.decision.thresholds, exclusive)
+        if exclusive:
+            called = np.arange(probability.shape[1]) == called[:, None]
+        return outputs["logit"], probability, called.astype(np.bool_)
+
 
 def _monitor(model: ServedModel) -> Monitor | None:
     """A monitor of the compared rows alone."""
@@ -142,14 +163,3 @@ def _monitor(model: ServedModel) -> Monitor | None:
 def _told(health: Health) -> WatchedHealth:
     judgement, effect = health.judgement, None if health.now is None else health.now.largest
     return WatchedHealth(judgement.verdict, judgement.origin, judgement.reason, effect)
-
-
-def _answers(
-    model: ServedModel, outputs: Outputs
-) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.bool_]]:
-    """The logits, probabilities and calls (n, T); the call of exclusive classes is the most probable."""
-    probability, exclusive = outputs["probability"], model.manifest.exclusive
-    _, called = shown(probability, model.decision.thresholds, exclusive)
-    if exclusive:
-        called = np.arange(probability.shape[1]) == called[:, None]
-    return outputs["logit"], probability, called.astype(np.bool_)

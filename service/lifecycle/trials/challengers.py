@@ -81,7 +81,10 @@ class Challengers:
 
     async def look(self) -> None:
         """Begin and end trials as the repository says, post what was compared, and judge it."""
-        for name, state in self._served_models.states().items():
+        states = self._served_models.states()
+        for name in self._trials.keys() - states.keys():
+            self._end(name)
+        for name, state in states.items():
             wanted = None if state.served is None else await self._wanted(name, state.served)
             trial = self._trials.get(name)
             if trial is not None and (trial.wanted, trial.champion) != (wanted, state.served):
@@ -159,6 +162,7 @@ class Challengers:
         trial.champion.copies.take = trial.challenger.copies.take = None
         for told in (self._coordinator.compared, self._coordinator.findings):
             told.pop(name, None)
+        self._decision.forget(name)
         _log.info("trial ends", model=trial.challenger.label)
         self._begin_job(_closed(trial))
 
@@ -185,7 +189,7 @@ async def _closed(trial: Trial) -> None:
 
 def _unlike(champion: ServedModel, challenger: ServedModel, *, shadow: bool) -> str | None:
     """Why the two cannot be compared; None if they can."""
-    if champion.targets != challenger.targets:
+    if _answered(champion) != _answered(challenger):
         return "its targets are not the champion's, so that clients would get other answers"
     if shadow and champion.manifest.featurizer != challenger.manifest.featurizer:
         return (
@@ -193,3 +197,9 @@ def _unlike(champion: ServedModel, challenger: ServedModel, *, shadow: bool) -> 
             " give it a share of the requests"
         )
     return None
+
+
+def _answered(model: ServedModel) -> tuple[object, ...]:
+    """What answers are about: the targets, of which kind, and in which units."""
+    manifest = model.manifest
+    return model.targets, manifest.exclusive, [each.unit for each in manifest.quantities]

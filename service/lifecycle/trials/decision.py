@@ -24,6 +24,11 @@ class TrialDecision:
         self._named: set[tuple[str, int]] = set()
         self._given_up: set[tuple[str, int]] = set()
 
+    def forget(self, name: str) -> None:
+        """Forget the trials of a model that have ended: another of the same version begins anew."""
+        self._named = {place for place in self._named if place[0] != name}
+        self._given_up = {place for place in self._given_up if place[0] != name}
+
     async def look(self, name: str, wanted: Challenger, champion: ServedModel, seconds: float) -> None:
         """Judge a trial that has run for ``seconds``; promote or drop where that was asked for."""
         sums = self._coordinator.trial(name)

@@ -23,12 +23,14 @@ from service.api.routes.admin import Administration
 from service.grpc.inference import Inference
 from service.grpc.messages import HEALTH, SERVICE, message
 from service.grpc.server import GrpcServer
+from service.inference.predictor import Prediction, Predictor
 from service.inference.trials.routing import Routing
 from tests.service.conftest import App
 from tests.support import bundles
 
 ROWS = bundles.candidates(5)
-Work = Callable[[App, str], Awaitable[None]]
+#: What it returns is awaited after the server has stopped.
+Work = Callable[[App, str], Awaitable[Awaitable[object] | None]]
 
 
 @pytest.fixture
@@ -54,10 +56,13 @@ def with_grpc(with_app, tmp_path: Path):
                 certificates=certificates,
             )  # fmt: skip
             port = await server.start()
+            later = None
             try:
-                await work(app, f"127.0.0.1:{port}")
+                later = await work(app, f"127.0.0.1:{port}")
             finally:
-                await server.stop(1)
+                await server.stop(5)
+            if later is not None:
+                await later
             assert app.served_models.get("htru2").leases.count == 0
 
         with_app(main, prepare=prepare, **options)
@@ -206,6 +211,25 @@ def test_names_that_would_be_other_paths_are_unknown(with_grpc) -> None:
     with_grpc(work)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [("accept-encoding", "gzip"), ("content-encoding", "br"), ("content-length", "many"),
+     ("accept", "text/csv")],
+)  # fmt: skip
+def test_metadata_about_bodies_of_http_mean_nothing(with_grpc, header: tuple[str, str]) -> None:
+    """A message has no such body: a forwarded call is answered as without them."""
+
+    async def work(app: App, address: str) -> None:
+        asked = message("inference.ModelMetadataRequest")(name="htru2")
+        plain = await _call(address, SERVICE, "ModelMetadata", asked)
+        assert await _call(address, SERVICE, "ModelMetadata", asked, (header,)) == plain
+        index = message("inference.RepositoryIndexRequest")()
+        answered = await _call(address, SERVICE, "RepositoryIndex", index, (header,))
+        assert [model.name for model in answered.models] == ["htru2"]
+
+    with_grpc(work, compresses=True)
+
+
 def _keys(folder: Path) -> tuple[KeyStore, dict[str, str]]:
     made = {name: new_key(name, (name,)) for name in ("admin", "metrics", "predict")}
     made["slow"] = new_key("slow", ("predict",), rows_per_second=1.0)
@@ -321,16 +345,23 @@ def test_reflection_and_health(with_grpc) -> None:
         request = message("grpc.health.v1.HealthCheckRequest")
         for name, status in (("", 1), ("htru2", 1), (SERVICE, 1)):
             assert (await _call(address, HEALTH, "Check", request(service=name))).status == status
-        with pytest.raises(grpc.aio.AioRpcError) as raised:
-            await _call(address, HEALTH, "Check", request(service="nothing"))
-        assert raised.value.code() == grpc.StatusCode.NOT_FOUND
+        for name in ("nothing", "no.such.Service"):
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await _call(address, HEALTH, "Check", request(service=name))
+            assert raised.value.code() == grpc.StatusCode.NOT_FOUND
         app.served_models.draining = True
         assert (await _call(address, HEALTH, "Check", request())).status == 2
 
     with_grpc(work)
 
 
-async def _call(address: str, service: str, method: str, asked: object) -> object:
+async def _call(
+    address: str,
+    service: str,
+    method: str,
+    asked: object,
+    metadata: tuple[tuple[str, str], ...] = (),
+) -> object:
     """Call a method without stubs."""
     name = "HealthCheck" if service == HEALTH else method
     answered = message(f"{service.rpartition('.')[0]}.{name}Response")
@@ -340,7 +371,7 @@ async def _call(address: str, service: str, method: str, asked: object) -> objec
             request_serializer=lambda each: each.SerializeToString(),
             response_deserializer=answered.FromString,
         )
-        return await call(asked)
+        return await call(asked, metadata=metadata)
 
 
 def test_certificates_are_those_of_https_and_are_renewed(with_grpc, tmp_path: Path) -> None:
@@ -370,12 +401,26 @@ def test_certificates_are_those_of_https_and_are_renewed(with_grpc, tmp_path: Pa
     with_grpc(work, certificates=(chain, key, None))
 
 
-def test_calls_in_flight_are_answered_when_it_stops(with_grpc) -> None:
+def test_calls_in_flight_are_answered_when_it_stops(with_grpc, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stop waits for what was begun."""
+    begun = asyncio.Event()
+    predict = Predictor.predict
 
-    async def work(app: App, address: str) -> None:
+    async def slowly(*arguments: object, **options: object) -> Prediction:
+        begun.set()
+        await asyncio.sleep(0.5)
+        return await predict(*arguments, **options)
+
+    monkeypatch.setattr(Predictor, "predict", slowly)
+
+    async def asked(address: str) -> None:
         async with triton.InferenceServerClient(address) as client:
-            calls = [asyncio.create_task(client.infer("htru2", candidates())) for _ in range(30)]
-            assert len(await asyncio.gather(*calls)) == 30
+            got = await client.infer("htru2", candidates())
+            assert got.as_numpy("probability").shape == (5, 1)
+
+    async def work(app: App, address: str) -> Awaitable[object]:
+        call = asyncio.create_task(asked(address))
+        await begun.wait()
+        return call
 
     with_grpc(work)

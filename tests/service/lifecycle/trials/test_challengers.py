@@ -362,3 +362,52 @@ def test_a_challenger_that_fails_is_named(tmp_path: Path) -> None:
         assert "runs of it failed" in house.coordinator.findings["htru2"].fault
 
     run(house, work)
+
+
+def test_a_second_trial_of_a_version_is_judged_like_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that once failed, as for a full disk, is tried again once the trial was begun anew."""
+    house = House(tmp_path)
+    drop = Releases.drop
+
+    def full(*_: object) -> None:
+        raise OSError(28, "no space left")
+
+    async def work() -> None:
+        monkeypatch.setattr(Releases, "drop", full)
+        version = await house.challenge(share=0.5, auto=True, ill=3.0)
+        answered = await house.traffic(480)
+        await house.compared(answered[version])
+        assert house.champion.trial.challenger is not None
+        monkeypatch.setattr(Releases, "drop", drop)
+        house.releases.drop("htru2", "cli:test", "by hand")
+        await house.challengers.look()
+        wanted = Challenger(version, 0.5, auto=True)
+        house.releases.challenge("htru2", wanted, "cli:test", "once more")
+        await house.challengers.look()
+        answered = await house.traffic(480, seed=1)
+        for _ in range(200):
+            await house.challengers.look()
+            if house.champion.trial.challenger is None:
+                break
+            await asyncio.sleep(0.02)
+        assert house.releases.log.entries()[-1].by == "service"
+        assert house.releases.serving("htru2").challenger is None
+
+    run(house, work)
+
+
+def test_the_trial_of_a_model_that_was_retired_ends(tmp_path: Path) -> None:
+    """Nothing of the challenger stays in memory."""
+    house = House(tmp_path)
+
+    async def work() -> None:
+        await house.challenge()
+        champion = house.served_models._states.pop("htru2")
+        await house.challengers.look()
+        assert not house.challengers._trials
+        assert champion.served.copies.take is None
+        house.served_models._states["htru2"] = champion
+
+    run(house, work)
