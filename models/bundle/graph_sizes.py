@@ -119,6 +119,8 @@ def _sizes(model: ModelProto, rows: int) -> dict[str, tuple[int, int]]:
     features.CopyFrom(model.graph.input[0])
     features.type.tensor_type.shape.dim[0].dim_value = rows
     for tensor in model.graph.initializer:
+        if isinstance(tensor.name, bytes):  # so protobuf gives what it cannot decode
+            raise BundleRefused(f"{MODEL_FILE}: the name of a tensor is not UTF-8")
         if math.prod(tensor.dims) <= _SHAPE_VALUES:
             graph.initializer.add().CopyFrom(tensor)
         else:

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -106,7 +107,7 @@ def score(
         settings = load_settings()
         # Featurizing is the bottleneck, and each process would take its part of a GPU's memory.
         device = choose_device("cpu" if settings.device == "auto" else settings.device)
-        if engine == "ray" and not quiet:
+        if engine == "ray" and find_spec("ray") is not None and not quiet:
             sys.stderr.write(f"{_ray_words(os.environ.get('RAY_ADDRESS'))}\n")
         with Bar(
             TextColumn("{task.description}"),

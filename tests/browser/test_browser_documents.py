@@ -49,7 +49,7 @@ def shown(visit):
                 status=200, headers={"content-type": "text/event-stream"}, body=body
             ),
         )
-        page.goto(page.url.removesuffix("/docs") + "/")
+        page.goto(page.url.removesuffix("/docs") + "/?model=htru2")
         expect(page.locator(".model").first).to_contain_text("version 1")
         return page
 

@@ -71,7 +71,7 @@ def test_an_operator_is_called_and_finds_what_to_do(server: Server, visit, tmp_p
     """From the phone: which model, what happened, since when, and one click to what to do."""
     send(server, bundles.candidates(600))
     send(server, 3 * bundles.candidates(800, seed=1))
-    page = visit(viewport=PHONE)
+    page = visit("/?model=htru2", viewport=PHONE)
     line = card(page, "htru2")
     expect(line).to_contain_text("Traffic unhealthy", timeout=PATIENT)
     expect(line).to_contain_text("Model intact")

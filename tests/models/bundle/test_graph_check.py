@@ -258,6 +258,16 @@ def test_trees_are_bounded_by_the_nodes_there_are(manifest: Manifest) -> None:
         check_graph(bundles.graph(), claimed)
 
 
+def test_a_name_that_is_not_text_is_refused(manifest: Manifest) -> None:
+    """Protobuf gives such a name as bytes, which nothing behind it expects."""
+    model = onnx.load_model_from_string(bundles.graph())
+    for tensor in model.graph.initializer:
+        name = tensor.name.encode()
+        content = bundles.graph().replace(name, b"\x80" + name[1:])
+        with pytest.raises(BundleRefused, match=r"^model\.onnx"):
+            check_graph(content, manifest)
+
+
 @given(st.binary(max_size=200), st.integers(0, 10_000))
 def test_garbage_is_refused_or_whole(manifest: Manifest, garbage: bytes, place: int) -> None:
     """Bytes overwritten anywhere never raise anything but a refusal."""
