@@ -94,9 +94,7 @@ class DecodedBody:
                     if self._stream is None or not self._stream.eof:
                         raise ValueError("it ends too early")
                     return {"type": "http.request", "body": b"", "more_body": False}
-            except Exception as error:
-                if not isinstance(error, (ValueError, EOFError, *_ERRORS)):
-                    raise
+            except _ERRORS as error:
                 self._over = True
                 text = f"the body is not the {self._coding.decode()} that it says: {error}"
                 raise Problem(400, text) from error
@@ -140,7 +138,9 @@ class DecodedBody:
 
 
 _ZLIB, _DEFLATES = type(zlib.decompressobj()), type(zlib.compressobj())
-_ERRORS: tuple[type[Exception], ...] = (zlib.error,) if zstd is None else (zlib.error, zstd.ZstdError)
+_ERRORS: tuple[type[Exception], ...] = (ValueError, EOFError, zlib.error)
+if zstd is not None:
+    _ERRORS = (*_ERRORS, zstd.ZstdError)
 
 
 def _decoder(coding: bytes, head: bytes) -> Any:
