@@ -90,7 +90,7 @@ class OutputLayout:
         if not self.is_smiles:
             return ()
         told = ("parent", "removed", "repaired")
-        near = ("similarity", "in_domain") if self.has_domain else ()
+        near = _DOMAIN if self.has_domain else ()
         return ("status", *told, "warnings", *near) if self.judges else (*told, *near)
 
     @property

@@ -375,7 +375,7 @@ async def _call(
 
 
 def test_certificates_are_those_of_https_and_are_renewed(with_grpc, tmp_path: Path) -> None:
-    """The files of HTTPS; a renewed certificate counts for the next connection."""
+    """A renewed certificate counts for the next connection; files that do not fit change nothing."""
     folder = tmp_path / "tls"
     folder.mkdir()
     chain, key = folder / "chain.pem", folder / "key.pem"
@@ -388,8 +388,12 @@ def test_certificates_are_those_of_https_and_are_renewed(with_grpc, tmp_path: Pa
         return authority.cert_pem.bytes()
 
     async def work(app: App, address: str) -> None:
-        for renew in (False, True):
-            authority = issue() if renew else first
+        authority = first
+        for step in ("as it began", "renewed", "no key"):
+            if step == "renewed":
+                authority = issue()
+            elif step == "no key":
+                key.write_bytes(b"nonsense")
             trusted = grpc.ssl_channel_credentials(root_certificates=authority)
             async with triton.InferenceServerClient(address, ssl=True, creds=trusted) as client:
                 assert await client.is_server_live()
