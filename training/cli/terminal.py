@@ -1,6 +1,7 @@
 """What the commands show on a terminal: sentences, progress bars, tables of metrics."""
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -63,12 +64,7 @@ def print_metrics(document: dict[str, Any], title: str) -> None:
     if "r2" in overall:
         _print_quantities(document, title)
         return
-    table = Table("target", title=title)
-    for column in _COLUMNS:
-        table.add_column(column, justify="right")
-    for target, row in document["targets"].items():
-        table.add_row(target, *(cell.format_map(row) for cell in _COLUMNS.values()))
-    console.print(table)
+    _print_targets(document, _COLUMNS, title)
     if "accuracy" in overall:
         say(
             "accuracy {accuracy:.4f} (of the commonest class {accuracy_base_rate:.4f}),"
@@ -96,11 +92,16 @@ _QUANTITY_COLUMNS = {
 
 
 def _print_quantities(document: dict[str, Any], title: str) -> None:
-    table = Table("target", title=title)
-    for column in _QUANTITY_COLUMNS:
-        table.add_column(column, justify="right")
-    for target, row in document["targets"].items():
-        table.add_row(target, *(cell.format_map(row) for cell in _QUANTITY_COLUMNS.values()))
-    console.print(table)
+    _print_targets(document, _QUANTITY_COLUMNS, title)
     low, high = document["overall"]["r2_95_interval"]
     say(f"R² {document['overall']['r2']:.4f}, 95 % interval {low:.4f} to {high:.4f}")
+
+
+def _print_targets(document: dict[str, Any], columns: Mapping[str, str], title: str) -> None:
+    """A line per target; ``columns`` are formats of its figures."""
+    table = Table("target", title=title)
+    for column in columns:
+        table.add_column(column, justify="right")
+    for target, row in document["targets"].items():
+        table.add_row(target, *(cell.format_map(row) for cell in columns.values()))
+    console.print(table)

@@ -49,6 +49,11 @@ class Standard:
         return ((values - self.centre) / self.scale).astype(np.float32)[:, None]
 
 
+def strata_of(labels: NDArray[np.floating], standard: Standard | None) -> NDArray[np.floating]:
+    """What rows are dealt to folds by: labels ``(n, T)``, of a quantity zeros."""
+    return labels if standard is None else np.zeros_like(labels)
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Labelled records with the fold of each.
@@ -95,7 +100,7 @@ class Dataset:
     @property
     def strata(self) -> NDArray[np.floating]:
         """What rows are dealt to folds by: labels ``(n, T)``, of a quantity zeros."""
-        return self.labels if self.standard is None else np.zeros_like(self.labels)
+        return strata_of(self.labels, self.standard)
 
     def __len__(self) -> int:
         """The number of rows n."""

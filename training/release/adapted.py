@@ -12,12 +12,11 @@ from models.bundle import manifest as names
 from models.bundle.cutoffs import curves_to_bytes
 from models.bundle.loading import Bundle
 from models.bundle.manifest import Manifest, Provenance
-from models.bundle.targets import Target
 from models.registry.store import Repository
 from training.networks.export import all_outputs, reopened, sign
 from training.pipeline.adaptation import Adapted
 from training.release.model_card import model_card, reliability_svg
-from training.release.publish import golden, write_files
+from training.release.publish import golden, targets_of, write_files
 
 _SELECTION = (
     "The networks are those of {origin}, unchanged. The scale of the features, calibration, cut-offs"
@@ -109,19 +108,13 @@ def _manifest(adapted: Adapted, name: str, version: int) -> Manifest:
             "created": datetime.now(UTC).replace(microsecond=0),
             "description": f"{origin.description} Adapted to another survey.",
             "featurizer": adapted.featurizer,
-            "targets": [
-                Target(
-                    name=target,
-                    threshold=calibration.thresholds[at],
-                    slope=calibration.maps[at].slope,
-                    intercept=calibration.maps[at].intercept,
-                    elevated=None if calibration.elevated is None else calibration.elevated[at],
-                    # The networks are the same, and so are what they measure and how far they differ.
-                    spread=origin.targets[at].spread,
-                    assay=origin.targets[at].assay,
-                )
-                for at, target in enumerate(origin.target_names)
-            ],
+            # The networks are the same, and so are what they measure and how far they differ.
+            "targets": targets_of(
+                origin.target_names,
+                calibration,
+                [target.spread for target in origin.targets],
+                [target.assay for target in origin.targets],
+            ),
             "threshold_rule": adapted.threshold_rule or origin.threshold_rule,
             "reference": list(adapted.reference.members),
             "metrics": adapted.metrics,

@@ -4,6 +4,8 @@ Every interval is by the rows' influence on a figure (``auc_influence``), which 
 bootstrap takes seconds.
 """
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
@@ -58,21 +60,30 @@ def positives(labels: Array, targets: tuple[str, ...]) -> Check:
 
 
 def discrimination(labels: Array, challenger: Array, champion: Array, margin: float = MARGIN) -> Check:
-    """Compare out-of-fold scores ``(n, T)`` of both on the same rows by the margin of non-inferiority.
-
-    The challenger passes if the lower end of the one-sided 95 % interval of the difference of mean AUCs
-    is above -``margin``, and if its upper end does not show a loss of a tenth of that.
-    The figures say what such rows can show (``power``).
-    """
+    """Compare the mean AUC of out-of-fold scores ``(n, T)`` of both on the same rows."""
     gap = mean_auc(labels, challenger) - mean_auc(labels, champion)
     error = _length(auc_influence(labels, challenger) - auc_influence(labels, champion))
-    low, high = gap - _CONFIDENCE * error, gap + _CONFIDENCE * error
-    met, shown = low > -margin, high < -_SHOWN * margin
+    figure = f"mean AUC {gap:+.4f}"
+    return not_worse("discrimination", figure, gap, error, margin, len(labels), loss=-1)
+
+
+def not_worse(
+    name: str, figure: str, gap: float, error: float, margin: float, rows: int, *, loss: Literal[1, -1]
+) -> Check:
+    """Judge a difference of out-of-fold figures on the same rows by the margin of non-inferiority.
+
+    ``gap`` is the challenger's figure less the champion's, ``figure`` says it in words, ``error`` is its
+    standard error, and ``loss`` the sign of a gap that is a loss. The challenger passes if the end of
+    the one-sided 95 % interval with the largest loss is within ``margin``, and if the other end does not
+    show a loss of a tenth of that. The figures say what such rows can show (``power``).
+    """
+    reach = _CONFIDENCE * error
+    met, shown = loss * gap + reach < margin, loss * gap - reach > _SHOWN * margin
     equal, smallest = power(error, margin)
     verdict = "worse" if shown else "not worse" if met else "it may be that much worse"
     text = (
-        f"out-of-fold mean AUC {gap:+.4f} against the champion on the same {len(labels)} rows, 90 %"
-        f" interval {low:+.4f} to {high:+.4f}; margin {margin:g}: {verdict}. On such rows an equal"
+        f"out-of-fold {figure} against the champion on the same {rows} rows, 90 % interval"
+        f" {gap - reach:+.4f} to {gap + reach:+.4f}; margin {margin:g}: {verdict}. On such rows an equal"
         f" challenger passes in {equal:.0%} of cases, and losses below {smallest:.4f} cannot be told"
         " from none"
     )
@@ -80,20 +91,20 @@ def discrimination(labels: Array, challenger: Array, champion: Array, margin: fl
         text += ": nothing useful can be met; judge by other evidence, and use --promote always"
     figures: dict[str, JsonValue] = {
         "difference": gap,
-        "low": low,
-        "high": high,
+        "low": gap - reach,
+        "high": gap + reach,
         "margin": margin,
-        "rows": len(labels),
+        "rows": rows,
         "equal_passes": equal,
         "smallest_loss": smallest,
     }
-    return Check("discrimination", met and not shown, text, figures)
+    return Check(name, met and not shown, text, figures)
 
 
 def power(error: float, margin: float) -> tuple[float, float]:
     """How often an equal challenger passes, and the smallest margin that it meets in nine of ten cases.
 
-    ``error`` is the standard error of the difference of mean AUCs. A loss of a margin's size is held
+    ``error`` is the standard error of the difference. A loss of a margin's size is held
     back in 95 of 100 cases whatever the error, so that the second is the smallest loss that rows of this
     number can tell from none.
     """

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -15,12 +15,12 @@ from models.bundle.cutoffs import curves_to_bytes
 from models.bundle.golden import Golden
 from models.bundle.loading import Bundle, file_entry, open_bundle, read_manifest
 from models.bundle.manifest import FeaturizerEntry, Manifest, Provenance, Trees
-from models.bundle.targets import Target
+from models.bundle.targets import Assay, Spread, Target
 from models.domain.measured import MeasuredCompounds
 from models.errors import BundleRefused
 from models.registry.store import Repository
 from training.errors import ExportError
-from training.evaluation.calibration import CLASS_RULE, THRESHOLD_RULES
+from training.evaluation.calibration import CLASS_RULE, THRESHOLD_RULES, Calibration
 from training.networks.export import all_outputs, reopened, sign
 from training.pipeline.kinds import quantities_of
 from training.pipeline.run import Trained
@@ -149,7 +149,14 @@ def _manifest(trained: Trained, version: int) -> Manifest:
             {"identifier": featurizer.identifier, "parameters": featurizer.parameters}
         ),
         features=len(featurizer.names),
-        targets=_targets(trained) if trained.quantities is None else [],
+        targets=[]
+        if trained.quantities is not None
+        else targets_of(
+            trained.dataset.targets,
+            trained.calibration,
+            trained.spreads,
+            [trained.recipe.assays.get(name) for name in trained.dataset.targets],
+        ),
         quantities=[] if trained.quantities is None else quantities_of(dataset, trained.quantities),
         exclusive=dataset.exclusive,
         threshold_rule=_rule(trained),
@@ -165,8 +172,13 @@ def _manifest(trained: Trained, version: int) -> Manifest:
     )
 
 
-def _targets(trained: Trained) -> list[Target]:
-    calibration = trained.calibration
+def targets_of(
+    names: Sequence[str],
+    calibration: Calibration,
+    spreads: Sequence[Spread | None] | None,
+    assays: Sequence[Assay | None],
+) -> list[Target]:
+    """The targets of a manifest, by name."""
     return [
         Target(
             name=name,
@@ -174,10 +186,10 @@ def _targets(trained: Trained) -> list[Target]:
             slope=calibration.maps[at].slope,
             intercept=calibration.maps[at].intercept,
             elevated=None if calibration.elevated is None else calibration.elevated[at],
-            spread=None if trained.spreads is None else trained.spreads[at],
-            assay=trained.recipe.assays.get(name),
+            spread=None if spreads is None else spreads[at],
+            assay=assays[at],
         )
-        for at, name in enumerate(trained.dataset.targets)
+        for at, name in enumerate(names)
     ]
 
 

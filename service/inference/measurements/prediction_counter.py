@@ -60,7 +60,7 @@ class PredictionCounter:
     def _sums(self, batches: list[tuple[Numbers, Numbers | None, Sequence[RowOwner]]]) -> Predicted:
         probability = np.concatenate([batch for batch, _, _ in batches]).astype(np.float64)
         counted = np.isfinite(probability).all(axis=1)
-        if any(_is_made_up(owner) for _, _, owners in batches for owner in owners):
+        if any(owner.synthetic for _, _, owners in batches for owner in owners):
             counted &= np.concatenate([_real(owners, len(batch)) for batch, _, owners in batches])
         if not counted.all():
             probability = probability[counted]
@@ -80,8 +80,4 @@ def _real(owners: Sequence[RowOwner], rows: int) -> NDArray[np.bool_]:
     """Which rows are no examples or probes, which tell nothing of the traffic."""
     if not owners:
         return np.ones(rows, bool)
-    return np.repeat([not _is_made_up(owner) for owner in owners], [owner.rows for owner in owners])
-
-
-def _is_made_up(owner: RowOwner) -> bool:
-    return owner.request is not None and owner.request.synthetic
+    return np.repeat([not owner.synthetic for owner in owners], [owner.rows for owner in owners])

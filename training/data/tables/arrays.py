@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features.tabular.categories import as_category
-from training.data.dataset import Dataset, Standard
+from training.data.dataset import Dataset, Standard, strata_of
 from training.data.folds import FOLDS, folds_of_groups, folds_of_table
 from training.data.tables.columns import MOST_CATEGORIES, is_missing, read_column
 from training.data.tables.load import PIECES, PIECES_OF_ALL, constructed
@@ -92,7 +92,7 @@ def dataset_of_arrays(
     ]
     records = tuple(zip(*(column.values for column in columns), strict=True))
     labels = answers.labels
-    strata = labels if answers.standard is None else np.zeros_like(labels)
+    strata = strata_of(labels, answers.standard)
     folds, rule = (
         folds_of_groups(groups) if groups is not None else folds_of_table(names, records, strata)
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from models.features.tabular.formats import Marks
-from training.data.dataset import Dataset, Standard
+from training.data.dataset import Dataset, Standard, strata_of
 from training.data.folds import FEWEST_FOLDS, FOLDS, folds_of_table
 from training.data.tables.columns import MOST_CATEGORIES, read_column
 from training.data.tables.quantities import is_quantity, read_quantity
@@ -95,7 +95,7 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
     if len(set(records)) == 1:
         raise DataError(f"{table.name}: all rows are the same, so that nothing can be learned from them")
     said = reading.folds(table, targets.rows)
-    strata = targets.labels if targets.standard is None else np.zeros_like(targets.labels)
+    strata = strata_of(targets.labels, targets.standard)
     folds, fold_rule = said or folds_of_table(used, records, strata)
     number = len(np.unique(folds)) if reading.fold is not None else FOLDS
     _check_folds(table.name, folds, number, targets)

@@ -1,7 +1,8 @@
 """Columns that tell the target too well, or that number the rows: what a table's reader says of them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,13 +63,15 @@ def telling_columns(
     rng = np.random.default_rng(0)
     chosen = np.sort(rng.permutation(len(records))[:_MOST_ROWS])
     said, classes = [], labels[chosen].argmax(axis=1) if labels.shape[1] > 1 else labels[chosen, 0]
+    tell = _r_squared if quantity else _auc
+    least = (_RUNNING_R2, _ANY_R2) if quantity else (_RUNNING_AUC, _ANY_AUC)
+    if len(np.unique(folds[chosen])) < 2:  # nothing is held out
+        return []
     for place, name in list(enumerate(names))[:_MOST_COLUMNS]:
         values = [records[row][place] for row in chosen]
         known = [value for value in values if value is not None]
         running = bool(_ID.fullmatch(name)) and is_running(known)
-        tell = _r_squared if quantity else _auc
         figure = tell(_numbers(values), classes, folds[chosen])
-        least = (_RUNNING_R2, _ANY_R2) if quantity else (_RUNNING_AUC, _ANY_AUC)
         if figure >= least[0 if running else 1]:
             shown = "R²" if quantity else "AUC"
             what = "numbers the rows and" if running else "alone"
@@ -98,13 +101,7 @@ def _auc(column: NDArray[np.float64], classes: NDArray[np.floating], folds: NDAr
     """The mean AUC of the classes, each against the rest, of a small tree on rows of other folds."""
     kinds = np.unique(classes)
     scores = np.zeros((len(classes), len(kinds)))
-    for fold in np.unique(folds):
-        held, rest = folds == fold, folds != fold
-        if not rest.any():
-            return 0.0
-        tree = DecisionTreeClassifier(
-            max_leaf_nodes=_LEAVES, min_samples_leaf=_SMALLEST_LEAF, random_state=0
-        ).fit(column[rest], classes[rest])
+    for held, tree in _trees(DecisionTreeClassifier, column, classes, folds):
         columns = np.searchsorted(kinds, tree.classes_)
         scores[np.ix_(held, columns)] = tree.predict_proba(column[held])
     each = [roc_auc_score(classes == kind, scores[:, at]) for at, kind in enumerate(kinds)]
@@ -116,13 +113,20 @@ def _r_squared(
 ) -> float:
     """The part of the values' variance that a small tree explains on rows of other folds."""
     found = np.zeros(len(values))
-    for fold in np.unique(folds):
-        held, rest = folds == fold, folds != fold
-        if not rest.any():
-            return 0.0
-        tree = DecisionTreeRegressor(
-            max_leaf_nodes=_LEAVES, min_samples_leaf=_SMALLEST_LEAF, random_state=0
-        )
-        found[held] = tree.fit(column[rest], values[rest]).predict(column[held])
+    for held, tree in _trees(DecisionTreeRegressor, column, values, folds):
+        found[held] = tree.predict(column[held])
     variance = float(np.var(values))
     return 1 - float(np.mean(np.square(values - found))) / variance if variance else 0.0
+
+
+def _trees(
+    kind: type[Any],
+    column: NDArray[np.float64],
+    target: NDArray[np.floating],
+    folds: NDArray[np.int8],
+) -> Iterator[tuple[NDArray[np.bool_], Any]]:
+    """Yield the rows of each fold, and a small tree of the rows of the others."""
+    for fold in np.unique(folds):
+        held = folds == fold
+        tree = kind(max_leaf_nodes=_LEAVES, min_samples_leaf=_SMALLEST_LEAF, random_state=0)
+        yield held, tree.fit(column[~held], target[~held])

@@ -5,7 +5,6 @@ Intervals are by the rows' influence on a figure, as in ``comparison``.
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import JsonValue
 from scipy.stats import norm
 
 from training.evaluation.metrics import wilson
@@ -17,13 +16,10 @@ from training.evaluation.quantities import (
     rmse_interval,
 )
 from training.release.checks import Check
-from training.release.comparison import MARGIN, power
+from training.release.comparison import MARGIN, not_worse
 
 Array = NDArray[np.floating]
 
-_CONFIDENCE = float(norm.ppf(0.95))
-#: A loss of this part of the margin is too much where the rows can show it.
-_SHOWN = 0.1
 #: How far the part of rows that intervals hold may be from what they state.
 _OFF = 0.03
 
@@ -45,11 +41,9 @@ def learned_quantity(labels: Array, own: QuantityCalibration) -> Check:
 
 
 def error(labels: Array, challenger: Array, champion: Array, margin: float = MARGIN) -> Check:
-    """Compare the RMSE of values ``(n, T)`` of both on the same rows, by the margin of non-inferiority.
+    """Compare the RMSE of values ``(n, T)`` of both on the same rows (``not_worse``).
 
-    It is relative to the spread of the target, its standard deviation, and averaged over targets. The
-    challenger passes if the upper end of the one-sided 95 % interval of the difference is below
-    ``margin``, and if its lower end does not show a loss of a tenth of that.
+    It is relative to the spread of the target, its standard deviation, and averaged over targets.
     """
     gap, influence = 0.0, np.zeros(len(labels))
     for y, own, other in zip(labels.T, challenger.T, champion.T, strict=True):
@@ -60,28 +54,8 @@ def error(labels: Array, challenger: Array, champion: Array, margin: float = MAR
             squares = np.square(y - values, dtype=np.float64)
             influence += sign * (squares - squares.mean()) / max(2 * root, 1e-12) / spread / count
     deviation = float(np.linalg.norm(influence) / len(labels))
-    low, high = gap - _CONFIDENCE * deviation, gap + _CONFIDENCE * deviation
-    met, shown = high < margin, low > _SHOWN * margin
-    verdict = "worse" if shown else "not worse" if met else "it may be that much worse"
-    equal, smallest = power(deviation, margin)
-    figures: dict[str, JsonValue] = {
-        "difference": gap,
-        "low": low,
-        "high": high,
-        "margin": margin,
-        "rows": len(labels),
-        "equal_passes": equal,
-        "smallest_loss": smallest,
-    }
-    return Check(
-        "error",
-        met and not shown,
-        f"out-of-fold RMSE {gap:+.4f} of the target's standard deviation against the champion on the"
-        f" same {len(labels)} rows, 90 % interval {low:+.4f} to {high:+.4f}; margin {margin:g}:"
-        f" {verdict}. On such rows an equal challenger passes in {equal:.0%} of cases, and losses below"
-        f" {smallest:.4f} cannot be told from none",
-        figures,
-    )
+    figure = f"RMSE {gap:+.4f} of the target's standard deviation"
+    return not_worse("error", figure, gap, deviation, margin, len(labels), loss=1)
 
 
 def coverage(own: QuantityCalibration) -> Check:
