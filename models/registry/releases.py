@@ -195,10 +195,16 @@ class Releases:
         report: JsonValue = None if content is None else json.loads(content)
         return report
 
+    def passed_gate(self, model: str, version: int) -> bool | None:
+        """Whether a version passed its promotion gate; None if it has no report. Raises as ``gate``."""
+        report = self.gate(model, version)
+        passed = report.get("passed") if isinstance(report, dict) else None
+        return passed if isinstance(passed, bool) else None
+
     def _version(self, model: str, version: int) -> dict[str, JsonValue]:
         try:
             manifest = read_manifest(self.repository.bundle(model, version))
-            report = self.gate(model, version)
+            passed = self.passed_gate(model, version)
         except ModelError as error:
             return {"version": version, "error": str(error)}
         overall = manifest.metrics.get("overall")
@@ -206,7 +212,7 @@ class Releases:
             "version": version,
             "created": manifest.created.isoformat(),
             "mean_auc": overall.get("mean_auc") if isinstance(overall, dict) else None,
-            "gate": report.get("passed") if isinstance(report, dict) else None,
+            "gate": passed,
         }
 
     def _served(self, model: str) -> int | None:

@@ -28,7 +28,8 @@ from service.inference.served_models import ServedModel, ServedModels
 from service.lifecycle.audit_log import SERVICE
 from service.lifecycle.loader import Loader
 from service.lifecycle.version_comparison import fault_on_same_rows
-from service.observability.logs import get_logger, place_of
+from service.observability.logs import get_logger
+from service.observability.looks import look_again
 
 #: How often versions are compared; a rollback follows its cause within a few of these.
 _LOOK_SECONDS = 1.0
@@ -92,12 +93,7 @@ class AutoRollback:
 
     async def run(self) -> None:
         """Look once a second until cancelled; an error is logged, and the next look may succeed."""
-        while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            try:
-                await self.look()
-            except Exception as error:  # noqa: BLE001 - the next look may succeed
-                _log.error("automatic rollback failed", kind=type(error).__name__, place=place_of(error))
+        await look_again(self.look, _LOOK_SECONDS, "automatic rollback failed")
 
     async def look(self) -> None:
         """Compare every version on probation with its predecessor, and roll back what does worse."""

@@ -10,6 +10,7 @@ import gc
 import os
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -26,6 +27,7 @@ from service.errors import DeviceUnavailable, SettingsError
 from service.inference.backend.device import Device, choose_device
 from service.lifecycle.memory import share_arenas
 from service.observability import logs
+from service.observability.looks import look_again
 from service.server.assembly import Parts, assemble
 from service.server.grpc_port import start_later
 from service.server.listener import ConnectionCounts, SharedListener, most_connections
@@ -104,7 +106,7 @@ async def _serve(
     else:
         link = SupervisorLink(config, stopping)
         background += [
-            _post(parts.coordinator),
+            look_again(partial(_post, parts.coordinator), _POST_SECONDS, "post failed"),
             _start_listening(config, parts, shared_listener),
         ]
     drain = asyncio.create_task(_drain(stopping, parts, server, settings, shared_listener))
@@ -210,15 +212,9 @@ async def _start_listening(config: WorkerConfig, parts: Parts, shared_listener: 
 
 
 async def _post(coordinator: WorkerCoordinator) -> None:
-    """Post this worker's status whenever it has changed."""
-    while True:
-        await asyncio.sleep(_POST_SECONDS)
-        if not coordinator.serving:  # until then its predecessor's last status stands
-            continue
-        try:
-            coordinator.post(force=False)
-        except Exception as error:  # noqa: BLE001 - the next status may be written again
-            _log.error("post failed", kind=type(error).__name__, place=logs.place_of(error))
+    """Post this worker's status if it has changed; until it serves its predecessor's last one stands."""
+    if coordinator.serving:
+        coordinator.post(force=False)
 
 
 async def _drain(

@@ -22,7 +22,8 @@ from service.inference.trials.shadow import Shadow
 from service.lifecycle.loader import Loader
 from service.lifecycle.shared_parts import load_beside
 from service.lifecycle.trials.decision import TrialDecision
-from service.observability.logs import get_logger, place_of
+from service.observability.logs import get_logger
+from service.observability.looks import look_again
 
 #: How often the repository is looked at, and trials are judged.
 _LOOK_SECONDS = 1.0
@@ -69,12 +70,7 @@ class Challengers:
     async def run(self) -> None:
         """Look again and again until cancelled; an error is logged, and the next look may succeed."""
         try:
-            while True:
-                await asyncio.sleep(_LOOK_SECONDS)
-                try:
-                    await self.look()
-                except Exception as error:  # noqa: BLE001 - the next look may succeed
-                    _log.error("trials failed", kind=type(error).__name__, place=place_of(error))
+            await look_again(self.look, _LOOK_SECONDS, "trials failed")
         finally:
             for name in list(self._trials):
                 self._end(name)

@@ -20,14 +20,16 @@ class TrialDecision:
 
     def __init__(self, coordinator: WorkerCoordinator, releases: Releases) -> None:
         self._coordinator, self._releases = coordinator, releases
-        #: Faults that were logged, and steps that could not be taken.
+        #: Faults that were logged, steps that could not be taken, and gates that were passed.
         self._named: set[tuple[str, int]] = set()
         self._given_up: set[tuple[str, int]] = set()
+        self._passed: set[tuple[str, int]] = set()
 
     def forget(self, name: str) -> None:
         """Forget the trials of a model that have ended: another of the same version begins anew."""
         self._named = {place for place in self._named if place[0] != name}
         self._given_up = {place for place in self._given_up if place[0] != name}
+        self._passed = {place for place in self._passed if place[0] != name}
 
     async def look(self, name: str, wanted: Challenger, champion: ServedModel, seconds: float) -> None:
         """Judge a trial that has run for ``seconds``; promote or drop where that was asked for."""
@@ -36,12 +38,8 @@ class TrialDecision:
             champion.manifest.version, wanted.version,
         ):  # fmt: skip
             return
-        try:
-            gate = await asyncio.to_thread(self._gate, name, wanted.version)
-        except (ModelError, OSError, ValueError):
-            gate = None
-        finding = finding_of(sums, seconds, gate=gate)
         place = name, wanted.version
+        finding = finding_of(sums, seconds, gate=await self._passed_gate(place))
         self._coordinator.findings[name] = finding
         if not self._coordinator.keeper:
             return
@@ -51,9 +49,17 @@ class TrialDecision:
         if wanted.auto and (finding.fault is not None or finding.waits is None):
             await self._act(place, finding, sums)
 
-    def _gate(self, name: str, version: int) -> bool | None:
-        report = self._releases.gate(name, version)
-        return bool(report.get("passed")) if isinstance(report, dict) else None
+    async def _passed_gate(self, place: tuple[str, int]) -> bool:
+        """Whether a challenger passed its gate; the report of one that did is not read again."""
+        if place not in self._passed:
+            try:
+                passed = await asyncio.to_thread(self._releases.passed_gate, *place)
+            except (ModelError, OSError, ValueError):
+                return False
+            if passed is not True:
+                return False
+            self._passed.add(place)
+        return True
 
     async def _act(self, place: tuple[str, int], finding: Finding, sums: TrialSums) -> None:
         name, version = place
