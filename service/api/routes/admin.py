@@ -16,23 +16,18 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from models.errors import LogUnwritable, ModelError
 from models.registry.releases import Releases
 from models.registry.serving_state import ServingState
-from service.api.access_control import Control, administrator, valid_keys
+from service.api.access_control import Control, valid_keys
 from service.api.auth.keys import SCOPES, KeyStore
-from service.api.body.decoding import decode
-from service.api.body.reading import read_body
 from service.api.error_codes import Code
 from service.api.openapi import answers, json_response, request_body
 from service.api.problems import Problem
+from service.api.release_steps import WHY, asked, taken
 from service.api.routes import trials
 from service.api.schemas import Change
 from service.api.specification import releases as described
 from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ModelNotFound
-from service.observability.logs import get_logger
 
-_log = get_logger()
-
-_MAX_BYTES = 65_536
 _Name = Annotated[str, Path(max_length=64)]
 _Version = Annotated[int, Path(ge=1, le=10**9)]
 
@@ -42,9 +37,6 @@ class Administration(NamedTuple):
 
     releases: Releases
     control: Control
-
-
-_decoder = msgspec.json.Decoder(Change)
 
 
 def routes(  # noqa: PLR0915 - each route is a few lines
@@ -148,28 +140,30 @@ def routes(  # noqa: PLR0915 - each route is a few lines
 
     @step("promote", "Make a version the champion")
     async def promote(model: _Name, request: Request) -> Response:
-        by, asked = await _asked(request)
-        version = asked.version
+        by, change = await asked(request)
+        version = change.version
         if version is None:
             raise Problem(400, 'which version? The body should read {"version": 2, "why": "..."}')
-        why = asked.why or "asked for over HTTP"
+        why = change.why or WHY
         return await _changed(releases, model, lambda: releases.promote(model, version, by, why))
 
     @step("rollback", "Have the champion's predecessor served again")
     async def roll_back(model: _Name, request: Request) -> Response:
-        by, asked = await _asked(request)
-        why = asked.why or "asked for over HTTP"
-        return await _changed(releases, model, lambda: releases.roll_back(model, by, why, asked.version))
+        by, change = await asked(request)
+        why = change.why or WHY
+        return await _changed(
+            releases, model, lambda: releases.roll_back(model, by, why, change.version)
+        )
 
     @step("load", "Read a model's promoted version again, now", described.Loaded)
     async def load(model: _Name, request: Request) -> Response:
-        by, _ = await _asked(request)
+        by, _ = await asked(request)
         await control.load(model, by)
         return json_response({"model": model, "loaded": True})
 
     @step("unload", "Stop serving a model until it is loaded", described.Loaded)
     async def unload(model: _Name, request: Request) -> Response:
-        by, _ = await _asked(request)
+        by, _ = await asked(request)
         await control.unload(model, by)
         return json_response({"model": model, "loaded": False})
 
@@ -177,10 +171,10 @@ def routes(  # noqa: PLR0915 - each route is a few lines
         "retire", "Serve a model no longer, until a version of it is promoted again", described.Retired
     )
     async def retire(model: _Name, request: Request) -> Response:
-        by, asked = await _asked(request)
+        by, change = await asked(request)
         live = coordinator.whole().models.get(model)
         version = None if live is None else live.version
-        why = asked.why or "asked for over HTTP"
+        why = change.why or WHY
         document = await asyncio.to_thread(_retired, releases, model, by, why, version)
         with suppress(ModelNotFound):  # a look at the repository may have forgotten it already
             await control.retire(model)
@@ -189,24 +183,11 @@ def routes(  # noqa: PLR0915 - each route is a few lines
     return router
 
 
-async def _asked(request: Request) -> tuple[str, Change]:
-    """Return the key's name for the release log, and the change; the key is checked first."""
-    by = f"key:{administrator(request).name}"
-    content = await read_body(request.scope, request.receive, _MAX_BYTES)
-    return by, decode(content, _decoder) if content else Change()
-
-
 async def _changed(releases: Releases, model: str, step: Callable[[], ServingState]) -> Response:
     """Take a step and answer with the champion, with a warning where it could not be logged."""
-
-    def work() -> dict[str, object]:
-        try:
-            return {"model": model, "champion": step().champion}
-        except LogUnwritable as error:
-            _log.error("release log unwritable", model=model, reason=str(error))
-            return {"model": model, "champion": releases.serving(model).champion, "warning": str(error)}
-
-    return json_response(await asyncio.to_thread(work))
+    serving, warning = await taken(releases, model, step)
+    document: dict[str, object] = {"model": model, "champion": serving.champion}
+    return json_response(document if warning is None else document | {"warning": warning})
 
 
 def _retired(releases: Releases, model: str, by: str, why: str, served: int | None) -> dict[str, object]:

@@ -11,13 +11,11 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Path, Request, Response
 
-from models.errors import LogUnwritable
 from models.registry.releases import Releases
 from models.registry.serving_state import Challenger, ServingState
-from service.api.access_control import administrator
 from service.api.body.decoding import decode
-from service.api.body.reading import read_body
 from service.api.openapi import answers, json_response, request_body
+from service.api.release_steps import WHY, asked, posted, taken
 from service.api.schemas import Change, TrialChange
 from service.api.specification.trials import (
     TrialAnswer,
@@ -31,14 +29,9 @@ from service.coordination.coordinator import WorkerCoordinator
 from service.inference.served_models import ServedModel, ServedModels
 from service.inference.trials.comparison import TrialSums, WatchedHealth
 from service.observability.counters import Telemetry
-from service.observability.logs import get_logger
 
-_MAX_BYTES = 65_536
 _Name = Annotated[str, Path(max_length=64)]
-_change = msgspec.json.Decoder(Change)
 _trial = msgspec.json.Decoder(TrialChange)
-
-_log = get_logger()
 
 
 def routes(served_models: ServedModels, coordinator: WorkerCoordinator) -> APIRouter:
@@ -79,12 +72,11 @@ def steps(releases: Releases) -> APIRouter:
         openapi_extra=request_body(TrialChange),
     )
     async def begin(model: _Name, request: Request) -> Response:
-        by = f"key:{administrator(request).name}"
-        content = await read_body(request.scope, request.receive, _MAX_BYTES)
-        asked = decode(content, _trial)
-        challenger = Challenger(asked.version, asked.share, asked.sticky, asked.auto)
-        why = asked.why or "asked for over HTTP"
-        return await _taken(releases, model, lambda: releases.challenge(model, challenger, by, why))
+        by, content = await posted(request)
+        wanted = decode(content, _trial)
+        challenger = Challenger(wanted.version, wanted.share, wanted.sticky, wanted.auto)
+        why = wanted.why or WHY
+        return await _changed(releases, model, lambda: releases.challenge(model, challenger, by, why))
 
     @router.post(
         "/{model}/drop",
@@ -93,30 +85,19 @@ def steps(releases: Releases) -> APIRouter:
         openapi_extra=request_body(Change, required=False),
     )
     async def drop(model: _Name, request: Request) -> Response:
-        by = f"key:{administrator(request).name}"
-        content = await read_body(request.scope, request.receive, _MAX_BYTES)
-        asked = decode(content, _change) if content else Change()
-        why = asked.why or "asked for over HTTP"
-        return await _taken(releases, model, lambda: releases.drop(model, by, why, asked.version))
+        by, change = await asked(request)
+        why = change.why or WHY
+        return await _changed(releases, model, lambda: releases.drop(model, by, why, change.version))
 
     return router
 
 
-async def _taken(releases: Releases, model: str, step: Callable[[], ServingState]) -> Response:
+async def _changed(releases: Releases, model: str, step: Callable[[], ServingState]) -> Response:
     """Take a step and answer with the versions, with a warning where it could not be logged."""
-
-    def work() -> TrialBegun:
-        warning = None
-        try:
-            serving = step()
-        except LogUnwritable as error:
-            _log.error("release log unwritable", model=model, reason=str(error))
-            serving, warning = releases.serving(model), str(error)
-        challenger = serving.challenger
-        version = None if challenger is None else challenger.version
-        return TrialBegun(model, serving.champion, version, warning)
-
-    return json_response(await asyncio.to_thread(work))
+    serving, warning = await taken(releases, model, step)
+    challenger = serving.challenger
+    version = None if challenger is None else challenger.version
+    return json_response(TrialBegun(model, serving.champion, version, warning))
 
 
 def _document(served: ServedModel, coordinator: WorkerCoordinator, counted: Telemetry) -> TrialAnswer:
