@@ -69,6 +69,14 @@ def _tensor(rows: np.ndarray) -> dict:
     return {"inputs": [data | {"data": rows.ravel().tolist()}]}
 
 
+def _inputs(rows: np.ndarray) -> dict:
+    return {"inputs": rows.tolist()}
+
+
+def _probability(answer: dict) -> list[float]:
+    return answer["probability"]
+
+
 def _data(answer: dict) -> list[float]:
     return answer["outputs"][0]["data"]
 
@@ -142,8 +150,8 @@ def _ray(name: str, variables: dict[str, str]) -> Peer:
         _script("ray_app.py"),
         "/",
         "/",
-        lambda rows: {"inputs": rows.tolist()},
-        lambda answer: answer["probability"],
+        _inputs,
+        _probability,
         lambda _: variables,
     )
 
@@ -174,8 +182,8 @@ PEERS = (
         ],
         "/",
         "/inference",
-        lambda rows: {"inputs": rows.tolist()},
-        lambda answer: answer["probability"],
+        _inputs,
+        _probability,
     ),
     Peer(
         "KServe's Python server",
@@ -210,8 +218,8 @@ PEERS = (
         _script("litserve_app.py"),
         "/health",
         "/predict",
-        lambda rows: {"inputs": rows.tolist()},
-        lambda answer: answer["probability"],
+        _inputs,
+        _probability,
     ),
     Peer(
         "BentoML",
@@ -219,7 +227,7 @@ PEERS = (
         _bentoml,
         "/readyz",
         "/predict",
-        lambda rows: {"inputs": rows.tolist()},
+        _inputs,
         lambda answer: [row[0] for row in answer],
     ),
     _ray("Ray Serve", {}),

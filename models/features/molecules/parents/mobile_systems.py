@@ -6,7 +6,7 @@ as in amides and amidines. Groups with an atom in common are one system.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rdkit import Chem
@@ -89,11 +89,7 @@ def _aromatic_rings(molecule: Chem.Mol, system: MobileSystem) -> set[int]:
         return any(molecule.GetAtomWithIdx(index).GetAtomicNum() == NITROGEN for index in ring)
 
     with_nitrogen = set[int]().union(*filter(holds_nitrogen, rings))
-    reached, fused = set(with_nitrogen), True
-    while fused:  # rings that share a bond with what is reached
-        more = [ring for ring in rings if not ring <= reached and len(ring & reached) > 1]
-        reached.update(*more)
-        fused = bool(more)
+    reached = with_fused(with_nitrogen, rings)
     for index in reached:
         atom = molecule.GetAtomWithIdx(index)
         if atom.GetAtomicNum() == NITROGEN and not atom.GetFormalCharge() and atom.GetDegree() == 2:
@@ -107,6 +103,16 @@ def _aromatic_rings(molecule: Chem.Mol, system: MobileSystem) -> set[int]:
                     if neighbour.GetIdx() in ring:
                         system.link(index, neighbour.GetIdx())
     return with_nitrogen
+
+
+def with_fused(atoms: set[int], rings: Sequence[set[int]]) -> set[int]:
+    """The atoms, and those of all rings that share a bond with what is reached from them."""
+    reached, fused = set(atoms), True
+    while fused:
+        more = [ring for ring in rings if not ring <= reached and len(ring & reached) > 1]
+        reached.update(*more)
+        fused = bool(more)
+    return reached
 
 
 def _may_be_mobile(atom: Chem.Atom) -> bool:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 from rdkit import Chem
 
+from models.features.molecules.parents.mobile_systems import with_fused
+
 #: A charge that may be elsewhere: none of a nitro group, an N-oxide, an onium or an acid's anion.
 _SPREADS = Chem.MolFromSmarts(
     "[!+0;#6,#7,#8,#16,#34;!$([N+](=O)[O-]);!$([O-][#7+]);!$([#7+][O-]);!$([#7X4+]);!$([#16X3+](-C)(-C)-C)"
@@ -65,8 +67,8 @@ def _with_ring_cations(drawing: Chem.Mol) -> Iterator[Chem.Mol]:
     matches = drawing.GetSubstructMatches(_IMINIUM)
     chalcogens = drawing.GetSubstructMatches(_CHALCOGEN) if matches else ()
     for nitrogen, carbon in matches:
+        system = _ring_system(drawing, carbon) if chalcogens else set()
         for (chalcogen,) in chalcogens:
-            system = _ring_system(drawing, carbon)
             if chalcogen not in system:
                 continue
             form = Chem.RWMol(drawing)
@@ -86,14 +88,8 @@ def _with_ring_cations(drawing: Chem.Mol) -> Iterator[Chem.Mol]:
 def _ring_system(molecule: Chem.Mol, index: int) -> set[int]:
     """The atoms of the fused rings that an atom is in."""
     rings = [set(ring) for ring in molecule.GetRingInfo().AtomRings()]
-    system, grown = {index}, True
-    while grown:
-        size = len(system)
-        for ring in rings:
-            if len(ring & system) > (1 if size > 1 else 0):
-                system |= ring
-        grown = len(system) > size
-    return system
+    own = (ring for ring in rings if index in ring)
+    return with_fused({index}.union(*own), rings)
 
 
 def _gains_hydrogens(form: Chem.Mol, fragment: Chem.Mol) -> bool:
