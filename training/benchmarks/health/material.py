@@ -1,12 +1,22 @@
 """Everything that trials are made of: a model's rows under every fault, and its networks gone wrong."""
 
 import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models import features
-from models.bundle.loading import Bundle
+from models.bundle.loading import Bundle, open_bundle
+from models.bundle.manifest import MODEL_FILE
+from models.registry.store import Repository
+from training.benchmarks.harness import Say
 from training.benchmarks.health import molecules
 from training.benchmarks.health.faults import (
     CLEAN,
@@ -19,6 +29,7 @@ from training.benchmarks.health.faults import (
     model_faults,
 )
 from training.benchmarks.health.network import Network, squash
+from training.benchmarks.health.store import keep
 from training.benchmarks.health.trial import Material
 from training.data import Dataset, load_htru2, load_tox21
 from training.data.official.sources import TOX21_FINAL, read
@@ -29,6 +40,48 @@ Array32 = NDArray[np.float32]
 #: The data set of each model that is tried.
 LOADERS = {"htru2": load_htru2, "tox21": load_tox21}
 _MADE = 400  # molecules of each made-up population
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A model whose material is kept: ``same`` is in each of its jobs, ``groups`` names the faults."""
+
+    name: str
+    same: dict[str, Any]
+    groups: dict[str, list[str]]
+    folds: list[int]
+
+    @property
+    def folder(self) -> Path:
+        """Where its material is."""
+        return Path(self.same["folder"])
+
+
+@contextmanager
+def models_tried(
+    repository: Repository, quick: bool, say: Say
+) -> Iterator[tuple[Path, Iterator[Tried]]]:
+    """Give a folder for the time of a benchmark, and in it both models' champions one after the other.
+
+    With ``quick`` it is HTRU2's alone.
+    """
+    # A matrix product on two threads in each of two processes takes longer than on one in each.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    with TemporaryDirectory(prefix="snn-health-", ignore_cleanup_errors=True) as folder:
+        base = Path(folder)
+        names = ("htru2",) if quick else tuple(LOADERS)
+        yield base, (_kept(repository, name, base / name, quick, say) for name in names)
+
+
+def _kept(repository: Repository, name: str, folder: Path, quick: bool, say: Say) -> Tried:
+    folder.mkdir()
+    bundle = open_bundle(repository.bundle(name, repository.serving(name).champion))
+    say(f"{name}: making the faults")
+    material, groups = make_material(name, bundle, quick)
+    keep(folder / "material.bin", material)
+    identity = bundle.manifest.files[MODEL_FILE].sha256[:12]
+    same = {"model": name, "bundle": identity, "folder": str(folder)}
+    return Tried(name, same, groups, sorted({int(fold) for fold in np.unique(material.folds)}))
 
 
 def make_material(name: str, bundle: Bundle, quick: bool) -> tuple[Material, dict[str, list[str]]]:

@@ -1,24 +1,14 @@
 """``benchmark health-delay``: how soon a verdict turns and returns, beside other detectors."""
 
-import os
-import shutil
-import tempfile
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from models.bundle.loading import open_bundle
-from models.bundle.manifest import MODEL_FILE
 from models.registry.store import Repository
 from training.benchmarks.harness import REPORTS, Results, Say, run_missing
-from training.benchmarks.health.material import LOADERS, make_material
+from training.benchmarks.health.material import Tried, models_tried
 from training.benchmarks.health.onset.delay import BEFORE, DELAY_KEYS, DELAYS, delay_jobs, delays
 from training.benchmarks.health.onset.quiet import QUIET, QUIET_KEYS, quiet, quiet_jobs
 from training.benchmarks.health.onset.report import delay_report
 from training.benchmarks.health.onset.rivals import DELAYED, RIVAL_KEYS, rival, rival_jobs
-from training.benchmarks.health.store import keep
 from training.benchmarks.health.trial import HALVES, Effort, figures, fit
 
 #: Onsets of each fault in each half of a fold.
@@ -32,9 +22,7 @@ def run(repository: Repository, seeds: int, processes: int, say: Say, *, quick: 
     ``quick`` tries little of everything, on HTRU2 alone and keeps no results: for tests.
     """
     del seeds
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    base = Path(tempfile.mkdtemp(prefix="snn-delay-"))
-    try:
+    with models_tried(repository, quick, say) as (base, models):
         reports = base if quick else REPORTS
         keys = ("model", "bundle", "group", "fault", "fold")
         trials = Results(reports / "health.csv", keys, figures())
@@ -43,33 +31,16 @@ def run(repository: Repository, seeds: int, processes: int, say: Say, *, quick: 
             Results(reports / "health-quiet.csv", QUIET_KEYS, QUIET),
             Results(reports / "health-rivals.csv", RIVAL_KEYS, DELAYED),
         )
-        for name in ("htru2",) if quick else LOADERS:
-            folder = base / name
-            folder.mkdir()
-            _one_model(repository, name, folder, results, processes, say, quick)
+        for model in models:
+            _one_model(model, results, processes, say, quick)
         return delay_report(*results, trials)
-    finally:
-        shutil.rmtree(base, ignore_errors=True)
 
 
 def _one_model(
-    repository: Repository,
-    name: str,
-    folder: Path,
-    results: tuple[Results, Results, Results],
-    processes: int,
-    say: Say,
-    quick: bool,
+    model: Tried, results: tuple[Results, Results, Results], processes: int, say: Say, quick: bool
 ) -> None:
-    bundle = open_bundle(repository.bundle(name, repository.serving(name).champion))
-    say(f"{name}: making the faults")
-    material, groups = make_material(name, bundle, quick)
-    keep(folder / "material.bin", material)
-    folds = sorted({int(fold) for fold in np.unique(material.folds)})
-    same: dict[str, Any] = {
-        "model": name,
-        "bundle": bundle.manifest.files[MODEL_FILE].sha256[:12],
-        "folder": str(folder),
+    name, folds, groups = model.name, model.folds, model.groups
+    same = model.same | {
         "times": 1 if quick else _TIMES[name],
         "before": 4096 if quick else BEFORE,
     }
@@ -86,6 +57,6 @@ def _one_model(
     for fold in sorted(wanted):
         say(f"{name}: fitting the monitors to the halves of fold {fold}")
         for half in HALVES:
-            fit(folder, fold, half, effort)
+            fit(model.folder, fold, half, effort)
     for found, jobs, compute in work:
         run_missing(found, jobs, compute, processes, say)
