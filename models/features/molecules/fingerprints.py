@@ -42,12 +42,20 @@ def small_fragments(smiles: Iterable[str]) -> NDArray[np.int64]:
     return np.array(sorted(found), np.int64)
 
 
-def pharmacophore_counts(molecule: Chem.Mol, radius: int) -> dict[int, int]:
+def pharmacophore_counts(
+    molecule: Chem.Mol, radius: int, functions: Sequence[int] | None = None
+) -> dict[int, int]:
     """As ``fragment_counts``, with atoms typed by function instead of element (FCFP).
 
     The functions are donor, acceptor, aromatic, halogen, basic and acidic; an atom may have several.
+    ``functions`` are those of each atom, a bit each, where they are known; to find them takes RDKit
+    longer than to count.
     """
-    counts: dict[int, int] = _FCFP[radius].GetSparseCountFingerprint(molecule).GetNonzeroElements()
+    if functions is None:
+        found = _FCFP[radius].GetSparseCountFingerprint(molecule)
+    else:
+        found = _ECFP[radius].GetSparseCountFingerprint(molecule, customAtomInvariants=functions)
+    counts: dict[int, int] = found.GetNonzeroElements()
     return counts
 
 
