@@ -14,7 +14,7 @@ from models.features.base import Accepted, Features, NotApplicable, Outcome, Rej
 from models.features.molecules.descriptors import NAMES as DESCRIPTORS
 from models.features.molecules.descriptors import QUANTUM_NUMBERS, describe, quantum_numbers
 from models.features.molecules.environments.features import BlockFeatures, block_features
-from models.features.molecules.fingerprints import RADII, FragmentCounter, pharmacophore_counts
+from models.features.molecules.fingerprints import RADII, FragmentCounter
 from models.features.molecules.parents.compound import parent_compound
 from models.features.molecules.rdkit_log import captured_rdkit_log
 from models.features.molecules.reading import Unreadable, read_smiles
@@ -27,6 +27,8 @@ from models.features.molecules.text.notation import read_text
 # the processor's cache, which saves a sixth of the time.
 AT_ONCE = 128
 _RDKIT_FAILED = "the molecule cannot be described by RDKit; check its valences and charges"
+
+_NO_FRAGMENTS: Mapping[int, int] = {}
 
 # Names of a block of features, and the function that computes it for one parent.
 _Block = tuple[tuple[str, ...], Callable[[Chem.Mol], ArrayLike]]
@@ -70,12 +72,10 @@ class MoleculeFeaturizer:
             (slice(end - len(names), end), compute)
             for end, (names, compute) in zip(ends, blocks, strict=True)
         ]
-        #: The columns of ECFP counts, which the domain is asked with too.
+        self._counters = {counter.count: counter for counter in counters}
+        # That of ECFP counts, which the domain is asked with too.
         self._ecfp = counters[0]
         self.radius = self._ecfp.radius
-        self._ecfp_columns = self._columns[len(self._blocks)][0]
-        #: Those of FCFP counts; of ``molecules-1``, which has none, the same.
-        self._fcfp, self._fcfp_columns = counters[-1], self._columns[-1][0]
 
     def within(self, domain: MeasuredCompounds) -> Self:
         """The same featurizer, which also tells how near each record is to the compounds of ``domain``.
@@ -146,26 +146,28 @@ class MoleculeFeaturizer:
         """The rows of molecules that were read from these SMILES, which are sound, and all fragments."""
         rows = np.empty((len(molecules), len(self.names)), dtype=np.float32)
         sound = np.ones(len(molecules), dtype=np.bool_)
-        counted: dict[int, Mapping[int, int]] = {}
         together = _together(molecules, smiles)
         blocks = {describe: together.descriptors, structural_keys: together.keys}
         functions = dict(zip(together.taken, together.functions, strict=True))
+        counted: dict[int, Mapping[int, int]] = {}
         for columns, compute in self._columns:
+            counter = self._counters.get(compute)
             block = blocks.get(compute)
             if block is not None:
                 rows[together.taken, columns] = block
+            counts = dict.fromkeys(range(len(molecules)), _NO_FRAGMENTS)
             for row, molecule in enumerate(molecules):
                 try:
-                    if columns is self._ecfp_columns:
-                        counted[row] = self._ecfp.counts(molecule)
-                        rows[row, columns] = self._ecfp.row(counted[row])
-                    elif columns is self._fcfp_columns:
-                        counts = pharmacophore_counts(molecule, self._fcfp.radius, functions.get(row))
-                        rows[row, columns] = self._fcfp.row(counts)
+                    if counter is not None:
+                        counts[row] = counter.counts(molecule, functions=functions.get(row))
                     elif block is None or row not in functions:
                         rows[row, columns] = compute(molecule)
                 except (RuntimeError, ValueError):  # a failed invariant inside RDKit
                     sound[row] = False
+            if counter is not None:
+                rows[:, columns] = counter.rows([*counts.values()])
+            if counter is self._ecfp:
+                counted = counts
         return rows, sound, counted
 
     def _featurize(self, records: Sequence[object]) -> Features:
