@@ -38,6 +38,9 @@ _CAN_CHANGE = Chem.MolFromSmarts(
     "[!0*,!+0&!$([N+](=O)[O-])&!$([O-][N+]=O)"
     ",!#1&!#5&!#6&!#7&!#8&!#9&!#14&!#15&!#16&!#17&!#33&!#34&!#35&!#53]"
 )
+# What the text of such a record has: an atom in brackets that is more than an element with hydrogens and
+# stereo, or a dative bond.
+_CAN_CHANGE_TEXT = re.compile(r"\[(?!(?:nH|[BCNOPS]@{0,2}H?\d?)\])|[*<>]")
 _DATIVE_BOND = Chem.MolFromSmarts("*->*")
 # Signs of bonds that patterns have: any, aromatic (atom maps have it too), and quadruple, as of rhenium.
 _SPECIAL_BOND = re.compile("[~:$]")
@@ -47,6 +50,8 @@ _BONDS = frozenset(
 # What canonical SMILES show of carbon beside the non-metals, and of groups whose hydrogens can move.
 _CARBON_TEXT = re.compile(r"c|C(?!l)")
 _MAY_MOVE = re.compile(r"n|=N|N[%\d]*=|P|=S|S=|Se|\[N\+\]=|\[N\+\]\(\[O-\]\)")
+# An atom that may have an unpaired electron is in brackets, and no pyrrole's nitrogen.
+_MAY_BE_OPEN = re.compile(r"\[(?!nH\])")
 _WILDCARD = Chem.MolFromSmarts("[#0]")
 _ISOTOPE = Chem.MolFromSmarts("[!0*]")
 _CARBON = Chem.MolFromSmarts("[#6]")
@@ -85,12 +90,16 @@ def parent_compound(molecule: Chem.Mol, written: str = "") -> Parent:
     check_size(molecule)
     Chem.RemoveStereochemistry(molecule)
     with captured_rdkit_log():
-        molecule, repaired = sanitised(molecule)
+        molecule, repaired = sanitised(molecule, written)
         if _SPECIAL_BOND.search(written):
             _check_bonds(molecule)
-        can_change = molecule.HasSubstructMatch(_CAN_CHANGE) or (
-            (not written or "->" in written or "<-" in written)
-            and molecule.HasSubstructMatch(_DATIVE_BOND)
+        plain = written and not repaired and not _CAN_CHANGE_TEXT.search(written)
+        can_change = not plain and (
+            molecule.HasSubstructMatch(_CAN_CHANGE)
+            or (
+                (not written or "->" in written or "<-" in written)
+                and molecule.HasSubstructMatch(_DATIVE_BOND)
+            )
         )
         if can_change:
             for (index,) in molecule.GetSubstructMatches(_ISOTOPE):
@@ -107,12 +116,12 @@ def _of_one_part(molecule: Chem.Mol, smiles: str, written: str, repaired: str) -
     """The parent of one connected molecule without charges, metals and isotopes, as most records are."""
     warnings = _of_repair(repaired)
     organic = _CARBON_TEXT.search(smiles)
-    if organic and "[" in smiles:
+    if organic and _MAY_BE_OPEN.search(smiles):
         warnings += _of_radicals(molecule)
     form = placed(molecule) if _MAY_MOVE.search(smiles) else molecule
     if form is not molecule:
         smiles = Chem.MolToSmiles(form)
-    if smiles == written:
+    if form is molecule and smiles == written:  # a placed form may have its hydrogen on another, equal atom
         keep_smallest_rings(form)
     else:
         form = _parsed(smiles)
