@@ -11,10 +11,9 @@ from training.benchmarks.accuracy import (
     regression,
     served_calibration,
     tables,
-    tox21,
-    tox21_served,
     uci,
 )
+from training.benchmarks.accuracy.tox21 import by_depth, served
 from training.benchmarks.harness import Say
 from training.benchmarks.health import onset, suite
 from training.benchmarks.internals import (
@@ -42,7 +41,7 @@ BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
     "rows": row_marks.run,
     "signal": signal_propagation.run,
     "tables": tables.run,
-    "tox21": tox21.run,
-    "tox21-served": tox21_served.run,
+    "tox21": by_depth.run,
+    "tox21-served": served.run,
     "uci": uci.run,
 }
