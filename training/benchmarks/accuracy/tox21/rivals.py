@@ -83,7 +83,7 @@ class ScoreFiles:
     def get(self, job: Job) -> Array | None:
         """The scores of a fit, None if it has not been run."""
         path = self._path(job)
-        return np.load(path) if path.exists() else None
+        return np.load(path, allow_pickle=False) if path.exists() else None
 
     def add(self, job: Job, scores: Array, /) -> None:
         """Keep the scores of a fit; a file is whole or absent."""
