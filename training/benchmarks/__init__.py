@@ -10,6 +10,7 @@ from training.benchmarks.accuracy import (
     refits,
     regression,
     served_calibration,
+    similarity_calibration,
     tables,
     uci,
 )
@@ -28,6 +29,7 @@ from training.benchmarks.internals import (
 #: that is called with progress; they return a report in Markdown.
 BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
     "calibration": served_calibration.run,
+    "calibration-similarity": similarity_calibration.run,
     "explain": faithfulness.run,
     "gate": gate_power.run,
     "graph": onnx_speed.run,
