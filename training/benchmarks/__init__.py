@@ -10,11 +10,11 @@ from training.benchmarks.accuracy import (
     refits,
     regression,
     served_calibration,
+    similarity_calibration,
     tables,
-    tox21,
-    tox21_served,
     uci,
 )
+from training.benchmarks.accuracy.tox21 import by_depth, served
 from training.benchmarks.harness import Say
 from training.benchmarks.health import onset, suite
 from training.benchmarks.internals import (
@@ -29,6 +29,7 @@ from training.benchmarks.internals import (
 #: that is called with progress; they return a report in Markdown.
 BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
     "calibration": served_calibration.run,
+    "calibration-similarity": similarity_calibration.run,
     "explain": faithfulness.run,
     "gate": gate_power.run,
     "graph": onnx_speed.run,
@@ -42,7 +43,7 @@ BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
     "rows": row_marks.run,
     "signal": signal_propagation.run,
     "tables": tables.run,
-    "tox21": tox21.run,
-    "tox21-served": tox21_served.run,
+    "tox21": by_depth.run,
+    "tox21-served": served.run,
     "uci": uci.run,
 }

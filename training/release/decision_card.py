@@ -70,7 +70,7 @@ def importance_section(manifest: Manifest) -> str:
     if not told:
         return ""
     rows = [
-        (name, f"{loss:+.4f} ± {spread:.4f}") for name, loss, spread in told["columns"][:_MOST_COLUMNS]
+        (name, f"{loss:+z.4f} ± {spread:.4f}") for name, loss, spread in told["columns"][:_MOST_COLUMNS]
     ]
     rest = len(told["columns"]) - len(rows)
     table = "\n".join(markdown_table(("column", f"loss of {told['figure']} ± sd over folds"), rows))
