@@ -34,7 +34,7 @@ from training.pipeline.run import feature_rows
 Array32 = NDArray[np.float32]
 
 #: Rows of the fault, and clean ones before it.
-ROWS, BEFORE = 256, 20_000
+ROWS, BEFORE = 256, 100_000
 #: Requests between two looks, by the rows of a request.
 LOOK_EVERY = {1: 8, 64: 1}
 #: Faults of one kind are shared among so many models with halves of their own, and tried so often.
