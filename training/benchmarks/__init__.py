@@ -16,7 +16,7 @@ from training.benchmarks.accuracy import (
 )
 from training.benchmarks.accuracy.tox21 import by_depth, served
 from training.benchmarks.harness import Say
-from training.benchmarks.health import onset, suite
+from training.benchmarks.health import kinds, onset, suite
 from training.benchmarks.internals import (
     faithfulness,
     onnx_speed,
@@ -35,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
     "graph": onnx_speed.run,
     "health": health.run,
     "health-delay": onset.run,
+    "health-kinds": kinds.run,
     "health-suite": suite.run,
     "htru2": htru2.run,
     "integrity": weight_faults.run,

@@ -12,7 +12,7 @@ from training.benchmarks.health.onset.rivals import DELAYED, RIVAL_KEYS, rival, 
 from training.benchmarks.health.trial import HALVES, Effort, figures, fit
 
 #: Onsets of each fault in each half of a fold.
-_TIMES = {"htru2": 2, "tox21": 1}
+_TIMES = {"htru2": 3, "tox21": 1}
 
 
 def run(repository: Repository, seeds: int, processes: int, say: Say, *, quick: bool = False) -> str:
