@@ -20,6 +20,7 @@ from training.benchmarks.health import onset, suite
 from training.benchmarks.internals import (
     faithfulness,
     onnx_speed,
+    round_trip,
     row_marks,
     signal_propagation,
     weight_faults,
@@ -29,6 +30,7 @@ from training.benchmarks.internals import (
 #: that is called with progress; they return a report in Markdown.
 BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
     "calibration": served_calibration.run,
+    "drawings": round_trip.run,
     "explain": faithfulness.run,
     "gate": gate_power.run,
     "graph": onnx_speed.run,

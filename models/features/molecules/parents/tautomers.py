@@ -30,6 +30,7 @@ from models.features.molecules.parents.mobile_systems import (
     double_partner,
     mobile_systems,
 )
+from models.features.molecules.parents.oxides import one_tautomer
 from models.features.molecules.parents.shifts import shifted
 
 #: Larger systems stay as they are drawn: so many sets of atoms are tried at most.
@@ -49,7 +50,7 @@ def placed(molecule: Chem.Mol) -> Chem.Mol:
 
     A system that is too large, or whose placed form does not sanitise, stays as it is drawn.
     """
-    molecule = shifted(molecule)
+    molecule = one_tautomer(shifted(molecule))
     for _ in range(_MOST_PASSES):  # a placed form may have an aromatic ring that the drawn one lacks
         if not (molecule.HasSubstructMatch(_TAKES) and molecule.HasSubstructMatch(_GIVES)):
             break
