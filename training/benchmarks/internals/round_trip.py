@@ -80,7 +80,7 @@ def _answers(bundle: Bundle, records: Sequence[str]) -> tuple[list[str], NDArray
     targets = bundle.manifest.targets
     cut_offs = np.array([(each.elevated, each.threshold) for each in targets], dtype=np.float64)
     if not np.isfinite(cut_offs).all():
-        raise TrainingError(f"{bundle.manifest.model} has no levels; its targets are called alone")
+        raise TrainingError(f"{bundle.manifest.name} has no levels; its targets are called alone")
     session = reopened(bundle.model, OUTPUTS[:1], threads=1)
     parents: list[str] = []
     levels: list[NDArray[np.intp]] = []

@@ -144,7 +144,9 @@ def _of_parts(molecule: Chem.Mol, repaired: str) -> Parent:
         reason = NO_ORGANIC_CARBON if organic else NO_CARBON
         return _inorganic(fragments, repaired, reason, warnings)
     removed = [fragment for fragment in fragments if fragment.smiles != first.smiles]
-    others = {f.smiles for f in removed if f.role >= Role.COMPOUND and f.heavy >= MIXTURE_HEAVY_ATOMS}
+    # Beside a solvent another solvent is a compound too, as in xylenes.
+    least = Role.SOLVENT if first.role is Role.SOLVENT else Role.COMPOUND
+    others = {f.smiles for f in removed if f.role >= least and f.heavy >= MIXTURE_HEAVY_ATOMS}
     if others:
         text = f"the record is a mixture of {len(others) + 1} compounds, of which one is judged"
         warnings += (("mixture", text),)
