@@ -20,6 +20,7 @@ from training.benchmarks.health import kinds, onset, suite
 from training.benchmarks.internals import (
     faithfulness,
     onnx_speed,
+    round_trip,
     row_marks,
     signal_propagation,
     weight_faults,
@@ -30,6 +31,7 @@ from training.benchmarks.internals import (
 BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
     "calibration": served_calibration.run,
     "calibration-similarity": similarity_calibration.run,
+    "drawings": round_trip.run,
     "explain": faithfulness.run,
     "gate": gate_power.run,
     "graph": onnx_speed.run,
