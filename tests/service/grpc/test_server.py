@@ -20,6 +20,8 @@ from models.registry.store import Repository
 from service.api.auth.keys import KeyFile, KeyStore, new_key
 from service.api.body.decoding import Limits
 from service.api.routes.admin import Administration
+from service.api.transport.client_address import ClientAddress
+from service.grpc.entrance import Entrance
 from service.grpc.inference import Inference
 from service.grpc.messages import HEALTH, SERVICE, message
 from service.grpc.server import GrpcServer
@@ -38,8 +40,9 @@ def with_grpc(with_app, tmp_path: Path):
     """Return a function that runs a test's work with the application and its gRPC address."""
 
     def run(
-        work: Work, *, keys: KeyStore | None = None, certificates=None, prepare=None, **options: object
-    ) -> None:
+        work: Work, *, keys: KeyStore | None = None, certificates=None, prepare=None,
+        client_address: ClientAddress | None = None, most_calls: int = 100, **options: object,
+    ) -> None:  # fmt: skip
         async def main(app: App) -> None:
             if keys is not None:
                 releases = Releases(Repository(tmp_path), tmp_path / "state")
@@ -47,13 +50,14 @@ def with_grpc(with_app, tmp_path: Path):
                     key_store=keys, control=app.reloader,
                     administration=Administration(releases, app.reloader),
                 )  # fmt: skip
-            inference = Inference(
+            entrance = Entrance(
                 app.served_models, app.predictor, app.telemetry, Limits(1000, 100_000, 100_000),
-                deadline_seconds=30.0, key_store=keys, tracing=None,
+                30.0, keys, client_address=client_address,
             )  # fmt: skip
             server = GrpcServer(
-                app.asgi, inference, hosts=["127.0.0.1"], port=0, max_bytes=100_000,
-                certificates=certificates,
+                app.asgi, Inference(entrance), hosts=["127.0.0.1"], port=0, max_bytes=100_000,
+                most_calls=most_calls, idle_seconds=60.0, certificates=certificates,
+                client_address=client_address,
             )  # fmt: skip
             port = await server.start()
             later = None
@@ -419,8 +423,9 @@ def test_calls_in_flight_are_answered_when_it_stops(with_grpc, monkeypatch: pyte
 
     async def asked(address: str) -> None:
         async with triton.InferenceServerClient(address) as client:
-            got = await client.infer("htru2", candidates())
-            assert got.as_numpy("probability").shape == (5, 1)
+            wanted = [triton.InferRequestedOutput("call")]
+            got = await client.infer("htru2", candidates(), outputs=wanted)
+            assert got.as_numpy("call").shape == (5, 1)
 
     async def work(app: App, address: str) -> Awaitable[object]:
         call = asyncio.create_task(asked(address))
