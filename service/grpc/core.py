@@ -1,8 +1,8 @@
 """Calls straight from grpcio's core: one thread takes them from its queue, the event loop answers them.
 
-grpcio's own servers are made for other handlers. Its asyncio server accepts one call for each turn of the
-loop, so that rows of many calls never meet in a batch; its threaded one keeps a thread for each call in
-flight. Both are built upon the same binding of the core, ``grpc._cython.cygrpc``, and so is this: many
+grpcio's own servers are made for other handlers. Its asyncio server accepts one call for each turn of
+the loop, so that rows of many calls never meet in a batch; its threaded one keeps a thread for each call
+in flight. Both are built upon one binding of the core, ``grpc._cython.cygrpc``, and so is this: many
 calls are accepted ahead, and those that have arrived are handed over together. The binding is not
 public: the extra ``grpc`` names the versions that this was tested with.
 

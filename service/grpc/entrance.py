@@ -23,8 +23,9 @@ ROUTE = f"/{SERVICE}/ModelInfer"
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """As ``create_app``; without ``key_store`` no call needs a key, and without ``client_address`` the
-    log has none.
+    """As ``create_app``.
+
+    Without ``key_store`` no call needs a key, and without ``client_address`` the log has none.
     """
 
     served_models: ServedModels
@@ -36,9 +37,7 @@ class Entrance:
     tracing: Tracing | None = None
     client_address: ClientAddress | None = None
 
-    def context(
-        self, head: RequestHead, headers: Headers, call: Call, started: float
-    ) -> RequestContext:
+    def context(self, head: RequestHead, headers: Headers, call: Call, started: float) -> RequestContext:
         """Return a call's context with its deadline: the client's, by gRPC or by metadata, or ours.
 
         Raises ``Problem`` 400 for a time-out that cannot be read.

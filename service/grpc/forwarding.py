@@ -140,7 +140,7 @@ class Forwarding:
 
 
 def _answering(work: Callable[[bytes, Call], Coroutine[Any, Any, bytes]]) -> Unary:
-    """Return what answers a call by the bytes that work returns, or by the ``Problem`` that it raises."""
+    """Return what answers a call by the bytes that work returns, or the ``Problem`` that it raises."""
 
     async def answer(content: bytes, call: Call) -> None:
         try:

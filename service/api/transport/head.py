@@ -1,4 +1,4 @@
-"""What the headers of a request, or the metadata of a call, say of it: its id, deadline, mark and trace."""
+"""What the headers of a request, or the metadata of a call, say of it: id, deadline, mark and trace."""
 
 from collections.abc import Iterable
 from ipaddress import ip_address
