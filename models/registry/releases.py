@@ -96,7 +96,7 @@ class Releases:
     def challenge(self, model: str, challenger: Challenger, by: str, why: str) -> ServingState:
         """Put a version on trial beside the champion after its files are verified.
 
-        The trial ends with ``drop``, and with the next promotion or rollback. Raises as ``promote``, and
+        It ends with ``drop``, the next trial, promotion or rollback. Raises as ``promote``, and
         ``RepositoryError`` for the champion itself, and where an exemption is in force.
         """
         now = self.serving(model)
@@ -107,6 +107,8 @@ class Releases:
         verify_files(self.repository.bundle(model, challenger.version), model, challenger.version)
         with self._writing("try a version where it can be written"):
             serving = self.repository.challenge(model, replace(challenger, salt=token_hex(8)))
+        if now.challenger is not None and now.challenger.version != challenger.version:
+            why += f"; until now version {now.challenger.version} was on trial"
         self._note(model, "trial", now.champion, challenger.version, by, why)
         return serving
 
@@ -166,6 +168,7 @@ class Releases:
             "wanted": exemption.serve if exemption else serving.champion,
             "exemption": exemption.why if exemption else None,
             "challenger": None if serving.challenger is None else serving.challenger.version,
+            "trial": None if serving.challenger is None else serving.challenger.how,
             "versions": [self._version(model, number) for number in self.repository.versions(model)],
         }
 

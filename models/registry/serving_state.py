@@ -23,6 +23,14 @@ class Challenger:
     auto: bool = False
     salt: str = ""
 
+    @property
+    def how(self) -> str:
+        """How it is tried, in words."""
+        told = f"answers {100 * self.share:.6g} % of the requests" if self.share else "in the shadow"
+        if self.sticky and self.share:
+            told += ", by API key"
+        return told + (", promoted or dropped by itself" if self.auto else "")
+
 
 @dataclass(frozen=True, slots=True)
 class ServingState:

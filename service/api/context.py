@@ -2,8 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
-from ipaddress import ip_address
+from collections.abc import Sequence
 from itertools import count
 from os import urandom
 from typing import Any, TypeVar
@@ -26,8 +25,6 @@ SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 TIMEOUT_HEADER = b"x-request-timeout-ms"
 #: The header by which a client says that its rows are made up: ``1``.
 SYNTHETIC_HEADER = b"x-snn-synthetic"
-#: What proxies add to the requests that they pass on.
-PASSED_ON = frozenset((b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"))
 #: The key under which a request's scope has its connection's transport.
 TRANSPORT = "snn.transport"
 #: The key under which a request's scope has how long its client may send nothing.
@@ -105,42 +102,6 @@ class RequestContext:
                 gone.cancel()
         self.rows, self.stages = len(records), prediction.stages
         return prediction
-
-
-class SyntheticContext(RequestContext):
-    """A request that its client marked as synthetic.
-
-    The mark counts with an API key of scope ``probe`` or ``admin`` or, where there are no keys, from
-    this machine: others could hide traffic by it. What a proxy on this machine has passed on is not
-    from it.
-    """
-
-    __slots__ = ("local",)
-
-    def __init__(
-        self,
-        request_id: bytes,
-        client: tuple[str, int] | None,
-        headers: Iterable[tuple[bytes, bytes]],
-    ) -> None:
-        """``client`` is the address that the request came from."""
-        super().__init__(request_id)
-        passed_on = any(name in PASSED_ON for name, _ in headers)
-        self.local = client is not None and not passed_on and _is_loopback(client[0])
-
-    @property
-    def synthetic(self) -> bool:  # type: ignore[override]
-        """Whether the mark counts."""
-        return self.local if self.key is None else self.key.may("probe")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
 
 
 def context_of(scope: Scope) -> RequestContext:

@@ -16,21 +16,16 @@ from service.api.context import (
     CLIENT,
     CLOSED_BY_CLIENT,
     PROBES,
-    SANE_ID,
-    SYNTHETIC_HEADER,
-    TIMEOUT_HEADER,
     RequestContext,
-    SyntheticContext,
     failure_of,
     finish,
     is_gone,
-    new_request_id,
-    timeout_seconds,
 )
 from service.api.problems import Disconnected, Problem, send_problem
 from service.api.transport.fast_path import FastPath
+from service.api.transport.head import begun, read_head
 from service.observability.counters import Telemetry
-from service.observability.tracing import TRACE_HEADER, Tracing
+from service.observability.tracing import Tracing
 
 
 class RequestMiddleware:
@@ -74,12 +69,8 @@ class RequestMiddleware:
             return
         started, method = perf_counter(), scope["method"]
         scope = self._seen_from_inside(scope)
-        request_id, timeout, synthetic, parent, coded = _read_head(scope)
-        context = RequestContext(request_id)
-        if synthetic:
-            context = SyntheticContext(request_id, scope.get("client"), scope["headers"])
-        if self._tracing is not None:
-            context.trace = self._tracing.begin(parent)
+        head = read_head(scope["headers"])
+        context = begun(head, scope["headers"], scope.get("client"), self._tracing)
         scope["snn.context"] = context
         context.client = scope.get(CLIENT)
         if self._compresses and (accepted := accepted_codings(scope)):
@@ -88,15 +79,13 @@ class RequestMiddleware:
         app = self._direct.get((scope["method"], scope["path"]), self._app)
         failure: dict[str, Any] = {}
         try:
-            seconds = self._deadline_seconds if timeout is None else timeout_seconds(timeout)
+            seconds = head.seconds(self._deadline_seconds)
             if seconds is not None:
                 context.deadline = started + seconds
-            elif timeout is not None:
-                raise Problem(400, "X-Request-Timeout-Ms is not a whole number of milliseconds")
             if scope["path"] == self._root_path:
                 await _lead_below(scope["path"], answer.send)
             else:
-                if coded:
+                if head.coded:
                     scope, receive = decoded(scope, receive)
                 await app(scope, receive, answer.send)
         except Disconnected:
@@ -185,25 +174,3 @@ async def _lead_below(path: str, send: Send) -> None:
     headers = [location, (b"content-length", b"0")]
     await send({"type": "http.response.start", "status": 307, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
-
-
-def _read_head(scope: Scope) -> tuple[bytes, bytes | None, bool, bytes | None, bool]:
-    """Return the request's id, a new one where it is not usable; its time-out, mark and trace.
-
-    Last stands whether its body has a content coding.
-    """
-    request_id, timeout, synthetic, parent, coded = None, None, False, None, False
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and SANE_ID.fullmatch(value):
-            request_id = bytes(value)
-        elif name == TIMEOUT_HEADER:
-            timeout = value
-        elif name == SYNTHETIC_HEADER:
-            synthetic = value == b"1"
-        elif name == TRACE_HEADER:
-            parent = value
-        elif name == b"content-encoding":
-            coded = True
-    if request_id is None:
-        request_id = new_request_id()
-    return request_id, timeout, synthetic, parent, coded

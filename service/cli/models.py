@@ -87,7 +87,7 @@ def _columns(document: dict[str, Any], version: dict[str, Any]) -> Iterator[obje
     if number == document["champion"]:
         yield "champion"
     if number == document["challenger"]:
-        yield "on trial"
+        yield f"on trial: {document['trial']}"
     if number == document["wanted"] != document["champion"]:
         yield f"served in the champion's place: {document['exemption']}"
 
@@ -122,9 +122,11 @@ def trial(
     """Try VERSION beside the champion: in its shadow, or for a share of the requests."""
     with _releases() as releases:
         challenger = Challenger(version, share, sticky, auto)
+        before = releases.serving(model).challenger
         releases.challenge(model, challenger, command_line_user(), why)
-        how = f"answers {share:.3%} of the requests" if share else "is computed in the shadow"
-        _print(f"{model}: version {version} {how}")
+        _print(f"{model}: version {version} is on trial: {challenger.how}")
+        if before is not None and before.version != version:
+            _print(f"{model}: the trial of version {before.version} ({before.how}) has ended")
 
 
 @models.command("drop")

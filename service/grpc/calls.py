@@ -1,16 +1,19 @@
 """A call as the rest of the service sees it: its metadata as headers, its errors as gRPC's statuses."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from starlette.types import Message
 
 from service.api.auth.headers import KEY_HEADERS
-from service.api.context import PASSED_ON, SYNTHETIC_HEADER, TIMEOUT_HEADER
+from service.api.context import SYNTHETIC_HEADER, TIMEOUT_HEADER
 from service.api.problems import Problem
+from service.api.transport.head import PASSED_ON
+from service.grpc.core import Call
 from service.observability.tracing import TRACE_HEADER
 
 #: gRPC's statuses by those of HTTP; all others are ``INTERNAL``. "codes" of google.rpc names the pairs.
@@ -31,36 +34,23 @@ _STATUSES = {
 
 #: Metadata that mean what the headers of these names mean. Others are about a body of HTTP, which a call
 #: does not have: a content coding, a length, what the client accepts.
-_HEADERS = PASSED_ON | {*KEY_HEADERS, b"x-request-id", SYNTHETIC_HEADER, TIMEOUT_HEADER, TRACE_HEADER}
+_HEADERS = frozenset(
+    name.decode()
+    for name in (
+        *PASSED_ON, *KEY_HEADERS, b"x-request-id", SYNTHETIC_HEADER, TIMEOUT_HEADER, TRACE_HEADER,
+    )
+)  # fmt: skip
 
 Headers = list[tuple[bytes, bytes]]
-
-
-class Call(Protocol):
-    """What gRPC tells of a call; its own type is generic over requests and responses."""
-
-    def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]] | None:
-        """The metadata that the client has sent."""
-
-    def peer(self) -> str:
-        """Where the call comes from, as ``ipv4:127.0.0.1:50412``."""
-
-    def time_remaining(self) -> float | None:
-        """Seconds until the client's deadline; None without one."""
-
-    async def send_initial_metadata(self, metadata: Sequence[tuple[str, str]]) -> None:
-        """Send metadata before the response."""
-
-    async def abort(self, code: grpc.StatusCode, details: str = ...) -> Any:
-        """End the call by an error; always raises."""
+Metadata = tuple[tuple[str, str], ...]
 
 
 def headers_of(call: Call) -> Headers:
     """Return the metadata of a call that are headers here, too."""
     return [
         (name.encode(), value.encode("latin-1", "replace"))
-        for name, value in call.invocation_metadata() or ()
-        if isinstance(value, str) and name.encode() in _HEADERS
+        for name, value in call.metadata
+        if name in _HEADERS and isinstance(value, str)
     ]
 
 
@@ -71,6 +61,32 @@ def client_of(call: Call) -> tuple[str, int] | None:
     if kind not in ("ipv4", "ipv6") or not port.isdigit():
         return None
     return host.replace("%5B", "").replace("%5D", "").strip("[]"), int(port)
+
+
+def metadata_of(request_id: bytes) -> Metadata:
+    """Return what is sent before an answer: the request's id."""
+    return (("x-request-id", request_id.decode()),)
+
+
+def parsed(shape: Any, content: bytes) -> Any:
+    """Return a message of a class; raises ``Problem`` 400 for bytes that are none."""
+    try:
+        return shape.FromString(content)
+    except DecodeError as error:
+        raise Problem(400, f"the message is no {shape.DESCRIPTOR.name}") from error
+
+
+def in_task(work: Callable[[Any, Call], Coroutine[Any, Any, None]]) -> Callable[[Any, Call], None]:
+    """Return what answers calls by a task each, which ends if the client leaves."""
+    tasks = set[asyncio.Task[None]]()
+
+    def begin(asked: Any, call: Call) -> None:
+        task = asyncio.get_running_loop().create_task(work(asked, call))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        call.on_gone = task.cancel
+
+    return begin
 
 
 def status_of(status: int) -> grpc.StatusCode:

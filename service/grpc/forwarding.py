@@ -4,16 +4,27 @@ So metadata, health, statistics and the repository have one author for both prot
 keys, errors, counters and log lines. The documents' fields are those of the messages.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 import msgspec
 from google.protobuf import json_format
 from starlette.types import ASGIApp, Message
 
+from service.api.context import CLIENT
 from service.api.problems import Problem
-from service.grpc.calls import Call, check_name, client_of, for_ever, headers_of, status_of
-from service.grpc.messages import HEALTH, SERVICE
+from service.api.transport.client_address import ClientAddress
+from service.grpc.calls import (
+    check_name,
+    client_of,
+    for_ever,
+    headers_of,
+    in_task,
+    parsed,
+    status_of,
+)
+from service.grpc.core import Call, Unary
+from service.grpc.messages import HEALTH, SERVICE, shapes
 
 
 class Asked(NamedTuple):
@@ -66,53 +77,56 @@ _SERVING, _NOT_SERVING = 1, 2
 class Forwarding:
     """Answers calls by the application of HTTP."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, client_address: ClientAddress | None) -> None:
+        """``client_address`` is None where the log is not to have it."""
+        self._app, self._client_address = app, client_address
 
-    def answering(self, method: str, response: Any) -> Callable[[Any, Call], Any]:
-        """Return what answers a method of the protocol by a message of the class ``response``."""
-        route = ROUTES[method]
+    def answering(self, method: str) -> Unary:
+        """Return what answers a method of the protocol."""
+        route, (asked, answered) = ROUTES[method], shapes(SERVICE, method)
 
-        async def answer(message: Any, call: Call) -> Any:
-            try:
-                asked = route(message)
-            except Problem as problem:
-                return await call.abort(status_of(problem.status), str(problem))
-            status, document = await self._ask(asked, call)
+        async def answer(content: bytes, call: Call) -> bytes:
+            status, document = await self._ask(route(parsed(asked, content)), call)
             if isinstance(document, list):
                 document = {"models": document}
             # Of what is not ready the answer is a document, and no error.
             if status != 200 and "error" in document:
-                return await call.abort(status_of(status), document["error"])
-            return json_format.ParseDict(document, response(), ignore_unknown_fields=True)
+                raise Problem(status, document["error"])
+            told = json_format.ParseDict(document, answered(), ignore_unknown_fields=True)
+            return bytes(told.SerializeToString())
 
-        return answer
+        return _answering(answer)
 
-    def checking(self, response: Any) -> Callable[[Any, Call], Any]:
+    def checking(self) -> Unary:
         """Return what answers ``grpc.health.v1.Health/Check``: of the service, or of a model."""
+        asked, answered = shapes(HEALTH, "Check")
 
-        async def check(message: Any, call: Call) -> Any:
-            path = "/v2/health/ready"
-            if "/" in message.service:
-                return await call.abort(status_of(404), "there is no such service or model")
-            if message.service not in ("", SERVICE, HEALTH):
-                path = f"/v2/models/{message.service}/ready"
+        async def check(content: bytes, call: Call) -> bytes:
+            path, service = "/v2/health/ready", parsed(asked, content).service
+            if "/" in service:
+                raise Problem(404, "there is no such service or model")
+            if service not in ("", SERVICE, HEALTH):
+                path = f"/v2/models/{service}/ready"
             status, document = await self._ask(Asked("GET", path), call)
             if "error" in document:
-                return await call.abort(status_of(status), document["error"])
-            return response(status=_SERVING if document["ready"] else _NOT_SERVING)
+                raise Problem(status, document["error"])
+            told = answered(status=_SERVING if document["ready"] else _NOT_SERVING)
+            return bytes(told.SerializeToString())
 
-        return check
+        return _answering(check)
 
     async def _ask(self, asked: Asked, call: Call) -> tuple[int, Any]:
         """Return the status and the document of an answer."""
         sent = list[Message]()
         unread: list[Message] = [{"type": "http.request", "body": asked.body, "more_body": False}]
+        headers, peer = headers_of(call), client_of(call)
         scope = {
             "type": "http", "http_version": "1.1", "scheme": "http", "server": None, "root_path": "",
             "method": asked.method, "path": asked.path, "raw_path": asked.path.encode(),
-            "query_string": b"", "headers": headers_of(call), "client": client_of(call),
+            "query_string": b"", "headers": headers, "client": peer,
         }  # fmt: skip
+        if self._client_address is not None:
+            scope[CLIENT] = self._client_address(peer, headers)
 
         async def receive() -> Message:
             return unread.pop() if unread else await for_ever()
@@ -123,3 +137,15 @@ class Forwarding:
         await self._app(scope, receive, send)
         content = b"".join(message.get("body", b"") for message in sent[1:])
         return sent[0]["status"], msgspec.json.decode(content)
+
+
+def _answering(work: Callable[[bytes, Call], Coroutine[Any, Any, bytes]]) -> Unary:
+    """Return what answers a call by the bytes that work returns, or the ``Problem`` that it raises."""
+
+    async def answer(content: bytes, call: Call) -> None:
+        try:
+            call.answer(await work(content, call))
+        except Problem as problem:
+            call.refuse(status_of(problem.status), str(problem))
+
+    return in_task(answer)

@@ -6,6 +6,7 @@ same): little-endian, row-major, in ``raw_output_contents``.
 
 import asyncio
 from collections.abc import Mapping
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
@@ -15,34 +16,31 @@ from starlette.types import Scope as Connection
 
 from service.api.access_control import AccessControl
 from service.api.auth.keys import KeyStore
-from service.api.body.decoding import Limits
-from service.api.context import (
-    CLOSED_BY_CLIENT,
-    SANE_ID,
-    SYNTHETIC_HEADER,
-    RequestContext,
-    SyntheticContext,
-    failure_of,
-    finish,
-    new_request_id,
-)
+from service.api.context import CLOSED_BY_CLIENT, RequestContext, failure_of
 from service.api.encoding import stated
 from service.api.problems import Problem
+from service.api.transport.head import read_head
 from service.api.v2 import request, response
 from service.api.v2.interface import Interface, interface_of, names_of
 from service.api.v2.predicted import predicted, records_of
 from service.api.v2.schemas import InferenceRequest, RequestInput, RequestOutput
-from service.grpc.calls import Call, Headers, client_of, for_ever, headers_of, status_of
+from service.grpc.calls import (
+    Headers,
+    for_ever,
+    headers_of,
+    in_task,
+    metadata_of,
+    parsed,
+    status_of,
+)
+from service.grpc.core import Call
+from service.grpc.entrance import Entrance
+from service.grpc.fast_inference import FastInference
 from service.grpc.messages import SERVICE, shapes
-from service.inference.predictor import Predictor
-from service.inference.served_models import ServedModels
-from service.observability.counters import Telemetry
-from service.observability.tracing import TRACE_HEADER, Tracing
 
-ROUTE = f"/{SERVICE}/ModelInfer"
 #: The path of HTTP whose scope a call needs.
 _PATH = "/v2/models/{model}/infer"
-_, _Response = shapes(SERVICE, "ModelInfer")
+_Request, _Response = shapes(SERVICE, "ModelInfer")
 #: The fields of ``InferTensorContents`` by datatype.
 _CONTENTS = {
     "FP32": "fp32_contents", "FP64": "fp64_contents", "BYTES": "bytes_contents",
@@ -55,64 +53,55 @@ _CONTENTS = {
 class Inference:
     """Answers ``ModelInfer``."""
 
-    def __init__(
-        self,
-        served_models: ServedModels,
-        predictor: Predictor,
-        telemetry: Telemetry,
-        limits: Limits,
-        *,
-        deadline_seconds: float,
-        key_store: KeyStore | None,
-        tracing: Tracing | None,
-    ) -> None:
-        """As ``create_app``; without ``key_store`` no call needs a key."""
-        self._served_models, self._predictor, self._telemetry = served_models, predictor, telemetry
-        self._limits, self._deadline_seconds = limits, deadline_seconds
-        self._key_store, self._tracing = key_store, tracing
+    def __init__(self, entrance: Entrance) -> None:
+        self._entrance, self._fast = entrance, FastInference(entrance)
+        self._in_task = in_task(self._answer)
 
-    async def answer(self, message: Any, call: Call) -> Any:
-        """Answer one call; an error has the sentence that HTTP has."""
+    def begin(self, content: bytes, call: Call) -> None:
+        """Answer one call, now or later; an error has the sentence that HTTP has."""
         started, headers = perf_counter(), headers_of(call)
-        context = self._context(headers, call)
-        remaining = call.time_remaining()
-        seconds = self._deadline_seconds if remaining is None else min(remaining, self._deadline_seconds)
-        context.deadline = started + seconds
-        failure: dict[str, Any] = {}
-        problem, answer = None, None
         try:
-            if self._key_store is None:
+            message = parsed(_Request, content)
+            if self._fast.begin(message, call, headers, read_head(headers), started):
+                return
+        except Problem as problem:
+            message = problem
+        self._in_task(message, call)
+
+    def too_many(self, call: Call) -> None:
+        """Count and log a call that was refused because too many are in flight."""
+        started, headers = perf_counter(), headers_of(call)
+        head = read_head(headers)._replace(timeout=None)
+        context = self._entrance.context(head, headers, call, started)
+        context.status = HTTPStatus.SERVICE_UNAVAILABLE
+        self._entrance.finish(context, started, {"refusal": "TooManyCalls"})
+
+    async def _answer(self, message: Any, call: Call) -> None:
+        """Answer a call by the usual path; ``message`` may be the ``Problem`` that it met already."""
+        started, headers = perf_counter(), headers_of(call)
+        head = read_head(headers)
+        context = RequestContext(head.request_id)
+        failure: dict[str, Any] = {}
+        metadata = metadata_of(head.request_id)
+        try:
+            context = self._entrance.context(head, headers, call, started)
+            if isinstance(message, Problem):
+                raise message
+            if self._entrance.key_store is None:
                 answer = await self._predict(message, context)
             else:
-                answer = await self._admitted(self._key_store, message, headers, context)
+                answer = await self._admitted(self._entrance.key_store, message, headers, context)
             context.status = 200
+            call.answer(answer.SerializeToString(), metadata)
         except asyncio.CancelledError:  # the client has left
             context.status = CLOSED_BY_CLIENT
-            self._finish(context, started, failure)
             raise
         except Exception as error:  # noqa: BLE001 - every client must be answered
             problem, failure = failure_of(error)
             context.status = problem.status
-        self._finish(context, started, failure)
-        await call.send_initial_metadata((("x-request-id", context.request_id.decode()),))
-        if problem is not None:
-            return await call.abort(status_of(problem.status), str(problem))
-        return answer
-
-    def _context(self, headers: Headers, call: Call) -> RequestContext:
-        told = dict(headers)
-        request_id = told.get(b"x-request-id", b"")
-        if not SANE_ID.fullmatch(request_id):
-            request_id = new_request_id()
-        context = RequestContext(request_id)
-        if told.get(SYNTHETIC_HEADER) == b"1":
-            context = SyntheticContext(request_id, client_of(call), headers)
-        if self._tracing is not None:
-            context.trace = self._tracing.begin(told.get(TRACE_HEADER))
-        return context
-
-    def _finish(self, context: RequestContext, started: float, failure: dict[str, Any]) -> None:
-        finish(self._telemetry, "POST", ROUTE, context, perf_counter() - started, failure)
+            call.refuse(status_of(problem.status), str(problem), metadata)
+        finally:
+            self._entrance.finish(context, started, failure)
 
     async def _admitted(
         self,
@@ -134,15 +123,15 @@ class Inference:
 
     async def _predict(self, message: Any, context: RequestContext) -> Any:
         started = perf_counter()
-        model = self._served_models.get(message.model_name)
+        model = self._entrance.served_models.get(message.model_name)
         served = model.answering(message.model_version or None, context)
         context.ask(served)
         interface = interface_of(served)
         asked = _read(message, interface, names_of(served))
-        records = records_of(asked, interface, self._limits.rows)
+        records = records_of(asked, interface, self._entrance.limits.rows)
         context.read = perf_counter() - started
         outputs, decision = await predicted(
-            self._predictor, served, context, asked, interface, records, for_ever
+            self._entrance.predictor, served, context, asked, interface, records, for_ever
         )
         started = perf_counter()
         answer = _Response(

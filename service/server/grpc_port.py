@@ -6,6 +6,7 @@ from starlette.types import ASGIApp
 
 from service.api.auth.keys import KeyStore
 from service.api.body.decoding import Limits
+from service.api.transport.client_address import ClientAddress
 from service.errors import SettingsError
 from service.inference.predictor import Predictor
 from service.inference.served_models import ServedModels
@@ -36,6 +37,12 @@ async def start_later(grpc: GrpcPort | None) -> None:
         _log.error("no gRPC", reason=str(error))
 
 
+def client_address_of(settings: Settings) -> ClientAddress | None:
+    """Return what finds the address of the log; None where it is not to have one."""
+    trusted, unix = settings.trusted_networks, "unix" in settings.trusted_proxies
+    return ClientAddress(trusted, unix=unix) if settings.log_client else None
+
+
 def open_grpc(
     settings: Settings,
     app: ASGIApp,
@@ -50,6 +57,7 @@ def open_grpc(
     Raises ``SettingsError`` where the extra is not installed, or no port can be what the settings say.
     """
     try:
+        from service.grpc.entrance import Entrance
         from service.grpc.inference import Inference
         from service.grpc.server import GrpcServer
     except ImportError as error:
@@ -67,23 +75,28 @@ def open_grpc(
         raise SettingsError(
             "SNN_GRPC_PORT=0 would be another port in each worker; name a port, or set SNN_WORKERS=1"
         )
+    client_address = client_address_of(settings)
     limits = Limits(settings.max_rows, settings.max_bytes, settings.max_stream_bytes)
-    inference = Inference(
+    entrance = Entrance(
         served_models,
         predictor,
         telemetry,
         limits,
-        deadline_seconds=settings.deadline_seconds,
-        key_store=key_store,
-        tracing=tracing,
+        settings.deadline_seconds,
+        key_store,
+        tracing,
+        client_address,
     )
     certificate, key = settings.tls_certificate_file, settings.tls_key_file
     return GrpcServer(
         app,
-        inference,
+        Inference(entrance),
         hosts=hosts,
         port=settings.grpc_port or 0,
         max_bytes=settings.max_bytes,
+        most_calls=settings.max_connections,
+        idle_seconds=settings.idle_seconds,
+        client_address=client_address,
         certificates=None
         if certificate is None or key is None
         else (certificate, key, settings.tls_client_ca_file),

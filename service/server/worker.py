@@ -18,7 +18,6 @@ import msgspec
 import uvicorn
 import uvloop
 
-from service.api.transport.client_address import ClientAddress
 from service.api.transport.connection import ConnectionPolicy
 from service.api.transport.protocol import HttpProtocol
 from service.coordination.coordinator import WorkerCoordinator
@@ -29,7 +28,7 @@ from service.lifecycle.memory import share_arenas
 from service.observability import logs
 from service.observability.looks import look_again
 from service.server.assembly import Parts, assemble
-from service.server.grpc_port import start_later
+from service.server.grpc_port import client_address_of, start_later
 from service.server.listener import ConnectionCounts, SharedListener, most_connections
 from service.server.sockets import address_of, inherited
 from service.server.start_report import report_start
@@ -162,14 +161,9 @@ def _server(parts: Parts, settings: Settings) -> Server:
         ConnectionPolicy(
             settings.client_seconds,
             settings.idle_seconds,
-            _client_address(settings),
+            client_address_of(settings),
         ),
     )
-
-
-def _client_address(settings: Settings) -> ClientAddress | None:
-    trusted, unix = settings.trusted_networks, "unix" in settings.trusted_proxies
-    return ClientAddress(trusted, unix=unix) if settings.log_client else None
 
 
 def _shared_listener(

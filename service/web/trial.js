@@ -46,7 +46,7 @@ export class TrialPanel {
       el("p", {}, `Version ${challenger.version} ${how}; ${told.rows} rows were computed by both, ${told.shed} had no time.${told.auto ? " It is promoted or dropped by itself." : ""}`),
       told.fault
         ? el("p", { class: "trouble" }, `At fault: ${told.fault}.`)
-        : el("p", { class: "muted" }, told.rows ? `No fault is found.${told.waits ? ` Not promoted by itself: ${told.waits}.` : ""}` : "No row was compared yet."),
+        : el("p", { class: "muted" }, told.rows || told.waits ? `No fault is found.${told.waits ? ` Not promoted by itself: ${told.waits}.` : ""}` : "No row was compared yet."),
       el(
         "div",
         { class: "scroll", tabindex: "0", role: "region", "aria-label": "Champion and challenger" },

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from models.bundle.loading import open_bundle
 from models.bundle.manifest import FeaturizerEntry
 from models.errors import ModelError
+from models.features import Accepted
 from models.registry.store import Repository
 from tests.benchmarks.report import Options, Skipped
 
@@ -23,6 +25,15 @@ def champion(options: Options, model: str) -> Path:
         return repository.bundle(model, repository.serving(model).champion)
     except ModelError as error:
         raise Skipped(f"there is no bundle of {model} in the model repository") from error
+
+
+def readable(options: Options) -> list[list[float]]:
+    """Candidates that the committed model can read: a tensor is refused as a whole for one it cannot."""
+    from tests.benchmarks.records import candidates
+
+    made = candidates(1024).tolist()
+    outcomes = open_bundle(champion(options, CANDIDATES)).featurizer.featurize(made).outcomes
+    return [row for row, outcome in zip(made, outcomes, strict=True) if isinstance(outcome, Accepted)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What traces, gRPC and a shadow cost, and the service with all of them off against another checkout.
+"""What traces and a shadow cost, and the service with all of them off against another checkout.
 
 ``--folder CHECKOUT`` names the other one, such as a worktree of an earlier commit; it serves the same
 models. Servers are loaded in turn.
@@ -7,7 +7,7 @@ models. Servers are loaded in turn.
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle
@@ -16,67 +16,30 @@ from statistics import median
 from threading import Thread
 from time import sleep
 
-from models.bundle.loading import open_bundle
-from models.features import Accepted
 from models.registry.serving_state import Challenger
 from models.registry.store import Repository
 from tests.benchmarks import client, processes
-from tests.benchmarks.bundles import CANDIDATES, champion
-from tests.benchmarks.grpc_load import closed_loop as grpc_loop
-from tests.benchmarks.load import Load, closed_loop, generator, request
-from tests.benchmarks.records import candidates
-from tests.benchmarks.report import Options, Table, ratio, spread
-from tests.benchmarks.server import ROOT, Server, free_port, service
+from tests.benchmarks.bundles import CANDIDATES, readable
+from tests.benchmarks.load import closed_loop, generator, request
+from tests.benchmarks.report import Options, Table
+from tests.benchmarks.server import ROOT, Server, service
 from tests.benchmarks.single import body
+from tests.benchmarks.turns import Loads, costs, in_turn, line, memory, rates
 
 _CONNECTIONS = 32
 #: Requests a second of the steady load, well below what a core answers.
 _STEADY = 300.0
-_Loads = tuple[list[Load], list[Load]]
 
 
 def run(options: Options) -> list[Table]:
     """Measure each extra against the service without it."""
-    made = candidates(1024).tolist()
-    outcomes = open_bundle(champion(options, CANDIDATES)).featurizer.featurize(made).outcomes
-    # A tensor is refused as a whole for a candidate that cannot be.
-    rows = [row for row, outcome in zip(made, outcomes, strict=True) if isinstance(outcome, Accepted)]
+    rows = readable(options)
     bodies = [request("/predict", body(CANDIDATES, [row])) for row in rows]
-    results = [*_traces(options, bodies), *_grpc(options, rows), *_shadow(options, bodies)]
+    results = [*_traces(options, bodies), *_shadow(options, bodies)]
     if options.folder is not None:
         results += _before(options, bodies, options.folder.resolve())
     columns = ["", "with it", "without", "ratio", "target"]
     return [Table("Extras, single candidates of the committed model", columns, results, [generator()])]
-
-
-def _in_turn(options: Options, one: Callable[[float], Load], other: Callable[[float], Load]) -> _Loads:
-    """Load two servers in turn; the first round warms them up."""
-    found: _Loads = ([], [])
-    for number in range(options.repetitions + 1):
-        for which in (0, 1) if number % 2 else (1, 0):
-            load = (one, other)[which](options.seconds if number else 1.0)
-            if load.errors:
-                raise RuntimeError(f"{load.errors} errors")
-            if number:
-                found[which].append(load)
-    return found
-
-
-def _line(name: str, figures: tuple[list[float], list[float]], target: str) -> list[str]:
-    return [name, spread(figures[0]), spread(figures[1]), f"{ratio(*figures):.3f}", target]
-
-
-def _memory(name: str, more: float, resident: float) -> list[str]:
-    ratio = f"{more / resident:.3f}"
-    return [f"{name}: resident when ready, MiB", f"{more:.0f}", f"{resident:.0f}", ratio, ""]
-
-
-def _rates(loads: _Loads) -> tuple[list[float], list[float]]:
-    return [load.rate for load in loads[0]], [load.rate for load in loads[1]]
-
-
-def _costs(loads: _Loads) -> tuple[list[float], list[float]]:
-    return [1e6 * load.cost for load in loads[0]], [1e6 * load.cost for load in loads[1]]
 
 
 def _traces(options: Options, bodies: list[bytes]) -> Iterator[list[str]]:
@@ -88,46 +51,14 @@ def _traces(options: Options, bodies: list[bytes]) -> Iterator[list[str]]:
             "OTEL_TRACES_SAMPLER_ARG": "0.01",
         }
         with service(options.models, environment=sampled) as on:
-            loads = _in_turn(
+            loads = in_turn(
                 options,
                 lambda seconds: closed_loop(on, bodies, _CONNECTIONS, seconds),
                 lambda seconds: closed_loop(off, bodies, _CONNECTIONS, seconds),
             )
-    yield _line("OpenTelemetry at 1 %, requests/s", _rates(loads), "≥ .95")
-    yield _line("OpenTelemetry at 1 %, µs of processor a request", _costs(loads), "")
+    yield line("OpenTelemetry at 1 %, requests/s", rates(loads), "≥ .95")
+    yield line("OpenTelemetry at 1 %, µs of processor a request", costs(loads), "")
     options.say("extras: traces")
-
-
-def _grpc(options: Options, rows: list[list[float]]) -> Iterator[list[str]]:
-    """32 streams of single rows by gRPC against the same over HTTP, of the same server."""
-    port = free_port()
-    v2 = [
-        request(
-            f"/v2/models/{CANDIDATES}/infer",
-            json.dumps(
-                {
-                    "inputs": [{"name": "features", "datatype": "FP32", "shape": [1, 8], "data": row}],
-                    "outputs": [{"name": "probability"}],
-                }
-            ).encode(),
-        )
-        for row in rows
-    ]
-    plain = [request("/predict", body(CANDIDATES, [row])) for row in rows]
-    with service(options.models) as without:
-        resident = processes.memory(without.process.pid).resident
-    with service(options.models, grpc_port=port) as server:
-        more = processes.memory(server.process.pid).resident
-        for name, sent in (("/v2 of HTTP", v2), ("/predict of HTTP", plain)):
-            loads = _in_turn(
-                options,
-                lambda seconds: grpc_loop(server, port, CANDIDATES, rows, _CONNECTIONS, seconds),
-                lambda seconds, sent=sent: closed_loop(server, sent, _CONNECTIONS, seconds),
-            )
-            yield _line(f"gRPC against {name}, requests/s", _rates(loads), "≥ 1")
-            yield _line(f"gRPC against {name}, µs of processor a request", _costs(loads), "≤ 1")
-    yield _memory("gRPC", more, resident)
-    options.say("extras: gRPC")
 
 
 def _shadow(options: Options, bodies: list[bytes]) -> Iterator[list[str]]:
@@ -149,22 +80,22 @@ def _shadow(options: Options, bodies: list[bytes]) -> Iterator[list[str]]:
                 _trial(on)
                 more = processes.memory(on.process.pid).resident
                 steady = _latencies(options, bodies, on, off)
-                yield _line(f"shadow, p99 at {_STEADY:.0f}/s, ms", steady, "≤ 1.10")
+                yield line(f"shadow, p99 at {_STEADY:.0f}/s, ms", steady, "≤ 1.10")
                 kept = _trial(on)
-                loads = _in_turn(
+                loads = in_turn(
                     options,
                     lambda seconds: closed_loop(on, bodies, _CONNECTIONS, seconds),
                     lambda seconds: closed_loop(off, bodies, _CONNECTIONS, seconds),
                 )
-                yield _line("shadow, p99 at full load, ms", _p99(loads), "")
-                yield _line("shadow, requests/s at full load", _rates(loads), "")
+                yield line("shadow, p99 at full load, ms", _p99(loads), "")
+                yield line("shadow, requests/s at full load", rates(loads), "")
                 told = _trial(on)
         yield [
             f"rows that the shadow computed, and shed, at {_STEADY:.0f}/s",
             f"{kept['rows']}", f"{kept['shed']}", "", "shed 0",
         ]  # fmt: skip
         yield ["the same after full load", f"{told['rows']}", f"{told['shed']}", "", "shed first"]
-        yield _memory("a trial", more, resident)
+        yield memory("a trial", more, resident)
     options.say("extras: shadow")
 
 
@@ -182,7 +113,7 @@ def _latencies(
     return found
 
 
-def _p99(loads: _Loads) -> tuple[list[float], list[float]]:
+def _p99(loads: Loads) -> tuple[list[float], list[float]]:
     return [1000 * load.p99 for load in loads[0]], [1000 * load.p99 for load in loads[1]]
 
 
@@ -212,15 +143,15 @@ def _before(options: Options, bodies: list[bytes], checkout: Path) -> Iterator[l
         service(options.models, root=ROOT) as now,
         service(options.models, root=checkout) as before,
     ):
-        loads = _in_turn(
+        loads = in_turn(
             options,
             lambda seconds: closed_loop(now, bodies, _CONNECTIONS, seconds),
             lambda seconds: closed_loop(before, bodies, _CONNECTIONS, seconds),
         )
-    yield _line("all off against the other checkout: ready, s", ready, "≤ 1.02")
-    yield _line("all off: resident when ready, MiB", resident, "≤ 1.02")
-    yield _line("all off: requests/s", _rates(loads), "≥ .98")
-    yield _line("all off: µs of processor a request", _costs(loads), "≤ 1.02")
+    yield line("all off against the other checkout: ready, s", ready, "≤ 1.02")
+    yield line("all off: resident when ready, MiB", resident, "≤ 1.02")
+    yield line("all off: requests/s", rates(loads), "≥ .98")
+    yield line("all off: µs of processor a request", costs(loads), "≤ 1.02")
     options.say(f"extras: all off, {median(load.rate for load in loads[0]):.0f}/s")
 
 

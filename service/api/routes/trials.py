@@ -6,6 +6,7 @@ it needs a key of scope ``admin``.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -76,7 +77,10 @@ def steps(releases: Releases) -> APIRouter:
         wanted = decode(content, _trial)
         challenger = Challenger(wanted.version, wanted.share, wanted.sticky, wanted.auto)
         why = wanted.why or WHY
-        return await _changed(releases, model, lambda: releases.challenge(model, challenger, by, why))
+        before = (await asyncio.to_thread(releases.serving, model)).challenger
+        replaced = None if before is None or before.version == wanted.version else before.version
+        step = partial(releases.challenge, model, challenger, by, why)
+        return await _changed(releases, model, step, replaced)
 
     @router.post(
         "/{model}/drop",
@@ -92,12 +96,14 @@ def steps(releases: Releases) -> APIRouter:
     return router
 
 
-async def _changed(releases: Releases, model: str, step: Callable[[], ServingState]) -> Response:
+async def _changed(
+    releases: Releases, model: str, step: Callable[[], ServingState], replaced: int | None = None
+) -> Response:
     """Take a step and answer with the versions, with a warning where it could not be logged."""
     serving, warning = await taken(releases, model, step)
     challenger = serving.challenger
     version = None if challenger is None else challenger.version
-    return json_response(TrialBegun(model, serving.champion, version, warning))
+    return json_response(TrialBegun(model, serving.champion, version, replaced, warning))
 
 
 def _document(served: ServedModel, coordinator: WorkerCoordinator, counted: Telemetry) -> TrialAnswer:

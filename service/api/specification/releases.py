@@ -27,6 +27,7 @@ class ReleasedModel(Struct):
     wanted: Annotated[int | None, Meta(description="The version that is to be served.")] = None
     exemption: Annotated[str | None, Meta(description="Why that is not the champion.")] = None
     challenger: Annotated[int | None, Meta(description="The version on trial beside it.")] = None
+    trial: Annotated[str | None, Meta(description="How it is tried, in words.")] = None
     serving: str | int | None = None
     error: str | None = None
 

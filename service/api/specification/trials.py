@@ -71,4 +71,5 @@ class TrialBegun(Struct):
     model: str
     champion: int
     challenger: int | None
+    replaced: Annotated[int | None, Meta(description="The version that was on trial until now.")] = None
     warning: str | None = None

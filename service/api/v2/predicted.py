@@ -6,7 +6,7 @@ A record that the model cannot judge has NaN in every output, null in JSON, and 
 ``reason``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -61,7 +61,7 @@ async def predicted(
     rows = cast("Sequence[object]", records)
     prediction = await context.predict(predictor, served, rows, receive)
     _check_outcomes(interface, prediction)
-    _check_finite(prediction.outputs, asked.outputs)
+    check_finite(prediction.outputs, asked.outputs)
     made = decided(asked.outputs, decision, prediction.outputs, prediction.outcomes)
     made |= domains(asked.outputs, prediction.outcomes)
     made |= suspects(asked.outputs, prediction.outputs, prediction.outcomes)
@@ -113,9 +113,11 @@ def _with_gaps(interface: Interface, prediction: Prediction) -> Outputs:
     return outputs
 
 
-def _check_finite(outputs: Outputs, wanted: dict[str, bool]) -> None:
+def check_finite(outputs: Outputs, wanted: Iterable[str]) -> None:
     """Raise ``Problem`` 500 for a row that the network gave a number for that is not finite."""
-    for name in wanted.keys() & outputs.keys():
+    for name in wanted:
+        if name not in outputs:
+            continue
         finite = np.isfinite(outputs[name])
         if not finite.all():
             index = int(np.argwhere(~finite)[0][0])

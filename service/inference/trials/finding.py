@@ -20,6 +20,12 @@ _FAILED = 5
 _SLOWER = 2.0
 
 
+_ALONE = (
+    "its features are not the champion's, so that no row can be computed by both: only its failures and"
+    " its times are watched"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What a trial shows: ``fault`` names what is wrong, ``waits`` why it may not be promoted yet."""
@@ -61,3 +67,10 @@ def finding_of(sums: TrialSums, seconds: float, *, gate: bool | None) -> Finding
     if other > _SLOWER * own:
         return Finding(None, f"it takes {other / own:.1f} times the champion's time")
     return Finding(None, None)
+
+
+def finding_alone(failed: int) -> Finding:
+    """Judge a trial whose rows cannot be compared, by how often the network raised."""
+    if failed >= _FAILED:
+        return Finding(f"{failed} runs of it failed", "it is at fault")
+    return Finding(None, _ALONE)

@@ -97,7 +97,10 @@ class Challengers:
                 if self._trials.get(name) is trial:
                     self._coordinator.compared[name] = sums
             seconds = self._clock() - trial.began
-            await self._decision.look(name, trial.wanted, trial.champion, seconds)
+            if trial.comparison is None:
+                await self._decision.look_alone(name, trial.wanted)
+            else:
+                await self._decision.look(name, trial.wanted, trial.champion, seconds)
 
     async def _wanted(self, name: str, served: ServedModel) -> Challenger | None:
         """The challenger of what serves."""
@@ -147,8 +150,7 @@ class Challengers:
         if wanted.share > 0:
             champion.trial.routing = Routing(wanted.share, wanted.sticky, wanted.salt)
         self._trials[name] = Trial(wanted, champion, challenger, self._clock(), comparison, shadow)
-        kind = f"canary of {wanted.share:.3%}" if wanted.share else "shadow"
-        _log.info("trial begins", model=challenger.label, champion=champion.label, kind=kind)
+        _log.info("trial begins", model=challenger.label, champion=champion.label, how=wanted.how)
 
     def _end(self, name: str) -> None:
         """Let the champion alone answer from now on, and close the challenger after its last request."""

@@ -2,13 +2,14 @@
 
 import asyncio
 
+from models.bundle.manifest import GATE_FILE
 from models.errors import LogUnwritable, ModelError
 from models.registry.releases import Releases
 from models.registry.serving_state import Challenger
 from service.coordination.coordinator import WorkerCoordinator
 from service.inference.served_models import ServedModel
 from service.inference.trials.comparison import TrialSums
-from service.inference.trials.finding import Finding, finding_of
+from service.inference.trials.finding import Finding, finding_alone, finding_of
 from service.lifecycle.audit_log import SERVICE
 from service.observability.logs import get_logger
 
@@ -20,16 +21,17 @@ class TrialDecision:
 
     def __init__(self, coordinator: WorkerCoordinator, releases: Releases) -> None:
         self._coordinator, self._releases = coordinator, releases
-        #: Faults that were logged, steps that could not be taken, and gates that were passed.
+        #: Faults that were logged, and steps that could not be taken.
         self._named: set[tuple[str, int]] = set()
         self._given_up: set[tuple[str, int]] = set()
-        self._passed: set[tuple[str, int]] = set()
+        #: When a gate's report was written, and whether it was passed.
+        self._gates: dict[tuple[str, int], tuple[int | None, bool]] = {}
 
     def forget(self, name: str) -> None:
         """Forget the trials of a model that have ended: another of the same version begins anew."""
         self._named = {place for place in self._named if place[0] != name}
         self._given_up = {place for place in self._given_up if place[0] != name}
-        self._passed = {place for place in self._passed if place[0] != name}
+        self._gates = {place: gate for place, gate in self._gates.items() if place[0] != name}
 
     async def look(self, name: str, wanted: Challenger, champion: ServedModel, seconds: float) -> None:
         """Judge a trial that has run for ``seconds``; promote or drop where that was asked for."""
@@ -40,6 +42,21 @@ class TrialDecision:
             return
         place = name, wanted.version
         finding = finding_of(sums, seconds, gate=await self._passed_gate(place))
+        await self._take_up(place, finding, wanted, sums)
+
+    async def look_alone(self, name: str, wanted: Challenger) -> None:
+        """Judge a trial whose rows cannot be compared; drop the challenger where that was asked for."""
+        counted = self._coordinator.whole().counted.traffic(name, wanted.version)
+        await self._take_up((name, wanted.version), finding_alone(counted.inferences_failed), wanted)
+
+    async def _take_up(
+        self,
+        place: tuple[str, int],
+        finding: Finding,
+        wanted: Challenger,
+        sums: TrialSums | None = None,
+    ) -> None:
+        name = place[0]
         self._coordinator.findings[name] = finding
         if not self._coordinator.keeper:
             return
@@ -50,25 +67,30 @@ class TrialDecision:
             await self._act(place, finding, sums)
 
     async def _passed_gate(self, place: tuple[str, int]) -> bool:
-        """Whether a challenger passed its gate; the report of one that did is not read again."""
-        if place not in self._passed:
-            try:
+        """Whether a challenger passed its gate; its report is read again only where it has changed."""
+        try:
+            known = self._gates.get(place)
+            written = await asyncio.to_thread(self._written, *place)
+            if known is None or known[0] != written:
                 passed = await asyncio.to_thread(self._releases.passed_gate, *place)
-            except (ModelError, OSError, ValueError):
-                return False
-            if passed is not True:
-                return False
-            self._passed.add(place)
-        return True
+                self._gates[place] = known = written, passed is True
+        except (ModelError, OSError, ValueError):
+            return False
+        return known[1]
 
-    async def _act(self, place: tuple[str, int], finding: Finding, sums: TrialSums) -> None:
+    def _written(self, name: str, version: int) -> int | None:
+        """When a gate's report was written, in ns; None if there is none."""
+        file = self._releases.repository.bundle(name, version) / GATE_FILE
+        return file.lstat().st_mtime_ns if file.exists() else None
+
+    async def _act(self, place: tuple[str, int], finding: Finding, sums: TrialSums | None) -> None:
         name, version = place
         if place in self._given_up:
             return
         try:
             if finding.fault is not None:
                 await asyncio.to_thread(self._releases.drop, name, SERVICE, finding.fault, version)
-            else:
+            elif sums is not None:
                 concordance = sums.agreement.concordance()
                 why = f"its trial of {sums.agreement.rows} rows found no fault"
                 if concordance is not None:

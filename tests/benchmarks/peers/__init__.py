@@ -15,7 +15,7 @@ import tempfile
 import venv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -156,6 +156,16 @@ def _ray(name: str, variables: dict[str, str]) -> Peer:
     )
 
 
+_KSERVE = Peer(
+    "KServe's Python server",
+    ("kserve==0.21.0",),
+    _script("kserve_app.py"),
+    "/v2/health/ready",
+    "/v1/models/net:predict",
+    lambda rows: {"instances": rows.tolist()},
+    lambda answer: answer["predictions"],
+)
+
 PEERS = (
     Peer(
         "Triton (Python backend, dynamic batching)",
@@ -185,15 +195,7 @@ PEERS = (
         _inputs,
         _probability,
     ),
-    Peer(
-        "KServe's Python server",
-        ("kserve==0.21.0",),
-        _script("kserve_app.py"),
-        "/v2/health/ready",
-        "/v1/models/net:predict",
-        lambda rows: {"instances": rows.tolist()},
-        lambda answer: answer["predictions"],
-    ),
+    _KSERVE,
     Peer(
         "MLServer",
         ("mlserver==1.7.1",),
@@ -285,7 +287,7 @@ def _servers(options: Options, made: Made) -> Iterator[tuple[str, Callable, Ask]
         def ask(rows: np.ndarray, peer: Peer = peer) -> bytes:
             return request(peer.path, json.dumps(peer.ask(rows)).encode())
 
-        yield peer.name, lambda peer=peer: _started(peer, made, options), ask
+        yield peer.name, lambda peer=peer: started(peer, made, options), ask
 
 
 def _measure(server: Server, ask: Ask, seconds: float) -> dict[str, float]:
@@ -301,8 +303,14 @@ def _measure(server: Server, ask: Ask, seconds: float) -> dict[str, float]:
     return figures
 
 
+def kserve_with_grpc(port: int) -> Peer:
+    """KServe's server with gRPC on a port of its own beside HTTP."""
+    return replace(_KSERVE, command=lambda *known: [*_KSERVE.command(*known), str(port)])
+
+
 @contextmanager
-def _started(peer: Peer, made: Made, options: Options) -> Iterator[Server]:
+def started(peer: Peer, made: Made, options: Options) -> Iterator[Server]:
+    """Run a peer that answers what onnxruntime computes; ``Skipped`` if it cannot be installed."""
     home = _environment(peer, options)
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="snn-peer-") as folder:

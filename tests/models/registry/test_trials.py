@@ -39,6 +39,35 @@ def test_a_trial_begins_and_ends_by_steps_of_the_log(releases: Releases) -> None
     assert steps(releases) == [("trial", 2, 3, "key:ops"), ("drop", 3, 2, "key:ops")]
 
 
+@pytest.mark.parametrize(
+    ("challenger", "told"),
+    [
+        (Challenger(3), "in the shadow"),
+        (Challenger(3, sticky=True), "in the shadow"),
+        (Challenger(3, 0.5), "answers 50 % of the requests"),
+        (Challenger(3, 0.07, sticky=True), "answers 7 % of the requests, by API key"),
+        (Challenger(3, 0.0005), "answers 0.05 % of the requests"),
+        (Challenger(3, 1 / 3, auto=True),
+         "answers 33.3333 % of the requests, promoted or dropped by itself"),
+    ],
+)  # fmt: skip
+def test_a_trial_is_told_in_words(releases: Releases, challenger: Challenger, told: str) -> None:
+    """Shadow or share, with no more digits than it has."""
+    assert challenger.how == told
+    releases.challenge("htru2", challenger, "cli:me", "")
+    assert releases.describe("htru2")["trial"] == told
+
+
+def test_a_trial_that_takes_anothers_place_is_logged_so(releases: Releases) -> None:
+    """Another share of the same version takes nobody's place."""
+    releases.challenge("htru2", Challenger(3), "cli:me", "try it")
+    releases.challenge("htru2", Challenger(3, 0.5), "cli:me", "more of it")
+    releases.challenge("htru2", Challenger(1), "cli:me", "the old one")
+    assert [step.why for step in releases.log.entries()] == [
+        "try it", "more of it", "the old one; until now version 3 was on trial",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("step", ["promote", "roll_back"])
 def test_the_next_promotion_or_rollback_ends_a_trial(releases: Releases, step: str) -> None:
     """By the same commands as ever."""

@@ -36,6 +36,16 @@ def test_the_steps_are_those_of_the_other_ways(run, tmp_path: Path) -> None:
     assert Repository(tmp_path / "models").serving("htru2").champion == 1
 
 
+def test_a_trial_is_listed_and_says_whose_place_it_takes(run) -> None:
+    """How it is tried stands beside the version; a trial that it ends is named."""
+    begun = run("trial", "htru2", "2", "--share", "0.5").stdout
+    assert begun == "htru2: version 2 is on trial: answers 50 % of the requests\n"
+    first, second = run("trial", "htru2", "3").stdout.splitlines()
+    assert first == "htru2: version 3 is on trial: in the shadow"
+    assert second == "htru2: the trial of version 2 (answers 50 % of the requests) has ended"
+    assert run("list", "htru2").stdout.splitlines()[2].endswith("on trial: in the shadow")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

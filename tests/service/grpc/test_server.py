@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 
 import grpc
@@ -20,8 +21,12 @@ from models.registry.store import Repository
 from service.api.auth.keys import KeyFile, KeyStore, new_key
 from service.api.body.decoding import Limits
 from service.api.routes.admin import Administration
+from service.api.transport.client_address import ClientAddress
+from service.grpc.entrance import Entrance
+from service.grpc.fast_inference import FastInference
 from service.grpc.inference import Inference
 from service.grpc.messages import HEALTH, SERVICE, message
+from service.grpc.reflection import REFLECTION
 from service.grpc.server import GrpcServer
 from service.inference.predictor import Prediction, Predictor
 from service.inference.trials.routing import Routing
@@ -38,8 +43,9 @@ def with_grpc(with_app, tmp_path: Path):
     """Return a function that runs a test's work with the application and its gRPC address."""
 
     def run(
-        work: Work, *, keys: KeyStore | None = None, certificates=None, prepare=None, **options: object
-    ) -> None:
+        work: Work, *, keys: KeyStore | None = None, certificates=None, prepare=None,
+        client_address: ClientAddress | None = None, most_calls: int = 100, **options: object,
+    ) -> None:  # fmt: skip
         async def main(app: App) -> None:
             if keys is not None:
                 releases = Releases(Repository(tmp_path), tmp_path / "state")
@@ -47,13 +53,14 @@ def with_grpc(with_app, tmp_path: Path):
                     key_store=keys, control=app.reloader,
                     administration=Administration(releases, app.reloader),
                 )  # fmt: skip
-            inference = Inference(
+            entrance = Entrance(
                 app.served_models, app.predictor, app.telemetry, Limits(1000, 100_000, 100_000),
-                deadline_seconds=30.0, key_store=keys, tracing=None,
+                30.0, keys, client_address=client_address,
             )  # fmt: skip
             server = GrpcServer(
-                app.asgi, inference, hosts=["127.0.0.1"], port=0, max_bytes=100_000,
-                certificates=certificates,
+                app.asgi, Inference(entrance), hosts=["127.0.0.1"], port=0, max_bytes=100_000,
+                most_calls=most_calls, idle_seconds=60.0, certificates=certificates,
+                client_address=client_address,
             )  # fmt: skip
             port = await server.start()
             later = None
@@ -325,6 +332,210 @@ def test_a_deadline_that_has_passed_begins_nothing(with_grpc) -> None:
     with_grpc(work)
 
 
+@pytest.mark.parametrize(
+    ("metadata", "status", "text"),
+    [
+        ({"x-request-timeout-ms": "0"}, "DEADLINE_EXCEEDED", "deadline"),
+        ({"x-request-timeout-ms": "soon"}, "INVALID_ARGUMENT", "whole number of milliseconds"),
+    ],
+)
+def test_a_time_out_in_the_metadata_counts(
+    with_grpc, metadata: dict[str, str], status: str, text: str
+) -> None:
+    """As the header of HTTP does, on both paths."""
+
+    async def work(app: App, address: str) -> None:
+        async with triton.InferenceServerClient(address) as client:
+            for wanted in ("probability", "call"):
+                outputs = [triton.InferRequestedOutput(wanted)]
+                with pytest.raises(InferenceServerException, match=text) as raised:
+                    await client.infer("htru2", candidates(), outputs=outputs, headers=metadata)
+                assert raised.value.status() == f"StatusCode.{status}"
+
+    with_grpc(work)
+
+
+def test_both_paths_answer_alike(with_grpc, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is asked, byte for byte, or the same refusal; also that the fast path is taken."""
+    taken: list[bool] = []
+    begin = FastInference.begin
+
+    def noted(*arguments: object) -> bool:
+        taken.append(begin(*arguments))
+        return taken[-1]
+
+    def plain(**changes: object) -> object:
+        told = {"model_name": "htru2", "name": "features", "datatype": "FP32", "shape": [5, 8],
+                "raw": [ROWS.tobytes()], "outputs": (), "id": ""} | changes  # fmt: skip
+        asked = message("inference.ModelInferRequest")(
+            model_name=told["model_name"], model_version=told.get("version", ""), id=told["id"],
+            raw_input_contents=told["raw"],
+        )  # fmt: skip
+        asked.inputs.add(name=told["name"], datatype=told["datatype"], shape=told["shape"])
+        for output in told["outputs"]:
+            asked.outputs.add(name=output)
+        return asked
+
+    messages = [
+        (plain(), True), (plain(id="seven", version="1", outputs=["logit", "probability"]), True),
+        (plain(outputs=["call"]), False), (plain(outputs=["probability"] * 2), False),
+        (plain(version="2"), False), (plain(model_name="no"), False), (plain(name="x"), False),
+        (plain(datatype="FP64"), False), (plain(shape=[40]), False), (plain(shape=[-5, -8]), False),
+        (plain(shape=[0, 8], raw=[b""]), False), (plain(shape=[2**62, 8]), False),
+        (plain(raw=[ROWS.tobytes()[1:]]), False), (plain(raw=[]), False),
+        (plain(raw=[np.full_like(ROWS, np.inf).tobytes()]), False),
+        (plain(raw=[np.full_like(ROWS, 1e38).tobytes()]), True),
+    ]  # fmt: skip
+
+    async def work(app: App, address: str) -> None:
+        async def told(asked: object) -> object:
+            try:
+                return await _call(address, SERVICE, "ModelInfer", asked)
+            except grpc.aio.AioRpcError as error:
+                return error.code(), error.details()
+
+        for asked, fast in messages:
+            monkeypatch.setattr(FastInference, "begin", noted)
+            by_fast = await told(asked)
+            assert taken.pop() is fast, asked
+            monkeypatch.setattr(FastInference, "begin", lambda *_: False)
+            assert await told(asked) == by_fast
+
+    with_grpc(work)
+
+
+def test_calls_meet_in_a_batch(with_grpc) -> None:
+    """Rows of calls that arrive together are computed together."""
+
+    async def work(app: App, address: str) -> None:
+        async with triton.InferenceServerClient(address) as client:
+            await asyncio.gather(*(client.infer("htru2", candidates(ROWS[:1])) for _ in range(200)))
+        traffic = app.served_models.get("htru2").traffic
+        assert traffic.succeeded.count == traffic.rows == 200
+        assert sum(tally.count for tally in traffic.batches.values()) < 150
+
+    with_grpc(work, most_calls=300)
+
+
+def test_calls_beyond_the_limit_are_refused(with_grpc, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They cost nothing but a sentence and a count, and others are answered on."""
+    predict, free, waiting = Predictor.predict, asyncio.Event(), 0
+
+    async def slowly(*arguments: object, **options: object) -> Prediction:
+        nonlocal waiting
+        waiting += 1
+        await free.wait()
+        return await predict(*arguments, **options)
+
+    monkeypatch.setattr(Predictor, "predict", slowly)
+
+    async def work(app: App, address: str) -> None:
+        # A stream more than the limit needs a second connection: the first one holds it back.
+        slow = [triton.InferRequestedOutput("call")]
+        own = [("grpc.use_local_subchannel_pool", 1)]
+        async with (
+            triton.InferenceServerClient(address) as client,
+            triton.InferenceServerClient(address, channel_args=own) as other,
+        ):
+            held = [
+                asyncio.create_task(client.infer("htru2", candidates(), outputs=slow)) for _ in range(2)
+            ]
+            while waiting < 2:
+                await asyncio.sleep(0.01)
+            with pytest.raises(InferenceServerException, match="too many calls") as raised:
+                await other.infer("htru2", candidates())
+            assert raised.value.status() == "StatusCode.RESOURCE_EXHAUSTED"
+            free.set()
+            await asyncio.gather(*held)
+            await other.infer("htru2", candidates())
+        counted = (await app.client.get("/metrics")).text
+        assert f'route="/{SERVICE}/ModelInfer",status="503"' in counted
+
+    with_grpc(work, most_calls=2)
+
+
+def test_the_log_has_the_clients_address(with_grpc) -> None:
+    """Of calls that are predicted or forwarded, where the log is to have it."""
+    seen: list[str | None] = []
+
+    class Noted(ClientAddress):
+        def __call__(self, *arguments: object) -> str | None:
+            seen.append(super().__call__(*arguments))
+            return seen[-1]
+
+    async def work(app: App, address: str) -> None:
+        async with triton.InferenceServerClient(address) as client:
+            await client.infer("htru2", candidates())
+            await client.is_server_ready()
+            passed = {"x-forwarded-for": "192.0.2.7"}
+            await client.infer("htru2", candidates(), headers=passed)
+
+    with_grpc(work, client_address=Noted([ip_network("127.0.0.0/8")]))
+    assert seen == ["127.0.0.1", "127.0.0.1", "192.0.2.7"]
+
+
+def test_a_client_that_leaves_frees_its_place(with_grpc, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it asked is withdrawn, on both paths, and counted as closed by the client."""
+    predict, begun = Predictor.predict, asyncio.Event()
+
+    async def never(*arguments: object, **options: object) -> Prediction:
+        begun.set()
+        await asyncio.get_running_loop().create_future()
+        return await predict(*arguments, **options)
+
+    monkeypatch.setattr(Predictor, "predict", never)
+
+    async def work(app: App, address: str) -> None:
+        batcher = app.served_models.get("htru2").batcher
+        # Nothing is pulled, so that the plain call waits in the queue.
+        monkeypatch.setattr(batcher, "_schedule", begun.set)
+        async with triton.InferenceServerClient(address) as client:
+            for output in ("probability", "call"):
+                begun.clear()
+                outputs = [triton.InferRequestedOutput(output)]
+                call = asyncio.create_task(client.infer("htru2", candidates(), outputs=outputs))
+                await begun.wait()
+                call.cancel()
+                await asyncio.gather(call, return_exceptions=True)
+        for _ in range(500):
+            counted = (await app.client.get("/metrics")).text
+            if f'route="/{SERVICE}/ModelInfer",status="499"}} 2' in counted:
+                break
+            await asyncio.sleep(0.01)
+        else:
+            pytest.fail(counted)
+        assert batcher.waiting == 0
+
+    with_grpc(work)
+
+
+def test_what_is_no_message_or_method_is_refused(with_grpc) -> None:
+    """Bytes of anything, no message at all, a method that there is not; the server lives on."""
+
+    async def work(app: App, address: str) -> None:
+        async with grpc.aio.insecure_channel(address) as channel:
+
+            async def refused(path: str, *sent: bytes) -> grpc.StatusCode:
+                with pytest.raises(grpc.aio.AioRpcError) as raised:
+                    await channel.stream_unary(path)(iter(sent), timeout=10)
+                return raised.value.code()
+
+            invalid, unknown = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNIMPLEMENTED
+            for method in ("ModelInfer", "ModelMetadata"):
+                assert await refused(f"/{SERVICE}/{method}", b"\xff\xff") is invalid
+                assert await refused(f"/{SERVICE}/{method}") is unknown
+            assert await refused("/no.such/Method", b"") is unknown
+            too_large = await refused(f"/{SERVICE}/ModelInfer", bytes(200_000))
+            assert too_large is grpc.StatusCode.RESOURCE_EXHAUSTED
+            reflect = channel.stream_stream(f"/{REFLECTION[0]}/ServerReflectionInfo")
+            answers = [each async for each in reflect(iter((b"\xff", b"", b"\x3a\x00")))]
+            parsed = [reflection_pb2.ServerReflectionResponse.FromString(each) for each in answers]
+        assert [each.HasField("error_response") for each in parsed] == [True, True, False]
+        await app.client.get("/health/ready")
+
+    with_grpc(work)
+
+
 def test_reflection_and_health(with_grpc) -> None:
     """A client without stubs finds the services and their messages; Kubernetes asks for health."""
 
@@ -419,8 +630,9 @@ def test_calls_in_flight_are_answered_when_it_stops(with_grpc, monkeypatch: pyte
 
     async def asked(address: str) -> None:
         async with triton.InferenceServerClient(address) as client:
-            got = await client.infer("htru2", candidates())
-            assert got.as_numpy("probability").shape == (5, 1)
+            wanted = [triton.InferRequestedOutput("call")]
+            got = await client.infer("htru2", candidates(), outputs=wanted)
+            assert got.as_numpy("call").shape == (5, 1)
 
     async def work(app: App, address: str) -> Awaitable[object]:
         call = asyncio.create_task(asked(address))

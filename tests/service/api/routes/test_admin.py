@@ -225,7 +225,9 @@ def test_a_trial_by_request(admin) -> None:
         challengers = Challengers(app.served_models, app.coordinator, releases, loader)
         body = {"version": 2, "share": 0.25, "sticky": True, "why": "a new seed"}
         begun = await ask("POST", "/admin/models/htru2/trial", json=body)
-        assert begun.json() == {"model": "htru2", "champion": 1, "challenger": 2, "warning": None}
+        assert begun.json() == {
+            "model": "htru2", "champion": 1, "challenger": 2, "replaced": None, "warning": None,
+        }  # fmt: skip
         await challengers.look()
         told = (await ask("GET", "/health/trials/htru2", "metrics")).json()
         assert (told["kind"], told["share"], told["sticky"], told["auto"]) == (

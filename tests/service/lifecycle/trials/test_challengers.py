@@ -215,14 +215,18 @@ def test_asked_to_the_service_promotes_a_good_challenger_by_itself(
 
     async def work() -> None:
         version = await house.challenge(auto=True)
-        gate = house.root / "htru2" / str(version) / "gate.json"
+        gate, reads = house.root / "htru2" / str(version) / "gate.json", list[int]()
         await house.traffic(256)
         await house.compared(256)
         assert house.coordinator.findings["htru2"].waits == "it has not passed the promotion gate"
-        monkeypatch.setattr(Releases, "gate", lambda *_: {"passed": True})
+        gate.write_bytes(b"{}")
+        monkeypatch.setattr(Releases, "gate", lambda *_: reads.append(1) or {"passed": True})
         await house.challengers.look()
         assert "of 600 seconds" in house.coordinator.findings["htru2"].waits
-        assert not gate.exists()
+        reads.clear()
+        for _ in range(3):
+            await house.challengers.look()
+        assert reads == []  # the report is as it was
         house.now += 601
         await house.challengers.look()
         await house.reloader.poll()
@@ -334,6 +338,12 @@ def test_other_features_can_be_a_canary_but_no_shadow(tmp_path: Path) -> None:
         assert house.coordinator.trial_errors == {}
         assert set(await house.traffic(40)) == {1, version}
         assert house.coordinator.trial("htru2") is None
+        told = house.coordinator.findings["htru2"]
+        assert told.fault is None
+        assert "only its failures and its times are watched" in told.waits
+        house.champion.trial.challenger.traffic.inferences_failed += 5
+        await house.challengers.look()
+        assert house.coordinator.findings["htru2"].fault == "5 runs of it failed"
 
     run(house, work)
 
