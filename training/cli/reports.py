@@ -9,7 +9,7 @@ from training.cli.options import DEFAULT_MODELS, Models
 from training.errors import TrainingError
 
 _NAME = (
-    "calibration, explain, gate, graph, health, health-delay, htru2, integrity, refits, regression,"
+    "calibration, explain, gate, graph, health, health-delay, htru2, integrity, own, refits, regression,"
     " rows, signal, tables, tox21, tox21-served or uci."
 )
 _SUITE = "Of health: beside outlier detectors on public tables."
