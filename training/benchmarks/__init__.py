@@ -7,6 +7,7 @@ from training.benchmarks import health
 from training.benchmarks.accuracy import (
     gate_power,
     htru2,
+    own,
     refits,
     regression,
     served_calibration,
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[Repository, int, int, Say], str]] = {
     "health-suite": suite.run,
     "htru2": htru2.run,
     "integrity": weight_faults.run,
+    "own": own.run,
     "refits": refits.run,
     "regression": regression.run,
     "rows": row_marks.run,
