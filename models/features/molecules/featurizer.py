@@ -147,7 +147,11 @@ class MoleculeFeaturizer:
         rows = np.empty((len(molecules), len(self.names)), dtype=np.float32)
         sound = np.ones(len(molecules), dtype=np.bool_)
         together = _together(molecules, smiles)
-        blocks = {describe: together.descriptors, structural_keys: together.keys}
+        blocks = {
+            describe: together.descriptors,
+            quantum_numbers: together.quantum_numbers,
+            structural_keys: together.keys,
+        }
         functions = dict(zip(together.taken, together.functions, strict=True))
         counted: dict[int, Mapping[int, int]] = {}
         for columns, compute in self._columns:

@@ -38,6 +38,9 @@ _BONDS = {
 _BOND_CLASSES = np.zeros((8, 2), np.uint64)
 for _number, (_order, _in_ring) in enumerate(_BONDS, 1):
     _BOND_CLASSES[_order, int(_in_ring)] = _number
+#: By a bond's class: twice its order, and whether it is in a ring.
+BOND_ORDERS = np.array([0, *(order for order, _ in _BONDS)])
+IN_RING = np.array([False, *(in_ring for _, in_ring in _BONDS)])
 
 
 class AtomClasses:
@@ -47,8 +50,8 @@ class AtomClasses:
         self._matcher = matcher
         self._lock = Lock()
         self._tokens: dict[str, int] = {}
-        # A class's atomic number, hydrogens, kind, plain kind, and place of its mask; by its number.
-        self._classes = KeyedRows(5, np.int64, 1 << _CLASS_BITS)
+        # A class's atomic number, hydrogens, charge, kind, plain kind, and place of its mask; by its number.
+        self._classes = KeyedRows(6, np.int64, 1 << _CLASS_BITS)
         self._kinds: dict[tuple[int, ...], int] = {}
         #: The conditions that atoms of a class meet, neighbours of a kind, and bonds of a class.
         self.masks: list[int] = []
@@ -85,13 +88,14 @@ class AtomClasses:
         kind = (number, charge, int(aromatic), meets & self._matcher.of_neighbours)
         with self._lock:
             if abs(charge) >= _ANY_CHARGE:
-                return number, 0, 1 << KIND_BITS, 0, 0
+                return number, 0, 0, 1 << KIND_BITS, 0, 0
             if kind not in self._kinds:
                 self.kind_masks.append(kind[-1])
                 self._kinds[kind] = len(self._kinds)
             self.masks.append(meets)
             plain = (number << 5) + (int(aromatic) << 4) + charge + _ANY_CHARGE
-            return number, atom.GetTotalNumHs(), self._kinds[kind], plain, len(self.masks) - 1
+            place = len(self.masks) - 1
+            return number, atom.GetTotalNumHs(), charge, self._kinds[kind], plain, place
 
 
 class AtomBlock:
@@ -146,8 +150,9 @@ class AtomBlock:
         self.starts = np.cumsum(sizes) - sizes
         self.owners = np.repeat(np.arange(len(sizes)), sizes)
         orders = self._read_bonds(sizes)
-        in_ring, rings = self._read_rings(total)
-        self.bonds = _BOND_CLASSES[np.minimum(orders, 7), in_ring.astype(np.intp)]
+        self.bond_rings, rings = self._read_rings(total)
+        self.rings = rings
+        self.bonds = _BOND_CLASSES[np.minimum(orders, 7), np.minimum(self.bond_rings, 1)]
         self.degrees = np.bincount(self.sources, minlength=total)
         odd = {*self.owners[self.sources[self.bonds == 0]].tolist()}
         odd.update(self.owners[(self.degrees > _MOST_NEIGHBOURS) | (rings > _MOST_RINGS)].tolist())
@@ -163,7 +168,8 @@ class AtomBlock:
         ):
             key = (key << bits) + values
         self.classes, properties = self.known.of(key.astype(np.uint64), self._atom)
-        self.elements, self.hydrogens, self.kinds, self.plain_kinds, self.masks = properties.T
+        self.elements, self.hydrogens, self.charges = properties.T[:3]
+        self.kinds, self.plain_kinds, self.masks = properties.T[3:]
         self._ends = np.cumsum(self.degrees)
         self._ranks = np.arange(len(self.sources)) - (self._ends - self.degrees)[self.sources]
         unknown = (self.classes < 0) | (self.kinds >= 1 << KIND_BITS)
@@ -184,8 +190,8 @@ class AtomBlock:
         self.sources, self.targets = self.starts[owners] + rows, self.starts[owners] + columns
         return (2 * np.concatenate(values)).astype(np.intp)
 
-    def _read_rings(self, total: int) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
-        """Whether each bond is in a ring, and in how many rings each atom is."""
+    def _read_rings(self, total: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """In how many rings each bond and each atom is."""
         rings = [molecule.GetRingInfo().AtomRings() for molecule in self.molecules]
         numbers = [len(its) for its in rings]
         self.ring_owners = np.repeat(np.arange(len(numbers)), numbers)
@@ -197,9 +203,8 @@ class AtomBlock:
         onward = np.arange(1, len(atoms) + 1)
         onward[ends - 1] = ends - self.ring_sizes
         ring_bonds = np.concatenate([atoms * total + atoms[onward], atoms[onward] * total + atoms])
-        in_ring = np.zeros(len(self.sources), np.bool_)
-        in_ring[np.searchsorted(self.sources * total + self.targets, ring_bonds)] = True
-        return in_ring, np.bincount(atoms, minlength=total)
+        places = np.searchsorted(self.sources * total + self.targets, ring_bonds)
+        return np.bincount(places, minlength=len(self.sources)), np.bincount(atoms, minlength=total)
 
     def _atom(self, position: int) -> Chem.Atom:
         owner = int(self.owners[position])

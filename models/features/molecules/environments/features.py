@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from rdkit import Chem
 
 from models.features.molecules.descriptors import NAMES as DESCRIPTORS
+from models.features.molecules.descriptors import QUANTUM_NUMBERS
 from models.features.molecules.environments.atoms import AtomBlock
 from models.features.molecules.environments.contributions import ContributionTable, second_stars
 from models.features.molecules.environments.descriptors import describe_block
 from models.features.molecules.environments.keys import KeyMatcher
+from models.features.molecules.environments.quantum_numbers import count_block, rotor_stars
 from models.features.molecules.environments.surroundings import Surroundings
 from models.features.molecules.structural_keys import NAMES as KEYS
 
@@ -19,26 +21,32 @@ from models.features.molecules.structural_keys import NAMES as KEYS
 class BlockFeatures(NamedTuple):
     """Features of those molecules of a block that can be computed so; ``taken`` are their positions.
 
-    ``descriptors`` and ``keys`` are those of ``describe`` and ``structural_keys``; ``functions`` are
-    for each molecule its atoms' invariants of functional fingerprints.
+    ``descriptors``, ``quantum_numbers`` and ``keys`` are those of the functions ``describe``,
+    ``quantum_numbers`` and ``structural_keys``; ``functions`` are those of each molecule's atoms that
+    ``pharmacophore_counts`` takes.
     """
 
     taken: list[int]
     descriptors: NDArray[np.float32]
+    quantum_numbers: NDArray[np.float32]
     keys: NDArray[np.float32]
     functions: list[list[int]]
 
 
 _keys = KeyMatcher()
 _second = second_stars()
-_stars = tuple(dict.fromkeys((*_keys.stars, *_second)))
+_rotors = rotor_stars()
+_stars = tuple(dict.fromkeys((*_keys.stars, *_second, *_rotors)))
 _second_columns = [_stars.index(star) for star in _second]
+_rotor_columns = [_stars.index(star) for star in _rotors]
 _surroundings = Surroundings(_stars)
 _contributions = ContributionTable()
 
 
 _NONE = BlockFeatures(
-    [], np.empty((0, len(DESCRIPTORS)), np.float32), np.empty((0, len(KEYS)), np.float32), []
+    [],
+    *(np.empty((0, len(names)), np.float32) for names in (DESCRIPTORS, QUANTUM_NUMBERS, KEYS)),
+    [],
 )
 
 
@@ -60,6 +68,7 @@ def block_features(molecules: Sequence[Chem.Mol], smiles: Sequence[str]) -> Bloc
     return BlockFeatures(
         block.taken,
         describe_block(block, contributions),
+        count_block(block, matches[:, _rotor_columns]),
         _keys.rows(block.molecules, counts),
         [features[start:end] for start, end in zip(block.starts.tolist(), ends, strict=True)],
     )
