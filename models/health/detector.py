@@ -64,6 +64,10 @@ class Detector:
         self._alike = (
             None if bounds is None or not bounds.watches_logits else np.zeros_like(bounds.below)
         )
+        #: The names of what the graph takes.
+        self._takes = [TAPS]
+        self._takes += [] if self._inputs is None else [SQUASHED]
+        self._takes += [] if self._alike is None else [MEMBER_LOGIT]
         self._run = _session(reference, np.float32)
 
     @cached_property
@@ -94,6 +98,16 @@ class Detector:
                 member_logit = member_logit.astype(taps.dtype)
             given[MEMBER_LOGIT] = member_logit
         told, kept = self._run([SCORES, KEPT], given)
+        return self._judged(told, kept, given, squashed)
+
+    def _judged(
+        self,
+        told: Array32,
+        kept: Array32,
+        given: Mapping[str, NDArray[np.floating]],
+        squashed: NDArray[np.floating] | None,
+    ) -> tuple[Array, Judged]:
+        """What ``judge`` returns, of the graph's outputs and what it was ``given``."""
         members = self.layout.members
         if len(told) == 1:
             # Most batches of a quiet service: a call of numpy takes as long as all of this.
@@ -128,7 +142,10 @@ class Detector:
         return bool(np.maximum.reduce(beyond, axis=None) <= 0.0)  # not where one is no number
 
     def judge_outputs(self, outputs: Mapping[str, NDArray[np.floating]]) -> tuple[Array, Judged]:
-        """Judge a graph's outputs, of which some may be missing."""
+        """Judge a graph's outputs, of which some may be missing; some graphs have judged themselves."""
+        if SCORES in outputs:
+            given = {name: outputs[name] for name in self._takes}
+            return self._judged(outputs[SCORES], outputs[KEPT], given, outputs.get(SQUASHED))
         return self.judge(outputs[TAPS], outputs.get(SQUASHED), outputs.get(MEMBER_LOGIT))
 
     def p_values(self, outputs: Mapping[str, NDArray[np.floating]]) -> Array:
