@@ -43,7 +43,7 @@ def watched(
 
     def compute(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
         take = copies.take
-        counts = monitor is not None and (unwatched is None or monitor.wants(len(rows)))
+        counts = monitor is not None and monitor.wants(len(rows))
         single = len(parts) == len(rows) and not sample.wanted and take is None
         if monitor is not None and not counts and single and unwatched is not None:
             outputs: dict[str, np.ndarray] = {**unwatched.run(rows)}
