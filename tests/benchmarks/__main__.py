@@ -21,6 +21,7 @@ BENCHMARKS = {
     "parity": "served probabilities against torch",
     "single": "one row per request by JSON, against the bare route",
     "stages": "where the microseconds of a request go",
+    "lone": "where the microseconds of a lone row go, function by function",
     "blocks": "256 rows per request by JSON and binary tensors, against onnxruntime itself",
     "wide": "one row of 2,048 numbers per request, against the bare route",
     "watching": "what taps and the monitor cost",

@@ -10,8 +10,9 @@ from models.features import Accepted, Rejected
 from models.networks.outputs import MEMBER_LOGIT
 from service.errors import InvalidRequest
 from service.inference.answers.decision import Decision, cut_offs_of
+from service.inference.answers.json_writing import Writing
 from service.inference.answers.repetitions import without_repetitions
-from service.inference.results import Writing, intervals_of, is_plain, results_of, shown
+from service.inference.results import intervals_of, is_plain, results_of, shown
 
 TARGETS = ("a", "b")
 
@@ -94,6 +95,24 @@ def test_a_number_that_is_none_for_json_is_an_error_of_its_row(p_value: float | 
         assert (first["status"], second["status"]) == ("ok", "error")
         assert first["p_value"] is None
         assert "no finite number" in str(second["message"])
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_a_single_row_is_written_as_one_of_several(exclusive: bool) -> None:
+    """To the last byte, whatever its numbers are, with a p-value and without."""
+    random, writing = np.random.default_rng(0), Writing(TARGETS, exclusive)
+    limits = np.array([0.5, 1e-4])
+    for number in range(2000):
+        row = (random.random((1, 2)) ** random.integers(1, 40)).astype(np.float32)
+        one: dict[str, np.ndarray] = {"probability": row}
+        if number % 3:
+            one["p_value"] = random.random(1).round(6)
+        single = writing.pieces(one, limits)
+        several = writing.pieces({name: np.concatenate([v, v]) for name, v in one.items()}, limits)
+        assert single is not None
+        assert several is not None
+        assert writing.joined(single, 0, 1) == writing.joined(several, 1, 2)
+    assert writing.pieces(one | {"suspect": np.ones(1, np.float32)}, limits) is None
 
 
 def test_records_are_plain_where_none_has_anything_to_tell() -> None:
