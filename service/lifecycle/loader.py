@@ -12,6 +12,7 @@ import numpy as np
 
 from models.bundle.loading import Bundle, check_place, open_bundle
 from models.errors import ModelError
+from models.features import columns_of
 from models.health.diagnosis.inputs import FeatureScales
 from models.networks.outputs import SQUASHED
 from models.registry.store import Repository
@@ -119,7 +120,7 @@ class Loader:
             monitor = Monitor(
                 bundle.reference,
                 traffic=traffic,
-                names=bundle.featurizer.names,
+                names=columns_of(bundle.featurizer),
                 keep_features=self._keep_features,
                 scales=_scales_of(bundle, session),
                 sampled=watch == "sampled",

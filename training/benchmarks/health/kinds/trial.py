@@ -55,7 +55,9 @@ class _Half:
     scales: FeatureScales | None
 
 
-def kind_jobs(same: Mapping[str, Any], faults: Sequence[Wrong], folds: Sequence[int]) -> list[dict[str, Any]]:
+def kind_jobs(
+    same: Mapping[str, Any], faults: Sequence[Wrong], folds: Sequence[int]
+) -> list[dict[str, Any]]:
     """The jobs of ``kind_trials``: every fault, by requests of one row and of 64."""
     return [
         {**same, "kind": fault.kind, "fault": fault.name, "size": size, "folds": tuple(folds)}
@@ -139,9 +141,7 @@ def _once(
     material = load_material(Path(job["folder"]))
     numbers = rng.permutation(half.numbers)[:ROWS]
     network = fault.network or material.network
-    members = [
-        (member + fault.members_off) % len(network.folds) for member in network.without(fold)
-    ]
+    members = [(member + fault.members_off) % len(network.folds) for member in network.without(fold)]
     squashed = (
         material.squashed["clean"][numbers]
         if fault.apply is None
