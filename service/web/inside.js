@@ -144,7 +144,7 @@ export class InsidePanel {
     const legend = el(
       "ul",
       { class: "legend", "aria-label": "Legend" },
-      swatch("none", "warming up, or no rows"),
+      swatch("blank", "warming up, or no rows"),
       swatch("calm", "as usual"),
       swatch("warn", "0.5 sd: degraded"),
       swatch("bad", "1 sd: unhealthy"),
