@@ -29,7 +29,7 @@ def test_a_fault_changes_the_columns_that_it_names_and_no_others(fault: Wrong) -
     changed = {at for at in range(4) if not np.array_equal(rows[:, at], ROWS[:, at])}
     assert changed == set(fault.place)
     if fault.kind in ("swapped", "shuffled"):
-        source = [int(np.flatnonzero((ROWS == rows[:, [at]]).all(axis=0))[0]) for at in range(4)]
+        source = [int(np.flatnonzero((rows[:, [at]] == ROWS).all(axis=0))[0]) for at in range(4)]
         assert sorted(source) == [0, 1, 2, 3]
         twice = [source[source[at]] for at in range(4)]
         assert (twice == [0, 1, 2, 3]) == (fault.kind == "swapped")
