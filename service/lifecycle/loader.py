@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.bundle.loading import Bundle, Run, check_place, open_bundle
 from models.errors import ModelError
+from models.features import columns_of
 from models.health.diagnosis.inputs import FeatureScales
 from models.networks.outputs import SQUASHED
 from models.registry.store import Repository
@@ -128,7 +129,7 @@ class Loader:
             monitor = Monitor(
                 bundle.reference,
                 traffic=traffic,
-                names=bundle.featurizer.names,
+                names=columns_of(bundle.featurizer),
                 keep_features=self._keep_features,
                 scales=_scales_of(bundle, session),
                 sampled=watch == "sampled",

@@ -123,7 +123,7 @@ def errors_of(windows: Evidence, before: Evidence | None = None, *, opening: boo
 def _by_history(
     windows: Evidence, before: Evidence, between: Array, usual: Array
 ) -> tuple[NDArray[np.bool_], Array, Array]:
-    """Where many earlier requests tell more than ``between``: the variance that they tell, and its errors.
+    """Where many earlier requests tell more than ``between``; the variance that they tell; its errors.
 
     Rows that spread less than the reference's may be those of one client, whose requests are alike. If
     many requests came before, they tell how rare such clients are: of N that differ from each other by

@@ -86,7 +86,7 @@ class Monitors:
         return Layout.of(self.reference)
 
     def own(self, seen: Seen) -> tuple[Array32, Array32]:
-        """Return what our monitor needs of every row: its statistics (n, W) and standard scores (n, F)."""
+        """Return what our monitor needs of rows: their statistics (n, W) and standard scores (n, F)."""
         detector, watched = Detector(self.reference), self.reference.inputs
         assert watched is not None
         with np.errstate(over="ignore", invalid="ignore"):
@@ -207,4 +207,4 @@ def _below(rows: Array32, steps: tuple[NDArray[np.intp], Array32, Array]) -> Arr
 def _finite(values: NDArray[np.floating]) -> Array32:
     """What is no number is as far away as can be."""
     finite = np.nan_to_num(values, nan=1e6, posinf=1e6, neginf=-1e6).clip(-1e6, 1e6)
-    return finite.astype(np.float32)
+    return np.asarray(finite, np.float32)

@@ -43,13 +43,13 @@ def wrong_inputs(names: Sequence[str], rows: Array32) -> list[Wrong]:
     spread, middle, mean = rows.std(axis=0), np.median(rows, axis=0), rows.mean(axis=0)
     numbers = range(len(names))
     faults = [
-        Wrong("swapped", f"{names[one]} and {names[other]}", (one, other), _ordered((one, other), numbers))
+        Wrong(
+            "swapped", f"{names[one]} and {names[other]}", (one, other), _ordered((one, other), numbers)
+        )
         for one, other in combinations(numbers, 2)
     ]
     half = len(names) // 2
-    faults.append(
-        Wrong("swapped", "the halves", tuple(numbers), lambda raw: np.roll(raw, half, axis=1))
-    )
+    faults.append(Wrong("swapped", "the halves", tuple(numbers), lambda raw: np.roll(raw, half, axis=1)))
     rng = np.random.default_rng(0)
     for number in range(_ORDERS):
         of = rng.choice(len(names), 3 + number % (len(names) - 2), replace=False)

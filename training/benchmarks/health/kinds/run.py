@@ -112,8 +112,8 @@ def _weakest(results: Results, model: str, bundle: str) -> list[str]:
     sums: dict[tuple[str, str], tuple[float, float]] = {}
     for key, figures in results.rows.items():
         if key[:2] == (model, bundle):
-            right, turned = sums.get(key[2:4], (0.0, 0.0))
-            sums[key[2:4]] = right + figures["right"], turned + figures["turned"]
+            right, turned = sums.get((key[2], key[3]), (0.0, 0.0))
+            sums[key[2], key[3]] = right + figures["right"], turned + figures["turned"]
     shares = sorted((right / turned, *fault) for fault, (right, turned) in sums.items() if turned)
     weak = [f"{kind}: {name} ({share:.2f})" for share, kind, name in shares[:8] if share < 0.9]
     return [f"Least often named: {'; '.join(weak)}.", ""] if weak else []

@@ -37,8 +37,10 @@ Array32 = NDArray[np.float32]
 ROWS, BEFORE = 256, 100_000
 #: Requests between two looks, by the rows of a request.
 LOOK_EVERY = {1: 8, 64: 1}
-#: Faults of one kind are shared among so many models with halves of their own, and tried so often.
+#: How often a fault is tried in each half of a fold, where it is not once; and the kinds that have so
+#: many faults that two folds are enough.
 TIMES = {"swapped": 2}
+_TWO_FOLDS = ("shuffled", "shifted", "rescaled", "constant")
 
 KIND_KEYS = ("model", "bundle", "kind", "fault", "size")
 KINDS = ("trials", "turned", "right", "place", "origin ever", "origin")
@@ -55,10 +57,13 @@ class _Half:
     scales: FeatureScales | None
 
 
-def kind_jobs(same: Mapping[str, Any], faults: Sequence[Wrong], folds: Sequence[int]) -> list[dict[str, Any]]:
+def kind_jobs(
+    same: Mapping[str, Any], faults: Sequence[Wrong], folds: Sequence[int]
+) -> list[dict[str, Any]]:
     """The jobs of ``kind_trials``: every fault, by requests of one row and of 64."""
     return [
-        {**same, "kind": fault.kind, "fault": fault.name, "size": size, "folds": tuple(folds)}
+        {**same, "kind": fault.kind, "fault": fault.name, "size": size}
+        | {"folds": tuple(folds[:2] if fault.kind in _TWO_FOLDS else folds)}
         for fault in faults
         for size in LOOK_EVERY
     ]
@@ -139,9 +144,7 @@ def _once(
     material = load_material(Path(job["folder"]))
     numbers = rng.permutation(half.numbers)[:ROWS]
     network = fault.network or material.network
-    members = [
-        (member + fault.members_off) % len(network.folds) for member in network.without(fold)
-    ]
+    members = [(member + fault.members_off) % len(network.folds) for member in network.without(fold)]
     squashed = (
         material.squashed["clean"][numbers]
         if fault.apply is None
