@@ -43,7 +43,7 @@ export class TrialPanel {
     const targets = [...told.targets].sort((one, other) => other.gap - one.gap).slice(0, 12);
     this.place.replaceChildren(
       el("h3", {}, `Trial of version ${challenger.version}`),
-      el("p", {}, `Version ${challenger.version} ${how}; ${told.rows} rows were computed by both, ${told.shed} had no time.${told.auto ? " It is promoted or dropped by itself." : ""}`),
+      el("p", {}, `Version ${challenger.version} ${how}; ${told.rows} rows were computed by both${told.shed ? `, ${told.shed} were left out for want of time` : ""}.${told.auto ? " It is promoted or dropped by itself." : ""}`),
       told.fault
         ? el("p", { class: "trouble" }, `At fault: ${told.fault}.`)
         : el("p", { class: "muted" }, told.rows || told.waits ? `No fault is found.${told.waits ? ` Not promoted by itself: ${told.waits}.` : ""}` : "No row was compared yet."),
@@ -52,7 +52,7 @@ export class TrialPanel {
         { class: "scroll", tabindex: "0", role: "region", "aria-label": "Champion and challenger" },
         el(
           "table",
-          {},
+          { class: "numbers" },
           el("thead", {}, el("tr", {}, el("td", {}), el("th", { scope: "col" }, `Champion ${champion.version}`), el("th", { scope: "col" }, `Challenger ${challenger.version}`))),
           el(
             "tbody",
@@ -73,9 +73,9 @@ export class TrialPanel {
             { class: "scroll", tabindex: "0", role: "region", "aria-label": "Targets" },
             el(
               "table",
-              {},
-              el("thead", {}, el("tr", {}, ...["Target", "Mean difference", "Largest", "Called by one"].map((name) => el("th", { scope: "col" }, name)))),
-              el("tbody", {}, ...targets.map((one) => el("tr", {}, el("th", { scope: "row" }, one.name), el("td", {}, number(one.gap, 4)), el("td", {}, number(one.largest, 3)), el("td", {}, `${one.called}`)))),
+              { class: "numbers" },
+              el("thead", {}, el("tr", {}, ...["Target", "Mean gap", "Largest", "Other calls"].map((name) => el("th", { scope: "col" }, name)))),
+              el("tbody", {}, ...targets.map((one) => el("tr", {}, el("th", { scope: "row" }, one.name), el("td", {}, number(one.gap, 3)), el("td", {}, number(one.largest, 3)), el("td", {}, `${one.called}`)))),
             ),
           )
         : "",

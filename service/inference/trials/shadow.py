@@ -22,8 +22,9 @@ from service.observability.logs import get_logger, place_of
 ROOM = 1024
 #: Rows of one run: a run of these takes a few milliseconds of large networks.
 _RUN_ROWS = 64
-#: Seconds after which the thread looks again: rows that come one by one are computed together.
-_PAUSE_SECONDS = 0.02
+#: Seconds after which the thread looks again, and while fewer rows wait than one run takes: those that
+#: come one by one are computed together, so that fewer requests of the champion meet a run.
+_PAUSE_SECONDS, _GATHER_SECONDS = 0.02, 0.1
 
 _log = get_logger()
 
@@ -70,7 +71,7 @@ class Shadow:
     def _work(self) -> None:
         while self._wake.wait() and not self._stopping.is_set():
             self._wake.clear()
-            while self._jobs and not self._stopping.wait(_PAUSE_SECONDS):
+            while self._jobs and not self._stopping.wait(self._pause()):
                 if self._answered.batcher.waiting:
                     continue
                 started = perf_counter()
@@ -80,6 +81,9 @@ class Shadow:
                     self._comparison.failed()
                     _log.error("trial failed", model=self.other.label, place=place_of(error))
                 self._stopping.wait(perf_counter() - started)
+
+    def _pause(self) -> float:
+        return _PAUSE_SECONDS if self._waiting >= _RUN_ROWS else _GATHER_SECONDS
 
     def _take(self) -> list[Computed]:
         """Return the oldest jobs, at most ``_RUN_ROWS`` rows of them, or one."""

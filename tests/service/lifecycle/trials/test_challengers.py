@@ -367,7 +367,7 @@ def test_a_challenger_that_fails_is_named(tmp_path: Path) -> None:
         house.challengers._trials["htru2"].shadow._run = lambda rows: Broken().run(rows)
         for seed in range(6):
             assert await house.traffic(3, seed=seed) == {1: 3}
-            await asyncio.sleep(0.06)
+            await asyncio.sleep(0.15)
         await house.challengers.look()
         assert "runs of it failed" in house.coordinator.findings["htru2"].fault
 
