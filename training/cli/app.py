@@ -91,7 +91,7 @@ def train(
 
     spelling = spelling_of(number, missing, decimal, thousands, rare, day_first=day_first)
     said = spelling | roles_of(group, time, fold, weight, task, unit)
-    user_file = user_file_of(data, target, positive, ignore, category, instead, said)
+    user_file = user_file_of(model, data, target, positive, ignore, category, instead, said)
     how = (user_file, recipe, search, margin, metric)
     tell(as_json, lambda: train_and_publish(model, Repository(models), state, seed, promote, *how))
 
@@ -130,7 +130,7 @@ def search(
 
     spelling = spelling_of(number, missing, decimal, thousands, rare, day_first=day_first)
     said = spelling | roles_of(group, time, fold, weight, task, unit)
-    user_file = user_file_of(data, target, positive, ignore, category, instead, said)
+    user_file = user_file_of(model, data, target, positive, ignore, category, instead, said)
     path = study or state / f"{model}.study"
     repository = Repository(models)
     tell(as_json, lambda: search_recipe(model, repository, path, trials, timeout, seed, user_file))
