@@ -3,6 +3,8 @@
 Heavy libraries are imported inside the commands: ``--help`` must not wait for torch.
 """
 
+import multiprocessing
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -188,9 +190,21 @@ def _log(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def _stop(number: int, _frame: object) -> None:
+    """End by an exception, so that pools and semaphores are given back; fits are not waited for."""
+    for child in multiprocessing.active_children():
+        child.terminate()
+    _log("stopped by SIGTERM")
+    sys.exit(128 + number)
+
+
 @contextmanager
 def _errors_reported() -> Iterator[None]:
-    """Turn a known error into one sentence on standard error and exit status 1."""
+    """Turn a known error into one sentence on standard error and exit status 1.
+
+    SIGTERM ends the command with status 143, and its processes before it.
+    """
+    before = signal.signal(signal.SIGTERM, _stop)
     try:
         yield
     except LogUnwritable as warning:  # the step itself was taken
@@ -198,6 +212,8 @@ def _errors_reported() -> Iterator[None]:
     except (ModelError, TrainingError, OSError) as error:
         _log(f"error: {error}")
         sys.exit(1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def main() -> None:
