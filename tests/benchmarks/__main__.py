@@ -18,6 +18,7 @@ BENCHMARKS = {
     "page": "first paint of the dashboard in Chromium, and what jumps",
     "featurizing": "records per second, and where the time goes",
     "molecules": "requests of 256 molecules against featurizing and inference alone",
+    "domain": "what the domain of molecules costs, and the nearest compounds",
     "parity": "served probabilities against torch",
     "single": "one row per request by JSON, against the bare route",
     "stages": "where the microseconds of a request go",

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle.loading import open_bundle
+from models.bundle.loading import Bundle, open_bundle
 from models.registry.store import Repository
 from training.benchmarks.internals.round_trip import _pair, _report, compared
 from training.errors import TrainingError
@@ -13,7 +13,8 @@ from training.errors import TrainingError
 REPOSITORY = Repository(Path(__file__).parents[4] / "models" / "repository")
 
 
-def bundle(model: str):
+def bundle(model: str) -> Bundle:
+    """The committed champion."""
     return open_bundle(REPOSITORY.bundle(model, REPOSITORY.serving(model).champion))
 
 
