@@ -42,7 +42,7 @@ def logp_and_refractivity(molecule: Chem.Mol, atoms: Iterable[tuple[int, int]]) 
 
 
 def of_hydrogen(atom: Chem.Atom, element: int) -> tuple[float, float] | None:
-    """What one hydrogen on an atom adds to both; None if its neighbourhood is none of the simple cases."""
+    """What one hydrogen on an atom adds to both; None if its surrounding is no simple case."""
     return _on_oxygen(atom) if element == _OXYGEN else _ON.get(element)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,8 +13,9 @@ from models.errors import FeaturizerError
 from models.features.base import Accepted, Features, NotApplicable, Outcome, Rejected
 from models.features.molecules.descriptors import NAMES as DESCRIPTORS
 from models.features.molecules.descriptors import QUANTUM_NUMBERS, describe, quantum_numbers
+from models.features.molecules.details import details_of, fingerprint_of, judge
 from models.features.molecules.environments.features import BlockFeatures, block_features
-from models.features.molecules.fingerprints import RADII, FragmentCounter
+from models.features.molecules.fingerprints import FragmentCounter, counter_of
 from models.features.molecules.parents.compound import parent_compound
 from models.features.molecules.rdkit_log import captured_rdkit_log
 from models.features.molecules.reading import Unreadable, read_smiles
@@ -62,7 +63,7 @@ class MoleculeFeaturizer:
         self.parameters: dict[str, object] = {}
         blocks, counters = [*self._blocks], list[FragmentCounter]()
         for radius, ids, functional in self._fingerprints:
-            counter = _counter(parameters[radius], parameters[ids], ids, functional)
+            counter = counter_of(parameters[radius], parameters[ids], ids, functional)
             self.parameters |= {radius: counter.radius, ids: list(counter.fragments)}
             blocks.append((counter.names, counter.count))
             counters.append(counter)
@@ -72,7 +73,7 @@ class MoleculeFeaturizer:
             (slice(end - len(names), end), compute)
             for end, (names, compute) in zip(ends, blocks, strict=True)
         ]
-        self._counters = {counter.count: counter for counter in counters}
+        self._counters: dict[object, FragmentCounter] = {one.count: one for one in counters}
         # That of ECFP counts, which the domain is asked with too.
         self._ecfp = counters[0]
         self.radius = self._ecfp.radius
@@ -124,7 +125,7 @@ class MoleculeFeaturizer:
         """What the domain knows a record by; raises ``Unreadable`` for one that cannot be read."""
         with captured_rdkit_log():
             molecule, outcome = self._read(record)
-            return _fingerprint(outcome, self._ecfp.counts(molecule), molecule)
+            return fingerprint_of(outcome, self._ecfp.counts(molecule), molecule)
 
     def featurize(self, records: Sequence[object]) -> Features:
         """Rows of shape ``(accepted, F)``; a record takes about a millisecond."""
@@ -137,7 +138,7 @@ class MoleculeFeaturizer:
     def _read(self, record: object) -> tuple[Chem.Mol, Accepted | NotApplicable]:
         """The molecule that the features describe, and what there is to tell; raises ``Unreadable``."""
         standardised = standardise(read_smiles(record), str(record))
-        details = _details(standardised.smiles, standardised.removed, standardised.repaired)
+        details = details_of(standardised.smiles, standardised.removed, standardised.repaired)
         return standardised.parent, Accepted(details)
 
     def _computed(
@@ -147,7 +148,7 @@ class MoleculeFeaturizer:
         rows = np.empty((len(molecules), len(self.names)), dtype=np.float32)
         sound = np.ones(len(molecules), dtype=np.bool_)
         together = _together(molecules, smiles)
-        blocks = {
+        blocks: dict[object, NDArray[np.float32]] = {
             describe: together.descriptors,
             quantum_numbers: together.quantum_numbers,
             structural_keys: together.keys,
@@ -195,10 +196,10 @@ class MoleculeFeaturizer:
         for row in np.flatnonzero(~sound).tolist():
             outcomes[accepted[row][0]] = Rejected(_RDKIT_FAILED)
         if self.domain is not None:
-            _judge(
+            judge(
                 self.domain,
                 [
-                    (made, _fingerprint(made, counted[row], molecule))
+                    (made, fingerprint_of(made, counted[row], molecule))
                     for row, (position, molecule) in enumerate(accepted)
                     if not isinstance(made := outcomes[position], Rejected)
                 ],
@@ -233,7 +234,7 @@ class JudgingMoleculeFeaturizer(WiderMoleculeFeaturizer):
         written = read_text(record)
         found = parent_compound(written.molecule, written.text)
         repaired = "; ".join(filter(None, (written.mended, found.repaired)))
-        details = _details(found.smiles, found.removed, repaired)
+        details = details_of(found.smiles, found.removed, repaired)
         warnings = [{"code": code, "message": text} for code, text in found.warnings]
         if written.mended:
             warnings.insert(0, {"code": "repaired", "message": written.mended})
@@ -253,47 +254,3 @@ def _together(molecules: Sequence[Chem.Mol], smiles: Sequence[str]) -> BlockFeat
         return block_features(molecules, smiles)
     except (RuntimeError, ValueError):
         return block_features([], [])
-
-
-def _fingerprint(
-    outcome: Accepted | NotApplicable, counts: Mapping[int, int], molecule: Chem.Mol
-) -> Fingerprint:
-    return Fingerprint(str(outcome.details["parent"]), counts, molecule.GetNumHeavyAtoms())
-
-
-def _judge(
-    domain: MeasuredCompounds, told: Sequence[tuple[Accepted | NotApplicable, Fingerprint]]
-) -> None:
-    """Add to the details of molecules what the domain tells of each.
-
-    A record that is not applicable is outside: its parent, and what was measured of that, is another
-    compound, as the acid of a salt of mercury is.
-    """
-    judged = domain.judge([fingerprint for _, fingerprint in told])
-    for (outcome, _), found in zip(told, judged, strict=True):
-        details = outcome.details
-        if isinstance(outcome, NotApplicable):
-            found.pop("measured", None)
-            found["domain"]["in_domain"] = False
-        warnings: Any = details.get("warnings", [])
-        details.update(found)
-        if warnings:
-            details["warnings"] = [*warnings, *found.get("warnings", [])]
-
-
-def _details(parent: str, removed: Sequence[str], repaired: str) -> dict[str, object]:
-    details = {"parent": parent, "removed": list(removed), "repaired": repaired}
-    return {name: value for name, value in details.items() if value}
-
-
-def _counter(radius: object, ids: object, ids_name: str, functional: bool) -> FragmentCounter:
-    # A boolean and a float of the same value are in RADII too.
-    if type(radius) is not int or radius not in RADII:
-        raise FeaturizerError(f"the radius of Morgan fragments is 1, 2 or 3, got {radius!r}")
-    if not isinstance(ids, (list, tuple)) or not all(
-        type(fragment) is int and 0 <= fragment < 2**32 for fragment in ids
-    ):
-        raise FeaturizerError(f"{ids_name} must be a list of unsigned 32-bit Morgan ids")
-    if len(set(ids)) != len(ids):
-        raise FeaturizerError(f"{ids_name} must not name an id twice")
-    return FragmentCounter(radius, ids, functional=functional)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 
+from models.errors import FeaturizerError
 from models.features.molecules.reading import parent
 
 RADII = (1, 2, 3)
@@ -101,3 +102,17 @@ class FragmentCounter:
         owners = np.repeat(np.arange(len(sizes)), sizes)
         rows[owners[known], self._order[places[known]]] = numbers[known]
         return rows
+
+
+def counter_of(radius: object, ids: object, ids_name: str, functional: bool) -> FragmentCounter:
+    """The counter that a manifest asks for; raises ``FeaturizerError`` if its values are no such."""
+    # A boolean and a float of the same value are in RADII too.
+    if type(radius) is not int or radius not in RADII:
+        raise FeaturizerError(f"the radius of Morgan fragments is 1, 2 or 3, got {radius!r}")
+    if not isinstance(ids, (list, tuple)) or not all(
+        type(fragment) is int and 0 <= fragment < 2**32 for fragment in ids
+    ):
+        raise FeaturizerError(f"{ids_name} must be a list of unsigned 32-bit Morgan ids")
+    if len(set(ids)) != len(ids):
+        raise FeaturizerError(f"{ids_name} must not name an id twice")
+    return FragmentCounter(radius, ids, functional=functional)

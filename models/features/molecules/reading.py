@@ -103,8 +103,8 @@ def check_size(molecule: Chem.Mol) -> None:
 def sanitised(molecule: Chem.Mol, written: str = "") -> tuple[Chem.Mol, str]:
     """The sanitised molecule, and what was repaired in it; raises ``Unreadable``.
 
-    ``written`` is the SMILES that ``molecule`` was read from, if any: then no copy is made of it, for the
-    SMILES is read again in the rare case that it has to be repaired.
+    ``written`` is the SMILES that ``molecule`` was read from, if any: then no copy is made of it, for
+    the SMILES is read again in the rare case that it has to be repaired.
     """
     as_read = None if written else Chem.Mol(molecule)
     try:

@@ -27,6 +27,11 @@ _NEON = 10
 _SHELL = np.array([1.0 if z <= _NEON else z - _OUTER[z] - 1.0 for z in range(119)])
 
 
+def summed(owners: NDArray[np.integer], values: NDArray[np.float64], number: int) -> NDArray[np.float64]:
+    """The sum of the values of each of so many owners, in their order, shape ``(number,)``."""
+    return np.bincount(owners, values, number).astype(np.float64, copy=False)  # integers of no values
+
+
 class Bonds(NamedTuple):
     """The bonds of m molecules, each in both directions, by the places of their atoms.
 
@@ -40,18 +45,15 @@ class Bonds(NamedTuple):
 
     def neighbour_sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """For each atom the sum of its neighbours' values, of the shape of ``values``."""
-        sums: NDArray[np.float64] = np.bincount(self.sources, values[self.targets], len(self.owners))
-        return sums
+        return summed(self.sources, values[self.targets], len(self.owners))
 
     def totals(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """For each molecule the sum of its atoms' values, shape ``(m,)``."""
-        totals: NDArray[np.float64] = np.bincount(self.owners, values, self.number)
-        return totals
+        return summed(self.owners, values, self.number)
 
     def bond_totals(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """For each molecule half the sum of its bonds' values in both directions, shape ``(m,)``."""
-        totals: NDArray[np.float64] = np.bincount(self.owners[self.sources], values, self.number)
-        return 0.5 * totals
+        return 0.5 * summed(self.owners[self.sources], values, self.number)
 
 
 def topology(
@@ -63,7 +65,8 @@ def topology(
 ) -> Sequence[float]:
     """The indices of one sanitised molecule; as ``topologies``."""
     matrix = Chem.GetAdjacencyMatrix(molecule)
-    bonds = Bonds(*np.nonzero(matrix), np.zeros(len(matrix), np.intp), 1)
+    sources, targets = np.nonzero(matrix)
+    bonds = Bonds(sources, targets, np.zeros(len(matrix), np.intp), 1)
     triangles = {0: molecule} if has_triangle else {}
     row: Sequence[float] = topologies(bonds, elements, hydrogens, np.array([alpha]), triangles)[0]
     return row

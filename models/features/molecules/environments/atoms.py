@@ -50,7 +50,7 @@ class AtomClasses:
         self._matcher = matcher
         self._lock = Lock()
         self._tokens: dict[str, int] = {}
-        # A class's atomic number, hydrogens, charge, kind, plain kind, and place of its mask; by its number.
+        # By a class's number: atomic number, hydrogens, charge, kind, plain kind, place of its mask.
         self._classes = KeyedRows(6, np.int64, 1 << _CLASS_BITS)
         self._kinds: dict[tuple[int, ...], int] = {}
         #: The conditions that atoms of a class meet, neighbours of a kind, and bonds of a class.
@@ -102,10 +102,10 @@ class AtomBlock:
     """The atoms and bonds of m molecules, one molecule after the other.
 
     ``starts``, of shape ``(m,)``: the first atom of each molecule. Of shape ``(atoms,)``: ``owners``,
-    ``classes``, ``elements``, ``hydrogens``, ``kinds``, and ``plain_kinds``, which tell the element, charge
-    and whether it is aromatic. Of shape ``(bonds,)``, each bond in both
-    directions: ``sources`` and ``targets`` are its atoms, ``bonds`` its class. ``ring_sizes`` and
-    ``ring_owners`` are of the shape ``(rings,)``.
+    ``classes``, ``elements``, ``hydrogens``, ``charges``, ``kinds``, in how many ``rings`` each is, and
+    ``plain_kinds``, which tell its element, charge and whether it is aromatic. Of shape ``(bonds,)``,
+    each bond in both directions: ``sources`` and ``targets`` are its atoms, ``bonds`` its class,
+    ``bond_rings`` in how many rings it is. Of shape ``(rings,)``: ``ring_sizes``, ``ring_owners``.
     """
 
     def __init__(self, molecules: Sequence[Chem.Mol], smiles: Sequence[str], known: AtomClasses) -> None:
@@ -141,7 +141,9 @@ class AtomBlock:
         pairs = ordered & np.uint64((1 << _PAIR_BITS) - 1)
         shifted = pairs << (_CLASS_BITS + _PAIR_BITS * self._ranks).astype(np.uint64)
         sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(shifted)])  # modulo 2⁶⁴
-        return self.classes.astype(np.uint64) + (sums[self._ends] - sums[self._ends - self.degrees])
+        own = sums[self._ends] - sums[self._ends - self.degrees]
+        keys: NDArray[np.uint64] = self.classes.astype(np.uint64) + own
+        return keys
 
     def _read(self, tokens: Sequence[list[int]]) -> set[int]:
         """Lay out the arrays; return the molecules that cannot be told, if there are any."""

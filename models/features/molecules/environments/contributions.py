@@ -17,8 +17,8 @@ from models.features.molecules.environments.atoms import KIND_BITS, AtomBlock
 from models.features.molecules.environments.stars import Star, as_star
 from models.features.molecules.environments.tables import KeyedRows
 
-# What the patterns for N, O and S ask of a neighbour: carbonyls and the atoms beside them (Crippen's O8 to
-# O12, H2 and H4; donors, acceptors, basic nitrogen), and furans' carbons beside pyridine-like nitrogen.
+# What patterns for N, O and S ask of a neighbour: carbonyls and the atoms beside them (Crippen's O8
+# to O12, H2 and H4; donors, acceptors, basic nitrogen), and carbons of furans beside aromatic nitrogen.
 _SECOND_SMARTS = (
     "[C,S](=[O,S,P])-[O;H1,-1]", "[O;H1,-1]",
     "*=[O,N,P,S]", "*=[#6,#7,#8,#16]", "[X4]", "c:n", "[CH2]=O", "[CX2](=O)=O", "[C,a]=O", "C(=O)[O-]",

@@ -1,4 +1,4 @@
-"""The descriptors of a block of molecules: those of ``describe``, with sums over all of its atoms at once."""
+"""The descriptors of a block of molecules, as ``describe`` has them, from sums over all of its atoms."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -12,7 +12,6 @@ from rdkit.Chem import rdMolDescriptors
 from models.features.molecules.descriptors import (
     ELEMENTS,
     LINKAGES,
-    NAMES,
     PROPERTIES,
     RING_SIZES,
     charge_surfaces,
@@ -20,9 +19,9 @@ from models.features.molecules.descriptors import (
 )
 from models.features.molecules.environments.atoms import AtomBlock
 from models.features.molecules.environments.contributions import Contributions
-from models.features.molecules.topology import Bonds, topologies
+from models.features.molecules.topology import Bonds, summed, topologies
 
-# Upper ends of the bins of RDKit's SlogP_VSA and SMR_VSA; P. Labute, J. Mol. Graph. Model. 18 (2000) 464.
+# Upper ends of the bins of SlogP_VSA and SMR_VSA; P. Labute, J. Mol. Graph. Model. 18 (2000) 464.
 _LOGP_ENDS = (-0.4, -0.2, 0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
 _REFRACTIVITY_ENDS = (1.29, 1.82, 2.24, 2.45, 2.75, 3.05, 3.63, 3.8, 4.0)
 # RDKit's vectors are slow to iterate and quick to index.
@@ -90,8 +89,7 @@ def _surfaces(
     """Surface areas (Å²) of the atoms whose values are in each bin, shape ``(m, len(ends) + 1)``."""
     number, width = len(block.molecules), len(ends) + 1
     bins = block.owners * width + np.searchsorted(ends, values, side="right")
-    surfaces: NDArray[np.float64] = np.bincount(bins, areas, number * width)
-    return surfaces.reshape(number, width)
+    return summed(bins, areas, number * width).reshape(number, width)
 
 
 def _totals(block: AtomBlock, contributions: Contributions) -> NDArray[np.float64]:
@@ -100,7 +98,7 @@ def _totals(block: AtomBlock, contributions: Contributions) -> NDArray[np.float6
     hydrogens = block.hydrogens[:, np.newaxis] * contributions.of_hydrogens
     totals = np.column_stack(
         [
-            np.bincount(owners, np.concatenate([own, its]), len(block.molecules))
+            summed(owners, np.concatenate([own, its]), len(block.molecules))
             for own, its in zip(contributions[:2], hydrogens.T, strict=True)
         ]
     )

@@ -43,25 +43,29 @@ _surroundings = Surroundings(_stars)
 _contributions = ContributionTable()
 
 
-_NONE = BlockFeatures(
-    [],
-    *(np.empty((0, len(names)), np.float32) for names in (DESCRIPTORS, QUANTUM_NUMBERS, KEYS)),
-    [],
-)
+def _nothing(names: Sequence[str]) -> NDArray[np.float32]:
+    return np.empty((0, len(names)), np.float32)
+
+
+_NONE = BlockFeatures([], _nothing(DESCRIPTORS), _nothing(QUANTUM_NUMBERS), _nothing(KEYS), [])
 
 
 def block_features(molecules: Sequence[Chem.Mol], smiles: Sequence[str]) -> BlockFeatures:
     """The features of molecules that were read from canonical SMILES, as far as they can be computed so.
 
-    Of none of them, if what an atom has around it is beyond what is remembered. Raises RDKit's ``RuntimeError`` or ``ValueError`` if RDKit fails on a molecule.
+    Without those that have an atom with more around it than is remembered. Raises RDKit's
+    ``RuntimeError`` or ``ValueError`` if RDKit fails on a molecule.
     """
     block = AtomBlock(molecules, smiles, _surroundings.classes)
     if not block.taken:
         return _NONE
     keys, matches, known = _surroundings.matches(block)
     contributions, told = _contributions.of(block, keys, matches[:, _second_columns])
-    if not (known & told).all():
-        return _NONE
+    unknown = {*block.owners[~(known & told)].tolist()}
+    if unknown:  # then without their molecules
+        kept = [at for row, at in enumerate(block.taken) if row not in unknown]
+        found = block_features([molecules[at] for at in kept], [smiles[at] for at in kept])
+        return found._replace(taken=[kept[row] for row in found.taken])
     counts = np.add.reduceat(matches[:, : len(_keys.stars)], block.starts, axis=0, dtype=np.uint8)
     ends = [*block.starts[1:].tolist(), len(block.owners)]
     features = contributions.features.tolist()

@@ -40,8 +40,8 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "fr_phos_ester": ("P(~O)(~O)(~O)~O", "[OX2](P)[#6]"),
     "fr_quatN": ("[NX4]",),
 }
-# Keys that are the same as a star: an atom of a ring has two neighbours in the ring. So a ring's bond beside
-# a bond between rings is always there, and with one match there are two.
+# Keys that are the same as a star: an atom of a ring has two neighbours in the ring. So a ring's bond
+# beside a bond between rings is always there, and with one match there are two.
 _SAME: dict[str, str] = {"MACCS_62": "[R]!@[R]", "MACCS_127": "*@*!@[#8]"}
 
 
@@ -67,18 +67,14 @@ class KeyMatcher:
             (at for at in range(len(KEYS)) if at not in matched), key=lambda at: depth(KEYS[at].name)
         )
         screens = [_screen(KEYS[at]) for at in others]
-        self._screened = [
-            needed.setdefault(star, len(needed)) for screen in screens for star in screen
-        ]
+        self._screened = [needed.setdefault(star, len(needed)) for screen in screens for star in screen]
         self._least = np.array([number for screen in screens for number in screen.values()])
         self._screen_starts = np.cumsum([0, *(len(screen) for screen in screens)])[:-1]
         self._others = others
         self._wider = [_COLUMNS.get(CASE_OF.get(KEYS[at].name, ""), -1) for at in others]
         self.stars = tuple(needed)
 
-    def rows(
-        self, molecules: Sequence[Chem.Mol], counts: NDArray[np.integer]
-    ) -> NDArray[np.float32]:
+    def rows(self, molecules: Sequence[Chem.Mol], counts: NDArray[np.integer]) -> NDArray[np.float32]:
         """The keys of m molecules, shape ``(m, len(KEYS))``.
 
         ``counts``, of shape ``(m, len(stars))``: at how many atoms each star matches.

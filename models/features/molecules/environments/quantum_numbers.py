@@ -11,7 +11,7 @@ from rdkit import Chem
 from models.features.molecules.environments.atoms import BOND_ORDERS, IN_RING, AtomBlock
 from models.features.molecules.environments.stars import Star, as_star
 
-# What an end of a rotatable bond is not: of a triple bond, a trihalomethyl or tert-butyl group; and what an
+# What an end of a rotatable bond is not: of a triple bond, a trihalomethyl or tert-butyl group. What an
 # end of an amide or amidinium bond is: the carbon, and what the nitrogen or oxygen sees of it.
 _NO_ENDS = (
     "*#*", "C(F)(F)F", "C(Cl)(Cl)Cl", "C(Br)(Br)Br", "C([CH3])([CH3])[CH3]",
@@ -36,15 +36,14 @@ def count_block(block: AtomBlock, matches: NDArray[np.uint8]) -> NDArray[np.floa
     """The numbers of ``quantum_numbers``, shape ``(m, 42)``; ``matches``: of the ``rotor_stars``."""
     number = len(block.molecules)
 
-    def atoms(chosen: NDArray[np.bool_], weights: NDArray[np.integer] | None = None) -> NDArray[np.floating]:
-        own = None if weights is None else weights[chosen]
-        return np.bincount(block.owners[chosen], own, number)
-
     once = block.sources < block.targets
     bond_owners = block.owners[block.sources[once]]
     order, ringed = BOND_ORDERS[block.bonds[once]], IN_RING[block.bonds[once]]
 
-    def bonds(chosen: NDArray[np.bool_]) -> NDArray[np.floating]:
+    def atoms(chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
+        return np.bincount(block.owners[chosen], minlength=number)
+
+    def bonds(chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
         return np.bincount(bond_owners[chosen], minlength=number)
 
     cyclic = block.rings > 0
@@ -52,9 +51,10 @@ def count_block(block: AtomBlock, matches: NDArray[np.uint8]) -> NDArray[np.floa
     charges = block.charges
     aromatic = bonds(order == 3)
     every = np.ones(len(block.owners), np.bool_)
-    hydrogens, donors = block.hydrogens, (nitrogen | oxygen) & (block.hydrogens > 0)
+    donors = (nitrogen | oxygen) & (block.hydrogens > 0)
+    hydrogens = block.hydrogens * donors
     acceptors = (nitrogen & (block.degrees != _MOST_BONDS)) | oxygen
-    sites = np.where(nitrogen, 1, np.where(charges == -1, 3, 2))
+    sites = acceptors * np.where(nitrogen, 1, np.where(charges == -1, 3, 2))
     rings = np.clip(block.ring_sizes, 0, _LARGEST_RING)
     columns = [
         *(atoms(block.elements == element) for element in _ELEMENTS),
@@ -65,7 +65,8 @@ def count_block(block: AtomBlock, matches: NDArray[np.uint8]) -> NDArray[np.floa
         bonds((order == 4) & ringed) + aromatic // 2,
         bonds((order == 6) & ringed),
         bonds(_rotatable(block, matches)[once]),
-        atoms(acceptors, sites), atoms(acceptors), atoms(donors, hydrogens), atoms(donors),
+        np.bincount(block.owners, sites, number), atoms(acceptors),
+        np.bincount(block.owners, hydrogens, number), atoms(donors),
         atoms(charges < 0), atoms(charges > 0),
         atoms(block.degrees == 1),
         *(
@@ -98,9 +99,6 @@ def _rotatable(block: AtomBlock, matches: NDArray[np.uint8]) -> NDArray[np.bool_
         amide[block.sources[bound]] = True
     free = end & ~amide
     rotatable: NDArray[np.bool_] = (
-        single
-        & end[block.sources]
-        & end[block.targets]
-        & (free[block.sources] | free[block.targets])
+        single & end[block.sources] & end[block.targets] & (free[block.sources] | free[block.targets])
     )
     return rotatable

@@ -1,4 +1,4 @@
-"""Stars: patterns of one atom and conditions on its neighbours, which are told from an atom's surroundings.
+"""Stars: patterns of one atom with conditions on its neighbours, told from what an atom has around it.
 
 Most SMARTS patterns of structural keys are stars. Whether one matches at an atom depends on that atom's
 class and on the bonds to its neighbours and their classes: not on the rest of the molecule. So RDKit is
@@ -88,8 +88,8 @@ class StarMatcher:
     def matches(self, root: int, neighbours: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
         """For each star whether it matches at an atom, shape ``(stars,)``.
 
-        ``root``: the mask of conditions that the atom meets. ``neighbours``: for each neighbour the masks
-        of its bond and of itself.
+        ``root``: the mask of conditions that the atom meets. ``neighbours``: for each neighbour the
+        masks of its bond and of itself.
         """
         if root not in self._of_root:
             self._of_root[root] = [

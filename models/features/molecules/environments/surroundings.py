@@ -21,7 +21,9 @@ class Surroundings:
         self.classes = AtomClasses(self._matcher)
         self._rows = KeyedRows(len(stars), np.uint8, _MOST)
 
-    def matches(self, block: AtomBlock) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.bool_]]:
+    def matches(
+        self, block: AtomBlock
+    ) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.bool_]]:
         """For each atom the key of what is around it and which stars match, shape ``(atoms, stars)``.
 
         Also whether the atom is one of those that are remembered; others have no matches.

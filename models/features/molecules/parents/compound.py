@@ -118,7 +118,9 @@ def _of_one_part(molecule: Chem.Mol, smiles: str, written: str, repaired: str) -
     form = placed(molecule) if _MAY_MOVE.search(smiles) else molecule
     if form is not molecule:
         smiles = Chem.MolToSmiles(form)
-    if form is molecule and smiles == written:  # a placed form may have its hydrogen on another, equal atom
+    if (
+        form is molecule and smiles == written
+    ):  # a placed form may have its hydrogen on another, equal atom
         keep_smallest_rings(form)
     else:
         form = _parsed(smiles)

@@ -14,6 +14,7 @@ from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
 
 from models.features import Accepted, FeaturizerError, Rejected, create
 from models.features.molecules import descriptors
+from models.features.molecules.environments import descriptors as block_descriptors
 from models.features.molecules.featurizer import AT_ONCE
 from models.features.molecules.fingerprints import fragment_counts, pharmacophore_counts
 from models.features.molecules.reading import parent, read_smiles
@@ -144,10 +145,11 @@ def test_a_molecule_on_which_rdkit_fails_is_refused(featurizer, monkeypatch):
     def fail(molecule):
         if molecule.GetNumAtoms() == 4:
             raise RuntimeError("Pre-condition Violation")
-        return element_counts(molecule)
+        return charge_surfaces(molecule)
 
-    element_counts = descriptors.element_counts
-    monkeypatch.setattr(descriptors, "element_counts", fail)
+    charge_surfaces = descriptors.charge_surfaces
+    for module in (descriptors, block_descriptors):
+        monkeypatch.setattr(module, "charge_surfaces", fail)
     answer = featurizer.featurize(["CCO", "CCCN", "CCCCl", "CCCCC"])
     assert [type(outcome) for outcome in answer.outcomes] == [Accepted, Rejected, Rejected, Accepted]
     assert answer.outcomes[1].message.startswith("the molecule cannot be described by RDKit")
