@@ -85,6 +85,10 @@ def data_faults(model: str, bundle: Bundle, rows: Array32) -> list[DataFault]:
     if model == "htru2":
         shift = np.array([3.0 if name.endswith("kurtosis") else 0.0 for name in names], np.float32)
         faults.append(DataFault("featurizer without the excess", lambda raw: raw + shift))
+        # The features that PulsarFeatureLab computes from candidates' files: means of the DM-SNR curve
+        # are about 107 and not 2.8, and kurtoses are not excess ones.
+        other = shift + np.array([104.0 if name == "dm_mean" else 0.0 for name in names], np.float32)
+        faults.append(DataFault("candidates of another survey", lambda raw: raw + other))
     return faults
 
 
