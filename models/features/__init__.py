@@ -4,7 +4,7 @@ Training and service call the same featurizer, rebuilt from the manifest by ``cr
 imputation are in the ONNX graph, so features are raw values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pkgutil import resolve_name
 from typing import Protocol, Self, cast
 
@@ -20,6 +20,7 @@ __all__ = [
     "NotApplicable",
     "Outcome",
     "Rejected",
+    "columns_of",
     "create",
     "within",
 ]
@@ -49,6 +50,17 @@ def create(identifier: str, parameters: Mapping[str, object]) -> Featurizer:
             "serve the bundle with the release that made it, or retrain"
         )
     return cast(Featurizer, resolve_name(f"{__name__}.{_CLASSES[identifier]}")(parameters))
+
+
+class _OfTables(Protocol):
+    sources: tuple[str, ...]
+
+
+def columns_of(featurizer: Featurizer) -> Sequence[str]:
+    """By feature, the name that clients know: of tables the column's, otherwise the feature's own."""
+    if featurizer.identifier.startswith("tables-"):
+        return cast(_OfTables, featurizer).sources
+    return featurizer.names
 
 
 class _OfMolecules(Protocol):

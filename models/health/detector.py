@@ -6,7 +6,7 @@ them out of the processor's caches, a step of numpy costs some microseconds, one
 one. What only sums need is made of many batches at once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
@@ -64,6 +64,10 @@ class Detector:
         self._alike = (
             None if bounds is None or not bounds.watches_logits else np.zeros_like(bounds.below)
         )
+        #: The names of what the graph takes.
+        self._takes = [TAPS]
+        self._takes += [] if self._inputs is None else [SQUASHED]
+        self._takes += [] if self._alike is None else [MEMBER_LOGIT]
         self._run = _session(reference, np.float32)
 
     @cached_property
@@ -94,6 +98,16 @@ class Detector:
                 member_logit = member_logit.astype(taps.dtype)
             given[MEMBER_LOGIT] = member_logit
         told, kept = self._run([SCORES, KEPT], given)
+        return self._judged(told, kept, squashed, lambda: given)
+
+    def _judged(
+        self,
+        told: Array32,
+        kept: Array32,
+        squashed: NDArray[np.floating] | None,
+        given: Callable[[], Mapping[str, NDArray[np.floating]]],
+    ) -> tuple[Array, Judged]:
+        """What ``judge`` returns, of the graph's outputs; ``given`` tells what it was given."""
         members = self.layout.members
         if len(told) == 1:
             # Most batches of a quiet service: a call of numpy takes as long as all of this.
@@ -107,7 +121,7 @@ class Detector:
                 suspect = ~(beyond <= 1.0)
         if not isfinite(np.add.reduce(told[:, members])):
             # Something is no number, or too large for single precision's squares.
-            doubles = {name: values.astype(np.float64) for name, values in given.items()}
+            doubles = {name: values.astype(np.float64) for name, values in given().items()}
             told, kept = self._run_in_double([SCORES, KEPT], doubles)
             # One member that is ill must not hide among those that are well.
             no_number = ~np.isfinite(told[:, members])
@@ -128,7 +142,14 @@ class Detector:
         return bool(np.maximum.reduce(beyond, axis=None) <= 0.0)  # not where one is no number
 
     def judge_outputs(self, outputs: Mapping[str, NDArray[np.floating]]) -> tuple[Array, Judged]:
-        """Judge a graph's outputs, of which some may be missing."""
+        """Judge a graph's outputs, of which some may be missing; some graphs have judged themselves."""
+        if SCORES in outputs:
+            return self._judged(
+                outputs[SCORES],
+                outputs[KEPT],
+                outputs.get(SQUASHED),
+                lambda: {name: outputs[name] for name in self._takes},
+            )
         return self.judge(outputs[TAPS], outputs.get(SQUASHED), outputs.get(MEMBER_LOGIT))
 
     def p_values(self, outputs: Mapping[str, NDArray[np.floating]]) -> Array:

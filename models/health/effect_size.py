@@ -50,13 +50,14 @@ class Shift:
 class Effects:
     """A window's effects.
 
-    ``by_layer`` (M, L) is the largest shift of a layer's three statistics, ``error`` its standard
-    error. ``departures`` (M, L) are a layer's shifts given inputs and earlier layers, with what chance
-    may contribute in ``departure_margins``. ``members`` are each member's departure over all of its
-    layers. ``inputs``, the largest shift of the inputs, is None where they are not watched;
-    ``features`` (F,) are the features' largest shifts of mean or spread, None where the window keeps
-    none, and ``feature_means`` (2, F) what they were made of. ``distinct`` is as how many distinct rows
-    the window's count. ``input_parts`` are the shifts of which ``inputs`` is the surest.
+    ``by_layer`` (M, L) is the largest shift of a layer's three statistics, less what chance may
+    contribute; ``error`` is its standard error. ``departures`` (M, L) are a layer's shifts given inputs
+    and earlier layers, with what chance may contribute in ``departure_margins``. ``members`` are each
+    member's departure over all of its layers. ``inputs``, the largest shift of the inputs, is None
+    where they are not watched; ``features`` (F,) are the features' largest shifts of mean or spread,
+    less what chance may contribute, None where the window keeps none, and ``feature_means`` (2, F) what
+    they were made of. ``distinct`` is as how many distinct rows the window's count. ``input_parts`` are
+    the shifts of which ``inputs`` is the surest.
     """
 
     by_layer: Array

@@ -211,10 +211,12 @@ class Releases:
         except ModelError as error:
             return {"version": version, "error": str(error)}
         overall = manifest.metrics.get("overall")
+        figures = overall if isinstance(overall, dict) else {}
         return {
             "version": version,
             "created": manifest.created.isoformat(),
-            "mean_auc": overall.get("mean_auc") if isinstance(overall, dict) else None,
+            "mean_auc": figures.get("mean_auc"),
+            "r2": figures.get("r2"),
             "gate": passed,
         }
 

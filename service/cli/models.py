@@ -82,6 +82,8 @@ def _columns(document: dict[str, Any], version: dict[str, Any]) -> Iterator[obje
     yield version["created"]
     if version["mean_auc"] is not None:
         yield f"mean AUC {version['mean_auc']:.4f}"
+    if version["r2"] is not None:
+        yield f"R² {version['r2']:.4f}"
     if version["gate"] is not None:
         yield "passed the gate" if version["gate"] else "held back by the gate"
     if number == document["champion"]:

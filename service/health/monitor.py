@@ -58,11 +58,11 @@ class Monitor:
         *,
         sampled: bool = False,
     ) -> None:
-        """``clock`` is monotonic, in seconds; ``names`` and ``scales`` are the features'.
+        """``clock`` is monotonic, in seconds; clients know the features by ``names``.
 
-        ``traffic`` is where the sums go that outlive a reload of this version. ``keep_features`` allows
-        the features of rows that departed to be kept and shown. With ``sampled`` windows take in some
-        batches of dense traffic.
+        ``scales`` are the features' (see ``FeatureScales``). ``traffic`` is where the sums go that
+        outlive a reload of this version. ``keep_features`` allows the features of rows that departed to
+        be kept and shown. With ``sampled`` windows take in some batches of dense traffic.
         """
         self.reference, self.clock, self.names = reference, clock, names
         self.detector = Detector(reference)

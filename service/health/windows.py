@@ -19,8 +19,9 @@ from models.health.evidence import COUNTS
 #: The windows' names and lengths in seconds; None is everything since the start.
 WINDOWS: dict[str, float | None] = {"1m": 60.0, "10m": 600.0, "1h": 3600.0, "start": None}
 
-#: Of dense traffic: rows a second that all enter the windows, and the share of batches that do beyond.
-_ALL_ROWS, _SHARE = 512, 1 / 8
+#: Of dense traffic: rows a second that all enter the windows, rows of a burst that do, and the share of
+#: batches that do beyond both.
+_ALL_ROWS, _BURST, _SHARE = 512.0, 4096.0, 1 / 8
 
 #: Seconds of a bucket, and how many are kept: five seconds each for the last ten minutes, a minute each
 #: for the last hour, and one for all of the time.
@@ -77,20 +78,21 @@ class Sampling:
     """Which batches enter the windows: all of quiet traffic, and some of dense traffic, by chance.
 
     Summing up a batch costs as much as judging its rows, and a verdict gains nothing from ten thousand
-    rows a second. So a second's first rows all count, and then one batch of some: a change is seen as
-    soon, in seconds.
+    rows a second. So so many rows a second all count, with what earlier seconds left of theirs, and then
+    one batch of some: a change is seen as soon, in seconds, and a burst after a pause is seen whole.
     """
 
     def __init__(self) -> None:
-        self._second, self._rows, self._random = -1, 0, np.random.default_rng(0)
+        self._at, self._credit, self._random = 0.0, _BURST, np.random.default_rng(0)
 
     def takes(self, rows: int, now: float) -> bool:
         """Whether a batch of so many rows enters; ``now`` is in seconds of a monotonic clock."""
-        second = int(now)
-        if second != self._second:
-            self._second, self._rows = second, 0
-        before, self._rows = self._rows, self._rows + rows
-        return before < _ALL_ROWS or float(self._random.random()) < _SHARE
+        self._credit = min(self._credit + _ALL_ROWS * max(now - self._at, 0.0), _BURST)
+        self._at = now
+        if self._credit > 0.0:
+            self._credit = max(self._credit - rows, 0.0)
+            return True
+        return float(self._random.random()) < _SHARE
 
 
 class Ring:

@@ -11,6 +11,8 @@ from models.health.effect_size import DEGRADED_AT, EXPLAINS_AT, NAMED_AT, Effect
 
 #: Features that a sentence names.
 NAMED_FEATURES = 3
+#: Words that their names may have together, so that a headline stays short.
+_MOST_WORDS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ def of_change(
             "Ask whoever sends the records what has changed since then.",
             "another-population",
         )
-    several = [names[at] for at in happened.features]
+    # A column of a table may be many features: it is named once.
+    several = list(dict.fromkeys(names[at] for at in happened.features))
     if happened.kind in ("swapped", "shuffled"):
         return Words(
             f"{_INTACT} {_exchanged(happened, names)}: columns {happened.kind}?",
@@ -137,15 +140,25 @@ def _of_model(effect: Effects, place: tuple[int, int] | None) -> Words:
 
 def _exchanged(happened: Happened, names: Sequence[str]) -> str:
     """Which columns look like which; groups of one prefix are named by it."""
-    pairs = [(names[one], names[other]) for one, other in happened.pairs]
+    found = ((names[one], names[other]) for one, other in happened.pairs)
+    pairs = [pair for pair in dict.fromkeys(found) if pair[0] != pair[1]]
+    if not pairs:
+        return f"values within {_listed([names[one] for one, _ in happened.pairs[:1]])} look exchanged"
     heads = {one.partition("_")[0] for one, _ in pairs}
     crossing = {(one.partition("_")[0], other.partition("_")[0]) for one, other in pairs}
     if len(pairs) > 2 and len(heads) == 2 and all(one != other for one, other in crossing):
         first, second = sorted(heads, reverse=True)
         return f"{first}_* look like {second}_*"
+    one, other = (_shortened(name, _MOST_WORDS // 2) for name in pairs[0])
     if len(pairs) == 2 and happened.kind == "swapped":
-        return f"{pairs[0][0]} and {pairs[0][1]} look exchanged"
-    return f"{pairs[0][0]} looks like {pairs[0][1]}, and {len(pairs) - 1} more"
+        return f"{one} and {other} look exchanged"
+    return f"{one} looks like {other}, and {len(pairs) - 1} more"
+
+
+def _shortened(name: str, most: int) -> str:
+    """A column's name in so many words."""
+    words = name.split()
+    return name if len(words) <= most else " ".join(words[:most]) + "…"
 
 
 def _factor(number: float) -> str:
@@ -153,12 +166,14 @@ def _factor(number: float) -> str:
 
 
 def _listed(features: Sequence[str]) -> str:
-    """Up to three names, or what they have in common."""
+    """Up to three names, or what they have in common, or how many they are."""
     heads = {feature.partition("_")[0] for feature in features}
     if len(features) > 2 and len(heads) == 1:
         return f"{heads.pop()}_*"
-    if len(features) > NAMED_FEATURES:
+    words = sum(len(feature.split()) for feature in features)
+    if len(features) > NAMED_FEATURES or (len(features) > 1 and words > _MOST_WORDS):
         return f"{len(features)} columns"
+    features = [_shortened(feature, _MOST_WORDS) for feature in features]
     return ", ".join(features[:-1]) + (" and " if len(features) > 1 else "") + features[-1]
 
 
@@ -184,13 +199,23 @@ def numbers(effect: Effects, origin: Origin, place: tuple[int, int] | None, name
     return f"{text} ({span(effect)})"
 
 
-def moved_features(effect: Effects, names: Sequence[str]) -> list[tuple[str, float]]:
-    """Return the features that have moved furthest, with their shifts; none where they are not kept."""
+def moved_features(
+    effect: Effects, names: Sequence[str], most: int = NAMED_FEATURES, at_least: float = NAMED_AT
+) -> list[tuple[str, float]]:
+    """Return what has moved furthest, with its shift; none where shifts are not kept.
+
+    ``names`` are the features', or the columns' that they were made of: a column has moved as far as
+    that feature of it which has moved most.
+    """
     if effect.features is None or not effect.rows:
         return []
-    order = np.argsort(effect.features)[::-1][:NAMED_FEATURES]
-    shifts = [(names[at], float(effect.features[at])) for at in order]
-    return [(feature, shift) for feature, shift in shifts if shift >= NAMED_AT]
+    found: dict[str, float] = {}
+    for at in np.argsort(effect.features)[::-1].tolist():
+        shift = float(effect.features[at])
+        if shift < at_least or len(found) == most:
+            break
+        found.setdefault(names[at], shift)
+    return list(found.items())
 
 
 def span(effect: Effects) -> str:

@@ -49,9 +49,9 @@ class Integrity:
     """The state of a version when it was loaded, and later comparisons with it."""
 
     def __init__(
-        self, bundle: Bundle, folder: Path, run: Run, tolerance: Tolerance, *, exact: bool
+        self, bundle: Bundle, folder: Path, *runs: Run, tolerance: Tolerance, exact: bool
     ) -> None:
-        """Run the golden rows for the first time, by ``run``, the session's method.
+        """Run the golden rows for the first time by ``runs``, each a method of one of its sessions.
 
         ``tolerance`` is the device's. ``exact`` says that equal inputs give equal outputs to the last
         bits. Raises ``BundleRefused`` if the golden rows are not reproduced.
@@ -60,15 +60,19 @@ class Integrity:
         self._folder = folder
         self._tolerance = tolerance
         self._exact = exact
-        outputs = bundle.check_golden(run, tolerance)
-        names = bundle.golden.arrays().keys() & outputs.keys()
-        own: dict[str, Any] = {name: outputs[name] for name in names}
-        self._own: Golden = dataclasses.replace(bundle.golden, **own)
+        self._own = [self._first(run) for run in runs]
         self._digest = self._in_memory()
 
-    def check(self, run: Run) -> None:
-        """Compare the session and the memory beside it; raises ``BundleRefused`` if either differs.
+    def _first(self, run: Run) -> Golden:
+        outputs = self._bundle.check_golden(run, self._tolerance)
+        names = self._bundle.golden.arrays().keys() & outputs.keys()
+        own: dict[str, Any] = {name: outputs[name] for name in names}
+        return dataclasses.replace(self._bundle.golden, **own)
 
+    def check(self, *runs: Run) -> None:
+        """Compare the sessions and the memory beside them; raises ``BundleRefused`` if any differs.
+
+        ``runs`` are as they were at first.
         On a GPU equal inputs may differ in their last bits, so there the outputs are compared with the
         published ones only.
         """
@@ -76,9 +80,10 @@ class Integrity:
             raise BundleRefused(
                 "the manifest, the reference or the golden rows have changed in this process's memory"
             )
-        outputs = self._bundle.check_golden(run, self._tolerance)
-        if self._exact:
-            self._own.check_outputs(outputs, self._bundle.featurizer.names, SAME_SESSION)
+        for run, own in zip(runs, self._own, strict=True):
+            outputs = self._bundle.check_golden(run, self._tolerance)
+            if self._exact:
+                own.check_outputs(outputs, self._bundle.featurizer.names, SAME_SESSION)
 
     def check_files(self) -> None:
         """Hash the bundle's files again; raises ``BundleRefused`` with the name of one that differs."""

@@ -1,15 +1,12 @@
 """The result of each record, in the form that HTTP and offline scoring share.
 
 ``results_of`` makes the results of any records. If every record was accepted and has no details,
-``Writing`` writes the same results as JSON: it encodes a column of numbers at a time and puts the names
-between them, which takes a fifth of the time of one object per row.
+``answers/json_writing`` writes the same results as JSON.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from math import isfinite
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,77 +16,8 @@ from service.errors import InvalidRequest
 from service.inference.answers.decision import Decision
 from service.inference.answers.quantities import Told, quantities_of
 
-_encode = msgspec.json.Encoder().encode
-
-
 #: The levels of an assay's result, from the lowest.
 LEVELS = ("low", "elevated", "active")
-
-
-class Writing:
-    """Writes results as JSON, byte for byte as the encoder writes those of ``results_of``.
-
-    With ``exclusive`` the ``targets`` are mutually exclusive classes.
-    """
-
-    def __init__(self, targets: Sequence[str], exclusive: bool) -> None:
-        opening = [_encode(target) + b":" for target in targets]
-        between = [b"," + name for name in opening[1:]]
-        #: The bytes before each number of a result.
-        self._names = [
-            b'{"status":"ok","probability":{' + opening[0],
-            *between,
-            *([b'},"call":'] if exclusive else [b'},"call":{' + opening[0], *between]),
-            b',"p_value":' if exclusive else b'},"p_value":',
-        ]
-        self._classes = [_encode(target) for target in targets] if exclusive else None
-        self._end = b"},"
-        self._step = 2 * len(self._names) + 1
-
-    def pieces(
-        self, outputs: Mapping[str, NDArray[np.floating]], thresholds: NDArray[np.float64]
-    ) -> list[bytes] | None:
-        """Return the results of all rows as pieces for ``joined``; None if a number is not finite.
-
-        ``outputs`` are those of the graph: ``probability`` of shape ``(n, T)``, and perhaps ``p_value``
-        of shape ``(n,)``. ``thresholds`` has shape ``(T,)``. Also None if a row is suspect.
-        """
-        suspect = outputs.get("suspect")
-        if suspect is not None and suspect.any():
-            return None
-        probability, called = shown(outputs["probability"], thresholds, self._classes is not None)
-        p_value, rows = outputs.get("p_value"), len(probability)
-        if not isfinite(probability.sum() + (0.0 if p_value is None else p_value.sum())):
-            return None
-        columns = [_written(column) for column in probability.T.tolist()]
-        if self._classes is None:
-            columns += [_written(column) for column in called.T.tolist()]
-        else:
-            columns.append([self._classes[place] for place in called.tolist()])
-        columns.append([b"null"] * rows if p_value is None else _written(p_value.tolist()))
-        step = self._step
-        pieces = [self._end] * (rows * step)
-        for place, (name, column) in enumerate(zip(self._names, columns, strict=True)):
-            pieces[2 * place :: step] = [name] * rows
-            pieces[2 * place + 1 :: step] = column
-        return pieces
-
-    def joined(self, pieces: list[bytes], start: int, stop: int) -> bytes:
-        """Return the rows from ``start`` to ``stop``, at least one, as a JSON array."""
-        part = pieces[start * self._step : stop * self._step]
-        part[-1] = b"}"
-        return b"[" + b"".join(part) + b"]"
-
-
-def _written(column: list[float]) -> list[bytes]:
-    """Return each number of a column as JSON."""
-    return _encode(column)[1:-1].split(b",")
-
-
-@lru_cache(maxsize=64)
-def writing(targets: tuple[str, ...], exclusive: bool) -> Writing:
-    """Return the (cached) writing for these targets."""
-    return Writing(targets, exclusive)
 
 
 def is_plain(outcomes: Sequence[Outcome]) -> bool:

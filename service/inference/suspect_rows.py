@@ -83,6 +83,8 @@ class SuspectRows:
             return judged
         mended = places[within]
         for name, values in second.items():
+            if name not in outputs:  # of a form of the graph that judges its rows
+                continue
             outputs[name] = outputs[name].copy()
             outputs[name][mended] = values[within]
         p_values[mended] = again_p_values[within]

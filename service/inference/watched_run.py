@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from time import thread_time
 
 import numpy as np
+from numpy.typing import NDArray
 
+from models.health.onnx_detector import KEPT, SCORES
 from models.networks.outputs import MEMBER_LOGIT, SQUASHED
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner
@@ -41,7 +43,7 @@ def watched(
 
     def compute(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
         take = copies.take
-        counts = monitor is not None and (unwatched is None or monitor.wants(len(rows)))
+        counts = monitor is not None and monitor.wants(len(rows))
         single = len(parts) == len(rows) and not sample.wanted and take is None
         if monitor is not None and not counts and single and unwatched is not None:
             outputs: dict[str, np.ndarray] = {**unwatched.run(rows)}
@@ -60,18 +62,26 @@ def watched(
                 judged = suspect_rows.settle(rows, outputs, p_values, judged)
             if counts:
                 monitor.take(judged, p_values, parts)
-            outputs["p_value"] = p_values.round(6)
+            outputs["p_value"] = _rounded(p_values)
             if bounded:
                 outputs["suspect"] = np.zeros(len(rows), np.float32)
                 if judged.suspect is not None:
                     outputs["suspect"][judged.suspect] = 1.0
             if sample.wanted:
                 sample.add(rows, parts)
-        outputs.pop(SQUASHED, None)  # no request asks for these, as large as itself
+        for name in (SQUASHED, SCORES, KEPT):  # no request asks for these
+            outputs.pop(name, None)
         predictions.add(outputs, parts)
         return outputs
 
     return compute
+
+
+def _rounded(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """P-values (n,) to six places; of one row without numpy's own steps, which are slow for it."""
+    if len(p_values) == 1:
+        return np.array([round(p_values.item(0) * 1e6) / 1e6])
+    return p_values.round(6)
 
 
 def counted(compute: Compute, traffic: Traffic) -> Compute:

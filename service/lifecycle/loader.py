@@ -1,17 +1,20 @@
 """From a promoted version on disk to a model that may serve: open, verify, warm up."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.bundle.loading import Bundle, check_place, open_bundle
+from models.bundle.loading import Bundle, Run, check_place, open_bundle
 from models.errors import ModelError
+from models.features import columns_of
 from models.health.diagnosis.inputs import FeatureScales
 from models.networks.outputs import SQUASHED
 from models.registry.store import Repository
@@ -19,7 +22,8 @@ from service.health.monitor import Monitor
 from service.health.verdict import WatchMode
 from service.inference.answers.decision import Decision
 from service.inference.backend.device import Device
-from service.inference.backend.onnx_session import Session, open_session, without_taps
+from service.inference.backend.onnx_session import Session, SizedSession, open_session, without_taps
+from service.inference.backend.small_batches import MOST_BYTES, MOST_ROWS, small_batch_graph
 from service.inference.batcher import Batcher, Limits
 from service.inference.integrity import Integrity
 from service.inference.measurements.latency import LatencyEstimator
@@ -102,13 +106,19 @@ class Loader:
             bundle.check_golden(session.run, self._device.tolerance)
             session = self._open_session(without_taps(bundle.model), self._device)
             bundle = replace(bundle, reference=None)
-        unwatched = None
-        if watch == "sampled":
+        unwatched, few = None, self._few_rows_session(bundle, session)
+        if watch == "sampled" and len(bundle.model) <= MOST_BYTES:
             unwatched = self._open_session(without_taps(bundle.model), self._device)
         # The session has the weights; keeping the file's bytes would hold them twice.
         bundle = replace(bundle, model=b"")
+        if few is not None:
+            session = SizedSession(session, few, MOST_ROWS)
         integrity = Integrity(
-            bundle, folder, session.run, self._device.tolerance, exact=not session.may_block
+            bundle,
+            folder,
+            *session.forms,
+            tolerance=self._device.tolerance,
+            exact=not session.may_block,
         )
         batch_pace, featurize_pace = LatencyEstimator(), LatencyEstimator()
         _warm_up(bundle, session, self._limits, batch_pace, featurize_pace)
@@ -119,7 +129,7 @@ class Loader:
             monitor = Monitor(
                 bundle.reference,
                 traffic=traffic,
-                names=bundle.featurizer.names,
+                names=columns_of(bundle.featurizer),
                 keep_features=self._keep_features,
                 scales=_scales_of(bundle, session),
                 sampled=watch == "sampled",
@@ -157,13 +167,27 @@ class Loader:
             watch=watch,
         )
 
+    def _few_rows_session(self, bundle: Bundle, session: Session) -> Session | None:
+        """Return a session for small batches; None where the graph has no form for them."""
+        if bundle.reference is None or session.may_block:
+            return None
+        graph = small_batch_graph(bundle.model, bundle.reference)
+        if graph is None:
+            return None
+        try:
+            few = self._open_session(graph, self._device)
+            bundle.check_golden(few.run, self._device.tolerance)
+        except ModelError:  # its layers are of a kind that this form does not know
+            return None
+        return few
+
     def check(self, served: ServedModel) -> str | None:
         """Compare a serving session with what was published; raises ``BundleRefused`` if it differs.
 
         Returns what is wrong with the bundle's files, which what serves does not need any more. Runs are
         made in the model's own thread, among those of requests.
         """
-        served.integrity.check(lambda rows: served.lane.submit(served.session.run, rows).result())
+        served.integrity.check(*(partial(_in_lane, served.lane, form) for form in served.session.forms))
         try:
             served.integrity.check_files()
         except (ModelError, OSError) as error:
@@ -178,6 +202,12 @@ class Loader:
         except (ModelError, OSError):
             return ()
         return tuple((file, status.st_size, status.st_mtime_ns) for file, status in found)
+
+
+def _in_lane(
+    lane: ThreadPoolExecutor, run: Run, rows: NDArray[np.float32]
+) -> Mapping[str, NDArray[np.float32]]:
+    return lane.submit(run, rows).result()
 
 
 def _scales_of(bundle: Bundle, session: Session) -> FeatureScales | None:

@@ -13,7 +13,7 @@ from service.errors import InvalidRequest
 #: Reads the text of a cell as a value.
 Reader = Callable[[str], object]
 
-_SMILES = "smiles"
+_SMILES, _INCHI = "smiles", "inchi"
 #: Characters that part columns: a name with one is a header that was split by another.
 _PARTING = frozenset(",;|\t")
 
@@ -97,6 +97,7 @@ class RecordSchema:
         same = [name for name in names if name.lower() == wanted.lower()]
         if not same and self.smiles_column is None:
             same = [name for name in names if _SMILES in name.lower() and not _PARTING & set(name)]
+            same = same or [name for name in names if name.lower() == _INCHI]
         if len(set(same)) > 1:
             shown = " and ".join(map(_shown, same[:4]))
             raise InvalidRequest(f"the columns {shown} may hold the SMILES; name one by smiles_column")

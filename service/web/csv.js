@@ -36,7 +36,7 @@ export function smilesColumn(text) {
   const line = text.replace(/^\ufeff?[\r\n]*(?:"?sep=[,;|\t]"?[\r\n]+)?/i, "").split(/[\r\n]/, 1)[0];
   for (const sign of [",", "\t", ";"]) {
     const cells = line.split(sign).map((cell) => cell.replace(/^"(.*)"$/, "$1"));
-    const found = cells.find((cell) => cell.toLowerCase() === "smiles") ?? cells.find((cell) => /smiles/i.test(cell));
+    const found = cells.find((cell) => cell.toLowerCase() === "smiles") ?? cells.find((cell) => /smiles/i.test(cell)) ?? cells.find((cell) => /^inchi$/i.test(cell));
     if (cells.length > 1 && found) return found;
   }
   return null;

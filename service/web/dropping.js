@@ -5,6 +5,8 @@ import { el } from "./page.js";
 const MOST_BYTES = 64 * 1024 * 1024;
 /** Longer files are not put into the box, which would grow slow; they are sent as they are. */
 const SHOWN_CHARACTERS = 200_000;
+/** How files that are no text begin, gzip's as text, and what they are. */
+const PACKED = { "\u001f\ufffd": "compressed by gzip", "PK\u0003\u0004": "a zip archive or a workbook", PAR1: "Parquet" };
 
 /** `problem(text)` is told what cannot be read; returns the box with `text()` and `put(text)`. */
 export function textBox({ id, label, hint, placeholder, accept, problem, rows = 6 }) {
@@ -33,7 +35,10 @@ export function textBox({ id, label, hint, placeholder, accept, problem, rows = 
       return;
     }
     try {
-      put(await taken.text(), taken.name);
+      const text = await taken.text();
+      const packed = Object.entries(PACKED).find(([sign]) => text.startsWith(sign));
+      if (packed) problem(`${taken.name} is ${packed[1]}, which this page does not read: drop what is in it, or use “snn score”.`);
+      else put(text, taken.name);
     } catch {
       problem(`${taken.name} cannot be read.`);
     }

@@ -1,6 +1,6 @@
 // Is it well? One line for each model: two badges, one sentence, what to do; its numbers behind a fold.
 
-import { ago, badge, el, empty, icon, number, plural, sentence, tell } from "./page.js";
+import { ago, badge, clock, el, empty, icon, number, plural, sentence, tell } from "./page.js";
 
 const RATE_SECONDS = 10;
 
@@ -95,7 +95,7 @@ export class HealthPanel {
     const shown = JSON.stringify(badges);
     if (line.shown !== shown) line.badges.replaceChildren(...badges.map(([verdict, subject]) => badge(verdict, subject)));
     line.shown = shown;
-    tell(line.words, wordsOf(ready, document, may));
+    tell(line.words, wordsOf(ready, document, may) + begunWords(document));
     this.advise(line, document?.advice);
     const trouble = troubleOf(ready, document);
     if (line.told !== trouble) line.trouble.replaceChildren(icon("warn"), el("span", {}, trouble));
@@ -176,6 +176,12 @@ function troubleOf(ready, document) {
 function faultWords(fault) {
   if (!fault) return "the golden rows are not reproduced";
   return fault.message ?? `${fault.part ?? "a part"} of the model differs`;
+}
+
+/** Since when traffic or layers have moved, while they have. */
+function begunWords(document) {
+  const { began, ended } = document?.change ?? {};
+  return began && !ended && ["degraded", "unhealthy"].includes(document.verdict) ? ` Since about ${clock(began)}.` : "";
 }
 
 /** What happened, in a few words. */

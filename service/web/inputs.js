@@ -59,7 +59,8 @@ function read(inputs) {
   const listed = inputs.moved ?? inputs.features ?? inputs.most_moved ?? [];
   const features = (Array.isArray(listed) ? listed : Object.entries(listed).map(([name, value]) => ({ name, effect: value })))
     .map((one) => (typeof one === "string" ? { name: one, effect: null } : { name: one.name ?? one.feature ?? "?", effect: one.effect ?? one.shift ?? null }))
-    .sort((one, other) => Math.abs(other.effect ?? 0) - Math.abs(one.effect ?? 0));
+    .sort((one, other) => Math.abs(other.effect ?? 0) - Math.abs(one.effect ?? 0))
+    .filter((one) => one.effect === null || one.effect !== 0); // what chance may have moved has not moved
   return { told: true, features, effect: typeof inputs.effect === "number" ? inputs.effect : null };
 }
 

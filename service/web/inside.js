@@ -144,6 +144,7 @@ export class InsidePanel {
     const legend = el(
       "ul",
       { class: "legend", "aria-label": "Legend" },
+      swatch("blank", "warming up, or no rows"),
       swatch("calm", "as usual"),
       swatch("warn", "0.5 sd: degraded"),
       swatch("bad", "1 sd: unhealthy"),
@@ -179,8 +180,10 @@ export class InsidePanel {
   fillHeat(told, span, marks) {
     const { unit, place, none } = this.where;
     const rows = ["Inputs", "Network", ...told.layers.map(({ layer }) => `Layer ${layer}`)];
-    const columns = [told.inputs, told.network, ...told.layers.map(({ effect }) => effect)];
-    const there = told.layers.length > 0 && columns.some((column) => column.some((value) => value !== null));
+    const measured = [told.inputs, told.network, ...told.layers.map(({ effect }) => effect)];
+    const there = told.layers.length > 0 && measured.some((column) => column.some((value) => value !== null));
+    // Before there is a verdict nothing is coloured: so few rows tell of nothing.
+    const columns = measured.map((column) => column.map((value, at) => (told.verdict[at] === "warming_up" ? null : value)));
     place.hidden = !there;
     none.hidden = there;
     tell(none, told.times.length ? "No rows came in this time, or nothing inside this model is watched." : "Asking…");

@@ -109,13 +109,18 @@ export class LayersPart {
   }
 
   heat(layers, members) {
-    this.heatUnit = el("span", { class: "unit now" }, "effect in sd, now");
+    this.told = "effect in sd, now";
+    this.pointing = false;
+    this.heatUnit = el("span", { class: "unit now" }, this.told);
     this.heatPlace = el("div", { class: "heat", role: "img", "aria-label": "Effect of each layer of each member now; the numbers are in the table below" });
     this.heatPlace.style.height = `${heatHeight(layers, false)}px`;
     queueMicrotask(() => {
       if (!this.heatPlace.isConnected) return;
       this.map = heatMap(this.heatPlace, {
-        pointed: (row, column) => tell(this.heatUnit, row === null ? "effect in sd, now" : `member ${column}, layer ${row + 1}: ${number(this.effects[column][row], 2)} sd`),
+        pointed: (row, column) => {
+          this.pointing = row !== null;
+          tell(this.heatUnit, row === null ? this.told : `member ${column}, layer ${row + 1}: ${number(this.effects[column][row], 2)} sd`);
+        },
       });
       this.drawHeat(members);
     });
@@ -212,7 +217,11 @@ export class LayersPart {
   fill(document_, told) {
     const chosen = this.history.member;
     const members = chosen === null ? document_.members : [document_.members[chosen]];
-    this.effects = document_.members.map((member) => member.layers.map((layer) => larger(layer.effect, layer.departure)));
+    // Before there is a verdict nothing is coloured: so few rows tell of no layer.
+    const early = document_.verdict === "warming_up";
+    this.effects = document_.members.map((member) => member.layers.map((layer) => (early ? null : larger(layer.effect, layer.departure))));
+    this.told = early ? "grey: warming up" : "effect in sd, now";
+    if (!this.pointing) tell(this.heatUnit, this.told);
     this.drawHeat(document_.members.length);
     this.marks = told ? told.events.map((event) => ({ at: Date.parse(event.at) / 1000, level: event.level })) : [];
     for (const node of this.place.querySelectorAll(".band-words")) tell(node, document_.members[0].layers[0].spread ? " ± 1 sd of its rows" : "");

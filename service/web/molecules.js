@@ -11,7 +11,9 @@ const MOST = 1000;
 const SHOWN = 100;
 const SHOWN_COLUMNS = 4;
 /** Fields of a result that are the model's; all others come from the table that was sent. */
-const OWN = new Set(["smiles", "status", "message", "parent", "removed", "repaired", "warnings", "domain", "measured", "probability", "call", "p_value", "level"]);
+const OWN = new Set(["smiles", "status", "message", "parent", "removed", "repaired", "warnings", "domain", "measured", "probability", "call", "p_value", "level", "suspect"]);
+/** The end of each record of an SDF, or of its one molecule. */
+const SDF = /^M {2}END\s*$/gm;
 const EXAMPLES = ["CC(=O)Oc1ccccc1C(=O)O aspirin", "CN1C=NC2=C1C(=O)N(C(=O)N2C)C caffeine", "CC(C)(c1ccc(O)cc1)c1ccc(O)cc1 bisphenol A"];
 
 export class MoleculesPlayground {
@@ -23,9 +25,9 @@ export class MoleculesPlayground {
     this.input = textBox({
       id: `smiles-${about.model}`,
       label: "Molecules",
-      hint: `One SMILES a line, then a name if you like; at most ${MOST}. Files can be dropped here: .smi, or CSV and TSV with a column of SMILES.`,
+      hint: `One SMILES a line, then a name if you like; at most ${MOST}. Files can be dropped here: .smi, SDF, or CSV and TSV with a column of SMILES.`,
       placeholder: "CCO ethanol",
-      accept: ".smi,.smiles,.txt,.csv,.tsv,text/plain,text/csv,text/tab-separated-values",
+      accept: ".smi,.smiles,.txt,.csv,.tsv,.sdf,.sd,.mol,text/plain,text/csv,text/tab-separated-values",
       problem: (text) => this.fail(new Error(text)),
       rows: 4,
     });
@@ -67,8 +69,9 @@ export class MoleculesPlayground {
   async submit(event) {
     event.preventDefault();
     const text = this.input.text();
-    const column = smilesColumn(text);
-    const lines = column === null ? molecules(text) : readCsv(text).slice(1);
+    const records = text.match(SDF);
+    const column = records ? null : smilesColumn(text);
+    const lines = records ?? (column === null ? molecules(text) : readCsv(text).slice(1));
     if (lines.length === 0) {
       this.fail(new Error("There is no molecule in the box. Type a SMILES, such as CCO."));
       this.input.area.focus();
@@ -81,7 +84,7 @@ export class MoleculesPlayground {
     this.run.disabled = true;
     this.status.textContent = `Asking about ${plural(lines.length, "molecule")}…`;
     try {
-      await (column === null ? this.askList(lines) : this.askTable(text, column));
+      await (records ? this.askSdf(text) : column === null ? this.askList(lines) : this.askTable(text, column));
       this.show();
     } catch (error) {
       this.results = [];
@@ -102,15 +105,25 @@ export class MoleculesPlayground {
   }
 
   async askTable(text, column) {
-    const answer = await askJson(`predict?model=${encodeURIComponent(this.about.model)}&smiles_column=${encodeURIComponent(column)}&result_columns=prefix`, {
+    await this.askFile(text, "text/csv", `&smiles_column=${encodeURIComponent(column)}`, column);
+    this.told = `; SMILES are in the column ${column}${this.told}`;
+  }
+
+  async askSdf(text) {
+    await this.askFile(text, "chemical/x-mdl-sdfile", "", "smiles");
+  }
+
+  /** Send a file as it is; `column` is the one that the answer has the SMILES in. */
+  async askFile(text, type, options, column) {
+    const answer = await askJson(`predict?model=${encodeURIComponent(this.about.model)}&result_columns=prefix${options}`, {
       method: "POST",
       body: text,
-      headers: { "content-type": "text/csv", accept: "application/json", ...TRIED },
+      headers: { "content-type": type, accept: "application/json", ...TRIED },
     });
     this.results = answer.results.map((result) => ({ ...result, smiles: result[column] }));
     this.version = answer.version;
     this.columns = [...new Set(answer.results.flatMap(Object.keys))].filter((name) => name !== column && !OWN.has(name));
-    this.told = `; SMILES are in the column ${column}${answer.error ? `; ${answer.error}` : ""}`;
+    this.told = answer.error ? `; ${answer.error}` : "";
   }
 
   show() {
@@ -133,7 +146,14 @@ export class MoleculesPlayground {
     const named = this.columns.filter((name) => result[name]).slice(0, SHOWN_COLUMNS).map((name) => `${name} ${result[name]}`);
     const carried = named.length > 0 ? el("p", { class: "muted" }, named.join(", ")) : null;
     if (result.status !== "ok") {
-      return el("article", { class: "card molecule wrong" }, el("h2", { class: "smiles" }, result.smiles ?? "?"), carried, el("p", { class: "failure" }, icon("bad"), el("span", {}, result.message)));
+      return el(
+        "article",
+        { class: "card molecule wrong" },
+        el("h2", { class: "smiles" }, result.smiles ?? "?"),
+        carried,
+        el("p", { class: "failure" }, icon("bad"), el("span", {}, result.message)),
+        result.parent && el("p", { class: "muted" }, `Its parent would be ${result.parent}.`),
+      );
     }
     const picture = el("div", { class: "picture", "data-smiles": result.smiles, "data-parent": result.parent });
     const known = typeof result.p_value === "number"; // null of a model without taps
@@ -197,7 +217,8 @@ export class MoleculesPlayground {
     const names = this.about.targets.map((target) => target.name);
     const near = this.results.some((result) => result.domain);
     const levels = this.results.some((result) => result.level);
-    const head = ["smiles", "status", "parent", "removed", "repaired", "warnings", ...(near ? ["similarity", "in_domain"] : []), ...names.map((name) => `probability_${name}`), ...names.map((name) => `call_${name}`), ...(levels ? names.map((name) => `level_${name}`) : []), "p_value", "error"];
+    const suspect = this.results.some((result) => result.suspect);
+    const head = ["smiles", "status", "parent", "removed", "repaired", "warnings", ...(near ? ["similarity", "in_domain"] : []), ...names.map((name) => `probability_${name}`), ...names.map((name) => `call_${name}`), ...(levels ? names.map((name) => `level_${name}`) : []), "p_value", ...(suspect ? ["suspect"] : []), "error"];
     const carried = this.columns.map((name) => (head.includes(name) ? `input_${name}` : name));
     const rows = this.results.map((result) => [
       ...this.columns.map((name) => result[name]),
@@ -212,6 +233,7 @@ export class MoleculesPlayground {
       ...names.map((name) => result.call?.[name]),
       ...(levels ? names.map((name) => result.level?.[name]) : []),
       result.p_value,
+      ...(suspect ? [result.status === "ok" ? Boolean(result.suspect) : undefined] : []),
       result.message,
     ]);
     download(`${this.about.model}-v${this.version}.csv`, writeCsv([[...carried, ...head], ...rows]));

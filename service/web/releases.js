@@ -8,7 +8,7 @@ import { ago, el, empty, failure, number, sentence, tell } from "./page.js";
 const FRESH_MS = 30_000;
 const LOGGED = 20;
 
-const COLUMNS = ["Version", "Created", "Mean AUC", "Gate", "State", "Report"];
+const COLUMNS = ["Version", "Created", "Figure", "Gate", "State", "Report"];
 
 const ACTIONS = {
   promote: "promoted",
@@ -22,6 +22,12 @@ const ACTIONS = {
   load: "loaded",
   unload: "unloaded",
 };
+
+/** The one figure of a version: of classes their mean AUC, of a quantity the part of variance predicted. */
+function figure({ mean_auc: auc, r2 }) {
+  if (typeof r2 === "number") return `R² ${number(r2, 4)}`;
+  return typeof auc === "number" ? `mean AUC ${number(auc, 4)}` : "–";
+}
 
 export class ReleasesPanel {
   constructor(place, access) {
@@ -110,7 +116,7 @@ export class ReleasesPanel {
         ? [cell("Fault", { colspan: 4, class: "fault" }, one.error)]
         : [
             cell("Created", {}, one.created ? ago(one.created) : "–"),
-            cell("Mean AUC", {}, number(one.mean_auc, 4)),
+            cell(COLUMNS[2], {}, figure(one)),
             cell("Gate", { class: one.gate === false ? "fault" : null }, gate),
             cell("State", {}, states.join(", ") || "–"),
           ]),

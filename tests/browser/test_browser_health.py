@@ -18,6 +18,16 @@ expect = sync_api.expect
 #: Nothing here takes so long, unless the machine is busy.
 PATIENT = 20_000
 
+#: How many colours the cells of layers and members have, the first row's label left out.
+CELLS = """() => {
+    const canvas = document.querySelector("figure:not(.where) > .heat > canvas");
+    const { width } = canvas;
+    const { data } = canvas.getContext("2d").getImageData(width / 2, 4, width / 2 - 8, 8);
+    const colours = new Set();
+    for (let at = 0; at < data.length; at += 4) colours.add(data.slice(at, at + 3).join());
+    return colours.size;
+}"""
+
 
 def card(page, model: str):
     """A model's line."""
@@ -32,11 +42,15 @@ def send(server: Server, rows) -> None:
 
 
 def test_it_warms_up_and_its_verdict_turns_when_faulty_traffic_comes(server: Server, visit) -> None:
-    """Warming up, like training, unhealthy once candidates come scaled; the turn is read out."""
+    """Warming up without a colour, like training, unhealthy once candidates come scaled; read out."""
     page = visit("/?model=htru2")
     expect(card(page, "htru2")).to_contain_text("Traffic warming up", timeout=PATIENT)
-    send(server, bundles.candidates(300))
+    send(server, bundles.candidates(300)[:7])
+    expect(page.get_by_text("grey: warming up")).to_be_visible(timeout=PATIENT)
+    assert page.evaluate(CELLS) == 1
+    send(server, bundles.candidates(300)[7:])
     expect(card(page, "htru2")).to_contain_text("Traffic like training", timeout=PATIENT)
+    expect(page.get_by_text("grey: warming up")).to_have_count(0)
     expect(card(page, "htru2")).to_contain_text("Model intact")
     card(page, "htru2").get_by_text("Numbers").click()
     expect(card(page, "htru2")).to_contain_text("300 rows")

@@ -1,8 +1,11 @@
 """A model of a quantity gets a playground that shows values and intervals in place of calls."""
 
+import itertools
+
 import numpy as np
 import pytest
 
+from tests.browser.conftest import PHONE
 from tests.support.server import Server
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -45,6 +48,28 @@ def test_one_record_has_a_value_and_an_interval(server: Server, visit) -> None:
     expect(single).to_contain_text(f"{low:.3f} to {high:.3f}")
     expect(single).to_contain_text("the interval of y holds 90 % of new values")
     expect(single).not_to_contain_text("called from")
+
+
+def test_long_values_do_not_overlap_on_a_phone(visit) -> None:
+    """A value and its interval of ten digits and more stand below each other, within the screen."""
+    page = visit(viewport=PHONE)
+    page.get_by_role("tab", name="depth").click(timeout=PATIENT)
+    panel = page.locator("#panel-depth")
+    panel.get_by_text("Type one record").click()
+    panel.get_by_label("x0").fill("0.5")
+    panel.get_by_label("x1").fill("0")
+    panel.get_by_role("button", name="Predict this one").click()
+    parts = panel.locator(".one-target > *")
+    expect(parts).to_have_count(3, timeout=PATIENT)
+    for place, text in enumerate(
+        ("y", "123456789012.345 metres", "-123456789012.345 to 123456789012.345")
+    ):
+        parts.nth(place).evaluate("(node, text) => { node.textContent = text; }", text)
+    boxes = [parts.nth(place).bounding_box() for place in range(3)]
+    for one, other in itertools.combinations(boxes, 2):
+        apart = one["x"] + one["width"] <= other["x"] + 1 or one["y"] + one["height"] <= other["y"] + 1
+        assert apart, (one, other)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
 def test_records_are_ranked_by_value(visit) -> None:

@@ -1,6 +1,8 @@
 """``python -m service score`` in processes of its own: every kind of file, and kills at any moment."""
 
 import csv
+import gzip
+import io
 import json
 import os
 import random
@@ -153,6 +155,63 @@ def test_a_killed_run_goes_on_without_losing_or_repeating_a_row(
     assert out.read_bytes() == whole.read_bytes()
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == sorted(["library.csv", whole.name, out.name])
+
+
+def _written(smiles: list[str], kind: str) -> bytes:
+    """These molecules, with a number as name or id, as a file of one kind."""
+    numbered = list(enumerate(smiles))
+    if kind.endswith(".gz"):
+        return gzip.compress(_written(smiles, kind.removesuffix(".gz")), 1, mtime=0)
+    if kind == ".parquet":
+        stream = io.BytesIO()
+        table = pa.table({"id": range(len(smiles)), "smiles": smiles})
+        column = table.column("smiles").dictionary_encode()
+        pq.write_table(table.set_column(1, "smiles", column), stream, row_group_size=300)
+        return stream.getvalue()
+    if kind == ".sdf":
+        blocks = {one: Chem.MolToMolBlock(Chem.MolFromSmiles(one)) for one in set(smiles)}
+        text = "".join(f"{blocks[one]}> <id>\n{number}\n\n$$$$\n" for number, one in numbered)
+    elif kind == ".ndjson":
+        text = "".join(json.dumps({"id": number, "smiles": one}) + "\n" for number, one in numbered)
+    elif kind == ".smi":
+        text = "".join(f"{one} {number}\n" for number, one in numbered)
+    else:
+        text = "\t".join(("id", "smiles")) + "\n"
+        text += "".join(f"{number}\t{one}\n" for number, one in numbered)
+    return text.encode()
+
+
+def _rows_marked(journal: Path) -> int:
+    """How many rows the journal's last whole line says are done; its first line says what the run is."""
+    lines = journal.read_bytes().split(b"\n")[1:-1] if journal.exists() else []
+    return int(json.loads(lines[-1])["rows"]) if lines else 0
+
+
+@pytest.mark.parametrize("kind", [".sdf", ".smi", ".tsv", ".ndjson", ".parquet", ".tsv.gz", ".sdf.gz"])
+def test_a_run_of_any_kind_of_file_goes_on_where_it_was_killed(
+    repository: Path, tmp_path: Path, kind: str
+) -> None:
+    """Killed with its processes in the middle, it ends with what an undisturbed run writes."""
+    parts = [one for one in bundles.SMILES if not one.startswith("Cl")]
+    smiles = ["C" * (place % 7 + 1) + parts[place % len(parts)] for place in range(2400)]
+    source = tmp_path / f"library{kind}"
+    source.write_bytes(_written(smiles, kind))
+    whole, out = tmp_path / "whole.csv", tmp_path / "out.csv"
+    score(repository, source, "--output", whole, "--workers", 1)
+    process = begin(repository, source, "--output", out, "--workers", 1)
+    journal = out.with_name(f"{out.name}.journal")
+    end = time.monotonic() + 30
+    while time.monotonic() < end and process.poll() is None:
+        if _rows_marked(journal):
+            break
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=120)
+    assert 0 < _rows_marked(journal) < len(smiles)
+    assert not out.exists()
+    score(repository, source, "--output", out, "--workers", 1)
+    assert out.read_bytes() == whole.read_bytes()
+    assert len(rows_of(out)) == len(smiles)
 
 
 def test_what_a_killed_run_was_of_must_not_change(repository: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from training.errors import TrainingError
 
@@ -22,6 +22,20 @@ REPORTS = Path(__file__).resolve().parent.parent / "reports"
 
 Key = tuple[str, ...]
 Say = Callable[[str], None]
+Outcome = TypeVar("Outcome")
+
+
+class Store(Protocol[Outcome]):
+    """Where the outcomes of jobs are kept between runs."""
+
+    def key(self, job: Mapping[str, object]) -> Key:
+        """The texts that identify a job."""
+
+    def get(self, job: Mapping[str, object]) -> Outcome | None:
+        """The outcome of a job, None if it has not been run."""
+
+    def add(self, job: Mapping[str, object], outcome: Outcome, /) -> None:
+        """Keep the outcome of a job."""
 
 
 class Results:
@@ -64,9 +78,9 @@ class Results:
 
 
 def run_missing(
-    results: Results,
+    results: Store[Outcome],
     jobs: Sequence[Mapping[str, Any]],
-    work: Callable[[Mapping[str, Any]], dict[str, float]],
+    work: Callable[[Mapping[str, Any]], Outcome],
     processes: int,
     say: Say,
     prepare: Callable[[], None] | None = None,

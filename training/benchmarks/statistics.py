@@ -45,7 +45,7 @@ def paired(differences: NDArray[np.floating], folds: int) -> Paired:
 
 def with_interval(value: float, low: float, high: float) -> str:
     """A difference and its interval, as a report shows them."""
-    return f"{value:+.4f} ({low:+.4f} to {high:+.4f})"
+    return f"{value:+z.4f} ({low:+z.4f} to {high:+z.4f})"
 
 
 def mean_and_sd(values: Sequence[float] | NDArray[np.floating], digits: int = 4) -> str:

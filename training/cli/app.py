@@ -3,6 +3,8 @@
 Heavy libraries are imported inside the commands: ``--help`` must not wait for torch.
 """
 
+import multiprocessing
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,7 +93,7 @@ def train(
 
     spelling = spelling_of(number, missing, decimal, thousands, rare, day_first=day_first)
     said = spelling | roles_of(group, time, fold, weight, task, unit)
-    user_file = user_file_of(data, target, positive, ignore, category, instead, said)
+    user_file = user_file_of(model, data, target, positive, ignore, category, instead, said)
     how = (user_file, recipe, search, margin, metric)
     tell(as_json, lambda: train_and_publish(model, Repository(models), state, seed, promote, *how))
 
@@ -130,7 +132,7 @@ def search(
 
     spelling = spelling_of(number, missing, decimal, thousands, rare, day_first=day_first)
     said = spelling | roles_of(group, time, fold, weight, task, unit)
-    user_file = user_file_of(data, target, positive, ignore, category, instead, said)
+    user_file = user_file_of(model, data, target, positive, ignore, category, instead, said)
     path = study or state / f"{model}.study"
     repository = Repository(models)
     tell(as_json, lambda: search_recipe(model, repository, path, trials, timeout, seed, user_file))
@@ -188,9 +190,21 @@ def _log(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def _stop(number: int, _frame: object) -> None:
+    """End by an exception, so that pools and semaphores are given back; fits are not waited for."""
+    for child in multiprocessing.active_children():
+        child.terminate()
+    _log("stopped by SIGTERM")
+    sys.exit(128 + number)
+
+
 @contextmanager
 def _errors_reported() -> Iterator[None]:
-    """Turn a known error into one sentence on standard error and exit status 1."""
+    """Turn a known error into one sentence on standard error and exit status 1.
+
+    SIGTERM ends the command with status 143, and its processes before it.
+    """
+    before = signal.signal(signal.SIGTERM, _stop)
     try:
         yield
     except LogUnwritable as warning:  # the step itself was taken
@@ -198,6 +212,8 @@ def _errors_reported() -> Iterator[None]:
     except (ModelError, TrainingError, OSError) as error:
         _log(f"error: {error}")
         sys.exit(1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def main() -> None:

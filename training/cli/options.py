@@ -11,6 +11,8 @@ from training.errors import TrainingError
 if TYPE_CHECKING:
     from training.data.user_file import UserFile
 
+#: Models that have an official data set.
+OFFICIAL = ("htru2", "tox21")
 DEFAULT_MODELS = Path(__file__).resolve().parents[2] / "models" / "repository"
 DEFAULT_STATE = Path("state")
 
@@ -31,6 +33,7 @@ Why = Annotated[str, typer.Option(help="Reason, for the release log.")]
 
 
 def user_file_of(
+    model: str,
     data: Path | None,
     target: str | None,
     positive: str | None,
@@ -39,12 +42,23 @@ def user_file_of(
     instead: bool | None,
     spelling: Mapping[str, Any],
 ) -> "UserFile | None":
-    """The file and how it is read, None without one; raises ``TrainingError`` for options alone."""
+    """The file and how it is read, None without one.
+
+    Raises ``TrainingError`` for options alone, and for those that a model with an official set has not.
+    """
+    columns = {"target": target, "positive": positive, "ignore": ignore, "category": category}
+    said = [f"--{name.replace('_', '-')}" for name, value in (columns | dict(spelling)).items() if value]
+    if said and model in OFFICIAL:
+        raise TrainingError(
+            f"{said[0]}: {model} has targets and columns of its own, and is trained as they are; give"
+            " --data alone, or train a model of another name"
+        )
     from training.data.user_file import UserFile  # numpy, which training.data needs, may be missing
 
     if data is not None:
-        columns = (tuple(ignore or ()), tuple(category or ()))
-        return UserFile(data, target, positive, *columns, instead=instead, **spelling)
-    if instead is not None or target or positive or ignore or category or spelling:
-        raise TrainingError("--data FILE is missing: the other options say how it is to be read")
+        named = (tuple(ignore or ()), tuple(category or ()))
+        return UserFile(data, target, positive, *named, instead=instead, **spelling)
+    if instead is not None or said:
+        option = said[0] if said else "--add or --instead"
+        raise TrainingError(f"{option} says how --data FILE is to be read, and --data is missing")
     return None

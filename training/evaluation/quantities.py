@@ -166,10 +166,8 @@ def quantity_metrics(
         name: _figures(labels[:, at], made, at, float(scales[at]), folds)
         for at, name in enumerate(targets)
     }
-    r2 = [_r2_interval(labels[:, at], made.value[:, at]) for at in range(len(targets))]
     overall: dict[str, JsonValue] = {"rows": len(labels)}
-    means = np.mean(np.array(r2), axis=0)
-    overall |= {"r2": float(means[0]), "r2_95_interval": [float(means[1]), float(means[2])]}
+    overall |= _with_interval("r2", *r2_interval(labels, made.value))
     overall["r2_by_fold"] = [
         r_squared(labels[folds == fold], made.value[folds == fold]) for fold in np.unique(folds)
     ]
@@ -197,7 +195,7 @@ def _figures(
         mean = float(values.mean())
         half = float(norm.ppf(0.975) * values.std(ddof=1) / np.sqrt(len(values)))
         document |= _with_interval(name, scale * mean, scale * (mean - half), scale * (mean + half))
-    return document | _with_interval("r2", *_r2_interval(labels, made.value[:, at]))
+    return document | _with_interval("r2", *r2_interval(labels[:, None], made.value[:, [at]]))
 
 
 def rmse_interval(error: Array) -> tuple[float, float, float]:
@@ -217,9 +215,11 @@ def r2_influence(labels: Array, values: Array) -> Array64:
     return np.asarray((unexplained * total - squares) / variance / len(squares))
 
 
-def _r2_interval(labels: Array, values: Array) -> tuple[float, float, float]:
-    value = r_squared(labels[:, None], values[:, None])
-    half = float(norm.ppf(0.975) * np.linalg.norm(r2_influence(labels, values)))
+def r2_interval(labels: Array, values: Array) -> tuple[float, float, float]:
+    """``r_squared`` of ``(n, T)`` arrays and its 95 % interval, by ``r2_influence``."""
+    value = r_squared(labels, values)
+    each = [r2_influence(y, own) for y, own in zip(labels.T, values.T, strict=True)]
+    half = float(norm.ppf(0.975) * np.linalg.norm(np.mean(each, axis=0)))
     return value, value - half, min(value + half, 1.0)
 
 

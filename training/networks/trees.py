@@ -31,6 +31,10 @@ Array32 = NDArray[np.float32]
 Array64 = NDArray[np.float64]
 
 
+#: Added to the seed of trees that show what the seed does; no fold has so high a number.
+_OTHER_SEED = 1_000_003
+
+
 @dataclass(frozen=True, slots=True)
 class TreeRecipe:
     """The hyperparameters of the trees without one fold.
@@ -98,14 +102,15 @@ def fit_trees(
     recipe: TreeRecipe,
     seed: int,
     processes: int | None = None,
+    without: Sequence[int] | None = None,
 ) -> Trees:
     """Grow trees without each fold, of imputed raw rows ``(n, F)`` and labels ``(n, T)``.
 
-    A label is NaN where nothing was measured. ``processes`` as in ``ensemble.fit_ensemble``. Values are
-    rounded to float16, as they are published.
+    A label is NaN where nothing was measured. ``processes`` as in ``ensemble.fit_ensemble``; ``without``
+    names the folds, all of them by default. Values are rounded to float16, as they are published.
     """
     ranks = np.stack([rankdata(column) / len(rows) for column in rows.T]).astype(np.float32)
-    numbers = np.unique(folds).tolist()
+    numbers = np.unique(folds).tolist() if without is None else list(without)
     jobs: list[tuple[Any, ...]] = [
         (ranks, rows, labels, folds != fold, recipe, seed + fold) for fold in numbers
     ]
@@ -118,6 +123,26 @@ def fit_trees(
     trees = replace(_joined(grown, axis=0), folds=tuple(numbers))
     weighted = (recipe.weight * trees.value).astype(np.float16).astype(np.float32)
     return replace(trees, value=weighted)
+
+
+def seed_variance(
+    trees: Trees,
+    rows: Array32,
+    labels: Array32,
+    folds: NDArray[np.integer],
+    recipe: TreeRecipe,
+    seed: int,
+) -> Array64:
+    """The variance ``(T,)`` that the seed alone makes in a fold's logits of rows that were learned.
+
+    By other trees without the first fold; the other arguments are those that ``trees`` were fitted with.
+    """
+    fold = trees.folds[0]
+    again = fit_trees(rows, labels, folds, recipe, seed + _OTHER_SEED, processes=1, without=(fold,))
+    first = replace(trees, roots=trees.roots[:1], folds=trees.folds[:1])
+    learned = rows[folds != fold]
+    apart = (again.logits(learned) - first.logits(learned))[:, 0].astype(np.float64)
+    return np.asarray(np.square(apart).mean(axis=0) / 2)
 
 
 def _fit_fold(

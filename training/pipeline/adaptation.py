@@ -2,11 +2,13 @@
 
 That is the scale of the features (``networks.rescaling``), calibration, cut-offs with their curve, and
 the reference of the activations. No member saw any of the rows, so that the served mean itself is
-calibrated. What is judged is cross-fitted: each fifth of the rows by the scale of the other four.
+calibrated. What is judged is cross-fitted: each fifth of the rows by the scale of the other four, which
+also decide whether a new scale is better than the old one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,9 +79,11 @@ def adapt(bundle: Bundle, rows: FewRows, rate: float, say: Callable[[str], None]
             crossed[own] = scaled.logits(scaled.fit(~own))[own]
         candidates.append(crossed)
     calibrations = [_calibrated(bundle, labels, logits, rate) for logits in candidates]
-    losses = [_log_loss(labels, made.served, exclusive=exclusive) for made in calibrations]
-    best = int(np.argmin(losses))
-    chosen, calibration = (maps if best else same), calibrations[best]
+    losses = np.stack([_losses(labels, made.served, exclusive=exclusive) for made in calibrations])
+    best = int(np.argmin(losses.sum(axis=1)))
+    chosen = maps if best else same
+    # What is told of a row is by the scale that the others choose.
+    calibration = _picked(calibrations, best, choices(losses, parts))
     maps_of_targets = np.array([[platt.slope, platt.intercept] for platt in calibration.maps])
     entry, in_graph = scaled.entry(chosen), chosen if scaled.by_graph else None
     figures = metrics(
@@ -92,7 +96,7 @@ def adapt(bundle: Bundle, rows: FewRows, rate: float, say: Callable[[str], None]
         elevated=calibration.calls_elevated,
         exclusive=exclusive,
     )
-    value, low, high = mean_auc_interval(labels, candidates[best])
+    value, low, high = mean_auc_interval(labels, calibration.probability)
     figures["mean_auc_by_round"] = [value]
     figures["mean_auc_by_round_95_interval"] = [[low, high]]
     changed = [scaled.names[at] for at in np.flatnonzero(chosen.changed)]
@@ -150,7 +154,33 @@ def _calibrated(bundle: Bundle, labels: Array, logits: Array, rate: float) -> Ca
     return replace(made, thresholds=thresholds, calls=np.stack(calls, axis=1))
 
 
-def _log_loss(labels: Array, probability: Array, *, exclusive: bool) -> float:
+def _losses(labels: Array, probability: Array, *, exclusive: bool) -> NDArray[np.float64]:
+    """The log-loss of each row, ``(n,)``, summed over its measured targets."""
     p = np.clip(probability, 1e-7, 1 - 1e-7)
     entries = labels * np.log(p) if exclusive else labels * np.log(p) + (1 - labels) * np.log1p(-p)
-    return -float(np.nanmean(entries))
+    return np.asarray(-np.nansum(entries, axis=1, dtype=np.float64))
+
+
+def choices(losses: Array, parts: NDArray[np.integer]) -> NDArray[np.intp]:
+    """Which candidate, of losses ``(candidates, n)``, is best for the parts other than a row's own."""
+    best = np.empty(losses.shape[1], dtype=np.intp)
+    for part in np.unique(parts):
+        own = parts == part
+        best[own] = np.argmin(losses[:, ~own].sum(axis=1))
+    return best
+
+
+def _picked(calibrations: Sequence[Calibration], best: int, choice: NDArray[np.intp]) -> Calibration:
+    """Maps and cut-offs of the ``best``; what each row gets is by its own ``choice`` ``(n,)``."""
+
+    def rows(values: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        return np.stack(values)[choice, np.arange(len(choice))]
+
+    elevated = [made.calls_elevated for made in calibrations if made.calls_elevated is not None]
+    return replace(
+        calibrations[best],
+        probability=rows([made.probability for made in calibrations]),
+        served=rows([made.served for made in calibrations]),
+        calls=rows([made.calls for made in calibrations]),
+        calls_elevated=rows(elevated) if elevated else None,
+    )

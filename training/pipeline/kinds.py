@@ -22,7 +22,7 @@ from training.evaluation.quantities import (
     calibrate_quantities,
     quantity_metrics,
     quantity_score,
-    r_squared,
+    r2_interval,
 )
 from training.evaluation.scores import METRICS, score
 from training.networks.ensemble import OutOfFold
@@ -141,7 +141,11 @@ class Quantities:
     def by_round(self, dataset: Dataset, outputs: Sequence[NDArray[np.float64]]) -> dict[str, JsonValue]:
         """R² of each round's networks alone."""
         count = len(dataset.targets)
-        return {"r2_by_round": [r_squared(dataset.labels, own[:, :count]) for own in outputs]}
+        told = [r2_interval(dataset.labels, own[:, :count]) for own in outputs]
+        return {
+            "r2_by_round": [value for value, *_ in told],
+            "r2_by_round_95_interval": [[low, high] for _, low, high in told],
+        }
 
     def answer(self, dataset: Dataset, calibration: QuantityCalibration) -> Answer:
         """Values and intervals in the targets' units."""

@@ -40,12 +40,14 @@ def spreads_of(
     squash: Squash,
     raw: Array32,
     folds: NDArray[np.integer],
+    tree_seeds: NDArray[np.float64] | None,
 ) -> tuple[Spread, ...] | None:
     """How far a refit would move each target's logit, by the networks of all rounds on some raw rows.
 
-    The first ``served`` rounds are the ensemble, beside ``trees`` if there are any. None where that
-    cannot be told (``spreads``).
+    The first ``served`` rounds are the ensemble, beside ``trees`` if there are any, whose seeds make
+    the variance ``tree_seeds``. None where that cannot be told (``spreads``).
     """
     some = asked_rows(len(raw))
     numbers = np.array([member.fold for member in rounds.members])
-    return spreads(with_trees(rounds, trees, squash, raw[some]), numbers, folds[some], served)
+    logits = with_trees(rounds, trees, squash, raw[some])
+    return spreads(logits, numbers, folds[some], served, tree_seeds)

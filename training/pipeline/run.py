@@ -20,7 +20,7 @@ from training.evaluation.quantities import QuantityCalibration
 from training.networks.ensemble import Ensemble, OutOfFold, Watch, out_of_fold
 from training.networks.export import ServedEnsemble, export
 from training.networks.preprocessing import Squash, fit_squash
-from training.networks.trees import Trees, fit_trees, with_trees
+from training.networks.trees import Trees, fit_trees, seed_variance, with_trees
 from training.pipeline.contenders import train_rounds
 from training.pipeline.importance import importance
 from training.pipeline.kinds import Calibrated, kind_of
@@ -180,17 +180,21 @@ def finish(
         metrics=figures,
         reference=reference,
         theory=theory,
-        spreads=None if dataset.exclusive or fitted.quantities else _spreads(fitted),
+        spreads=None if dataset.exclusive or fitted.quantities else refit_spreads(fitted, seed, say),
         model=model,
         provenance=with_choice(provenance(dataset, recipe, seed), fitted.recipe, fitted.scores)
         | {"seconds": round(time.monotonic() - began, 1)},
     )
 
 
-def _spreads(fitted: Fitted) -> tuple[Spread, ...] | None:
-    """How far a refit would move each target's logit."""
-    of = fitted.rounds, fitted.trees, fitted.recipe.served, fitted.squash
-    return spreads_of(*of, fitted.raw, fitted.dataset.folds)
+def refit_spreads(fitted: Fitted, seed: int, say: Callable[[str], None]) -> tuple[Spread, ...] | None:
+    """How far a refit would move each target's logit; ``seed`` is the one of ``fit``."""
+    raw, folds, own, seeds = fitted.raw, fitted.dataset.folds, fitted.recipe, None
+    if fitted.trees is not None and own.trees is not None:
+        say("growing other trees without one fold, which show what their seed does")
+        imputed = fitted.squash.imputed(raw)
+        seeds = seed_variance(fitted.trees, imputed, fitted.dataset.labels, folds, own.trees, seed)
+    return spreads_of(fitted.rounds, fitted.trees, own.served, fitted.squash, raw, folds, seeds)
 
 
 def _out_of_fold(dataset: Dataset, trained: Ensemble, rows: NDArray[np.float32]) -> OutOfFold:

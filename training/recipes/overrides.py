@@ -70,10 +70,15 @@ def override(
 
 def with_metric(recipe: ModelRecipe, name: str) -> ModelRecipe:
     """The recipe with another metric to choose its networks by; raises ``TrainingError``."""
-    metrics = QUANTITY_METRICS if recipe.metric in QUANTITY_METRICS else METRICS
+    is_quantity = recipe.metric in QUANTITY_METRICS
+    metrics = QUANTITY_METRICS if is_quantity else METRICS
     metric = next((each for each in metrics if each == name), None)
     if metric is None:
-        raise TrainingError(f"a metric is one of {', '.join(metrics)} here, not {name!r}")
+        kind = ("a quantity", "regression") if is_quantity else ("classes", "classification")
+        raise TrainingError(
+            f"metric {name}: the target is learned as {kind[0]} (--task {kind[1]}), whose metric is one"
+            f" of {', '.join(metrics)}"
+        )
     if not recipe.contenders:
         raise TrainingError(f"metric {name}: nothing is chosen by it, since the recipe is one alone")
     return replace(recipe, metric=metric)

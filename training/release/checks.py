@@ -96,7 +96,8 @@ def activations(challenger: Bundle, p_values: Array) -> Check:
         "activations",
         familiar >= _FAMILIAR_SHARE,
         f"variances {min(variances):.3g} to {max(variances):.3g}; {familiar:.1%} of {len(p_values)} rows"
-        f" of the data (95 % interval {low:.1%} to {high:.1%}) have a p-value of {_FAMILIAR_P} or more",
+        f" of the training data (95 % interval {low:.1%} to {high:.1%}) have a p-value of {_FAMILIAR_P}"
+        " or more",
         {"variance": [min(variances), max(variances)], "familiar": familiar},
     )
 
@@ -161,7 +162,7 @@ def speed(challenger: Bundle, champion: Bundle | None) -> Check:
         passed &= own <= max(bound, _SLOWER * (other or 0.0))
         figures[f"seconds_{rows}"] = [own, other]
         beside = "" if other is None else f" (champion {other * 1e3:.3f})"
-        texts.append(f"{rows} rows in {own * 1e3:.3f} ms{beside}")
+        texts.append(f"{rows} row{'s' * (rows != 1)} in {own * 1e3:.3f} ms{beside}")
     return Check("latency", passed, "; ".join(texts), figures)
 
 

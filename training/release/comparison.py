@@ -50,7 +50,8 @@ def positives(labels: Array, targets: tuple[str, ...]) -> Check:
         if rarer < FEW:
             few[target] = rarer
     texts = [
-        f"{target} has {rows} rows of its rarer class: its recall is known to ±{1 / np.sqrt(rows):.2f}"
+        f"{target} has {rows} row{'s' * (rows != 1)} of its rarer class: its recall is known to"
+        f" ±{1 / np.sqrt(rows):.2f}"
         for target, rows in few.items()
     ]
     text = f"every target has {FEW} rows or more of either class"
@@ -63,7 +64,7 @@ def discrimination(labels: Array, challenger: Array, champion: Array, margin: fl
     """Compare the mean AUC of out-of-fold scores ``(n, T)`` of both on the same rows."""
     gap = mean_auc(labels, challenger) - mean_auc(labels, champion)
     error = _length(auc_influence(labels, challenger) - auc_influence(labels, champion))
-    figure = f"mean AUC {gap:+.4f}"
+    figure = f"mean AUC {gap:+z.4f}"
     return not_worse("discrimination", figure, gap, error, margin, len(labels), loss=-1)
 
 
@@ -83,9 +84,9 @@ def not_worse(
     verdict = "worse" if shown else "not worse" if met else "it may be that much worse"
     text = (
         f"out-of-fold {figure} against the champion on the same {rows} rows, 90 % interval"
-        f" {gap - reach:+.4f} to {gap + reach:+.4f}; margin {margin:g}: {verdict}. On such rows an equal"
-        f" challenger passes in {equal:.0%} of cases, and losses below {smallest:.4f} cannot be told"
-        " from none"
+        f" {gap - reach:+z.4f} to {gap + reach:+z.4f}; margin {margin:g}: {verdict}. On such rows an"
+        f" equal challenger passes in {equal:.0%} of cases, and losses below {smallest:.4f} cannot be"
+        " told from none"
     )
     if not met and not shown and equal < _USEFUL:
         text += ": nothing useful can be met; judge by other evidence, and use --promote always"
@@ -132,7 +133,7 @@ def calibration(labels: Array, challenger: Array, champion: Array | None) -> Che
     error = _length(np.nansum((paired - by_target) * weight, axis=1))
     low, high = gap - norm.ppf(0.975) * error, gap + norm.ppf(0.975) * error
     figures |= {"difference": gap, "low": float(low), "high": float(high)}
-    text += f"; {gap:+.5f} against the champion, 95 % interval {low:+.5f} to {high:+.5f}"
+    text += f"; {gap:+z.5f} against the champion, 95 % interval {low:+z.5f} to {high:+z.5f}"
     return Check("calibration", below and bool(low <= 0), text, figures)
 
 

@@ -59,6 +59,14 @@ def interval(ends: Sequence[float] | None, within: str, digits: int) -> str:
     return "" if ends is None else within.format("–".join(f"{end:.{digits}f}" for end in ends))
 
 
+def by_round(manifest: Manifest, figure: str) -> str:
+    """A figure of each round's networks alone; older versions have no intervals of them."""
+    rounds: Any = manifest.metrics[f"{figure}_by_round"]
+    intervals: Any = manifest.metrics.get(f"{figure}_by_round_95_interval", [None] * len(rounds))
+    told = (interval(one, " ({})", 4) for one in intervals)
+    return ", ".join(f"{value:.4f}{one}" for value, one in zip(rounds, told, strict=True))
+
+
 def decisions(manifest: Manifest) -> str:
     """Return the sections that the manifest has anything for."""
     return _levels(manifest) + _assays(manifest) + _intervals(manifest)
@@ -70,7 +78,7 @@ def importance_section(manifest: Manifest) -> str:
     if not told:
         return ""
     rows = [
-        (name, f"{loss:+.4f} ± {spread:.4f}") for name, loss, spread in told["columns"][:_MOST_COLUMNS]
+        (name, f"{loss:+z.4f} ± {spread:.4f}") for name, loss, spread in told["columns"][:_MOST_COLUMNS]
     ]
     rest = len(told["columns"]) - len(rows)
     table = "\n".join(markdown_table(("column", f"loss of {told['figure']} ± sd over folds"), rows))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.bundle.manifest import FIGURE_FILE, Manifest
 from training.evaluation.metrics import markdown_table
-from training.release.decision_card import decisions, importance_section, part_lines
+from training.release.decision_card import by_round, decisions, importance_section, part_lines
 from training.release.domain_card import domain_section
 from training.release.gate import Report
 from training.release.regression.card import quantity_figures
@@ -150,7 +150,7 @@ def _class_figures(manifest: Manifest, own_members: int) -> str:
             "accuracy": _ACCURACY.format_map(overall) if manifest.exclusive else "",
             "parts": part_lines(manifest),
             "decisions": decisions(manifest),
-            "rounds": _rounds(manifest),
+            "rounds": by_round(manifest, "mean_auc"),
             "targets": _table(
                 _COLUMNS, ([cell.format_map(row) for cell in _COLUMNS.values()] for row in rows)
             ),
@@ -171,14 +171,6 @@ def _calibrated(manifest: Manifest) -> str:
 
 def _table(columns: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
     return "\n".join(markdown_table(columns, rows))
-
-
-def _rounds(manifest: Manifest) -> str:
-    """The AUC of each round's networks alone; older versions have no intervals of them."""
-    rounds: Any = manifest.metrics["mean_auc_by_round"]
-    intervals: Any = manifest.metrics.get("mean_auc_by_round_95_interval", [])
-    told = [f" ({low:.4f}–{high:.4f})" for low, high in intervals] or [""] * len(rounds)
-    return ", ".join(f"{value:.4f}{one}" for value, one in zip(rounds, told, strict=True))
 
 
 def _recipes(manifest: Manifest) -> str:

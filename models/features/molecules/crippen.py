@@ -32,14 +32,18 @@ def logp_and_refractivity(molecule: Chem.Mol, atoms: Iterable[tuple[int, int]]) 
     for index, (element, hydrogens) in enumerate(atoms):
         if not hydrogens:
             continue
-        on_oxygen = element == _OXYGEN
-        per_hydrogen = _on_oxygen(molecule.GetAtomWithIdx(index)) if on_oxygen else _ON.get(element)
+        per_hydrogen = of_hydrogen(molecule.GetAtomWithIdx(index), element)
         if per_hydrogen is None:
             exact: _Contribution = rdMolDescriptors.CalcCrippenDescriptors(molecule, force=True)
             return exact
         logp += hydrogens * per_hydrogen[0]
         refractivity += hydrogens * per_hydrogen[1]
     return logp, refractivity
+
+
+def of_hydrogen(atom: Chem.Atom, element: int) -> tuple[float, float] | None:
+    """What one hydrogen on an atom adds to both; None if its neighbourhood is none of the simple cases."""
+    return _on_oxygen(atom) if element == _OXYGEN else _ON.get(element)
 
 
 def _on_oxygen(oxygen: Chem.Atom) -> _Contribution | None:

@@ -20,7 +20,7 @@ from models.features.molecules.topology import topology
 # The largest absolute value of a descriptor: above all plausible values and well within float32.
 LIMIT = 1e6
 
-_PROPERTIES = rdMolDescriptors.Properties((
+PROPERTIES = rdMolDescriptors.Properties((
     "hallKierAlpha",  # first, because ``describe`` needs it
     "amw", "lipinskiHBA", "lipinskiHBD", "NumHBD", "NumHeavyAtoms", "NumAtoms", "NumHeteroatoms",
     "NumAmideBonds", "FractionCSP3", "NumRings", "NumAromaticRings", "NumAliphaticRings",
@@ -28,14 +28,14 @@ _PROPERTIES = rdMolDescriptors.Properties((
     "NumAliphaticHeterocycles", "NumSpiroAtoms", "NumBridgeheadAtoms", "labuteASA", "tpsa",
     "chi0n", "chi1n", "chi0v", "chi1v", "kappa1",
 ))  # fmt: skip
-_LINKAGES = rdMolDescriptors.NumRotatableBondsOptions.StrictLinkages
+LINKAGES = rdMolDescriptors.NumRotatableBondsOptions.StrictLinkages
 _PEOE = 14
-_ELEMENTS = ("H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Br", "I")
-_RING_SIZES = (3, 4, 5, 6, 7)
+ELEMENTS = ("H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Br", "I")
+RING_SIZES = (3, 4, 5, 6, 7)
 _FORMULA = re.compile(r"([A-Z][a-z]?)(\d*)")
 
 NAMES: tuple[str, ...] = (
-    *_PROPERTIES.GetPropertyNames(),
+    *PROPERTIES.GetPropertyNames(),
     *TOPOLOGY,
     "NumRotatableBonds",
     "CrippenClogP",
@@ -44,9 +44,9 @@ NAMES: tuple[str, ...] = (
     *(f"SMR_VSA{i}" for i in range(1, 11)),
     *(f"PEOE_VSA{i}" for i in range(1, _PEOE + 1)),
     "FormalCharge",
-    *(f"Num{element}" for element in _ELEMENTS),
+    *(f"Num{element}" for element in ELEMENTS),
     "NumOtherElements",
-    *(f"NumRings{size}" for size in _RING_SIZES),
+    *(f"NumRings{size}" for size in RING_SIZES),
     "NumRingsLarger",
 )
 QUANTUM_NUMBERS = tuple(f"MQN_{number}" for number in range(1, 43))
@@ -62,24 +62,28 @@ def describe(molecule: Chem.Mol) -> NDArray[np.float32]:
     atoms = [(atom.GetAtomicNum(), atom.GetTotalNumHs()) for atom in molecule.GetAtoms()]
     elements, hydrogens = np.array(atoms).T
     rings = [len(ring) for ring in molecule.GetRingInfo().AtomRings()]
-    properties = _PROPERTIES.ComputeProperties(molecule)
+    properties = PROPERTIES.ComputeProperties(molecule)
     values = (
         *properties,
-        *topology(molecule, elements, hydrogens * 1.0, properties[0], 3 in rings),
-        rdMolDescriptors.CalcNumRotatableBonds(molecule, _LINKAGES),
+        *topology(molecule, elements, hydrogens, properties[0], 3 in rings),
+        rdMolDescriptors.CalcNumRotatableBonds(molecule, LINKAGES),
         *logp_and_refractivity(molecule, atoms),
         *rdMolDescriptors.SlogP_VSA_(molecule),
         *rdMolDescriptors.SMR_VSA_(molecule),
-        *_charge_surfaces(molecule),
+        *charge_surfaces(molecule),
         Chem.GetFormalCharge(molecule),
-        *(counts.get(element, 0) for element in _ELEMENTS),
-        sum(number for symbol, number in counts.items() if symbol not in _ELEMENTS),
-        *(rings.count(size) for size in _RING_SIZES),
-        sum(size > _RING_SIZES[-1] for size in rings),
+        *(counts.get(element, 0) for element in ELEMENTS),
+        sum(number for symbol, number in counts.items() if symbol not in ELEMENTS),
+        *(rings.count(size) for size in RING_SIZES),
+        sum(size > RING_SIZES[-1] for size in rings),
     )
-    row = np.array(values, dtype=np.float64)
-    row[~np.isfinite(row)] = np.nan
-    return np.clip(row, -LIMIT, LIMIT).astype(np.float32)
+    return finished(np.array(values, dtype=np.float64))
+
+
+def finished(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Values of any shape as ``describe`` returns them; changes ``values``."""
+    values[~np.isfinite(values)] = np.nan
+    return np.clip(values, -LIMIT, LIMIT).astype(np.float32)
 
 
 def quantum_numbers(molecule: Chem.Mol) -> Sequence[int]:
@@ -99,7 +103,7 @@ def element_counts(molecule: Chem.Mol) -> dict[str, int]:
     return {symbol: int(number or 1) for symbol, number in _FORMULA.findall(formula)}
 
 
-def _charge_surfaces(molecule: Chem.Mol) -> Iterable[float]:
+def charge_surfaces(molecule: Chem.Mol) -> Iterable[float]:
     """Surface areas (Å²) by Gasteiger charge, NaN where an element has no Gasteiger parameters.
 
     RDKit then puts the whole surface into the last bin, which never happens otherwise.

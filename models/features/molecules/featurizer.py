@@ -13,6 +13,7 @@ from models.errors import FeaturizerError
 from models.features.base import Accepted, Features, NotApplicable, Outcome, Rejected
 from models.features.molecules.descriptors import NAMES as DESCRIPTORS
 from models.features.molecules.descriptors import QUANTUM_NUMBERS, describe, quantum_numbers
+from models.features.molecules.environments.features import BlockFeatures, block_features
 from models.features.molecules.fingerprints import RADII, FragmentCounter
 from models.features.molecules.parents.compound import parent_compound
 from models.features.molecules.rdkit_log import captured_rdkit_log
@@ -26,6 +27,8 @@ from models.features.molecules.text.notation import read_text
 # the processor's cache, which saves a sixth of the time.
 AT_ONCE = 128
 _RDKIT_FAILED = "the molecule cannot be described by RDKit; check its valences and charges"
+
+_NO_FRAGMENTS: Mapping[int, int] = {}
 
 # Names of a block of features, and the function that computes it for one parent.
 _Block = tuple[tuple[str, ...], Callable[[Chem.Mol], ArrayLike]]
@@ -69,10 +72,10 @@ class MoleculeFeaturizer:
             (slice(end - len(names), end), compute)
             for end, (names, compute) in zip(ends, blocks, strict=True)
         ]
-        #: The columns of ECFP counts, which the domain is asked with too.
+        self._counters = {counter.count: counter for counter in counters}
+        # That of ECFP counts, which the domain is asked with too.
         self._ecfp = counters[0]
         self.radius = self._ecfp.radius
-        self._ecfp_columns = self._columns[len(self._blocks)][0]
 
     def within(self, domain: MeasuredCompounds) -> Self:
         """The same featurizer, which also tells how near each record is to the compounds of ``domain``.
@@ -137,6 +140,40 @@ class MoleculeFeaturizer:
         details = _details(standardised.smiles, standardised.removed, standardised.repaired)
         return standardised.parent, Accepted(details)
 
+    def _computed(
+        self, molecules: Sequence[Chem.Mol], smiles: Sequence[str]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], dict[int, Mapping[int, int]]]:
+        """The rows of molecules that were read from these SMILES, which are sound, and all fragments."""
+        rows = np.empty((len(molecules), len(self.names)), dtype=np.float32)
+        sound = np.ones(len(molecules), dtype=np.bool_)
+        together = _together(molecules, smiles)
+        blocks = {
+            describe: together.descriptors,
+            quantum_numbers: together.quantum_numbers,
+            structural_keys: together.keys,
+        }
+        functions = dict(zip(together.taken, together.functions, strict=True))
+        counted: dict[int, Mapping[int, int]] = {}
+        for columns, compute in self._columns:
+            counter = self._counters.get(compute)
+            block = blocks.get(compute)
+            if block is not None:
+                rows[together.taken, columns] = block
+            counts = dict.fromkeys(range(len(molecules)), _NO_FRAGMENTS)
+            for row, molecule in enumerate(molecules):
+                try:
+                    if counter is not None:
+                        counts[row] = counter.counts(molecule, functions=functions.get(row))
+                    elif block is None or row not in functions:
+                        rows[row, columns] = compute(molecule)
+                except (RuntimeError, ValueError):  # a failed invariant inside RDKit
+                    sound[row] = False
+            if counter is not None:
+                rows[:, columns] = counter.rows([*counts.values()])
+            if counter is self._ecfp:
+                counted = counts
+        return rows, sound, counted
+
     def _featurize(self, records: Sequence[object]) -> Features:
         outcomes: list[Outcome] = []
         accepted: list[tuple[int, Chem.Mol]] = []
@@ -148,20 +185,15 @@ class MoleculeFeaturizer:
             else:
                 accepted.append((position, molecule))
                 outcomes.append(outcome)
-        rows = np.empty((len(accepted), len(self.names)), dtype=np.float32)
-        sound = np.ones(len(accepted), dtype=np.bool_)
-        counted: dict[int, Mapping[int, int]] = {}
-        for columns, compute in self._columns:
-            for row, (position, molecule) in enumerate(accepted):
-                try:
-                    if columns is self._ecfp_columns:
-                        counted[row] = self._ecfp.counts(molecule)
-                        rows[row, columns] = self._ecfp.row(counted[row])
-                    else:
-                        rows[row, columns] = compute(molecule)
-                except (RuntimeError, ValueError):  # a failed invariant inside RDKit
-                    sound[row] = False
-                    outcomes[position] = Rejected(_RDKIT_FAILED)
+        # Only an accepted record's molecule surely has its atoms in the order of its SMILES.
+        smiles = [
+            str(told.details["parent"]) if isinstance(told := outcomes[at], Accepted) else ""
+            for at, _ in accepted
+        ]
+        molecules = [molecule for _, molecule in accepted]
+        rows, sound, counted = self._computed(molecules, smiles)
+        for row in np.flatnonzero(~sound).tolist():
+            outcomes[accepted[row][0]] = Rejected(_RDKIT_FAILED)
         if self.domain is not None:
             _judge(
                 self.domain,
@@ -213,6 +245,14 @@ class JudgingMoleculeFeaturizer(WiderMoleculeFeaturizer):
         if reason:
             return found.molecule, NotApplicable(reason, details)
         return found.molecule, Accepted(details)
+
+
+def _together(molecules: Sequence[Chem.Mol], smiles: Sequence[str]) -> BlockFeatures:
+    """What can be computed at once; of none, if RDKit fails on one: each then shows whether it does."""
+    try:
+        return block_features(molecules, smiles)
+    except (RuntimeError, ValueError):
+        return block_features([], [])
 
 
 def _fingerprint(

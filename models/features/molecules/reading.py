@@ -100,12 +100,19 @@ def check_size(molecule: Chem.Mol) -> None:
         raise Unreadable("the molecule's rings close in too many equal ways to be judged")
 
 
-def sanitised(molecule: Chem.Mol) -> tuple[Chem.Mol, str]:
-    """The sanitised molecule, and what was repaired in it; raises ``Unreadable``."""
-    as_read = Chem.Mol(molecule)
+def sanitised(molecule: Chem.Mol, written: str = "") -> tuple[Chem.Mol, str]:
+    """The sanitised molecule, and what was repaired in it; raises ``Unreadable``.
+
+    ``written`` is the SMILES that ``molecule`` was read from, if any: then no copy is made of it, for the
+    SMILES is read again in the rare case that it has to be repaired.
+    """
+    as_read = None if written else Chem.Mol(molecule)
     try:
         Chem.SanitizeMol(molecule)
     except Chem.MolSanitizeException as error:
+        if as_read is None:
+            as_read = read_smiles(written)
+            Chem.RemoveStereochemistry(as_read)
         repaired = repair(as_read)
         if repaired is None:
             raise Unreadable(f"not a valid SMILES: {sentence(error)}") from error

@@ -65,7 +65,7 @@ def standardise(molecule: Chem.Mol, written: str = "") -> Standardised:
     check_size(molecule)
     Chem.RemoveStereochemistry(molecule)
     with captured_rdkit_log():
-        molecule, repaired = sanitised(molecule)
+        molecule, repaired = sanitised(molecule, written)
         can_change = molecule.HasSubstructMatch(_CAN_CHANGE)
         if can_change:
             for atom in molecule.GetAtoms():

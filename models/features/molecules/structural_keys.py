@@ -58,7 +58,7 @@ _CASES = {
     "fr_phenol": ("fr_phenol_noOrthoHbond",),
     "fr_urea": ("fr_barbitur",),
 }  # fmt: skip
-_CASE_OF = {case: wider for wider, cases in _CASES.items() for case in cases}
+CASE_OF = {case: wider for wider, cases in _CASES.items() for case in cases}
 
 
 class Key(NamedTuple):
@@ -110,8 +110,8 @@ def needs_of(key: Key) -> frozenset[str]:
     if in_ring or pattern.GetNumBonds() >= pattern.GetNumAtoms():
         needs.add(RING)
     needs.update(_MORE_NEEDS.get(key.name, ()))
-    if key.name in _CASE_OF:
-        needs.add(_CASE_OF[key.name])
+    if key.name in CASE_OF:
+        needs.add(CASE_OF[key.name])
     return frozenset(needs)
 
 
@@ -134,9 +134,9 @@ def _element_of(atom: Chem.Atom) -> str | None:
     return None
 
 
-def _depth(name: str) -> int:
+def depth(name: str) -> int:
     """How many wider keys must be matched before this one."""
-    return 1 + _depth(_CASE_OF[name]) if name in _CASE_OF else 0
+    return 1 + depth(CASE_OF[name]) if name in CASE_OF else 0
 
 
 def _grouped() -> list[tuple[frozenset[str], FilterCatalog.FilterCatalog]]:
@@ -144,7 +144,7 @@ def _grouped() -> list[tuple[frozenset[str], FilterCatalog.FilterCatalog]]:
     catalogs: dict[frozenset[str], FilterCatalog.FilterCatalog] = defaultdict(
         FilterCatalog.FilterCatalog
     )
-    for key in sorted(KEYS, key=lambda key: _depth(key.name)):
+    for key in sorted(KEYS, key=lambda key: depth(key.name)):
         matcher = FilterCatalog.SmartsMatcher(key.name, key.pattern, key.least)
         entry = FilterCatalog.FilterCatalogEntry(key.name, matcher)
         catalogs[needs_of(key)].AddEntry(entry)

@@ -62,6 +62,11 @@ class TableFeaturizer:
         self._features = NumberFeatures(numbers)
         one_hot = [name for column in self._categories for name in column.features]
         self.names = (*self._features.names, *one_hot)
+        #: The column that each feature is of.
+        self.sources = (
+            *(column.name for column in numbers for _ in column.features),
+            *(column.name for column in self._categories for _ in column.features),
+        )
         mixed = bool(self._categories)
         self._shape = RecordShape(self.fields, "a record", "column", "values" if mixed else "numbers")
         self._numbers = None if mixed else NumberRows(self._shape, [c.optional for c in numbers])

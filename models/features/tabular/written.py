@@ -58,6 +58,11 @@ class WrittenTableFeaturizer:
         self._features = NumberFeatures([number for c in self._columns for number in c.numbers])
         one_hot = [name for column in self._categories for name in column.category.features]
         self.names = (*self._features.names, *one_hot)
+        #: The column that each feature is of.
+        self.sources = (
+            *(c.name for c in self._columns for number in c.numbers for _ in number.features),
+            *(c.name for c in self._categories for _ in c.category.features),
+        )
         word = "numbers" if not self.texts else "values"
         self._shape = RecordShape(self.fields, "a record", "column", word)
         plain = [

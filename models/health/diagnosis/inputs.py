@@ -132,9 +132,8 @@ def recognise(
     constant = changed[(spread[changed] < _NO_SPREAD) & (usual_spread[changed] > 0.5)]
     if scales is not None:
         inside = np.abs(mean - scales.ends).min(axis=0) > _AT_THE_END
-        if len(constant) > 1:  # a block that is missing
-            inside = inside | (np.abs(mean - scales.zero) < _NO_SPREAD)
-        constant = constant[inside[constant]]
+        # A field that is missing is often 0, even where no value is so small.
+        constant = constant[(inside | (np.abs(mean - scales.zero) < _NO_SPREAD))[constant]]
     if len(constant) and len(constant) == len(changed) <= max(len(mean) // 2, 1):
         return Happened("constant", tuple(constant.tolist()))
     most = np.argsort(own)[::-1][:3]

@@ -25,7 +25,7 @@ class Moved:
 
     The parts are each member's departure, each member's distance and, where inputs are watched, the
     directions together, both singles and the largest of the features. ``layers`` are effects and
-    margins (2, S, M, L), ``features`` (S, F) each feature's shift.
+    margins (2, S, M, L), ``features`` (S, F) each feature's shift, less what chance may contribute.
     """
 
     effect: Array
@@ -140,7 +140,6 @@ def assess(
     mean = sums.total / max(sums.rows, 1)
     if offset is not None:
         mean = mean - offset
-    plain = np.abs(mean[layout.plain]) / reference.spread.ravel()
     every = moved(
         reference,
         layout,
@@ -149,11 +148,14 @@ def assess(
         None if offset is None else offset[layout.evidence],
         feature_offset,
     )
-    return every.effects(0, plain.reshape(layout.members, layout.layers, 3).max(axis=2))
+    error = np.sqrt(np.mean(every.errors.widened[0] / every.errors.unit[0]))
+    plain = np.abs(mean[layout.plain]) / reference.spread.ravel() - MARGIN * error
+    by_layer = plain.reshape(layout.members, layout.layers, 3).max(axis=2)
+    return every.effects(0, np.maximum(by_layer, 0.0))
 
 
 def _features(inputs: Inputs, means: Array, offset: Array | None, errors: Errors) -> tuple[Array, Array]:
-    """Each feature's largest shift (S, F); effect and margin (2, S, 1) of the one surest to be large.
+    """Each feature's largest shift less chance (S, F); effect and margin (2, S, 1) of the surest one.
 
     A feature may shift in its mean, or in the mean of its squares. Its own errors are not kept: a margin
     is that of the columns on average and, for a suffix of traffic, as many times the usual as the
@@ -168,12 +170,13 @@ def _features(inputs: Inputs, means: Array, offset: Array | None, errors: Errors
         own = np.sqrt(np.maximum(means[:, 1] - np.square(means[:, 0]), 1.0))
         squares = np.maximum(means[:, 1] / inputs.square_spread, 1.0)
         spread = np.where(errors.careful[:, :, None], np.stack([own, squares], axis=1), 1.0)
-    flat = (moved - margin * spread).reshape(len(moved), -1)
+    sure = moved - margin * spread
+    flat = sure.reshape(len(moved), -1)
     most = flat.argmax(axis=1)[:, None]
     effect, margin = (
         np.take_along_axis(part.reshape(flat.shape), most, axis=1) for part in (moved, margin * spread)
     )
-    return moved.max(axis=1), np.stack([effect, margin])
+    return np.maximum(sure.max(axis=1), 0.0), np.stack([effect, margin])
 
 
 def _distance(parts: Sequence[Array], careful: NDArray[np.bool_]) -> Array:

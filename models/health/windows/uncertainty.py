@@ -32,6 +32,8 @@ FEWEST_DISTINCT = 16
 
 #: Earlier requests tell how unlike each other requests are from so many on, of two rows on average.
 _FEWEST_BEFORE = 4
+#: Fewer requests than this are one client's, however rare such clients are.
+_FEWEST_ALIKE = 4
 #: The share of the variance that is between requests where that cannot be told.
 _UNKNOWN_SHARE = 0.2
 
@@ -99,6 +101,10 @@ def errors_of(windows: Evidence, before: Evidence | None = None, *, opening: boo
         spread = before.spread
         usual = np.where(known, spread - _within(before, spread), _UNKNOWN_SHARE * unit)
         between = np.where(first, between, np.maximum(between, usual))
+        told, seen, by_kinds = _by_history(windows, before, between, usual)
+        told = told & known & ~first
+        seen = np.minimum(seen, unit)
+        between, within = np.where(told, seen, between), np.where(told, unit - seen, within)
     shares = squares * between / np.square(rows), within / rows
     again = coincidence(windows)[:, None]
     same = unit * (again + (1 - again) / rows)
@@ -106,11 +112,32 @@ def errors_of(windows: Evidence, before: Evidence | None = None, *, opening: boo
     few = distinct(windows)[:, None] < FEWEST_DISTINCT
     widened, counted = plain * np.where(few, widening(unit / same), 1.0), np.ones(plain.shape, bool)
     if before is not None:
-        by_requests = shares[0] * widening(np.square(rows) / squares) + shares[1] * widening(rows)
+        by_requests = shares[0] * widening(np.square(rows) / squares)
+        by_requests = np.where(told, by_kinds, by_requests) + shares[1] * widening(rows)
         careful = np.maximum(by_requests, same * widening(unit / same))
         widened = np.where(first, widened, careful)
         counted = ~few & (first | (unit / plain >= FEWEST_PIECES))
     return Errors(plain, widened, unit, counted, ~first)
+
+
+def _by_history(
+    windows: Evidence, before: Evidence, between: Array, usual: Array
+) -> tuple[NDArray[np.bool_], Array, Array]:
+    """Where many earlier requests tell more than ``between``; the variance that they tell; its errors.
+
+    Rows that spread less than the reference's may be those of one client, whose requests are alike. If
+    many requests came before, they tell how rare such clients are: of N that differ from each other by
+    a variance of ``usual``, no more than usual / d² (and chance: m / N) are of a kind that lies d off.
+    It fills m requests with odds (usual / d² + m / N)^m, so that odds of exp(-MARGIN²) are a d² of
+    usual / (exp(-MARGIN² / m) - m / N), if that is positive.
+    """
+    pieces = np.square(windows.rows) / windows.counts[:, 2:]
+    requests = np.square(before.rows) / np.maximum(before.counts[:, 2:], 1.0)
+    left = np.exp(-(MARGIN**2) / pieces) - pieces / requests
+    seen = np.maximum(usual, windows.spread - _within(windows, windows.spread))
+    errors = seen / np.maximum(left, 1e-12) / MARGIN**2
+    told = (pieces >= _FEWEST_ALIKE) & (left > 0) & (errors < between / pieces * widening(pieces))
+    return told, seen, errors
 
 
 def distinct(windows: Evidence) -> Array:

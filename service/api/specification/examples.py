@@ -48,7 +48,7 @@ _HISTORY = {
     "low_p_values": [0.05], "layers": [], "targets": [], "events": [],
 }  # fmt: skip
 _READY = {"version": "3", "provider": "CPUExecutionProvider", "ready": True, "error": None}
-_VERSION = {"version": 2, "created": _TIME, "mean_auc": 0.98, "gate": True}
+_VERSION = {"version": 2, "created": _TIME, "mean_auc": 0.98, "r2": None, "gate": True}
 _RELEASE = {
     "model": "htru2", "champion": 2, "previous": [1], "wanted": 2, "exemption": None,
     "versions": [_VERSION], "serving": "2", "error": None,

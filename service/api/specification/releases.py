@@ -10,7 +10,8 @@ class ReleasedVersion(Struct):
 
     version: int
     created: str | None = None
-    mean_auc: float | None = None
+    mean_auc: Annotated[float | None, Meta(description="Of classes.")] = None
+    r2: Annotated[float | None, Meta(description="Of a quantity.")] = None
     gate: Annotated[bool | None, Meta(description="Whether it passed the gate; null without one.")] = (
         None
     )

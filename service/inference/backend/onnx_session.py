@@ -1,6 +1,6 @@
 """A loaded graph that computes rows: on the CPU straight from memory, on CUDA in buckets."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
 
@@ -12,6 +12,7 @@ from onnx.utils import Extractor
 
 from models.bundle.manifest import MODEL_FILE
 from models.errors import BundleRefused
+from models.health.onnx_detector import KEPT, SCORES
 from models.networks.outputs import DOUBLES, INNER_OUTPUTS, INPUT, OUTPUTS, SQUASHED, TAPS
 from service.errors import DeviceUnavailable
 from service.inference.backend.device import CPU, Device, brief, create_session
@@ -35,7 +36,8 @@ class Session:
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._run = session.run
         made = {output.name for output in session.get_outputs()}
-        self._outputs = tuple(name for name in (*OUTPUTS, *DOUBLES, *INNER_OUTPUTS) if name in made)
+        named = (*OUTPUTS, *DOUBLES, *INNER_OUTPUTS, SCORES, KEPT)
+        self._outputs = tuple(name for name in named if name in made)
         self._features: int = session.get_inputs()[0].shape[1]
         self._most_rows = max(1, _AT_ONCE // (4 * self._features))
         self.provider: str = session.get_providers()[0]
@@ -44,6 +46,11 @@ class Session:
     def may_block(self) -> bool:
         """Whether ``run`` waits for another device, and so must never run on the event loop."""
         return self.provider != CPU
+
+    @property
+    def forms(self) -> list[Callable[[Rows], dict[str, Computed]]]:
+        """What computes rows here: each has weights of its own."""
+        return [self.run]
 
     def run(self, rows: Rows) -> dict[str, Computed]:
         """Compute ``probability`` and ``logit``, or ``value`` and ``interval``, of rows ``(n, F)``.
@@ -61,6 +68,24 @@ class Session:
 
     def _piece(self, rows: Rows) -> dict[str, Computed]:
         return dict(zip(self._outputs, self._run(self._outputs, {INPUT: rows}), strict=True))
+
+
+class SizedSession(Session):
+    """Two forms of a graph: ``few`` computes and judges small batches."""
+
+    def __init__(self, whole: Session, few: Session, most_rows: int) -> None:
+        """``few`` takes up to ``most_rows`` rows."""
+        self._whole, self._few, self._most_rows = whole, few, most_rows
+        self.provider = whole.provider
+
+    @property
+    def forms(self) -> list[Callable[[Rows], dict[str, Computed]]]:
+        """What computes rows here."""
+        return [self._whole.run, self._few.run]
+
+    def run(self, rows: Rows) -> dict[str, Computed]:
+        """The same outputs; of small batches also what the detector makes of them."""
+        return (self._few if len(rows) <= self._most_rows else self._whole).run(rows)
 
 
 class BucketedSession(Session):

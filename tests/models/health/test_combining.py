@@ -66,7 +66,9 @@ def test_averages_are_ranked_by_counting() -> None:
     plain = Ranks.of(scores).p_values(distances.T).astype(np.float32)
     known = np.sort(np.concatenate([plain[:40], plain[:5]]))
     expected = [(1 + (known <= average).sum()) / (len(known) + 1) for average in plain]
-    assert Ranks.of(scores, known).p_values(distances.T) == pytest.approx(expected)
+    ranks = Ranks.of(scores, known)
+    assert ranks.p_values(distances.T) == pytest.approx(expected)
+    assert [ranks.p_value(row) for row in distances.tolist()] == pytest.approx(expected)
     strange = Ranks.of(scores, known + np.float32(0.2)).p_values(np.full((3, 1), np.inf))
     assert strange == pytest.approx([1 / (len(known) + 1)])
 

@@ -12,7 +12,7 @@ from models.health.conformal import Ranks
 from models.health.detector import Detector
 from models.health.effect_size import DEGRADED_AT
 from models.health.evidence import CELLS, Sums, values_width
-from models.health.fitting import MemberRows, comparable, fit_reference
+from models.health.fitting import MemberRows, comparable, fit_reference, summary
 from models.health.layout import Layout
 from models.health.reference import SHARE_FLOOR, MemberReference, Reference
 from models.health.windows.shifts import assess
@@ -48,6 +48,15 @@ def fitted(inputs: np.ndarray | None, taps: np.ndarray) -> Reference:
 def reference() -> Reference:
     """A reference with inputs."""
     return fitted(*made(0, ROWS * MEMBERS))
+
+
+def test_the_variance_of_a_layer_has_that_between_rows() -> None:
+    """Of two rows at -1 and 3, each with a variance of 2 and a share of saturated units, it is 2 + 4."""
+    taps = np.array([[[-1.0, 2.0, 0.5]], [[3.0, 2.0, 0.1]]], np.float32)
+    found = summary(taps)
+    assert np.ravel(found.mean).tolist() == [1.0]
+    assert np.ravel(found.variance).tolist() == [6.0]
+    assert np.ravel(found.saturated) == pytest.approx([0.3])
 
 
 def statistics(reference: Reference, inputs: np.ndarray, taps: np.ndarray) -> np.ndarray:

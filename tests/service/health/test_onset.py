@@ -83,6 +83,20 @@ def test_what_had_moved_has_moved_until_traffic_shows_that_it_is_over() -> None:
     assert verdicts == sorted(verdicts, key="healthy".__eq__)  # it returns once
 
 
+@pytest.mark.parametrize(("shift", "bad", "turns"), [(0.6, 160, 16), (1.0, 96, 14), (1.5, 96, 10)])
+def test_a_change_is_held_while_good_rows_mix_with_it(shift: float, bad: int, turns: int) -> None:
+    """Four good rows at a time hide a small change, or a short one, long before they show its end."""
+    clock = Clock()
+    monitor = monitor_of(REFERENCE, clock)
+    sent(monitor, clock, bundles.candidates(1024, seed=1), 16)
+    sent(monitor, clock, bundles.candidates(bad, seed=2) + shift * bundles.SPREAD, 16)
+    verdicts = [monitor.health().judgement.verdict]
+    for seed in range(turns):
+        sent(monitor, clock, bundles.candidates(4, seed=100 + seed), 1)
+        verdicts.append(monitor.health().judgement.verdict)
+    assert "healthy" not in verdicts
+
+
 def test_a_second_change_is_seen_as_soon_as_the_first() -> None:
     """What was over before is no part of what requests are expected to be."""
     clock = Clock()

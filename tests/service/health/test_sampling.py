@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from service.health import windows
 from service.health.monitor import Monitor
 from service.health.windows import Sampling
 from tests.support import bundles
@@ -29,15 +30,25 @@ def test_quiet_traffic_is_taken_whole() -> None:
 
 @pytest.mark.parametrize("size", [1, 64, 256])
 def test_of_dense_traffic_a_share_is_taken(size: int) -> None:
-    """Of 8,192 rows a second 512 are, and an eighth of the rest."""
+    """Of 8,192 rows a second 512 are, and an eighth of the rest, behind a burst."""
     sampling, seconds, each = Sampling(), 40, 8192 // size
     times = np.repeat(np.arange(float(seconds)), each)
     taken = sum(size for now in times if sampling.takes(size, float(now)))
     assert taken / seconds == pytest.approx(512 + (8192 - 512) / 8, rel=0.1)
 
 
-def test_rows_that_are_not_taken_are_judged() -> None:
+def test_a_burst_after_quiet_traffic_is_taken_whole() -> None:
+    """Of 4,096 rows at once every batch counts, and again once as many were spared; not before."""
+    sampling = Sampling()
+    assert all(sampling.takes(64, 1000.0) for _ in range(64))
+    assert sum(sampling.takes(64, 1000.0) for _ in range(64)) < 24
+    assert sum(sampling.takes(64, 1001.0) for _ in range(64)) < 32
+    assert all(sampling.takes(64, 1009.0) for _ in range(64))
+
+
+def test_rows_that_are_not_taken_are_judged(monkeypatch) -> None:
     """Every row has its p-value; the windows hold fewer rows, and say the same."""
+    monkeypatch.setattr(windows, "_BURST", 512.0)
     clock, quiet = Clock(), Clock()
     sampled = Monitor(bundles.reference(), clock, sampled=True)
     whole = Monitor(bundles.reference(), quiet)

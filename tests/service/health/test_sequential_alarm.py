@@ -53,6 +53,7 @@ def test_a_lasting_departure_alarms_and_passes(options: dict, alarms: int) -> No
     assert (watch.requests > 4000, watch.alarms) == (True, alarms)
     if watch.alarm is not None:
         assert "layer 2" in watch.alarm.where
+        assert watch.alarm.at.tzinfo is UTC
     for seconds in (20, 700):
         clock.now += seconds
         watch = detectors.look("m", 1, monitor, [])

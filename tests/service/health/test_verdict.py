@@ -106,6 +106,19 @@ def test_the_window_that_is_named_reaches_back_to_the_change() -> None:
     assert judged(moved, seconds=9000.0).window == "start"
 
 
+@pytest.mark.parametrize(
+    ("one_minute", "ten_minutes", "named"),
+    [((0.1, 200), (0.2, 200), "10m"), ((0.2, 200), (0.1, 200), "1m"), ((0.2, 3), (0.1, 200), "10m")],
+)
+def test_healthy_traffic_is_named_by_its_worse_recent_window(
+    one_minute: tuple[float, int], ten_minutes: tuple[float, int], named: str
+) -> None:
+    """Of those that have rows enough, whatever the longer ones hold."""
+    windows = {"1m": effects(*one_minute), "10m": effects(*ten_minutes), "start": effects(0.25)}
+    judgement = judged(effects(0.1), **windows)
+    assert (judgement.verdict, judgement.window) == ("healthy", named)
+
+
 def test_an_alarm_never_lessens_a_verdict() -> None:
     """What traffic shows already is not replaced by what the sequential detector found."""
     assert judged(effects(2.0), Alarmed("it departs", inputs=True)) == judged(effects(2.0))

@@ -1,14 +1,24 @@
 """What a headline says of every kind of change, and where its advice leads."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.health.diagnosis.inputs import Happened
+from models.health.diagnosis.inputs import Happened, Kind
 from models.health.effect_size import Effects, Shift
-from service.health.words import CORRUPTED, FAULTY, Words, numbers, of_change, of_drift, refused
+from service.health.words import (
+    CORRUPTED,
+    FAULTY,
+    Words,
+    moved_features,
+    numbers,
+    of_change,
+    of_drift,
+    refused,
+)
 
 NAMES = ("profile_mean", "profile_stdev", "dm_mean", "dm_stdev", "width")
 SECTIONS = set(
@@ -109,3 +119,41 @@ def test_numbers_are_those_of_the_inputs_where_there_are_any() -> None:
     assert "layers depart by 2.00, first in member 0, layer 1" in numbers(of, "input", (0, 0), NAMES)
     alone = effects(None, layers=2.0)
     assert "the inputs have moved by 2.00" in numbers(alone, "input", None, NAMES)
+
+
+def moved(*shifts: float) -> Effects:
+    """Inputs of which the features have moved by so much."""
+    return replace(effects(2.0), features=np.array(shifts))
+
+
+def test_a_column_of_many_features_is_named_once() -> None:
+    """Nineteen features of three columns are three columns, by the names that the table has."""
+    names = ["age"] * 8 + ["city"] * 10 + ["price"]
+    happened = Happened("rescaled", tuple(range(19)), factor=10.0)
+    words = of_change(effects(2.0), "input", None, names, happened)
+    assert "age, city and price are rescaled by about 10" in words.headline
+    alone = of_change(effects(2.0), "input", None, names, Happened("constant", (3, 4)))
+    assert "age is constant" in alone.headline
+    within = of_change(effects(2.0), "input", None, names, Happened("swapped", (1, 2), ((1, 2), (2, 1))))
+    assert "within age" in within.headline
+    leads_somewhere(within)
+
+
+def test_what_moved_most_is_told_once_for_each_column() -> None:
+    """By the feature of it that has moved furthest; what chance may have moved is not named."""
+    found = moved_features(moved(0.9, 2.0, 0.1, 1.5), ["age", "age", "city", "price"])
+    assert found == [("age", 2.0), ("price", 1.5)]
+    every = moved_features(moved(0.9, 2.0, 0.1, 1.5), ["age", "age", "city", "price"], 10, 0.0)
+    assert every == [("age", 2.0), ("price", 1.5), ("city", 0.1)]
+
+
+@pytest.mark.parametrize(
+    "kind", ["swapped", "shuffled", "shifted", "rescaled", "constant", "population"]
+)
+def test_long_names_of_columns_keep_a_headline_short(kind: Kind) -> None:
+    """Names of ten words are cut, or counted."""
+    names = [f"{at} the mean of the integrated profile in units of counts" for at in range(3)]
+    pairs = ((0, 1), (1, 0)) if kind in ("swapped", "shuffled") else ()
+    for features in ((0,), (0, 1, 2)):
+        happened = Happened(kind, features, pairs, 3.0 if kind == "rescaled" else None)
+        leads_somewhere(of_change(effects(2.0), "input", None, names, happened))

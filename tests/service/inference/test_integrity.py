@@ -40,8 +40,8 @@ def folder(tmp_path: Path) -> Path:
 def test_a_session_that_drifts_is_found_long_before_the_published_tolerance(folder: Path) -> None:
     """What the session itself said is compared to the last bits, where it repeats itself."""
     bundle, session = open_bundle(folder), Drifting(bundles.graph())
-    exact = Integrity(bundle, folder, session.run, FLOAT32, exact=True)
-    loose = Integrity(bundle, folder, session.run, FLOAT32, exact=False)
+    exact = Integrity(bundle, folder, session.run, tolerance=FLOAT32, exact=True)
+    loose = Integrity(bundle, folder, session.run, tolerance=FLOAT32, exact=False)
     exact.check(session.run)
     session.drift = {"member_logit": 2e-5}
     loose.check(session.run)
@@ -57,7 +57,7 @@ def test_what_is_kept_in_memory_is_hashed(folder: Path) -> None:
     """A number of the golden rows or of the reference that changes in memory is found."""
     bundle, session = open_bundle(folder), open_session(bundles.graph(), Device(CPU))
     for array in (bundle.golden.taps, bundle.reference.centre):
-        integrity = Integrity(bundle, folder, session.run, FLOAT32, exact=True)
+        integrity = Integrity(bundle, folder, session.run, tolerance=FLOAT32, exact=True)
         integrity.check(session.run)
         array.setflags(write=True)
         array.reshape(-1)[0] += 1e-6

@@ -19,3 +19,4 @@ def test_batches_are_summed_up_when_enough_rows_wait() -> None:
     assert traffic.predicted is not None
     assert traffic.predicted.rows == 300
     assert traffic.predicted.called.tolist() == [300.0]
+    assert traffic.predicted.p_values.tolist() == [0, 0, 0, 0, 0, 300, 0]

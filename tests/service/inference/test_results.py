@@ -5,13 +5,23 @@ import json
 import numpy as np
 import pytest
 
+from models.bundle.cutoffs import CutOffs
 from models.features import Accepted, Rejected
 from models.networks.outputs import MEMBER_LOGIT
 from service.errors import InvalidRequest
 from service.inference.answers.decision import Decision, cut_offs_of
-from service.inference.results import Writing, intervals_of, is_plain, results_of, shown
+from service.inference.answers.json_writing import Writing
+from service.inference.answers.repetitions import without_repetitions
+from service.inference.results import intervals_of, is_plain, results_of, shown
 
 TARGETS = ("a", "b")
+
+
+def test_only_texts_are_taken_once() -> None:
+    """Rows of numbers cannot be looked up by their value, and are left as they are."""
+    assert without_repetitions(["C", "CC", "C"]) == ["C", "CC"]
+    mixed = ["C", [1.0], "C"]
+    assert without_repetitions(mixed) == mixed
 
 
 def said(probability: list[float], thresholds: list[float], *, exclusive: bool) -> list[object]:
@@ -34,6 +44,22 @@ def test_a_probability_at_its_threshold_is_a_call(threshold: float) -> None:
     """Also where the network's float32 is a little less than the threshold, but is shown as it."""
     below = round(threshold - 1e-7, 9)
     assert said([threshold, below], [threshold, threshold], exclusive=False) == [{"a": True, "b": False}]
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_rows_are_written_as_results_of_has_them(exclusive: bool) -> None:
+    """Any part of a batch, at least a row, is a JSON array of the same results."""
+    probability = np.random.default_rng(0).random((4, 2)).astype(np.float32)
+    outputs = {"probability": probability, "p_value": np.linspace(0.1, 0.9, 4)}
+    writing, limits = Writing(TARGETS, exclusive), np.array([0.5, 0.5])
+    pieces = writing.pieces(outputs, limits)
+    assert pieces is not None
+    rows = [[float(row)] for row in range(4)]
+    slow = results_of(
+        rows, [Accepted({})] * 4, outputs, TARGETS, Decision(limits), echo=False, exclusive=exclusive
+    )
+    for start, stop in ((0, 4), (1, 3), (3, 4)):
+        assert json.loads(writing.joined(pieces, start, stop)) == slow[start:stop]
 
 
 def test_calls_follow_what_is_shown() -> None:
@@ -69,6 +95,24 @@ def test_a_number_that_is_none_for_json_is_an_error_of_its_row(p_value: float | 
         assert (first["status"], second["status"]) == ("ok", "error")
         assert first["p_value"] is None
         assert "no finite number" in str(second["message"])
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_a_single_row_is_written_as_one_of_several(exclusive: bool) -> None:
+    """To the last byte, whatever its numbers are, with a p-value and without."""
+    random, writing = np.random.default_rng(0), Writing(TARGETS, exclusive)
+    limits = np.array([0.5, 1e-4])
+    for number in range(2000):
+        row = (random.random((1, 2)) ** random.integers(1, 40)).astype(np.float32)
+        one: dict[str, np.ndarray] = {"probability": row}
+        if number % 3:
+            one["p_value"] = random.random(1).round(6)
+        single = writing.pieces(one, limits)
+        several = writing.pieces({name: np.concatenate([v, v]) for name, v in one.items()}, limits)
+        assert single is not None
+        assert several is not None
+        assert writing.joined(single, 0, 1) == writing.joined(several, 1, 2)
+    assert writing.pieces(one | {"suspect": np.ones(1, np.float32)}, limits) is None
 
 
 def test_records_are_plain_where_none_has_anything_to_tell() -> None:
@@ -150,6 +194,12 @@ def test_two_cut_offs_are_refused(said: list[dict[str, object]], names: str) -> 
     with pytest.raises(InvalidRequest, match=names):
         cut_offs_of(*said)
     assert cut_offs_of({"recall": 0.9}, {"recall": "0.9"}) == cut_offs_of({"recall": 0.9})
+
+
+def test_a_text_may_hold_a_cut_off_for_each_target() -> None:
+    """As the query and a form send it; spaces around it change nothing."""
+    asked = cut_offs_of({"recall": ' {"NR-AR": 0.9, "SR-p53": 1}'})
+    assert asked == CutOffs("recall", (("NR-AR", 0.9), ("SR-p53", 1.0)))
 
 
 def test_a_cut_off_that_is_no_number_is_quoted() -> None:

@@ -9,6 +9,7 @@ import pytest
 from models.health.fitting import MemberRows, fit_reference
 from models.health.reference import Reference
 from models.networks.outputs import MEMBER_LOGIT, SQUASHED
+from service.health import windows
 from service.health.monitor import Monitor
 from service.health.row_owner import RowOwner
 from service.inference.batcher import Compute
@@ -169,8 +170,11 @@ def test_what_windows_see_of_a_mended_row_is_what_was_computed_again(
 
 
 @pytest.fixture
-def dense(reference: Reference) -> Callable[[FaultySession], tuple[Compute, FaultySession, Monitor]]:
+def dense(
+    reference: Reference, monkeypatch
+) -> Callable[[FaultySession], tuple[Compute, FaultySession, Monitor]]:
     """Make a computation that watches a share of dense traffic, and its graph without taps."""
+    monkeypatch.setattr(windows, "_BURST", 512.0)
 
     def make(lean: FaultySession) -> tuple[Compute, FaultySession, Monitor]:
         whole, monitor = FaultySession({}), Monitor(reference, clock=lambda: 1000.0, sampled=True)

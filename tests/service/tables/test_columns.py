@@ -52,6 +52,13 @@ def test_a_column_by_another_name_is_asked_for(asked: str) -> None:
     assert piece.records == ["CCO"]
 
 
+def test_a_column_of_inchi_is_found_where_none_has_smiles() -> None:
+    """By its whole name, which is not that of an InChIKey; SMILES come first."""
+    text = b'id,InChIKey,InChI\n1,x,"InChI=1S/CH4O/c1-2/h2H,1H3"\n'
+    assert table(text)[0].records == ["InChI=1S/CH4O/c1-2/h2H,1H3"]
+    assert table(b"InChI,smiles\nx,CCO\n")[0].records == ["CCO"]
+
+
 @pytest.mark.parametrize(
     ("content", "schema", "words"),
     [

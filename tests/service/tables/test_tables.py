@@ -85,7 +85,7 @@ def test_blank_lines_are_rows_only_where_nothing_else_could_be() -> None:
         (b"", InvalidRequest, "no header"),
         (b"\xff\xfes\x00", MalformedInput, "UTF-16"),
         (b"id|name\n", InvalidRequest, "need the column smiles; the header has 'id|name'"),
-        (b"inchi,name\n", InvalidRequest, "holds SMILES or InChI, name it by smiles_column"),
+        (b"structure,name\n", InvalidRequest, "holds SMILES or InChI, name it by smiles_column"),
         (b"a,b\n", InvalidRequest, "need the column smiles; the header has 'a', 'b'"),
         (b"my_smiles,other smiles\n", InvalidRequest, "'my_smiles' and 'other smiles' may hold"),
         (b"smiles,SMILES\n", InvalidRequest, "more than one column"),

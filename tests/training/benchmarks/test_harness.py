@@ -9,8 +9,8 @@ pytest.importorskip("torch", reason="the extra train is not installed")
 
 from scipy.stats import ttest_1samp
 
-from training.benchmarks.accuracy.tox21 import KEYS
-from training.benchmarks.accuracy.tox21_report import report as tox21_report
+from training.benchmarks.accuracy.tox21.by_depth import KEYS
+from training.benchmarks.accuracy.tox21.by_depth_report import report as tox21_report
 from training.benchmarks.harness import Results, run_missing
 from training.benchmarks.statistics import paired
 from training.errors import TrainingError

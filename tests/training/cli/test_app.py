@@ -143,7 +143,10 @@ def test_the_repository_is_also_named_by_the_environment(repository: Repository)
         (["train", "my-task", "--data", "nowhere.csv", "--target", "x"], "nowhere.csv is no file"),
         (["train", "my-task", "--data", "nowhere.csv"], "my-task is new: --target says which column"),
         (["train", "My Task", "--data", "nowhere.csv", "--target", "x"], "is not a model name"),
-        (["train", "my-task", "--target", "x"], "--data FILE is missing"),
+        (["train", "my-task", "--target", "x"], "--target says how --data FILE is to be read"),
+        (["train", "my-task", "--task", "regression"], "--task says how --data FILE is to be read"),
+        (["train", "htru2", "--task", "regression"], "--task: htru2 has targets and columns of its own"),
+        (["search", "tox21", "--day-first"], "--day-first: tox21 has targets and columns of its own"),
         (
             ["train", "htru2", "--data", "x.csv", "--target", "y"],
             "htru2 has targets and columns of its own",

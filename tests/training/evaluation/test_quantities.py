@@ -15,6 +15,7 @@ from training.evaluation.quantities import (
     quantity_metrics,
     quantity_score,
     r2_influence,
+    r2_interval,
     r_squared,
     rmse_interval,
 )
@@ -163,3 +164,16 @@ def test_the_gate_holds_back_what_learned_nothing_and_false_intervals() -> None:
     assert check.summary.endswith("no better than the mean")
     sound.held[: ROWS // 5] = False
     assert not comparison.coverage(sound).passed
+
+
+def test_the_interval_of_r2_over_targets_is_that_of_their_mean() -> None:
+    """As wide as the spread over draws of rows; alike targets gain nothing by being several."""
+    rng = np.random.default_rng(8)
+    labels = rng.normal(size=(400, 1))
+    values = 0.7 * labels + 0.5 * rng.normal(size=labels.shape)
+    value, low, high = r2_interval(labels, values)
+    drawn = [rng.integers(0, 400, 400) for _ in range(400)]
+    spread = np.std([r_squared(labels[rows], values[rows]) for rows in drawn])
+    assert (high - low) / 2 / 1.96 == pytest.approx(spread, rel=0.15)
+    twice = r2_interval(np.tile(labels, 2), np.tile(values, 2))
+    assert twice == pytest.approx((value, low, high))

@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="the extra train is not installed")
 from tests.support.executor import ThisProcess
 from training.evaluation.metrics import mean_auc
 from training.networks import trees as trees_module
-from training.networks.trees import TreeRecipe, Trees, fit_trees
+from training.networks.trees import TreeRecipe, Trees, fit_trees, seed_variance
 
 SMALL = TreeRecipe(number=40, depth=3, columns=6, tried=1.0)
 
@@ -93,3 +93,13 @@ def test_processes_grow_the_same_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     several = fit_trees(rows, labels, folds, SMALL, seed=0, processes=2)
     assert started == [2]
     np.testing.assert_array_equal(several.logits(rows), grow(rows, labels, folds).logits(rows))
+
+
+def test_what_the_seed_does_is_measured_by_other_trees() -> None:
+    """About as much as the logits of several sets without that fold vary, by target."""
+    rows, labels, folds = made_up()
+    found = seed_variance(grow(rows, labels, folds), rows, labels, folds, SMALL, seed=0)
+    others = [fit_trees(rows, labels, folds, SMALL, seed, 1, without=(0,)) for seed in range(10, 16)]
+    learned = np.stack([each.logits(rows[folds != 0])[:, 0] for each in others])
+    np.testing.assert_allclose(found, learned.var(axis=0, ddof=1).mean(axis=0), rtol=0.3)
+    assert [each.folds for each in others] == [(0,)] * 6

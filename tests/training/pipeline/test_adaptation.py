@@ -17,7 +17,7 @@ from tests.training.pipeline.test_run import RECIPE, made_up
 from training.data.few_rows import read_few
 from training.errors import DataError, TrainingError
 from training.evaluation.metrics import auc
-from training.pipeline.adaptation import adapt
+from training.pipeline.adaptation import adapt, choices
 from training.pipeline.evaluate import run_graph
 from training.pipeline.run import train_model
 from training.release.adapted import publish_adapted
@@ -152,3 +152,19 @@ def test_the_command_publishes_and_promotes_nothing(repository: Repository, tmp_
     wrong = call("adapt", "htru2", "--data", str(path), "--fpr", "2", *where)
     assert wrong.returncode == 1
     assert "--fpr is a share" in wrong.stderr
+
+
+def test_no_row_decides_which_scale_it_is_judged_by() -> None:
+    """Of two equal candidates the choice gains nothing, and ignores the losses of its own part."""
+    rng = np.random.default_rng(0)
+    losses, parts = rng.normal(size=(2, 400)), np.arange(400) % 5
+    own = choices(losses, parts)
+    moved = losses + np.where(parts == 3, [[50.0], [-50.0]], 0.0)
+    assert np.array_equal(choices(moved, parts)[parts == 3], own[parts == 3])
+    assert (choices(moved, parts)[parts != 3] == 1).all()
+    gains = []
+    for _ in range(500):
+        losses = rng.normal(size=(2, 50))
+        picked = losses[choices(losses, np.arange(50) % 5), np.arange(50)].sum()
+        gains.append(picked - losses[0].sum())
+    assert abs(np.mean(gains)) < 4 * np.std(gains) / np.sqrt(500)

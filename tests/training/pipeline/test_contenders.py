@@ -43,7 +43,9 @@ def test_hyperparameters_of_ones_own_end_the_contest() -> None:
 def test_a_metric_is_one_of_a_list_and_needs_a_choice() -> None:
     """Anything else is refused with the list, and a recipe alone has nothing to choose."""
     assert with_metric(CONTEST, "auc").metric == "auc"
-    with pytest.raises(TrainingError, match="a metric is one of log_loss, auc"):
+    with pytest.raises(
+        TrainingError, match=r"classes \(--task classification\), whose metric is one of log_loss"
+    ):
         with_metric(CONTEST, "luck")
     with pytest.raises(TrainingError, match="nothing is chosen by it"):
         with_metric(HTRU2, "auc")

@@ -5,7 +5,7 @@ from pathlib import Path
 from models.bundle.loading import open_bundle
 from tests.support import bundles
 from training.recipes.official import RECIPES
-from training.release.decision_card import decisions, part_lines
+from training.release.decision_card import by_round, decisions, part_lines
 
 
 def test_assays_are_explained_with_both_cut_offs(tmp_path: Path) -> None:
@@ -46,3 +46,14 @@ def test_every_official_assay_is_explained() -> None:
     assert len({assay.source for assay in assays.values()}) == 12
     assert "assays" not in RECIPES["tox21"].configuration()
     assert not RECIPES["htru2"].assays
+
+
+def test_rounds_have_intervals_where_the_version_has_them(tmp_path: Path) -> None:
+    """Of either kind of targets; older versions give the figures alone."""
+    bundles.write_bundle(tmp_path, 1)
+    manifest = open_bundle(tmp_path).manifest
+    older = manifest.model_copy(update={"metrics": {"r2_by_round": [0.5, 0.25]}})
+    assert by_round(older, "r2") == "0.5000, 0.2500"
+    told = {"r2_by_round": [0.5], "r2_by_round_95_interval": [[0.4, 0.6]]}
+    newer = manifest.model_copy(update={"metrics": told})
+    assert by_round(newer, "r2") == "0.5000 (0.4000–0.6000)"

@@ -16,13 +16,14 @@ from models.registry.store import Repository
 from tests.support import bundles
 from tests.training.pipeline.test_run import RECIPE, made_up
 from training.benchmarks.accuracy.gate_power import promoted
+from training.benchmarks.statistics import with_interval
 from training.data import Dataset, load_htru2
 from training.errors import TrainingError
 from training.networks.training_loop import Recipe
 from training.pipeline.run import Trained, train_model
 from training.recipes.official import HTRU2
 from training.release import checks
-from training.release.comparison import discrimination, positives, power
+from training.release.comparison import discrimination, not_worse, positives, power
 from training.release.gate import Report, examine
 from training.release.publish import publish, published_before
 
@@ -228,6 +229,17 @@ def test_few_positives_are_named_with_what_they_leave_open() -> None:
     assert check.figures == {"few": {"rare": 10}}
     assert "rare has 10 rows of its rarer class: its recall is known to ±0.32" in check.summary
     assert positives(labels[:, 1:], ("common",)).figures == {"few": {}}
+
+
+def test_one_is_no_plural_and_nothing_is_no_negative(bundle: Bundle) -> None:
+    """The report says "1 row", and +0.0000 of a difference that rounds to nothing."""
+    assert checks.speed(bundle, bundle).summary.startswith("1 row in ")
+    alone = positives(np.array([[1.0]] + [[0.0]] * 60), ("rare",)).summary
+    assert alone.startswith("rare has 1 row of its rarer class: its recall is known to ±1.00")
+    summary = not_worse("error", "RMSE", -1e-6, 1e-6, 0.03, 900, loss=1).summary
+    for told in (summary, with_interval(-1e-6, -2e-6, 1e-6)):
+        assert "+0.0000 to +0.0000" in told
+        assert "-0.0000" not in told
 
 
 def column(

@@ -20,8 +20,7 @@ from training.data import Dataset, load_htru2, load_tox21
 from training.data.dataset import Replicates
 from training.evaluation.metrics import markdown_table
 from training.networks.trees import with_trees
-from training.pipeline.measures import spreads_of
-from training.pipeline.run import Fitted, feature_rows, fit
+from training.pipeline.run import Fitted, feature_rows, fit, refit_spreads
 from training.recipes.official import HTRU2, TOX21, ModelRecipe
 from training.recipes.table import table_recipe
 
@@ -94,8 +93,7 @@ def _first(data: str) -> _First:
     unseen = _part(dataset, new)
     fitted = fit(_part(dataset, known), recipe, recipe.rounds, 0, _silent, _silent, processes=1)
     members, logit = _logits(fitted, unseen)
-    of = fitted.rounds, fitted.trees, fitted.recipe.served, fitted.squash
-    made = spreads_of(*of, fitted.raw, fitted.dataset.folds)
+    made = refit_spreads(fitted, 0, _silent)
     assert made is not None
     slope = np.array([platt.slope for platt in fitted.calibration.maps])
     factor, typical = np.array([[own.factor, own.typical] for own in made]).T

@@ -77,7 +77,7 @@ def report(results: Results) -> str:
                 f"{np.median(columns['naive']):.2f}",
                 f"{np.median(columns['served']):.2f}{spread}",
                 f"{np.median(columns['reported']):.2f}",
-                f"{columns['excess_log_loss'].mean():+.4f}",
+                f"{columns['excess_log_loss'].mean():+z.4f}",
                 f"{columns['f1_reported'].mean():.3f}",
                 f"{columns['f1_served'].mean():.3f}",
             )

@@ -85,19 +85,27 @@ class Monitors:
         """Which columns of a row's statistics mean what."""
         return Layout.of(self.reference)
 
-    def rows(self, seen: Seen) -> dict[str, Array32]:
-        """Return, by name, what each monitor needs of every row, arrays of n lines each."""
+    def own(self, seen: Seen) -> tuple[Array32, Array32]:
+        """Return what our monitor needs of rows: their statistics (n, W) and standard scores (n, F)."""
         detector, watched = Detector(self.reference), self.reference.inputs
         assert watched is not None
-        centred = seen.squashed - watched.centre
         with np.errstate(over="ignore", invalid="ignore"):
             out = detector.statistics([detector.judge(seen.taps, seen.squashed)[1]]).T
+            return _finite(out), _finite((seen.squashed - watched.centre) / watched.spread)
+
+    def rows(self, seen: Seen) -> dict[str, Array32]:
+        """Return, by name, what each monitor needs of every row, arrays of n lines each."""
+        watched = self.reference.inputs
+        assert watched is not None
+        centred = seen.squashed - watched.centre
+        out, scores = self.own(seen)
+        with np.errstate(over="ignore", invalid="ignore"):
             white = centred @ self.whitening
             centre, root, _ = self.last
             last = (seen.taps[:, :, -1].reshape(len(out), -1) - centre) @ root
             kept = {
                 "out": out,
-                "z": centred / watched.spread,
+                "z": scores,
                 "kernel": np.cos(centred @ self.frequencies + self.phases),
                 "white": white,
                 "white2": np.square(white).sum(axis=1, keepdims=True),
@@ -107,13 +115,7 @@ class Monitors:
                 "outputs": _below(seen.logit, self.outputs),
             }
             kept["z2"] = np.square(kept["z"])
-        # What is no number is as far away as can be.
-        return {
-            name: np.nan_to_num(value, nan=1e6, posinf=1e6, neginf=-1e6)
-            .clip(-1e6, 1e6)
-            .astype(np.float32)
-            for name, value in kept.items()
-        }
+        return {name: _finite(value) for name, value in kept.items()}
 
     def windows(self, rows: dict[str, Array32], weights: Array32, few: int) -> dict[str, Array]:
         """Statistics of windows with ``weights`` (windows, rows); those of KS by feature on ``few``."""
@@ -200,3 +202,9 @@ def _steps(rows: Array32) -> tuple[NDArray[np.intp], Array32, Array]:
 def _below(rows: Array32, steps: tuple[NDArray[np.intp], Array32, Array]) -> Array32:
     result: Array32 = (rows[:, steps[0]] <= steps[1]).astype(np.float32)
     return result
+
+
+def _finite(values: NDArray[np.floating]) -> Array32:
+    """What is no number is as far away as can be."""
+    finite = np.nan_to_num(values, nan=1e6, posinf=1e6, neginf=-1e6).clip(-1e6, 1e6)
+    return np.asarray(finite, np.float32)

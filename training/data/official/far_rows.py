@@ -22,13 +22,17 @@ _RADIUS, _BITS = 2, 2048
 
 def far_rows(parents: Sequence[str], folds: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Whether each parent, ``(n,)``, given by SMILES, has no relative in a fold other than its own."""
+    return nearest_elsewhere(parents, folds) < SIMILAR
+
+
+def nearest_elsewhere(parents: Sequence[str], folds: NDArray[np.integer]) -> NDArray[np.float64]:
+    """The similarity ``(n,)`` of each parent to the nearest one of a fold other than its own."""
     generator = GetMorganGenerator(radius=_RADIUS, fpSize=_BITS)
     prints = [generator.GetFingerprint(Chem.MolFromSmiles(parent)) for parent in parents]
-    far = np.ones(len(prints), dtype=np.bool_)
+    nearest = np.zeros(len(prints))
     for fold in np.unique(folds):
         own = np.flatnonzero(folds == fold)
         others = [prints[row] for row in np.flatnonzero(folds != fold)]
         for row in own:
-            similarities = BulkTanimotoSimilarity(prints[row], others)
-            far[row] = max(similarities, default=0.0) < SIMILAR
-    return far
+            nearest[row] = max(BulkTanimotoSimilarity(prints[row], others), default=0.0)
+    return nearest

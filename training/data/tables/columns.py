@@ -107,7 +107,7 @@ def _numbers(table: Table, name: str, cells: list[object], pieces: int, format_:
             shown = text if len(text) <= 40 else text[:40] + "…"
             raise DataError(
                 f"{table.where(row, name)}: {shown!r} is no number, and nearly all others are;"
-                f" correct it, empty it, say --missing {_argument(text)} if it means nothing, or make"
+                f" correct it, empty it, say --missing {argument(text)} if it means nothing, or make"
                 f" them categories by --category {name}"
             )
         if not abs(value) < float(np.finfo(np.float32).max):
@@ -253,5 +253,6 @@ def is_missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _argument(text: str) -> str:
+def argument(text: str) -> str:
+    """A cell as a shell takes it after an option."""
     return text if text.isalnum() else repr(text[:40])

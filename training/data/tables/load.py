@@ -1,5 +1,6 @@
 """A user's own table as a data set: columns' kinds, target and folds are inferred from the file."""
 
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Literal
@@ -24,7 +25,7 @@ from training.errors import DataError
 #: Options that name columns, and their field of ``Reading``.
 _NAMING = {"--ignore": "ignore", "--category": "category", "--number": "number"}
 _MORE_KINDS = {"boolean": "truth values", "date": "dates"}
-_GOLDEN_ROWS = 48
+_GOLDEN_ROWS, _LONGEST_UNIT = 48, 40
 #: Options that tables of classes do not have.
 _LATER = ("task", "unit")
 #: Most linear pieces of a column of numbers, and of all columns together.
@@ -155,7 +156,22 @@ def _targets(table: Table, reading: Reading) -> tuple[Targets, list[str]]:
         raise DataError(f"{table.name} has no column {column!r} to be the target; it has {others}")
     spelling = reading.spelling
     of_classes = [name for name in ("positive", "rare") if getattr(reading, name) is not None]
-    told = reading.task is None and not of_classes and is_quantity(table, column, spelling)
+    unit = reading.unit
+    if unit is not None and not (unit.strip() and unit.isprintable() and len(unit) <= _LONGEST_UNIT):
+        raise DataError(
+            f"--unit {unit[:40]!r} is no unit: 1 to {_LONGEST_UNIT} printed characters, as in mm; leave"
+            " it out where a quantity has none"
+        )
+    told = reading.task is None and is_quantity(table, column, spelling)
+    if told and of_classes:
+        told = False
+        try:
+            return read_targets(table, column, reading.positive, spelling.marks, reading.rare), []
+        except DataError as error:
+            raise DataError(
+                f"{error}; without --{of_classes[0]}, which is for classes, it is learned as a quantity"
+                " (--task regression)"
+            ) from error
     if reading.task != "regression" and not told:
         if reading.unit is not None:
             raise DataError(
@@ -163,7 +179,10 @@ def _targets(table: Table, reading: Reading) -> tuple[Targets, list[str]]:
             )
         return read_targets(table, column, reading.positive, spelling.marks, reading.rare), []
     if of_classes:
-        raise DataError(f"--{of_classes[0]} is for classes, and --task regression learns a quantity")
+        raise DataError(
+            f"--{of_classes[0]} is for classes, and --task regression learns a quantity; leave one of"
+            " them out"
+        )
     rows, values = read_quantity(table, column, spelling)
     numbers = np.array(values, dtype=np.float64)
     try:
@@ -188,9 +207,17 @@ def _described(targets: Targets) -> dict[str, object]:
     standard = targets.standard
     unit = "" if standard.unit is None else f" {standard.unit}"
     return {
-        "its mean": f"{standard.centre:.6g}{unit}",
-        "its standard deviation": f"{standard.scale:.4g}{unit}",
+        "its mean": f"{beside(standard.centre, standard.scale)}{unit}",
+        "its standard deviation": f"{beside(standard.scale, standard.scale)}{unit}",
     }
+
+
+def beside(value: float, spread: float, digits: int = 4) -> str:
+    """A value as exact as its spread is at so many digits: 1,700,000,120 beside 689.3."""
+    decimals = digits - 1 - math.floor(math.log10(spread))
+    if abs(value) >= 1e15 or decimals > 15:
+        return f"{value:.15g}"
+    return f"{round(value, decimals):,.{max(0, decimals)}f}"
 
 
 def _as_read(reading: Reading) -> dict[str, JsonValue]:

@@ -1,9 +1,9 @@
 """A table's target column as a quantity: whether it is one, and its values."""
 
 from models.features.tabular.formats import NumberFormat
-from training.data.tables.columns import known_or_none
+from training.data.tables.columns import argument, known_or_none
 from training.data.tables.reading import Table, Unreadable
-from training.data.tables.spelling import Spelling, best_format, hint
+from training.data.tables.spelling import MOSTLY, Spelling, best_format, hint
 from training.data.tables.targets import FEWEST_ROWS, MOST_CLASSES
 from training.errors import DataError
 
@@ -12,15 +12,20 @@ _MOST_FRACTIONS = 20
 
 
 def is_quantity(table: Table, column: str, spelling: Spelling) -> bool:
-    """Whether a column that the table has holds numbers of which too many differ to be classes."""
+    """Whether a column that the table has holds numbers of which too many differ to be classes.
+
+    A few cells that are no numbers are mistakes then, as in other columns.
+    """
     cells = [known_or_none(cell, spelling) for cell in table.columns[column]]
     known = [cell for cell in cells if cell is not None]
     if any(isinstance(cell, (Unreadable, bool)) for cell in known):
         return False
     format_ = _format(known, column, spelling)
-    numbers = {format_(cell) if isinstance(cell, str) else cell for cell in known}
-    if not all(isinstance(number, (int, float)) for number in numbers):
+    read = [format_(cell) if isinstance(cell, str) else cell for cell in known]
+    found = [number for number in read if isinstance(number, (int, float))]
+    if not found or len(found) < MOSTLY * len(read):
         return False
+    numbers = set(found)
     fractions = any(isinstance(number, float) and not number.is_integer() for number in numbers)
     return len(numbers) > (_MOST_FRACTIONS if fractions else MOST_CLASSES)
 
@@ -39,11 +44,9 @@ def read_quantity(table: Table, column: str, spelling: Spelling) -> tuple[list[i
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            option = hint(column, [text for text in known if isinstance(text, str)])
-            how = f"; read such numbers by {option}" if option else ""
             raise DataError(
-                f"{table.where(row, column)}: {str(cell)[:40]!r} is no number, and --task regression"
-                f" needs one or an empty cell{how}"
+                f"{table.where(row, column)}: {str(cell)[:40]!r} is no number, and column {column} is"
+                f" learned as a quantity (--task regression); {_way_out(column, cell, known)}"
             )
         if not abs(value) < float("inf"):
             raise DataError(f"{table.where(row, column)}: {value} is not finite; empty the cell")
@@ -56,9 +59,20 @@ def read_quantity(table: Table, column: str, spelling: Spelling) -> tuple[list[i
         )
     if len(set(values)) == 1:
         raise DataError(
-            f"{table.name}, column {column}: every row is {values[0]:g}; nothing can be learned"
+            f"{table.name}, column {column}: every row is {values[0]:.12g}; nothing can be learned:"
+            " a quantity (--task regression) has values that differ"
         )
     return rows, values
+
+
+def _way_out(column: str, cell: object, known: list[object]) -> str:
+    """What to do about a cell that is no number."""
+    if isinstance(cell, str):
+        option = hint(column, [text for text in known if isinstance(text, str)], cell)
+        if option is not None:
+            return f"read such numbers by {option}"
+        return f"correct it, empty it, or say --missing {argument(cell)} if it means nothing"
+    return "correct it or empty it"
 
 
 def _format(known: list[object], column: str, spelling: Spelling) -> NumberFormat:

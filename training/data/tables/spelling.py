@@ -1,5 +1,6 @@
 """How the values of a table's columns are written: chosen by options and by what most cells are."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -42,20 +43,36 @@ def share_of_numbers(texts: Sequence[str], written: NumberFormat) -> float:
     return sum(isinstance(written(text), float) for text in texts) / max(len(texts), 1)
 
 
-def hint(name: str, texts: Sequence[str]) -> str | None:
-    """What option would read a column of texts as numbers; None if they are no numbers."""
+def hint(name: str, texts: Sequence[str], cell: str | None = None) -> str | None:
+    """What option would read a column of texts as numbers; None if they are no numbers.
+
+    With a ``cell`` only an option that reads it, too. Where two options read other numbers, as of 1,200,
+    both are said.
+    """
     sample = texts[:: max(1, len(texts) // 1000)]
+    if cell is not None:
+        sample = [*sample, cell]
     for signs in (False, True):
+        found: dict[str, list[object]] = {}
         for decimal, thousands in _WAYS:
             written = NumberFormat(decimal=decimal, thousands=thousands, signs=signs)
-            if not written.is_plain and share_of_numbers(sample, written) >= MOSTLY:
-                options = [f"--decimal {decimal}"] * (decimal != ".")
-                options += [
-                    f"--thousands '{thousands}'" if thousands in " '" else f"--thousands {thousands}"
-                ] * bool(thousands)
-                options += [f"--number {_quoted(name)}"] * signs
-                return " ".join(options)
+            if cell is not None and not isinstance(written(cell), float):
+                continue
+            if written.is_plain or share_of_numbers(sample, written) < MOSTLY:
+                continue
+            read = [written(text) for text in sample]
+            if read not in found.values():
+                found[_options(name, decimal, thousands, signs=signs)] = read
+        if found:
+            return " or by ".join(found)
     return None
+
+
+def _options(name: str, decimal: str, thousands: str, *, signs: bool) -> str:
+    options = [f"--decimal {decimal}"] * (decimal != ".")
+    options += [f"--thousands {shlex.quote(thousands)}"] * bool(thousands)
+    options += [f"--number {_quoted(name)}"] * signs
+    return " ".join(options)
 
 
 def date_form(texts: Sequence[str], *, day_first: bool) -> tuple[str, bool] | None:

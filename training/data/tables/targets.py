@@ -56,7 +56,10 @@ def read_targets(
             " needed"
         )
     if len(counts) == 1:
-        raise DataError(f"{place}: every row is {next(iter(counts))!r}; a target needs two classes")
+        raise DataError(
+            f"{place}: every row is {next(iter(counts))!r}; a target has two classes or more, or is a"
+            " quantity (--task regression) whose values differ"
+        )
     if len(counts) > MOST_CLASSES:
         raise DataError(
             f"{place}: {len(counts):,} different values are no classes, at most {MOST_CLASSES};"

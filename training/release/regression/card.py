@@ -5,6 +5,7 @@ from typing import Any
 
 from models.bundle.manifest import Manifest
 from training.evaluation.metrics import markdown_table
+from training.release.decision_card import by_round
 
 _TEMPLATE = Path(__file__).with_suffix(".md").read_text(encoding="utf-8")
 _RANGE = "{{{name}:.5g}} ({{{name}_95_interval[0]:.5g}}–{{{name}_95_interval[1]:.5g}})"
@@ -29,7 +30,6 @@ def quantity_figures(manifest: Manifest, own_members: int) -> str:
     """The section of figures, of which ``own_members`` never saw a given row."""
     overall: Any = manifest.metrics["overall"]
     by_target: Any = manifest.metrics["targets"]
-    rounds: Any = manifest.metrics["r2_by_round"]
     rows = [
         by_target[quantity.name] | {"name": quantity.name, "unit": quantity.unit or "–"}
         for quantity in manifest.quantities
@@ -41,7 +41,7 @@ def quantity_figures(manifest: Manifest, own_members: int) -> str:
             "members": len(manifest.members),
             "own_members": own_members,
             "by_fold": ", ".join(f"{value:.4f}" for value in overall["r2_by_fold"]),
-            "rounds": ", ".join(f"{value:.4f}" for value in rounds),
+            "rounds": by_round(manifest, "r2"),
             "targets": "\n".join(markdown_table(_COLUMNS, cells)),
             "coverage": manifest.quantities[0].coverage,
         }

@@ -54,7 +54,7 @@ def error(labels: Array, challenger: Array, champion: Array, margin: float = MAR
             squares = np.square(y - values, dtype=np.float64)
             influence += sign * (squares - squares.mean()) / max(2 * root, 1e-12) / spread / count
     deviation = float(np.linalg.norm(influence) / len(labels))
-    figure = f"RMSE {gap:+.4f} of the target's standard deviation"
+    figure = f"RMSE {gap:+z.4f} of the target's standard deviation"
     return not_worse("error", figure, gap, deviation, margin, len(labels), loss=1)
 
 

@@ -5,8 +5,9 @@ A drug is registered as a salt or a solvate, and a partner may be larger than th
 P. H. Stahl, C. G. Wermuth (eds.), *Handbook of Pharmaceutical Salts* (2002), of the WHO's list of
 radicals and groups in International Nonproprietary Names (2012), of the ICH guideline Q3C for residual
 solvents, and of the usual reagents and ionic liquids. A partner that is itself a common drug or nutrient
-(choline, lysine, salicylic acid) is the compound where the record holds nothing but other partners. So
-is a permanent cation, before any of their acids: tetraethylammonium tosylate is no sample of the acid.
+(choline, lysine, salicylic acid, a cyclodextrin) is the compound where the record holds only other
+partners. So is a permanent cation, before any of their acids: tetraethylammonium tosylate is no sample
+of the acid.
 """
 
 from enum import IntEnum
@@ -123,12 +124,24 @@ C1N2CN3CN1CN(C2)C3
 """
 
 
+# Cyclodextrins of six to eight glucose units, which hold a drug.
+_GLUCOSE = "OC{0}C(CO)OC("
+_CYCLODEXTRINS = tuple(
+    "OCC1OC2OC3C(CO)OC("
+    + "".join(_GLUCOSE.format(number) for number in range(4, 2 + units))
+    + "OC1C(O)C2O)C(O)"
+    + "".join(f"C{number}O)C(O)" for number in range(1 + units, 3, -1))
+    + "C3O"
+    for units in (6, 7, 8)
+)
+
+
 @cache
 def _roles() -> dict[str, Role]:
     """The role of each listed fragment by its neutral canonical SMILES."""
     lists = (
         (_ONIUMS, Role.ONIUM),
-        (_ACTIVE_PARTNERS, Role.ACTIVE_PARTNER),
+        (" ".join((_ACTIVE_PARTNERS, *_CYCLODEXTRINS)), Role.ACTIVE_PARTNER),
         (_PARTNERS, Role.PARTNER),
         (_SOLVENTS, Role.SOLVENT),
     )

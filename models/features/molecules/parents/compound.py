@@ -16,7 +16,7 @@ from rdkit import Chem
 
 from models.features.molecules.parents.components import MINERAL, Role
 from models.features.molecules.parents.fragments import Fragment, fragment_of, order_of
-from models.features.molecules.parents.groups import one_drawing
+from models.features.molecules.parents.groups import one_drawing, without_dative_bonds
 from models.features.molecules.parents.metals import Metals, is_metal, name_of, separate, with_article
 from models.features.molecules.parents.radicals import unpaired
 from models.features.molecules.parents.tautomers import placed
@@ -33,12 +33,14 @@ from models.features.molecules.reading import (
 #: A removed compound of so many heavy atoms makes the record a mixture.
 MIXTURE_HEAVY_ATOMS = 7
 # What a record must have for more than the quick way: isotopes, charges outside nitro groups, and all
-# elements but the common non-metals (that is metals and wildcards); or a dative bond.
+# elements but the common non-metals (that is metals and wildcards).
 _CAN_CHANGE = Chem.MolFromSmarts(
     "[!0*,!+0&!$([N+](=O)[O-])&!$([O-][N+]=O)"
     ",!#1&!#5&!#6&!#7&!#8&!#9&!#14&!#15&!#16&!#17&!#33&!#34&!#35&!#53]"
 )
-_DATIVE_BOND = Chem.MolFromSmarts("*->*")
+# What the text of such a record has: an atom in brackets that is more than an element with hydrogens and
+# stereo, or a dative bond.
+_CAN_CHANGE_TEXT = re.compile(r"\[(?!(?:nH|[BCNOPS]@{0,2}H?\d?)\])|[*<>]")
 # Signs of bonds that patterns have: any, aromatic (atom maps have it too), and quadruple, as of rhenium.
 _SPECIAL_BOND = re.compile("[~:$]")
 _BONDS = frozenset(
@@ -46,7 +48,11 @@ _BONDS = frozenset(
 )
 # What canonical SMILES show of carbon beside the non-metals, and of groups whose hydrogens can move.
 _CARBON_TEXT = re.compile(r"c|C(?!l)")
-_MAY_MOVE = re.compile(r"n|=N|N[%\d]*=|P|=S|S=|Se|\[N\+\]=|\[N\+\]\(\[O-\]\)")
+_MAY_MOVE = re.compile(
+    r"n|=N|N[%\d]*=|P|=S|S=|Se|\[N\+\]=|\[N\+\]\(\[O-\]\)|=C\((?:O\)|N)|[NO]C\((?:O|N|=C)"
+)
+# An atom that may have an unpaired electron is in brackets, and no pyrrole's nitrogen.
+_MAY_BE_OPEN = re.compile(r"\[(?!nH\])")
 _WILDCARD = Chem.MolFromSmarts("[#0]")
 _ISOTOPE = Chem.MolFromSmarts("[!0*]")
 _CARBON = Chem.MolFromSmarts("[#6]")
@@ -85,13 +91,13 @@ def parent_compound(molecule: Chem.Mol, written: str = "") -> Parent:
     check_size(molecule)
     Chem.RemoveStereochemistry(molecule)
     with captured_rdkit_log():
-        molecule, repaired = sanitised(molecule)
+        if not written or "->" in written or "<-" in written:
+            molecule = without_dative_bonds(molecule)
+        molecule, repaired = sanitised(molecule, written)
         if _SPECIAL_BOND.search(written):
             _check_bonds(molecule)
-        can_change = molecule.HasSubstructMatch(_CAN_CHANGE) or (
-            (not written or "->" in written or "<-" in written)
-            and molecule.HasSubstructMatch(_DATIVE_BOND)
-        )
+        plain = written and not repaired and not _CAN_CHANGE_TEXT.search(written)
+        can_change = not plain and molecule.HasSubstructMatch(_CAN_CHANGE)
         if can_change:
             for (index,) in molecule.GetSubstructMatches(_ISOTOPE):
                 molecule.GetAtomWithIdx(index).SetIsotope(0)
@@ -107,12 +113,12 @@ def _of_one_part(molecule: Chem.Mol, smiles: str, written: str, repaired: str) -
     """The parent of one connected molecule without charges, metals and isotopes, as most records are."""
     warnings = _of_repair(repaired)
     organic = _CARBON_TEXT.search(smiles)
-    if organic and "[" in smiles:
+    if organic and _MAY_BE_OPEN.search(smiles):
         warnings += _of_radicals(molecule)
     form = placed(molecule) if _MAY_MOVE.search(smiles) else molecule
     if form is not molecule:
         smiles = Chem.MolToSmiles(form)
-    if smiles == written:
+    if form is molecule and smiles == written:  # a placed form may have its hydrogen on another, equal atom
         keep_smallest_rings(form)
     else:
         form = _parsed(smiles)
@@ -144,7 +150,9 @@ def _of_parts(molecule: Chem.Mol, repaired: str) -> Parent:
         reason = NO_ORGANIC_CARBON if organic else NO_CARBON
         return _inorganic(fragments, repaired, reason, warnings)
     removed = [fragment for fragment in fragments if fragment.smiles != first.smiles]
-    others = {f.smiles for f in removed if f.role >= Role.COMPOUND and f.heavy >= MIXTURE_HEAVY_ATOMS}
+    # Beside a solvent another solvent is a compound too, as in xylenes.
+    least = Role.SOLVENT if first.role is Role.SOLVENT else Role.COMPOUND
+    others = {f.smiles for f in removed if f.role >= least and f.heavy >= MIXTURE_HEAVY_ATOMS}
     if others:
         text = f"the record is a mixture of {len(others) + 1} compounds, of which one is judged"
         warnings += (("mixture", text),)

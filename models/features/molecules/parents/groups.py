@@ -11,6 +11,7 @@ from rdkit.Chem import rdMolDescriptors
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from models.features.molecules.parents.metals import is_metal
+from models.features.molecules.parents.oxides import without_protons
 from models.features.molecules.parents.resonance import settled
 from models.features.molecules.parents.shifts import with_acidic_hydrogens
 
@@ -28,11 +29,18 @@ _ACIDS = tuple(
     for smarts in ("[OX2H1]S(=O)=O", "[OX2H1]P=O", "[OX2H1][CX3]=O", "[OX2H1]-B")
 )
 _ACID_ANION = Chem.MolFromSmarts("[$([OX1-]S(=O)=O),$([OX1-]P=O),$([OX1-][CX3]=O)]")
+#: The anion of an amide, whose hydrogen an acid beside it has.
+_IMIDATE = Chem.MolFromSmarts("[OX1-]-[CX3]=[NX2;+0]")
 #: An azide or a diazo group whose charges are drawn the other way round.
 _DIAZONIO = Chem.MolFromSmarts("[#7X2,#6;-1]-[NX2+]#[NX1]")
 #: A cation that is not balanced by an anion beside it.
 _CATION = Chem.MolFromSmarts("[#7,o,s;+;H0;!$(*~[-]),$([#7+](=O)[O-])]")
 _PROTONATED_IMINE = Chem.MolFromSmarts("[#8,#16;X2;R].[NX3+;!H0]=[#6;R]")
+#: A protonated imine of a pyridine with a substituent on its nitrogen, as of dequalinium.
+_AMINOPYRIDINIUMS = tuple(
+    Chem.MolFromSmarts(smarts)
+    for smarts in ("[NX3+;!H0]=c1:c:c:c:c:[nX3;H0;+0]:1", "[NX3+;!H0]=c1:c:c:[nX3;H0;+0]:c:c:1")
+)
 _RING_CATION = Chem.MolFromSmarts("[o,s;+]")
 #: An amidinium that is drawn with its charge on a nitrogen without hydrogens.
 _AMIDINIUM = Chem.MolFromSmarts("[NX3;!H0;+0]-[CX3]=[NX3+;H0]")
@@ -41,14 +49,34 @@ _normalizer = rdMolStandardize.Normalizer()
 _uncharger = rdMolStandardize.Uncharger(protonationOnly=True)
 
 
+def without_dative_bonds(molecule: Chem.Mol) -> Chem.Mol:
+    """Draw dative bonds between non-metals as single bonds from a cation to an anion; not sanitised."""
+    dative = molecule.GetSubstructMatches(_DATIVE)
+    if not dative:
+        return molecule
+    editable = Chem.RWMol(molecule)
+    for ends in dative:
+        bond = editable.GetBondBetweenAtoms(*ends)
+        donor, acceptor = bond.GetBeginAtom(), bond.GetEndAtom()
+        if is_metal(donor) or is_metal(acceptor):
+            continue
+        bond.SetBondType(Chem.BondType.SINGLE)
+        donor.SetFormalCharge(donor.GetFormalCharge() + 1)
+        acceptor.SetFormalCharge(acceptor.GetFormalCharge() - 1)
+        acceptor.SetNumRadicalElectrons(0)
+        acceptor.SetNoImplicit(acceptor.GetAtomicNum() == 8)  # an oxygen drawn without brackets
+        acceptor.SetNumExplicitHs(0 if acceptor.GetAtomicNum() == 8 else acceptor.GetNumExplicitHs())
+    return editable.GetMol()
+
+
 def one_drawing(molecule: Chem.Mol, *, sanitised: bool) -> Chem.Mol:
     """The molecule, sanitised, with each functional group drawn in its one way.
 
     ``sanitised`` says that the molecule is already. Raises RDKit's ``MolSanitizeException`` if it does
     not sanitise so.
     """
-    drawn = _without_dative_bonds(molecule)
-    if drawn is not molecule or not sanitised:
+    drawn = Chem.Mol(molecule)
+    if not sanitised:
         Chem.SanitizeMol(drawn)
     if drawn.HasSubstructMatch(_CHARGED):
         drawn = _diazo(_without_charge_pairs(_normalised(drawn)))
@@ -79,7 +107,7 @@ def neutral(fragment: Chem.Mol) -> Chem.Mol:
     """
     if not fragment.HasSubstructMatch(_CHARGED):
         return fragment
-    fragment = with_acidic_hydrogens(_amidine(_dye(fragment)))
+    fragment = without_protons(with_acidic_hydrogens(_amidine(_dye(_aminopyridinium(fragment)))))
     uncharged = _uncharger.uncharge(fragment)
     Chem.SanitizeMol(uncharged)
     return _inner_salt(uncharged)
@@ -96,6 +124,26 @@ def _dye(fragment: Chem.Mol) -> Chem.Mol:
     return form if form.HasSubstructMatch(_RING_CATION) else fragment
 
 
+def _aminopyridinium(fragment: Chem.Mol) -> Chem.Mol:
+    """A fragment with the charge of each protonated imine of a pyridine on the ring's nitrogen."""
+    matches = {
+        (match[0], match[1]): match
+        for each in _AMINOPYRIDINIUMS
+        for match in fragment.GetSubstructMatches(each)
+    }
+    if not matches:
+        return fragment
+    form = Chem.RWMol(fragment)
+    for (imine, carbon), match in matches.items():
+        ring = next(i for i in match[2:] if fragment.GetAtomWithIdx(i).GetAtomicNum() == _NITROGEN)
+        form.GetBondBetweenAtoms(imine, carbon).SetBondType(Chem.BondType.SINGLE)
+        form.GetAtomWithIdx(imine).SetFormalCharge(0)
+        form.GetAtomWithIdx(ring).SetFormalCharge(1)
+    Chem.SanitizeMol(form)
+    drawn: Chem.Mol = form.GetMol()
+    return drawn
+
+
 def _amidine(fragment: Chem.Mol) -> Chem.Mol:
     """A fragment without the proton of each amidinium, wherever its charge is drawn."""
     while (match := fragment.GetSubstructMatch(_AMIDINIUM)) != ():
@@ -110,26 +158,6 @@ def _amidine(fragment: Chem.Mol) -> Chem.Mol:
         Chem.SanitizeMol(form)
         fragment = form.GetMol()
     return fragment
-
-
-def _without_dative_bonds(molecule: Chem.Mol) -> Chem.Mol:
-    """Draw dative bonds between non-metals as a single bond from a cation to an anion."""
-    dative = molecule.GetSubstructMatches(_DATIVE)
-    if not dative:
-        return molecule
-    editable = Chem.RWMol(molecule)
-    for ends in dative:
-        bond = editable.GetBondBetweenAtoms(*ends)
-        donor, acceptor = bond.GetBeginAtom(), bond.GetEndAtom()
-        if is_metal(donor) or is_metal(acceptor):
-            continue
-        bond.SetBondType(Chem.BondType.SINGLE)
-        donor.SetFormalCharge(donor.GetFormalCharge() + 1)
-        acceptor.SetFormalCharge(acceptor.GetFormalCharge() - 1)
-        acceptor.SetNumRadicalElectrons(0)
-        acceptor.SetNoImplicit(acceptor.GetAtomicNum() == 8)  # an oxygen drawn without brackets
-        acceptor.SetNumExplicitHs(0 if acceptor.GetAtomicNum() == 8 else acceptor.GetNumExplicitHs())
-    return editable.GetMol()
 
 
 def _without_charge_pairs(molecule: Chem.Mol) -> Chem.Mol:
@@ -180,7 +208,10 @@ def _inner_salt(fragment: Chem.Mol) -> Chem.Mol:
     if not fragment.HasSubstructMatch(_CATION):
         return fragment
     editable = Chem.RWMol(fragment)
-    for (index,) in editable.GetSubstructMatches(_ACID_ANION):
+    anions = editable.GetSubstructMatches(_ACID_ANION)
+    if any(map(editable.HasSubstructMatch, _ACIDS)):
+        anions += editable.GetSubstructMatches(_IMIDATE)
+    for index, *_ in anions:
         oxygen = editable.GetAtomWithIdx(index)
         oxygen.SetFormalCharge(0)
         oxygen.SetNumExplicitHs(1)

@@ -13,6 +13,7 @@ from rdkit import Chem
 
 CARBON, NITROGEN, OXYGEN = 6, 7, 8
 _MOBILE = frozenset((NITROGEN, OXYGEN, 16, 34))
+_PYRROLE = 5
 
 
 @dataclass(slots=True)
@@ -79,9 +80,10 @@ def mobile_systems(molecule: Chem.Mol, form: Chem.Mol) -> MobileSystem:
 
 def _aromatic_rings(molecule: Chem.Mol, system: MobileSystem) -> set[int]:
     """Add the aromatic ring systems with nitrogen; return the atoms of their rings with nitrogen."""
+    all_rings = [set(ring) for ring in molecule.GetRingInfo().AtomRings()]
     rings = [
-        set(ring)
-        for ring in molecule.GetRingInfo().AtomRings()
+        ring
+        for ring in all_rings
         if all(molecule.GetAtomWithIdx(index).GetIsAromatic() for index in ring)
     ]
 
@@ -90,6 +92,10 @@ def _aromatic_rings(molecule: Chem.Mol, system: MobileSystem) -> set[int]:
 
     with_nitrogen = set[int]().union(*filter(holds_nitrogen, rings))
     reached = with_fused(with_nitrogen, rings)
+    for ring in all_rings:
+        if len(ring) == _PYRROLE and _completes_macrocycle(molecule, ring, reached):
+            rings.append(ring)
+            reached |= ring
     for index in reached:
         atom = molecule.GetAtomWithIdx(index)
         if atom.GetAtomicNum() == NITROGEN and not atom.GetFormalCharge() and atom.GetDegree() == 2:
@@ -103,6 +109,18 @@ def _aromatic_rings(molecule: Chem.Mol, system: MobileSystem) -> set[int]:
                     if neighbour.GetIdx() in ring:
                         system.link(index, neighbour.GetIdx())
     return with_nitrogen
+
+
+def _completes_macrocycle(molecule: Chem.Mol, ring: set[int], reached: set[int]) -> bool:
+    """Whether a ring has an aromatic C-N-C and a double bond beside it, as two in a porphyrin have.
+
+    RDKit leaves that bond out of the aromatic macrocycle; which rings have it depends on the drawing.
+    """
+    beside = [molecule.GetAtomWithIdx(index) for index in ring - reached]
+    if len(beside) != 2:
+        return False
+    bond = molecule.GetBondBetweenAtoms(beside[0].GetIdx(), beside[1].GetIdx())
+    return bond is not None and bool(bond.GetBondType() == Chem.BondType.DOUBLE)
 
 
 def with_fused(atoms: set[int], rings: Sequence[set[int]]) -> set[int]:

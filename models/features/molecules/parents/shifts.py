@@ -1,17 +1,21 @@
 """Hydrogens of groups that have one place for them, wherever they are drawn.
 
 A nitroso compound with a hydrogen beside it is an oxime, an aci-nitro compound a nitro compound, and a
-phosphite with a hydroxyl group a phosphonate with P-H: these equilibria lie on one side. A thio acid,
-P(=S)OH, C(=S)OH or S(=S)OH, is drawn as P(=O)SH and so on, as most registers have it. Quinone oximes and
-nitrosophenols stay as they are drawn: that equilibrium lies between.
+phosphite with a hydroxyl group a phosphonate with P-H, a sulfonimidic acid a sulfonamide, and
+the enol of an amide beside a ketone, as exports by InChI draw piroxicam, the ketone's enol: these
+equilibria lie on one side. A thio acid, P(=S)OH, C(=S)OH or S(=S)OH, is drawn as P(=O)SH and so on, as
+most registers have it. Quinone oximes and nitrosophenols stay as they are drawn: that equilibrium lies
+between.
 
 Sources: the rules "oxim/nitroso f", "aci-nitro" and "phosphonic acid" of RDKit's tautomers, after
 M. Sitzmann et al., J. Comput. Aided Mol. Des. 24 (2010) 521.
 """
 
+from itertools import pairwise
+
 from rdkit import Chem
 
-#: The atom that gives the hydrogen, those between, and the atom that takes it.
+#: The atom that gives the hydrogen, those of alternating bonds between, and the atom that takes it.
 _SHIFTS = tuple(
     Chem.MolFromSmarts(smarts)
     for smarts in (
@@ -19,11 +23,14 @@ _SHIFTS = tuple(
         "[OX2H]-[CX3,P,S]=[SX1,$([Se]);D1]",
         "[OX2H]-[N+;$(*-[O-])]=[CX3;!$(C@-[#6]=[#6])]",
         "[OX2H]-[PX3;v3;+0]",
+        "[OX2H]-[SX4;$(*=O)]=[NX2;+0]",
+        "[OX2H]-[CX3;$(*-[#7])]=[CX3]-[CX3;$(*(-[#6])-[#6])]=[OX1]",
     )
 )
 _ANY = Chem.MolFromSmarts(
     "[$([CX4;!H0;+0]-[NX2;+0]=[OX1]),$([OX2H]-[CX3,P,S]=[#16,#34;D1]),$([OX2H]-[N+](-[O-])=C)"
-    ",$([OX2H]-[PX3;v3;+0])]"
+    ",$([OX2H]-[PX3;v3;+0]),$([OX2H]-[SX4](=O)=[NX2;+0])"
+    ",$([OX2H]-[CX3](-[#7])=[CX3]-[CX3]=[OX1])]"
 )
 #: Anions of nitro compounds, drawn with both charges on oxygen, or with one on carbon.
 _NITRONATE = Chem.MolFromSmarts("[OX1-]-[N+](-[OX1-])=[CX3;!$(C@-[#6]=[#6])]")
@@ -67,11 +74,11 @@ def with_acidic_hydrogens(fragment: Chem.Mol) -> Chem.Mol:
 
 
 def _move(form: Chem.RWMol, match: tuple[int, ...]) -> None:
-    """Move a hydrogen from the first atom to the last, and the double bond the other way."""
+    """Move a hydrogen from the first atom to the last, and the double bonds the other way."""
     giving, taking = form.GetAtomWithIdx(match[0]), form.GetAtomWithIdx(match[-1])
-    form.GetBondBetweenAtoms(match[0], match[1]).SetBondType(Chem.BondType.DOUBLE)
-    if len(match) > 2:
-        form.GetBondBetweenAtoms(match[1], match[2]).SetBondType(Chem.BondType.SINGLE)
+    for place, ends in enumerate(pairwise(match)):
+        order = Chem.BondType.SINGLE if place % 2 else Chem.BondType.DOUBLE
+        form.GetBondBetweenAtoms(*ends).SetBondType(order)
     _add_hydrogens(giving, -1)
     _add_hydrogens(taking, 1)
     Chem.SanitizeMol(form)

@@ -17,6 +17,8 @@ they are drawn. RDKit's ``TautomerEnumerator`` moves those too, but takes 15 ms 
 and up to seconds, where featurizing takes one.
 """
 
+from collections.abc import Iterable
+from functools import partial
 from itertools import combinations
 from math import comb
 
@@ -30,11 +32,14 @@ from models.features.molecules.parents.mobile_systems import (
     double_partner,
     mobile_systems,
 )
+from models.features.molecules.parents.oxides import one_tautomer
 from models.features.molecules.parents.shifts import shifted
 
 #: Larger systems stay as they are drawn: so many sets of atoms are tried at most.
 _MOST_SETS = 3_000
 _MOST_PASSES = 3
+#: The nitrogens of a porphyrin or a chlorin share so many carbons, or more; the size of their rings.
+_MACROCYCLE, _PYRROLE = 16, 5
 
 # Without a match of both, nothing moves: a nitrogen that can take a hydrogen, and an atom that would
 # give it. An amino group on a ring would not, as it comes first.
@@ -49,7 +54,7 @@ def placed(molecule: Chem.Mol) -> Chem.Mol:
 
     A system that is too large, or whose placed form does not sanitise, stays as it is drawn.
     """
-    molecule = shifted(molecule)
+    molecule = one_tautomer(shifted(molecule))
     for _ in range(_MOST_PASSES):  # a placed form may have an aromatic ring that the drawn one lacks
         if not (molecule.HasSubstructMatch(_TAKES) and molecule.HasSubstructMatch(_GIVES)):
             break
@@ -76,7 +81,10 @@ def _placed_once(molecule: Chem.Mol) -> Chem.Mol | None:
         order = sorted(
             system.mobile, key=lambda index: (_preference(molecule, whole, index), ranks[index])
         )
-        for chosen in combinations(order, len(giving)):
+        sets: Iterable[tuple[int, ...]] = combinations(order, len(giving))
+        if len(giving) == 2 and len(system.mobile) == 4 and len(system.bound) >= _MACROCYCLE:
+            sets = sorted(sets, key=partial(_awkwardness, form, system))
+        for chosen in sets:
             if giving.issuperset(chosen):
                 break  # as it is drawn
             pairs = _double_bonds(system, set(chosen))
@@ -92,6 +100,14 @@ def _placed_once(molecule: Chem.Mol) -> Chem.Mol | None:
         return None
     drawn: Chem.Mol = form.GetMol()
     return drawn
+
+
+def _awkwardness(form: Chem.Mol, system: MobileSystem, pair: tuple[int, ...]) -> tuple[float, int]:
+    """How odd hydrogens on two nitrogens of a porphyrin are: side by side, or on a ring with CH2."""
+    distance = float(Chem.GetDistanceMatrix(form)[pair])
+    rings = [ring for ring in form.GetRingInfo().AtomRings() if len(ring) == _PYRROLE]
+    reduced = sum(not system.bound.issuperset({*ring} - {*pair}) for ring in rings if {*ring} & {*pair})
+    return -distance, reduced
 
 
 def _preference(molecule: Chem.Mol, system: MobileSystem, index: int) -> int:

@@ -56,6 +56,8 @@ _LAB_CODE = re.compile(r"[A-Z]{1,5}-\d{2,}(?:-\d+)?[A-Z]?|[A-Z]{1,5}\d{3,}[A-Z]?
 # In Hill's order: carbon, hydrogen, then the others.
 _FORMULA = re.compile(r"(?=.*\d)(?:C\d*H\d*|H\d+)(?:[A-Z][a-z]?\d*)*")
 _ABBREVIATION = re.compile(r"(?=.*[ADEGJLMQRTUVWXYZ])[A-Z]{3,6}")
+# As drawn in a scaffold: [R], [R1], [X], or R1 at an end.
+_GROUP = re.compile(r"\[(?:R\d*'?|X|A|Q)\]|^R\d*'?(?=[-=CNOScn])|[-=\dCNOScn)(]R\d*'?\)?$")
 _WORD = re.compile(r"[A-Za-z]*[a-z]{3,}")
 _AROMATIC = frozenset("bcnops")
 _NO_VALUE = frozenset({"nan", "null", "none", "n/a", "<na>", "#n/a", "nil"})
@@ -100,6 +102,8 @@ def likely_meaning(text: str) -> str:
         return "this seems to be a molecular formula, which many compounds share; give a SMILES"
     if _ABBREVIATION.fullmatch(text):
         return _no_structure("an abbreviation", text)
+    if _GROUP.search(text):
+        return "this has a group that stands for others, such as R; give a complete molecule"
     for word in _WORD.findall(text):
         if not set(word.lower()) <= _AROMATIC:
             return "this seems to be a name, not a SMILES; give the compound's SMILES"

@@ -20,6 +20,7 @@ from service.health.outliers import document as departing_document
 from service.health.sequential_state import INPUTS
 from service.health.verdict import HealthVerdict
 from service.health.windows import WINDOWS
+from service.health.words import moved_features
 from service.inference.served_models import ServedModel, ServedModels
 from service.observability.counters import Traffic
 
@@ -165,13 +166,8 @@ def _inputs(monitor: Monitor, effects: Effects) -> dict[str, Any] | None:
     """Return how far the inputs have shifted; None where the bundle has no reference for them."""
     if effects.inputs is None:
         return None
-    features: list[dict[str, Any]] = []
-    if effects.features is not None and effects.rows:
-        order = effects.features.argsort()[::-1][:_LISTED_FEATURES]
-        names = monitor.names
-        features = [
-            {"name": names[at], "effect": number_of(float(effects.features[at]))} for at in order
-        ]
+    moved = moved_features(effects, monitor.names, _LISTED_FEATURES, 0.0)
+    features = [{"name": name, "effect": number_of(shift)} for name, shift in moved]
     seen = effects.rows > 0
     return {
         "effect": number_of(effects.inputs.sure) if seen else None,

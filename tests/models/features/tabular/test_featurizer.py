@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.features import Accepted, Featurizer, FeaturizerError, Rejected, create
+from models.features import Accepted, Featurizer, FeaturizerError, Rejected, columns_of, create
 from models.features.tabular.pulsar import NAMES
 
 AGE = {"name": "age", "kind": "number", "optional": True}
@@ -53,6 +53,18 @@ def message(featurizer, record, good=GOOD, row=GOOD_ROW):
     assert isinstance(outcome, Rejected)
     np.testing.assert_array_equal(answer.rows, np.array([row, row], dtype=np.float32))
     return outcome.message
+
+
+def test_every_feature_tells_the_column_that_it_is_of(mixed):
+    """By the name that the table has, in the features' order; dates and knots as well."""
+    assert columns_of(mixed) == ("age", "age", "height", "job", "job", "town", "town", "town")
+    part = {"part": "month", "centre": 6, "scale": 4, "knots": [1, 6, 12], "low": 1, "high": 12}
+    born = {"name": "born", "kind": "date", "optional": True, "form": "%d.%m.%Y", "parts": [part]}
+    kind = {"name": "kind", "kind": "category", "optional": False, "other": False, "values": ["a", "b"]}
+    written = create("tables-3", {"missing": [], "columns": [kind, born]})
+    assert columns_of(written) == (*["born"] * (len(written.names) - 2), "kind", "kind")
+    candidates = create("pulsar-1", {})
+    assert columns_of(candidates) == candidates.names
 
 
 def test_features_are_numbers_and_one_per_category(mixed):

@@ -111,6 +111,18 @@ def test_two_columns_that_are_exchanged_are_both_named(pair: tuple[int, int]) ->
         assert set(found.features) >= {first, second}
 
 
+def test_the_ends_of_a_range_need_not_be_alike() -> None:
+    """A column that is shifted to three below, where values reach three above, is not out of range."""
+
+    def bent(raw: np.ndarray) -> np.ndarray:
+        return np.clip((raw - CENTRE) / SPREAD, -8, 3).astype(np.float32)
+
+    scales = FeatureScales.of(INPUTS, lambda raw: bent(raw) * INPUTS.spread + INPUTS.centre)
+    scores = bent(column(2, lambda values: values - 3 * SPREAD[2])(rows(400, 11)))
+    found = recognise(INPUTS, np.stack([scores.mean(axis=0), np.square(scores).mean(axis=0)]), scales)
+    assert (found.kind, found.features) == ("shifted", (2,))
+
+
 def test_columns_in_another_order_are_shuffled() -> None:
     """Three columns in a ring are no exchange of two."""
     raw = rows(256, 6)

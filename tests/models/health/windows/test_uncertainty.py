@@ -90,3 +90,27 @@ def test_errors_are_finite_and_no_window_is_surer_than_its_rows(
         assert np.isfinite(errors.widened).all()
         assert (errors.plain >= 0.999 * errors.unit / (size * requests)).all()
         assert (errors.widened >= 0.999 * errors.plain).all()
+
+
+@pytest.mark.parametrize(("requests", "told"), [(40, False), (200, False), (1500, True)])
+def test_many_earlier_requests_tell_how_rare_alike_rows_are(requests: int, told: bool) -> None:
+    """Rows that spread less than usual are one client's, unless no client was so in a long time."""
+    rng = np.random.default_rng(0)
+    before = evidence(rng.standard_normal((64 * requests, 3)), 64)
+    narrow = evidence(0.3 * rng.standard_normal((256, 3)) + 2.0, 64)
+    errors = errors_of(narrow, before)
+    assert errors.counted.any() == told
+    if told:
+        assert (MARGIN * np.sqrt(errors.widened[errors.counted]) < 1.5).all()
+    # Three requests are one client's, whatever came before.
+    assert not errors_of(evidence(0.3 * rng.standard_normal((192, 3)) + 2.0, 64), before).counted.any()
+
+
+def test_among_clients_of_alike_rows_four_more_are_no_news() -> None:
+    """However many came before: they differ from each other by as much."""
+    rng = np.random.default_rng(1)
+    clustered = rng.standard_normal((1500, 1, 3)) + 0.3 * rng.standard_normal((1500, 64, 3))
+    before = evidence(clustered.reshape(-1, 3), 64)
+    narrow = evidence(0.3 * rng.standard_normal((256, 3)) + 2.0, 64)
+    errors = errors_of(narrow, before)
+    assert not (errors.counted & (MARGIN * np.sqrt(errors.widened) < 2.0)).any()

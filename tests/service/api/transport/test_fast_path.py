@@ -20,7 +20,8 @@ from service.api.auth.keys import KeyFile, KeyStore, new_key
 from service.api.transport.fast_path import FastPath
 from service.errors import Overloaded
 from service.inference.answers.decision import Decision
-from service.inference.results import Writing, results_of
+from service.inference.answers.json_writing import Writing
+from service.inference.results import results_of
 from tests.service.api.transport.conftest import GOOD, Server, body_of, request
 from tests.service.conftest import App
 

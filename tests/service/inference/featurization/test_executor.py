@@ -70,6 +70,24 @@ def test_what_is_remembered_is_what_was_read(records: list[object]) -> None:
     executor.close()
 
 
+def test_what_is_remembered_is_joined_with_what_is_read() -> None:
+    """In the thread as on the event loop, each record in its place."""
+    featurizer, latency = Counting(), LatencyEstimator()
+    records = ["N", "CCO", "C[", "CC"]
+    expected = featurizer.featurize(records)
+
+    async def main() -> None:
+        executor = FeaturizationExecutor(workers=0, cache_bytes=10**6)
+        executor.at_once(featurizer, latency, ["CCO", "C["])
+        featurizer.asked.clear()
+        found = await executor.read(featurizer, latency, records, None, large=True, urgency=0.0)
+        same(found, expected)
+        assert featurizer.asked == ["N", "CC"]
+        executor.close()
+
+    asyncio.run(main())
+
+
 def test_the_cache_keeps_to_its_bytes_and_forgets_the_oldest() -> None:
     """By its own reckoning, which is not below what tracemalloc measures."""
     limit = 500_000
@@ -123,6 +141,8 @@ def test_repeated_molecules_are_computed_once_and_answered_each(with_app, tmp_pa
         alone = await app.predictor.predict(served, ["N"])
         np.testing.assert_allclose(alone.outputs["probability"][0], probability[2], atol=1e-6)
         assert served.traffic.rows == 2 + 1
+        assert prediction.stages.queue > 0
+        assert prediction.stages.infer > 0
 
     with_app(work)
 

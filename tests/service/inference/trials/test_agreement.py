@@ -71,6 +71,18 @@ def test_too_few_rows_or_requests_say_nothing(rows: int, size: int) -> None:
     assert agreement(logits(rows, 1, 0), logits(rows, 1, 1), size).concordance() is None
 
 
+def test_gaps_and_calls_are_of_each_target() -> None:
+    """A target that one version answers otherwise leaves the figures of the others at nothing."""
+    first = logits(200, 3, 0)
+    second = first.copy()
+    second[:50, 1] = -first[:50, 1]
+    found = agreement(first, second)
+    gaps = np.abs(1 / (1 + np.exp(-first[:50, 1])) - 1 / (1 + np.exp(first[:50, 1])))
+    np.testing.assert_allclose(found.gaps, [0.0, gaps.sum(), 0.0])
+    np.testing.assert_allclose(found.largest, [0.0, gaps.max(), 0.0])
+    assert found.called.tolist() == [0, 50, 0]
+
+
 def test_sums_of_workers_add_up() -> None:
     """Two halves together are the whole, but for the groups, which begin anew in each."""
     first, second = logits(256, 2, 0), logits(256, 2, 1)

@@ -243,7 +243,10 @@ def broken(**changes: object) -> list[dict[str, object]]:
     ("table", "message"),
     [
         (rows(3), "has 3 rows with a value in ill; at least 100 are needed"),
-        (broken(ill="no"), "column ill: every row is 'no'; a target needs two classes"),
+        (
+            broken(ill="no"),
+            "column ill: every row is 'no'; a target has two classes or more, or is a quantity",
+        ),
         (broken(ill=lambda n: f"v{n}"), "400 different values are no classes"),
         (broken(ill=lambda n: "rare" if n < 4 else n % 2), "'rare' has 4 rows, at least 10 are needed"),
         (broken(age=""), "column age: it is empty; leave it out by --ignore age"),

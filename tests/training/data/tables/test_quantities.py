@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.data.tables.load import Reading, load
+from training.data.tables.load import Reading, beside, load
 from training.errors import DataError
 
 ROWS = 240
@@ -63,7 +63,7 @@ def test_an_option_decides_otherwise(tmp_path: Path) -> None:
     assert dataset.standard is not None
     assert dataset.standard.unit == dataset.table["unit"] == "mm"
     assert dataset.standard.centre == pytest.approx(6.5)
-    assert dataset.summary["its mean"] == "6.5 mm"
+    assert dataset.summary["its mean"] == "6.500 mm"
     many = table(tmp_path, lambda n: n)
     with pytest.raises(DataError, match="240 different values are no classes, at most 100; --task"):
         load("t", many, Reading(target="y", task="classification"))
@@ -83,6 +83,8 @@ def test_large_numbers_keep_their_differences(tmp_path: Path) -> None:
     ("reading", "target", "message"),
     [
         ({}, lambda n: "n/a?" if n == 7 else n, "line 9, column y: 'n/a\\?' is no number"),
+        ({}, lambda n: "abc" if n == 7 else n, "'abc' is no number, .* or say --missing abc if it"),
+        ({}, lambda n: "1,200" if n == 7 else n, "'1,200' is no number, .* , or by --thousands ,"),
         ({}, lambda n: "inf" if n == 7 else n, "line 9, column y: inf is not finite; empty the cell"),
         ({}, lambda n: f"{n},5", "is no number, .* read such numbers by --decimal ,"),
         ({}, lambda n: 3, "column y: every row is 3; nothing can be learned"),
@@ -99,6 +101,45 @@ def test_what_cannot_be_learned_is_named(
     path = table(tmp_path, target)
     with pytest.raises(DataError, match=message):
         load("t", path, Reading(target="y", task="regression", **reading))
+
+
+@pytest.mark.parametrize(
+    ("reading", "target", "message"),
+    [
+        # One cell of text among numbers, as autogluon and pandas users report: a mistake, no class.
+        ({}, lambda n: "abc" if n == 7 else n, "line 9, column y: 'abc' is no number, .*regression"),
+        ({}, lambda n: "12.5 ?" if n == 7 else n / 7, "line 9, column y: '12.5 \\?' is no number"),
+        ({"rare": "merge"}, lambda n: n / 7, "without --rare, which is for classes, .*quantity"),
+        ({"positive": "1"}, lambda n: n, "without --positive, which is for classes, .*quantity"),
+        ({}, lambda n: 3, "every row is '3'; .* a quantity \\(--task regression\\)"),
+        ({"unit": ""}, lambda n: n, "--unit '' is no unit"),
+        ({"unit": " "}, lambda n: n, "--unit ' ' is no unit"),
+        ({"unit": "m\ns"}, lambda n: n, "is no unit: 1 to 40 printed characters"),
+        ({"unit": "m" * 41}, lambda n: n, "is no unit: 1 to 40 printed characters"),
+    ],
+)
+def test_what_the_target_is_taken_for_is_said(
+    reading: dict[str, str], target: Callable[[int], object], message: str, tmp_path: Path
+) -> None:
+    """Where no option says that it is a quantity, the fault names the cell, or what would be learned."""
+    with pytest.raises(DataError, match=message):
+        load("t", table(tmp_path, target), Reading(target="y", **reading))
+
+
+@pytest.mark.parametrize(
+    ("value", "spread", "shown"),
+    [
+        (1_700_000_119.52, 689.3, "1,700,000,119.5"),
+        (6.5, 2.2913, "6.500"),
+        (123_456_789.0, 7_654_321.0, "123,457,000"),
+        (0.000123456, 0.0000321, "0.00012346"),
+        (1e300, 1e299, "1e+300"),
+        (-3.0, 1e-20, "-3"),
+    ],
+)
+def test_a_mean_is_as_exact_as_its_spread(value: float, spread: float, shown: str) -> None:
+    """Four digits of the standard deviation, however large the mean is."""
+    assert beside(value, spread) == shown
 
 
 def test_a_unit_of_classes_is_refused(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def delay_report(delays: Results, quiet: Results, rivals: Results, trials: Resul
     ]
     for model in dict.fromkeys(key[0] for key in delays.rows):
         lines += _of_model(model, delays, trials)
-    lines += _beside(delays, rivals)
+    lines += _beside(delays, quiet, rivals)
     lines += [
         "## Clean traffic through the scan",
         "",
@@ -43,13 +43,19 @@ def delay_report(delays: Results, quiet: Results, rivals: Results, trials: Resul
         " 95 % upper bound per million requests |",
         "|---|---|---|---|---|---|---|",
     ]
-    for model, order in dict.fromkeys((key[0], key[2]) for key in quiet.rows):
-        found = [figures for key, figures in quiet.rows.items() if (key[0], key[2]) == (model, order)]
-        lines.append(_line(model, order, found))
     for model in dict.fromkeys(key[0] for key in quiet.rows):
-        found = [figures for key, figures in quiet.rows.items() if key[0] == model]
-        lines.append(_line(model, "all", found))
+        own = _clean(model, quiet)
+        for order in dict.fromkeys(key[0] for key in own):
+            found = [figures for key, figures in own.items() if key[0] == order]
+            lines.append(_line(model, order, found))
+        lines.append(_line(model, "all", list(own.values())))
     return "\n".join(lines)
+
+
+def _clean(model: str, quiet: Results) -> dict[tuple[str, ...], dict[str, float]]:
+    """What clean traffic gave with the latest bundle of a model, by order, size and seed."""
+    bundles = [key[1] for key in quiet.rows if key[0] == model]
+    return {key[2:]: found for key, found in quiet.rows.items() if key[:2] == (model, bundles[-1])}
 
 
 def _line(model: str, order: str, found: list[dict[str, float]]) -> str:
@@ -108,12 +114,15 @@ def _amount(found: dict[str, float], rows: str, seconds: str) -> str:
     return f"{found[rows]:.0f}, {found[seconds]:.2g} s"
 
 
-def _beside(delays: Results, rivals: Results) -> list[str]:
+def _beside(delays: Results, quiet: Results, rivals: Results) -> list[str]:
     """The delays of other detectors beside the verdict's, in requests."""
     if not rivals.rows:
         return []
     model = next(reversed(rivals.rows))[0]
     bundle, own = _latest(model, delays)
+    clean = _clean(model, quiet) if any(key[0] == model for key in quiet.rows) else {}
+    alarms, requests = (sum(one[name] for one in clean.values()) for name in ("turned", "requests"))
+    seen = f"{alarms:.0f} in {requests:,.0f}"
     heads = [f"{name}, {size}" for size in RIVAL_SIZES for name in ("verdict", *RIVALS)]
     lines = [
         f"## Beside other detectors: {model} (model {bundle})",
@@ -123,8 +132,8 @@ def _beside(delays: Results, rivals: Results) -> list[str]:
         " (in standard scores), fed a request's mean at a time, and the first alarm of any counts;"
         " windowed KS compares the latest 256 rows of each with the clean distribution. Their cut-offs"
         f" give at most one false alarm in {RUN_LENGTH:,} clean requests (ADWIN's δ is at most 0.1,"
-        " KSWIN's level is by its own p-values). The verdict keeps its own, which gave none in three"
-        " million: it is compared at a hundredth of their false alarms.",
+        " KSWIN's level is by its own p-values). The verdict keeps its own, which gave"
+        f" {seen} requests of all sizes: it is compared at about a hundredth of their false alarms.",
         "",
         f"| fault | {' | '.join(heads)} |",
         f"|---|{'---|' * len(heads)}",
@@ -138,7 +147,7 @@ def _beside(delays: Results, rivals: Results) -> list[str]:
         lines.append(f"| {group}: {fault} | {' | '.join(cells)} |")
     cells = []
     for size in map(str, RIVAL_SIZES):
-        cells.append("0 in 3 million")
+        cells.append(seen)
         for name in RIVALS:
             some = next((one for key, one in found.items() if (key[0], key[3]) == (name, size)), None)
             cells.append(_alarms(some))

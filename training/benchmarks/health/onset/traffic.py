@@ -43,10 +43,10 @@ class Rows:
     @classmethod
     def of(cls, monitors: Monitors, seen: Seen) -> Self:
         """What a monitor sees of rows that a network has computed."""
-        kept, inputs = monitors.rows(seen), monitors.reference.inputs
+        (statistics, scores), inputs = monitors.own(seen), monitors.reference.inputs
         assert inputs is not None
         cells = RowCells(len(inputs.centre), monitors.layout)
-        return cls(kept["out"], kept["z"], cells.of(kept["out"].T, seen.squashed - inputs.centre))
+        return cls(statistics, scores, cells.of(statistics.T, seen.squashed - inputs.centre))
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,55 @@ DRAWINGS = {
     "thioacetic acid": ("CC(=O)S", "CC(O)=S", "CC([O-])=S.[K+]"),
     "thiosulfonic acid": ("CCS(=O)(=O)S", "CCS(O)(=O)=S"),
     "phosphite": ("CO[PH](=O)OC", "COP(O)OC"),
+    "sulfapyridine": ("Nc1ccc(S(=O)(=O)Nc2ccccn2)cc1", "Nc1ccc(cc1)S(=O)(O)=Nc1ccccn1"),
+    "piroxicam, as InChI has it": (
+        "CN1C(C(=O)Nc2ccccn2)=C(O)c2ccccc2S1(=O)=O",
+        "CN1C(=C(O)Nc2ccccn2)C(=O)c2ccccc2S1(=O)=O",
+        "CN1C(C(O)=Nc2ccccn2)=C(O)c2ccccc2S1(=O)=O",
+    ),
+    "enol of an amide without a ring": ("CNC(=O)C=C(C)O", "CC(=O)C=C(O)NC"),
+    "minoxidil": (
+        "Nc1cc(N2CCCCC2)nc(N)[n+]1[O-]",
+        "N=c1cc(N2CCCCC2)nc(N)n1O",
+        "NC1=CC(=NC(=N)N1O)N1CCCCC1",
+    ),
+    "chlordiazepoxide": (
+        "CNC1=Nc2ccc(Cl)cc2C(c2ccccc2)=[N+]([O-])C1",
+        "CN=C1CN(O)C(=C2C=C(Cl)C=CC2=N1)c1ccccc1",
+    ),
+    "pyrithione": (
+        "On1ccccc1=S",
+        "[O-][n+]1ccccc1S",
+        "O=n1ccccc1S",
+        "[S-]c1cccc[n+]1[O-].[Na+]",
+        "[O-]n1ccccc1=S.[Na+]",
+    ),
+    "ciclopirox": ("Cc1cc(C2CCCCC2)n(O)c(=O)c1", "Cc1cc(O)[n+]([O-])c(c1)C1CCCCC1"),
+    "4-hydroxyquinoline oxide": ("CCCc1cc(=O)c2ccccc2n1O", "CCCc1cc(O)c2ccccc2[n+]1[O-]"),
+    "1-hydroxybenzotriazole": (
+        "On1nnc2ccccc21",
+        "[O-][n+]1n[nH]c2ccccc12",
+        "[O-][n+]1[nH]nc2ccccc12",
+    ),
+    "amine oxide, its salt": ("C[N+](C)(C)[O-]", "C[N+](C)(C)O.[Cl-]"),
+    "pyridine oxide, its salt": ("[O-][n+]1ccccc1", "O[n+]1ccccc1.[Cl-]"),
+    "aminopyridinium": ("C[n+]1ccc(N)cc1", "Cn1ccc(=[NH2+])cc1", "CN1C=CC(=[NH2+])C=C1.[Cl-]"),
+    "dequalinium": (
+        "Cc1cc(N)c2ccccc2[n+]1CCCCCCCCCC[n+]1c(C)cc(N)c2ccccc21",
+        "Cc1cc(=[NH2+])c2ccccc2n1CCCCCCCCCCn1c(C)cc(=[NH2+])c2ccccc21",
+    ),
+    "inner salt of an amide's anion": (
+        "CC(=O)NCC[n+]1ccn(CC(=O)[O-])c1",
+        "CC([O-])=NCC[n+]1ccn(CC(=O)O)c1",
+        "CC([O-])=NCCn1cc[n+](CC(=O)O)c1",
+    ),
+    "protoporphyrin": (
+        "C=CC1=C(C)c2cc3[nH]c(cc4nc(cc5[nH]c(cc1n2)c(C=C)c5C)C(C)=C4CCC(=O)O)c(CCC(=O)O)c3C",
+        "CC1=C(CCC(O)=O)c2cc3nc(cc4nc(cc5[nH]c(cc1[nH]2)c(C)c5C=C)c(C=C)c4C)c(C)c3CCC(O)=O",
+        "Cc1c(CCC(O)=O)c2cc3nc(cc4[nH]c(cc5nc(cc1[nH]2)C(C)=C5C=C)c(C=C)c4C)C(C)=C3CCC(O)=O",
+    ),
+    "boron trifluoride etherate": ("CC[O+](CC)[B-](F)(F)F", "CCO(CC)->B(F)(F)F"),
+    "amine borane": ("C[N+](C)(C)[BH3-]", "CN(C)(C)->B"),
 }
 
 

@@ -2,7 +2,11 @@
 
 Salts with larger counter-ions, hydrates, solvates, metals, organometallics, imidic acids and lactims,
 radicals, zwitterions, N-oxides, azides, isotopes, mixtures: made by hand, and judged one by one.
+``records.tsv`` has more of them, by name.
 """
+
+import csv
+from pathlib import Path
 
 import pytest
 
@@ -164,7 +168,13 @@ RECORDS = (
 )
 
 
-@pytest.mark.parametrize(("record", "parent", "codes"), RECORDS, ids=[record for record, *_ in RECORDS])
+with Path(__file__).with_name("records.tsv").open(newline="", encoding="utf-8") as file:
+    _, *NAMED = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+CASES = [*RECORDS, *(case[1:] for case in NAMED)]
+IDS = [*(record for record, *_ in RECORDS), *(case[0] for case in NAMED)]
+
+
+@pytest.mark.parametrize(("record", "parent", "codes"), CASES, ids=IDS)
 def test_a_record_is_judged_by_its_compound(record: str, parent: str, codes: str) -> None:
     """What is not applicable is so by its metal, or because it is inorganic."""
     written = read_text(record)

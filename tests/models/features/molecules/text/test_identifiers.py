@@ -39,6 +39,8 @@ from models.features.molecules.text.notation import read_text
         (("SMILES: CCO", "smiles=CCO", "Canonical SMILES: CCO"), "the word SMILES"),
         (("AS-605240", "PCB-126", "CP-55940", "MK801", "RU486", "SB203580"), "a code"),
         (("DDT", "TCDD", "PFOA", "BPA"), "an abbreviation"),
+        (("[R]c1ccccc1", "[R1]CC", "R1CC", "R-OH", "c1ccccc1-R2", "[X]CC"), "stands for others"),
+        (("(R)-ibuprofen", "ether"), "a name"),
     ],
 )
 def test_what_names_a_compound_is_told_as_what_it_is(texts: tuple[str, ...], words: str) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.registry.store import Repository
-from training.benchmarks.accuracy.tox21_report import aucs_by_depth, draw, report
+from training.benchmarks.accuracy.tox21.by_depth_report import aucs_by_depth, draw, report
 from training.benchmarks.harness import REPORTS, Results, Say, run_missing
 from training.data import Dataset, featurizer_for, load_tox21
 from training.evaluation.metrics import target_aucs

@@ -1,0 +1,1 @@
+"""Features of many molecules at once, from what each atom has around it."""
