@@ -107,8 +107,7 @@ class Releases:
         verify_files(self.repository.bundle(model, challenger.version), model, challenger.version)
         with self._writing("try a version where it can be written"):
             serving = self.repository.challenge(model, replace(challenger, salt=token_hex(8)))
-        why += now.ended_by(challenger)
-        self._note(model, "trial", now.champion, challenger.version, by, why)
+        self._note(model, "trial", now.champion, challenger.version, by, why + now.ended_by(challenger))
         return serving
 
     def drop(self, model: str, by: str, why: str, expected: int | None = None) -> ServingState:
@@ -122,7 +121,8 @@ class Releases:
             raise RepositoryError(f"version {expected} of {model!r} is not on trial any more")
         with self._writing("drop it where it can be written"):
             serving = self.repository.challenge(model, None)
-        self._note(model, "drop", challenger and challenger.version, serving.champion, by, why)
+        version = None if challenger is None else challenger.version
+        self._note(model, "drop", version, serving.champion, by, why)
         return serving
 
     def hold(self, model: str, version: int, by: str, why: str) -> None:
@@ -165,8 +165,8 @@ class Releases:
             "previous": list(serving.previous),
             "wanted": exemption.serve if exemption else serving.champion,
             "exemption": exemption.why if exemption else None,
-            "challenger": trial and trial.version,
-            "trial": trial and trial.how,
+            "challenger": None if trial is None else trial.version,
+            "trial": None if trial is None else trial.how,
             "versions": [self._version(model, number) for number in self.repository.versions(model)],
         }
 
