@@ -107,9 +107,7 @@ class Releases:
         verify_files(self.repository.bundle(model, challenger.version), model, challenger.version)
         with self._writing("try a version where it can be written"):
             serving = self.repository.challenge(model, replace(challenger, salt=token_hex(8)))
-        if now.challenger is not None and now.challenger.version != challenger.version:
-            why += f"; until now version {now.challenger.version} was on trial"
-        self._note(model, "trial", now.champion, challenger.version, by, why)
+        self._note(model, "trial", now.champion, challenger.version, by, why + now.ended_by(challenger))
         return serving
 
     def drop(self, model: str, by: str, why: str, expected: int | None = None) -> ServingState:
@@ -123,8 +121,8 @@ class Releases:
             raise RepositoryError(f"version {expected} of {model!r} is not on trial any more")
         with self._writing("drop it where it can be written"):
             serving = self.repository.challenge(model, None)
-        before = None if challenger is None else challenger.version
-        self._note(model, "drop", before, serving.champion, by, why)
+        version = None if challenger is None else challenger.version
+        self._note(model, "drop", version, serving.champion, by, why)
         return serving
 
     def hold(self, model: str, version: int, by: str, why: str) -> None:
@@ -160,15 +158,15 @@ class Releases:
         Raises as ``serving``; a version that cannot be read has an ``error`` instead.
         """
         serving = self.repository.serving(model)
-        exemption = self._exemptions.of(model, serving)
+        exemption, trial = self._exemptions.of(model, serving), serving.challenger
         return {
             "model": model,
             "champion": serving.champion,
             "previous": list(serving.previous),
             "wanted": exemption.serve if exemption else serving.champion,
             "exemption": exemption.why if exemption else None,
-            "challenger": None if serving.challenger is None else serving.challenger.version,
-            "trial": None if serving.challenger is None else serving.challenger.how,
+            "challenger": None if trial is None else trial.version,
+            "trial": None if trial is None else trial.how,
             "versions": [self._version(model, number) for number in self.repository.versions(model)],
         }
 

@@ -43,6 +43,13 @@ class ServingState:
     #: Ends with the next promotion or rollback; None for no trial.
     challenger: Challenger | None = None
 
+    def ended_by(self, challenger: Challenger) -> str:
+        """What the release log adds where another version's trial ends by this one; mostly nothing."""
+        before = self.challenger
+        if before is None or before.version == challenger.version:
+            return ""
+        return f"; until now version {before.version} was on trial"
+
     def rolled_back(self, model: str) -> "ServingState":
         """The state with the champion's predecessor as champion.
 

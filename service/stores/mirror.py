@@ -18,7 +18,7 @@ from pathlib import Path
 
 from models.bundle.loading import check_names, verify_files
 from models.bundle.manifest import MANIFEST_FILE, parse_manifest
-from models.errors import ModelError, UnknownModel
+from models.errors import ModelError, RepositoryError, UnknownModel
 from models.registry.durable_files import locked, replace_file
 from models.registry.serving_state import Challenger, ServingState, parse_serving
 from models.registry.store import RETIRED_FILE, SERVING_FILE, Repository, is_model_name
@@ -33,11 +33,23 @@ _MOST_BYTES = 2 << 30
 #: A version that could not be fetched is tried again after so many seconds, then twice as many.
 _FIRST_WAIT, _LONGEST_WAIT = 2.0, 60.0
 
+#: Why the store could not be mirrored last, for all processes of the folder.
+_TROUBLE_FILE = ".trouble"
+_NO_MODELS = "the store has no models below the address of SNN_MODELS"
+
 _log = get_logger()
 
 
 class MirroredRepository(Repository):
     """The mirror's folder; only the mirror changes it, and others promote in the store."""
+
+    def models(self) -> list[str]:
+        """As ``Repository``; raises ``RepositoryError`` where nothing could be mirrored yet."""
+        found = super().models()
+        trouble = self.root / _TROUBLE_FILE
+        if not found and trouble.exists():
+            raise RepositoryError(trouble.read_text("utf-8").strip())
+        return found
 
     def promote(self, model: str, version: int) -> ServingState:
         """Refuse, as a read-only file system does."""
@@ -111,8 +123,13 @@ class Mirror:
                 names = [name for name in self.objects.folders() if is_model_name(name)]
             except StoreFailed as error:
                 self._note("", str(error), now)
+                replace_file(self.root / _TROUBLE_FILE, str(error))
                 return
             self._failed.pop("", None)
+            if names:
+                (self.root / _TROUBLE_FILE).unlink(missing_ok=True)
+            else:  # so answers a store that is empty, and a proxy that answers with a page of its own
+                replace_file(self.root / _TROUBLE_FILE, _NO_MODELS)
             for model in sorted({*names, *self.repository.models()}):
                 if now < self._due(model):
                     continue

@@ -12,7 +12,7 @@ from models.registry.releases import Releases
 from models.registry.store import Repository
 from service.errors import SettingsError, StoreFailed
 from service.settings import Settings
-from service.stores.mirror import Mirror, open_mirror, repository_of
+from service.stores.mirror import Mirror, MirroredRepository, open_mirror, repository_of
 from service.stores.objects import ObjectPrefix
 from tests.support import bundles
 
@@ -106,6 +106,33 @@ def test_a_store_that_is_gone_changes_nothing(
     again = Mirror(mirror.objects, mirror.root)
     again.sync(0)
     assert again.repository.serving("htru2").champion == 2
+
+
+def test_what_was_never_mirrored_has_a_reason(
+    mirror: Mirror, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For every process of the folder, until the store has models: it fails, or it is empty."""
+    mirrored = MirroredRepository(mirror.root)
+    refused = "the store cannot be listed: 403 Forbidden"
+
+    def refuse(_: ObjectPrefix) -> list[str]:
+        raise StoreFailed(refused)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ObjectPrefix, "folders", refuse)
+        mirror.sync(0)
+    with pytest.raises(RepositoryError, match=f"^{refused}$"):
+        mirrored.models()
+    elsewhere = store.rename(store.with_name("elsewhere"))
+    mirror.sync(100)
+    with pytest.raises(RepositoryError, match="the store has no models below"):
+        mirrored.models()
+    elsewhere.rename(store)
+    mirror.sync(200)
+    assert mirrored.models() == ["htru2"]
+    store.rename(elsewhere)
+    mirror.sync(300)
+    assert mirrored.models() == ["htru2"]  # what was mirrored serves on
 
 
 @pytest.mark.parametrize(
