@@ -43,7 +43,7 @@ def watched(
 
     def compute(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
         take = copies.take
-        counts = monitor is not None and monitor.wants(len(rows))
+        counts = monitor is not None and (unwatched is None or monitor.wants(len(rows)))
         single = len(parts) == len(rows) and not sample.wanted and take is None
         if monitor is not None and not counts and single and unwatched is not None:
             outputs: dict[str, np.ndarray] = {**unwatched.run(rows)}
@@ -60,7 +60,7 @@ def watched(
             p_values, judged = monitor.judge(outputs)
             if judged.suspect is not None and suspect_rows is not None:
                 judged = suspect_rows.settle(rows, outputs, p_values, judged)
-            if counts:
+            if counts and (unwatched is not None or monitor.wants(len(rows))):
                 monitor.take(judged, p_values, parts)
             outputs["p_value"] = _rounded(p_values)
             if bounded:
