@@ -9,10 +9,10 @@ import msgspec
 from models.features import Outcome
 from models.features.tabular.candidate_tables import FEWEST_ROWS, table_warnings
 from service.inference.answers.decision import Decision
-from service.inference.answers.json_writing import writing
+from service.inference.answers.json_writing import is_plain, writing
 from service.inference.predictor import Prediction
 from service.inference.queue import Outputs
-from service.inference.results import is_plain, results_of
+from service.inference.results import results_of
 from service.inference.served_models import ServedModel
 from service.tables import JsonWriter, OutputLayout, ParsedRows, ResultColumns, writer
 

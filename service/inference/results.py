@@ -10,7 +10,7 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features import Accepted, NotApplicable, Outcome, Rejected
+from models.features import NotApplicable, Outcome, Rejected
 from models.networks.outputs import MEMBER_LOGIT
 from service.errors import InvalidRequest
 from service.inference.answers.decision import Decision
@@ -18,15 +18,6 @@ from service.inference.answers.quantities import Told, quantities_of
 
 #: The levels of an assay's result, from the lowest.
 LEVELS = ("low", "elevated", "active")
-
-
-def is_plain(outcomes: Sequence[Outcome]) -> bool:
-    """Whether all records, at least one, were accepted without details.
-
-    Records of numbers share one outcome, so that this is quick.
-    """
-    first = outcomes[0]
-    return isinstance(first, Accepted) and not first.details and outcomes.count(first) == len(outcomes)
 
 
 def shown(

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from time import thread_time
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.health.onnx_detector import KEPT, SCORES
 from models.networks.outputs import MEMBER_LOGIT, SQUASHED
@@ -43,7 +42,7 @@ def watched(
 
     def compute(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
         take = copies.take
-        counts = monitor is not None and monitor.wants(len(rows))
+        counts = monitor is not None and (unwatched is None or monitor.wants(len(rows)))
         single = len(parts) == len(rows) and not sample.wanted and take is None
         if monitor is not None and not counts and single and unwatched is not None:
             outputs: dict[str, np.ndarray] = {**unwatched.run(rows)}
@@ -60,9 +59,12 @@ def watched(
             p_values, judged = monitor.judge(outputs)
             if judged.suspect is not None and suspect_rows is not None:
                 judged = suspect_rows.settle(rows, outputs, p_values, judged)
-            if counts:
+            if counts and (unwatched is not None or monitor.wants(len(rows))):
                 monitor.take(judged, p_values, parts)
-            outputs["p_value"] = _rounded(p_values)
+            if len(p_values) == 1:  # numpy's own steps are slow for one number, and give the same
+                outputs["p_value"] = np.array([round(p_values.item(0) * 1e6) / 1e6])
+            else:
+                outputs["p_value"] = p_values.round(6)
             if bounded:
                 outputs["suspect"] = np.zeros(len(rows), np.float32)
                 if judged.suspect is not None:
@@ -75,13 +77,6 @@ def watched(
         return outputs
 
     return compute
-
-
-def _rounded(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """P-values (n,) to six places; of one row without numpy's own steps, which are slow for it."""
-    if len(p_values) == 1:
-        return np.array([round(p_values.item(0) * 1e6) / 1e6])
-    return p_values.round(6)
 
 
 def counted(compute: Compute, traffic: Traffic) -> Compute:

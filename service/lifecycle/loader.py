@@ -22,7 +22,13 @@ from service.health.monitor import Monitor
 from service.health.verdict import WatchMode
 from service.inference.answers.decision import Decision
 from service.inference.backend.device import Device
-from service.inference.backend.onnx_session import Session, SizedSession, open_session, without_taps
+from service.inference.backend.onnx_session import (
+    Session,
+    SizedSession,
+    forms_of,
+    open_session,
+    without_taps,
+)
 from service.inference.backend.small_batches import MOST_BYTES, MOST_ROWS, small_batch_graph
 from service.inference.batcher import Batcher, Limits
 from service.inference.integrity import Integrity
@@ -116,7 +122,7 @@ class Loader:
         integrity = Integrity(
             bundle,
             folder,
-            *session.forms,
+            *forms_of(session),
             tolerance=self._device.tolerance,
             exact=not session.may_block,
         )
@@ -187,7 +193,9 @@ class Loader:
         Returns what is wrong with the bundle's files, which what serves does not need any more. Runs are
         made in the model's own thread, among those of requests.
         """
-        served.integrity.check(*(partial(_in_lane, served.lane, form) for form in served.session.forms))
+        served.integrity.check(
+            *(partial(_in_lane, served.lane, form) for form in forms_of(served.session))
+        )
         try:
             served.integrity.check_files()
         except (ModelError, OSError) as error:

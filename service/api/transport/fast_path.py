@@ -39,10 +39,9 @@ from service.api.encoding import ENVELOPE, MANY, listed
 from service.api.problems import Headers, problem_body
 from service.api.transport.framing import PLAIN, PlainHead
 from service.errors import ModelNotFound, ModelNotReady, Overloaded, ServiceError
-from service.inference.answers.json_writing import writing
+from service.inference.answers.json_writing import is_plain, writing
 from service.inference.predictor import Predictor, Stages
 from service.inference.queue import Answer, QueuedRequest
-from service.inference.results import is_plain
 from service.inference.served_models import ServedModel
 from service.inference.trials.routing import Unbegun
 from service.observability.counters import Telemetry

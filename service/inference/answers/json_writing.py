@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.features import Accepted, Outcome
 from service.inference.results import shown
 
 _encode = msgspec.json.Encoder().encode
@@ -106,3 +107,12 @@ def _written(column: list[float]) -> list[bytes]:
 def writing(targets: tuple[str, ...], exclusive: bool) -> Writing:
     """Return the (cached) writing for these targets."""
     return Writing(targets, exclusive)
+
+
+def is_plain(outcomes: Sequence[Outcome]) -> bool:
+    """Whether all records, at least one, were accepted without details.
+
+    Records of numbers share one outcome, so that this is quick.
+    """
+    first = outcomes[0]
+    return isinstance(first, Accepted) and not first.details and outcomes.count(first) == len(outcomes)

@@ -47,11 +47,6 @@ class Session:
         """Whether ``run`` waits for another device, and so must never run on the event loop."""
         return self.provider != CPU
 
-    @property
-    def forms(self) -> list[Callable[[Rows], dict[str, Computed]]]:
-        """What computes rows here: each has weights of its own."""
-        return [self.run]
-
     def run(self, rows: Rows) -> dict[str, Computed]:
         """Compute ``probability`` and ``logit``, or ``value`` and ``interval``, of rows ``(n, F)``.
 
@@ -78,10 +73,8 @@ class SizedSession(Session):
         self._whole, self._few, self._most_rows = whole, few, most_rows
         self.provider = whole.provider
 
-    @property
-    def forms(self) -> list[Callable[[Rows], dict[str, Computed]]]:
-        """What computes rows here."""
-        return [self._whole.run, self._few.run]
+        #: What computes rows here; each has weights of its own.
+        self.forms: list[Callable[[Rows], dict[str, Computed]]] = [whole.run, few.run]
 
     def run(self, rows: Rows) -> dict[str, Computed]:
         """The same outputs; of small batches also what the detector makes of them."""
@@ -164,6 +157,11 @@ class Buffers:
         # Filled up with a real row: one of zeros might be slower, or be no number further on.
         self._rows[count:] = rows[:1] if count else 0
         self._there.update_inplace(self._rows)
+
+
+def forms_of(session: Session) -> list[Callable[[Rows], dict[str, Computed]]]:
+    """Return all that computes rows in a session: what golden rows have to check."""
+    return session.forms if isinstance(session, SizedSession) else [session.run]
 
 
 def without_taps(model: bytes) -> bytes:

@@ -10,9 +10,9 @@ from models.features import Accepted, Rejected
 from models.networks.outputs import MEMBER_LOGIT
 from service.errors import InvalidRequest
 from service.inference.answers.decision import Decision, cut_offs_of
-from service.inference.answers.json_writing import Writing
+from service.inference.answers.json_writing import Writing, is_plain
 from service.inference.answers.repetitions import without_repetitions
-from service.inference.results import intervals_of, is_plain, results_of, shown
+from service.inference.results import intervals_of, results_of, shown
 
 TARGETS = ("a", "b")
 
