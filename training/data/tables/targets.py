@@ -66,6 +66,8 @@ def read_targets(
             " --task regression learns numbers, and others must be put into groups first"
         )
     classes = sorted(counts, key=_order)
+    if len(classes) == _TWO and _YES.get(classes[0].lower()) == classes[1].lower():
+        classes.reverse()  # YES stands before no
     rarest = min(classes, key=lambda name: counts[name])
     if counts[rarest] < FEWEST_OF_CLASS and rare == "merge":
         raise DataError(

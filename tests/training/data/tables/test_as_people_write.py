@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from models.features import create
@@ -264,7 +265,15 @@ def test_numbers_among_words_are_a_warning(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("yes", "no"), [("True", "0"), ("1", "False"), ("true", "0"), ("YES", "no"), ("TRUE", "FALSE")]
+    ("yes", "no"),
+    [
+        ("True", "0"),
+        ("1", "False"),
+        ("true", "0"),
+        ("YES", "no"),
+        ("Active", "inactive"),
+        ("TRUE", "FALSE"),
+    ],
 )
 def test_a_target_of_truth_values_in_two_spellings_is_one(tmp_path: Path, yes: str, no: str) -> None:
     """Yes is 1, whichever word stands first in an order, and the target has its column's name."""
@@ -290,9 +299,10 @@ def test_small_classes_that_stay_small_together_are_named(tmp_path: Path) -> Non
 
 def test_categories_of_integers_come_from_pandas_as_such(tmp_path: Path) -> None:
     """Parquet stores their numbers, and pandas' note in the file says what they were."""
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"x": X, "c": pd.Categorical(rng.integers(10, 14, N)), "y": Y})
-    frame.to_parquet(tmp_path / "t.parquet")
+    columns = [{"field_name": "c", "pandas_type": "categorical", "numpy_type": "int8"}]
+    table = pa.table({"x": X, "c": [10 + at % 4 for at in range(N)], "y": Y})
+    noted = table.replace_schema_metadata({b"pandas": json.dumps({"columns": columns}).encode()})
+    pq.write_table(noted, tmp_path / "t.parquet")
     dataset = load_table("t", tmp_path / "t.parquet", Reading(target="y"))
     entry = dataset.parameters["columns"][1]  # type: ignore[index]
     assert (entry["kind"], entry["values"]) == ("category", ["10", "11", "12", "13"])
