@@ -115,3 +115,25 @@ def test_values_that_cannot_be_standardised_are_refused(values: np.ndarray) -> N
         SnnRegressor(recipe=SMALL).fit(np.arange(120.0)[:, None], values)
     with pytest.raises(ValueError, match="metric is one of rmse"):
         SnnRegressor(metric="log_loss").fit(np.arange(120.0)[:, None], np.arange(120.0))
+
+
+def test_a_data_frames_own_kinds_are_read() -> None:
+    """Missing values, dates and categories of pandas; a seed of scikit-learn's kinds."""
+    pandas = pytest.importorskip("pandas")
+    _, classes = table()
+    n = len(classes)
+    frame = pandas.DataFrame(
+        {
+            "count": pandas.array([None if at % 9 == 0 else at % 40 for at in range(n)], dtype="Int64"),
+            "code": pandas.Categorical([3 + 2 * (at % 2) for at in range(n)]),
+            "day": pandas.date_range("2020-01-01", periods=n),
+            "word": pandas.array(
+                [None if at % 7 == 0 else "pq"[at % 2] for at in range(n)], dtype="string"
+            ),
+        }
+    )
+    fitted = SnnClassifier(recipe=SMALL, random_state=np.random.RandomState(3)).fit(frame, classes)
+    columns = fitted._fitted.dataset.parameters["columns"]
+    kinds = {entry["name"]: entry["kind"] for entry in columns}
+    assert kinds == {"count": "number", "code": "category", "day": "date", "word": "category"}
+    assert fitted.predict(frame.head(9)).shape == (9,)

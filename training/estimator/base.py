@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from models.cores import cores
@@ -62,9 +63,17 @@ class SnnEstimator(BaseEstimator):  # type: ignore[misc]
         return release(trained, Repository(Path(models)), Path(state), promote).version
 
     def train(
-        self, rows: NDArray[Any], answers: Answers, sample_weight: ArrayLike | None, groups: Any
+        self,
+        rows: NDArray[Any],
+        answers: Answers,
+        sample_weight: ArrayLike | None,
+        groups: Any,
+        declared: Sequence[str],
     ) -> None:
-        """Train on rows; raises ``ValueError`` if they cannot be learned from."""
+        """Train on rows, of which ``declared`` columns are categories.
+
+        Raises ``ValueError`` if they cannot be learned from.
+        """
         began = time.monotonic()
         weights = None
         if sample_weight is not None:
@@ -74,7 +83,7 @@ class SnnEstimator(BaseEstimator):  # type: ignore[misc]
                 rows,
                 answers,
                 self._names(),
-                self.categorical_features or (),
+                (*(self.categorical_features or ()), *declared),
                 weights=weights,
                 groups=None if groups is None else np.asarray(groups),
             )
@@ -83,7 +92,7 @@ class SnnEstimator(BaseEstimator):  # type: ignore[misc]
                 recipe = with_metric(recipe, self.metric)
             if self.recipe is not None:
                 recipe = override(recipe, dict(self.recipe), "Hyperparameters were given.")
-            self._recipe, self._seed, self._began = recipe, int(self.random_state), began
+            self._recipe, self._seed, self._began = recipe, _seed(self.random_state), began
             self._fitted: Fitted = fit(
                 dataset,
                 recipe,
@@ -130,6 +139,21 @@ class SnnEstimator(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = True
         tags.input_tags.string = True
         return tags
+
+
+def declared_categories(X: Any) -> list[str]:
+    """The columns of a data frame that are of pandas' kind "category"; none of other rows."""
+    kinds = getattr(X, "dtypes", None)
+    if not hasattr(X, "columns") or kinds is None:
+        return []
+    return [str(name) for name, kind in zip(X.columns, kinds, strict=True) if str(kind) == "category"]
+
+
+def _seed(random_state: Any) -> int:
+    """The seed that scikit-learn's ``random_state`` gives: a number is itself."""
+    if isinstance(random_state, (int, np.integer)):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 def check_metric(name: str, known: Sequence[str]) -> None:

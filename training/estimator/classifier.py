@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from training.data.tables.arrays import Answers
-from training.estimator.base import SnnEstimator, check_metric
+from training.estimator.base import SnnEstimator, check_metric, declared_categories
 from training.evaluation.scores import METRICS
 
 
@@ -65,7 +65,7 @@ class SnnClassifier(ClassifierMixin, SnnEstimator):  # type: ignore[misc]
             )
         answers = Answers.of_classes(codes, tuple(map(str, self.classes_)))
         check_metric(self.metric, METRICS)
-        self.train(rows, answers, sample_weight, groups)
+        self.train(rows, answers, sample_weight, groups, declared_categories(X))
         self.out_of_fold_ = self._by_class(self._fitted.calibration.probability)
         return self
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 from models.bundle.targets import Quantity
 from training.data.tables.arrays import Answers
 from training.errors import TrainingError
-from training.estimator.base import SnnEstimator, check_metric
+from training.estimator.base import SnnEstimator, check_metric, declared_categories
 from training.evaluation.quantities import QUANTITY_METRICS
 from training.networks.onnx_answers import QuantityAnswer
 from training.pipeline.kinds import quantities_of
@@ -68,7 +68,7 @@ class SnnRegressor(RegressorMixin, SnnEstimator):  # type: ignore[misc]
         except TrainingError as error:
             raise ValueError(str(error)) from error
         check_metric(self.metric, QUANTITY_METRICS)
-        self.train(rows, answers, sample_weight, groups)
+        self.train(rows, answers, sample_weight, groups, declared_categories(X))
         made, (quantity,) = self._fitted.quantities, self._quantities()
         assert made is not None
         self.out_of_fold_ = quantity.centre + quantity.scale * made.value[:, 0]

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -132,11 +133,18 @@ def records_of(rows: NDArray[Any], dataset: Dataset) -> list[list[object]]:
 
 
 def _cells(column: NDArray[Any]) -> list[object]:
-    values = column.tolist()
+    values = [_plain(value) for value in column.tolist()]
     for value in values:
         if value is not None and not isinstance(value, (str, bool, int, float)):
             raise TypeError(f"argument must be a string or a number, not {type(value).__name__}")
     return [float(value) if isinstance(value, bool) else value for value in values]
+
+
+def _plain(value: object) -> object:
+    """A cell of a data frame as one of a file: pandas' own missing values are None, dates ISO's text."""
+    if type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _usable(folds: NDArray[np.integer], codes: NDArray[np.integer]) -> bool:

@@ -6,7 +6,7 @@ Numbers, truth values, dates, or categories; see ``models.features.tabular.colum
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -16,7 +16,15 @@ from models.features.tabular.columns import written
 from models.features.tabular.dates import ISO, PARTS, as_date, is_digits, part
 from models.features.tabular.formats import NumberFormat, are_truths, truth
 from training.data.tables.reading import Table, Unreadable
-from training.data.tables.spelling import MOSTLY, Spelling, best_format, date_form, hint
+from training.data.tables.spelling import (
+    MOSTLY,
+    Spelling,
+    argument,
+    beside_numbers,
+    best_format,
+    date_form,
+    numbers_in,
+)
 from training.errors import DataError
 
 #: A category with fewer rows is merged into "other". Where there are more than so many categories, those
@@ -77,13 +85,15 @@ def read_column(
     dates = date_form(texts, day_first=spelling.day_first) if len(texts) == len(known) else None
     if dates is not None:
         return _dates(table, name, values, *dates)
-    option = hint(name, texts) if len(texts) >= MOSTLY * len(known) else None
-    if option is not None:
+    numbers = numbers_in(name, texts) if len(texts) >= MOSTLY * len(known) else None
+    if numbers is not None:
         raise DataError(
-            f"{table.name}, column {name}: its texts, such as {texts[0][:40]!r}, are numbers of another"
-            f" form; read them by {option}, or as categories by --category {name}"
+            f"{table.name}, column {name}: its texts, such as {texts[0][:40]!r}, are {numbers} as"
+            f" categories by --category {name}"
         )
-    return _categories(table, name, values, most)
+    made = _categories(table, name, values, most)
+    said = beside_numbers(name, plain)
+    return replace(made, notice="; ".join(filter(None, (said, made.notice))))
 
 
 def known_or_none(cell: object, spelling: Spelling) -> object:
@@ -251,8 +261,3 @@ def _categories(table: Table, name: str, cells: Sequence[object], most: int) -> 
 def is_missing(value: object) -> bool:
     """Whether a parsed cell is None or NaN."""
     return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def argument(text: str) -> str:
-    """A cell as a shell takes it after an option."""
-    return text if text.isalnum() else repr(text[:40])

@@ -78,6 +78,11 @@ def rows_of_text(
         raise DataError(f"{name}, line {start}: it is not CSV: {error}") from error
     if not rows:
         raise DataError(f"{name} is empty; its first line should name the columns")
+    if len(rows[0]) == 1 and len(rows) > 1 and rows[0][0].lstrip().startswith("#"):
+        raise DataError(
+            f"{name}, line {lines[0]}: it begins with '#', as comments do; take such lines out, so that"
+            " the first line names the columns"
+        )
     if len(rows[0]) == 1 and len(rows) > 1 and len(rows[0][0].split()) > 1 and " " in rows[1][0].strip():
         raise DataError(
             f"{name}, line 1: it seems to be parted by blanks; save it with commas, tabs or semicolons"

@@ -1,9 +1,9 @@
 """A table's target column as a quantity: whether it is one, and its values."""
 
 from models.features.tabular.formats import NumberFormat
-from training.data.tables.columns import argument, known_or_none
+from training.data.tables.columns import known_or_none
 from training.data.tables.reading import Table, Unreadable
-from training.data.tables.spelling import MOSTLY, Spelling, best_format, hint
+from training.data.tables.spelling import MOSTLY, Spelling, argument, best_format, hint
 from training.data.tables.targets import FEWEST_ROWS, MOST_CLASSES
 from training.errors import DataError
 

@@ -66,7 +66,14 @@ def read_targets(
             " --task regression learns numbers, and others must be put into groups first"
         )
     classes = sorted(counts, key=_order)
+    if len(classes) == _TWO and _YES.get(classes[0].lower()) == classes[1].lower():
+        classes.reverse()  # YES stands before no
     rarest = min(classes, key=lambda name: counts[name])
+    if counts[rarest] < FEWEST_OF_CLASS and rare == "merge":
+        raise DataError(
+            f"{place}: all small classes together have {counts[rarest]} rows, at least"
+            f" {FEWEST_OF_CLASS} are needed; --rare drop takes them out"
+        )
     if counts[rarest] < FEWEST_OF_CLASS:
         raise DataError(
             f"{place}: {rarest!r} has {counts[rarest]} rows, at least {FEWEST_OF_CLASS} are needed;"
@@ -99,9 +106,15 @@ def _words(cells: list[object], marks: Marks) -> list[str | None]:
         words = [None if value is None else f"{value:.12g}" for value in values]
         return [None if word is None else marks.text(word) for word in words]
     known = {text for text in texts if text is not None}
-    if len(known) > _TWO and are_truths(known):  # true, True and TRUE
+    if len(known) > 1 and are_truths(known) and not _is_pair(known):  # true, True and TRUE; True and 0
         return [None if text is None else ("true" if truth(text) else "false") for text in texts]
     return texts
+
+
+def _is_pair(words: set[str]) -> bool:
+    """Whether they are one word for yes and its own for no, which keep their names."""
+    low = {word.lower() for word in words}
+    return len(words) == _TWO and any(low == set(pair) for pair in (*_YES.items(), ("on", "off")))
 
 
 def _without_rare(words: list[str | None], rare: str) -> list[str | None]:

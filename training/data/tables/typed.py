@@ -33,11 +33,11 @@ def from_parquet(content: bytes) -> tuple[dict[str, list[object]], set[str]]:
         raise UnreadableFile(f"it is not Parquet: {str(error).splitlines()[0]}") from error
     if len(set(table.column_names)) < len(table.column_names):
         raise UnreadableFile("two of its columns have one name; rename one")
-    types: Any = pa.types
+    types, declared = pa.types, _categoricals(table.schema.metadata)
     kinds = ("integer", "floating", "boolean", "null", "string", "large_string", "string_view")
     readable = [getattr(types, f"is_{kind}") for kind in kinds]
     columns: dict[str, list[object]] = {}
-    categorical: set[str] = set()
+    categorical = {name for name in table.column_names if name in declared}
     for name, column in zip(table.column_names, table.columns, strict=True):
         kind, values = column.type, column
         if types.is_dictionary(kind):
@@ -62,6 +62,16 @@ def from_parquet(content: bytes) -> tuple[dict[str, list[object]], set[str]]:
     return columns, categorical
 
 
+def _categoricals(metadata: dict[bytes, bytes] | None) -> set[str]:
+    """The columns that pandas says were categories, of which numbers are stored as numbers."""
+    try:
+        told: Any = json.loads((metadata or {}).get(b"pandas", b"{}"))
+        columns = told.get("columns", [])
+        return {each["field_name"] for each in columns if each["pandas_type"] == "categorical"}
+    except (ValueError, AttributeError, KeyError, TypeError):  # not pandas' own
+        return set()
+
+
 def from_json(content: bytes, *, lines: bool) -> tuple[dict[str, list[object]], list[int]]:
     """The columns of objects, one per line or in one list, and their numbers.
 
@@ -82,7 +92,10 @@ def from_json(content: bytes, *, lines: bool) -> tuple[dict[str, list[object]], 
         where = f"line {len(numbers) + 1}: " if lines else ""
         raise UnreadableFile(f"{where}it is not JSON: {error}") from error
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise UnreadableFile("its records are no objects with the columns' names")
+        raise UnreadableFile(
+            "its records are no objects with the columns' names, as pandas writes them by"
+            " to_json(orient='records')"
+        )
     names = dict.fromkeys(name for record in records for name in record)
     if not records or len(names) > _MOST_COLUMNS:
         raise UnreadableFile(f"it has {len(names):,} columns; there are 1 to {_MOST_COLUMNS:,}")

@@ -6,11 +6,14 @@ spreadsheets of other countries, scikit-learn's guide to data leakage.
 
 import gzip
 import json
+import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from models.features import create
@@ -209,3 +212,112 @@ def test_many_categories_are_hashed(tmp_path: Path) -> None:
     (shared,) = [block for block in table_recipe(dataset).blocks if block.prefix == "code="]
     assert shared.limit < 1
     assert any(name.startswith(shared.prefix) for name in featurizer.names)
+
+
+def cells(column: str, values: Sequence[object]) -> str:
+    """A table with a column of these cells, again and again, and the target y."""
+    rows = zip(X, values, Y, strict=False)
+    return "\n".join([f"x,{column},y", *(f'{a},"{b}",{c}' for a, b, c in rows)])
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        # A unit in each cell, as laboratories' exports have it (pandas #7494 and its like).
+        ([f"{at / 8:.3f} mm" for at in range(N)], "numbers with 'mm' beside them"),
+        ([f"{at} kg/m³" for at in range(N)], "numbers with 'kg/m³' beside them"),
+        ([f"{at / 8:.1f}°C" for at in range(N)], "numbers with '°C' beside them"),
+        # ISO 4217's codes before an amount.
+        ([f"USD {at + 0.25:.2f}" for at in range(N)], "numbers with 'USD' beside them"),
+        ([f"CHF{at + 0.25:.2f}" for at in range(N)], "numbers with 'CHF' beside them"),
+    ],
+)
+def test_numbers_with_a_unit_are_no_silent_categories(
+    tmp_path: Path, values: list[str], said: str
+) -> None:
+    """They are named with what to do; as categories they are read where that is said."""
+    with pytest.raises(DataError, match=re.escape(said) + "; write the numbers alone"):
+        read(tmp_path / "t.csv", cells("v", values))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [["10 mg", "20 mg", "40 mg"][at % 3] for at in range(N)],
+        [f"shop {at % 90}" for at in range(N)],
+        [f"{at % 90} {['Road', 'Street', 'Lane'][at % 3]}" for at in range(N)],
+        [["1.5 T", "3 T"][at % 2] for at in range(N)],
+    ],
+)
+def test_groups_that_are_named_by_numbers_are_categories(tmp_path: Path, values: list[str]) -> None:
+    """Doses, shops and streets have a number in their names."""
+    dataset = read(tmp_path / "t.csv", cells("v", values))
+    assert dataset.parameters["columns"][1]["kind"] == "category"  # type: ignore[index]
+
+
+def test_numbers_among_words_are_a_warning(tmp_path: Path) -> None:
+    """A quarter of the cells below the limit of detection make categories of all; a line says so."""
+    values = ["<0.5" if at % 4 == 0 else at / 8 for at in range(N)]
+    dataset = read(tmp_path / "t.csv", cells("v", values))
+    assert any("75% of its cells are numbers: 75 are '<0.5'" in each for each in dataset.notices)
+    again = read(tmp_path / "t.csv", cells("v", values), missing=("<0.5",))
+    assert again.parameters["columns"][1]["kind"] == "number"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"),
+    [
+        ("True", "0"),
+        ("1", "False"),
+        ("true", "0"),
+        ("YES", "no"),
+        ("Active", "inactive"),
+        ("TRUE", "FALSE"),
+    ],
+)
+def test_a_target_of_truth_values_in_two_spellings_is_one(tmp_path: Path, yes: str, no: str) -> None:
+    """Yes is 1, whichever word stands first in an order, and the target has its column's name."""
+    lines = [f"{a},{yes if c else no}" for a, c in zip(X, Y, strict=True)]
+    dataset = read(tmp_path / "t.csv", "\n".join(["x,y", *lines]))
+    assert dataset.targets == ("y",)
+    assert dataset.labels[:, 0].tolist() == Y
+
+
+def test_two_words_for_yes_are_one_class(tmp_path: Path) -> None:
+    """They are no two classes."""
+    lines = [f"{a},{'True' if c else '1'}" for a, c in zip(X, Y, strict=True)]
+    with pytest.raises(DataError, match="every row is 'true'"):
+        read(tmp_path / "t.csv", "\n".join(["x,y", *lines]))
+
+
+def test_small_classes_that_stay_small_together_are_named(tmp_path: Path) -> None:
+    """``--rare merge`` is not said to be the way out of itself."""
+    lines = [f"{a},{'c' if at < 5 else 'ab'[c]}" for at, (a, c) in enumerate(zip(X, Y, strict=True))]
+    with pytest.raises(DataError, match=r"small classes together have 5 rows, .*; --rare drop takes"):
+        read(tmp_path / "t.csv", "\n".join(["x,y", *lines]), rare="merge")
+
+
+def test_categories_of_integers_come_from_pandas_as_such(tmp_path: Path) -> None:
+    """Parquet stores their numbers, and pandas' note in the file says what they were."""
+    columns = [{"field_name": "c", "pandas_type": "categorical", "numpy_type": "int8"}]
+    table = pa.table({"x": X, "c": [10 + at % 4 for at in range(N)], "y": Y})
+    noted = table.replace_schema_metadata({b"pandas": json.dumps({"columns": columns}).encode()})
+    pq.write_table(noted, tmp_path / "t.parquet")
+    dataset = load_table("t", tmp_path / "t.parquet", Reading(target="y"))
+    entry = dataset.parameters["columns"][1]  # type: ignore[index]
+    assert (entry["kind"], entry["values"]) == ("category", ["10", "11", "12", "13"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", "# made by R 4.3\n" + PLAIN, "line 1: it begins with '#', as comments do"),
+        ("t.json", json.dumps({"columns": ["x"], "data": [[1]]}), "to_json\\(orient='records'\\)"),
+    ],
+)
+def test_what_is_before_or_around_a_table_is_named(
+    tmp_path: Path, name: str, content: str, message: str
+) -> None:
+    """A comment's line, and pandas' other forms of JSON."""
+    with pytest.raises(DataError, match=message):
+        read(tmp_path / name, content)
