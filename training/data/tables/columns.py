@@ -31,10 +31,9 @@ from training.errors import DataError
 #: that are rare are hashed to buckets instead.
 RARE, MOST_CATEGORIES, BUCKETS = 10, 64, 1024
 #: Texts of which more than this share are different tell rows apart, not groups of them.
-_MOSTLY_DIFFERENT = 0.9
+_MOSTLY_DIFFERENT, _LONGEST = 0.9, 200
 #: The quantiles of a column of numbers that its golden values are near to.
 _LEVELS = (0.01, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.99)
-_LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +91,7 @@ def read_column(
             f" categories by --category {name}"
         )
     made = _categories(table, name, values, most)
-    said = beside_numbers(name, plain)
-    return replace(made, notice="; ".join(filter(None, (said, made.notice))))
+    return replace(made, notice="; ".join(filter(None, (beside_numbers(name, plain), made.notice))))
 
 
 def known_or_none(cell: object, spelling: Spelling) -> object:
@@ -114,11 +112,10 @@ def _numbers(table: Table, name: str, cells: list[object], pieces: int, format_:
             continue
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             text = str(cell)
-            shown = text if len(text) <= 40 else text[:40] + "…"
             raise DataError(
-                f"{table.where(row, name)}: {shown!r} is no number, and nearly all others are;"
-                f" correct it, empty it, say --missing {argument(text)} if it means nothing, or make"
-                f" them categories by --category {name}"
+                f"{table.where(row, name)}: {(text[:40] + '…' * (len(text) > 40))!r} is no number, and"
+                f" nearly all others are; correct it, empty it, say --missing {argument(text)} if it means"
+                f" nothing, or make them categories by --category {name}"
             )
         if not abs(value) < float(np.finfo(np.float32).max):
             raise DataError(f"{table.where(row, name)}: {value} is beyond a 32-bit float, or infinite")
