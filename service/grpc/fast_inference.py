@@ -26,9 +26,9 @@ from service.grpc.calls import Headers, metadata_of, status_of
 from service.grpc.core import Call
 from service.grpc.entrance import Entrance
 from service.grpc.messages import SERVICE, shapes
+from service.inference.answers.json_writing import is_plain
 from service.inference.predictor import Stages
 from service.inference.queue import Answer, QueuedRequest
-from service.inference.results import is_plain
 from service.inference.served_models import ServedModel
 from service.inference.trials.routing import Unbegun
 
