@@ -113,8 +113,8 @@ def _numbers(table: Table, name: str, cells: list[object], pieces: int, format_:
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             text = str(cell)
             raise DataError(
-                f"{table.where(row, name)}: {(text[:40] + '…' * (len(text) > 40))!r} is no number, and"
-                f" nearly all others are; correct it, empty it, say --missing {argument(text)} if it means"
+                f"{table.where(row, name)}: {(text[:40] + '…' * (len(text) > 40))!r} is no number,"
+                f" and nearly all others are; correct it, empty it, say --missing {argument(text)} if it means"
                 f" nothing, or make them categories by --category {name}"
             )
         if not abs(value) < float(np.finfo(np.float32).max):
