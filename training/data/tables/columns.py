@@ -115,7 +115,8 @@ def _numbers(table: Table, name: str, cells: list[object], pieces: int, format_:
             raise DataError(
                 f"{table.where(row, name)}: {(text[:40] + '…' * (len(text) > 40))!r} is no number,"
                 " and nearly all others are; correct it, empty it,"
-                f" say --missing {argument(text)} if it means nothing, or make them categories by --category {name}"
+                f" say --missing {argument(text)} if it means nothing,"
+                f" or make them categories by --category {name}"
             )
         if not abs(value) < float(np.finfo(np.float32).max):
             raise DataError(f"{table.where(row, name)}: {value} is beyond a 32-bit float, or infinite")
