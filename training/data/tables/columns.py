@@ -114,8 +114,8 @@ def _numbers(table: Table, name: str, cells: list[object], pieces: int, format_:
             text = str(cell)
             raise DataError(
                 f"{table.where(row, name)}: {(text[:40] + '…' * (len(text) > 40))!r} is no number, and"
-                f" nearly all others are; correct it, empty it, say --missing {argument(text)} if it means"
-                f" nothing, or make them categories by --category {name}"
+                f" nearly all others are; correct it, empty it, say --missing {argument(text)} if it"
+                f" means nothing, or make them categories by --category {name}"
             )
         if not abs(value) < float(np.finfo(np.float32).max):
             raise DataError(f"{table.where(row, name)}: {value} is beyond a 32-bit float, or infinite")
