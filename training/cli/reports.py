@@ -9,9 +9,9 @@ from training.cli.options import DEFAULT_MODELS, Models
 from training.errors import TrainingError
 
 _NAME = (
-    "calibration, calibration-similarity, drawings, explain, gate, graph, health, health-delay, health- "
-    "kinds, htru2, integrity, own, refits, regression, rows, signal, tables, tox21, tox21-served or "
-    "uci."
+    "calibration, calibration-similarity, drawings, explain, gate, graph, health, health-delay,"
+    " health-kinds, htru2, integrity, own, refits, regression, rows, signal, tables, tox21, tox21-served"
+    " or uci."
 )
 _SUITE = "Of health: beside outlier detectors on public tables."
 _THEORY = "Model whose measured layers are compared with the theory's predictions."

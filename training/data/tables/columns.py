@@ -27,8 +27,7 @@ from training.data.tables.spelling import (
 )
 from training.errors import DataError
 
-#: A category with fewer rows is merged into "other". Where there are more than so many categories, those
-#: that are rare are hashed to buckets instead.
+#: A category with fewer rows is merged into "other"; of more than so many, the rare ones are hashed.
 RARE, MOST_CATEGORIES, BUCKETS = 10, 64, 1024
 #: Texts of which more than this share are different tell rows apart, not groups of them.
 _MOSTLY_DIFFERENT, _LONGEST = 0.9, 200
