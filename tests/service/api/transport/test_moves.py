@@ -24,7 +24,7 @@ PACKAGES = (f"{ROOT}/service/", f"{ROOT}/models/")
 #: counted apart, as only they are its to keep.
 BOUNDS = {
     "application/json": {"files": 20, "moves": 40, "files of the API": 3},
-    "application/json; charset=utf-8": {"files": 29, "moves": 76, "files of the API": 11},
+    "application/json; charset=utf-8": {"files": 30, "moves": 80, "files of the API": 12},
 }
 
 
