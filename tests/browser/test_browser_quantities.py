@@ -31,15 +31,20 @@ def depth(server: Server, tmp_path_factory: pytest.TempPathFactory, one_process:
     server.wait_for_line("model serving", model="depth@1")
 
 
-def test_one_record_has_a_value_and_an_interval(server: Server, visit) -> None:
-    """As ``/predict`` gives them, and no bar, threshold or call."""
-    page = visit()
+def predicted(page):
+    """The model's panel, after one record was typed and asked for."""
     page.get_by_role("tab", name="depth").click(timeout=PATIENT)
     panel = page.locator("#panel-depth")
     panel.get_by_text("Type one record").click()
     panel.get_by_label("x0").fill("0.5")
     panel.get_by_label("x1").fill("0")
     panel.get_by_role("button", name="Predict this one").click()
+    return panel
+
+
+def test_one_record_has_a_value_and_an_interval(server: Server, visit) -> None:
+    """As ``/predict`` gives them, and no bar, threshold or call."""
+    panel = predicted(visit())
     body = {"model": "depth", "inputs": [[0.5, 0]]}
     (result,) = server.client.post("/predict", json=body).json()["results"]
     single = panel.locator(".single")
@@ -53,12 +58,7 @@ def test_one_record_has_a_value_and_an_interval(server: Server, visit) -> None:
 def test_long_values_do_not_overlap_on_a_phone(visit) -> None:
     """A value and its interval of ten digits and more stand below each other, within the screen."""
     page = visit(viewport=PHONE)
-    page.get_by_role("tab", name="depth").click(timeout=PATIENT)
-    panel = page.locator("#panel-depth")
-    panel.get_by_text("Type one record").click()
-    panel.get_by_label("x0").fill("0.5")
-    panel.get_by_label("x1").fill("0")
-    panel.get_by_role("button", name="Predict this one").click()
+    panel = predicted(page)
     parts = panel.locator(".one-target > *")
     expect(parts).to_have_count(3, timeout=PATIENT)
     for place, text in enumerate(
