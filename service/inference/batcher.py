@@ -96,7 +96,7 @@ class Batcher:
 
         ``deadline`` is a time of ``perf_counter``; ``request`` tells whose rows they are. ``admitted``
         rows belong to a request that was admitted before, and are never refused. Raises ``Overloaded``
-        if the queue is full or the deadline too near, ``DeadlineMissed`` if it passed in the queue, and
+        if the queue is full or the deadline too near, ``DeadlineMissed`` if it has passed, and
         ``InferenceFailed`` if the network raised.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -136,7 +136,8 @@ class Batcher:
             # A request larger than the queue may have it to itself.
             if self._waiting + count > limits.queue_rows:
                 raise Overloaded(f"{self._waiting} rows are waiting, {limits.queue_rows} may", wait)
-            if deadline is not None and perf_counter() + wait > deadline:
+            now = perf_counter()
+            if deadline is not None and now <= deadline < now + wait:  # one that has passed is told so
                 raise Overloaded("the rows that are waiting will take longer than the request may", wait)
         entry = QueuedRequest(rows, done, inf if deadline is None else deadline, request)
         self._entries.append(entry)

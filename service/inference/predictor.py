@@ -7,6 +7,7 @@ the rows of earlier pieces are computed, so that any request has the features of
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from time import perf_counter
 from typing import Literal
 
 from models.features import Features, NotApplicable, Outcome, Rejected
-from service.errors import InvalidRequest, Overloaded, TooLarge
+from service.errors import DeadlineMissed, InvalidRequest, Overloaded, TooLarge
 from service.health.row_owner import Requester
 from service.inference.answers.repetitions import repeated, without_repetitions
 from service.inference.batch_pipeline import BatchPipeline
@@ -219,9 +220,15 @@ class Predictor:
         return Prediction(served, outcomes, runs.outputs, stages)
 
     def _admit(self, pooled: bool, lanes: int, deadline: float | None) -> None:
-        """Raise ``Overloaded`` if too much featurizing waits, in itself or for the deadline."""
+        """Raise ``Overloaded`` if too much featurizing waits, in itself or for the deadline.
+
+        Raises ``DeadlineMissed`` if the deadline has passed.
+        """
         waiting = self._backlog[pooled] / lanes
-        if waiting > _BACKLOG_SECONDS or (deadline is not None and perf_counter() + waiting > deadline):
+        left = math.inf if deadline is None else deadline - perf_counter()
+        if left < 0:
+            raise DeadlineMissed("the deadline passed before the records were featurized")
+        if waiting > min(_BACKLOG_SECONDS, left):
             raise Overloaded(f"{waiting:.1f} s of featurizing are waiting", waiting)
 
 

@@ -374,6 +374,8 @@ def test_who_waits_until_after_the_deadline_is_turned_away_and_who_does_not_is_l
         now = time.perf_counter()
         with pytest.raises(Overloaded, match="longer than the request may"):
             await batcher.run(rows_of(3), deadline=now + 0.9)
+        with pytest.raises(DeadlineMissed):  # too late is not too much: trying again is of no use
+            await batcher.run(rows_of(3), deadline=now - 0.1)
         await batcher.run(rows_of(3), deadline=now + 1.2)
         await asyncio.gather(first, second)
 

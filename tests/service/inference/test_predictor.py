@@ -168,6 +168,9 @@ def test_more_than_twenty_seconds_of_waiting_featurizing_turn_requests_away(with
         predictor._admit(False, 1, now + 6)
         with pytest.raises(Overloaded):
             predictor._admit(False, 1, now + 4)
+        for predictor._backlog[False] in (0.0, 5.0, 21.0):
+            with pytest.raises(DeadlineMissed):  # waiting would not help: no word of load
+                predictor._admit(False, 1, now - 1)
 
     with_app(work)
 
