@@ -35,6 +35,7 @@ BENCHMARKS = {
     "retrain": "train htru2 --data, gate, promoted and served under 200 requests a second",
     "overload": "three times the capacity for a minute",
     "scoring": "files: 100,000 distinct molecules, kills, memory, Ray",
+    "growth": "files of ten times the rows each time, and two processes beside each other",
     "kinds": "files of each kind, 20,000 and 100,000 rows: memory of reading, going on halfway",
     "peers": "other servers around the same network, each in an environment of its own",
     "gpu": "the committed networks on a GPU beside one core, in parts (--parts, --folder)",
