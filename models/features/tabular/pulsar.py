@@ -62,6 +62,9 @@ class SoundCandidateFeaturizer(CandidateFeaturizer):
     def featurize(self, records: Records) -> Features:
         """Rows of shape ``(accepted, 8)``; ``records`` may be an array of shape ``(n, 8)``."""
         read = _ROWS.read(records)
+        if len(read.rows) == len(records) == 1:  # numpy's steps take longer than all of the numbers do
+            fault = _fault(read.rows[0].tolist())
+            return read if fault is None else Features(read.rows[:0], [Rejected(fault)])
         faulty = impossible(read.rows.astype(np.float64))
         if not faulty.any():
             return read
@@ -69,7 +72,7 @@ class SoundCandidateFeaturizer(CandidateFeaturizer):
         accepted = [place for place, each in enumerate(read.outcomes) if type(each) is not Rejected]
         outcomes = list(read.outcomes)
         for row in unsound.tolist():
-            outcomes[accepted[row]] = Rejected(_fault(read.rows[row].tolist()))
+            outcomes[accepted[row]] = Rejected(str(_fault(read.rows[row].tolist())))
         return Features(np.delete(read.rows, unsound, axis=0), outcomes)
 
 
@@ -90,8 +93,8 @@ def impossible(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
     return found
 
 
-def _fault(row: list[float]) -> str:
-    """What is wrong with the first impossible curve of a candidate."""
+def _fault(row: list[float]) -> str | None:
+    """What is wrong with the first curve of a candidate that is ``impossible``; None if none is."""
     for curve, stdev, skewness, kurtosis in CURVES:
         if row[stdev] < 0:
             return f"feature {NAMES[stdev]} is {row[stdev]:g}; a standard deviation is not negative"
@@ -105,4 +108,4 @@ def _fault(row: list[float]) -> str:
                 f"no {curve} has skewness {row[skewness]:g} and excess kurtosis {row[kurtosis]:g}, which"
                 f" is at least skewness² - 2 = {least:g}; perhaps they are exchanged"
             )
-    raise AssertionError("the candidate is sound")
+    return None
