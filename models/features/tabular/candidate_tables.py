@@ -148,14 +148,15 @@ def class_of(value: object) -> float | None:
 
 def warnings_of(rows: NDArray[np.float64]) -> list[TableWarning]:
     """What is odd about candidates ``(n, 8)`` together; nothing of fewer than ``FEWEST_ROWS``."""
-    sound = rows[np.isfinite(rows).all(axis=1)]
+    finite = np.isfinite(rows)
+    sound = rows if finite.all() else rows[finite.all(axis=1)]
     if len(sound) < FEWEST_ROWS:
         return []
     found = [*_moments_exchanged(sound), *_curves_exchanged(sound)]
     if found:
         return found
     whole = all(
-        (sound[:, kurtosis] >= 0.998 * (np.square(sound[:, skewness]) + 1)).mean() >= _NEARLY_ALL
+        _share(sound[:, kurtosis] >= 0.998 * (np.square(sound[:, skewness]) + 1)) >= _NEARLY_ALL
         for skewness, kurtosis in ((2, 3), (6, 7))
     )
     if whole:
@@ -176,9 +177,11 @@ def _moments_exchanged(rows: NDArray[np.float64]) -> list[TableWarning]:
     Of HTRU2's candidates none is impossible as it is; with a curve's two columns exchanged, 17 % are by
     the profile and 93 % by the DM-SNR curve.
     """
-    as_given, other_way = impossible(rows), impossible(rows[:, [0, 1, 3, 2, 4, 5, 7, 6]])
+    as_given, enough = impossible(rows), max(_FEWEST_THAT_TELL, _SOME * len(rows))
+    if np.count_nonzero(as_given) < enough:
+        return []
+    other_way = impossible(rows[:, [0, 1, 3, 2, 4, 5, 7, 6]])
     wrong, right = (as_given & ~other_way).sum(axis=0), (other_way & ~as_given).sum(axis=0)
-    enough = max(_FEWEST_THAT_TELL, _SOME * len(rows))
     few = ((as_given & other_way).mean(axis=0) <= _FEW) & (right <= _FEW * wrong)
     exchanged = (wrong >= enough) & few
     if not exchanged.any():
@@ -206,19 +209,22 @@ def _moments_exchanged(rows: NDArray[np.float64]) -> list[TableWarning]:
 
 def _curves_exchanged(rows: NDArray[np.float64]) -> list[TableWarning]:
     """Whether the four columns of the profile are exchanged with those of the DM-SNR curve."""
-    low = rows[:, [1, 5]] < _PROFILE_STDEV
-    means = (rows[:, 4] > rows[:, 0]).mean()
-    if low[:, 0].mean() < _MANY or low[:, 1].mean() > 1 - _NEARLY_ALL or means < _MOST:
+    low, means = _share(rows[:, 1] < _PROFILE_STDEV), _share(rows[:, 4] > rows[:, 0])
+    if low < _MANY or means < _MOST or _share(rows[:, 5] < _PROFILE_STDEV) > 1 - _NEARLY_ALL:
         return []
     return [
         TableWarning(
             CURVES_EXCHANGED,
             "the profile's columns and those of the DM-SNR curve seem to be exchanged: the standard"
-            f" deviation of {low[:, 0].mean():.0%} of the profiles is below {_PROFILE_STDEV:g}, as that"
+            f" deviation of {low:.0%} of the profiles is below {_PROFILE_STDEV:g}, as that"
             f" of no profile of HTRU2, and in {means:.0%} of the candidates the DM-SNR curve has the"
             " larger mean; give the profile's four values first",
         )
     ]
+
+
+def _share(told: NDArray[np.bool_]) -> float:
+    return np.count_nonzero(told) / len(told)
 
 
 def table_warnings(
