@@ -59,8 +59,8 @@ def block_features(molecules: Sequence[Chem.Mol], smiles: Sequence[str]) -> Bloc
     block = AtomBlock(molecules, smiles, _surroundings.classes)
     if not block.taken:
         return _NONE
-    keys, matches, known = _surroundings.matches(block)
-    contributions, told = _contributions.of(block, keys, matches[:, _second_columns])
+    matches, known = _surroundings.matches(block)
+    contributions, told = _contributions.of(block, matches[:, _second_columns])
     unknown = {*block.owners[~(known & told)].tolist()}
     if unknown:  # then without their molecules
         kept = [at for row, at in enumerate(block.taken) if row not in unknown]
