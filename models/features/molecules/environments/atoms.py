@@ -30,11 +30,14 @@ _PAIR_BITS = _BOND_BITS + KIND_BITS
 # Makes charges positive numbers of four bits; those beyond are of no class.
 _ANY_CHARGE = 8
 
-#: A bond of each class, by twice its order and whether it is in a ring.
+# By twice a bond's order and whether it is in a ring: a molecule whose first bond is of that class.
 _BONDS = {
     (2, False): "CC", (2, True): "C1CC1", (4, False): "C=C", (4, True): "C1=CC1",
     (6, False): "C#C", (6, True): "C1#CCCCCCC1", (3, True): "c1ccccc1",
 }  # fmt: skip
+#: A bond of each class, from class 1 on.
+_OF_EXAMPLES = [Chem.MolFromSmiles(smiles) for smiles in _BONDS.values()]
+EXAMPLE_BONDS = [molecule.GetBondWithIdx(0) for molecule in _OF_EXAMPLES]
 _BOND_CLASSES = np.zeros((8, 2), np.uint64)
 for _number, (_order, _in_ring) in enumerate(_BONDS, 1):
     _BOND_CLASSES[_order, int(_in_ring)] = _number
@@ -56,8 +59,7 @@ class AtomClasses:
         #: The conditions that atoms of a class meet, neighbours of a kind, and bonds of a class.
         self.masks: list[NDArray[np.bool_]] = []
         self.kind_masks: list[NDArray[np.bool_]] = []
-        made = (Chem.MolFromSmiles(smiles).GetBondWithIdx(0) for smiles in _BONDS.values())
-        self.bond_masks = np.array([matcher.bonds.none(), *map(matcher.bonds.met_by, made)])
+        self.bond_masks = np.array([matcher.bonds.none(), *map(matcher.bonds.met_by, EXAMPLE_BONDS)])
 
     def tokens(self, smiles: str) -> list[int] | None:
         """The numbers of a SMILES' tokens; None if it has atoms or bonds that these do not tell."""
