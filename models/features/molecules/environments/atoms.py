@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
-from models.features.molecules.environments.stars import StarMatcher
+from models.features.molecules.environments.stars import MOST_NEIGHBOURS, StarMatcher
 from models.features.molecules.environments.tables import KeyedRows
 
 #: The order is that of the atoms of a molecule that was read from the SMILES.
@@ -23,18 +23,21 @@ _TOKEN = re.compile(r"\[[^\]]*\]|Br|Cl|[BCNOPSFIbcnops]")
 # Atoms and bonds that are not told by a token and a bond order: hydrogens as atoms, wildcards, dative
 # bonds, and those of patterns.
 _SPECIAL = re.compile(r"\[\d*H[\d+-]*\]|[*~$:<>]")
-_MOST_ATOMS, _MOST_NEIGHBOURS, _MOST_TOKENS, _MOST_RINGS = 200, 4, 1 << 10, 31
+_MOST_ATOMS, _MOST_TOKENS, _MOST_RINGS = 200, 1 << 10, 31
 # Bits of a class of atoms, of a bond's class, and of a kind of neighbours: 64 with four neighbours.
 _CLASS_BITS, _BOND_BITS, KIND_BITS = 12, 3, 10
 _PAIR_BITS = _BOND_BITS + KIND_BITS
 # Makes charges positive numbers of four bits; those beyond are of no class.
 _ANY_CHARGE = 8
 
-#: A bond of each class, by twice its order and whether it is in a ring.
+# By twice a bond's order and whether it is in a ring: a molecule whose first bond is of that class.
 _BONDS = {
     (2, False): "CC", (2, True): "C1CC1", (4, False): "C=C", (4, True): "C1=CC1",
     (6, False): "C#C", (6, True): "C1#CCCCCCC1", (3, True): "c1ccccc1",
 }  # fmt: skip
+#: A bond of each class, from class 1 on.
+_OF_EXAMPLES = [Chem.MolFromSmiles(smiles) for smiles in _BONDS.values()]
+EXAMPLE_BONDS = [molecule.GetBondWithIdx(0) for molecule in _OF_EXAMPLES]
 _BOND_CLASSES = np.zeros((8, 2), np.uint64)
 for _number, (_order, _in_ring) in enumerate(_BONDS, 1):
     _BOND_CLASSES[_order, int(_in_ring)] = _number
@@ -52,13 +55,11 @@ class AtomClasses:
         self._tokens: dict[str, int] = {}
         # By a class's number: atomic number, hydrogens, charge, kind, plain kind, place of its mask.
         self._classes = KeyedRows(6, np.int64, 1 << _CLASS_BITS)
-        self._kinds: dict[tuple[int, ...], int] = {}
+        self._kinds: dict[tuple[int | bytes, ...], int] = {}
         #: The conditions that atoms of a class meet, neighbours of a kind, and bonds of a class.
-        self.masks: list[int] = []
-        self.kind_masks: list[int] = []
-        self.bond_masks = [0]
-        for smiles in _BONDS.values():
-            self.bond_masks.append(matcher.bonds.met_by(Chem.MolFromSmiles(smiles).GetBondWithIdx(0)))
+        self.masks: list[NDArray[np.bool_]] = []
+        self.kind_masks: list[NDArray[np.bool_]] = []
+        self.bond_masks = np.array([matcher.bonds.none(), *map(matcher.bonds.met_by, EXAMPLE_BONDS)])
 
     def tokens(self, smiles: str) -> list[int] | None:
         """The numbers of a SMILES' tokens; None if it has atoms or bonds that these do not tell."""
@@ -85,12 +86,13 @@ class AtomClasses:
     def _properties(self, atom: Chem.Atom) -> tuple[int, ...]:
         number, charge, aromatic = atom.GetAtomicNum(), atom.GetFormalCharge(), atom.GetIsAromatic()
         meets = self._matcher.atoms.met_by(atom)
-        kind = (number, charge, int(aromatic), meets & self._matcher.of_neighbours)
+        as_neighbour = meets & self._matcher.of_neighbours
+        kind = (number, charge, int(aromatic), as_neighbour.tobytes())
         with self._lock:
             if abs(charge) >= _ANY_CHARGE:
                 return number, 0, 0, 1 << KIND_BITS, 0, 0
             if kind not in self._kinds:
-                self.kind_masks.append(kind[-1])
+                self.kind_masks.append(as_neighbour)
                 self._kinds[kind] = len(self._kinds)
             self.masks.append(meets)
             plain = (number << 5) + (int(aromatic) << 4) + charge + _ANY_CHARGE
@@ -145,6 +147,19 @@ class AtomBlock:
         keys: NDArray[np.uint64] = self.classes.astype(np.uint64) + own
         return keys
 
+    def neighbours(self, positions: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The classes of the bonds of n atoms and the kinds of their neighbours.
+
+        Both of shape ``(n, MOST_NEIGHBOURS)``, and 0 where an atom has fewer neighbours.
+        """
+        order = np.arange(MOST_NEIGHBOURS)
+        is_one = order < self.degrees[positions, np.newaxis]
+        at = np.where(is_one, (self._ends - self.degrees)[positions, np.newaxis] + order, 0)
+        if not len(self.bonds):
+            return at, at
+        bonds = np.where(is_one, self.bonds[at], 0).astype(np.intp)
+        return bonds, np.where(is_one, self.kinds[self.targets[at]], 0)
+
     def _read(self, tokens: Sequence[list[int]]) -> set[int]:
         """Lay out the arrays; return the molecules that cannot be told, if there are any."""
         sizes = np.array([len(its) for its in tokens])
@@ -157,7 +172,7 @@ class AtomBlock:
         self.bonds = _BOND_CLASSES[np.minimum(orders, 7), np.minimum(self.bond_rings, 1)]
         self.degrees = np.bincount(self.sources, minlength=total)
         odd = {*self.owners[self.sources[self.bonds == 0]].tolist()}
-        odd.update(self.owners[(self.degrees > _MOST_NEIGHBOURS) | (rings > _MOST_RINGS)].tolist())
+        odd.update(self.owners[(self.degrees > MOST_NEIGHBOURS) | (rings > _MOST_RINGS)].tolist())
         if odd:
             return odd
         aromatic = np.bincount(self.sources[orders == 3], minlength=total)

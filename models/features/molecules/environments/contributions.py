@@ -1,8 +1,9 @@
 """What atoms contribute to Crippen's logP and refractivity, and their pharmacophore features, by RDKit.
 
-Both depend on an atom's class and neighbours alone; for nitrogen, oxygen and sulfur also on what these
-neighbours are bound to, as far as the ``SECOND`` stars tell. So RDKit, which tries a hundred patterns on
-each molecule, is asked once for each such surrounding.
+Both depend on an atom's class, its bonds, and its neighbours: their elements and charges, whether they
+are aromatic, and whether an oxygen is that of an acid. For nitrogen, oxygen and sulfur they depend also
+on what these neighbours are bound to, as far as the ``SECOND`` stars tell. So RDKit, which tries a
+hundred patterns on each molecule, is asked once for each such surrounding.
 """
 
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ _SECOND_SMARTS = (
     "[CH](=O)C", "[CH](=O)c", "[CH](=O)[N,O]", "C(=O)(C)[A;!#1]", "C(=O)(c)[A;!#1]",
     "C(=O)([C,c])[a;!#1]", "C(=O)([!#1;!#6])[!#1;!#6]",
 )  # fmt: skip
+_ACIDS_OXYGEN = _SECOND_SMARTS.index("[O;H1,-1]")
 _FAR_SIGHTED = (7, 8, 16)
 _MOST = 1 << 16
 
@@ -51,28 +53,34 @@ class ContributionTable:
     """Contributions by what atoms have around them."""
 
     def __init__(self) -> None:
-        self._second = KeyedRows(0, np.int64, 1 << KIND_BITS)
+        self._near, self._second = (KeyedRows(0, np.int64, 1 << KIND_BITS) for _ in range(2))
         self._rows = KeyedRows(5, np.float64, _MOST)
 
     def of(
-        self, block: AtomBlock, keys: NDArray[np.uint64], matches: NDArray[np.uint8]
+        self, block: AtomBlock, matches: NDArray[np.uint8]
     ) -> tuple[Contributions, NDArray[np.bool_]]:
         """The contributions, and which atoms have a surrounding that is remembered.
 
-        ``keys``: what each atom has around it. ``matches``, of shape ``(atoms, second stars)``.
+        ``matches``, of shape ``(atoms, second stars)``.
         """
         number = matches.shape[1]
         seen = (block.plain_kinds << number) + matches @ (1 << np.arange(number))
-        second = self._second.places(seen.astype(np.uint64), lambda positions: [()] * len(positions))
+        second = _numbers(self._second, seen)
+        near = _numbers(self._near, (block.plain_kinds << 1) + matches[:, _ACIDS_OXYGEN])
         far = np.isin(block.elements, _FAR_SIGHTED)
-        keys = np.where(far, block.around(np.maximum(second, 0)), keys)
+        keys = np.where(far, block.around(np.maximum(second, 0)), block.around(np.maximum(near, 0)))
         asked: dict[int, tuple[Any, Any]] = {}
         places = self._rows.places(
             keys, lambda positions: [_ask(block, position, asked) for position in positions.tolist()]
         )
         logp, refractivity, features, *hydrogens = self._rows.rows[places].T
         found = Contributions(logp, refractivity, features.astype(np.int64), np.array(hydrogens).T)
-        return found, (second >= 0) & (places >= 0)
+        return found, (second >= 0) & (near >= 0) & (places >= 0)
+
+
+def _numbers(kinds: KeyedRows, keys: NDArray[np.int64]) -> NDArray[np.intp]:
+    """A number for each kind of neighbours, -1 if it is not remembered."""
+    return kinds.places(keys.astype(np.uint64), lambda positions: [()] * len(positions))
 
 
 def _ask(block: AtomBlock, position: int, asked: dict[int, tuple[Any, Any]]) -> tuple[float, ...]:

@@ -36,7 +36,8 @@ class BlockFeatures(NamedTuple):
 _keys = KeyMatcher()
 _second = second_stars()
 _rotors = rotor_stars()
-_stars = tuple(dict.fromkeys((*_keys.stars, *_second, *_rotors)))
+_stars = tuple(dict.fromkeys((*_keys.stars, *_keys.paths.stars, *_second, *_rotors)))
+_path_columns = [_stars.index(star) for star in _keys.paths.stars]
 _second_columns = [_stars.index(star) for star in _second]
 _rotor_columns = [_stars.index(star) for star in _rotors]
 _surroundings = Surroundings(_stars)
@@ -59,8 +60,8 @@ def block_features(molecules: Sequence[Chem.Mol], smiles: Sequence[str]) -> Bloc
     block = AtomBlock(molecules, smiles, _surroundings.classes)
     if not block.taken:
         return _NONE
-    keys, matches, known = _surroundings.matches(block)
-    contributions, told = _contributions.of(block, keys, matches[:, _second_columns])
+    matches, known = _surroundings.matches(block)
+    contributions, told = _contributions.of(block, matches[:, _second_columns])
     unknown = {*block.owners[~(known & told)].tolist()}
     if unknown:  # then without their molecules
         kept = [at for row, at in enumerate(block.taken) if row not in unknown]
@@ -73,6 +74,6 @@ def block_features(molecules: Sequence[Chem.Mol], smiles: Sequence[str]) -> Bloc
         block.taken,
         describe_block(block, contributions),
         count_block(block, matches[:, _rotor_columns]),
-        _keys.rows(block.molecules, counts),
+        _keys.rows(block, counts, matches[:, _path_columns].view(np.bool_)),
         [features[start:end] for start, end in zip(block.starts.tolist(), ends, strict=True)],
     )

@@ -1,16 +1,17 @@
-"""Structural keys of a block of molecules: stars by what is around atoms, all others by RDKit.
+"""Structural keys of a block of molecules: stars and paths by what is around atoms, all others by RDKit.
 
-A key that is no star is tried only on molecules that have the star around each of its atoms, as often as
+A key that is neither is tried only on molecules that have the star around each of its atoms, as often as
 the key has it, and the wider key of which it is a special case.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
+from models.features.molecules.environments.atoms import AtomBlock
+from models.features.molecules.environments.paths import SMALL_RING, PathMatcher, as_path
 from models.features.molecules.environments.stars import Star, as_star, has_recursion, star_at
 from models.features.molecules.structural_keys import CASE_OF, KEYS, Key, depth
 
@@ -70,15 +71,25 @@ class KeyMatcher:
         self._screened = [needed.setdefault(star, len(needed)) for screen in screens for star in screen]
         self._least = np.array([number for screen in screens for number in screen.values()])
         self._screen_starts = np.cumsum([0, *(len(screen) for screen in screens)])[:-1]
+        paths = {
+            at: path for at in others if KEYS[at].least == 1 and (path := as_path(KEYS[at].pattern))
+        }
+        self.paths = PathMatcher([*paths.values()])
+        self._path_columns = [*paths]
+        self._path_places = [others.index(at) for at in paths]
         self._others = others
         self._wider = [_COLUMNS.get(CASE_OF.get(KEYS[at].name, ""), -1) for at in others]
         self.stars = tuple(needed)
 
-    def rows(self, molecules: Sequence[Chem.Mol], counts: NDArray[np.integer]) -> NDArray[np.float32]:
+    def rows(
+        self, block: AtomBlock, counts: NDArray[np.integer], in_paths: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
         """The keys of m molecules, shape ``(m, len(KEYS))``.
 
-        ``counts``, of shape ``(m, len(stars))``: at how many atoms each star matches.
+        ``counts``, of shape ``(m, len(stars))``: at how many atoms each star matches. ``in_paths``, of
+        shape ``(atoms, len(paths.stars))``: which stars of ``paths`` match at each atom.
         """
+        molecules = block.molecules
         rows = np.zeros((len(molecules), len(KEYS)), np.float32)
         own = counts[:, self._own]
         rows[:, self._columns] = own >= self._enough
@@ -88,6 +99,10 @@ class KeyMatcher:
             rows[at, column] = _has(molecules[at], KEYS[column])
         screened = counts[:, self._screened] >= self._least
         possible = np.logical_and.reduceat(screened, self._screen_starts, axis=1)
+        roomy = np.ones(len(molecules), np.bool_)
+        roomy[block.ring_owners[block.ring_sizes <= SMALL_RING]] = False
+        rows[:, self._path_columns] = self.paths.rows(block, in_paths) & roomy[:, np.newaxis]
+        possible[:, self._path_places] &= ~roomy[:, np.newaxis]
         for at, place in np.argwhere(possible).tolist():  # wider keys come first
             wider, column = self._wider[place], self._others[place]
             if wider < 0 or rows[at, wider]:

@@ -6,13 +6,15 @@ asked once for each class of atoms and bonds, and the answer for a star is kept 
 """
 
 from collections.abc import Iterable, Sequence
-from functools import reduce
-from operator import or_
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
+
+#: Atoms with more neighbours are not told by stars.
+MOST_NEIGHBOURS = 4
 
 #: A bond and an atom as SMARTS.
 Leaf = tuple[str, str]
@@ -57,55 +59,73 @@ class Conditions:
         self._queries: list[Any] = []
 
     def bit(self, smarts: str, query: Any) -> int:
-        """The bit of a condition, which is added if it is new."""
+        """The number of a condition, which is added if it is new."""
         if smarts not in self._bits:
-            self._bits[smarts] = 1 << len(self._queries)
+            self._bits[smarts] = len(self._queries)
             self._queries.append(query)
         return self._bits[smarts]
 
-    def met_by(self, atom_or_bond: Any) -> int:
-        """The mask of the conditions that an atom or bond meets; RDKit says which."""
-        return sum(1 << at for at, query in enumerate(self._queries) if query.Match(atom_or_bond))
+    def met_by(self, atom_or_bond: Any) -> NDArray[np.bool_]:
+        """Which conditions an atom or bond meets, shape ``(conditions,)``; RDKit says which."""
+        return np.array([query.Match(atom_or_bond) for query in self._queries], np.bool_)
+
+    def none(self) -> NDArray[np.bool_]:
+        """What meets no condition, shape ``(conditions,)``."""
+        return np.zeros(len(self._queries), np.bool_)
 
 
 class StarMatcher:
-    """Says which of its stars match at an atom."""
+    """Says which of its stars match at atoms of up to ``MOST_NEIGHBOURS`` neighbours."""
 
     def __init__(self, stars: Sequence[Star]) -> None:
         """The stars have no ``$(…)``."""
         self.atoms, self.bonds = Conditions(), Conditions()
         self._patterns: list[Chem.Mol] = []  # they own the queries
         self._number = len(stars)
-        self._stars = [
-            (self._atom(star.root), [(self._bond(bond), self._atom(atom)) for bond, atom in star.leaves])
+        self._roots = np.array([self._atom(star.root) for star in stars], np.intp)
+        leaves: dict[tuple[int, int], int] = {}
+        placed = [
+            [
+                leaves.setdefault((self._bond(bond), self._atom(atom)), len(leaves))
+                for bond, atom in star.leaves
+            ]
             for star in stars
         ]
-        #: The conditions that are asked of neighbours.
-        self.of_neighbours = _union(atom for _, leaves in self._stars for _, atom in leaves)
-        # By an atom's mask: the stars that it may be the root of, each with all that its leaves meet.
-        self._of_root: dict[int, list[tuple[int, int, Sequence[tuple[int, int]]]]] = {}
+        self._leaf_bonds, self._leaf_atoms = np.array([*leaves], np.intp).reshape(-1, 2).T
+        #: The conditions that are asked of neighbours, shape ``(atoms' conditions,)``.
+        self.of_neighbours = self.atoms.none()
+        self.of_neighbours[self._leaf_atoms] = True
+        # By the number of leaves: the stars that have so many, and their leaves, shape (number, stars).
+        self._by_number = [
+            (
+                np.array(chosen, np.intp),
+                np.array([placed[at] for at in chosen], np.intp).reshape(len(chosen), size).T,
+            )
+            for size in range(MOST_NEIGHBOURS + 1)
+            if (chosen := [at for at, its in enumerate(placed) if len(its) == size])
+        ]
 
-    def matches(self, root: int, neighbours: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
-        """For each star whether it matches at an atom, shape ``(stars,)``.
+    def matches(
+        self,
+        roots: NDArray[np.bool_],
+        bonds: NDArray[np.bool_],
+        neighbours: NDArray[np.bool_],
+    ) -> NDArray[np.bool_]:
+        """For each of n atoms and each star whether it matches, shape ``(n, stars)``.
 
-        ``root``: the mask of conditions that the atom meets. ``neighbours``: for each neighbour the
-        masks of its bond and of itself.
+        ``roots``, of shape ``(n, conditions)``: the conditions that the atoms meet. ``bonds`` and
+        ``neighbours``, of shape ``(n, MOST_NEIGHBOURS, conditions)``: those of each bond, and of the
+        atom at its other end; none where an atom has fewer neighbours.
         """
-        if root not in self._of_root:
-            self._of_root[root] = [
-                (place, _union(atom for _, atom in leaves), leaves)
-                for place, (own, leaves) in enumerate(self._stars)
-                if root & own
-            ]
-        unmet = ~_union(atom for _, atom in neighbours)
-        found = np.zeros(self._number, np.bool_)
-        found[
-            [
-                place
-                for place, asked, leaves in self._of_root[root]
-                if not asked & unmet and _all_placed(leaves, neighbours)
-            ]
-        ] = True
+        met = bonds[:, :, self._leaf_bonds] & neighbours[:, :, self._leaf_atoms]
+        # Of each leaf the neighbours that it can have, a bit each.
+        able = (met * _BITS[:, np.newaxis]).sum(axis=1, dtype=np.intp)
+        found = np.zeros((len(roots), self._number), np.bool_)
+        for chosen, leaves in self._by_number:
+            code = np.zeros((len(roots), len(chosen)), np.intp)
+            for its in leaves:
+                code = (code << MOST_NEIGHBOURS) + able[:, its]
+            found[:, chosen] = roots[:, self._roots[chosen]] & _PLACEABLE[len(leaves)][code]
         return found
 
     def _atom(self, smarts: str) -> int:
@@ -119,18 +139,22 @@ class StarMatcher:
         return self.bonds.bit(smarts, pattern.GetBondWithIdx(0))
 
 
-def _union(masks: Iterable[int]) -> int:
-    return reduce(or_, masks, 0)
+def _placeable(leaves: int) -> NDArray[np.bool_]:
+    """Whether each of some leaves can have a neighbour of its own, by the neighbours that each can have.
+
+    The place of an answer is made of ``MOST_NEIGHBOURS`` bits for each leaf. It is P. Hall's condition
+    (J. London Math. Soc. 10 (1935) 26): any k of them together can have k neighbours.
+    """
+    codes = np.arange(1 << (MOST_NEIGHBOURS * leaves))
+    answers = np.ones(len(codes), np.bool_)
+    for size in range(1, leaves + 1):
+        for chosen in combinations(range(leaves), size):
+            together = np.zeros_like(codes)
+            for leaf in chosen:
+                together |= (codes >> (MOST_NEIGHBOURS * leaf)) & ((1 << MOST_NEIGHBOURS) - 1)
+            answers &= np.bitwise_count(together) >= size
+    return answers
 
 
-def _all_placed(leaves: Sequence[tuple[int, int]], neighbours: Sequence[tuple[int, int]]) -> bool:
-    """Whether each leaf can have a neighbour of its own."""
-    if not leaves:
-        return True
-    (bond, atom), *others = leaves
-    return any(
-        bond & its_bond
-        and atom & its_atom
-        and _all_placed(others, [*neighbours[:at], *neighbours[at + 1 :]])
-        for at, (its_bond, its_atom) in enumerate(neighbours)
-    )
+_BITS = 1 << np.arange(MOST_NEIGHBOURS)
+_PLACEABLE = [_placeable(leaves) for leaves in range(MOST_NEIGHBOURS + 1)]

@@ -1,6 +1,6 @@
 """Rows that are remembered by a key, for blocks of keys at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import Any
 
@@ -20,7 +20,7 @@ class KeyedRows:
         self._most, self._lock = most, Lock()
 
     def places(
-        self, keys: NDArray[np.uint64], learn: Callable[[NDArray[np.intp]], Sequence[Any]]
+        self, keys: NDArray[np.uint64], learn: Callable[[NDArray[np.intp]], Iterable[Any]]
     ) -> NDArray[np.intp]:
         """The place of each key's row, shape ``(n,)``; -1 where it is not known and is not kept.
 

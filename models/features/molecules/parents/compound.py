@@ -10,12 +10,12 @@ The limits on size, and what is read as a molecule, are those of ``reading``.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rdkit import Chem
 
-from models.features.molecules.parents.components import MINERAL, Role
-from models.features.molecules.parents.fragments import Fragment, fragment_of, order_of
+from models.features.molecules.parents.components import MINERAL, Role, role_of
+from models.features.molecules.parents.fragments import Fragment, fragment_of, order_of, part_of
 from models.features.molecules.parents.groups import one_drawing, without_dative_bonds
 from models.features.molecules.parents.metals import Metals, is_metal, name_of, separate, with_article
 from models.features.molecules.parents.radicals import unpaired
@@ -27,6 +27,7 @@ from models.features.molecules.reading import (
     check_size,
     keep_smallest_rings,
     parent,
+    read_smiles,
     sanitised,
 )
 
@@ -53,6 +54,7 @@ _MAY_MOVE = re.compile(
 )
 # An atom that may have an unpaired electron is in brackets, and no pyrrole's nitrogen.
 _MAY_BE_OPEN = re.compile(r"\[(?!nH\])")
+_IMINE = re.compile(r"N[%\d]*=|=N")
 _WILDCARD = Chem.MolFromSmarts("[#0]")
 _ISOTOPE = Chem.MolFromSmarts("[!0*]")
 _CARBON = Chem.MolFromSmarts("[#6]")
@@ -89,8 +91,12 @@ def parent_compound(molecule: Chem.Mol, written: str = "") -> Parent:
     Raises ``Unreadable`` for what ``standardise`` refuses, and for an atom that lacks a hydrogen.
     """
     check_size(molecule)
-    Chem.RemoveStereochemistry(molecule)
     with captured_rdkit_log():
+        if "." in written:
+            found = _beside_partners(written)
+            if found is not None:
+                return found
+        Chem.RemoveStereochemistry(molecule)
         if not written or "->" in written or "<-" in written:
             molecule = without_dative_bonds(molecule)
         molecule, repaired = sanitised(molecule, written)
@@ -103,8 +109,8 @@ def parent_compound(molecule: Chem.Mol, written: str = "") -> Parent:
                 molecule.GetAtomWithIdx(index).SetIsotope(0)
         if molecule.GetNumAtoms() != molecule.GetNumHeavyAtoms():
             molecule = Chem.RemoveHs(molecule, HYDROGENS)
-        smiles = "" if can_change else Chem.MolToSmiles(molecule)
-        if can_change or "." in smiles:
+        smiles = "" if can_change or len(Chem.GetMolFrags(molecule)) > 1 else Chem.MolToSmiles(molecule)
+        if not smiles:
             return _of_parts(molecule, repaired)
         return _of_one_part(molecule, smiles, written, repaired)
 
@@ -128,6 +134,31 @@ def _of_one_part(molecule: Chem.Mol, smiles: str, written: str, repaired: str) -
         reason = NO_ORGANIC_CARBON if organic else NO_CARBON
         return Parent(form, smiles, (), repaired, reason, (*warnings, ("inorganic", reason)))
     return Parent(form, smiles, (), repaired, "", warnings)
+
+
+def _beside_partners(written: str) -> Parent | None:
+    """The parent of a record of parts without charges: one compound, and what salts and solvates have.
+
+    It is the compound's parent alone. None where the record is to be looked at as a whole: it may be a
+    mixture, have an error, or its compound may be an imine, which acids make a cation.
+    """
+    if _CAN_CHANGE_TEXT.search(written):
+        return None
+    *others, main = sorted(written.split("."), key=len)
+    partners = [part_of(text) for text in others]
+    if None in partners:
+        return None
+    try:
+        found = parent_compound(read_smiles(main), main)
+    except Unreadable:
+        return None
+    role = role_of(found.smiles)
+    if found.reason or found.repaired or _IMINE.search(found.smiles):
+        return None
+    known = [partner for partner in partners if partner is not None]
+    if role <= max(partner.role for partner in known):
+        return None
+    return replace(found, removed=tuple(sorted(partner.drawn for partner in known)))
 
 
 def _of_parts(molecule: Chem.Mol, repaired: str) -> Parent:

@@ -1,6 +1,7 @@
 """The parts of a record: as they are drawn, in their neutral form, and what they usually are."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
@@ -8,10 +9,12 @@ from rdkit.Chem import rdMolDescriptors
 from models.features.molecules.parents.components import Role, role_of
 from models.features.molecules.parents.groups import neutral
 from models.features.molecules.parents.metals import has_metal
+from models.features.molecules.parents.radicals import unpaired
 from models.features.molecules.parents.tautomers import placed
+from models.features.molecules.reading import HYDROGENS, Unreadable, read_smiles, sanitised
 
-#: Parts of up to so many atoms are remembered by their SMILES, up to so many of them.
-_SMALL_PART, _MOST_SMALL_PARTS = 8, 1024
+#: Parts of up to so many atoms, or characters, are remembered by their SMILES, up to so many of them.
+_SMALL_PART, _SHORT_TEXT, _MOST_SMALL_PARTS = 8, 48, 1024
 
 _CARBON = Chem.MolFromSmarts("[#6]")
 
@@ -44,6 +47,23 @@ def fragment_of(drawn: Chem.Mol) -> Fragment:
     return known
 
 
+@lru_cache(_MOST_SMALL_PARTS)
+def part_of(smiles: str) -> Fragment | None:
+    """What a part without charges and metals is, by its text; None if it is long, or unusual."""
+    if len(smiles) > _SHORT_TEXT:
+        return None
+    try:
+        read = read_smiles(smiles)
+        Chem.RemoveStereochemistry(read)
+        molecule, repaired = sanitised(read, smiles)
+        molecule = Chem.RemoveHs(molecule, HYDROGENS)
+    except (Unreadable, Chem.MolSanitizeException):
+        return None
+    if repaired or len(Chem.GetMolFrags(molecule)) > 1 or any(unpaired(molecule)):
+        return None
+    return fragment_of(molecule)
+
+
 def _described(drawn: Chem.Mol) -> Fragment:
     """What one connected part is; where its neutral form does not sanitise, as it is drawn."""
     try:
@@ -57,7 +77,7 @@ def _described(drawn: Chem.Mol) -> Fragment:
     else:
         role = role_of(smiles) if form.HasSubstructMatch(_CARBON) else Role.INORGANIC
     return Fragment(
-        Chem.MolToSmiles(drawn),
+        smiles if form is drawn else Chem.MolToSmiles(drawn),
         smiles,
         role,
         form.GetNumHeavyAtoms(),

@@ -22,6 +22,14 @@ _DONATES = frozenset((6, 7, 8, 16, 34))
 _WIDER = {Chem.BondType.SINGLE: Chem.BondType.DOUBLE, Chem.BondType.DOUBLE: Chem.BondType.TRIPLE}
 
 _CHARGED = Chem.MolFromSmarts("[!+0]")
+_CHARGED_BESIDE_NITRO = Chem.MolFromSmarts("[!+0;!$([N+](=O)[O-]);!$([O-][N+]=O)]")
+_POSITIVE = Chem.MolFromSmarts("[!+0;!-;!-2;!-3;!-4]")
+#: A charge that is none of an anion of oxygen or sulfur, of a nitro group, or of an ion alone; and
+#: neutral groups that RDKit's Normalizer draws with charges. Without these it changes nothing.
+_UNUSUAL_CHARGE = Chem.MolFromSmarts("[!+0;!D0;!$([O,S;X1;-1]);!$([N+](=O)[O-])]")
+_DRAWN_CHARGED = Chem.MolFromSmarts(
+    "[$([#16;X3;+0]=O),$([#7,#15,#33,#51;X3;+0](=*)=*),$(n=O),$([#7]~N#N)]"
+)
 _DATIVE = Chem.MolFromSmarts("*->*")
 #: Hydroxyl groups of acids, the strongest acid first; and what an anion of them looks like.
 _ACIDS = tuple(
@@ -75,12 +83,15 @@ def one_drawing(molecule: Chem.Mol, *, sanitised: bool) -> Chem.Mol:
     ``sanitised`` says that the molecule is already. Raises RDKit's ``MolSanitizeException`` if it does
     not sanitise so.
     """
-    drawn = Chem.Mol(molecule)
+    drawn = molecule
     if not sanitised:
+        drawn = Chem.Mol(molecule)
         Chem.SanitizeMol(drawn)
     if drawn.HasSubstructMatch(_CHARGED):
-        drawn = _diazo(_without_charge_pairs(_normalised(drawn)))
-        Chem.SanitizeMol(drawn)
+        form = _diazo(_without_charge_pairs(_normalised(drawn)))
+        if form is not drawn:
+            Chem.SanitizeMol(form)
+            drawn = form
     return drawn
 
 
@@ -90,6 +101,10 @@ def _normalised(molecule: Chem.Mol) -> Chem.Mol:
     To cancel the charges of a mesoionic ring ends its aromaticity, and RDKit fills the atoms that were
     aromatic with hydrogens.
     """
+    if not molecule.HasSubstructMatch(_UNUSUAL_CHARGE) and not molecule.HasSubstructMatch(
+        _DRAWN_CHARGED
+    ):
+        return molecule
     normalised: Chem.Mol = _normalizer.normalize(molecule)
     return normalised if _protons_apart(normalised) == _protons_apart(molecule) else molecule
 
@@ -105,12 +120,13 @@ def neutral(fragment: Chem.Mol) -> Chem.Mol:
 
     Raises RDKit's ``MolSanitizeException`` if it does not sanitise so, as the rings of a metallocene.
     """
-    if not fragment.HasSubstructMatch(_CHARGED):
+    if not fragment.HasSubstructMatch(_CHARGED_BESIDE_NITRO):
         return fragment
-    fragment = without_protons(with_acidic_hydrogens(_amidine(_dye(_aminopyridinium(fragment)))))
+    if fragment.HasSubstructMatch(_UNUSUAL_CHARGE):
+        fragment = without_protons(with_acidic_hydrogens(_amidine(_dye(_aminopyridinium(fragment)))))
     uncharged = _uncharger.uncharge(fragment)
     Chem.SanitizeMol(uncharged)
-    return _inner_salt(uncharged)
+    return _inner_salt(uncharged) if uncharged.HasSubstructMatch(_CHARGED_BESIDE_NITRO) else uncharged
 
 
 def _dye(fragment: Chem.Mol) -> Chem.Mol:
@@ -164,7 +180,8 @@ def _without_charge_pairs(molecule: Chem.Mol) -> Chem.Mol:
     """Turn bonds from P⁺, S⁺ and the like to an anion into bonds of the next order, without charges."""
     pairs = [
         (cation, bond.GetOtherAtom(cation), bond)
-        for cation in molecule.GetAtoms()
+        for (index,) in molecule.GetSubstructMatches(_POSITIVE)
+        for cation in (molecule.GetAtomWithIdx(index),)
         if cation.GetFormalCharge() > 0
         and (cation.GetAtomicNum() in _EXPANDS or cation.GetFormalCharge() > 1)
         for bond in cation.GetBonds()

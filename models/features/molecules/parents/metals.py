@@ -95,6 +95,8 @@ def separate(molecule: Chem.Mol) -> tuple[Chem.Mol, Metals]:
     if not found:
         return molecule, Metals()
     metals = [molecule.GetAtomWithIdx(index) for (index,) in found]
+    if all(map(_is_plain_ion, metals)):
+        return molecule, Metals(present=True)
     kept = {atom.GetIdx() for atom in metals if is_kept(atom)}
     foreign = {atom.GetSymbol() for atom in metals if _is_foreign(atom, atom.GetIdx() in kept)}
     if any(atom.GetAtomicNum() == _MAGNESIUM for atom in metals) and molecule.HasSubstructMatch(
@@ -118,6 +120,16 @@ def separate(molecule: Chem.Mol) -> tuple[Chem.Mol, Metals]:
     unfilled = {atom.GetSymbol() for atom in map(editable.GetAtomWithIdx, kept) if _is_open(atom)}
     told = Metals(tuple(sorted(symbols)), tuple(sorted(foreign)), tuple(sorted(unfilled)), True)
     return editable.GetMol(), told
+
+
+def _is_plain_ion(metal: Chem.Atom) -> bool:
+    """Whether an atom is an ion of a plain metal that nothing is bound to."""
+    return (
+        metal.GetAtomicNum() in PLAIN - {_MAGNESIUM}
+        and not metal.GetDegree()
+        and metal.GetNoImplicit()
+        and not metal.GetNumRadicalElectrons()
+    )
 
 
 def _is_open(metal: Chem.Atom) -> bool:

@@ -12,11 +12,22 @@ _STABLE = Chem.MolFromSmarts(
 _OPEN_SHELL = rdqueries.NumRadicalElectronsGreaterQueryAtom(0)
 
 
+def _pattern(atom: Chem.QueryAtom) -> Chem.Mol:
+    pattern = Chem.RWMol()
+    pattern.AddAtom(atom)
+    return pattern.GetMol()
+
+
+_ANY_OPEN_SHELL = _pattern(_OPEN_SHELL)  # quicker to match than the atoms are to list
+
+
 def unpaired(molecule: Chem.Mol) -> tuple[list[Chem.Atom], list[Chem.Atom]]:
     """The atoms with unpaired electrons of a sanitised molecule: stable radicals, and all others.
 
     Metals are not looked at, nor atoms that accept a dative bond, as the oxygen of ``CS(C)->[O]``.
     """
+    if not molecule.HasSubstructMatch(_ANY_OPEN_SHELL):
+        return [], []
     open_shell = [
         atom
         for atom in molecule.GetAtomsMatchingQuery(_OPEN_SHELL)

@@ -154,7 +154,7 @@ def test_a_star_matches_where_rdkit_says(smarts):
     assert as_star(pattern) is not None
     for molecule, text in parents(MOLECULES):
         block = AtomBlock([molecule], [text], surroundings.classes)
-        _, matches, known = surroundings.matches(block)
+        matches, known = surroundings.matches(block)
         matched = molecule.GetSubstructMatches(pattern, uniquify=False, maxMatches=10_000)
         assert known.all()
         assert set(np.flatnonzero(matches[:, 0])) == {match[root] for match in matched}, text
