@@ -147,10 +147,7 @@ class Monitor:
         alarm: Alarmed | None = None,
         by_key: Sequence[dict[str, Blocks]] = (),
     ) -> Health:
-        """Judge traffic by all workers' windows, and by what their latest traffic shows.
-
-        ``by_key`` are each worker's blocks of it by API key.
-        """
+        """Judge traffic by all workers' windows, their latest traffic, and its blocks ``by_key``."""
         effects = {name: self.effects(window) for name, window in windows.items()}
         if found is None:
             return Health(judge(effects, None, self.names), windows, effects)
