@@ -153,20 +153,19 @@ class Monitor:
             return Health(judge(effects, None, self.names), windows, effects)
         layout = self.detector.layout
         clients = clients_of(by_key, found.stretch, self.reference, layout, self.baseline)
-        happened, means, inputs = None, found.scan.now.effects.feature_means, self.reference.inputs
-        enough = found.scan.now.effects.rows >= KIND_ROWS
-        if found.scan.has_moved and enough and means is not None and inputs is not None:
+        client = next((client for client in clients if client.at_fault), None)
+        # What one client sends is recognised by its rows, and not by all that came between them.
+        shown = found.scan.now.effects if client is None else client.effects
+        happened, means, inputs = None, shown.feature_means, self.reference.inputs
+        enough = found.scan.has_moved and shown.rows >= KIND_ROWS
+        if enough and means is not None and inputs is not None:
             usual = None if self.baseline is None else self.baseline.features
             happened = recognise(inputs, means, self._scales, usual)
+        named = None if client is None else client.key
         judgement = judge(
-            effects,
-            found.scan,
-            self.names,
-            alarm,
-            seconds=found.seconds,
-            happened=happened,
-            client=next((client.key for client in clients if client.at_fault), None),
-        )
+            effects, found.scan, self.names, alarm,
+            seconds=found.seconds, happened=happened, client=named,
+        )  # fmt: skip
         return Health(judgement, windows, effects, found.change, found.scan.now.effects, clients)
 
     def scan(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.health.effect_size import Shift
+from models.health.effect_size import Effects
 from models.health.layout import Layout
 from models.health.reference import Reference
 from models.health.windows.blocks import Blocks
@@ -23,14 +23,14 @@ class Client:
     """One key's rows since traffic moved or, where it has not, since it last had.
 
     ``key`` is its name, None for all keys that are not kept apart. ``departing`` are the rows that are
-    outliers, and ``shift`` says how far all of its rows have moved.
+    outliers, and ``effects`` say how far all of its rows have moved.
     """
 
     key: str | None
     rows: int
     requests: int
     departing: int
-    shift: Shift
+    effects: Effects
     at_fault: bool
 
 
@@ -70,7 +70,7 @@ def clients_of(
             rows=round(float(counts[number, 0])),
             requests=round(float(counts[number, 1])),
             departing=round(float(departing[number, 0])),
-            shift=every.effects(number).shift,
+            effects=every.effects(number),
             at_fault=number == alone and name != OTHERS,
         )
         for number, name in enumerate(sums)

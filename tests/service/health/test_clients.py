@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from models.health.diagnosis.inputs import FeatureScales
 from models.health.windows.blocks import Blocks
+from models.networks.outputs import SQUASHED
 from service.coordination.window_sums import WindowSums, add_windows
 from service.health.change import Health
 from service.health.clients.client_logs import MOST_KEYS, OTHERS
@@ -78,9 +80,31 @@ def test_a_client_that_alone_is_at_fault_is_named(change: Change, size: int) -> 
     found = {client.key: client for client in health.clients}
     assert set(found) == {"alice", "bob"}
     assert found["alice"].at_fault
-    assert found["alice"].shift.sure >= 1.0 > 0.5 > found["bob"].shift.sure
+    assert found["alice"].effects.shift.sure >= 1.0 > 0.5 > found["bob"].effects.shift.sure
     assert rows / 2 < found["alice"].rows < rows + 64  # but for the block in which it began
     assert found["alice"].departing > 10 * max(found["bob"].departing, 1)
+
+
+def test_what_the_client_has_done_is_recognised_by_its_rows_alone() -> None:
+    """A quarter of the traffic has two columns exchanged: what came between hides nothing."""
+
+    def exchanged(rows: np.ndarray) -> np.ndarray:
+        return rows[:, [7, 1, 2, 3, 4, 5, 6, 0]]
+
+    clock, session = Clock(), bundles.graph()
+    inputs = REFERENCE.inputs
+    assert inputs is not None
+    scales = FeatureScales.of(inputs, lambda rows: bundles.run_all(session, rows)[SQUASHED])
+    monitor = monitor_of(REFERENCE, clock, scales=scales)
+    keys = dict.fromkeys(("alice", "bob", "carol", "dave"), clean)
+    sent([monitor], clock, keys, rows=512)
+    sent([monitor], clock, keys | {"alice": exchanged}, rows=1024)
+    judgement = monitor.health().judgement
+    assert judgement.client == "alice"
+    assert judgement.headline == (
+        "Inputs of client alice changed; the model is intact. f0 and f7 look exchanged: columns swapped?"
+    )
+    assert judgement.advice == "Ask client alice to send columns by name, or in the model's order."
 
 
 def test_where_both_are_at_fault_nobody_is_named() -> None:
@@ -90,7 +114,7 @@ def test_where_both_are_at_fault_nobody_is_named() -> None:
     assert health.judgement.client is None
     assert health.judgement.headline.startswith("Inputs changed; the model is intact.")
     assert not any(client.at_fault for client in health.clients)
-    assert all(client.shift.sure >= 1.0 for client in health.clients)
+    assert all(client.effects.shift.sure >= 1.0 for client in health.clients)
 
 
 def test_two_of_many_at_fault_are_not_one() -> None:
@@ -140,7 +164,7 @@ def test_clean_traffic_is_told_by_key_and_nobody_is_named() -> None:
     health = after_clean_traffic({"alice": clean, "bob": clean})
     assert health.judgement.client is None
     assert {client.key: client.rows for client in health.clients} == {"alice": 1536, "bob": 1536}
-    assert all(client.shift.sure == 0.0 for client in health.clients)
+    assert all(client.effects.shift.sure == 0.0 for client in health.clients)
 
 
 def test_workers_tell_of_a_client_together() -> None:

@@ -156,9 +156,9 @@ def _client(client: Client) -> dict[str, Any]:
         "rows": client.rows,
         "requests": client.requests,
         "departing": client.departing,
-        "effect": number_of(client.shift.sure),
-        "estimate": number_of(client.shift.effect),
-        "margin": number_of(client.shift.margin),
+        "effect": number_of(client.effects.shift.sure),
+        "estimate": number_of(client.effects.shift.effect),
+        "margin": number_of(client.effects.shift.margin),
     }
 
 
