@@ -17,6 +17,7 @@ from models.health.detector import Detector, Judged
 from models.health.evidence import COUNTS, OwnSums, Sums, own_sums, sum_up, values_width
 from models.health.windows.blocks import Blocks
 from models.health.windows.pieces import RowCells, pieces_of
+from service.health.clients.client_logs import ClientLogs, KeyedRows
 from service.health.outliers import DEPARTED, KEPT, OutlierLog
 from service.health.row_owner import Requester, RowOwner
 
@@ -68,6 +69,8 @@ class StatisticsAccumulator:
         #: The features' spreads and squared spreads (2, F).
         self._scales = None if inputs is None else np.stack([inputs.spread, inputs.spread**2])
         self._cells = RowCells(0 if self._inputs is None else len(self._inputs.centre), detector.layout)
+        #: What came with each API key.
+        self.clients = ClientLogs(detector.layout, self._scales)
         self._centre: Array | None = None
         self._batches: list[Batch] = []
         self._waiting = 0
@@ -148,6 +151,11 @@ class StatisticsAccumulator:
         self._capped += np.einsum("er,r->e", own.capped, (1 / sizes).astype(own.capped.dtype))
         self._join(sums, pieces, piece, requests, sizes, own)
         self._pieces.append(pieces)
+        if any(request is not None and request.key is not None for request in requests):
+            keys = ["" if one is None or one.key is None else one.key.name for one in requests]
+            departed = np.concatenate([batch.p_values for batch in batches]) <= DEPARTED
+            departed = departed if chosen is None else departed[chosen]
+            self.clients.add(KeyedRows(keys, own, sizes, came, cells, departed, centred))
         self._counts += sums.counts
         self._values += sums.values
         if centred is not None:

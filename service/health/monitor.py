@@ -27,6 +27,7 @@ from models.networks.selu import SATURATION
 from service.health.accumulator import StatisticsAccumulator
 from service.health.baselines import Baseline
 from service.health.change import Found, Health
+from service.health.clients.at_fault import clients_of
 from service.health.layer_statistics import feature_means, layer_statistics
 from service.health.outliers import OutlierLog, OutlierRow
 from service.health.row_owner import RowOwner
@@ -137,24 +138,35 @@ class Monitor:
         windows = read([self.history(), *others], now)
         found = self.scan([self.blocks()], now, self._remembered)
         self._remembered = None if found is None else found.scan.remembered
-        return self.judged(windows, found, alarm)
+        return self.judged(windows, found, alarm, [self.client_blocks()])
 
     def judged(
-        self, windows: dict[str, Window], found: Found | None, alarm: Alarmed | None = None
+        self,
+        windows: dict[str, Window],
+        found: Found | None,
+        alarm: Alarmed | None = None,
+        by_key: Sequence[dict[str, Blocks]] = (),
     ) -> Health:
-        """Judge traffic by all workers' windows, and by what their latest traffic shows."""
+        """Judge traffic by all workers' windows, their latest traffic, and its blocks ``by_key``."""
         effects = {name: self.effects(window) for name, window in windows.items()}
         if found is None:
             return Health(judge(effects, None, self.names), windows, effects)
-        happened, means, inputs = None, found.scan.now.effects.feature_means, self.reference.inputs
-        enough = found.scan.now.effects.rows >= KIND_ROWS
-        if found.scan.has_moved and enough and means is not None and inputs is not None:
+        layout = self.detector.layout
+        clients = clients_of(by_key, found.stretch, self.reference, layout, self.baseline)
+        client = next((client for client in clients if client.at_fault), None)
+        # What one client sends is recognised by its rows, and not by all that came between them.
+        shown = found.scan.now.effects if client is None else client.effects
+        happened, means, inputs = None, shown.feature_means, self.reference.inputs
+        enough = found.scan.has_moved and shown.rows >= KIND_ROWS
+        if enough and means is not None and inputs is not None:
             usual = None if self.baseline is None else self.baseline.features
             happened = recognise(inputs, means, self._scales, usual)
+        named = None if client is None else client.key
         judgement = judge(
-            effects, found.scan, self.names, alarm, seconds=found.seconds, happened=happened
-        )
-        return Health(judgement, windows, effects, found.change, found.scan.now.effects)
+            effects, found.scan, self.names, alarm,
+            seconds=found.seconds, happened=happened, client=named,
+        )  # fmt: skip
+        return Health(judgement, windows, effects, found.change, found.scan.now.effects, clients)
 
     def scan(
         self, parts: Sequence[Blocks], now: float, remembered: Remembered | None = None
@@ -204,6 +216,12 @@ class Monitor:
         with self._lock:
             self._fold(self.clock())
             return self._blocks.blocks()
+
+    def client_blocks(self) -> dict[str, Blocks]:
+        """Return a copy of the blocks of the latest traffic by API key."""
+        with self._lock:
+            self._fold(self.clock())
+            return self._accumulator.clients.blocks()
 
     def evidence(self) -> Buckets:
         """Return requests' capped evidence (E,) of the last two minutes, in the finest buckets."""

@@ -26,6 +26,7 @@ BENCHMARKS = {
     "blocks": "256 rows per request by JSON and binary tensors, against onnxruntime itself",
     "wide": "one row of 2,048 numbers per request, against the bare route",
     "watching": "what taps and the monitor cost",
+    "sampled": "how late SNN_WATCH=sampled sees a fault in dense traffic, beside full",
     "extras": "traces and a shadow; all of it off against --folder CHECKOUT",
     "grpc_calls": "single rows by gRPC against HTTP, and against KServe's gRPC server",
     "workers": "two workers against one",
