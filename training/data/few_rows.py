@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from models.features.tabular.categories import as_category
 from models.features.tabular.cells import category, number
 from training.data.tables.columns import is_missing
-from training.data.tables.reading import Table, is_number, read_table
+from training.data.tables.files.table import Table, is_number
+from training.data.tables.reading import read_table
 from training.errors import DataError
 
 #: Words for the two classes of a target that is not named by one of them.

@@ -13,8 +13,8 @@ from models.features.tabular.categories import as_category
 from training.data.dataset import Dataset, Standard, strata_of
 from training.data.folds import FOLDS, folds_of_groups, folds_of_table
 from training.data.tables.columns import MOST_CATEGORIES, is_missing, read_column
+from training.data.tables.files.table import Table
 from training.data.tables.load import PIECES, PIECES_OF_ALL, constructed
-from training.data.tables.reading import Table
 from training.data.tables.spelling import Spelling
 from training.errors import DataError
 
