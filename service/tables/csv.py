@@ -27,6 +27,7 @@ from service.tables.base import Carried, ParsedRows, Raw, Writer
 from service.tables.csv_header import (
     Dialect,
     by_comment,
+    candidates_by,
     columns_of,
     first_record,
     have_row_names,
@@ -94,7 +95,11 @@ def open_csv(
             raise InvalidRequest("there is no header; the first line names the columns")
         if schema.is_candidate and (opened := open_candidates(file, start, header, schema)) is not None:
             return opened
-        found = columns_of(header, schema, head.delimiters)
+        found = candidates_by(header, schema, head.delimiters) if schema.is_candidate else None
+        if found is not None:
+            end = start  # the first line is a row
+        else:
+            found = columns_of(header, schema, head.delimiters)
     dialect, columns, places = found
     cut = partial(
         csv_records,

@@ -8,8 +8,10 @@ from functools import cached_property
 from itertools import islice
 from typing import BinaryIO
 
+from models.errors import UnreadableFile
 from models.features.files.separator import BLANK, separator_of
 from models.features.files.text_head import is_comment, names_in_comment, quote_of
+from models.features.tabular.candidate_tables import positional
 from service.errors import InvalidRequest, MalformedInput
 from service.tables.base import MAX_RECORD_BYTES
 from service.tables.schema import RecordSchema, unique
@@ -141,6 +143,22 @@ def columns_of(header: bytes, schema: RecordSchema, delimiters: Sequence[str]) -
             refusal = refusal or error
     assert refusal is not None
     raise refusal
+
+
+def candidates_by(header: bytes, schema: RecordSchema, delimiters: Sequence[str]) -> Columns | None:
+    """The columns of pulsar candidates without a header, by their first line; None for a header.
+
+    Raises ``InvalidRequest`` for numbers with decimal commas, and for others that are no candidate.
+    """
+    for delimiter in delimiters:
+        dialect = Dialect(delimiter)
+        try:
+            names = positional(dialect.fields(header)[0])
+        except UnreadableFile as fault:
+            raise InvalidRequest(str(fault)) from fault
+        if names is not None:
+            return dialect, unique(names), schema.places(names)
+    return None
 
 
 def have_row_names(rows: Cut, dialect: Dialect, width: int) -> bool:

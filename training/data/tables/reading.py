@@ -17,6 +17,7 @@ from models.features.files.content import check_text
 from training.data.tables.files.commented import Headerless, table_of_arff, table_of_candidates
 from training.data.tables.files.delimited import (
     decoded,
+    first_line,
     rows_of_text,
     without_comments,
     without_separator_line,
@@ -107,9 +108,14 @@ def _read(name: str, suffix: str, content: bytes, digest: str, headerless: Heade
     text, delimiter = without_separator_line(text)
     text = without_comments(text, notices, tabs=tabs)
     cells, lines = rows_of_text(name, text, tabs=tabs, delimiter=delimiter)
-    given = headerless(cells[0]) if headerless else None
-    if given is not None:
-        return table_of_candidates(name, digest, text, given, headerless)
+    if headerless is not None:
+        found = table_of_candidates(name, digest, text, headerless)
+        if found is not None:
+            return found
+        given = headerless(cells[0])
+        if given is not None:
+            return table_of_rows(name, digest, given, cells, lines, "line", notices)
+        headerless(first_line(text).split(";"))  # raises for numbers with decimal commas
     if all(map(is_number, cells[0])):
         raise DataError(
             f"{name}, line {lines[0]}: all of its cells are numbers; the first line should name the"

@@ -19,14 +19,18 @@ def table_of_arff(name: str, digest: str, text: str, headerless: Headerless | No
     return _commented(name, digest, [each.name for each in attributes], lines, start, headerless)
 
 
-def table_of_candidates(
-    name: str, digest: str, text: str, names: list[str], headerless: Headerless | None
-) -> Table:
-    """The table of candidates without a header, of the columns ``names``; raises ``DataError``."""
+def table_of_candidates(name: str, digest: str, text: str, headerless: Headerless) -> Table | None:
+    """The table of rows without a header; None if the first line is one, or no row of ARFF's kind.
+
+    Raises ``DataError`` naming the line of another width.
+    """
     lines = lines_of(text)
-    first = next(line for line in lines if not arff.is_blank(line))
-    names = (headerless(arff.row(first)[0]) if headerless else None) or names
-    return _commented(name, digest, names, lines, 0, headerless)
+    first = next((line for line in lines if not arff.is_blank(line)), "")
+    try:
+        names = headerless(arff.row(first)[0])
+    except UnreadableFile:
+        names = None
+    return None if names is None else _commented(name, digest, names, lines, 0, headerless)
 
 
 def _commented(

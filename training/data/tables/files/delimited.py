@@ -47,6 +47,11 @@ def lines_of(text: str) -> list[str]:
     return re.split(r"\r\n|\r|\n", text)
 
 
+def first_line(text: str) -> str:
+    """The first line of a text that is not blank, empty without one."""
+    return next((line for line in lines_of(text) if line.strip()), "")
+
+
 def without_separator_line(text: str) -> tuple[str, str | None]:
     """The text with a blank line in place of the line ``sep=;``, if it begins with one; and the sign."""
     beginning = text[: len(text) - len(text.lstrip("\r\n"))]
@@ -105,8 +110,7 @@ def rows_of_text(
     lines: list[int] = []
     start = 1
     delimiter = delimiter or _delimiter(text, tabs=tabs)
-    first = next(line for line in lines_of(text) if line.strip())
-    quote = quote_of(first.split(delimiter))
+    quote = quote_of(first_line(text).split(delimiter))
     reader: Any = _reader(io.StringIO(text, newline=""), delimiter, quote)
     try:
         for row in reader:
