@@ -1,8 +1,8 @@
 """Tables of pulsar candidates: the names that their columns go by, and moments that are mixed up.
 
-Names: PulsarFeatureLab and the ARFF file of HTRU2 (``Profile_mean`` …), UCI's description and Kaggle's
-``pulsar_stars.csv`` (``Mean of the integrated profile`` …), Kaggle's playground series s3e10
-(``Mean_Integrated``, ``SD``, ``EK`` …). The last two call the third column excess kurtosis and the
+Names: the ARFF file of HTRU2 (``Profile_mean`` …), PulsarFeatureLab's own (``Feature_1`` …), UCI's
+description and Kaggle's ``pulsar_stars.csv`` (``Mean of the integrated profile`` …), Kaggle's series
+s3e10 (``Mean_Integrated``, ``SD``, ``EK`` …). The last two call the third column excess kurtosis and the
 fourth skewness, and hold them the other way round, as UCI's Readme does: their names stand for the
 columns of the file. Tables whose values do agree with such names are recognised by their moments.
 """
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from models.errors import UnreadableFile
 from models.features.files.arff import CANDIDATE
+from models.features.tabular.cells import as_float
 from models.features.tabular.pulsar import CURVES, NAMES, impossible
 
 CLASS = "class"
@@ -43,11 +44,16 @@ _SPELLINGS = (
     ("ip mean", "ip std", "ip kurtosis", "ip skewness",
      "dm snr mean", "dm snr std", "dm snr kurtosis", "dm snr skewness"),
 )  # fmt: skip
+#: The names in PulsarFeatureLab's own ARFF, whose kinds of features are told apart by their number.
+_NUMBERED = tuple(f"feature {place}" for place in range(1, len(NAMES) + 1))
+#: A number with a decimal comma.
+_COMMA = re.compile(r"\s*[+-]?\d+,\d+([eE][+-]?\d+)?\s*")
 #: What a message says of the names of columns that are read.
 ACCEPTED_NAMES = (
     f"a candidate's columns are {', '.join(NAMES)}, or their names in HTRU2's ARFF file"
-    " (Profile_mean …), in UCI's and Kaggle's tables (Mean of the integrated profile …,"
-    " Mean_Integrated …), or eight numbers in this order without a header"
+    " (Profile_mean …), in PulsarFeatureLab's (Feature_1 …), in UCI's and Kaggle's"
+    " tables (Mean of the integrated profile …, Mean_Integrated …), or eight numbers in this order"
+    " without a header"
 )
 _CLASSES = ("class", "target class", "target", "label", "is pulsar")
 #: Words for the classes, in lower case.
@@ -85,10 +91,13 @@ _ALIASES = {name: place for names in reversed(_SPELLINGS) for place, name in enu
 def renamed(columns: Sequence[str]) -> list[str]:
     """Columns by this project's names, those that are known by any; a name that is taken stays."""
     taken = {name.lower() for name in columns if name.lower() in NAMES}
+    plain = set(map(_plain, columns))
+    numbered = plain.issuperset(_NUMBERED) and f"feature {len(NAMES) + 1}" not in plain
     found: list[str] = []
     for column in columns:
-        place = _ALIASES.get(_plain(column))
-        name = NAMES[place] if place is not None else CLASS if _plain(column) in _CLASSES else column
+        word = _plain(column)
+        place = _NUMBERED.index(word) if numbered and word in _NUMBERED else _ALIASES.get(word)
+        name = NAMES[place] if place is not None else CLASS if word in _CLASSES else column
         if name != column and (name in found or (name in taken and column.lower() != name)):
             name = column
         found.append(name)
@@ -99,9 +108,11 @@ def positional(cells: Sequence[str]) -> list[str] | None:
     """The names of the columns of a table whose first line is a candidate; None for a header.
 
     A candidate is eight numbers in the file's order, perhaps after its name (as PulsarFeatureLab writes
-    it), then its class and anything. Raises ``UnreadableFile`` if the numbers count the columns, or if
-    a whole number is before the candidate.
+    it), then its class and anything. Raises ``UnreadableFile`` if the numbers count the columns, have
+    decimal commas, or if a whole number is before the candidate.
     """
+    if sum(_COMMA.fullmatch(cell) is not None for cell in cells) >= len(NAMES):
+        raise UnreadableFile("its numbers have decimal commas; write them with points")
     numbered = [cell.strip() for cell in cells]
     if numbered[:1] == [""]:
         del numbered[0]
@@ -133,7 +144,7 @@ def _is_shifted(cells: Sequence[str]) -> bool:
     numbers = cells[: len(NAMES) + 1]
     if len(numbers) <= len(NAMES) or not all(map(_is_number, numbers)):
         return False
-    values = np.array(numbers, dtype=np.float64)
+    values = np.array(list(map(as_float, numbers)), dtype=np.float64)
     if not (np.isfinite(values).all() and re.fullmatch(r"\s*\d+(\.0)?\s*", numbers[0])):
         return False
     here, after = (impossible(part[None]).any() for part in (values[:-1], values[1:]))
@@ -252,8 +263,4 @@ def _row(record: Any) -> list[float] | None:
 
 
 def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell
+    return as_float(cell) is not None

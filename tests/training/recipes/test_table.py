@@ -24,13 +24,21 @@ def dataset(rows: int, positive: int) -> Dataset:
 
 @pytest.mark.parametrize("rows", [100, 556, 1728, 5000, 9000])
 def test_small_tables_try_few_epochs_and_many(rows: int) -> None:
-    """The long recipe takes over a thousand steps, the short one at least twenty epochs."""
-    short, long = table_recipe(dataset(rows, rows // 3)).contenders
+    """The long recipe takes over a thousand steps, the short one at least twenty epochs.
+
+    Beside them stand half as many epochs, and the columns' values alone.
+    """
+    table = dataset(rows, rows // 3)
+    knotted = replace(table, parameters={"columns": [{"name": "x", "knots": [0, 1, 2]}]})
+    short, long, half, plain = table_recipe(knotted).contenders
+    assert table_recipe(table).contenders == (short, long, half)
     assert short.epochs >= 20
     assert long.epochs >= 35
     assert long.epochs > short.epochs
     steps = long.epochs * (rows * 4 // 5) / long.batch_size
     assert 1_100 <= steps <= 3_000
+    assert half == replace(short, epochs=short.epochs // 2)
+    assert plain == replace(short, without=(BETWEEN,))
 
 
 @pytest.mark.parametrize("rows", [12_000, 20_000, 200_000])

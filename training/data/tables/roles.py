@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from models.features.tabular.cells import number
 from training.data.folds import FOLDS, folds_of_groups
-from training.data.tables.reading import Table
+from training.data.tables.files.table import Table
 from training.errors import DataError
 
 _MOST_FOLDS = 20
