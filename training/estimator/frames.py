@@ -38,9 +38,8 @@ def classes_of(y: ArrayLike) -> Any:
         missing = np.flatnonzero(np.asarray(given.isna()))
     else:
         cells = np.asarray(given)
-        missing = (
-            np.flatnonzero([each is None for each in cells.ravel()]) if cells.dtype == object else []
-        )
+        none = [each is None for each in cells.ravel()] if cells.dtype == object else []
+        missing = np.flatnonzero(none)
     if len(missing):
         raise ValueError(f"y is missing in row {missing[0]}; leave out the rows without a class")
     return given.to_numpy() if hasattr(given, "to_numpy") else given
