@@ -49,12 +49,13 @@ def test_large_tables_have_one_recipe(rows: int) -> None:
     assert recipe.networks[0].epochs * rows * 4 // 5 / recipe.networks[0].batch_size > 2_000
 
 
-def test_rare_positives_are_repeated_and_a_cautious_recipe_is_tried() -> None:
-    """Ten in 100,000: sixty steps or so, on the columns' values alone."""
-    short, cautious = table_recipe(dataset(100_000, 10)).contenders
+def test_rare_positives_are_repeated_and_cautious_recipes_are_tried() -> None:
+    """Ten in 100,000: sixty steps or so, on the columns' values alone, and once almost additive."""
+    short, cautious, smooth = table_recipe(dataset(100_000, 10)).contenders
     assert short.rare_share > 0
     assert cautious.without == (BETWEEN,)
     assert cautious.epochs * 80_000 / cautious.batch_size == pytest.approx(60, rel=0.1)
+    assert smooth == replace(cautious, layers=2, dropout=0.5)
 
 
 def test_a_quantity_is_learned_by_means_and_quantiles() -> None:
