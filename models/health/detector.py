@@ -62,6 +62,8 @@ class Detector:
             middle, half = (bounds.above + bounds.below) / 2, (bounds.above - bounds.below) / 2
             #: The middles of the members' bounds beside their mean, and half their widths, (M, T).
             self._apart = middle.astype(np.float32), half.astype(np.float32)
+            #: The same by target, for single rows: (T, M).
+            self._apart_by_target = list(zip(middle.T.tolist(), half.T.tolist(), strict=True))
         #: The logits that are given where a model does not give its members'.
         self._alike = (
             None if bounds is None or not bounds.watches_logits else np.zeros_like(bounds.below)
@@ -142,11 +144,22 @@ class Detector:
         """Whether all rows' logits (n, M, T) are within their bounds; without any they are."""
         if self._apart is None or member_logit is None:
             return True
+        if len(member_logit) == 1:  # numpy's steps take longer than all of the numbers do
+            return self._agrees_alone(member_logit[0].T.tolist())
         middle, half = self._apart
         mean = np.add.reduce(member_logit, axis=1, keepdims=True) / len(middle)
         with np.errstate(invalid="ignore"):
             beyond = np.abs(member_logit - mean - middle) - half
         return bool(np.maximum.reduce(beyond, axis=None) <= 0.0)  # not where one is no number
+
+    def _agrees_alone(self, logits: list[list[float]]) -> bool:
+        """What ``agrees`` tells of one row's logits by target and member."""
+        for own, (middles, halves) in zip(logits, self._apart_by_target, strict=True):
+            mean = sum(own) / len(own)
+            for logit, middle, half in zip(own, middles, halves, strict=True):
+                if not abs(logit - mean - middle) <= half:  # also where it is no number
+                    return False
+        return True
 
     def judge_outputs(self, outputs: Mapping[str, NDArray[np.floating]]) -> tuple[Array, Judged]:
         """Judge a graph's outputs, of which some may be missing; some graphs have judged themselves."""

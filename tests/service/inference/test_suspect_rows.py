@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.health.detector import Detector
 from models.health.fitting import MemberRows, fit_reference
 from models.health.reference import Reference
 from models.networks.outputs import MEMBER_LOGIT, SQUASHED
@@ -228,3 +229,17 @@ def test_a_wrong_logit_in_the_graph_without_taps_is_computed_again(dense) -> Non
     right = bundles.run_all(bundles.graph(), rows)["probability"]
     shown = np.concatenate([answer["probability"] for answer in answers])
     np.testing.assert_allclose(shown, right, rtol=1e-4, atol=1e-6)
+
+
+def test_a_row_alone_agrees_as_it_does_in_a_block(reference: Reference) -> None:
+    """Logits within and beyond their bounds, and no numbers: one row is told as many are."""
+    detector = Detector(reference)
+    logits = bundles.run_all(bundles.graph(), bundles.candidates(64, seed=5))[MEMBER_LOGIT].copy()
+    logits[::3, 0] += np.linspace(-40.0, 40.0, len(logits[::3]))[:, None]
+    logits[5, 1], logits[6, 0] = np.nan, np.inf
+    alone = [detector.agrees(logits[at : at + 1]) for at in range(64)]
+    twice = [detector.agrees(np.repeat(logits[at : at + 1], 2, axis=0)) for at in range(64)]
+    assert alone == twice
+    assert 8 < sum(alone) < 60
+    assert not alone[5]
+    assert not alone[6]
