@@ -93,8 +93,8 @@ def count_linkages(block: AtomBlock, matches: NDArray[np.uint8]) -> NDArray[np.i
     """The rotatable bonds by RDKit's ``LINKAGES``, shape ``(m,)``; ``matches``: of the ``rotor_stars``.
 
     These are the single bonds outside rings between atoms of two or more neighbours, less the triple
-    bonds of carbon and the amides. Molecules with a bond between two aromatic rings, which symmetry may take out,
-    are counted by RDKit.
+    bonds of carbon and the amides. Molecules with a bond between two aromatic rings, which symmetry may
+    take out, are counted by RDKit.
     """
     number = len(block.molecules)
     ends, order = block.owners[block.sources], BOND_ORDERS[block.bonds]
