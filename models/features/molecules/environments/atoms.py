@@ -29,6 +29,8 @@ _CLASS_BITS, _BOND_BITS, KIND_BITS = 12, 3, 10
 _PAIR_BITS = _BOND_BITS + KIND_BITS
 # Makes charges positive numbers of four bits; those beyond are of no class.
 _ANY_CHARGE = 8
+#: The bit of ``plain_kinds`` that aromatic atoms have.
+AROMATIC_BIT = 1 << 4
 
 # By twice a bond's order and whether it is in a ring: a molecule whose first bond is of that class.
 _BONDS = {
@@ -95,7 +97,7 @@ class AtomClasses:
                 self.kind_masks.append(as_neighbour)
                 self._kinds[kind] = len(self._kinds)
             self.masks.append(meets)
-            plain = (number << 5) + (int(aromatic) << 4) + charge + _ANY_CHARGE
+            plain = (number << 5) + AROMATIC_BIT * int(aromatic) + charge + _ANY_CHARGE
             place = len(self.masks) - 1
             return number, atom.GetTotalNumHs(), charge, self._kinds[kind], plain, place
 
@@ -107,7 +109,8 @@ class AtomBlock:
     ``classes``, ``elements``, ``hydrogens``, ``charges``, ``kinds``, in how many ``rings`` each is, and
     ``plain_kinds``, which tell its element, charge and whether it is aromatic. Of shape ``(bonds,)``,
     each bond in both directions: ``sources`` and ``targets`` are its atoms, ``bonds`` its class,
-    ``bond_rings`` in how many rings it is. Of shape ``(rings,)``: ``ring_sizes``, ``ring_owners``.
+    ``bond_rings`` in how many rings it is. Of shape ``(rings,)``: ``ring_sizes``, ``ring_owners``;
+    ``ring_atoms``, of the sum of their sizes, has their atoms.
     """
 
     def __init__(self, molecules: Sequence[Chem.Mol], smiles: Sequence[str], known: AtomClasses) -> None:
@@ -216,6 +219,7 @@ class AtomBlock:
         self.ring_sizes = np.array([len(ring) for ring in flat], np.intp)
         atoms = np.fromiter(chain.from_iterable(flat), np.intp, self.ring_sizes.sum())
         atoms += np.repeat(self.starts[self.ring_owners], self.ring_sizes)
+        self.ring_atoms = atoms
         ends = np.cumsum(self.ring_sizes)
         onward = np.arange(1, len(atoms) + 1)
         onward[ends - 1] = ends - self.ring_sizes

@@ -11,7 +11,6 @@ from rdkit.Chem import rdMolDescriptors
 
 from models.features.molecules.descriptors import (
     ELEMENTS,
-    LINKAGES,
     PROPERTIES,
     RING_SIZES,
     charge_surfaces,
@@ -24,19 +23,34 @@ from models.features.molecules.topology import Bonds, summed, topologies
 # Upper ends of the bins of SlogP_VSA and SMR_VSA; P. Labute, J. Mol. Graph. Model. 18 (2000) 464.
 _LOGP_ENDS = (-0.4, -0.2, 0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
 _REFRACTIVITY_ENDS = (1.29, 1.82, 2.24, 2.45, 2.75, 3.05, 3.63, 3.8, 4.0)
+# Of few molecules these are not 0, and RDKit compares all pairs of rings for each.
+_OF_RING_PAIRS = {
+    "NumSpiroAtoms": rdMolDescriptors.CalcNumSpiroAtoms,
+    "NumBridgeheadAtoms": rdMolDescriptors.CalcNumBridgeheadAtoms,
+}
+_PROPERTIES = [*PROPERTIES.GetPropertyNames()]
+_OTHERS = [at for at, name in enumerate(_PROPERTIES) if name not in _OF_RING_PAIRS]
+_others = rdMolDescriptors.Properties([_PROPERTIES[at] for at in _OTHERS])
 # RDKit's vectors are slow to iterate and quick to index.
-_values = itemgetter(*range(len(PROPERTIES.GetPropertyNames())))
+_values = itemgetter(*range(len(_OTHERS)))
 _HYDROGEN, _ELEMENTS = 1, 119
 _NUMBERS = [Chem.GetPeriodicTable().GetAtomicNumber(symbol) for symbol in ELEMENTS]
 
 
-def describe_block(block: AtomBlock, contributions: Contributions) -> NDArray[np.float32]:
+def describe_block(
+    block: AtomBlock, contributions: Contributions, rotatable: NDArray[np.intp]
+) -> NDArray[np.float32]:
     """Descriptors in the order of ``NAMES``, shape ``(m, len(NAMES))``, as ``describe`` gives them.
 
-    Raises RDKit's ``RuntimeError`` or ``ValueError`` if RDKit fails on a molecule.
+    ``rotatable``, of shape ``(m,)``: the number of rotatable bonds. Raises RDKit's ``RuntimeError`` or
+    ``ValueError`` if RDKit fails on a molecule.
     """
     number = len(block.molecules)
-    properties = np.array([_values(PROPERTIES.ComputeProperties(m)) for m in block.molecules])
+    properties = np.zeros((number, len(_PROPERTIES)))
+    properties[:, _OTHERS] = [_values(_others.ComputeProperties(m)) for m in block.molecules]
+    for (name, count), molecules in zip(_OF_RING_PAIRS.items(), _with_ring_pairs(block), strict=True):
+        for at in molecules:
+            properties[at, _PROPERTIES.index(name)] = count(block.molecules[at])
     counts = _element_counts(block)
     larger = RING_SIZES[-1] + 1
     sizes = _counts(block.ring_owners, np.minimum(block.ring_sizes, larger), number, larger + 1)
@@ -48,7 +62,7 @@ def describe_block(block: AtomBlock, contributions: Contributions) -> NDArray[np
     columns = (
         properties,
         topologies(bonds, block.elements, block.hydrogens, properties[:, 0], triangles),
-        np.array([rdMolDescriptors.CalcNumRotatableBonds(m, LINKAGES) for m in block.molecules]),
+        rotatable,
         _totals(block, contributions),
         _surfaces(block, areas, contributions.logp, _LOGP_ENDS),
         _surfaces(block, areas, contributions.refractivity, _REFRACTIVITY_ENDS),
@@ -59,6 +73,22 @@ def describe_block(block: AtomBlock, contributions: Contributions) -> NDArray[np
         sizes,
     )
     return finished(np.column_stack(columns))
+
+
+def _with_ring_pairs(block: AtomBlock) -> tuple[list[int], list[int]]:
+    """The molecules with two rings that share one atom, and those with two that share three or more."""
+    rings = np.repeat(np.arange(len(block.ring_sizes)), block.ring_sizes)
+    order = np.argsort(block.ring_atoms, kind="stable")
+    atoms, rings = block.ring_atoms[order], rings[order]
+    pairs = []
+    for lag in range(1, int(block.rings.max(initial=0))):
+        same = atoms[lag:] == atoms[:-lag]
+        pairs.append(rings[:-lag][same] * len(block.ring_sizes) + rings[lag:][same])
+    if not pairs:
+        return [], []
+    found, common = np.unique(np.concatenate(pairs), return_counts=True)
+    owners = block.ring_owners[found // max(len(block.ring_sizes), 1)]
+    return np.unique(owners[common == 1]).tolist(), np.unique(owners[common > 2]).tolist()
 
 
 def _counts(

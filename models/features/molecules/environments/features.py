@@ -13,7 +13,11 @@ from models.features.molecules.environments.atoms import AtomBlock
 from models.features.molecules.environments.contributions import ContributionTable, second_stars
 from models.features.molecules.environments.descriptors import describe_block
 from models.features.molecules.environments.keys import KeyMatcher
-from models.features.molecules.environments.quantum_numbers import count_block, rotor_stars
+from models.features.molecules.environments.quantum_numbers import (
+    count_block,
+    count_linkages,
+    rotor_stars,
+)
 from models.features.molecules.environments.surroundings import Surroundings
 from models.features.molecules.structural_keys import NAMES as KEYS
 
@@ -70,10 +74,11 @@ def block_features(molecules: Sequence[Chem.Mol], smiles: Sequence[str]) -> Bloc
     counts = np.add.reduceat(matches[:, : len(_keys.stars)], block.starts, axis=0, dtype=np.uint8)
     ends = [*block.starts[1:].tolist(), len(block.owners)]
     features = contributions.features.tolist()
+    rotors = matches[:, _rotor_columns]
     return BlockFeatures(
         block.taken,
-        describe_block(block, contributions),
-        count_block(block, matches[:, _rotor_columns]),
+        describe_block(block, contributions, count_linkages(block, rotors)),
+        count_block(block, rotors),
         _keys.rows(block, counts, matches[:, _path_columns].view(np.bool_)),
         [features[start:end] for start, end in zip(block.starts.tolist(), ends, strict=True)],
     )

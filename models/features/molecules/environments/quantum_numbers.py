@@ -7,8 +7,10 @@ two ends of a bond are looked up among the ``ROTOR`` stars.
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
+from rdkit.Chem import rdMolDescriptors
 
-from models.features.molecules.environments.atoms import BOND_ORDERS, IN_RING, AtomBlock
+from models.features.molecules.descriptors import LINKAGES
+from models.features.molecules.environments.atoms import AROMATIC_BIT, BOND_ORDERS, IN_RING, AtomBlock
 from models.features.molecules.environments.stars import Star, as_star
 
 # What an end of a rotatable bond is not: of a triple bond, a trihalomethyl or tert-butyl group. What an
@@ -19,10 +21,13 @@ _NO_ENDS = (
 _AMIDE_CARBONS = ("[CD3](=[N,O,S])-!@[#7,O,S&!D1]", "[CD3](=[N+])-!@[#7&!D1]")
 _ACYL, _IMINIUM = "[CD3]=[N,O,S]", "[CD3]=[N+]"
 _ACYLATED, _IMINIUM_BOUND = "[#7,O,S&!D1]", "[#7&!D1]"
-_SMARTS = (*_NO_ENDS, *_AMIDE_CARBONS, _ACYL, _IMINIUM, _ACYLATED, _IMINIUM_BOUND)
+#: The carbon of what RDKit's strict linkages take for an amide, and all of it.
+_AMIDE = "[C&!R](=O)N"
+_WHOLE_AMIDE = Chem.MolFromSmarts(f"{_AMIDE}C")
+_SMARTS = (*_NO_ENDS, *_AMIDE_CARBONS, _ACYL, _IMINIUM, _ACYLATED, _IMINIUM_BOUND, _AMIDE)
 
 _ELEMENTS = (6, 9, 17, 35, 53, 16, 15)
-_NITROGEN, _OXYGEN = 7, 8
+_CARBON, _NITROGEN, _OXYGEN = 6, 7, 8
 _SMALLEST_RING, _LARGEST_RING = 3, 10
 _MOST_BONDS = 4
 
@@ -82,6 +87,47 @@ def count_block(block: AtomBlock, matches: NDArray[np.uint8]) -> NDArray[np.floa
         bonds(block.bond_rings[once] > 1),
     ]  # fmt: skip
     return np.column_stack(columns).astype(np.float32)
+
+
+def count_linkages(block: AtomBlock, matches: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """The rotatable bonds by RDKit's ``LINKAGES``, shape ``(m,)``; ``matches``: of the ``rotor_stars``.
+
+    These are the single bonds outside rings between atoms of two or more neighbours, less the triple
+    bonds of carbon and the amides. Molecules with a bond between two aromatic rings, which symmetry may
+    take out, are counted by RDKit.
+    """
+    number = len(block.molecules)
+    ends, order = block.owners[block.sources], BOND_ORDERS[block.bonds]
+    single = (order == 2) & ~IN_RING[block.bonds]
+    inner, aromatic = block.degrees != 1, block.plain_kinds & AROMATIC_BIT > 0
+    carbon = (block.elements == _CARBON) & ~aromatic
+    other = (block.elements == _CARBON) | (block.elements == _NITROGEN)
+
+    def bonds(chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
+        return np.bincount(ends[chosen & (block.sources < block.targets)], minlength=number)
+
+    def between(one: NDArray[np.bool_], two: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        start, end = block.sources, block.targets
+        joined: NDArray[np.bool_] = (one[start] & two[end]) | (two[start] & one[end])
+        return joined
+
+    triple = bonds((order == 6) & between(carbon, other))
+    found: NDArray[np.intp] = np.maximum(bonds(single & between(inner, inner)) - triple, 0)
+    amides = np.bincount(block.owners[matches[:, _SMARTS.index(_AMIDE)] > 0], minlength=number)
+    for at in np.flatnonzero((found > 0) & (amides > 0)).tolist():
+        found[at] = max(found[at] - _apart(block.molecules[at]), 0)
+    for at in np.unique(ends[single & between(aromatic, aromatic)]).tolist():
+        found[at] = rdMolDescriptors.CalcNumRotatableBonds(block.molecules[at], LINKAGES)
+    return found
+
+
+def _apart(molecule: Chem.Mol) -> int:
+    """How many of a molecule's amides have no atom in common with those before."""
+    seen, number = set[int](), 0
+    for match in molecule.GetSubstructMatches(_WHOLE_AMIDE):
+        number += seen.isdisjoint(match)
+        seen.update(match)
+    return number
 
 
 def _rotatable(block: AtomBlock, matches: NDArray[np.uint8]) -> NDArray[np.bool_]:
