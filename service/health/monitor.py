@@ -22,6 +22,7 @@ from models.health.reference import Reference
 from models.health.windows.blocks import BlockLog, Blocks, joined
 from models.health.windows.onset import Remembered, Traffic, scan
 from models.health.windows.pieces import block_width, evidence_of_blocks
+from models.health.windows.pure import pure_part
 from models.health.windows.shifts import assess
 from models.networks.selu import SATURATION
 from service.health.accumulator import StatisticsAccumulator
@@ -155,16 +156,17 @@ class Monitor:
         clients = clients_of(by_key, found.stretch, self.reference, layout, self.baseline)
         client = next((client for client in clients if client.at_fault), None)
         # What one client sends is recognised by its rows, and not by all that came between them.
-        shown = found.scan.now.effects if client is None else client.effects
-        happened, means, inputs = None, shown.feature_means, self.reference.inputs
-        enough = found.scan.has_moved and shown.rows >= KIND_ROWS
+        means, rows = found.pure.means, found.pure.rows
+        if client is not None:
+            means, rows = client.effects.feature_means, client.rows
+        happened, inputs = None, self.reference.inputs
+        enough = found.scan.has_moved and rows >= KIND_ROWS
         if enough and means is not None and inputs is not None:
             usual = None if self.baseline is None else self.baseline.features
             happened = recognise(inputs, means, self._scales, usual)
-        named = None if client is None else client.key
         judgement = judge(
             effects, found.scan, self.names, alarm,
-            seconds=found.seconds, happened=happened, client=named,
+            seconds=found.seconds, happened=happened, client=None if client is None else client.key,
         )  # fmt: skip
         return Health(judgement, windows, effects, found.change, found.scan.now.effects, clients)
 
@@ -181,7 +183,7 @@ class Monitor:
         by_feature = None if baseline is None else baseline.features
         traffic = Traffic(self.reference, layout, blocks.times, evidence, features, offset, by_feature)
         shown = scan(traffic, remembered)
-        return None if shown is None else Found.of(shown, blocks, now)
+        return None if shown is None else Found.of(shown, pure_part(traffic, shown.now), blocks, now)
 
     def effects(self, window: Window) -> Effects:
         """Return how far a window has moved from the baseline, or else the reference."""

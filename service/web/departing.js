@@ -65,7 +65,7 @@ function clients(document_) {
       amount(one.rows ? `${Math.round((100 * one.departing) / one.rows)} %` : "–"),
       amount(typeof one.effect === "number" ? `${number(one.effect, 2)} sd` : "–"),
     );
-  const heads = ["Share of rows", "Rows that stand out", "Effect"].map((text) => el("th", { scope: "col", class: "amount" }, text));
+  const heads = ["Rows", "Stand out", "Effect"].map((text) => el("th", { scope: "col", class: "amount" }, text));
   return [
     el("h3", {}, "By API key"),
     el("p", { class: "muted" }, lasting ? "Rows since traffic moved. Of usual rows, 2 % stand out." : "The latest rows. Of usual rows, 2 % stand out."),
