@@ -122,7 +122,8 @@ def rows_of_text(
                 lines.append(start)
             start = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{name}, line {start}: it is not CSV: {error}") from error
+        way_out = "; write \\" + '"' + " within quotes as two quotes" if '\\"' in text else ""
+        raise DataError(f"{name}, line {start}: it is not CSV: {error}{way_out}") from error
     if not rows:
         raise DataError(f"{name} is empty; its first line should name the columns")
     return rows, lines
