@@ -21,8 +21,9 @@ from typing import BinaryIO
 
 import msgspec
 
+from models.features.files.arff import is_header
 from service.errors import InvalidRequest, MalformedInput
-from service.tables.arff import ArffParser, open_candidates
+from service.tables.arff import ArffParser, open_arff, open_candidates
 from service.tables.base import Carried, ParsedRows, Raw, Writer
 from service.tables.csv_header import (
     Dialect,
@@ -79,13 +80,15 @@ def open_csv(
 ) -> tuple[RecordSplitter, CsvParser] | tuple[RecordSplitter, ArffParser]:
     """Read the header; return the source of the rows below it, and their parser.
 
-    Pulsar candidates may come without a header.
+    Pulsar candidates may come without a header. A text that begins as ARFF is read as that.
 
     Raises ``InvalidRequest`` if there is no header or it lacks a column that the model needs, and
     ``MalformedInput`` if the header is not CSV in UTF-8.
     """
     try:
         head = read_head(file, schema)
+        if head.following and is_header(head.following[0]):
+            return open_arff(file, schema)
         found = None if head.comment is None else by_comment(head, schema)
         header, start, end = (b"", 0, head.after) if found else first_record(file, head.after)
     except MalformedInput as error:

@@ -37,9 +37,8 @@ def classes_of(y: ArrayLike) -> Any:
     if getattr(given, "ndim", 1) == 1 and hasattr(given, "isna"):  # of pandas
         missing = np.flatnonzero(np.asarray(given.isna()))
     else:
-        cells = np.asarray(given)
-        none = [each is None for each in cells.ravel()] if cells.dtype == object else []
-        missing = np.flatnonzero(none)
+        cells = np.asarray(given).ravel().tolist()
+        missing = np.flatnonzero([each is None for each in cells])
     if len(missing):
         raise ValueError(f"y is missing in row {missing[0]}; leave out the rows without a class")
     return given.to_numpy() if hasattr(given, "to_numpy") else given

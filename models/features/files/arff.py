@@ -64,6 +64,11 @@ class Header:
         return False
 
 
+def is_header(line: str) -> bool:
+    """Whether a text whose first line is this, comments apart, is ARFF."""
+    return line.lstrip().lower().startswith(("@relation ", "@relation\t", "@attribute "))
+
+
 def read_header(lines: Iterable[str]) -> tuple[list[Attribute], int]:
     """The attributes, and how many lines the header has; raises ``UnreadableFile``."""
     header = Header()

@@ -50,7 +50,6 @@ class Reading(Roles):
     missing: tuple[str, ...] = ()
     decimal: str = "."
     thousands: str = ""
-    day_first: bool = False
     rare: str | None = None
 
     @property

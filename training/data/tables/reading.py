@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from models.errors import UnreadableFile
 from models.features.files import unpacking, workbook
+from models.features.files.arff import is_header
 from models.features.files.content import check_text
 from training.data.tables.files.commented import Headerless, table_of_arff, table_of_candidates
 from training.data.tables.files.delimited import (
@@ -102,7 +103,7 @@ def _read(name: str, suffix: str, content: bytes, digest: str, headerless: Heade
     check_text(content)
     notices: list[str] = []
     text = decoded(content, notices)
-    if suffix == ".arff":
+    if suffix == ".arff" or is_header(first_line(without_comments(text, []))):
         return table_of_arff(name, digest, text, headerless)
     tabs = suffix in (".tsv", ".tab")
     text, delimiter = without_separator_line(text)

@@ -181,6 +181,20 @@ def test_a_dictionary_of_integers_is_categories(tmp_path: Path) -> None:
     assert dataset.parameters["columns"][1]["values"] == ["10", "11", "12", "13"]  # type: ignore[index]
 
 
+def test_codes_of_many_digits_are_categories(tmp_path: Path) -> None:
+    """Beyond 2**53, as of Twitter's and Snowflake's ids, in Parquet, CSV and JSON alike."""
+    codes = [10**17 + z % 4 for z in Z]
+    content = io.BytesIO()
+    pq.write_table(pa.table({"x": X, "c": codes, "y": Y}), content)
+    dataset = read(tmp_path / "t.parquet", content.getvalue(), category=("c",))
+    entry = dataset.parameters["columns"][1]  # type: ignore[index]
+    assert (entry["values"], entry["optional"]) == ([str(10**17 + at) for at in range(4)], False)
+    text = "\n".join(["x,c,y", *(f"{x},{c},{y}" for x, c, y in zip(X, codes, Y, strict=True))])
+    assert read(tmp_path / "t.csv", text, category=("c",)).parameters == dataset.parameters
+    (outcome,) = create(dataset.featurizer, dataset.parameters).featurize([[0.5, 10**17]]).outcomes
+    assert isinstance(outcome, Accepted)
+
+
 @pytest.mark.parametrize("name", ["t.json", "t.ndjson"])
 def test_json_is_a_list_or_lines_whatever_it_is_called(tmp_path: Path, name: str) -> None:
     """As pandas writes both: to_json(orient="records"), with lines or without."""

@@ -67,6 +67,7 @@ FILES = {
     "commented.txt": "# " + table((*HTRU2, "class"), " "),
     "htru2.arff": arff(HTRU2),
     "words.arff": arff(HTRU2, "{values},{word}", "RFI,Pulsar"),
+    "arff.csv": "% by hand\n" + arff(HTRU2),
     "lab.arff": arff(LAB, "{values},{label}%/survey/cand_{number}.pfd"),
 }
 

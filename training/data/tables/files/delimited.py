@@ -49,7 +49,8 @@ def lines_of(text: str) -> list[str]:
 
 def first_line(text: str) -> str:
     """The first line of a text that is not blank, empty without one."""
-    return next((line for line in lines_of(text) if line.strip()), "")
+    found = re.search(r"[^\r\n]*\S[^\r\n]*", text)
+    return found[0] if found else ""
 
 
 def without_separator_line(text: str) -> tuple[str, str | None]:
@@ -62,6 +63,8 @@ def without_separator_line(text: str) -> tuple[str, str | None]:
 
 def without_comments(text: str, notices: list[str], *, tabs: bool = False) -> str:
     """The text with blank lines in place of the comments before the table; one may name its columns."""
+    if not is_comment(first_line(text)):
+        return text
     lines = text.split("\n")
     start = next((at for at, each in enumerate(lines) if each.strip() and not is_comment(each)), 0)
     comments = [at for at in range(start) if lines[at].strip()]
@@ -119,7 +122,8 @@ def rows_of_text(
                 lines.append(start)
             start = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{name}, line {start}: it is not CSV: {error}") from error
+        way_out = "; write \\" + '"' + " within quotes as two quotes" if '\\"' in text else ""
+        raise DataError(f"{name}, line {start}: it is not CSV: {error}{way_out}") from error
     if not rows:
         raise DataError(f"{name} is empty; its first line should name the columns")
     return rows, lines

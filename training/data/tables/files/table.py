@@ -52,7 +52,8 @@ def table_of_rows(
     for row, line in zip(rows, lines, strict=True):
         if not len(row) >= len(header) >= _filled(row):
             raise DataError(f"{name}, {place} {line}: {_misfit(row, header)}")
-    rows = [row[: len(header)] for row in rows]  # spreadsheets end rows with empty cells
+    if any(len(row) > len(header) for row in rows):  # spreadsheets end rows with empty cells
+        rows = [row[: len(header)] for row in rows]
     columns: list[list[object]] = [list(cells) for cells in zip(*rows, strict=True)]
     columns = columns or [[] for _ in header]
     empty = [at for at, cell in enumerate(header) if not cell.strip() and _is_empty(columns[at])]
