@@ -18,6 +18,7 @@ from models.features.molecules.parents.components import MINERAL, Role
 from models.features.molecules.parents.fragments import Fragment, fragment_of, order_of
 from models.features.molecules.parents.groups import one_drawing, without_dative_bonds
 from models.features.molecules.parents.metals import Metals, is_metal, name_of, separate, with_article
+from models.features.molecules.parents.protons import has_acid, may_be_dye, with_protons_of_acids
 from models.features.molecules.parents.radicals import unpaired
 from models.features.molecules.parents.tautomers import placed
 from models.features.molecules.rdkit_log import captured_rdkit_log
@@ -136,13 +137,15 @@ def _of_parts(molecule: Chem.Mol, repaired: str) -> Parent:
         raise Unreadable("the SMILES holds a wildcard atom; give a complete molecule")
     organic = molecule.HasSubstructMatch(_CARBON)
     separated, metals = separate(molecule)
+    acidic = False
     try:
-        drawn = one_drawing(separated, sanitised=separated is molecule)
+        drawn = with_protons_of_acids(one_drawing(separated, sanitised=separated is molecule))
+        acidic = may_be_dye(drawn) and has_acid(drawn)
     except Chem.MolSanitizeException:
         drawn = separated  # as it is drawn; a part that does not sanitise is refused if it is the parent
         drawn.UpdatePropertyCache(strict=False)
     parts = Chem.GetMolFrags(drawn, asMols=True, sanitizeFrags=False)
-    fragments = sorted(map(fragment_of, parts), key=order_of)
+    fragments = sorted((fragment_of(part, acidic) for part in parts), key=order_of)
     warnings = _of_repair(repaired)
     if organic:
         warnings += _of_radicals(molecule)

@@ -6,8 +6,9 @@ from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
 from models.features.molecules.parents.components import Role, role_of
-from models.features.molecules.parents.groups import neutral
+from models.features.molecules.parents.groups import dye_of, neutral
 from models.features.molecules.parents.metals import has_metal
+from models.features.molecules.parents.protons import may_be_dye
 from models.features.molecules.parents.tautomers import placed
 
 #: Parts of up to so many atoms are remembered by their SMILES, up to so many of them.
@@ -31,24 +32,29 @@ class Fragment:
 _small_parts: dict[str, Fragment] = {}
 
 
-def fragment_of(drawn: Chem.Mol) -> Fragment:
-    """What one connected part is; small ones, as most counter-ions are, are remembered."""
-    if drawn.GetNumAtoms() > _SMALL_PART:
-        return _described(drawn)
+def fragment_of(drawn: Chem.Mol, beside_acid: bool = False) -> Fragment:
+    """What one connected part is; small ones, as most counter-ions are, are remembered.
+
+    ``beside_acid`` says that the record also holds an acid, which a dye's imine is protonated by.
+    """
+    if drawn.GetNumAtoms() > _SMALL_PART or beside_acid:
+        return _described(drawn, beside_acid)
     smiles = Chem.MolToSmiles(drawn)
     known = _small_parts.get(smiles)
     if known is None:
-        known = _described(drawn)
+        known = _described(drawn, False)
         if len(_small_parts) < _MOST_SMALL_PARTS:
             _small_parts[smiles] = known
     return known
 
 
-def _described(drawn: Chem.Mol) -> Fragment:
+def _described(drawn: Chem.Mol, beside_acid: bool) -> Fragment:
     """What one connected part is; where its neutral form does not sanitise, as it is drawn."""
     try:
         Chem.GetSSSR(drawn)  # a part that is cut out of a record does not know its rings
         form = placed(neutral(drawn))
+        if beside_acid and may_be_dye(form):
+            form = dye_of(form) or form
     except Chem.MolSanitizeException:
         form = drawn
     smiles = Chem.MolToSmiles(form)
