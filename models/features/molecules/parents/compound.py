@@ -19,7 +19,7 @@ from models.features.molecules.parents.fragments import Fragment, fragment_of, o
 from models.features.molecules.parents.groups import one_drawing, without_dative_bonds
 from models.features.molecules.parents.metals import Metals, is_metal, name_of, separate, with_article
 from models.features.molecules.parents.protons import has_acid, may_be_dye, with_protons_of_acids
-from models.features.molecules.parents.radicals import unpaired
+from models.features.molecules.parents.radicals import unpaired, with_ligands_drawn
 from models.features.molecules.parents.tautomers import placed
 from models.features.molecules.rdkit_log import captured_rdkit_log
 from models.features.molecules.reading import (
@@ -137,6 +137,9 @@ def _of_parts(molecule: Chem.Mol, repaired: str) -> Parent:
         raise Unreadable("the SMILES holds a wildcard atom; give a complete molecule")
     organic = molecule.HasSubstructMatch(_CARBON)
     separated, metals = separate(molecule)
+    has_ligands = False
+    if metals.foreign:
+        separated, has_ligands = with_ligands_drawn(separated)
     acidic = False
     try:
         drawn = with_protons_of_acids(one_drawing(separated, sanitised=separated is molecule))
@@ -147,12 +150,12 @@ def _of_parts(molecule: Chem.Mol, repaired: str) -> Parent:
     parts = Chem.GetMolFrags(drawn, asMols=True, sanitizeFrags=False)
     fragments = sorted((fragment_of(part, acidic) for part in parts), key=order_of)
     warnings = _of_repair(repaired)
-    if organic:
+    if organic and not has_ligands:
         warnings += _of_radicals(molecule)
     warnings += _of_metals(metals)
     first, *_ = fragments
     if first.role is Role.INORGANIC or _is_solvate_of_a_salt(fragments, metals):
-        reason = NO_ORGANIC_CARBON if organic else NO_CARBON
+        reason = (_not_learned(metals) or NO_ORGANIC_CARBON) if organic else NO_CARBON
         return _inorganic(fragments, repaired, reason, warnings)
     removed = [fragment for fragment in fragments if fragment.smiles != first.smiles]
     # Beside a solvent another solvent is a compound too, as in xylenes.

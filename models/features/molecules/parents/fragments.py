@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
-from models.features.molecules.parents.components import Role, role_of
+from models.features.molecules.parents.components import CARBIDES, Role, role_of
 from models.features.molecules.parents.groups import dye_of, neutral
 from models.features.molecules.parents.metals import has_metal
 from models.features.molecules.parents.protons import may_be_dye
@@ -57,13 +57,15 @@ def _described(drawn: Chem.Mol, beside_acid: bool) -> Fragment:
             form = dye_of(form) or form
     except Chem.MolSanitizeException:
         form = drawn
-    smiles = Chem.MolToSmiles(form)
-    if has_metal(form):
+    smiles, written = Chem.MolToSmiles(form), Chem.MolToSmiles(drawn)
+    if written in CARBIDES:
+        smiles, role = written, Role.INORGANIC
+    elif has_metal(form):
         role = Role.ORGANOMETALLIC if form.HasSubstructMatch(_CARBON) else Role.INORGANIC
     else:
         role = role_of(smiles) if form.HasSubstructMatch(_CARBON) else Role.INORGANIC
     return Fragment(
-        Chem.MolToSmiles(drawn),
+        written,
         smiles,
         role,
         form.GetNumHeavyAtoms(),
