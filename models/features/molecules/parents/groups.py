@@ -12,7 +12,11 @@ from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from models.features.molecules.parents.metals import is_metal
 from models.features.molecules.parents.oxides import without_protons
-from models.features.molecules.parents.protons import is_permanent, protonated_imines, without_spare_protons
+from models.features.molecules.parents.protons import (
+    is_permanent,
+    protonated_imines,
+    without_spare_protons,
+)
 from models.features.molecules.parents.resonance import settled
 from models.features.molecules.parents.shifts import with_acidic_hydrogens
 

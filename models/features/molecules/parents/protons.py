@@ -3,8 +3,8 @@
 A charge that no proton compensates is *permanent*. An amine beside one may be drawn as the imine that is
 left without its proton, as registers draw dyes and InChI exports them with an acid beside. Here
 
-* an N-alkyl aminopyridinium, an acridinium, phenazinium, phenothiazinium, and a triarylmethane dye with a
-  dialkylamino group are permanent cations, also where an acid stands beside their imine;
+* an N-alkyl aminopyridinium, an acridinium, phenazinium, phenothiazinium, and a triarylmethane dye with
+  a dialkylamino group are permanent cations, also where an acid stands beside their imine;
 * an amidinium, a 2-aminothiazolium, an aminopyrimidinium, a xanthylium with N-H (rhodamine 6G), an
   acridinium with N-H and a ketiminium (auramine) are bases with a proton too many, which goes.
 
@@ -169,7 +169,7 @@ def _aminopyridinium(fragment: Chem.Mol) -> Chem.Mol:
 
 
 def _base(fragment: Chem.Mol, amine: int, cation: int) -> Chem.Mol | None:
-    """The fragment without the amine's proton and the cation's charge; None if no double bonds can move."""
+    """The fragment without the amine's proton and the cation's charge; None if no bonds can move."""
     form = Chem.RWMol(fragment)
     Chem.Kekulize(form, clearAromaticFlags=True)
     path = _path(form, cation, amine)

@@ -1,4 +1,4 @@
-"""Unpaired electrons: hydrogens that a record lacks, stable radicals, and ligands of sandwich compounds."""
+"""Unpaired electrons: hydrogens that a record lacks, stable radicals, and and sandwich compounds."""
 
 from rdkit import Chem
 from rdkit.Chem import rdqueries
@@ -45,8 +45,8 @@ def with_ligands_drawn(molecule: Chem.Mol) -> tuple[Chem.Mol, bool]:
     """The record with the ligands of sandwich compounds as rings with double bonds; not sanitised.
 
     Ferrocene is drawn with two anions, with ten bonds (which are cut before), and, beside an iron atom,
-    with two or ten radicals. Adjacent carbons that are open get a double bond, and the last one of a ring
-    is an anion. Also returns whether there were such radicals.
+    with two or ten radicals. Adjacent carbons that are open get a double bond, and the last one of a
+    ring is an anion. Also returns whether there were such radicals.
     """
     editable = Chem.RWMol(molecule)
     metals = [atom for atom in editable.GetAtoms() if is_metal(atom)]
@@ -74,7 +74,7 @@ def with_ligands_drawn(molecule: Chem.Mol) -> tuple[Chem.Mol, bool]:
 
 
 def _next_pair(editable: Chem.RWMol, left: set[int]) -> tuple[int, int] | None:
-    """Two of these atoms with a single bond: the one with the fewest such neighbours, and one of them."""
+    """Two of these atoms with a single bond: the one with the fewest such neighbours, and one."""
     around = {
         index: {
             bond.GetOtherAtomIdx(index)

@@ -41,7 +41,7 @@ _MOST_PASSES = 3
 #: The nitrogens of a porphyrin or a chlorin share so many carbons, or more; the size of their rings.
 _MACROCYCLE, _PYRROLE = 16, 5
 
-# Without a match of both, no hydrogen moves to a nitrogen: a nitrogen that can take a hydrogen, and an atom that would
+# Without a match of both, no hydrogen moves to a nitrogen: one that can take it, and an atom that would
 # give it. An amino group on a ring would not, as it comes first.
 _TAKES = Chem.MolFromSmarts("[$([n;X2;+0]),$([N;X2;+0]=c),$([N;X2;+0]=[#6]~[#7,#8,#16,#34;!H0;+0])]")
 _GIVES = Chem.MolFromSmarts(
@@ -85,7 +85,11 @@ def _placed_once(molecule: Chem.Mol) -> Chem.Mol | None:
         giving = {index for index in system.mobile if double_partner(form, index) is None}
         takes = {form.GetAtomWithIdx(index).GetAtomicNum() for index in system.mobile - giving}
         gives = {form.GetAtomWithIdx(index).GetAtomicNum() for index in giving}
-        if not (NITROGEN in takes or (takes and gives - {NITROGEN})) or not giving or comb(len(system.mobile), len(giving)) > _MOST_SETS:
+        if (
+            not (NITROGEN in takes or (takes and gives - {NITROGEN}))
+            or not giving
+            or comb(len(system.mobile), len(giving)) > _MOST_SETS
+        ):
             continue
         if ranks is None:
             ranks = _ranks(form, whole)
