@@ -81,7 +81,7 @@ O=S(=O)(O)CCCCS(=O)(=O)O C=Cc1ccc(S(=O)(=O)O)cc1 Nc1ccc(C=Cc2ccc(N)cc2S(=O)(=O)O
 CC(C)(C)c1ccc2c(S(=O)(=O)O)c(C(C)(C)C)ccc2c1S(=O)(=O)O
 CC1(C)C2CCC1(CS(=O)(=O)O)C(=O)C2 Cc1ccc(C)c(S(=O)(=O)O)c1 Cc1cc(C)c(S(=O)(=O)O)c(C)c1
 O=S(=O)(O)NC1CCCCC1 COS(=O)(=O)O CCOS(=O)(=O)O CCCCCCCCOS(=O)(=O)O COP(=O)(O)O
-COP(=O)(O)OC CCOP(=O)(O)OCC CCCCOP(=O)(O)OCCCC
+CCOP(=O)(O)OCC CCCCOP(=O)(O)OCCCC
 O=C1O[B-]2(OC1=O)OC(=O)C(=O)O2
 O=P(O)(O)OCC(O)CO O=P(O)(O)OC(CO)CO OCC1OC(OP(=O)(O)O)C(O)C(O)C1O
 O=S(=O)(NS(=O)(=O)C(F)(F)F)C(F)(F)F O=S(=O)(C(S(=O)(=O)C(F)(F)F)S(=O)(=O)C(F)(F)F)C(F)(F)F

@@ -82,7 +82,7 @@ _DATE = re.compile(
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]*>|&(?:#\d+|#x[0-9a-f]+|[a-z]+);", re.IGNORECASE)
 # Sequences: HELM, FASTA, residues by three letters.
 _HELM = re.compile(r"(?:PEPTIDE|RNA|CHEM|BLOB)\d+\{")
-_RESIDUE = "(?:Ala|Arg|Asn|Asp|Cys|Gln|Glu|Gly|His|Ile|Leu|Lys|Met|Phe|Pro|Ser|Thr|Trp|Tyr|Val|Pyr|pGlu|Aib|Orn)"
+_RESIDUE = "(?:Ala|Arg|Asn|Asp|Cys|Gln|Glu|Gly|His|Ile|Leu|Lys|Met|Phe|Pro|Ser|Thr|Trp|Tyr|Val|pGlu|Orn)"
 _PEPTIDE = re.compile(
     rf"(?:(?:H|Ac|Boc|Z|Fmoc)-)?(?:[DL]-)?{_RESIDUE}(?:-(?:[DL]-)?{_RESIDUE})*(?:-(?:OH|NH2|OMe|pNA|AMC))?"
 )
