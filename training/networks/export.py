@@ -152,9 +152,10 @@ def _check(served: ServedEnsemble, content: bytes, rows: Array32) -> None:
     for outputs in (expected, actual):
         outputs["taps"] = outputs["taps"][..., :2]
     for name in served.names:
-        # Logits and statistics have no fixed scale: errors are relative to sizes above 1, those of
-        # quantities to their range.
-        scale = np.maximum(np.abs(expected[name]), 1.0)
+        # Logits and statistics have no fixed scale: errors are relative to sizes above 1, and where a
+        # logit near 0 is the sum of large terms to its usual size; those of quantities to their range.
+        usual = np.sqrt(np.square(expected[name]).mean(axis=0))
+        scale = np.maximum(np.maximum(np.abs(expected[name]), usual), 1.0)
         if name in DOUBLES:
             scale = np.maximum(np.ptp(expected[name]), 1e-6 * np.abs(expected[name]).max())
         error = float(np.max(np.abs(expected[name] - actual[name]) / scale))

@@ -191,6 +191,23 @@ def test_a_graph_that_differs_from_torch_is_not_exported(monkeypatch: pytest.Mon
         export(replace(served), raw(30))
 
 
+def test_logits_near_zero_of_networks_with_large_ones_are_exported() -> None:
+    """Rounding is judged by the logits' usual size: that of large terms stays where they cancel."""
+    served = ensemble(2, (64, 64), 1)
+    rows = raw(500)
+    for network in served.ensemble.networks:
+        torch.nn.init.normal_(network.head.weight, std=30.0)
+    for _ in range(3):  # the logits' median is 0, and many are near it
+        for number, network in enumerate(served.ensemble.networks):
+            middle = float(np.median(served.outputs(rows)["member_logit"][:, number]))
+            with torch.no_grad():
+                network.head.bias -= middle
+    logits = served.outputs(rows)["member_logit"]
+    assert (np.abs(logits) < 5).any()
+    assert np.sqrt(np.square(logits).mean()) > 50
+    export(served, rows)
+
+
 @pytest.mark.parametrize(("centre", "scale"), [(0.0, 1.0), (1.7e9, 600.0), (-2e-7, 1e-9)])
 def test_quantities_are_answered_in_their_unit(centre: float, scale: float) -> None:
     """The graph's values are torch's, in double precision, and intervals hold them."""
