@@ -18,7 +18,7 @@ from models.health.evidence import COUNTS, OwnSums, Sums, own_sums, sum_up, valu
 from models.health.windows.blocks import Blocks
 from models.health.windows.pieces import RowCells, pieces_of
 from service.health.clients.client_logs import ClientLogs, KeyedRows
-from service.health.outliers import DEPARTED, KEPT, OutlierLog
+from service.health.outliers import DEPARTED, OutlierLog
 from service.health.row_owner import Requester, RowOwner
 
 #: Rows that wait before they are summed up: more would leave the cache, fewer would sum up too often.
@@ -126,7 +126,11 @@ class StatisticsAccumulator:
         requests = [owner.request for owner, _ in parts]
         sizes = np.array([owner.rows for owner, _ in parts])
         came = np.array([at for _, at in parts])
-        self._note(batches, requests, sizes, now)
+        noted = [
+            (batch.p_values, batch.judged.squashed if self._keep_features else None, batch.at)
+            for batch in batches
+        ]
+        self._outliers.note_rows(noted, requests, sizes, now)
         centred = None
         if self._inputs is not None:
             squashed = [batch.judged.squashed for batch in batches if batch.judged.squashed is not None]
@@ -233,34 +237,6 @@ class StatisticsAccumulator:
             self._open[request] = rows, total
             if len(self._open) > _REMEMBERED:
                 self._open.popitem(last=False)
-
-    def _note(
-        self,
-        batches: Sequence[Batch],
-        requests: Sequence[Requester | None],
-        sizes: NDArray[np.integer],
-        now: float,
-    ) -> None:
-        """Note the furthest rows that are of requests, one of each id."""
-        p_values = np.concatenate([batch.p_values for batch in batches])
-        departed = np.flatnonzero(p_values <= DEPARTED)
-        if not len(departed):
-            return
-        owner_of = np.repeat(range(len(sizes)), sizes)
-        starts = [0, *accumulate(len(batch.p_values) for batch in batches)]
-        seen: set[bytes] = set()
-        for row in departed[p_values[departed].argsort(kind="stable")].tolist():
-            request = requests[owner_of[row]]
-            if request is None or request.synthetic or request.request_id in seen:
-                continue
-            seen.add(request.request_id)
-            number = int(np.searchsorted(starts, row, "right")) - 1
-            batch, features = batches[number], None
-            if self._keep_features and batch.judged.squashed is not None:
-                features = batch.judged.squashed[row - starts[number]].tolist()
-            self._outliers.note(request.request_id, float(p_values[row]), batch.at, now, features)
-            if len(seen) == KEPT:
-                return
 
 
 def _nobodys(batch: Batch) -> list[RowOwner]:

@@ -1,10 +1,16 @@
 """The rows that departed furthest of late, with the ids of their requests."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from operator import itemgetter
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from service.health.row_owner import Requester
 
 #: How many rows are kept, for how many seconds, and up to which p-value a row is an outlier at all.
 KEPT, _SECONDS = 16, 3600.0
@@ -49,6 +55,36 @@ class OutlierLog:
         self._rows[name] = p_value, -came, OutlierRow(name, p_value, at, features)
         if len(self._rows) > KEPT:
             del self._rows[max(self._rows, key=lambda name: self._rows[name][:2])]
+
+    def note_rows(
+        self,
+        batches: Sequence[tuple[NDArray[np.float64], NDArray[np.float32] | None, float]],
+        requests: Sequence[Requester | None],
+        sizes: NDArray[np.integer],
+        now: float,
+    ) -> None:
+        """Note the furthest rows that are of requests of ``sizes`` rows, one of each id.
+
+        Of each batch there are its p-values, its features where they are kept, and when it came.
+        """
+        p_values = np.concatenate([own for own, _, _ in batches])
+        departed = np.flatnonzero(p_values <= DEPARTED)
+        if not len(departed):
+            return
+        owner_of = np.repeat(range(len(sizes)), sizes)
+        starts = [0, *accumulate(len(own) for own, _, _ in batches)]
+        seen: set[bytes] = set()
+        for row in departed[p_values[departed].argsort(kind="stable")].tolist():
+            request = requests[owner_of[row]]
+            if request is None or request.synthetic or request.request_id in seen:
+                continue
+            seen.add(request.request_id)
+            number = int(np.searchsorted(starts, row, "right")) - 1
+            _, kept, came = batches[number]
+            features = None if kept is None else kept[row - starts[number]].tolist()
+            self.note(request.request_id, float(p_values[row]), came, now, features)
+            if len(seen) == KEPT:
+                return
 
     def read(self, now: float) -> list[OutlierRow]:
         """Return the rows that are kept, the lowest p-value first."""

@@ -159,27 +159,21 @@ def class_of(value: object) -> float | None:
 
 def warnings_of(rows: NDArray[np.float64]) -> list[TableWarning]:
     """What is odd about candidates ``(n, 8)`` together; nothing of fewer than ``FEWEST_ROWS``."""
-    finite = np.isfinite(rows)
-    sound = rows if finite.all() else rows[finite.all(axis=1)]
+    sound = rows if np.isfinite(rows).all() else rows[np.isfinite(rows).all(axis=1)]
     if len(sound) < FEWEST_ROWS:
         return []
-    found = [*_moments_exchanged(sound), *_curves_exchanged(sound)]
-    if found:
+    if found := [*_moments_exchanged(sound), *_curves_exchanged(sound)]:
         return found
-    whole = all(
+    if not all(
         _share(sound[:, kurtosis] >= 0.998 * (np.square(sound[:, skewness]) + 1)) >= _NEARLY_ALL
         for skewness, kurtosis in ((2, 3), (6, 7))
+    ):
+        return []
+    text = (
+        "the kurtosis seems not to be in excess of a normal distribution's: it is at least skewness² + 1"
+        " in all candidates, as in LOTAAS's tables; subtract 3 from both columns of kurtosis"
     )
-    if whole:
-        return [
-            TableWarning(
-                NOT_IN_EXCESS,
-                "the kurtosis seems not to be in excess of a normal distribution's: it is at least"
-                " skewness² + 1 in all candidates, as in LOTAAS's tables; subtract 3 from both"
-                " columns of kurtosis",
-            )
-        ]
-    return []
+    return [TableWarning(NOT_IN_EXCESS, text)]
 
 
 def _moments_exchanged(rows: NDArray[np.float64]) -> list[TableWarning]:
