@@ -17,9 +17,11 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from models.health.conformal import Ranks
+from models.health.evidence import OwnSums
 from models.health.layout import Layout
-from models.health.onnx_detector import KEPT, SCORES, detector_graph, kept_columns
-from models.health.reference import SCORE_SHIFT, Reference
+from models.health.onnx_detector import KEPT, KNOWN, SCORES, detector_graph, kept_columns
+from models.health.reference import Reference
+from models.health.sequential import capped
 from models.networks.outputs import MEMBER_LOGIT, SQUASHED, TAPS
 
 Array = NDArray[np.float64]
@@ -60,6 +62,8 @@ class Detector:
             middle, half = (bounds.above + bounds.below) / 2, (bounds.above - bounds.below) / 2
             #: The middles of the members' bounds beside their mean, and half their widths, (M, T).
             self._apart = middle.astype(np.float32), half.astype(np.float32)
+            #: The same by target, for single rows: (T, M).
+            self._apart_by_target = list(zip(middle.T.tolist(), half.T.tolist(), strict=True))
         #: The logits that are given where a model does not give its members'.
         self._alike = (
             None if bounds is None or not bounds.watches_logits else np.zeros_like(bounds.below)
@@ -131,15 +135,31 @@ class Detector:
             kept = np.clip(kept, -_FURTHEST, _FURTHEST).astype(np.float32)
         return self._ranks.p_values(told[:, :members].T), Judged(kept, squashed, suspect)
 
+    def known(self, taps: Array32, squashed: Array32) -> Array32:
+        """Return what the rows' departures are regressed on (n, K), as ``KNOWN`` says."""
+        known: Array32 = self._run([KNOWN], {TAPS: taps, SQUASHED: squashed})[0]
+        return known
+
     def agrees(self, member_logit: NDArray[np.floating] | None) -> bool:
         """Whether all rows' logits (n, M, T) are within their bounds; without any they are."""
         if self._apart is None or member_logit is None:
             return True
+        if len(member_logit) == 1:  # numpy's steps take longer than all of the numbers do
+            return self._agrees_alone(member_logit[0].T.tolist())
         middle, half = self._apart
         mean = np.add.reduce(member_logit, axis=1, keepdims=True) / len(middle)
         with np.errstate(invalid="ignore"):
             beyond = np.abs(member_logit - mean - middle) - half
         return bool(np.maximum.reduce(beyond, axis=None) <= 0.0)  # not where one is no number
+
+    def _agrees_alone(self, logits: list[list[float]]) -> bool:
+        """What ``agrees`` tells of one row's logits by target and member."""
+        for own, (middles, halves) in zip(logits, self._apart_by_target, strict=True):
+            mean = sum(own) / len(own)
+            for logit, middle, half in zip(own, middles, halves, strict=True):
+                if not abs(logit - mean - middle) <= half:  # also where it is no number
+                    return False
+        return True
 
     def judge_outputs(self, outputs: Mapping[str, NDArray[np.floating]]) -> tuple[Array, Judged]:
         """Judge a graph's outputs, of which some may be missing; some graphs have judged themselves."""
@@ -168,12 +188,37 @@ class Detector:
         """Return the statistics of all batches' rows, (W, n): a line for each column of the layout."""
         kept = [batch.kept for batch in batches]
         rows = (kept[0] if len(kept) == 1 else np.concatenate(kept)).T.take(self._columns, axis=0)
-        layout = self.layout
-        rows[layout.distances] -= SCORE_SHIFT
-        rows[layout.singles] -= SCORE_SHIFT
         if self._inputs is not None and not self._inputs.has_beside:
-            rows[layout.singles.start] = 0.0
+            rows[self.layout.singles.start] = 0.0
         return rows
+
+    def sums_of_requests(self, requests: Sequence[Array32], centre: Array | None = None) -> OwnSums:
+        """Return requests' own sums, of what was kept (m, K) of the m rows of each.
+
+        They are what ``own_sums`` makes of ``statistics``, the evidence capped about ``centre`` (E,).
+        Rows are summed up as they lie, which is quicker for requests of many rows.
+        """
+        columns, evidence = self._columns, self._columns[self.layout.evidence]
+        width, about = evidence.max() + 1, None  # the evidence comes first
+        if centre is not None:
+            about = np.zeros(width, np.float32)
+            about[evidence] = centre
+        parts = [
+            (
+                np.add.reduce(kept, axis=0),
+                np.einsum("rk,rk->k", kept, kept),
+                np.add.reduce(capped(first if about is None else first - about), axis=0),
+            )
+            for kept in requests
+            for first in (kept[:, :width],)
+        ]
+        plain, squared, bounded = (np.stack(kind, axis=1) for kind in zip(*parts, strict=True))
+        plain, squared, bounded = plain[columns], squared[columns], bounded[evidence]
+        if self._inputs is not None and not self._inputs.has_beside:
+            beside = self.layout.singles.start
+            plain[beside] = squared[beside] = bounded[beside - self.layout.evidence.start] = 0.0
+        own = plain[self.layout.evidence], squared[self.layout.evidence], bounded
+        return OwnSums(*own, plain.sum(axis=1, dtype=np.float64), squared.sum(axis=1, dtype=np.float64))
 
 
 def _session(reference: Reference, kind: type) -> Any:

@@ -62,11 +62,16 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class OwnSums:
-    """Each request's sums over its rows (E, requests): evidence, its squares, and capped evidence."""
+    """Each request's sums over its rows (E, requests): evidence, its squares, and capped evidence.
+
+    ``total`` and ``squares`` (W,) are over all requests' rows.
+    """
 
     plain: NDArray[np.floating]
     squared: NDArray[np.floating]
     capped: NDArray[np.floating]
+    total: NDArray[np.floating]
+    squares: NDArray[np.floating]
 
 
 def values_width(layout: Layout) -> int:
@@ -90,31 +95,29 @@ def own_sums(
     if len(sizes) < rows.shape[1]:  # some request has a second row
         starts = np.cumsum(sizes) - sizes
         parts = tuple(np.add.reduceat(part, starts, axis=1) for part in parts)  # type: ignore[assignment]
-    return OwnSums(*parts)
+    # Not by a product with ones: BLAS would wake threads for one of this size.
+    return OwnSums(*parts, np.add.reduce(rows, axis=1), np.einsum("kr,kr->k", rows, rows))
 
 
 def sum_up(
-    rows: NDArray[np.floating],
+    own: OwnSums,
     sizes: NDArray[np.integer],
     layout: Layout,
-    own: OwnSums | None = None,
     cells: NDArray[np.integer] | None = None,
 ) -> Sums:
-    """Sum up rows' statistics (W, n), of requests of ``sizes`` rows each, in their order.
+    """Sum up requests of ``sizes`` rows each, in their order, whose own sums are known.
 
-    ``own`` are the requests' own sums, where they are known. ``cells`` (n,) are the rows' cells;
-    without them all rows count as distinct.
+    ``cells`` (n,) are the rows' cells; without them all rows count as distinct.
     """
-    own = own_sums(rows, sizes, layout) if own is None else own
-    # Not by a product with ones: BLAS would wake threads for one of this size.
-    total, squared = np.add.reduce(rows, axis=1), np.einsum("kr,kr->k", rows, rows)
+    rows = int(sizes.sum())
     within = np.zeros(layout.width - layout.evidence.start)
-    if len(sizes) < rows.shape[1]:
-        within = np.maximum(squared[layout.evidence] - np.square(own.plain) @ (1 / sizes), 0.0)
-    counts = np.array([sizes.sum(), len(sizes), np.square(sizes).sum()], np.float64)
-    shares = (1 / sizes).astype(rows.dtype)
+    if len(sizes) < rows:
+        within = np.maximum(own.squares[layout.evidence] - np.square(own.plain) @ (1 / sizes), 0.0)
+    counts = np.array([rows, len(sizes), np.square(sizes).sum()], np.float64)
+    shares = (1 / sizes).astype(own.plain.dtype)
     by_request = np.stack([np.einsum("er,r->e", part, shares) for part in (own.plain, own.squared)])
-    counted = np.full(CELLS, rows.shape[1] / CELLS)
+    counted = np.full(CELLS, rows / CELLS)
     if cells is not None:
         counted = np.bincount(cells, minlength=CELLS).astype(np.float64)
-    return Sums(counts, total, squared, within, by_request, counted)
+    total, squares = (np.asarray(part, np.float64) for part in (own.total, own.squares))
+    return Sums(counts, total, squares, within, by_request, counted)

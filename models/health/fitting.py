@@ -231,9 +231,10 @@ def _judged(inputs: Inputs, squashed: NDArray[np.float32]) -> tuple[Array, Array
             cumulants=None,
         )
     )
-    _, judged = detector.judge(np.zeros((len(squashed), 1, 1, 3), np.float32), squashed)
+    taps = np.zeros((len(squashed), 1, 1, 3), np.float32)
+    _, judged = detector.judge(taps, squashed)
     terms = np.ones((len(squashed), inputs.terms))
-    terms[:, 1:] = judged.kept[:, judged.kept.shape[1] - inputs.terms + 1 :]
+    terms[:, 1:] = detector.known(taps, squashed)[:, 1 - inputs.terms :]
     columns = detector.statistics([judged])[detector.layout.directions.start :]
     return terms, columns.T.astype(np.float64)
 

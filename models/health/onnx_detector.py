@@ -20,11 +20,12 @@ from models.networks.outputs import MEMBER_LOGIT, SQUASHED, TAPS
 #: The graph's outputs. ``SCORES`` (n, M) are what ``Ranks`` takes; behind them are a sum that is a
 #: number only where all distances are, and, where rows have bounds, how far the furthest of a row's
 #: numbers is from the middle of its bounds, which are at 1. ``KEPT`` are the columns that
-#: statistics are made of, side by side: standardised distances, shifted like scores, of the members, of
-#: the inputs along their directions, and beside those; departures (M * 3L); the *known*: statistics
-#: less their centre (M * 3L, variances less the usual ones), log variances less their centre (M * L),
-#: scores along the inputs' directions, their products and sizes.
-SCORES, KEPT = "scores", "kept"
+#: statistics are made of, side by side: standardised distances of the members, of the inputs along
+#: their directions, and beside those; departures (M * 3L); scores along the inputs' directions;
+#: statistics less their centre (M * 3L, variances less the usual ones), and log variances less their
+#: centre (M * L). ``KNOWN`` is what departures are regressed on: those statistics and scores, and then
+#: products and sizes of the scores.
+SCORES, KEPT, KNOWN = "scores", "kept", "known"
 
 _CENTRED = "centred"
 
@@ -67,7 +68,7 @@ def detector_graph(reference: Reference, kind: type = np.float32) -> bytes:
         graph.add("Sub", SQUASHED, graph.value(inputs.centre), name=_CENTRED)
         parts.append(graph.add("MatMul", _CENTRED, graph.value(inputs.projection)))
         parts += _crossed(graph, parts[2], inputs.directions, inputs.crosses)
-    known = graph.add("Concat", *parts, axis=1)
+    known, kept = graph.add("Concat", *parts, axis=1, name=KNOWN), [*parts[2:3], *parts[:2]]
     by_known = graph.value(np.concatenate([_whitening(reference), -reference.coefficients[1:]]))
     departures = graph.add("Gemm", known, by_known, graph.value(-reference.coefficients[0]))
     scored, scores = _scores(graph, reference, _distances(graph, reference, departures, *parts[2:3]))
@@ -77,8 +78,9 @@ def detector_graph(reference: Reference, kind: type = np.float32) -> bytes:
         if reference.rows.watches_logits:
             shapes[MEMBER_LOGIT] = [members, reference.rows.targets]
     graph.add("Concat", *told, axis=1, name=SCORES)
-    graph.add("Concat", scored, departures, known, axis=1, name=KEPT)
-    outputs: Shapes = {SCORES: [members + len(told) - 1], KEPT: [None]}
+    distances = graph.add("Sub", scored, graph.value(SCORE_SHIFT))
+    graph.add("Concat", distances, departures, *kept, axis=1, name=KEPT)
+    outputs: Shapes = {SCORES: [members + len(told) - 1], KEPT: [None], KNOWN: [None]}
     return bytes(graph.model("judging", shapes, outputs).SerializeToString())
 
 
@@ -92,8 +94,8 @@ def kept_columns(reference: Reference, layout: Layout) -> NDArray[np.intp]:
     if inputs is not None:
         scored, directions = members + 1 + inputs.has_beside, inputs.directions
         singles = [scored - 1, members]
-    ends = np.cumsum([scored, size, size, size // 3, directions])
-    distances, departures, plain, logarithms, along = np.split(np.arange(ends[-1]), ends[:-1])
+    ends = np.cumsum([scored, size, directions, size, size // 3])
+    distances, departures, along, plain, logarithms = np.split(np.arange(ends[-1]), ends[:-1])
     variances = plain[1::3].copy()
     plain[1::3] = logarithms
     columns = [plain, variances, departures, distances[:members], along, np.array(singles, np.intp)]

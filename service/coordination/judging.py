@@ -85,7 +85,8 @@ class TrafficJudge(WorkerAgreement):
         watch = self._watch(served, monitor, sums, found)
         alarm = None if watch is None or watch.alarm is None else alarmed(watch, watch.alarm)
         windows = add_windows(part.windows_at(now) for part in sums)
-        health = yield partial(monitor.judged, windows, found, alarm)
+        by_key = [part.clients for part in sums]
+        health = yield partial(monitor.judged, windows, found, alarm, by_key)
         corrupted = self._corrupted(served, monitor, now)
         judgement = with_refusals(health.judgement, *self._refused(served, now))
         judgement = with_corruption(judgement, corrupted=corrupted)
@@ -191,5 +192,7 @@ class TrafficJudge(WorkerAgreement):
             if verdict in ALARMS:  # counted by the one worker that recorded it
                 self.alarm(name, version, verdict)
             log = _log.info if verdict in ("healthy", "unwatched") else _log.warning
-            log("verdict", model=served.label, verdict=verdict, reason=health.judgement.reason)
+            key = health.judgement.client
+            named = {} if key is None else {"key": key}
+            log("verdict", model=served.label, verdict=verdict, reason=health.judgement.reason, **named)
         return datetime.now(UTC) if record is None else record.since

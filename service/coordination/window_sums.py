@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from models.health.windows.blocks import Blocks, joined
+from service.health.clients.client_logs import joined_by_key
 from service.health.monitor import Monitor
 from service.health.windows import WINDOWS, Buckets, Window, read
 
@@ -31,7 +32,7 @@ class WindowSums(msgspec.Struct, frozen=True):
 
     ``evidence`` holds, by bucket of the finest windows, the requests' capped evidence (E,), about the
     baseline that was taken at ``centre``, or about the reference's centre. ``blocks`` are those of the
-    latest traffic.
+    latest traffic, and ``clients`` those of each API key's.
     """
 
     at: float
@@ -39,6 +40,7 @@ class WindowSums(msgspec.Struct, frozen=True):
     evidence: Buckets
     blocks: Blocks
     centre: datetime | None = None
+    clients: dict[str, Blocks] = {}
 
     @classmethod
     def of(cls, monitor: Monitor, now: float, past: Self | None = None) -> Self:
@@ -48,15 +50,17 @@ class WindowSums(msgspec.Struct, frozen=True):
         """
         windows = read([monitor.history()], now)
         evidence, blocks = [monitor.evidence()], [monitor.blocks()]
+        clients = [monitor.client_blocks()]
         centre = None if monitor.baseline is None else monitor.baseline.taken_at
         if past is not None:
             windows = add_windows([windows, past.windows_at(now)])
             blocks.append(past.blocks)
+            clients.append(past.clients)
             if past.centre == centre:
                 evidence.append(past.evidence)
         at = now // _STEP_SECONDS * _STEP_SECONDS
         windows = {name: _compact(window, name) for name, window in windows.items()}
-        return cls(at, windows, _latest(evidence), joined(blocks), centre)
+        return cls(at, windows, _latest(evidence), joined(blocks), centre, joined_by_key(clients))
 
     def fits(self, other: Self) -> bool:
         """Return whether both can be added up: their shapes are the same."""

@@ -8,7 +8,7 @@ first part of a single row is not remembered: most requests are single rows, and
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,15 @@ from models.health.detector import Detector, Judged
 from models.health.evidence import COUNTS, OwnSums, Sums, own_sums, sum_up, values_width
 from models.health.windows.blocks import Blocks
 from models.health.windows.pieces import RowCells, pieces_of
+from service.health.clients.client_logs import ClientLogs, KeyedRows
 from service.health.outliers import DEPARTED, KEPT, OutlierLog
 from service.health.row_owner import Requester, RowOwner
 
 #: Rows that wait before they are summed up: more would leave the cache, fewer would sum up too often.
 ROOM = 512
+
+#: Requests of so many rows are summed up each by itself.
+_LARGE = 32
 
 #: Requests of several rows that are remembered in case more of them comes.
 _REMEMBERED = 64
@@ -65,6 +69,8 @@ class StatisticsAccumulator:
         #: The features' spreads and squared spreads (2, F).
         self._scales = None if inputs is None else np.stack([inputs.spread, inputs.spread**2])
         self._cells = RowCells(0 if self._inputs is None else len(self._inputs.centre), detector.layout)
+        #: What came with each API key.
+        self.clients = ClientLogs(detector.layout, self._scales)
         self._centre: Array | None = None
         self._batches: list[Batch] = []
         self._waiting = 0
@@ -121,32 +127,53 @@ class StatisticsAccumulator:
         sizes = np.array([owner.rows for owner, _ in parts])
         came = np.array([at for _, at in parts])
         self._note(batches, requests, sizes, now)
-        rows = self._detector.statistics([batch.judged for batch in batches])
         centred = None
         if self._inputs is not None:
             squashed = [batch.judged.squashed for batch in batches if batch.judged.squashed is not None]
             centred = squashed[0] if len(squashed) == 1 else np.concatenate(squashed)
             centred = centred - self._inputs.centre
-        chosen = self._countable(rows, requests, sizes)
-        if chosen is not None:
-            left, sizes = np.unique(np.repeat(range(len(sizes)), sizes)[chosen], return_counts=True)
-            if not len(left):
-                return
-            requests, came = [requests[number] for number in left], came[left]
-            centred = None if centred is None else centred[chosen]
-            rows = rows[:, chosen]
-        layout = self._detector.layout
-        own, cells = own_sums(rows, sizes, layout, self._centre), self._cells.of(rows, centred)
-        sums = sum_up(rows, sizes, layout, own, cells)
+        layout, rows = self._detector.layout, None
+        own = None if centred is None else self._of_large(batches, requests, sizes)
+        if own is None:
+            rows = self._detector.statistics([batch.judged for batch in batches])
+            chosen = self._countable(rows, requests, sizes)
+            if chosen is not None:
+                left, sizes = np.unique(np.repeat(range(len(sizes)), sizes)[chosen], return_counts=True)
+                if not len(left):
+                    return
+                requests, came = [requests[number] for number in left], came[left]
+                centred = None if centred is None else centred[chosen]
+                rows = rows[:, chosen]
+            own = own_sums(rows, sizes, layout, self._centre)
+        cells = self._cells.of(rows, centred)
+        sums = sum_up(own, sizes, layout, cells)
         pieces, piece = pieces_of(own, sizes, came, cells, centred, self._scales)
         self._capped += np.einsum("er,r->e", own.capped, (1 / sizes).astype(own.capped.dtype))
         self._join(sums, pieces, piece, requests, sizes, own)
         self._pieces.append(pieces)
+        if any(request is not None and request.key is not None for request in requests):
+            keys = ["" if one is None or one.key is None else one.key.name for one in requests]
+            departed = np.concatenate([batch.p_values for batch in batches]) <= DEPARTED
+            departed = departed if chosen is None else departed[chosen]
+            self.clients.add(KeyedRows(keys, own, sizes, came, cells, departed, centred))
         self._counts += sums.counts
         self._values += sums.values
         if centred is not None:
             self._features[0] += np.add.reduce(centred, axis=0)
             self._features[1] += np.einsum("rf,rf->f", centred, centred)
+
+    def _of_large(
+        self, batches: list[Batch], requests: list[Requester | None], sizes: NDArray[np.integer]
+    ) -> OwnSums | None:
+        """The sums of requests that are large, all numbers and not made up; None where any is not."""
+        if sizes.min() < _LARGE or any(request and request.synthetic for request in requests):
+            return None
+        parts = []
+        for batch in batches:
+            ends = [0, *accumulate(owner.rows for owner in batch.owners)]
+            parts += [batch.judged.kept[start:end] for start, end in pairwise(ends)]
+        own = self._detector.sums_of_requests(parts, self._centre)
+        return own if np.isfinite(np.add.reduce(own.squares)) else None
 
     def _countable(
         self,

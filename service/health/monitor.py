@@ -22,11 +22,13 @@ from models.health.reference import Reference
 from models.health.windows.blocks import BlockLog, Blocks, joined
 from models.health.windows.onset import Remembered, Traffic, scan
 from models.health.windows.pieces import block_width, evidence_of_blocks
+from models.health.windows.pure import pure_part
 from models.health.windows.shifts import assess
 from models.networks.selu import SATURATION
 from service.health.accumulator import StatisticsAccumulator
 from service.health.baselines import Baseline
 from service.health.change import Found, Health
+from service.health.clients.at_fault import clients_of
 from service.health.layer_statistics import feature_means, layer_statistics
 from service.health.outliers import OutlierLog, OutlierRow
 from service.health.row_owner import RowOwner
@@ -137,24 +139,36 @@ class Monitor:
         windows = read([self.history(), *others], now)
         found = self.scan([self.blocks()], now, self._remembered)
         self._remembered = None if found is None else found.scan.remembered
-        return self.judged(windows, found, alarm)
+        return self.judged(windows, found, alarm, [self.client_blocks()])
 
     def judged(
-        self, windows: dict[str, Window], found: Found | None, alarm: Alarmed | None = None
+        self,
+        windows: dict[str, Window],
+        found: Found | None,
+        alarm: Alarmed | None = None,
+        by_key: Sequence[dict[str, Blocks]] = (),
     ) -> Health:
-        """Judge traffic by all workers' windows, and by what their latest traffic shows."""
+        """Judge traffic by all workers' windows, their latest traffic, and its blocks ``by_key``."""
         effects = {name: self.effects(window) for name, window in windows.items()}
         if found is None:
             return Health(judge(effects, None, self.names), windows, effects)
-        happened, means, inputs = None, found.scan.now.effects.feature_means, self.reference.inputs
-        enough = found.scan.now.effects.rows >= KIND_ROWS
-        if found.scan.has_moved and enough and means is not None and inputs is not None:
+        layout = self.detector.layout
+        clients = clients_of(by_key, found.stretch, self.reference, layout, self.baseline)
+        client = next((client for client in clients if client.at_fault), None)
+        # What one client sends is recognised by its rows, and not by all that came between them.
+        means, rows = found.pure.means, found.pure.rows
+        if client is not None:
+            means, rows = client.effects.feature_means, client.rows
+        happened, inputs = None, self.reference.inputs
+        enough = found.scan.has_moved and rows >= KIND_ROWS
+        if enough and means is not None and inputs is not None:
             usual = None if self.baseline is None else self.baseline.features
             happened = recognise(inputs, means, self._scales, usual)
         judgement = judge(
-            effects, found.scan, self.names, alarm, seconds=found.seconds, happened=happened
-        )
-        return Health(judgement, windows, effects, found.change, found.scan.now.effects)
+            effects, found.scan, self.names, alarm,
+            seconds=found.seconds, happened=happened, client=None if client is None else client.key,
+        )  # fmt: skip
+        return Health(judgement, windows, effects, found.change, found.scan.now.effects, clients)
 
     def scan(
         self, parts: Sequence[Blocks], now: float, remembered: Remembered | None = None
@@ -169,7 +183,7 @@ class Monitor:
         by_feature = None if baseline is None else baseline.features
         traffic = Traffic(self.reference, layout, blocks.times, evidence, features, offset, by_feature)
         shown = scan(traffic, remembered)
-        return None if shown is None else Found.of(shown, blocks, now)
+        return None if shown is None else Found.of(shown, pure_part(traffic, shown.now), blocks, now)
 
     def effects(self, window: Window) -> Effects:
         """Return how far a window has moved from the baseline, or else the reference."""
@@ -204,6 +218,12 @@ class Monitor:
         with self._lock:
             self._fold(self.clock())
             return self._blocks.blocks()
+
+    def client_blocks(self) -> dict[str, Blocks]:
+        """Return a copy of the blocks of the latest traffic by API key."""
+        with self._lock:
+            self._fold(self.clock())
+            return self._accumulator.clients.blocks()
 
     def evidence(self) -> Buckets:
         """Return requests' capped evidence (E,) of the last two minutes, in the finest buckets."""

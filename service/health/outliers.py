@@ -1,6 +1,7 @@
 """The rows that departed furthest of late, with the ids of their requests."""
 
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -19,6 +20,9 @@ class OutlierRow(msgspec.Struct, frozen=True):
     features: list[float] | None = None
 
 
+_p_value = itemgetter(0)
+
+
 class OutlierLog:
     """The lowest p-values of the last hour, one per request id; the latest where they are equal."""
 
@@ -34,7 +38,10 @@ class OutlierLog:
         features: list[float] | None = None,
     ) -> None:
         """Note a row that came at ``came``; this and ``now`` are seconds of a monotonic clock."""
-        name, p_value = request_id.decode("ascii", "replace"), round(p_value, 6)
+        p_value = round(p_value, 6)
+        if len(self._rows) == KEPT and p_value > max(self._rows.values(), key=_p_value)[0]:
+            return  # as most are, and the rest of this takes some microseconds
+        name = request_id.decode("ascii", "replace")
         before = self._rows.get(name)
         if before is not None and before[0] < p_value:
             return

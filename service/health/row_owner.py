@@ -5,6 +5,14 @@ from typing import Protocol
 import msgspec
 
 
+class Named(Protocol):
+    """What has a name, as API keys have."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+
 class Requester(Protocol):
     """One request of a client. It is told apart from others by identity.
 
@@ -17,6 +25,10 @@ class Requester(Protocol):
     @property
     def synthetic(self) -> bool:
         """Whether the rows are examples or probes, which tell nothing of the traffic."""
+
+    @property
+    def key(self) -> Named | None:
+        """The API key that the request came with; None without one."""
 
 
 class RowOwner(msgspec.Struct, frozen=True, gc=False):

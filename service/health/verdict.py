@@ -32,7 +32,8 @@ class HealthVerdict:
     """A verdict and its reasons.
 
     ``window`` is the one that shows it, None while warming up. ``headline`` says in a few words what
-    happened, ``advice`` what to do, ``section`` is the runbook's. ``reason`` has the numbers.
+    happened, ``advice`` what to do, ``section`` is the runbook's. ``reason`` has the numbers. ``client``
+    is the API key whose rows alone explain that inputs have moved, None where there is no such key.
     """
 
     verdict: Verdict
@@ -45,6 +46,7 @@ class HealthVerdict:
     headline: str = ""
     advice: str | None = None
     section: str | None = None
+    client: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,14 @@ def judge(
     *,
     seconds: float = 0.0,
     happened: Happened | None = None,
+    client: str | None = None,
 ) -> HealthVerdict:
     """Turn what traffic shows into verdicts; ``names`` are the features'.
 
     ``found`` is what the suffixes of traffic show, None with too few rows; ``seconds`` is how long ago
-    that began which they show, and ``happened`` what happened to the inputs. ``windows`` are shown
-    beside it. ``alarm`` says what the sequential detector found lately: it degrades, and never more.
+    that began which they show, ``happened`` what happened to the inputs, and ``client`` the API key
+    whose rows alone explain it. ``windows`` are shown beside it. ``alarm`` says what the sequential
+    detector found lately: it degrades, and never more.
     """
     if found is None:
         rows = windows["start"].rows
@@ -106,12 +110,14 @@ def judge(
         # What the suffixes do not show yet, they cannot tell the origin of.
         origin: Origin = "input" if alarm.inputs else "model"
         text = words.of_drift(origin)
-        reason, of_model, of_traffic = alarm.reason, UNHEALTHY_AT, DEGRADED_AT
+        reason, of_model, of_traffic, named = alarm.reason, UNHEALTHY_AT, DEGRADED_AT, None
         verdict: Verdict = "degraded"
     else:
         origin = origin_of(effect)
-        text = words.of_change(effect, origin, place, names, happened)
+        named = client if origin == "input" else None
+        text = words.of_change(effect, origin, place, names, happened, named)
         reason = words.numbers(effect, origin, place, names)
+        reason += "" if named is None else f"; the rows of key {named} alone explain it"
         of_model = of_traffic = effect.largest
         verdict = "unhealthy" if effect.largest >= UNHEALTHY_AT else "degraded"
         if origin == "model":
@@ -121,8 +127,9 @@ def judge(
         traffic = "unhealthy" if of_traffic >= UNHEALTHY_AT else "degraded"
     model: ModelVerdict = "intact" if origin == "input" or of_model < DEGRADED_AT else "suspect"
     return HealthVerdict(
-        verdict, reason, origin, place, name, model, traffic, text.headline, text.advice, text.section
-    )
+        verdict, reason, origin, place, name, model, traffic,
+        text.headline, text.advice, text.section, named,
+    )  # fmt: skip
 
 
 def with_integrity(judged: HealthVerdict, intact: bool | None) -> HealthVerdict:
@@ -180,7 +187,8 @@ def with_corruption(judged: HealthVerdict, *, corrupted: bool) -> HealthVerdict:
 
 def _saying(judged: HealthVerdict, text: words.Words, **changes: Any) -> HealthVerdict:
     """The verdict with these changes, and with headline and advice of its own."""
-    return replace(judged, headline=text.headline, advice=text.advice, section=text.section, **changes)
+    said: dict[str, Any] = {"headline": text.headline, "advice": text.advice, "section": text.section}
+    return replace(judged, client=None, **said, **changes)
 
 
 def _healthy(windows: Mapping[str, Effects], effect: Effects) -> HealthVerdict:

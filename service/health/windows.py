@@ -90,7 +90,8 @@ class Sampling:
         self._credit = min(self._credit + _ALL_ROWS * max(now - self._at, 0.0), _BURST)
         self._at = now
         if self._credit > 0.0:
-            self._credit = max(self._credit - rows, 0.0)
+            # Less than nothing is left of a batch that is larger: the next waits until that is paid off.
+            self._credit = max(self._credit - rows, -_BURST)
             return True
         return float(self._random.random()) < _SHARE
 

@@ -70,48 +70,56 @@ def of_change(
     place: tuple[int, int] | None,
     names: Sequence[str],
     happened: Happened | None,
+    client: str | None = None,
 ) -> Words:
-    """Words for traffic or layers that have moved; ``happened`` is what happened to the inputs."""
+    """Words for traffic or layers that have moved; ``happened`` is what happened to the inputs.
+
+    ``client`` is the API key whose rows alone explain it, None where there is no such key.
+    """
     if origin == "model":
         return _of_model(effect, place)
+    inputs = _INTACT if client is None else f"Inputs of client {client} changed; the model is intact."
+    whom, source = "the client", "the source"
+    if client is not None:
+        whom = source = f"client {client}"
     if happened is None:
         return Words(
-            _INTACT,
-            "Ask whoever sends the records what has changed since then.",
+            inputs,
+            f"Ask {source} what has changed since then.",
             "another-population",
         )
     # A column of a table may be many features: it is named once.
     several = list(dict.fromkeys(names[at] for at in happened.features))
     if happened.kind in ("swapped", "shuffled"):
         return Words(
-            f"{_INTACT} {_exchanged(happened, names)}: columns {happened.kind}?",
-            "Ask the client to send columns by name, or in the model's order.",
+            f"{inputs} {_exchanged(happened, names)}: columns {happened.kind}?",
+            f"Ask {whom} to send columns by name, or in the model's order.",
             "wrong-columns",
         )
     listed = _listed(several)
     one = len(several) == 1
     if happened.kind == "constant":
         return Words(
-            f"{_INTACT} {listed} {'is' if one else 'are'} constant: is a field missing?",
-            "Ask the client whether the field is filled in, and by what if it is not.",
+            f"{inputs} {listed} {'is' if one else 'are'} constant: is a field missing?",
+            f"Ask {whom} whether the field is filled in, and by what if it is not.",
             "constant-columns",
         )
     if happened.kind == "rescaled":
         by = "" if happened.factor is None else f" by about {_factor(happened.factor)}"
         return Words(
-            f"{_INTACT} {listed} {'is' if one else 'are'} rescaled{by}: other units?",
-            "Compare a record's values with the model card's ranges, and ask for the units.",
+            f"{inputs} {listed} {'is' if one else 'are'} rescaled{by}: other units?",
+            f"Compare a record's values with the model card's ranges, and ask {whom} for the units.",
             "other-units",
         )
     if happened.kind == "shifted":
         return Words(
-            f"{_INTACT} {listed} {'is' if one else 'are'} shifted: another zero or instrument?",
-            "Ask for a change of instrument, calibration or offset at that time.",
+            f"{inputs} {listed} {'is' if one else 'are'} shifted: another zero or instrument?",
+            f"Ask {whom} for a change of instrument, calibration or offset at that time.",
             "other-units",
         )
     return Words(
-        f"{_INTACT} Another population, most in {_listed(several)}?",
-        "If it is here to stay, retrain with it or take a live baseline; if not, ask the source.",
+        f"{inputs} Another population, most in {_listed(several)}?",
+        f"If it is here to stay, retrain with it or take a live baseline; if not, ask {source}.",
         "another-population",
     )
 

@@ -1,7 +1,7 @@
 """One batch: computed, judged by the monitor, and counted.
 
-With ``SNN_WATCH=sampled`` most single rows of dense traffic pass a second graph that has no statistics
-of layers: a row pays for what it is answered with, and for bounds on the members' logits.
+With ``SNN_WATCH=sampled`` most batches of dense traffic pass a second graph that has no statistics of
+layers: a row pays for what it is answered with, and for bounds on the members' logits.
 """
 
 from collections.abc import Sequence
@@ -35,16 +35,16 @@ def watched(
     """Compute a batch in the session, and have the monitor, if there is one, judge it.
 
     It adds ``p_value`` and, where rows have bounds, ``suspect``: 1 for a row that is beyond them.
-    Batches of single rows that need not be watched pass the session ``unwatched``, if there is one, and
-    have no ``p_value``; none does so while ``copies`` are taken.
+    Batches that need not be watched pass the session ``unwatched``, if there is one, and have no
+    ``p_value``; none does so while ``copies`` or a sample of the rows are taken.
     """
     bounded = monitor is not None and monitor.reference.rows is not None
 
     def compute(rows: Rows, parts: Sequence[RowOwner]) -> Outputs:
         take = copies.take
         counts = monitor is not None and (unwatched is None or monitor.wants(len(rows)))
-        single = len(parts) == len(rows) and not sample.wanted and take is None
-        if monitor is not None and not counts and single and unwatched is not None:
+        free = not counts and not sample.wanted and take is None
+        if monitor is not None and free and unwatched is not None:
             outputs: dict[str, np.ndarray] = {**unwatched.run(rows)}
             if monitor.detector.agrees(outputs.get(MEMBER_LOGIT)):
                 if bounded:

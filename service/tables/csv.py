@@ -1,11 +1,11 @@
 """CSV (RFC 4180) and TSV in and out.
 
 Input: UTF-8 with or without a byte order mark, a row that is no UTF-8 as Windows-1252 (Latin-1); any
-line ends; a header in the first line that is not blank; cells parted by commas, tabs, semicolons or
-bars, whichever shows the columns that the model needs, or the one that a line ``sep=;`` before the
-header names. Columns may be in any order, and all are copied to the results, those
-without a name of their own with a number. A blank line is not a row, except in a table of one column,
-where it is an empty cell.
+line ends; a header in the first line that is neither blank nor a comment; cells parted by commas, tabs,
+semicolons, bars or (of numbers and texts) blanks, whichever shows the columns that the model needs, or
+the one that a line ``sep=;`` before the header names. Columns may be in any order, and all are copied to
+the results, those without a name of their own with a number. A blank line is not a row, except in a
+table of one column, where it is an empty cell.
 
 Output: the cells of the input unchanged. Text that a spreadsheet would take for a formula is not
 escaped: a SMILES or a number may begin like one, and only the sender of the text gets it back. The
@@ -15,23 +15,29 @@ columns that this service adds never begin like a formula. TSV differs from CSV 
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO
 
 import msgspec
 
-from models.features.files.separator import separator_of
+from models.features.files.arff import is_header
 from service.errors import InvalidRequest, MalformedInput
-from service.tables.arff import ArffParser, open_candidates
-from service.tables.base import MAX_RECORD_BYTES, Carried, ParsedRows, Raw, Writer
+from service.tables.arff import ArffParser, open_arff, open_candidates
+from service.tables.base import Carried, ParsedRows, Raw, Writer
+from service.tables.csv_header import (
+    Dialect,
+    by_comment,
+    candidates_by,
+    columns_of,
+    first_record,
+    have_row_names,
+    read_head,
+)
 from service.tables.layout import Result
 from service.tables.schema import Reader, RecordSchema, readers, unique
-from service.tables.splitting import RecordSplitter, csv_records, decoded
+from service.tables.splitting import RecordSplitter, csv_records
 
-_MARK = b"\xef\xbb\xbf"
-_MAX_COLUMNS = 4096
-_DELIMITERS: tuple[str, ...] = (",", "\t", ";", "|")
 #: Rows written by one call, during which no other thread runs.
 _TOGETHER = 64
 
@@ -46,16 +52,19 @@ class CsvParser:
     columns: tuple[str, ...]
     places: tuple[int, ...]
     readers: tuple[Reader, ...] = ()
-    delimiter: str = ","
+    dialect: Dialect = field(default_factory=Dialect)
 
     def parse(self, raw: Raw) -> ParsedRows:
-        """Parse rows, in order."""
+        """Parse rows, in order; empty cells beyond the header's, as spreadsheets write, are left out."""
         piece = ParsedRows()
+        width = len(self.columns)
         for row in raw:
-            fields, fault = _fields(row, self.delimiter)
+            fields, fault = self.dialect.fields(row)
+            while len(fields) > width and not fields[-1].strip():
+                fields.pop()
             carried: Carried = dict(zip(self.columns, fields, strict=False))
-            if not fault and len(fields) != len(self.columns):
-                fault = f"the row has {len(fields)} fields, the header has {len(self.columns)}"
+            if not fault and len(fields) != width:
+                fault = f"the row has {len(fields)} fields, the header has {width}"
             if fault:
                 piece.refuse(carried, fault)
             elif not self.readers:
@@ -71,74 +80,40 @@ def open_csv(
 ) -> tuple[RecordSplitter, CsvParser] | tuple[RecordSplitter, ArffParser]:
     """Read the header; return the source of the rows below it, and their parser.
 
-    Pulsar candidates may come without a header.
+    Pulsar candidates may come without a header. A text that begins as ARFF is read as that.
 
     Raises ``InvalidRequest`` if there is no header or it lacks a column that the model needs, and
     ``MalformedInput`` if the header is not CSV in UTF-8.
     """
-    file.seek(0)
-    start, delimiters = 3 if file.read(3) == _MARK else 0, _DELIMITERS
     try:
-        header, start, end = _first_record(file, start)
-        named = separator_of(decoded(header))
-        if named is not None:
-            delimiters = (named,)
-            header, start, end = _first_record(file, end)
+        head = read_head(file, schema)
+        if head.following and is_header(head.following[0]):
+            return open_arff(file, schema)
+        found = None if head.comment is None else by_comment(head, schema)
+        header, start, end = (b"", 0, head.after) if found else first_record(file, head.after)
     except MalformedInput as error:
         raise MalformedInput(f"the header: {error}") from None
-    if not header:
-        raise InvalidRequest("there is no header; the first line names the columns")
-    if schema.is_candidate and (opened := open_candidates(file, start, header, schema)) is not None:
-        return opened
-    delimiter, columns, places = _columns(header, schema, delimiters)
-    parser = CsvParser(columns, places, readers(schema), delimiter)
-    cut = partial(csv_records, keep_blank=len(columns) == 1, delimiter=delimiter.encode())
+    if found is None:
+        if not header:
+            raise InvalidRequest("there is no header; the first line names the columns")
+        if schema.is_candidate and (opened := open_candidates(file, start, header, schema)) is not None:
+            return opened
+        found = candidates_by(header, schema, head.delimiters) if schema.is_candidate else None
+        if found is not None:
+            end = start  # the first line is a row
+        else:
+            found = columns_of(header, schema, head.delimiters)
+    dialect, columns, places = found
+    cut = partial(
+        csv_records,
+        keep_blank=len(columns) == 1,
+        delimiter=dialect.delimiter.encode(),
+        quote=dialect.quote.encode(),
+    )
+    if not schema.is_smiles and have_row_names(cut(file, end), dialect, len(columns)):
+        columns, places = unique(["", *columns]), tuple(place + 1 for place in places)
+    parser = CsvParser(columns, places, readers(schema), dialect)
     return RecordSplitter(file, end, cut, columns), parser
-
-
-def _first_record(file: BinaryIO, position: int) -> tuple[bytes, int, int]:
-    """Return the first record from a position on that is not blank, its beginning and its end."""
-    for record, end in csv_records(file, position):
-        if record.strip():
-            return record, position, end
-        position = end
-    return b"", position, position
-
-
-def _columns(
-    header: bytes, schema: RecordSchema, delimiters: Sequence[str]
-) -> tuple[str, tuple[str, ...], tuple[int, ...]]:
-    """Return the delimiter that shows the model's columns, all columns, and the places of the model's.
-
-    Raises what the first raises if none does.
-    """
-    refusal: InvalidRequest | MalformedInput | None = None
-    for delimiter in delimiters:
-        fields, fault = _fields(header, delimiter)
-        names = [name.strip() for name in fields]
-        try:
-            if fault:
-                raise MalformedInput(f"the header: {fault}")
-            if len(names) > _MAX_COLUMNS:
-                raise InvalidRequest(f"the table has {len(names)} columns; the most is {_MAX_COLUMNS}")
-            return delimiter, unique(names), schema.places(names)
-        except (InvalidRequest, MalformedInput) as error:
-            refusal = refusal or error
-    assert refusal is not None
-    raise refusal
-
-
-def _fields(row: bytes, delimiter: str) -> tuple[list[str], str]:
-    """Return a row's fields, and what is wrong with the row, or an empty text."""
-    if len(row) > MAX_RECORD_BYTES:
-        return [], f"the row is longer than {MAX_RECORD_BYTES} bytes"
-    text = decoded(row)
-    if '"' not in text:
-        return text.rstrip("\r\n").split(delimiter), ""
-    try:
-        return next(csv.reader([text], strict=True, delimiter=delimiter)), ""
-    except csv.Error as error:
-        return [], f"the row is not CSV: {error}"
 
 
 class CsvWriter(Writer):

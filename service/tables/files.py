@@ -8,6 +8,7 @@ from tempfile import TemporaryFile
 from typing import BinaryIO, Literal, cast
 
 from models.errors import UnreadableFile
+from models.features.files import content
 from models.features.files.unpacking import gunzipped, member_of, unzipped
 from models.features.files.workbook import rows_of
 from service.errors import InvalidRequest, MalformedInput
@@ -19,6 +20,9 @@ SUFFIXES = {
     ".smi": "smi",
     ".smiles": "smi",
     ".txt": "smi",
+    ".tab": "tsv",
+    ".dat": "csv",
+    ".data": "csv",
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
     ".sdf": "sdf",
@@ -43,23 +47,13 @@ _GZIP, _ZIP, _WORKBOOKS = ".gz", ".zip", (".xlsx", ".xlsm")
 Packing = Literal["", "gzip", "zip", "workbook"]
 #: Bytes that a workbook may unpack to, which are parsed in memory in part.
 _WORKBOOK_BYTES = 256 << 20
-_TOGETHER = 512
+_TOGETHER, _HEAD_BYTES = 512, 4096
 #: Below this a float represents every integer exactly.
 _EXACT = 2.0**53
 #: What a file's name should be.
 NAMES = (
     f"the name should end in one of {', '.join(SUFFIXES)}, which says what is in it, and in {_GZIP}"
     f" after that if it is compressed; an archive of one such file ends in {_ZIP}"
-)
-
-#: What a file of text cannot begin with, and what it is then.
-_NOT_TEXT = (
-    (b"\x1f\x8b", "the content is compressed by gzip; decompress it, or end the file's name in .gz"),
-    (b"PK\x03\x04", "the content is a workbook or a zip archive; end the file's name in .xlsx or .zip"),
-    (b"\xd0\xcf\x11\xe0", "the content is a workbook; save it as CSV"),
-    (b"PAR1", "the content is Parquet; end the file's name in .parquet"),
-    (b"\xff\xfe", "the text is UTF-16; save it as UTF-8"),
-    (b"\xfe\xff", "the text is UTF-16; save it as UTF-8"),
 )
 
 
@@ -181,8 +175,11 @@ def _cell(cell: object) -> object:
 def check_text(file: BinaryIO) -> None:
     """Raise ``MalformedInput`` for a content that is certainly no text in UTF-8 or Latin-1."""
     file.seek(0)
-    head = file.read(4)
+    head = file.read(_HEAD_BYTES)
     file.seek(0)
-    for beginning, what in _NOT_TEXT:
-        if head.startswith(beginning):
-            raise MalformedInput(what)
+    if content.is_utf16(head):
+        raise MalformedInput("the text is UTF-16; save it as UTF-8")
+    try:
+        content.check_text(head)
+    except UnreadableFile as fault:
+        raise MalformedInput(str(fault)) from fault

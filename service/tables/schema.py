@@ -1,5 +1,6 @@
 """The record that a model takes, and where it is in a table: the columns or fields of its values."""
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from unicodedata import normalize
@@ -14,6 +15,9 @@ from service.errors import InvalidRequest
 Reader = Callable[[str], object]
 
 _SMILES, _INCHI = "smiles", "inchi"
+#: Names by which registers give one structure twice, with stereo and without; the first is taken.
+_DRAWINGS_IN_ORDER = ("isosmiles", "isomericsmiles", "canonicalsmiles", "connectivitysmiles")
+_DRAWINGS = frozenset(_DRAWINGS_IN_ORDER)
 #: Characters that part columns: a name with one is a header that was split by another.
 _PARTING = frozenset(",;|\t")
 
@@ -99,6 +103,9 @@ class RecordSchema:
             same = [name for name in names if _SMILES in name.lower() and not _PARTING & set(name)]
             same = same or [name for name in names if name.lower() == _INCHI]
         if len(set(same)) > 1:
+            plain = {re.sub("[^a-z]", "", name.lower()): name for name in same}
+            if len(plain) == len(same) and _DRAWINGS.issuperset(plain):
+                return next(plain[name] for name in _DRAWINGS_IN_ORDER if name in plain)
             shown = " and ".join(map(_shown, same[:4]))
             raise InvalidRequest(f"the columns {shown} may hold the SMILES; name one by smiles_column")
         return same[0] if same else None

@@ -13,15 +13,16 @@ _BLOCK = 256 * 1024
 
 
 @cache
-def _closed(delimiter: bytes) -> re.Pattern[bytes]:
+def _closed(delimiter: bytes, quote: bytes) -> re.Pattern[bytes]:
     """Match a record of CSV (RFC 4180) in which every quoted field is closed.
 
-    A quote inside an unquoted field is an ordinary character. The quantifiers are possessive, so that no
-    text makes the search backtrack.
+    A quote inside an unquoted field is an ordinary character; blanks may stand before a quoted one. The
+    quantifiers are possessive, so that no text makes the search backtrack.
     """
     delimiter = re.escape(delimiter)
     plain = rb"[^%b\r\n]*+" % delimiter
-    field = rb'(?:"(?:[^"]|"")*+"%b|[^"%b\r\n]%b|)' % (plain, delimiter, plain)
+    quoted = rb"\ *+%b(?:[^%b]|%b%b)*+%b%b" % (quote, quote, quote, quote, quote, plain)
+    field = rb"(?:%b|(?!\ *+%b)[^%b\r\n]%b|)" % (quoted, quote, delimiter, plain)
     return re.compile(field + rb"(?:%b" % delimiter + field + rb")*+[\r\n]*+")
 
 
@@ -70,7 +71,12 @@ def full_lines(file: BinaryIO, position: int) -> Cut:
 
 
 def csv_records(
-    file: BinaryIO, position: int, *, keep_blank: bool = True, delimiter: bytes = b","
+    file: BinaryIO,
+    position: int,
+    *,
+    keep_blank: bool = True,
+    delimiter: bytes = b",",
+    quote: bytes = b'"',
 ) -> Cut:
     """Yield records of CSV (RFC 4180): lines, joined where a quoted field spans several.
 
@@ -80,12 +86,12 @@ def csv_records(
     parts: list[bytes] = []
     size = 0
     for line, end in lines(file, position):
-        if not parts and b'"' not in line:
+        if not parts and quote not in line:
             if keep_blank or line not in _BLANK:
                 yield line, end
             continue
         # A line that begins within a quoted field is like one whose first field is quoted.
-        still_open = not _closed(delimiter).fullmatch(b'"' + line if parts else line)
+        still_open = not _closed(delimiter, quote).fullmatch(quote + line if parts else line)
         parts.append(line)
         size += len(line)
         if size > MAX_RECORD_BYTES and (still_open or len(parts) > 1):

@@ -1,8 +1,9 @@
-// The sequential detector, and the requests whose rows are furthest from the reference.
+// The sequential detector, what came with each API key, and the requests whose rows are furthest off.
 
 import { ago, count, el, empty, number, plural } from "./page.js";
 
 const SHOWN = 5;
+const MOST_CLIENTS = 8;
 
 export class DepartingPanel {
   constructor(place) {
@@ -12,7 +13,7 @@ export class DepartingPanel {
 
   show(document_, now) {
     const watched = document_ && document_.verdict !== "unwatched";
-    const parts = watched ? [...detector(document_.sequential, now), ...rows(document_.departing ?? document_.departing_rows, now)] : [];
+    const parts = watched ? [...detector(document_.sequential, now), ...clients(document_), ...rows(document_.departing ?? document_.departing_rows, now)] : [];
     // What is read or selected is not taken away each second.
     const shown = parts.map((part) => part.textContent).join("\n");
     const known = shown || String(watched);
@@ -46,6 +47,34 @@ function detector(told, now) {
     el("p", { class: "muted" }, "It judges requests some fifteen seconds after they came."),
     alarm,
   ].filter(Boolean);
+}
+
+/** What came with each API key since traffic moved or last had; nothing where there are no keys. */
+function clients(document_) {
+  const told = Array.isArray(document_.clients) ? document_.clients : [];
+  if (told.length === 0) return [];
+  const lasting = document_.change && !document_.change.ended;
+  const total = told.reduce((sum, one) => sum + one.rows, 0);
+  const amount = (text) => el("td", { class: "amount" }, text);
+  const line = (one) =>
+    el(
+      "tr",
+      one.key !== null && one.key === document_.client ? { class: "odd" } : {},
+      el("td", { class: "id" }, one.key ?? "others"),
+      amount(total ? `${Math.round((100 * one.rows) / total)} %` : "–"),
+      amount(one.rows ? `${Math.round((100 * one.departing) / one.rows)} %` : "–"),
+      amount(typeof one.effect === "number" ? `${number(one.effect, 2)} sd` : "–"),
+    );
+  const heads = ["Rows", "Stand out", "Effect"].map((text) => el("th", { scope: "col", class: "amount" }, text));
+  return [
+    el("h3", {}, "By API key"),
+    el("p", { class: "muted" }, lasting ? "Rows since traffic moved. Of usual rows, 2 % stand out." : "The latest rows. Of usual rows, 2 % stand out."),
+    el(
+      "div",
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Traffic by API key" },
+      el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Client"), ...heads)), el("tbody", {}, ...told.slice(0, MOST_CLIENTS).map(line))),
+    ),
+  ];
 }
 
 function rows(told, now) {

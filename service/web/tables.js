@@ -155,7 +155,9 @@ export class TablePlayground {
     this.save.hidden = false;
     const carried = head.filter((name) => !kind.added.test(name)).slice(0, 12);
     // What names a record stands beside its rank; what the model read of it comes last.
-    const names = carried.filter((name) => !this.names.includes(name)).slice(0, MOST_NAMES);
+    const others = carried.filter((name) => !this.names.includes(name));
+    const isNumber = (name) => rows.slice(0, 9).every((row) => cell(row, name).trim() !== "" && Number.isFinite(Number(cell(row, name))));
+    const names = [...others.filter((name) => !isNumber(name)), ...others.filter(isNumber)].slice(0, MOST_NAMES);
     const inputs = carried.filter((name) => !names.includes(name));
     const shownCell = (row, name) => {
       const text = cell(row, name);

@@ -97,9 +97,18 @@ def recorded_candidates() -> NDArray[np.float64] | None:
 def candidates(count: int) -> NDArray[np.float64]:
     """Candidates of shape ``(count, 8)``: recorded ones, or made-up ones that span their ranges."""
     recorded = recorded_candidates()
-    generator = np.random.default_rng(0)
     if recorded is not None:
-        return recorded[generator.integers(len(recorded), size=count)]
-    centre = np.array([110, 46, 0.5, 1.8, 12, 26, 8, 104])
-    spread = np.array([25, 7, 1, 6, 30, 20, 4.5, 105])
-    return (centre + spread * generator.standard_normal((count, 8))).round(6)
+        return recorded[np.random.default_rng(0).integers(len(recorded), size=count)]
+    return made_candidates(count)
+
+
+def made_candidates(count: int) -> NDArray[np.float64]:
+    """Made-up candidates (count, 8) of moments that a sample can have: the service refuses others."""
+    generator = np.random.default_rng(0)
+    centre = np.array([110, 46, 0.5, 0, 12, 26, 8, 0])
+    spread = np.array([25, 7, 1, 0, 30, 20, 4.5, 0])
+    made = centre + spread * generator.standard_normal((count, 8))
+    made[:, [1, 5]] = np.abs(made[:, [1, 5]])
+    above = np.abs(generator.standard_normal((count, 2))) * [2, 20]
+    made[:, [3, 7]] = np.square(made[:, [2, 6]]) - 1 + above
+    return made.round(6)

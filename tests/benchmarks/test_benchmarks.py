@@ -7,10 +7,14 @@ import onnxruntime
 import pytest
 
 from models.bundle.loading import open_bundle
+from models.features import Accepted, create
+from models.features.tabular.candidate_tables import table_warnings
+from models.features.tabular.pulsar import NAMES
 from models.registry.store import Repository
 from tests.benchmarks.__main__ import BENCHMARKS
 from tests.benchmarks.client import Sample, percentile, require_answers
 from tests.benchmarks.parity import evaluate
+from tests.benchmarks.records import made_candidates
 from tests.benchmarks.report import Table, ratio, shown, spread
 from tests.benchmarks.server import ROOT
 from tests.support import bundles
@@ -73,3 +77,11 @@ def test_torch_computes_the_committed_graphs(name: str) -> None:
     expected = session.run(["probability", "logit"], {"features": bundle.golden.features})
     np.testing.assert_allclose(tensors["probability"], expected[0], atol=1e-5)
     np.testing.assert_allclose(tensors["logit"], expected[1], atol=1e-4)
+
+
+def test_made_up_candidates_are_such_as_a_survey_sends() -> None:
+    """Every one can be read, and blocks of them have no warning: those would take another path."""
+    rows = made_candidates(1024)
+    outcomes = create("pulsar-2", {}).featurize(rows).outcomes
+    assert {type(outcome) for outcome in outcomes} == {Accepted}
+    assert [table_warnings(NAMES, block) for block in np.split(rows, 4)] == [[]] * 4

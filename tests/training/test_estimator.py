@@ -1,10 +1,12 @@
 """The estimators keep scikit-learn's rules, and publish what the commands would."""
 
 import pickle
+from decimal import Decimal
 from pathlib import Path
 from unittest import SkipTest
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
@@ -137,3 +139,60 @@ def test_a_data_frames_own_kinds_are_read() -> None:
     kinds = {entry["name"]: entry["kind"] for entry in columns}
     assert kinds == {"count": "number", "code": "category", "day": "date", "word": "category"}
     assert fitted.predict(frame.head(9)).shape == (9,)
+
+
+#: Fewer steps than ``SMALL`` takes: what is tested is how cells are read.
+SHORT = SMALL | {"units": 4, "layers": 1, "epochs": 2}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("times beside floats", "date"),  # numpy has no common type of both
+        ("times in pyarrow", "date"),
+        ("time spans", "number"),
+        ("months", "date"),
+        ("decimals", "number"),
+        ("sparse", "number"),
+        ("bins", "category"),
+        ("codes of Arrow", "category"),
+        ("nanoseconds in numpy", "date"),
+    ],
+)
+def test_columns_that_numpy_has_no_common_type_for_are_read(kind: str, expected: str) -> None:
+    """As data frames have them beside a column of floats, with missing times."""
+    pandas = pytest.importorskip("pandas")
+    rng, n = np.random.default_rng(0), 120
+    x = rng.normal(size=n)
+    days = pandas.Series(pandas.date_range("2020-01-01", periods=n, freq="13h"))
+    if kind == "nanoseconds in numpy":
+        rows: object = days.to_numpy(dtype="datetime64[ns]")[:, None]
+    else:
+        values = {
+            "times beside floats": lambda: days.where(days.index % 9 > 0),
+            "times in pyarrow": lambda: days.convert_dtypes(dtype_backend="pyarrow"),
+            "time spans": lambda: days - days[0],
+            "months": lambda: days.dt.to_period("M"),
+            "decimals": lambda: [Decimal(f"{value:.3f}") for value in x],
+            "sparse": lambda: pandas.arrays.SparseArray(np.maximum(x, 0).round(1)),
+            "bins": lambda: pandas.cut(pandas.Series(x), 4),
+            "codes of Arrow": lambda: pandas.array(
+                pa.array([at % 3 for at in range(n)]).dictionary_encode(),
+                dtype=pandas.ArrowDtype(pa.dictionary(pa.int32(), pa.int64())),
+            ),
+        }[kind]()
+        rows = pandas.DataFrame({"x": x, "v": values})
+    classes = pandas.Series(pandas.array(x + rng.normal(size=n) > 0, dtype="boolean"))
+    fitted = SnnClassifier(recipe=SHORT).fit(rows, classes)
+    assert fitted._fitted.dataset.parameters["columns"][-1]["kind"] == expected
+    assert fitted.predict(rows).dtype == bool
+
+
+def test_messages_of_arrays_name_no_option_of_the_command_line() -> None:
+    """A class that is missing is named with its row, and so is a column that is no category."""
+    x = np.arange(120.0)[:, None]
+    words = np.array([f"word {at}" for at in range(120)], dtype=object)[:, None]
+    with pytest.raises(ValueError, match="row 7; leave out the rows without a class"):
+        SnnClassifier(recipe=SHORT).fit(x, [None if at == 7 else "ab"[at % 2] for at in range(120)])
+    with pytest.raises(ValueError, match=r"120 rows are no categories; leave it out$"):
+        SnnClassifier(recipe=SHORT).fit(words, np.arange(120) % 2)

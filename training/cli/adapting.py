@@ -50,6 +50,8 @@ def adapt_version(
         exclusive=manifest.exclusive,
         column=target or of_training,
     )
+    for notice in rows.notices:
+        say(notice)
     adapted = adapt(bundle, rows, rate, say)
     published = publish_adapted(adapted, name, repository)
     print_metrics(adapted.metrics, f"{name} version {published}, cross-fitted on {rows.name}")

@@ -1,17 +1,28 @@
 """A few labelled rows for a version that exists: its own columns, and its own targets."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.features.tabular.candidate_tables import (
+    ACCEPTED_NAMES,
+    CLASS,
+    class_of,
+    positional,
+    renamed,
+    table_warnings,
+)
 from models.features.tabular.categories import as_category
 from models.features.tabular.cells import category, number
+from models.features.tabular.pulsar import NAMES as CANDIDATE_NAMES
 from training.data.tables.columns import is_missing
-from training.data.tables.reading import Table, is_number, read_table
+from training.data.tables.files.table import Table, is_number
+from training.data.tables.reading import read_table
 from training.errors import DataError
 
 #: Words for the two classes of a target that is not named by one of them.
@@ -23,13 +34,17 @@ _CLASSES = ("class", "target_class", "target", "label")
 
 @dataclass(frozen=True, slots=True)
 class FewRows:
-    """Records by column name, labels ``(n, T)`` (NaN: not measured), and the file with its sha256."""
+    """Records by column name, labels ``(n, T)`` (NaN: not measured), and the file with its sha256.
+
+    ``notices`` say what is odd about the rows together.
+    """
 
     records: list[dict[str, object]]
     labels: NDArray[np.float32]
     lines: list[int]
     name: str
     sha256: str
+    notices: tuple[str, ...] = ()
 
 
 def read_few(
@@ -43,25 +58,50 @@ def read_few(
 ) -> FewRows:
     """Read labelled rows of the columns ``fields``, whose cells ``readers`` read.
 
-    ``column`` holds the class; if None, it is looked for. Several targets that are no classes have a
-    column each, of 0, 1 or nothing. Raises ``DataError`` naming file, line and column.
+    Names may be spelled in any case, and those of pulsar candidates in any way that is known; these
+    may come without a header. ``column`` holds the class; if None, it is looked for. Several targets
+    that are no classes have a column each, of 0, 1 or nothing. Raises ``DataError`` naming file,
+    line and column.
     """
-    table = read_table(path, partial(_without_header, (*fields, "class")))
+    are_candidates = fields == CANDIDATE_NAMES
+    given = read_table(
+        path, positional if are_candidates else partial(_without_header, (*fields, CLASS))
+    )
+    names = _spelled(list(given.columns), (*fields, *targets), are_candidates=are_candidates)
+    table = replace(given, columns=dict(zip(names, given.columns.values(), strict=True)))
+    if column is not None and column in given.columns:
+        column = names[list(given.columns).index(column)]
     for name in fields:
         if name not in table.columns:
-            raise DataError(f"{table.name} has no column {name!r}, which the model reads")
+            raise DataError(
+                f"{table.name} has no column {name!r}, which the model reads; it has"
+                f" {', '.join(repr(each[:40]) for each in list(given.columns)[:12])}"
+                + (f"; {ACCEPTED_NAMES}" if are_candidates else "")
+            )
     if len(targets) > 1 and not exclusive:
         labels = np.stack([_measured(table, target) for target in targets], axis=1)
     else:
         chosen = column or _class_column(table, fields, targets)
         if chosen not in table.columns:
             raise DataError(f"{table.name} has no column {chosen!r} to hold the class")
-        labels = _classes(table, chosen, targets)
+        labels = _classes(table, chosen, targets, are_candidates=are_candidates)
     used = np.flatnonzero(~np.isnan(labels).all(axis=1))
     values = {name: _values(table.columns[name], readers[name]) for name in fields}
     records = [{name: values[name][row] for name in fields} for row in used]
     lines = [table.lines[row] for row in used]
-    return FewRows(records, labels[used], lines, table.name, table.sha256)
+    notices = tuple(f"warning: {each.message}" for each in table_warnings(fields, records))
+    return FewRows(records, labels[used], lines, table.name, table.sha256, notices)
+
+
+def _spelled(columns: list[str], names: Sequence[str], *, are_candidates: bool) -> list[str]:
+    """The columns, those of the model by its own names; a name that is taken stays."""
+    found = renamed(columns) if are_candidates else list(columns)
+    plain = {normalize("NFC", name).casefold(): name for name in names}
+    for place, column in enumerate(found):
+        name = plain.get(normalize("NFC", column).casefold(), column)
+        if name not in found:
+            found[place] = name
+    return found
 
 
 def _without_header(names: tuple[str, ...], first: Sequence[str]) -> list[str] | None:
@@ -84,7 +124,9 @@ def _values(cells: list[object], reader: Callable[[str], object]) -> list[object
     return [None if is_missing(value) else value for value in parsed]
 
 
-def _classes(table: Table, column: str, targets: tuple[str, ...]) -> NDArray[np.float32]:
+def _classes(
+    table: Table, column: str, targets: tuple[str, ...], *, are_candidates: bool
+) -> NDArray[np.float32]:
     cells = table.columns[column]
     words = [category(cell) if isinstance(cell, str) else as_category(cell) for cell in cells]
     labels = np.full((len(words), len(targets)), np.nan, dtype=np.float32)
@@ -98,7 +140,8 @@ def _classes(table: Table, column: str, targets: tuple[str, ...]) -> NDArray[np.
                 raise DataError(f"{table.where(row, column)}: {word!r} is none of the model's classes")
             labels[row] = [word == target for target in targets]
             continue
-        known = _word(word, targets[0], named=named)
+        known = class_of(word) if are_candidates else None
+        known = _word(word, targets[0], named=named) if known is None else known
         if known is None:
             raise DataError(
                 f"{table.where(row, column)}: {word!r} is neither yes nor no; write 1 for"

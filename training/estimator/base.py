@@ -18,6 +18,7 @@ from models.features import Accepted
 from models.registry.store import Repository
 from training.data.tables.arrays import Answers, dataset_of_arrays, records_of
 from training.errors import TrainingError
+from training.estimator.frames import of_arrays, with_objects
 from training.pipeline.run import Fitted, finish, fit
 from training.recipes.overrides import override, with_metric
 from training.recipes.table import table_recipe
@@ -103,17 +104,19 @@ class SnnEstimator(BaseEstimator):  # type: ignore[misc]
                 processes=cores() if self.n_jobs == -1 else self.n_jobs or 1,
             )
         except TrainingError as error:
-            raise ValueError(str(error)) from error
+            raise ValueError(of_arrays(str(error))) from error
 
     def mean_outputs(self, X: ArrayLike) -> NDArray[np.float64]:
         """The mean of the members' outputs ``(n, O)``; ``ValueError`` for a row that is not taken."""
         check_is_fitted(self, "out_of_fold_")
-        rows = validate_data(self, X, dtype=None, ensure_all_finite="allow-nan", reset=False)
+        rows = validate_data(
+            self, with_objects(X), dtype=None, ensure_all_finite="allow-nan", reset=False
+        )
         fitted = self._fitted
         try:
             read = fitted.featurizer.featurize(records_of(rows, fitted.dataset))
         except TrainingError as error:
-            raise ValueError(str(error)) from error
+            raise ValueError(of_arrays(str(error))) from error
         for row, outcome in enumerate(read.outcomes):
             if not isinstance(outcome, Accepted):
                 raise ValueError(f"row {row}: {outcome.message}")
@@ -139,14 +142,6 @@ class SnnEstimator(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = True
         tags.input_tags.string = True
         return tags
-
-
-def declared_categories(X: Any) -> list[str]:
-    """The columns of a data frame that are of pandas' kind "category"; none of other rows."""
-    kinds = getattr(X, "dtypes", None)
-    if not hasattr(X, "columns") or kinds is None:
-        return []
-    return [str(name) for name, kind in zip(X.columns, kinds, strict=True) if str(kind) == "category"]
 
 
 def _seed(random_state: Any) -> int:

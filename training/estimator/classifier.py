@@ -11,7 +11,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from training.data.tables.arrays import Answers
-from training.estimator.base import SnnEstimator, check_metric, declared_categories
+from training.estimator.base import SnnEstimator, check_metric
+from training.estimator.frames import classes_of, declared_categories, with_objects
 from training.evaluation.scores import METRICS
 
 
@@ -55,7 +56,12 @@ class SnnClassifier(ClassifierMixin, SnnEstimator):  # type: ignore[misc]
         Raises ``ValueError`` if the rows cannot be learned from.
         """
         rows, y = validate_data(
-            self, X, y, dtype=None, ensure_all_finite="allow-nan", ensure_min_samples=2
+            self,
+            with_objects(X),
+            classes_of(y),
+            dtype=None,
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=2,
         )
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)

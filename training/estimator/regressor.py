@@ -12,7 +12,8 @@ from sklearn.utils.validation import validate_data
 from models.bundle.targets import Quantity
 from training.data.tables.arrays import Answers
 from training.errors import TrainingError
-from training.estimator.base import SnnEstimator, check_metric, declared_categories
+from training.estimator.base import SnnEstimator, check_metric
+from training.estimator.frames import declared_categories, with_objects
 from training.evaluation.quantities import QUANTITY_METRICS
 from training.networks.onnx_answers import QuantityAnswer
 from training.pipeline.kinds import quantities_of
@@ -56,7 +57,7 @@ class SnnRegressor(RegressorMixin, SnnEstimator):  # type: ignore[misc]
         """
         rows, y = validate_data(
             self,
-            X,
+            with_objects(X),
             y,
             dtype=None,
             y_numeric=True,

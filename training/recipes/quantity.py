@@ -16,7 +16,7 @@ _SHORT_DROPOUT, _LONG_DROPOUT = 0.1, 0.03
 
 def quantity_recipe(dataset: Dataset, recipe: ModelRecipe) -> ModelRecipe:
     """The recipe for a quantity, from that for classes of as many rows."""
-    longer = tuple(_network(each, _LONG_DROPOUT) for each in recipe.contenders[1:])
+    longer = tuple(_network(each, _LONG_DROPOUT) for each in recipe.contenders[1:2])
     # Of many rows the one recipe takes as many steps as the long one of few.
     first = _network(recipe.networks[0], _SHORT_DROPOUT if longer else _LONG_DROPOUT)
     target = dataset.targets[0]

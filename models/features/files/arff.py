@@ -15,7 +15,7 @@ _MOST_COLUMNS, _MOST_LINES = 4096, 20_000
 _NAME = r"(?:'((?:[^'\\]|\\.)*+)'|\"((?:[^\"\\]|\\.)*+)\"|([^\s,{}%]+))"
 _ATTRIBUTE = re.compile(rf"@attribute\s+{_NAME}\s+(.+)", re.IGNORECASE)
 _CELL = re.compile(
-    r"\s*(?:'((?:[^'\\]|\\.)*+)'|\"((?:[^\"\\]|\\.)*+)\"|([^,\t]*?))[^\S\t]*(,|\t|$)", re.DOTALL
+    r"\s*(?:'((?:[^'\\]|\\.)*+)'|\"((?:[^\"\\]|\\.)*+)\"|([^,\t]*?))[^\S\t]*(,\s*|\t|$)", re.DOTALL
 )
 _ESCAPED = re.compile(r"\\(.)")
 _TEXT_KINDS = ("string", "date", "{")
@@ -64,6 +64,11 @@ class Header:
         return False
 
 
+def is_header(line: str) -> bool:
+    """Whether a text whose first line is this, comments apart, is ARFF."""
+    return line.lstrip().lower().startswith(("@relation ", "@relation\t", "@attribute "))
+
+
 def read_header(lines: Iterable[str]) -> tuple[list[Attribute], int]:
     """The attributes, and how many lines the header has; raises ``UnreadableFile``."""
     header = Header()
@@ -88,7 +93,7 @@ def row(line: str) -> tuple[list[str], str]:
     if text.startswith("{"):
         raise UnreadableFile("the row is sparse; save the file without {index value} pairs")
     if "'" not in text and '"' not in text:
-        cells = [cell.strip() for cell in re.split(r"[,\t]", text)]
+        cells = [cell.strip() for cell in re.split(r",\s*|\t", text)]
     else:
         cells = _quoted(text)
     if comment and cells[-1] == "":  # PulsarFeatureLab ends its scores with ",%name"

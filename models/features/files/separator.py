@@ -2,6 +2,8 @@
 
 import re
 
+#: Parts the cells of tables without any other sign, several of it as one.
+BLANK = " "
 _LINE = re.compile(r'"?sep=([,;|\t])"?\s*', re.IGNORECASE)
 
 

@@ -11,6 +11,8 @@ from models.errors import UnreadableFile
 
 _PIECE = 1 << 20
 _MOST_MEMBERS = 10_000
+#: Beginnings of the names of texts that come with tables.
+_NO_TABLES = (".", "readme", "license", "licence", "changelog", "citation")
 GZIP, ZIP = ".gz", ".zip"
 
 
@@ -40,7 +42,7 @@ def member_of(file: BinaryIO, suffixes: Collection[str]) -> str:
             for entry in entries
             if not entry.is_dir()
             and not entry.filename.startswith("__MACOSX/")
-            and not PurePath(entry.filename).name.startswith(".")
+            and not PurePath(entry.filename).name.lower().startswith(_NO_TABLES)
             and PurePath(entry.filename).suffix.lower() in suffixes
         ]
     if len(tables) != 1:

@@ -22,7 +22,7 @@ from models.features.molecules.reading import Unreadable, read_smiles
 from models.features.molecules.standardise import standardise
 from models.features.molecules.structural_keys import NAMES as KEYS
 from models.features.molecules.structural_keys import structural_keys
-from models.features.molecules.text.notation import read_text
+from models.features.molecules.text.notation import explained, read_text
 
 # Molecules are computed block by block in groups of this size: the patterns of a block then stay in
 # the processor's cache, which saves a sixth of the time.
@@ -232,7 +232,10 @@ class JudgingMoleculeFeaturizer(WiderMoleculeFeaturizer):
 
     def _read(self, record: object) -> tuple[Chem.Mol, Accepted | NotApplicable]:
         written = read_text(record)
-        found = parent_compound(written.molecule, written.text)
+        try:
+            found = parent_compound(written.molecule, written.text)
+        except Unreadable as fault:
+            raise explained(fault, written.text, str(record)) from fault
         repaired = "; ".join(filter(None, (written.mended, found.repaired)))
         details = details_of(found.smiles, found.removed, repaired)
         warnings = [{"code": code, "message": text} for code, text in found.warnings]

@@ -32,6 +32,7 @@ HYDROGENS.showWarnings = False
 
 _ATOM_MAP = re.compile(r":\d+\]")
 _REASON = re.compile(r"SMILES Parse Error: (.*?)(?: while parsing: .*| for input: .*)?$", re.M)
+_VALENCE = re.compile(r"Explicit valence for atom # (\d+) (\w+), (\d+), is greater than permitted")
 _POSITION = re.compile(r"around position (\d+)")
 
 
@@ -115,7 +116,7 @@ def sanitised(molecule: Chem.Mol, written: str = "") -> tuple[Chem.Mol, str]:
             Chem.RemoveStereochemistry(as_read)
         repaired = repair(as_read)
         if repaired is None:
-            raise Unreadable(f"not a valid SMILES: {sentence(error)}") from error
+            raise Unreadable(f"not a valid SMILES: {_fault(error)}") from error
         return repaired
     return molecule, ""
 
@@ -127,6 +128,16 @@ def _reason(messages: Iterable[str]) -> str:
     reason = match.group(1) if match else "RDKit cannot parse it"
     position = _POSITION.search(log)
     return f"{reason} around position {position.group(1)}" if position else reason
+
+
+def _fault(error: Exception) -> str:
+    """What is wrong with a valence, by the atom's place; RDKit's own message for anything else."""
+    found = _VALENCE.search(str(error))
+    if found is None:
+        return sentence(error)
+    place, symbol, bonds = int(found[1]) + 1, found[2], found[3]
+    asks = "; is its charge missing, as in [N+]?" if symbol == "N" else ""
+    return f"atom {place}, {symbol}, has {bonds} bonds, more than it can have{asks}"
 
 
 def sentence(error: Exception) -> str:

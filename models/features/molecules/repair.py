@@ -1,9 +1,10 @@
-"""Repair of two errors in SMILES that are common in public records and have one obvious meaning.
+"""Repair of errors in SMILES that are common in public records and have one obvious meaning.
 
 * A pyrrole-like nitrogen without its hydrogen, ``c1cnc2ccccc2n1`` for a benzimidazole: an aromatic
   ring that cannot be kekulised gets the hydrogen on one nitrogen, or on two if there are two such
   rings.
-* A halide ion with a bond to its metal, ``[Cl-][Pt]``: the bond is taken as ionic.
+* A halide ion with a bond to its metal, ``[Cl-][Pt]``, or a halogen as the fifth bond of a nitrogen,
+  ``CN(C)(C)(C)Cl``: the bond is taken as ionic.
 
 The caller rejects what still does not sanitise, with RDKit's reason.
 """
@@ -18,6 +19,7 @@ MAX_NITROGENS = 12
 
 _BARE_NITROGEN = Chem.MolFromSmarts("[#7;a;D2;+0]")
 _BONDED_HALIDE = Chem.MolFromSmarts("[F,Cl,Br,I;-1]~[!#1!#6!#7!#8!#9!#15!#16!#17!#35!#53]")
+_AMMONIUM_HALIDE = Chem.MolFromSmarts("[F,Cl,Br,I;D1;+0]-[#7;X5;+0]")
 
 
 def repair(molecule: Chem.Mol) -> tuple[Chem.Mol, str] | None:
@@ -36,6 +38,16 @@ def repair(molecule: Chem.Mol) -> tuple[Chem.Mol, str] | None:
         ionic = editable.GetMol()
         if _sanitises(ionic):
             return ionic, "bonds between halide ions and their metal were taken as ionic"
+    bonds = molecule.GetSubstructMatches(_AMMONIUM_HALIDE)
+    if bonds:
+        editable = Chem.RWMol(molecule)
+        for halide, nitrogen in bonds:
+            editable.RemoveBond(halide, nitrogen)
+            editable.GetAtomWithIdx(halide).SetFormalCharge(-1)
+            editable.GetAtomWithIdx(nitrogen).SetFormalCharge(1)
+        ionic = editable.GetMol()
+        if _sanitises(ionic):
+            return ionic, "bonds between halogens and an ammonium nitrogen were taken as ionic"
     candidates = {Chem.MolToSmiles(candidate): candidate for candidate in _protonated(molecule)}
     if candidates:
         first = candidates[min(candidates)]

@@ -1,8 +1,8 @@
 """Tables of pulsar candidates: the names that their columns go by, and moments that are mixed up.
 
-Names: PulsarFeatureLab and the ARFF file of HTRU2 (``Profile_mean`` …), UCI's description and Kaggle's
-``pulsar_stars.csv`` (``Mean of the integrated profile`` …), Kaggle's playground series s3e10
-(``Mean_Integrated``, ``SD``, ``EK`` …). The last two call the third column excess kurtosis and the
+Names: the ARFF file of HTRU2 (``Profile_mean`` …), PulsarFeatureLab's own (``Feature_1`` …), UCI's
+description and Kaggle's ``pulsar_stars.csv`` (``Mean of the integrated profile`` …), Kaggle's series
+s3e10 (``Mean_Integrated``, ``SD``, ``EK`` …). The last two call the third column excess kurtosis and the
 fourth skewness, and hold them the other way round, as UCI's Readme does: their names stand for the
 columns of the file. Tables whose values do agree with such names are recognised by their moments.
 """
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from models.errors import UnreadableFile
 from models.features.files.arff import CANDIDATE
+from models.features.tabular.cells import as_float
 from models.features.tabular.pulsar import CURVES, NAMES, impossible
 
 CLASS = "class"
@@ -43,11 +44,16 @@ _SPELLINGS = (
     ("ip mean", "ip std", "ip kurtosis", "ip skewness",
      "dm snr mean", "dm snr std", "dm snr kurtosis", "dm snr skewness"),
 )  # fmt: skip
+#: The names in PulsarFeatureLab's own ARFF, whose kinds of features are told apart by their number.
+_NUMBERED = tuple(f"feature {place}" for place in range(1, len(NAMES) + 1))
+#: A number with a decimal comma.
+_COMMA = re.compile(r"\s*[+-]?\d+,\d+([eE][+-]?\d+)?\s*")
 #: What a message says of the names of columns that are read.
 ACCEPTED_NAMES = (
     f"a candidate's columns are {', '.join(NAMES)}, or their names in HTRU2's ARFF file"
-    " (Profile_mean …), in UCI's and Kaggle's tables (Mean of the integrated profile …,"
-    " Mean_Integrated …), or eight numbers in this order without a header"
+    " (Profile_mean …), in PulsarFeatureLab's (Feature_1 …), in UCI's and Kaggle's"
+    " tables (Mean of the integrated profile …, Mean_Integrated …), or eight numbers in this order"
+    " without a header"
 )
 _CLASSES = ("class", "target class", "target", "label", "is pulsar")
 #: Words for the classes, in lower case.
@@ -85,10 +91,13 @@ _ALIASES = {name: place for names in reversed(_SPELLINGS) for place, name in enu
 def renamed(columns: Sequence[str]) -> list[str]:
     """Columns by this project's names, those that are known by any; a name that is taken stays."""
     taken = {name.lower() for name in columns if name.lower() in NAMES}
+    plain = set(map(_plain, columns))
+    numbered = plain.issuperset(_NUMBERED) and f"feature {len(NAMES) + 1}" not in plain
     found: list[str] = []
     for column in columns:
-        place = _ALIASES.get(_plain(column))
-        name = NAMES[place] if place is not None else CLASS if _plain(column) in _CLASSES else column
+        word = _plain(column)
+        place = _NUMBERED.index(word) if numbered and word in _NUMBERED else _ALIASES.get(word)
+        name = NAMES[place] if place is not None else CLASS if word in _CLASSES else column
         if name != column and (name in found or (name in taken and column.lower() != name)):
             name = column
         found.append(name)
@@ -99,9 +108,11 @@ def positional(cells: Sequence[str]) -> list[str] | None:
     """The names of the columns of a table whose first line is a candidate; None for a header.
 
     A candidate is eight numbers in the file's order, perhaps after its name (as PulsarFeatureLab writes
-    it), then its class and anything. Raises ``UnreadableFile`` if the numbers count the columns, or if
-    a whole number is before the candidate.
+    it), then its class and anything. Raises ``UnreadableFile`` if the numbers count the columns, have
+    decimal commas, or if a whole number is before the candidate.
     """
+    if sum(_COMMA.fullmatch(cell) is not None for cell in cells) >= len(NAMES):
+        raise UnreadableFile("its numbers have decimal commas; write them with points")
     numbered = [cell.strip() for cell in cells]
     if numbered[:1] == [""]:
         del numbered[0]
@@ -133,7 +144,7 @@ def _is_shifted(cells: Sequence[str]) -> bool:
     numbers = cells[: len(NAMES) + 1]
     if len(numbers) <= len(NAMES) or not all(map(_is_number, numbers)):
         return False
-    values = np.array(numbers, dtype=np.float64)
+    values = np.array(list(map(as_float, numbers)), dtype=np.float64)
     if not (np.isfinite(values).all() and re.fullmatch(r"\s*\d+(\.0)?\s*", numbers[0])):
         return False
     here, after = (impossible(part[None]).any() for part in (values[:-1], values[1:]))
@@ -148,14 +159,15 @@ def class_of(value: object) -> float | None:
 
 def warnings_of(rows: NDArray[np.float64]) -> list[TableWarning]:
     """What is odd about candidates ``(n, 8)`` together; nothing of fewer than ``FEWEST_ROWS``."""
-    sound = rows[np.isfinite(rows).all(axis=1)]
+    finite = np.isfinite(rows)
+    sound = rows if finite.all() else rows[finite.all(axis=1)]
     if len(sound) < FEWEST_ROWS:
         return []
     found = [*_moments_exchanged(sound), *_curves_exchanged(sound)]
     if found:
         return found
     whole = all(
-        (sound[:, kurtosis] >= 0.998 * (np.square(sound[:, skewness]) + 1)).mean() >= _NEARLY_ALL
+        _share(sound[:, kurtosis] >= 0.998 * (np.square(sound[:, skewness]) + 1)) >= _NEARLY_ALL
         for skewness, kurtosis in ((2, 3), (6, 7))
     )
     if whole:
@@ -176,9 +188,11 @@ def _moments_exchanged(rows: NDArray[np.float64]) -> list[TableWarning]:
     Of HTRU2's candidates none is impossible as it is; with a curve's two columns exchanged, 17 % are by
     the profile and 93 % by the DM-SNR curve.
     """
-    as_given, other_way = impossible(rows), impossible(rows[:, [0, 1, 3, 2, 4, 5, 7, 6]])
+    as_given, enough = impossible(rows), max(_FEWEST_THAT_TELL, _SOME * len(rows))
+    if np.count_nonzero(as_given) < enough:
+        return []
+    other_way = impossible(rows[:, [0, 1, 3, 2, 4, 5, 7, 6]])
     wrong, right = (as_given & ~other_way).sum(axis=0), (other_way & ~as_given).sum(axis=0)
-    enough = max(_FEWEST_THAT_TELL, _SOME * len(rows))
     few = ((as_given & other_way).mean(axis=0) <= _FEW) & (right <= _FEW * wrong)
     exchanged = (wrong >= enough) & few
     if not exchanged.any():
@@ -206,19 +220,22 @@ def _moments_exchanged(rows: NDArray[np.float64]) -> list[TableWarning]:
 
 def _curves_exchanged(rows: NDArray[np.float64]) -> list[TableWarning]:
     """Whether the four columns of the profile are exchanged with those of the DM-SNR curve."""
-    low = rows[:, [1, 5]] < _PROFILE_STDEV
-    means = (rows[:, 4] > rows[:, 0]).mean()
-    if low[:, 0].mean() < _MANY or low[:, 1].mean() > 1 - _NEARLY_ALL or means < _MOST:
+    low, means = _share(rows[:, 1] < _PROFILE_STDEV), _share(rows[:, 4] > rows[:, 0])
+    if low < _MANY or means < _MOST or _share(rows[:, 5] < _PROFILE_STDEV) > 1 - _NEARLY_ALL:
         return []
     return [
         TableWarning(
             CURVES_EXCHANGED,
             "the profile's columns and those of the DM-SNR curve seem to be exchanged: the standard"
-            f" deviation of {low[:, 0].mean():.0%} of the profiles is below {_PROFILE_STDEV:g}, as that"
+            f" deviation of {low:.0%} of the profiles is below {_PROFILE_STDEV:g}, as that"
             f" of no profile of HTRU2, and in {means:.0%} of the candidates the DM-SNR curve has the"
             " larger mean; give the profile's four values first",
         )
     ]
+
+
+def _share(told: NDArray[np.bool_]) -> float:
+    return np.count_nonzero(told) / len(told)
 
 
 def table_warnings(
@@ -246,8 +263,4 @@ def _row(record: Any) -> list[float] | None:
 
 
 def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell
+    return as_float(cell) is not None

@@ -23,6 +23,8 @@ from models.features.tabular.records import kind, number_fault, shown
 Parts = tuple[float, ...] | int | str
 
 _NAN = float("nan")
+#: No code has more digits; longer integers take time to write.
+_LARGEST_CODE = 10**40
 #: Texts whose index is remembered: their number, and the characters of each.
 _MOST_KNOWN, _LONGEST_KNOWN = 16_384, 64
 
@@ -180,7 +182,7 @@ def written(value: object) -> str | None:
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
     if isinstance(value, int):
-        return str(value) if abs(value) < EXACT else None
+        return str(value) if abs(value) < _LARGEST_CODE else None
     if not isinstance(value, float) or not isfinite(value):
         return None
     return str(int(value)) if value == int(value) and abs(value) < EXACT else repr(value)

@@ -12,12 +12,13 @@ from functools import cached_property
 from itertools import chain
 
 from models.errors import FeaturizerError
+from models.features.tabular.cells import as_float
 
 #: Texts that stand for a missing value: those of pandas (``STR_NA_VALUES``), R's, MySQL's and ARFF's.
 MISSING = frozenset(
     (
         "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
-        "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "?", "\\N",
+        "<NA>", "N/A", "NA", "NULL", "NaN", "NaT", "None", "n/a", "nan", "null", "?", "\\N",
     )
 )  # fmt: skip
 
@@ -28,7 +29,9 @@ TRUTH: Mapping[str, bool] = dict.fromkeys(_FALSE, False) | dict.fromkeys(_TRUE, 
 _PAIRS = (("false", "true"), ("f", "t"), ("no", "yes"), ("n", "y"), ("off", "on"))
 
 _WHOLE = re.compile(r"([+-]?\d+)\.0*")
-_PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_PLAIN = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|(?i:inf(inity)?))")
+#: An exponent; Fortran's D counts behind a fraction or before a sign, since ``1D2`` may be a code.
+_EXPONENT = r"([eEdD][+-]?\d+)?"
 _SPACES = dict.fromkeys(map(ord, " \u00a0\u2007\u2009\u202f"))
 _MINUS = str.maketrans("\u2212\u2013\ufe63\uff0d", "----")
 _DECIMALS, _THOUSANDS = (".", ","), (",", ".", " ", "'")
@@ -106,18 +109,14 @@ class NumberFormat:
         if not self.is_plain:
             plain = self._plain(text)
             return cell if plain is None else float(plain)
-        if "_" in text:  # Python reads 1_000 as a number; other programs do not
-            return cell
-        try:
-            return float(text)
-        except ValueError:
-            return cell
+        value = as_float(text)
+        return cell if value is None else value
 
     @cached_property
     def _grouped(self) -> re.Pattern[str]:
         mark, point = re.escape(self.thousands), re.escape(self.decimal)
         whole = rf"\d{{1,3}}(?:{mark}\d{{2,3}})*{mark}\d{{3}}|\d+" if self.thousands else r"\d+"
-        return re.compile(rf"([+-]?)((?:{whole})?)(?:{point}(\d*))?([eE][+-]?\d+)?")
+        return re.compile(rf"([+-]?)((?:{whole})?)(?:{point}(\d*))?{_EXPONENT}")
 
     def _plain(self, text: str) -> str | None:
         """The number as Python writes it, None if the text is none."""
@@ -126,6 +125,8 @@ class NumberFormat:
             inner = text[1:-1] if text[:1] == "(" and text[-1:] == ")" else None
             text = text if inner is None else f"-{inner}"
             text = "".join(c for c in text if c != "%" and unicodedata.category(c) != "Sc")
+        if self.thousands == "'":
+            text = text.replace("\u2019", "'")  # as Swiss typography has it
         if self.signs or self.thousands == " ":
             text = text.translate(_SPACES)
         elif text.isascii() is False:
@@ -135,11 +136,14 @@ class NumberFormat:
         if match is None or not (match[2] or match[3]):
             return None
         digits = match[2].replace(self.thousands, "") if self.thousands.strip() else match[2]
-        return f"{match[1]}{digits or '0'}.{match[3] or '0'}{match[4] or ''}"
+        exponent = match[4] or "e0"
+        if exponent[0] in "dD" and match[3] is None and exponent[1] not in "+-":
+            return None
+        return f"{match[1]}{digits or '0'}.{match[3] or '0'}e{exponent[1:]}"
 
 
 def _ungrouped(decimal: str) -> re.Pattern[str]:
-    return re.compile(rf"([+-]?)(\d*)(?:{re.escape(decimal)}(\d*))?([eE][+-]?\d+)?")
+    return re.compile(rf"([+-]?)(\d*)(?:{re.escape(decimal)}(\d*))?{_EXPONENT}")
 
 
 def number_format(where: str, entry: Mapping[str, object], marks: Marks) -> NumberFormat:

@@ -21,7 +21,8 @@ NAMES: tuple[str, ...] = (
 )  # fmt: skip
 _WIDTH = len(NAMES)
 _ROWS = NumberRows(RecordShape(NAMES, "a candidate", "feature", "numbers"), [False] * _WIDTH)
-#: Positions of standard deviation, skewness and excess kurtosis of the two curves.
+#: Positions of standard deviation, skewness and excess kurtosis of the two curves, each of which has
+#: half of the features.
 CURVES = (("profile", 1, 2, 3), ("DM-SNR curve", 5, 6, 7))
 #: Of a kurtosis below its bound, how much rounded digits may explain, in units of 1 + skewness².
 _ROUNDED = 2e-3
@@ -61,13 +62,17 @@ class SoundCandidateFeaturizer(CandidateFeaturizer):
     def featurize(self, records: Records) -> Features:
         """Rows of shape ``(accepted, 8)``; ``records`` may be an array of shape ``(n, 8)``."""
         read = _ROWS.read(records)
-        unsound = np.flatnonzero(impossible(read.rows.astype(np.float64)).any(axis=1))
-        if not len(unsound):
+        if len(read.rows) == len(records) == 1:  # numpy's steps take longer than all of the numbers do
+            fault = _fault(read.rows[0].tolist())
+            return read if fault is None else Features(read.rows[:0], [Rejected(fault)])
+        faulty = impossible(read.rows.astype(np.float64))
+        if not faulty.any():
             return read
+        unsound = np.flatnonzero(faulty.any(axis=1))
         accepted = [place for place, each in enumerate(read.outcomes) if type(each) is not Rejected]
         outcomes = list(read.outcomes)
         for row in unsound.tolist():
-            outcomes[accepted[row]] = Rejected(_fault(read.rows[row].tolist()))
+            outcomes[accepted[row]] = Rejected(str(_fault(read.rows[row].tolist())))
         return Features(np.delete(read.rows, unsound, axis=0), outcomes)
 
 
@@ -78,17 +83,18 @@ def impossible(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
     taken for none), and the excess kurtosis of any sample is at least its squared skewness - 2
     (K. Pearson, Phil. Trans. R. Soc. A 216 (1916) 429).
     """
-    columns = []
-    for _, stdev, skewness, kurtosis in CURVES:
-        square = np.square(rows[:, skewness])
-        below = rows[:, kurtosis] < square - 2 - _ROUNDED * (1 + square)
-        flat = (rows[:, stdev] == 0) & ((rows[:, skewness] != 0) | (rows[:, kurtosis] != 0))
-        columns.append(below | flat | (rows[:, stdev] < 0))
-    return np.stack(columns, axis=1)
+    # Both curves at once, since a block of rows costs what its steps cost.
+    by_curve = rows.reshape(-1, len(CURVES), _WIDTH // len(CURVES))
+    stdev, skewness, kurtosis = (by_curve[:, :, place] for place in CURVES[0][1:])
+    square = np.square(skewness)
+    found: NDArray[np.bool_] = kurtosis < square - 2 - _ROUNDED * (1 + square)
+    if (stdev <= 0).any():
+        found |= (stdev == 0) & ((skewness != 0) | (kurtosis != 0)) | (stdev < 0)
+    return found
 
 
-def _fault(row: list[float]) -> str:
-    """What is wrong with the first impossible curve of a candidate."""
+def _fault(row: list[float]) -> str | None:
+    """What is wrong with the first curve of a candidate that is ``impossible``; None if none is."""
     for curve, stdev, skewness, kurtosis in CURVES:
         if row[stdev] < 0:
             return f"feature {NAMES[stdev]} is {row[stdev]:g}; a standard deviation is not negative"
@@ -102,4 +108,4 @@ def _fault(row: list[float]) -> str:
                 f"no {curve} has skewness {row[skewness]:g} and excess kurtosis {row[kurtosis]:g}, which"
                 f" is at least skewness² - 2 = {least:g}; perhaps they are exchanged"
             )
-    raise AssertionError("the candidate is sound")
+    return None

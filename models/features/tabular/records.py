@@ -134,10 +134,10 @@ class NumberRows:
         if self._may_miss is not None:
             # A number beyond float32 is an infinity by now, not a missing value.
             sound |= np.isnan(rows) & self._may_miss
-        accepted = sound.all(axis=1)
         outcomes: list[Outcome] = [ACCEPTED] * len(rows)
-        if accepted.all():
+        if sound.all():
             return Features(rows, outcomes)
+        accepted = sound.all(axis=1)
         for index in np.flatnonzero(~accepted).tolist():
             fault = self._checked(records[index])
             assert isinstance(fault, str)

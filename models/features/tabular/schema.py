@@ -57,7 +57,7 @@ def _read_column(where: str, entry: object) -> Number | Category:
     if not isinstance(entry, Mapping):
         raise FeaturizerError(f"{where} is {kind(entry)}, not an object")
     name, optional, what = entry.get("name"), entry.get("optional"), entry.get("kind")
-    if not is_cell(name) or not isinstance(optional, bool):
+    if not is_name(name) or not isinstance(optional, bool):
         raise FeaturizerError(f"{where}: name must be a text of 1 to {LONGEST} and optional a boolean")
     if what == "number" and set(entry) <= _NUMBER:
         knots = read_knots(where, entry.get("knots", []))
@@ -96,8 +96,13 @@ def read_number(where: str, value: object) -> float:
 
 
 def is_cell(value: object) -> bool:
-    """Whether a cell of a table can hold a name or a category."""
+    """Whether a cell of a table can hold a category."""
     return isinstance(value, str) and 0 < len(value) <= LONGEST and category(value) == value
+
+
+def is_name(value: object) -> bool:
+    """Whether a cell of a table can hold a column's name; ``NA`` is one."""
+    return isinstance(value, str) and 0 < len(value) <= LONGEST and value.strip() == value
 
 
 def read_marks(identifier: str, parameters: Mapping[str, object]) -> Marks:
@@ -171,7 +176,7 @@ def _written_column(where: str, entry: object, marks: Marks) -> Column:
 def _date(where: str, entry: Mapping[str, object], marks: Marks) -> DateColumn:
     name, optional, form, parts = (entry.get(key) for key in ("name", "optional", "form", "parts"))
     sound = set(entry) == {"name", "kind", "optional", "form", "parts"} and form in FORMS
-    if not sound or not is_cell(name) or not isinstance(optional, bool):
+    if not sound or not is_name(name) or not isinstance(optional, bool):
         raise FeaturizerError(f"{where}: a date has a name, optional, a form that is known, and parts")
     if not isinstance(parts, list) or not parts or len(parts) > len(PARTS):
         raise FeaturizerError(f"{where}: parts must be a list of the parts of a date")

@@ -7,6 +7,7 @@ traffic changes nothing.
 """
 
 from collections.abc import Sequence
+from math import inf
 
 import msgspec
 import numpy as np
@@ -23,7 +24,7 @@ _NEWEST = 8
 #: Two neighbours become one where together they have no more than this share of the rows after them.
 _SHARE = 0.5
 #: Blocks that lie further back than this, in seconds of traffic, are dropped unless fewer rows are left.
-_SECONDS, _KEPT_ROWS = 600.0, 1024
+KEPT_SECONDS, _KEPT_ROWS = 600.0, 1024
 #: Requests that came further apart than this are not joined before they have to be.
 _APART_SECONDS = 60.0
 
@@ -85,6 +86,16 @@ class BlockLog:
                 self._merge(len(self._times) - 2)
         self._shorten()
 
+    @property
+    def rows(self) -> float:
+        """The number of rows that are kept."""
+        return sum(float(counts[0]) for counts in self._counts)
+
+    @property
+    def latest(self) -> float:
+        """When the latest request came; minus infinity without blocks."""
+        return float(self._times[-1][1]) if self._times else -inf
+
     def blocks(self) -> Blocks:
         """Return a copy of the blocks."""
         if not self._times:
@@ -102,11 +113,11 @@ class BlockLog:
             else:
                 after += float(self._counts[at][0])
             at -= 1
-        rows = sum(float(counts[0]) for counts in self._counts)
+        rows = self.rows
         while (
             len(self._times) > 1
             and rows - self._counts[0][0] >= _KEPT_ROWS
-            and self._times[0][1] < self._times[-1][1] - _SECONDS
+            and self._times[0][1] < self._times[-1][1] - KEPT_SECONDS
         ):
             rows -= float(self._counts[0][0])
             del self._times[0], self._counts[0], self._values[0]

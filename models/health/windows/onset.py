@@ -18,16 +18,13 @@ from numpy.typing import NDArray
 from models.health.effect_size import DEGRADED_AT, UNHEALTHY_AT, Effects
 from models.health.layout import Layout
 from models.health.reference import Reference
-from models.health.windows.shifts import Moved, moved
+from models.health.windows.shifts import Moved, moved, moved_less
 from models.health.windows.uncertainty import Evidence
 
 Array = NDArray[np.float64]
 
 #: Fewer rows than this give no verdict.
 FEWEST_ROWS = 64
-
-#: A change is mostly where it is at least this share of its largest.
-_MOST = 0.5
 
 #: Two estimates of a change's begin are of the same one if they differ by no more of the time since.
 _SAME_BEGIN = 0.35
@@ -172,14 +169,8 @@ def _between(traffic: Traffic, known: Remembered) -> tuple[Stretch, Moved] | Non
 
 
 def _over(alone: Moved, moved: Moved, number: int) -> NDArray[np.intp]:
-    """The numbers of stretches that show that a change is over, the longest first.
-
-    By themselves they have not moved, and where most of the change was, they surely moved less.
-    """
-    sure = moved.sure[number]
-    had = sure >= max(DEGRADED_AT, _MOST * float(sure.max()))
-    less = (alone.effect + alone.margin < moved.effect[number])[:, had].all(axis=1)
-    return np.flatnonzero(less & (alone.sure.max(axis=1) < DEGRADED_AT))
+    """The numbers of stretches that show that a change is over, the longest first."""
+    return np.flatnonzero(moved_less(alone, moved, number))
 
 
 def _ended(traffic: Traffic, suffixes: "_Stretches", every: Moved, over: NDArray[np.intp]) -> Stretch:

@@ -25,12 +25,15 @@ class RowCells:
         self._direction = np.random.default_rng(0).standard_normal(size).astype(np.float32)
         self._evidence = None if features else layout.evidence
 
-    def of(self, rows: NDArray[np.floating], centred: NDArray[np.floating] | None) -> NDArray[np.intp]:
-        """Return the cells (n,) of rows' statistics (W, n) and centred features (n, F)."""
-        if centred is None:
-            along = np.einsum("er,e->r", rows[self._evidence], self._direction)
-        else:
+    def of(
+        self, rows: NDArray[np.floating] | None, centred: NDArray[np.floating] | None
+    ) -> NDArray[np.intp]:
+        """Return the cells (n,) of rows' centred features (n, F), or else of statistics (W, n)."""
+        if centred is not None:
             along = np.einsum("rf,f->r", centred, self._direction)
+        else:
+            assert rows is not None
+            along = np.einsum("er,e->r", rows[self._evidence], self._direction)
         # Beyond 2^52 neighbouring numbers are further apart than a cell is wide.
         steps = np.clip(along / _ALIKE, -(2.0**52), 2.0**52).astype(np.int64)
         return np.asarray(steps % CELLS, np.intp)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.health.effect_size import Effects, Shift, largest_of
+from models.health.effect_size import DEGRADED_AT, Effects, Shift, largest_of
 from models.health.evidence import Sums
 from models.health.inputs import Inputs
 from models.health.layout import Layout
@@ -15,6 +15,8 @@ from models.health.windows.uncertainty import MARGIN, Errors, Evidence, distinct
 
 Array = NDArray[np.float64]
 
+#: A change is mostly where it is at least this share of its largest.
+_MOST = 0.5
 #: The margin of what cannot be told, in standard deviations.
 _UNKNOWN = 1e9
 
@@ -113,6 +115,18 @@ def moved(
             parts.append(of_features)
     effect, margin = np.concatenate(parts, axis=2)
     return Moved(effect, margin, _distance(by_layer, errors.careful), shifts, errors, windows, features)
+
+
+def moved_less(alone: Moved, moved: Moved, number: int) -> NDArray[np.bool_]:
+    """Say of each stretch whether it surely has no part in the change that one of ``moved`` shows.
+
+    By itself it has not moved, and where most of the change was, it surely moved less.
+    """
+    sure = moved.sure[number]
+    had = sure >= max(DEGRADED_AT, _MOST * float(sure.max()))
+    less = (alone.effect + alone.margin < moved.effect[number])[:, had].all(axis=1)
+    result: NDArray[np.bool_] = less & (alone.sure.max(axis=1) < DEGRADED_AT)
+    return result
 
 
 def evidence_of(sums: Sums, layout: Layout) -> Evidence:

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Response
 from msgspec import UNSET
 from starlette.types import Receive, Scope, Send
 
-from models.features.files.separator import separator_of
+from models.features.files.text_head import names_in_comment
 from service.api import encoding
 from service.api.body.decoding import (
     DEFAULT_SMILES_MODEL,
@@ -40,11 +40,13 @@ from service.errors import InvalidRequest, TooLarge
 from service.inference.predictor import Predictor
 from service.inference.served_models import ServedModel, ServedModels
 from service.tables import ParsedRows, RecordSchema, open_source
+from service.tables.csv_header import read_head
 from service.tables.ndjson import add_value
 
 PATH = "/invocations"
 _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
-_PLAIN = (str, int, float)
+_PLAIN, _BY_TARGET = (str, int, float), ("threshold", "recall", "fpr")
+_HEAD_BYTES = 65_536
 _PARTING = re.compile(r"[,;|\t]")
 _decoder = msgspec.json.Decoder(Invocation)
 
@@ -104,6 +106,10 @@ class InvocationsEndpoint:
         best = [served for served in fitting if len(served.bundle.featurizer.fields) == widest]
         default = [served for served in best if served.manifest.name == DEFAULT_SMILES_MODEL]
         chosen = default if default and not widest else best
+        if first is None and len(all_served) != 1:
+            raise InvalidRequest(
+                "there is no record to know the model by; say by ?model= which is meant"
+            )
         if len(chosen) != 1:
             names = ", ".join(served.manifest.name for served in chosen)
             why = f"{names} have these columns" if chosen else "no model has these columns"
@@ -133,7 +139,9 @@ def _records(body: Invocation) -> tuple[list[Any], dict[str, str]]:
     params = {} if body.params is UNSET or body.params is None else body.params
     known = set(Queried._fields) - {"result_columns"}
     unknown = [
-        name for name, value in params.items() if name not in known or not isinstance(value, _PLAIN)
+        name
+        for name, value in params.items()
+        if name not in known or not isinstance(value, (*_PLAIN, dict) if name in _BY_TARGET else _PLAIN)
     ]
     if unknown:
         raise InvalidRequest(
@@ -148,6 +156,8 @@ def _records(body: Invocation) -> tuple[list[Any], dict[str, str]]:
 
 def _text(value: object) -> str:
     """A parameter as the query has it."""
+    if isinstance(value, dict):
+        return msgspec.json.encode(value).decode()
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -186,10 +196,17 @@ def _rows(records: list[Any], schema: RecordSchema) -> ParsedRows:
 
 
 def _header(content: bytes) -> list[Any]:
-    text = content[:65536].removeprefix(b"\xef\xbb\xbf").decode(errors="replace")
-    lines = (line for line in text.splitlines() if line.strip() and separator_of(line) is None)
-    names = _PARTING.split(next(lines, "").replace('"', ""))
-    return [dict.fromkeys(name.strip() for name in names)]
+    head = read_head(io.BytesIO(content[:_HEAD_BYTES]), RecordSchema(()))
+    line = next(iter(head.following), "")
+    if head.comment is not None:
+        line = names_in_comment(head.comment, head.following, _split) or line
+    return [dict.fromkeys(_split(line))]
+
+
+def _split(line: str) -> list[str]:
+    """The cells of a header, whatever parts and quotes them."""
+    cells = _PARTING.split(line) if _PARTING.search(line) else line.split()
+    return [cell.strip().strip("\"'") for cell in cells]
 
 
 def _rows_of_csv(content: bytes, served: ServedModel, most: int) -> ParsedRows:

@@ -34,6 +34,13 @@ _HEALTH: dict[str, Any] = {
         "delta": 0.5, "requests_per_false_alarm": 1_000_000, "requests": 20, "level": 0.0,
         "threshold": 13.8, "alarms": 0, "alarm": None,
     },
+    "client": None,
+    "clients": [
+        {"key": "alice", "rows": 640, "requests": 10, "departing": 9, "effect": 0.0, "estimate": 0.1,
+         "margin": 0.5},
+        {"key": "bob", "rows": 640, "requests": 10, "departing": 14, "effect": 0.0, "estimate": 0.06,
+         "margin": 0.5},
+    ],
     "departing": [], "baseline": None, "baseline_error": None, "rows_not_finite": 0,
     "watch": {"mode": "full", "share": 1.0},
     "members": [{"departure": 0.0, "layers": [_LAYER]}],

@@ -126,6 +126,18 @@ class DepartingRow(Struct):
     features: list[float | None] | None = None
 
 
+class ClientTraffic(Struct):
+    """What came with one API key since traffic moved or, where it has not, since it last had."""
+
+    key: Annotated[str | None, Meta(description="Its name; null for all keys that are not kept apart.")]
+    rows: int
+    requests: int
+    departing: Annotated[int, Meta(description="Rows whose p-value is at most 0.02.")]
+    effect: Annotated[float | None, Meta(description="How far its rows have moved, beyond chance.")]
+    estimate: float | None
+    margin: float | None
+
+
 class LiveBaseline(Struct):
     """Traffic that an operator declared to be healthy."""
 
@@ -220,6 +232,11 @@ class ActivationHealth(Struct):
     window: str | None
     windows: dict[str, WindowShift]
     inputs: InputShift | None
+    client: Annotated[
+        str | None,
+        Meta(description="The API key whose rows alone explain that inputs have moved, by its name."),
+    ]
+    clients: Annotated[list[ClientTraffic], Meta(description="By API key; empty without keys.")]
     sequential: SequentialState | None
     departing: list[DepartingRow]
     baseline: LiveBaseline | None

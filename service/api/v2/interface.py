@@ -95,12 +95,15 @@ def names_of(served: ServedModel) -> tuple[str, ...]:
 
 def domains(names: Iterable[str], outcomes: Sequence[Outcome]) -> dict[str, NDArray[Any]]:
     """Return ``similarity``, FP32, and ``in_domain``, BOOL, of shape ``(n,)``, where they are named."""
+    kinds = {SIMILARITY: np.float32, IN_DOMAIN: np.bool_}
+    named = [name for name in names if name in kinds]
+    if not named:
+        return {}
     told: list[Any] = [
         getattr(outcome, "details", {}).get("domain", {SIMILARITY: np.nan, IN_DOMAIN: False})
         for outcome in outcomes
     ]
-    kinds = {SIMILARITY: np.float32, IN_DOMAIN: np.bool_}
-    return {name: np.array([one[name] for one in told], kinds[name]) for name in names if name in kinds}
+    return {name: np.array([one[name] for one in told], kinds[name]) for name in named}
 
 
 def suspects(
@@ -124,7 +127,8 @@ def decided(
     Of a record that is not applicable ``call`` is masked, which is null in JSON and false in bytes,
     ``level`` is empty and ``interval`` NaN. Raises what ``intervals_of`` raises.
     """
-    if decision.decimals is not None:  # the graph gives the intervals of quantities
+    wanted = [name for name in names if name in (CALL, LEVEL, INTERVAL)]
+    if not wanted or decision.decimals is not None:  # the graph gives the intervals of quantities
         return {}
     applies = np.array([not isinstance(outcome, NotApplicable) for outcome in outcomes])
     count, targets = len(outcomes), len(decision.thresholds)
@@ -133,8 +137,8 @@ def decided(
         LEVEL: np.full((count, targets), "", object),
         INTERVAL: np.full((count, targets, 2), np.nan, np.float32),
     }
-    made = {name: empty[name] for name in names if name in empty}
-    if made and applies.any():
+    made = {name: empty[name] for name in wanted}
+    if applies.any():
         rounded, calls = shown(outputs["probability"], decision.thresholds, False)
         if CALL in made:
             made[CALL][applies] = calls

@@ -20,6 +20,7 @@ from service.api.problems import Problem
 from service.api.v2 import request, tensors
 from service.api.v2.interface import INTERVAL, REASON, Interface, decided, domains, suspects
 from service.inference.answers.decision import Decision
+from service.inference.answers.json_writing import is_plain
 from service.inference.predictor import Prediction, Predictor
 from service.inference.queue import Outputs
 from service.inference.served_models import ServedModel
@@ -97,12 +98,14 @@ def _check_outcomes(interface: Interface, prediction: Prediction) -> None:
 
 def _with_gaps(interface: Interface, prediction: Prediction) -> Outputs:
     """Return the outputs with rows of NaN where a record is not applicable, or was not watched."""
-    applies = [not isinstance(outcome, NotApplicable) for outcome in prediction.outcomes]
     given = dict(prediction.outputs)
     if given and TAPS in interface.outputs and TAPS not in given:
         # Of dense traffic only some batches are watched.
         shape = (len(given["logit"]), *interface.outputs[TAPS])
         given[TAPS] = np.full(shape, np.nan, np.float32)
+    if is_plain(prediction.outcomes):
+        return given
+    applies = [not isinstance(outcome, NotApplicable) for outcome in prediction.outcomes]
     if all(applies):
         return given
     outputs: dict[str, NDArray[np.floating]] = {}

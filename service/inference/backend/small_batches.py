@@ -36,7 +36,7 @@ def small_batch_graph(model: bytes, reference: Reference) -> bytes | None:
     _rename(judging, {*made, SCORES, KEPT})
     graph.initializer.extend(judging.initializer)
     graph.node.extend(judging.node)
-    graph.output.extend(judging.output)
+    graph.output.extend(output for output in judging.output if output.name in (SCORES, KEPT))
     return bytes(loaded.SerializeToString())
 
 

@@ -17,9 +17,10 @@ from service.observability.counters import Traffic
 from service.observability.predictions import P_VALUES, Predicted
 
 Numbers = NDArray[np.floating]
+_CLASSES = np.array(P_VALUES)
 
 #: Rows that wait before they are summed up.
-_ROOM = 256
+_ROOM = 1024
 
 
 class PredictionCounter:
@@ -62,7 +63,8 @@ class PredictionCounter:
         counted = np.isfinite(probability).all(axis=1)
         if any(owner.synthetic for _, _, owners in batches for owner in owners):
             counted &= np.concatenate([_real(owners, len(batch)) for batch, _, owners in batches])
-        if not counted.all():
+        every = bool(counted.all())
+        if not every:
             probability = probability[counted]
         if self._exclusive:
             called = np.bincount(probability.argmax(axis=1), minlength=probability.shape[1])
@@ -71,7 +73,8 @@ class PredictionCounter:
         classes = np.zeros(len(P_VALUES) + 1)
         known = [p_values for _, p_values, _ in batches if p_values is not None]
         if len(known) == len(batches):  # a model has them always, or never
-            places = np.searchsorted(P_VALUES, np.concatenate(known)[counted], side="right")
+            p_values = np.concatenate(known)
+            places = _CLASSES.searchsorted(p_values if every else p_values[counted], side="right")
             classes += np.bincount(places, minlength=len(classes))
         return Predicted(len(probability), probability.sum(axis=0), called.astype(np.float64), classes)
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from models.bundle.loading import open_bundle
 from models.health.detector import Detector
+from models.health.evidence import own_sums
 from models.health.fitting import MemberRows, fit_reference
 from models.health.reference import MemberReference, Reference
 from models.registry.store import Repository
@@ -65,6 +66,27 @@ def test_it_judges_as_the_oracle_does(case: tuple, far: int, sizes: list[int], s
     assert np.concatenate(p_values) == pytest.approx(expected, abs=1.01 * rank)
     assert np.mean(np.isclose(np.concatenate(p_values), expected, rtol=0, atol=1e-9)) > 0.8
     assert pytest.approx(statistics, rel=1e-3, abs=1e-3) == detector.statistics(batches).T
+
+
+@pytest.mark.parametrize("about", [None, 0.7])
+@pytest.mark.parametrize("case", sorted(_CASES, key=str), ids=str)
+def test_large_requests_are_summed_up_as_their_rows_are(case: tuple, about: float | None) -> None:
+    """Sums of what was kept of each request are those of its rows' statistics, to float rounding."""
+    detector = Detector(_CASES[case])
+    layout, sizes = detector.layout, np.array([40, 256, 33])
+    inputs, taps = data(5, 329, *case[:2])
+    taps[50:200] *= 3.0
+    judged = detector.judge(taps, None if case[2] is None else inputs[:, : case[2]])[1]
+    centre = None
+    if about is not None:
+        centre = np.full(layout.width - layout.evidence.start, about)
+        if layout.has_inputs and not detector.reference.inputs.has_beside:
+            centre[-2] = 0.0  # there is no such evidence
+    expected = own_sums(detector.statistics([judged]), sizes, layout, centre)
+    found = detector.sums_of_requests(np.split(judged.kept, [40, 296]), centre)
+    for name in ("plain", "squared", "capped", "total", "squares"):
+        right = getattr(expected, name)
+        np.testing.assert_allclose(getattr(found, name), right, rtol=2e-5, atol=2e-3)
 
 
 @pytest.mark.parametrize("model", ["htru2", "tox21"])

@@ -38,6 +38,7 @@ async def invoke(app: App, query: str = "", **body: object) -> Any:
         {"inputs": COLUMNS},
         {"inputs": {name: [[value] for value in values] for name, values in COLUMNS.items()}},
         {"instances": ROWS, "params": {"model": "htru2", "applicability": "judge"}},
+        {"dataframe_records": NAMED, "params": None},
     ],
 )
 def test_each_form_is_answered_as_by_predict(with_both, body: dict[str, Any]) -> None:
@@ -66,10 +67,15 @@ def test_molecules_csv_and_extra_columns(with_both) -> None:
         (found,) = (await invoke(app, dataframe_split=split)).json()["predictions"]
         assert (found["name"], found["status"]) == ("J0437-4715", "ok")
         text = ",".join(NAMES) + "\n" + ",".join(map(str, ROWS[0])) + "\n"
-        answer = await app.client.post(
-            "/invocations", content=text, headers={"content-type": "text/csv"}
-        )
-        assert answer.json()["predictions"][0]["probability"] == found["probability"]
+        for written in (text, f"# made by hand, twice\n{text}", f"# {text}", text.replace(",", " ")):
+            answer = await app.client.post(
+                "/invocations", content=written, headers={"content-type": "text/csv"}
+            )
+            assert answer.json()["predictions"][0]["probability"] == found["probability"], written
+        for cut_off, call in (({"pulsar": 1.0}, False), ({"pulsar": 0.0}, True)):
+            body = {"instances": ROWS[:1], "params": {"threshold": cut_off}}
+            (called,) = (await invoke(app, **body)).json()["predictions"]
+            assert called["call"] == {"pulsar": call}
 
     with_both(work)
 
@@ -88,6 +94,8 @@ def test_molecules_csv_and_extra_columns(with_both) -> None:
         ("", {"dataframe_split": {"data": 5}}, 422, "dataframe_split"),
         ("", {"inputs": ROWS, "params": {"temperature": 1}}, 422, "'temperature'"),
         ("", {"inputs": ROWS, "params": {"model": [1]}}, 422, "'model'"),
+        ("", {"inputs": ROWS, "params": {"threshold": {"ill": 0.5}}}, 422, "'ill'"),
+        ("", {"dataframe_split": {"columns": list(NAMES), "data": []}}, 422, "there is no record"),
         ("?model=htru2", {"inputs": [[1] * 8] * (MAX_ROWS + 1)}, 413, str(MAX_ROWS)),
         ("?model=htru2", {"inputs": []}, 422, ""),
     ],

@@ -320,14 +320,25 @@ def test_synthetic_calls_are_no_traffic(with_grpc) -> None:
     with_grpc(work)
 
 
-def test_a_deadline_that_has_passed_begins_nothing(with_grpc) -> None:
-    """GRPC's own deadline is the request's."""
+def test_a_deadline_that_has_passed_begins_nothing(with_grpc, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GRPC's own deadline is the request's: rows that wait beyond it are not computed."""
 
     async def work(app: App, address: str) -> None:
+        batcher = app.served_models.get("htru2").batcher
+        computed, compute = [], batcher._compute
+
+        def noted(rows: np.ndarray, parts: object) -> object:
+            computed.append(len(rows))
+            return compute(rows, parts)
+
         async with triton.InferenceServerClient(address) as client:
-            with pytest.raises(InferenceServerException, match=r"DEADLINE_EXCEEDED|Deadline"):
-                await client.infer("htru2", candidates(), client_timeout=1e-6)
+            monkeypatch.setattr(batcher, "_compute", noted)
+            with monkeypatch.context() as held:
+                held.setattr(batcher, "_schedule", lambda: None)  # the queue stands still
+                with pytest.raises(InferenceServerException, match=r"DEADLINE_EXCEEDED|Deadline"):
+                    await client.infer("htru2", candidates(), client_timeout=0.05)
             await client.infer("htru2", candidates(), client_timeout=10)
+        assert computed == [len(ROWS)]
 
     with_grpc(work)
 

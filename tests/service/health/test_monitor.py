@@ -1,6 +1,7 @@
 """The monitor against whole-data statistics, with a clock of the test's own."""
 
 import threading
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -24,13 +25,19 @@ from service.observability.counters import Traffic
 from tests.support import bundles, oracle
 
 
+class Key(NamedTuple):
+    """An API key, as far as the monitor knows it."""
+
+    name: str
+
+
 class Request:
     """A request, told apart from others by identity."""
 
     synthetic = False
 
-    def __init__(self, request_id: bytes) -> None:
-        self.request_id = request_id
+    def __init__(self, request_id: bytes, key: Key | None = None) -> None:
+        self.request_id, self.key = request_id, key
 
 
 class Clock:

@@ -244,3 +244,14 @@ def test_what_happened_to_the_columns_is_named(change: object, words: str) -> No
     headline = named(change)
     assert headline.startswith("Inputs changed; the model is intact.")
     assert words in headline
+
+
+@pytest.mark.parametrize("amid", [1, 8, 16, 31])
+def test_what_happened_is_named_where_it_begins_amid_a_block(amid: int) -> None:
+    """Columns that are exchanged from some single row on: those before it in its block hide nothing."""
+    clock = Clock()
+    monitor = monitor_of(REFERENCE, clock, scales=SCALES)
+    sent(monitor, clock, bundles.candidates(1024 + amid, seed=1), 1, 0.01)
+    sent(monitor, clock, bundles.candidates(256, seed=2)[:, [7, 1, 2, 3, 4, 5, 6, 0]], 1, 0.01)
+    headline = monitor.health().judgement.headline
+    assert headline.endswith("f0 and f7 look exchanged: columns swapped?")

@@ -25,15 +25,16 @@ def test_quiet_traffic_is_taken_whole() -> None:
     for size in (1, 16, 256):
         times = np.repeat(np.arange(1000.0), 512 // size) + 5000.0 * size
         assert all(sampling.takes(size, now) for now in times)
-    assert all(sampling.takes(4096, now) for now in np.arange(2e6, 2e6 + 100))
+    assert all(sampling.takes(4096, now) for now in np.arange(2e6, 2e6 + 900, 9))
 
 
 @pytest.mark.parametrize("size", [1, 64, 256])
-def test_of_dense_traffic_a_share_is_taken(size: int) -> None:
-    """Of 8,192 rows a second 512 are, and an eighth of the rest, behind a burst."""
+@pytest.mark.parametrize("at_once", [True, False])
+def test_of_dense_traffic_a_share_is_taken(size: int, at_once: bool) -> None:
+    """Of 8,192 rows a second, evenly or at once, 512 are, and an eighth of the rest, behind a burst."""
     sampling, seconds, each = Sampling(), 40, 8192 // size
-    times = np.repeat(np.arange(float(seconds)), each)
-    taken = sum(size for now in times if sampling.takes(size, float(now)))
+    times = np.arange(float(seconds * each)) / each
+    taken = sum(size for now in times if sampling.takes(size, float(now // 1 if at_once else now)))
     assert taken / seconds == pytest.approx(512 + (8192 - 512) / 8, rel=0.1)
 
 

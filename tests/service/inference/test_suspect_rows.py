@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.health.detector import Detector
 from models.health.fitting import MemberRows, fit_reference
 from models.health.reference import Reference
 from models.networks.outputs import MEMBER_LOGIT, SQUASHED
@@ -201,14 +202,20 @@ def test_most_single_rows_of_dense_traffic_pass_the_graph_without_taps(dense) ->
     )
 
 
-def test_blocks_of_dense_traffic_keep_their_p_values(dense) -> None:
-    """Rows that come together are judged, every one, whether they count or not."""
+def test_most_blocks_of_dense_traffic_pass_the_graph_without_taps(dense) -> None:
+    """Of 200 blocks in a second the first 8 and an eighth are watched, and have p-values, every row."""
     lean = FaultySession({})
     compute, whole, monitor = dense(lean)
-    for number in range(40):
-        assert "p_value" in compute(bundles.candidates(64, seed=number), [RowOwner(None, 64)])
-    assert (len(whole.runs), lean.runs) == (40, [])
-    assert monitor.health().windows["1m"].count < 40 * 64 / 2
+    for number in range(200):
+        rows = bundles.candidates(64, seed=number)
+        answer = compute(rows, [RowOwner(None, 64)])
+        if number < 8:
+            assert "p_value" in answer
+        right = bundles.run_all(bundles.graph(), rows)["probability"]
+        np.testing.assert_allclose(answer["probability"], right, rtol=1e-5, atol=1e-6)
+    assert len(whole.runs) + len(lean.runs) == 200
+    assert len(whole.runs) == pytest.approx(8 + 192 / 8, rel=0.5)
+    assert monitor.health().windows["1m"].count == 64 * len(whole.runs)
 
 
 def test_a_wrong_logit_in_the_graph_without_taps_is_computed_again(dense) -> None:
@@ -222,3 +229,17 @@ def test_a_wrong_logit_in_the_graph_without_taps_is_computed_again(dense) -> Non
     right = bundles.run_all(bundles.graph(), rows)["probability"]
     shown = np.concatenate([answer["probability"] for answer in answers])
     np.testing.assert_allclose(shown, right, rtol=1e-4, atol=1e-6)
+
+
+def test_a_row_alone_agrees_as_it_does_in_a_block(reference: Reference) -> None:
+    """Logits within and beyond their bounds, and no numbers: one row is told as many are."""
+    detector = Detector(reference)
+    logits = bundles.run_all(bundles.graph(), bundles.candidates(64, seed=5))[MEMBER_LOGIT].copy()
+    logits[::3, 0] += np.linspace(-40.0, 40.0, len(logits[::3]))[:, None]
+    logits[5, 1], logits[6, 0] = np.nan, np.inf
+    alone = [detector.agrees(logits[at : at + 1]) for at in range(64)]
+    twice = [detector.agrees(np.repeat(logits[at : at + 1], 2, axis=0)) for at in range(64)]
+    assert alone == twice
+    assert 8 < sum(alone) < 60
+    assert not alone[5]
+    assert not alone[6]

@@ -79,6 +79,14 @@ def test_blank_lines_are_rows_only_where_nothing_else_could_be() -> None:
     assert read("csv", b"id,smiles\n1,C\n\r\n2,N\n")[0].records == ["C", "N"]
 
 
+def test_a_register_s_two_columns_of_one_structure_are_no_question() -> None:
+    """As PubChem's downloads have them, with stereo and without."""
+    content = b"cid,isosmiles,canonicalsmiles\n1,C[C@H](N)C(=O)O,CC(N)C(=O)O\n"
+    assert read("csv", content)[0].records == ["C[C@H](N)C(=O)O"]
+    content = b"Canonical_SMILES,Isomeric_SMILES\nC,CC\n"
+    assert read("csv", content)[0].records == ["CC"]
+
+
 @pytest.mark.parametrize(
     ("content", "error", "words"),
     [

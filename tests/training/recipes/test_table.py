@@ -24,13 +24,21 @@ def dataset(rows: int, positive: int) -> Dataset:
 
 @pytest.mark.parametrize("rows", [100, 556, 1728, 5000, 9000])
 def test_small_tables_try_few_epochs_and_many(rows: int) -> None:
-    """The long recipe takes over a thousand steps, the short one at least twenty epochs."""
-    short, long = table_recipe(dataset(rows, rows // 3)).contenders
+    """The long recipe takes over a thousand steps, the short one at least twenty epochs.
+
+    Beside them stand half as many epochs, and the columns' values alone.
+    """
+    table = dataset(rows, rows // 3)
+    knotted = replace(table, parameters={"columns": [{"name": "x", "knots": [0, 1, 2]}]})
+    short, long, half, plain = table_recipe(knotted).contenders
+    assert table_recipe(table).contenders == (short, long, half)
     assert short.epochs >= 20
     assert long.epochs >= 35
     assert long.epochs > short.epochs
     steps = long.epochs * (rows * 4 // 5) / long.batch_size
     assert 1_100 <= steps <= 3_000
+    assert half == replace(short, epochs=short.epochs // 2)
+    assert plain == replace(short, without=(BETWEEN,))
 
 
 @pytest.mark.parametrize("rows", [12_000, 20_000, 200_000])
@@ -41,12 +49,13 @@ def test_large_tables_have_one_recipe(rows: int) -> None:
     assert recipe.networks[0].epochs * rows * 4 // 5 / recipe.networks[0].batch_size > 2_000
 
 
-def test_rare_positives_are_repeated_and_a_cautious_recipe_is_tried() -> None:
-    """Ten in 100,000: sixty steps or so, on the columns' values alone."""
-    short, cautious = table_recipe(dataset(100_000, 10)).contenders
+def test_rare_positives_are_repeated_and_cautious_recipes_are_tried() -> None:
+    """Ten in 100,000: sixty steps or so, on the columns' values alone, and once almost additive."""
+    short, cautious, smooth = table_recipe(dataset(100_000, 10)).contenders
     assert short.rare_share > 0
     assert cautious.without == (BETWEEN,)
     assert cautious.epochs * 80_000 / cautious.batch_size == pytest.approx(60, rel=0.1)
+    assert smooth == replace(cautious, layers=2, dropout=0.5)
 
 
 def test_a_quantity_is_learned_by_means_and_quantiles() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.health.effect_size import DEGRADED_AT, UNHEALTHY_AT, Effects, origin_of
-from models.health.evidence import sum_up
+from models.health.evidence import own_sums, sum_up
 from models.health.fitting import MemberRows, fit_reference
 from models.health.windows.shifts import assess
 from training.benchmarks.health.faults import CLEAN, MODEL, SHIFTED
@@ -168,7 +168,8 @@ def effects_of(
     sizes: NDArray[np.intp],
 ) -> Effects:
     """The effects of a window of rows, in requests of ``sizes`` rows each."""
-    sums = sum_up(kept["out"][rows].T.astype(np.float64), sizes, monitors.layout)
+    own = own_sums(kept["out"][rows].T.astype(np.float64), sizes, monitors.layout)
+    sums = sum_up(own, sizes, monitors.layout)
     z = kept["z"][rows]
     features = np.stack([z.mean(axis=0), np.square(z).mean(axis=0)]).astype(np.float64)
     return assess(monitors.reference, monitors.layout, sums, features)

@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from models.features.tabular.categories import as_category
 from training.data.dataset import Dataset, Standard, strata_of
 from training.data.folds import FOLDS, folds_of_groups, folds_of_table
 from training.data.tables.columns import MOST_CATEGORIES, is_missing, read_column
+from training.data.tables.files.table import Table
 from training.data.tables.load import PIECES, PIECES_OF_ALL, constructed
-from training.data.tables.reading import Table
 from training.data.tables.spelling import Spelling
 from training.errors import DataError
 
@@ -133,6 +134,10 @@ def records_of(rows: NDArray[Any], dataset: Dataset) -> list[list[object]]:
 
 
 def _cells(column: NDArray[Any]) -> list[object]:
+    if column.dtype.kind == "M":  # nanoseconds would become integers
+        column = column.astype("datetime64[us]")
+    elif column.dtype.kind == "m":
+        column = column / np.timedelta64(1, "s")
     values = [_plain(value) for value in column.tolist()]
     for value in values:
         if value is not None and not isinstance(value, (str, bool, int, float)):
@@ -141,10 +146,22 @@ def _cells(column: NDArray[Any]) -> list[object]:
 
 
 def _plain(value: object) -> object:
-    """A cell of a data frame as one of a file: pandas' own missing values are None, dates ISO's text."""
-    if type(value).__name__ in ("NAType", "NaTType"):
+    """A cell of a data frame as one of a file.
+
+    pandas' own missing values are None, dates and periods ISO's text, durations seconds, intervals text.
+    """
+    kind = type(value).__name__
+    if kind in ("NAType", "NaTType"):
         return None
-    return value.isoformat() if isinstance(value, date) else value
+    if kind == "Period":
+        value = value.start_time  # type: ignore[attr-defined]
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Decimal):
+        return float(value)
+    return str(value) if kind == "Interval" else value
 
 
 def _usable(folds: NDArray[np.integer], codes: NDArray[np.integer]) -> bool:

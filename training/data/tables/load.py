@@ -1,6 +1,5 @@
 """A user's own table as a data set: columns' kinds, target and folds are inferred from the file."""
 
-import math
 from collections import Counter
 from pathlib import Path
 from typing import Literal
@@ -14,8 +13,9 @@ from models.features.tabular.formats import Marks
 from training.data.dataset import Dataset, Standard, strata_of
 from training.data.folds import FEWEST_FOLDS, FOLDS, folds_of_table
 from training.data.tables.columns import MOST_CATEGORIES, read_column
-from training.data.tables.quantities import is_quantity, read_quantity
-from training.data.tables.reading import Table, read_table
+from training.data.tables.files.table import Table
+from training.data.tables.quantities import described, is_quantity, read_quantity
+from training.data.tables.reading import read_table
 from training.data.tables.roles import Roles
 from training.data.tables.spelling import Spelling
 from training.data.tables.suspects import index_columns, telling_columns
@@ -50,7 +50,6 @@ class Reading(Roles):
     missing: tuple[str, ...] = ()
     decimal: str = "."
     thousands: str = ""
-    day_first: bool = False
     rare: str | None = None
 
     @property
@@ -106,18 +105,22 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
         if len(set(values)) == 1
     ]
     kinds = Counter(column.entry["kind"] for column in columns)
-    left_out = len(table) - len(records)
+    left_out = len(table) - len(records) - targets.rare
     notices = [
         *table.notices,
         *recognised,
         *(f"left out column {name!r}, which numbers the rows" for name in indices),
+        *targets.notices,
         *(column.notice for column in columns if column.notice),
+        *(f"column {name} has one value, which tells nothing" for name in constant),
         *([f"left out {left_out:,} rows without a value of {reading.target}"] if left_out else []),
+        *([f"left out {targets.rare:,} rows of rare classes"] if targets.rare else []),
         *telling_columns(used, records, targets.labels, folds, quantity=targets.standard is not None),
     ]
     summary: dict[str, object] = {
         "rows": len(records),
         "rows without a target, left out": left_out,
+        **({"rows of rare classes, left out": targets.rare} if targets.rare else {}),
         "different rows": len(set(records)),
         "columns of numbers": kinds["number"],
         "columns of categories": kinds["category"],
@@ -125,7 +128,7 @@ def load(name: str, path: Path, reading: Reading) -> Dataset:
         "columns with missing values": sum(column.entry["optional"] is True for column in columns),
         "columns of one value, which tell nothing": ", ".join(constant) or "none",
         "target": reading.target,
-        **_described(targets),
+        **described(targets),
     }
     return Dataset(
         name=name,
@@ -198,26 +201,6 @@ def _targets(table: Table, reading: Reading) -> tuple[Targets, list[str]]:
     )
     labels = standard.labels(numbers)
     return Targets(rows, labels, (column,), {}, standard), [notice] if told else []
-
-
-def _described(targets: Targets) -> dict[str, object]:
-    """What the card says of the target's values."""
-    if targets.standard is None:
-        return {"rows by class": ", ".join(f"{name} {rows:,}" for name, rows in targets.counts.items())}
-    standard = targets.standard
-    unit = "" if standard.unit is None else f" {standard.unit}"
-    return {
-        "its mean": f"{beside(standard.centre, standard.scale)}{unit}",
-        "its standard deviation": f"{beside(standard.scale, standard.scale)}{unit}",
-    }
-
-
-def beside(value: float, spread: float, digits: int = 4) -> str:
-    """A value as exact as its spread is at so many digits: 1,700,000,120 beside 689.3."""
-    decimals = digits - 1 - math.floor(math.log10(spread))
-    if abs(value) >= 1e15 or decimals > 15:
-        return f"{value:.15g}"
-    return f"{round(value, decimals):,.{max(0, decimals)}f}"
 
 
 def _as_read(reading: Reading) -> dict[str, JsonValue]:

@@ -34,7 +34,8 @@ from models.features.tabular.pulsar import NAMES, impossible
 from training.data.dataset import Dataset, Replicates
 from training.data.official import htru2, tox21
 from training.data.tables.columns import is_missing
-from training.data.tables.reading import Table, read_table
+from training.data.tables.files.table import Table
+from training.data.tables.reading import read_table
 from training.errors import DataError
 
 _CLASS = CLASS

@@ -1,10 +1,13 @@
 """A table's target column as a quantity: whether it is one, and its values."""
 
+import math
+
 from models.features.tabular.formats import NumberFormat
 from training.data.tables.columns import known_or_none
-from training.data.tables.reading import Table, Unreadable
+from training.data.tables.files.table import Table
+from training.data.tables.files.typed import Unreadable
 from training.data.tables.spelling import MOSTLY, Spelling, argument, best_format, hint
-from training.data.tables.targets import FEWEST_ROWS, MOST_CLASSES
+from training.data.tables.targets import FEWEST_ROWS, MOST_CLASSES, Targets
 from training.errors import DataError
 
 #: So many different numbers, not all of them whole, are a quantity: classes are fewer, or codes.
@@ -77,3 +80,23 @@ def _way_out(column: str, cell: object, known: list[object]) -> str:
 
 def _format(known: list[object], column: str, spelling: Spelling) -> NumberFormat:
     return best_format([text for text in known if isinstance(text, str)], spelling.formats(column))[0]
+
+
+def described(targets: Targets) -> dict[str, object]:
+    """What the card says of the target's values."""
+    if targets.standard is None:
+        return {"rows by class": ", ".join(f"{name} {rows:,}" for name, rows in targets.counts.items())}
+    standard = targets.standard
+    unit = "" if standard.unit is None else f" {standard.unit}"
+    return {
+        "its mean": f"{beside(standard.centre, standard.scale)}{unit}",
+        "its standard deviation": f"{beside(standard.scale, standard.scale)}{unit}",
+    }
+
+
+def beside(value: float, spread: float, digits: int = 4) -> str:
+    """A value as exact as its spread is at so many digits: 1,700,000,120 beside 689.3."""
+    decimals = digits - 1 - math.floor(math.log10(spread))
+    if abs(value) >= 1e15 or decimals > 15:
+        return f"{value:.15g}"
+    return f"{round(value, decimals):,.{max(0, decimals)}f}"

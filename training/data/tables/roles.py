@@ -1,14 +1,18 @@
 """Columns that say how a row counts and with which rows it is left out; none of them is learned from."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from models.features.tabular.cells import number
+from models.features.tabular.dates import ISO, as_date
+from models.features.tabular.formats import MISSING
 from training.data.folds import FOLDS, folds_of_groups
-from training.data.tables.reading import Table
+from training.data.tables.files.table import Table
+from training.data.tables.spelling import date_form
 from training.errors import DataError
 
 _MOST_FOLDS = 20
@@ -24,6 +28,7 @@ class Roles(BaseModel):
     time: str | None = None
     fold: str | None = None
     weight: str | None = None
+    day_first: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -51,7 +56,7 @@ class Roles(BaseModel):
             folds, rule = folds_of_groups(np.array(_texts(table, self.group, rows), dtype=object))
             return folds, f"{rule}, column {self.group}"
         if self.time is not None:
-            times = _times(table, self.time, rows)
+            times = _times(table, self.time, rows, day_first=self.day_first)
             ranked = np.sort(times)
             starts = [ranked[len(ranked) * part // FOLDS] for part in range(1, FOLDS)]
             if len(np.unique(starts)) < len(starts):
@@ -106,15 +111,31 @@ def _weight_of(table: Table, column: str) -> Callable[[int], float]:
 def _texts(table: Table, column: str, rows: Sequence[int]) -> list[str]:
     cells = table.columns[column]
     for row in rows:
-        if cells[row] is None or cells[row] == "":
+        if cells[row] is None or str(cells[row]).strip() in MISSING:
             raise DataError(f"{table.where(row, column)}: it is empty, and every row needs a value")
     return [str(cells[row]) for row in rows]
 
 
-def _times(table: Table, column: str, rows: Sequence[int]) -> NDArray[np.generic]:
-    """Times as numbers if all are, otherwise as texts, which ISO 8601 sorts."""
+def _times(table: Table, column: str, rows: Sequence[int], *, day_first: bool) -> NDArray[Any]:
+    """Times as numbers, or as dates in ISO's form without an offset, which sort by their text.
+
+    Raises ``DataError`` for others, and for dates of which nothing tells what is the month.
+    """
     texts = _texts(table, column, rows)
     numbers = [number(text) for text in texts]
     if all(isinstance(value, float) for value in numbers):
         return np.array(numbers, dtype=np.float64)
-    return np.array(texts)
+    form, unclear = date_form(texts, day_first=day_first) or (ISO, False)
+    if unclear:
+        raise DataError(
+            f"{table.name}, column {column}: no date tells whether the day or the month is first,"
+            f" such as {texts[0][:40]!r}; say --day-first, or write dates as 2024-12-31"
+        )
+    times = [as_date(text, form) for text in texts]
+    for row, (text, at) in enumerate(zip(texts, times, strict=True)):
+        if at is None:
+            raise DataError(
+                f"{table.where(rows[row], column)}: {text[:40]!r} is neither a number nor a date, as"
+                " other times are; write it as 2024-12-31, or number the periods"
+            )
+    return np.array([at.isoformat() for at in times if at is not None])

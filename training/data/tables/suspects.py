@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from training.data.tables.reading import Table, is_running
+from training.data.tables.files.table import Table, is_running
 
 #: Names that pandas, R and their like give to a column that numbers the rows.
 _INDEX = re.compile(

@@ -1,6 +1,7 @@
 """A table's target column as labels: one target, or one per class."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +9,10 @@ from numpy.typing import NDArray
 
 from models.features.tabular.categories import as_category
 from models.features.tabular.cells import number
-from models.features.tabular.formats import Marks, are_truths, truth
+from models.features.tabular.formats import MISSING, Marks, are_truths, truth
 from training.data.dataset import Standard
-from training.data.tables.reading import Table, Unreadable
+from training.data.tables.files.table import Table
+from training.data.tables.files.typed import Unreadable
 from training.errors import DataError
 
 #: Words for yes and no. A target of these is named after its column.
@@ -26,7 +28,8 @@ FEWEST_ROWS, FEWEST_OF_CLASS, MOST_CLASSES = 100, 10, 100
 class Targets:
     """Numbers of the n rows with a value, their labels ``(n, T)``, T names, and rows by class.
 
-    Of a quantity labels are standardised, and there are no classes.
+    Of a quantity labels are standardised, and there are no classes. ``rare`` rows of small classes were
+    taken out; ``notices`` say how classes were read.
     """
 
     rows: list[int]
@@ -34,6 +37,8 @@ class Targets:
     names: tuple[str, ...]
     counts: dict[str, int]
     standard: Standard | None = None
+    rare: int = 0
+    notices: tuple[str, ...] = ()
 
 
 def read_targets(
@@ -45,9 +50,11 @@ def read_targets(
     ``rare``: whether the rows of classes that are too small are dropped, or these merged into one.
     """
     place = f"{table.name}, column {column}"
-    words = _words(table.columns[column], marks)
+    words, notices = _one_spelling(column, _words(table.columns[column], marks))
+    missing, dropped = words.count(None), 0
     if rare is not None:
         words = _without_rare(words, rare)
+        dropped = words.count(None) - missing
     rows = [row for row, word in enumerate(words) if word is not None]
     counts = Counter(word for word in words if word is not None)
     if len(rows) < FEWEST_ROWS:
@@ -56,9 +63,10 @@ def read_targets(
             " needed"
         )
     if len(counts) == 1:
+        others = _but_missing(table.columns[column], missing)
         raise DataError(
-            f"{place}: every row is {next(iter(counts))!r}; a target has two classes or more, or is a"
-            " quantity (--task regression) whose values differ"
+            f"{place}: every row is {next(iter(counts))!r}{others};"
+            " a target has two classes or more, or is a quantity (--task regression) whose values differ"
         )
     if len(counts) > MOST_CLASSES:
         raise DataError(
@@ -76,7 +84,8 @@ def read_targets(
         )
     if counts[rarest] < FEWEST_OF_CLASS:
         raise DataError(
-            f"{place}: {rarest!r} has {counts[rarest]} rows, at least {FEWEST_OF_CLASS} are needed;"
+            f"{place}: {rarest!r} has {_rows_of(table, words, rarest)}, at least {FEWEST_OF_CLASS} are"
+            " needed;"
             " --rare merge puts small classes together, --rare drop takes their rows out, --task"
             " regression learns numbers as they are"
         )
@@ -86,14 +95,62 @@ def read_targets(
         if positive is not None:
             raise DataError(f"--positive is for two classes; column {column} has {len(classes)}")
         labels = np.eye(len(classes), dtype=np.float32)[codes]
-        return Targets(rows, labels, tuple(classes), by_class)
-    if positive is not None and positive not in classes:
-        raise DataError(f"--positive {positive}: column {column} has {classes[0]!r} and {classes[1]!r}")
+        return Targets(rows, labels, tuple(classes), by_class, rare=dropped, notices=notices)
     no, yes = classes
-    plain = positive is None and (_YES.get(yes.lower()) == no.lower() or (yes, no) == ("1", "-1"))
-    name = column if plain else positive or yes
-    labels = (codes == classes.index(positive or yes)).astype(np.float32)[:, None]
-    return Targets(rows, labels, (name,), by_class)
+    said = None if positive is None else _class_of(positive, classes)
+    if positive is not None and said is None:
+        raise DataError(f"--positive {positive}: column {column} has {no!r} and {yes!r}")
+    plain = said is None and (_YES.get(yes.lower()) == no.lower() or (yes, no) == ("1", "-1"))
+    name = column if plain else said or yes
+    labels = (codes == classes.index(said or yes)).astype(np.float32)[:, None]
+    return Targets(rows, labels, (name,), by_class, rare=dropped, notices=notices)
+
+
+def _class_of(said: str, classes: list[str]) -> str | None:
+    """The class that an option means: as it is written, or else in another spelling of it alone."""
+    ways: tuple[Callable[[str], object], ...] = (str, str.strip, number, str.casefold)
+    if are_truths({*classes, said}) or {*classes} == {"0", "1"}:
+        ways = (*ways, truth)
+    for way in ways:
+        same = [name for name in classes if way(name) == way(said)]
+        if len(same) == 1:
+            return same[0]
+    return None
+
+
+def _one_spelling(column: str, words: list[str | None]) -> tuple[list[str | None], tuple[str, ...]]:
+    """Words that differ in case alone are one class, by its most frequent spelling; with a sentence.
+
+    Single letters are codes, in which the case may tell.
+    """
+    spellings: dict[str, Counter[str]] = {}
+    for word in words:
+        if word is not None and len(word) > 1:
+            spellings.setdefault(word.casefold(), Counter())[word] += 1
+    several = [counts for counts in spellings.values() if len(counts) > 1]
+    if not several:
+        return words, ()
+    chosen = {word: min(counts, key=lambda w: (-counts[w], w)) for counts in several for word in counts}
+    shown = "; ".join(" and ".join(map(repr, sorted(counts)[:4])) for counts in several[:4])
+    notice = f"column {column}: classes that differ in capitals alone are taken as one: {shown}"
+    return [None if word is None else chosen.get(word, word) for word in words], (notice,)
+
+
+def _but_missing(cells: list[object], missing: int) -> str:
+    """What to say of rows that are taken to have no value, where the words may have been a class."""
+    texts = Counter(cell.strip() for cell in cells if isinstance(cell, str))
+    marks = [text for text in texts if text and text in MISSING]
+    if not marks:
+        return ""
+    return f", and {missing:,} are missing, such as {marks[0]!r}, which must be renamed to be a class"
+
+
+def _rows_of(table: Table, words: list[str | None], word: str) -> str:
+    """How many rows have a class, and the places of a few."""
+    rows = [row for row, each in enumerate(words) if each == word]
+    shown = ", ".join(str(table.lines[row]) for row in rows[:3])
+    more = ", …" if len(rows) > 3 else ""
+    return f"{len(rows)} row{'s' * (len(rows) > 1)} ({table.place} {shown}{more})"
 
 
 def _words(cells: list[object], marks: Marks) -> list[str | None]:

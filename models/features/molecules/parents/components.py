@@ -51,11 +51,13 @@ c1ccncc1 Cc1ccccn1 Cc1cccnc1 Cc1ccncc1
 """
 #: Carbonic acid and the oxides of carbon: the training set has none of them alone, nor their salts.
 MINERAL = frozenset(("O=C(O)O", "O=C=O", "[C-]#[O+]"))
+#: The ions of carbides, as they are drawn; their neutral forms are acetylene and methane.
+CARBIDES = frozenset(("[C-]#[C-]", "[C-4]", "[C+]#[Si-]", "[C-]#[Si+]"))
 
 # Acids, then bases, that are hardly ever the compound of a record that holds another.
 _PARTNERS = """
-O=CO CC(=O)O CCC(=O)O CCCC(=O)O CC(C)C(=O)O CCCCC(=O)O CC(C)(C)C(=O)O CCCCCC(=O)O CCCCCCCC(=O)O
-CCCCCCCCCC(=O)O CC=CC=CC(=O)O C=CCCCCCCCCC(=O)O C=CC(=O)O C=C(C)C(=O)O
+O=CO CC(=O)O CCC(=O)O CCCC(=O)O CC(C)C(=O)O CCCCC(=O)O CC(C)(C)C(=O)O CCCCCC(=O)O CCCCCCC(=O)O
+CCCCCCCC(=O)O CCCCCCCCCC(=O)O CC=CC=CC(=O)O C=CCCCCCCCCC(=O)O C=CC(=O)O C=C(C)C(=O)O
 O=C(O)C(F)(F)F O=C(O)C(Cl)Cl O=C(O)C(Cl)(Cl)Cl O=C(O)CCl O=C(O)CO CC(O)C(=O)O CC(=O)C(=O)O CC(=O)CCC(=O)O
 CC(=O)CC(=O)O O=CC(=O)O CC(=O)NCC(=O)O O=C(O)C(=O)O O=C(O)CC(=O)O O=C(O)CCC(=O)O O=C(O)CCCC(=O)O
 O=C(O)CCCCC(=O)O O=C(O)CCCCCCC(=O)O O=C(O)CCCCCCCCC(=O)O O=C(O)C=CC(=O)O O=C(O)CC(O)C(=O)O
@@ -69,13 +71,18 @@ Cc1ccc(C(=O)OC(C(=O)O)C(OC(=O)c2ccc(C)cc2)C(=O)O)cc1 O=C(OC(C(=O)O)C(OC(=O)c1ccc
 O=C(O)c1cc(O)ccc1O O=C(O)c1ccc(O)cc1O O=C(O)c1c(O)cccc1O O=C(O)c1cc(S(=O)(=O)O)ccc1O
 O=C(O)c1ccc2ccccc2c1O O=C(O)c1cc2ccccc2cc1O
 O=C(O)c1cc2ccccc2c(Cc2c(O)c(C(=O)O)cc3ccccc23)c1O O=C(O)c1c[nH]c(=O)[nH]c1=O O=C(O)c1cc(=O)[nH]c(=O)[nH]1
-O=C(O)C1CCC(=O)N1 O=C(O)c1ccco1 O=C(c1ccc(O)cc1)c1ccccc1C(=O)O
+O=C(O)C1CCC(=O)N1 O=C(O)c1ccco1 O=C(c1ccc(O)cc1)c1ccccc1C(=O)O O=C(O)CCc1ccccc1 CN(C)CC(=O)O
+O=C(O)c1ccccc1C(=O)c1ccc(O)c(-c2ccccc2)c1
 CS(=O)(=O)O CCS(=O)(=O)O CCCS(=O)(=O)O O=S(=O)(O)CCO O=S(=O)(O)CCS(=O)(=O)O O=S(=O)(O)C(F)(F)F
 O=S(=O)(O)C(F)(F)C(F)(F)C(F)(F)C(F)(F)F O=S(=O)(O)c1ccccc1 Cc1ccc(S(=O)(=O)O)cc1 O=S(=O)(O)c1ccc(Cl)cc1
 O=S(=O)(O)c1ccc(O)cc1 O=S(=O)(O)c1ccc2ccccc2c1 O=S(=O)(O)c1cccc2ccccc12
 O=S(=O)(O)c1cccc2c(S(=O)(=O)O)cccc12 O=S(=O)(O)c1ccc2cc(S(=O)(=O)O)ccc2c1
+O=S(=O)(O)CCCCS(=O)(=O)O C=Cc1ccc(S(=O)(=O)O)cc1 Nc1ccc(C=Cc2ccc(N)cc2S(=O)(=O)O)c(S(=O)(=O)O)c1
+CC(C)(C)c1ccc2c(S(=O)(=O)O)c(C(C)(C)C)ccc2c1S(=O)(=O)O
 CC1(C)C2CCC1(CS(=O)(=O)O)C(=O)C2 Cc1ccc(C)c(S(=O)(=O)O)c1 Cc1cc(C)c(S(=O)(=O)O)c(C)c1
-O=S(=O)(O)NC1CCCCC1 COS(=O)(=O)O CCOS(=O)(=O)O CCCCCCCCOS(=O)(=O)O COP(=O)(O)O CCCCOP(=O)(O)OCCCC
+O=S(=O)(O)NC1CCCCC1 COS(=O)(=O)O CCOS(=O)(=O)O CCCCCCCCOS(=O)(=O)O COP(=O)(O)O
+CCOP(=O)(O)OCC CCCCOP(=O)(O)OCCCC
+O=C1O[B-]2(OC1=O)OC(=O)C(=O)O2
 O=P(O)(O)OCC(O)CO O=P(O)(O)OC(CO)CO OCC1OC(OP(=O)(O)O)C(O)C(O)C1O
 O=S(=O)(NS(=O)(=O)C(F)(F)F)C(F)(F)F O=S(=O)(C(S(=O)(=O)C(F)(F)F)S(=O)(=O)C(F)(F)F)C(F)(F)F
 O=S(=O)(NS(=O)(=O)C(F)(F)C(F)(F)F)C(F)(F)C(F)(F)F CS(=O)(=O)NS(C)(=O)=O O=S(=O)(F)C(F)(F)F
@@ -89,7 +96,8 @@ CN CNC CN(C)C CCN CCNCC CCN(CC)CC CCCN CC(C)N CCCCN CC(C)CN CCC(C)N CC(C)(C)N CC
 CCN(C(C)C)C(C)C CCCCN(CCCC)CCCC CCCCNCCCC CCCCCCN CCCCCCCCN CC(C)(C)CC(C)(C)N NC1CCCCC1
 C1CCC(NC2CCCCC2)CC1 NC1CCCC1 NCC1CCCCC1 NC12CC3CC(CC(C3)C1)C2 NCc1ccccc1 CC(N)c1ccccc1 CN(C)Cc1ccccc1
 NCCN NCCCN NCCCCN NCCNCCN CN(C)CCN(C)C NCCO CNCCO CN(C)CCO CCN(CC)CCO OCCNCCO OCCN(CCO)CCO
-CN(CCO)CCO OCCN1CCCC1 OCCN1CCOCC1 CC(C)(N)CO CC(N)(CO)CO CCC(N)CO NCC(O)CO CC(O)CN
+CN(CCO)CCO CC(O)CNCC(C)O CC(O)CN(CC(C)O)CC(C)O NCCOCCO CN(CCCN)CCCN
+OCCN1CCCC1 OCCN1CCOCC1 CC(C)(N)CO CC(N)(CO)CO CCC(N)CO NCC(O)CO CC(O)CN
 C1COCCN1 CN1CCOCC1 C1CCNCC1 CN1CCCCC1 C1CCNC1 C1CCC2=NCCCN2CC1 C1CN2CCN1CC2 CN1CCNCC1 c1c[nH]cn1
 CNCC(O)C(O)C(O)C(O)CO CCNCC(O)C(O)C(O)C(O)CO NCC(O)C(O)C(O)C(O)CO
 c1ccc(CNCCNCc2ccccc2)cc1 c1ccc(CCNCc2ccccc2)cc1 NC1(CO)CCCC1 NC(CO)(CO)CO
@@ -111,7 +119,8 @@ NCCCCC(N)C(=O)O N=C(N)NCCCC(N)C(=O)O NCCCC(N)C(=O)O NC(Cc1c[nH]cn1)C(=O)O NC(CC(
 NC(CCC(=O)O)C(=O)O NC(=O)CCC(N)C(=O)O NC(=O)CC(N)C(=O)O O=C(O)C1CCCN1 NCCC(=O)O NCCCC(=O)O NCCS(=O)(=O)O
 NC(CS)C(=O)O CC(C)C(N)C(=O)O CC(C)CC(N)C(=O)O CCC(C)C(N)C(=O)O CC(O)C(N)C(=O)O CSCCC(N)C(=O)O
 NC(Cc1ccccc1)C(=O)O NC(CCCNC(N)=O)C(=O)O CN(CC(=O)O)C(=N)N
-O=C(O)c1ccccc1O O=C(O)c1ccccc1 O=C(O)c1ccc(O)cc1 O=C(O)c1cccnc1 O=C(O)c1ccncc1 NC(=O)c1cccnc1
+O=C(O)c1ccccc1O O=C(O)c1ccccc1 O=C(O)c1ccc(O)cc1 O=C(O)c1cc(O)c(O)c(O)c1
+O=C(O)c1cccnc1 O=C(O)c1ccncc1 NC(=O)c1cccnc1
 O=C1NS(=O)(=O)c2ccccc12 CC1=CC(=O)NS(=O)(=O)O1 O=C1OC(C(O)CO)C(O)=C1O
 CCCCCCCCCCCCOS(=O)(=O)O CCCCCCCCCCCCCCOS(=O)(=O)O CCCCCCCCCCCCCCCCOS(=O)(=O)O
 CCCCCCCCCCCC(=O)O CCCCCCCCCCCCCC(=O)O CCCCCCCCCCCCCCCC(=O)O CCCCCCCCCCCCCCCCCC(=O)O

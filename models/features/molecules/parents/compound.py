@@ -18,7 +18,8 @@ from models.features.molecules.parents.components import MINERAL, Role, role_of
 from models.features.molecules.parents.fragments import Fragment, fragment_of, order_of, part_of
 from models.features.molecules.parents.groups import one_drawing, without_dative_bonds
 from models.features.molecules.parents.metals import Metals, is_metal, name_of, separate, with_article
-from models.features.molecules.parents.radicals import unpaired
+from models.features.molecules.parents.protons import has_acid, may_be_dye, with_protons_of_acids
+from models.features.molecules.parents.radicals import unpaired, with_ligands_drawn
 from models.features.molecules.parents.tautomers import placed
 from models.features.molecules.rdkit_log import captured_rdkit_log
 from models.features.molecules.reading import (
@@ -167,20 +168,25 @@ def _of_parts(molecule: Chem.Mol, repaired: str) -> Parent:
         raise Unreadable("the SMILES holds a wildcard atom; give a complete molecule")
     organic = molecule.HasSubstructMatch(_CARBON)
     separated, metals = separate(molecule)
+    has_ligands = False
+    if metals.foreign:
+        separated, has_ligands = with_ligands_drawn(separated)
+    acidic = False
     try:
-        drawn = one_drawing(separated, sanitised=separated is molecule)
+        drawn = with_protons_of_acids(one_drawing(separated, sanitised=separated is molecule))
+        acidic = may_be_dye(drawn) and has_acid(drawn)
     except Chem.MolSanitizeException:
         drawn = separated  # as it is drawn; a part that does not sanitise is refused if it is the parent
         drawn.UpdatePropertyCache(strict=False)
     parts = Chem.GetMolFrags(drawn, asMols=True, sanitizeFrags=False)
-    fragments = sorted(map(fragment_of, parts), key=order_of)
+    fragments = sorted((fragment_of(part, acidic) for part in parts), key=order_of)
     warnings = _of_repair(repaired)
-    if organic:
+    if organic and not has_ligands:
         warnings += _of_radicals(molecule)
     warnings += _of_metals(metals)
     first, *_ = fragments
     if first.role is Role.INORGANIC or _is_solvate_of_a_salt(fragments, metals):
-        reason = NO_ORGANIC_CARBON if organic else NO_CARBON
+        reason = (_not_learned(metals) or NO_ORGANIC_CARBON) if organic else NO_CARBON
         return _inorganic(fragments, repaired, reason, warnings)
     removed = [fragment for fragment in fragments if fragment.smiles != first.smiles]
     # Beside a solvent another solvent is a compound too, as in xylenes.

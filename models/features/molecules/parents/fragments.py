@@ -6,9 +6,10 @@ from functools import lru_cache
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
-from models.features.molecules.parents.components import Role, role_of
-from models.features.molecules.parents.groups import neutral
+from models.features.molecules.parents.components import CARBIDES, Role, role_of
+from models.features.molecules.parents.groups import dye_of, neutral
 from models.features.molecules.parents.metals import has_metal
+from models.features.molecules.parents.protons import may_be_dye
 from models.features.molecules.parents.radicals import unpaired
 from models.features.molecules.parents.tautomers import placed
 from models.features.molecules.reading import HYDROGENS, Unreadable, read_smiles, sanitised
@@ -34,14 +35,17 @@ class Fragment:
 _small_parts: dict[str, Fragment] = {}
 
 
-def fragment_of(drawn: Chem.Mol) -> Fragment:
-    """What one connected part is; small ones, as most counter-ions are, are remembered."""
-    if drawn.GetNumAtoms() > _SMALL_PART:
-        return _described(drawn)
+def fragment_of(drawn: Chem.Mol, beside_acid: bool = False) -> Fragment:
+    """What one connected part is; small ones, as most counter-ions are, are remembered.
+
+    ``beside_acid`` says that the record also holds an acid, which a dye's imine is protonated by.
+    """
+    if drawn.GetNumAtoms() > _SMALL_PART or beside_acid:
+        return _described(drawn, beside_acid)
     smiles = Chem.MolToSmiles(drawn)
     known = _small_parts.get(smiles)
     if known is None:
-        known = _described(drawn)
+        known = _described(drawn, False)
         if len(_small_parts) < _MOST_SMALL_PARTS:
             _small_parts[smiles] = known
     return known
@@ -64,20 +68,25 @@ def part_of(smiles: str) -> Fragment | None:
     return fragment_of(molecule)
 
 
-def _described(drawn: Chem.Mol) -> Fragment:
+def _described(drawn: Chem.Mol, beside_acid: bool) -> Fragment:
     """What one connected part is; where its neutral form does not sanitise, as it is drawn."""
     try:
         Chem.GetSSSR(drawn)  # a part that is cut out of a record does not know its rings
         form = placed(neutral(drawn))
+        if beside_acid and may_be_dye(form):
+            form = dye_of(form) or form
     except Chem.MolSanitizeException:
         form = drawn
     smiles = Chem.MolToSmiles(form)
-    if has_metal(form):
+    written = smiles if form is drawn else Chem.MolToSmiles(drawn)
+    if written in CARBIDES:
+        smiles, role = written, Role.INORGANIC
+    elif has_metal(form):
         role = Role.ORGANOMETALLIC if form.HasSubstructMatch(_CARBON) else Role.INORGANIC
     else:
         role = role_of(smiles) if form.HasSubstructMatch(_CARBON) else Role.INORGANIC
     return Fragment(
-        smiles if form is drawn else Chem.MolToSmiles(drawn),
+        written,
         smiles,
         role,
         form.GetNumHeavyAtoms(),

@@ -12,10 +12,14 @@ from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from models.features.molecules.parents.metals import is_metal
 from models.features.molecules.parents.oxides import without_protons
+from models.features.molecules.parents.protons import (
+    is_permanent,
+    protonated_imines,
+    without_spare_protons,
+)
 from models.features.molecules.parents.resonance import settled
 from models.features.molecules.parents.shifts import with_acidic_hydrogens
 
-_NITROGEN = 7
 #: Atoms beyond the second period can have more bonds than an octet, by number: Si, P, S, As, Se, Te, I.
 _EXPANDS = frozenset((14, 15, 16, 33, 34, 52, 53))
 _DONATES = frozenset((6, 7, 8, 16, 34))
@@ -43,15 +47,10 @@ _IMIDATE = Chem.MolFromSmarts("[OX1-]-[CX3]=[NX2;+0]")
 _DIAZONIO = Chem.MolFromSmarts("[#7X2,#6;-1]-[NX2+]#[NX1]")
 #: A cation that is not balanced by an anion beside it.
 _CATION = Chem.MolFromSmarts("[#7,o,s;+;H0;!$(*~[-]),$([#7+](=O)[O-])]")
-_PROTONATED_IMINE = Chem.MolFromSmarts("[#8,#16;X2;R].[NX3+;!H0]=[#6;R]")
-#: A protonated imine of a pyridine with a substituent on its nitrogen, as of dequalinium.
-_AMINOPYRIDINIUMS = tuple(
-    Chem.MolFromSmarts(smarts)
-    for smarts in ("[NX3+;!H0]=c1:c:c:c:c:[nX3;H0;+0]:1", "[NX3+;!H0]=c1:c:c:[nX3;H0;+0]:c:c:1")
-)
-_RING_CATION = Chem.MolFromSmarts("[o,s;+]")
-#: An amidinium that is drawn with its charge on a nitrogen without hydrogens.
-_AMIDINIUM = Chem.MolFromSmarts("[NX3;!H0;+0]-[CX3]=[NX3+;H0]")
+#: The enolate of an ylide that a carbonyl group stabilises: its neutral drawing is O=C-C=P.
+_YLIDE = Chem.MolFromSmarts("[OX1-]-[CX3]=[CX3]-[$([PX4+]),$([AsX4+]),$([SX3+])]")
+#: Two N-oxides of a ring, one drawn without its charge and one without its anion.
+_OXIDES = Chem.MolFromSmarts("[OX1]=[n+]"), Chem.MolFromSmarts("[OX1-]-[n+0]")
 _normalizer = rdMolStandardize.Normalizer()
 # Protons alone: a carbocation, as a dye's, is not given a hydride.
 _uncharger = rdMolStandardize.Uncharger(protonationOnly=True)
@@ -88,7 +87,7 @@ def one_drawing(molecule: Chem.Mol, *, sanitised: bool) -> Chem.Mol:
         drawn = Chem.Mol(molecule)
         Chem.SanitizeMol(drawn)
     if drawn.HasSubstructMatch(_CHARGED):
-        form = _diazo(_without_charge_pairs(_normalised(drawn)))
+        form = _diazo(_ylides(_dioxides(_without_charge_pairs(_normalised(drawn)))))
         if form is not drawn:
             Chem.SanitizeMol(form)
             drawn = form
@@ -123,57 +122,26 @@ def neutral(fragment: Chem.Mol) -> Chem.Mol:
     if not fragment.HasSubstructMatch(_CHARGED_BESIDE_NITRO):
         return fragment
     if fragment.HasSubstructMatch(_UNUSUAL_CHARGE):
-        fragment = without_protons(with_acidic_hydrogens(_amidine(_dye(_aminopyridinium(fragment)))))
-    uncharged = _uncharger.uncharge(fragment)
+        fragment = without_protons(with_acidic_hydrogens(without_spare_protons(fragment)))
+    form = _uncharged(fragment)
+    if not form.HasSubstructMatch(_CHARGED_BESIDE_NITRO):
+        return form
+    form = _inner_salt(form)
+    if Chem.GetFormalCharge(form) > 0:  # a carbocation's charge may be on a nitrogen with a proton now
+        form = _uncharged(without_spare_protons(form))
+    return form
+
+
+def dye_of(fragment: Chem.Mol) -> Chem.Mol | None:
+    """The permanent cation, or its inner salt, that an acid makes of an imine; None if it makes none."""
+    form = neutral(protonated_imines(fragment))
+    return form if is_permanent(form) else None
+
+
+def _uncharged(fragment: Chem.Mol) -> Chem.Mol:
+    uncharged: Chem.Mol = _uncharger.uncharge(fragment)
     Chem.SanitizeMol(uncharged)
-    return _inner_salt(uncharged) if uncharged.HasSubstructMatch(_CHARGED_BESIDE_NITRO) else uncharged
-
-
-def _dye(fragment: Chem.Mol) -> Chem.Mol:
-    """A fragment with the charge of a protonated dye on its ring's oxygen or sulfur.
-
-    So thionine is a cation as methylene blue is.
-    """
-    if not fragment.HasSubstructMatch(_PROTONATED_IMINE):
-        return fragment
-    form = settled(fragment)
-    return form if form.HasSubstructMatch(_RING_CATION) else fragment
-
-
-def _aminopyridinium(fragment: Chem.Mol) -> Chem.Mol:
-    """A fragment with the charge of each protonated imine of a pyridine on the ring's nitrogen."""
-    matches = {
-        (match[0], match[1]): match
-        for each in _AMINOPYRIDINIUMS
-        for match in fragment.GetSubstructMatches(each)
-    }
-    if not matches:
-        return fragment
-    form = Chem.RWMol(fragment)
-    for (imine, carbon), match in matches.items():
-        ring = next(i for i in match[2:] if fragment.GetAtomWithIdx(i).GetAtomicNum() == _NITROGEN)
-        form.GetBondBetweenAtoms(imine, carbon).SetBondType(Chem.BondType.SINGLE)
-        form.GetAtomWithIdx(imine).SetFormalCharge(0)
-        form.GetAtomWithIdx(ring).SetFormalCharge(1)
-    Chem.SanitizeMol(form)
-    drawn: Chem.Mol = form.GetMol()
-    return drawn
-
-
-def _amidine(fragment: Chem.Mol) -> Chem.Mol:
-    """A fragment without the proton of each amidinium, wherever its charge is drawn."""
-    while (match := fragment.GetSubstructMatch(_AMIDINIUM)) != ():
-        giving, carbon, cation = match
-        form = Chem.RWMol(fragment)
-        form.GetBondBetweenAtoms(giving, carbon).SetBondType(Chem.BondType.DOUBLE)
-        form.GetBondBetweenAtoms(carbon, cation).SetBondType(Chem.BondType.SINGLE)
-        form.GetAtomWithIdx(cation).SetFormalCharge(0)
-        nitrogen = form.GetAtomWithIdx(giving)
-        nitrogen.SetNumExplicitHs(nitrogen.GetTotalNumHs() - 1)
-        nitrogen.SetNoImplicit(True)
-        Chem.SanitizeMol(form)
-        fragment = form.GetMol()
-    return fragment
+    return uncharged
 
 
 def _without_charge_pairs(molecule: Chem.Mol) -> Chem.Mol:
@@ -199,6 +167,37 @@ def _without_charge_pairs(molecule: Chem.Mol) -> Chem.Mol:
             bond.SetBondType(_WIDER[bond.GetBondType()])
             cation.SetFormalCharge(cation.GetFormalCharge() - 1)
             anion.SetFormalCharge(anion.GetFormalCharge() + 1)
+    return editable.GetMol()
+
+
+def _ylides(molecule: Chem.Mol) -> Chem.Mol:
+    """Draw O⁻-C=C-P⁺ as O=C-C=P, and so of sulfur and arsenic."""
+    matches = molecule.GetSubstructMatches(_YLIDE)
+    if not matches:
+        return molecule
+    editable = Chem.RWMol(molecule)
+    for oxygen, carbon, middle, cation in matches:
+        if not editable.GetAtomWithIdx(cation).GetFormalCharge():
+            continue
+        editable.GetBondBetweenAtoms(oxygen, carbon).SetBondType(Chem.BondType.DOUBLE)
+        editable.GetBondBetweenAtoms(carbon, middle).SetBondType(Chem.BondType.SINGLE)
+        editable.GetBondBetweenAtoms(middle, cation).SetBondType(Chem.BondType.DOUBLE)
+        editable.GetAtomWithIdx(oxygen).SetFormalCharge(0)
+        editable.GetAtomWithIdx(cation).SetFormalCharge(0)
+    return editable.GetMol()
+
+
+def _dioxides(molecule: Chem.Mol) -> Chem.Mol:
+    """Draw a pair of N-oxides O=N⁺ and O⁻-N, as InChI exports a quinoxaline dioxide, as O⁻-N⁺ both."""
+    without_anion, without_charge = map(molecule.GetSubstructMatches, _OXIDES)
+    if not without_anion or len(without_anion) != len(without_charge):
+        return molecule
+    editable = Chem.RWMol(molecule)
+    for oxygen, nitrogen in without_anion:
+        editable.GetBondBetweenAtoms(oxygen, nitrogen).SetBondType(Chem.BondType.SINGLE)
+        editable.GetAtomWithIdx(oxygen).SetFormalCharge(-1)
+    for _, nitrogen in without_charge:
+        editable.GetAtomWithIdx(nitrogen).SetFormalCharge(1)
     return editable.GetMol()
 
 

@@ -17,7 +17,7 @@ _METAL = Chem.MolFromSmarts(f"[{''.join(f'!#{number}' for number in sorted(NON_M
 #: Metals whose ions are the common counter-ions: Li, Na, Mg, K, Ca.
 PLAIN = frozenset((3, 11, 12, 19, 20))
 #: Metals and metalloids whose bonds to carbon are covalent: Ge, Sn, Sb, Te, Hg, Tl, Pb, Bi.
-_COVALENT = frozenset((32, 50, 51, 52, 80, 81, 82, 83))
+COVALENT = frozenset((32, 50, 51, 52, 80, 81, 82, 83))
 #: Those of them that the model has learned from, and their valence there.
 _LEARNED = {50: 4, 80: 2}
 _CARBON, _NITROGEN = 6, 7
@@ -70,7 +70,7 @@ def has_metal(molecule: Chem.Mol) -> bool:
 
 def is_kept(atom: Chem.Atom) -> bool:
     """Whether an atom is a metal with a covalent bond to carbon, such as tin; a cyanide is a salt."""
-    return atom.GetAtomicNum() in _COVALENT and any(
+    return atom.GetAtomicNum() in COVALENT and any(
         bond.GetBondType() == Chem.BondType.SINGLE
         and bond.GetOtherAtom(atom).GetAtomicNum() == _CARBON
         and not _is_cyanide(bond.GetOtherAtom(atom))
@@ -156,9 +156,13 @@ def _is_foreign(atom: Chem.Atom, is_kept: bool) -> bool:
         return atom.GetAtomicNum() not in _LEARNED
     if atom.GetAtomicNum() not in PLAIN:
         return True
-    neighbours = [neighbour.GetAtomicNum() for neighbour in atom.GetNeighbors()]
-    chelated = atom.IsInRing() and neighbours.count(_NITROGEN) >= _CHELATING_NITROGENS
-    return _CARBON in neighbours or chelated
+    neighbours = atom.GetNeighbors()
+    pyrroles = sum(
+        other.GetAtomicNum() == _NITROGEN and any(bond.GetIsConjugated() for bond in other.GetBonds())
+        for other in neighbours
+    )  # and not the amines of calcium edetate
+    chelated = atom.IsInRing() and pyrroles >= _CHELATING_NITROGENS
+    return any(other.GetAtomicNum() == _CARBON for other in neighbours) or chelated
 
 
 def _stays(bond: Chem.Bond, other: Chem.Atom) -> bool:
@@ -188,7 +192,7 @@ def _cut(editable: Chem.RWMol, metal: int, ligand: int, bond: Chem.Bond) -> None
 
 def _is_ammine(metal: Chem.Atom, ligand: Chem.Atom) -> bool:
     return (
-        metal.GetAtomicNum() not in PLAIN | _COVALENT
+        metal.GetAtomicNum() not in PLAIN | COVALENT
         and ligand.GetAtomicNum() == _NITROGEN
         and not ligand.GetFormalCharge()
         and ligand.GetTotalNumHs() > 0

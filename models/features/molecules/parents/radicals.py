@@ -1,9 +1,11 @@
-"""Unpaired electrons: hydrogens that a record lacks, and the few radicals that are stable."""
+"""Unpaired electrons: hydrogens that a record lacks, stable radicals, and and sandwich compounds."""
 
 from rdkit import Chem
 from rdkit.Chem import rdqueries
 
-from models.features.molecules.parents.metals import is_metal
+from models.features.molecules.parents.metals import COVALENT, PLAIN, is_metal
+
+_CARBON = 6
 
 # Nitroxides; hydrazyls between rings, as DPPH; phenoxyls that two tert-butyl groups shield; trityls.
 _STABLE = Chem.MolFromSmarts(
@@ -48,3 +50,53 @@ def _accepts(atom: Chem.Atom) -> bool:
         bond.GetBondType() == Chem.BondType.DATIVE and bond.GetEndAtomIdx() == atom.GetIdx()
         for bond in atom.GetBonds()
     )
+
+
+def with_ligands_drawn(molecule: Chem.Mol) -> tuple[Chem.Mol, bool]:
+    """The record with the ligands of sandwich compounds as rings with double bonds; not sanitised.
+
+    Ferrocene is drawn with two anions, with ten bonds (which are cut before), and, beside an iron atom,
+    with two or ten radicals. Adjacent carbons that are open get a double bond, and the last one of a
+    ring is an anion. Also returns whether there were such radicals.
+    """
+    editable = Chem.RWMol(molecule)
+    metals = [atom for atom in editable.GetAtoms() if is_metal(atom)]
+    transition = [atom for atom in metals if atom.GetAtomicNum() not in PLAIN | COVALENT]
+    if not transition:
+        return molecule, False
+    metal = transition[0]
+    carbons = [atom for atom in editable.GetAtoms() if atom.GetAtomicNum() == _CARBON]
+    cut = {a.GetIdx() for a in carbons if a.GetFormalCharge() == -1 and not a.GetIsAromatic()}
+    radicals = {a.GetIdx() for a in carbons if a.GetNumRadicalElectrons() == 1}
+    any_radical = bool(radicals)
+    for left, charge in ((cut, -1), (radicals, 0)):
+        while (pair := _next_pair(editable, left)) is not None:
+            left.difference_update(pair)
+            editable.GetBondBetweenAtoms(*pair).SetBondType(Chem.BondType.DOUBLE)
+            metal.SetFormalCharge(metal.GetFormalCharge() + 2 * charge)
+            for index in pair:
+                editable.GetAtomWithIdx(index).SetFormalCharge(0)
+                editable.GetAtomWithIdx(index).SetNumRadicalElectrons(0)
+    for index in radicals:
+        editable.GetAtomWithIdx(index).SetNumRadicalElectrons(0)
+        editable.GetAtomWithIdx(index).SetFormalCharge(-1)
+        metal.SetFormalCharge(metal.GetFormalCharge() + 1)
+    return editable.GetMol(), any_radical
+
+
+def _next_pair(editable: Chem.RWMol, left: set[int]) -> tuple[int, int] | None:
+    """Two of these atoms with a single bond: the one with the fewest such neighbours, and one."""
+    around = {
+        index: {
+            bond.GetOtherAtomIdx(index)
+            for bond in editable.GetAtomWithIdx(index).GetBonds()
+            if bond.GetBondType() == Chem.BondType.SINGLE
+        }
+        & left
+        for index in left
+    }
+    paired = [index for index, others in around.items() if others]
+    if not paired:
+        return None
+    first = min(paired, key=lambda index: (len(around[index]), index))
+    return first, min(around[first], key=lambda index: (len(around[index]), index))

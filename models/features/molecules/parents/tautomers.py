@@ -5,7 +5,7 @@ group on a ring an imine. Here the hydrogens of each *mobile system* are placed 
 
 1. on nitrogens outside aromatic rings (an amide, not an imidic acid; an amino group, not an imine);
 2. on nitrogens in aromatic rings, first beside C=O (a lactam, not a lactim), then in rings of five;
-3. on sulfur, and last on oxygen;
+3. on sulfur, and last on oxygen, that beside a nitrogen of its ring last of all;
 
 and among atoms of one kind by their canonical rank in the molecule without these hydrogens and bonds.
 So the form does not depend on how the record is drawn. The sets of atoms that can have the hydrogens,
@@ -41,12 +41,15 @@ _MOST_PASSES = 3
 #: The nitrogens of a porphyrin or a chlorin share so many carbons, or more; the size of their rings.
 _MACROCYCLE, _PYRROLE = 16, 5
 
-# Without a match of both, nothing moves: a nitrogen that can take a hydrogen, and an atom that would
+# Without a match of both, no hydrogen moves to a nitrogen: one that can take it, and an atom that would
 # give it. An amino group on a ring would not, as it comes first.
 _TAKES = Chem.MolFromSmarts("[$([n;X2;+0]),$([N;X2;+0]=c),$([N;X2;+0]=[#6]~[#7,#8,#16,#34;!H0;+0])]")
 _GIVES = Chem.MolFromSmarts(
     "[$([n;H1;+0]),$([#8,#16,#34;!H0;+0]-[$(c:n),$(c:c:c:n)]),$([#7,#8,#16,#34;!H0;+0]-[#6]=[#7])]"
 )
+# Nor does one between two oxygens: 4-hydroxy-2-quinolone, 2-hydroxy-4-quinolone.
+_OXO = Chem.MolFromSmarts("[O,S;X1;+0]=[$(c:n),$(c:c:c:n)]")
+_HYDROXY = Chem.MolFromSmarts("[O,S;X2;H1;+0]-[$(c:n),$(c:c:c:n)]")
 
 
 def placed(molecule: Chem.Mol) -> Chem.Mol:
@@ -56,13 +59,20 @@ def placed(molecule: Chem.Mol) -> Chem.Mol:
     """
     molecule = one_tautomer(shifted(molecule))
     for _ in range(_MOST_PASSES):  # a placed form may have an aromatic ring that the drawn one lacks
-        if not (molecule.HasSubstructMatch(_TAKES) and molecule.HasSubstructMatch(_GIVES)):
+        if not _may_move(molecule):
             break
         form = _placed_once(molecule)
         if form is None:
             break
         molecule = form
     return molecule
+
+
+def _may_move(molecule: Chem.Mol) -> bool:
+    return any(
+        molecule.HasSubstructMatch(takes) and molecule.HasSubstructMatch(gives)
+        for takes, gives in ((_TAKES, _GIVES), (_OXO, _HYDROXY))
+    )
 
 
 def _placed_once(molecule: Chem.Mol) -> Chem.Mol | None:
@@ -73,8 +83,13 @@ def _placed_once(molecule: Chem.Mol) -> Chem.Mol | None:
     changed = False
     for system in whole.parts():
         giving = {index for index in system.mobile if double_partner(form, index) is None}
-        takes = any(form.GetAtomWithIdx(i).GetAtomicNum() == NITROGEN for i in system.mobile - giving)
-        if not takes or not giving or comb(len(system.mobile), len(giving)) > _MOST_SETS:
+        takes = {form.GetAtomWithIdx(index).GetAtomicNum() for index in system.mobile - giving}
+        gives = {form.GetAtomWithIdx(index).GetAtomicNum() for index in giving}
+        if (
+            not (NITROGEN in takes or (takes and gives - {NITROGEN}))
+            or not giving
+            or comb(len(system.mobile), len(giving)) > _MOST_SETS
+        ):
             continue
         if ranks is None:
             ranks = _ranks(form, whole)
@@ -114,7 +129,11 @@ def _preference(molecule: Chem.Mol, system: MobileSystem, index: int) -> int:
     """How late an atom is given a hydrogen, as this module says."""
     atom = molecule.GetAtomWithIdx(index)
     if atom.GetAtomicNum() != NITROGEN:
-        return 9 if atom.GetAtomicNum() == OXYGEN else 8
+        if atom.GetAtomicNum() != OXYGEN:
+            return 8
+        (carbon,) = atom.GetNeighbors()  # 4-hydroxy-2-quinolone, not 2-hydroxy-4-quinolone
+        beside = any(other.GetAtomicNum() == NITROGEN for other in carbon.GetNeighbors())
+        return 10 if carbon.GetIsAromatic() and beside else 9
     neighbours = atom.GetNeighbors()
     is_acyl = any(
         molecule.GetAtomWithIdx(other).GetAtomicNum() != NITROGEN

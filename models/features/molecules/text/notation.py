@@ -23,6 +23,8 @@ _DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d")
 _SPACES = frozenset("\u00a0\u2007\u2009\u202f\u3000")
 _QUOTES = "\"'\u2018\u2019\u201c\u201d\u00ab\u00bb`"
 
+# What parts two SMILES that are meant as a mixture.
+_JOINS = frozenset(("+", "&", "and", "x", "*", "/"))
 _BLANKS = re.compile(r"[ \t]+")
 _ALONE: Any = Chem.SmilesParserParams()
 _ALONE.sanitize = False
@@ -36,7 +38,8 @@ _EXTENDED.strictCXSMILES = False
 
 _from_inchi: Any = Chem.MolFromInchi  # without types
 
-_INCHI = "InChI="
+_INCHI, _NO_SMILES = "InChI=", "not a valid SMILES"
+_GREEK_NAME = re.compile(r"[\u03b1-\u03c9]+-?\w")
 # The groups of CXSMILES that stand for a polymer: repeat units, monomers, and how units are joined.
 _POLYMER = re.compile(r"Sg:(?:n|mon|mer|co|alt|blk|ran|grf|xl|any):")
 _RADICAL = re.compile(r"\^[1-7]:\d")
@@ -64,14 +67,19 @@ def read_text(record: object) -> Written:
     if not isinstance(record, str):
         raise Unreadable("a molecule is a SMILES string; give text")
     text, mended = (record.strip(), "") if record.isascii() else _mended(record)
+    if text.startswith('="'):  # how a spreadsheet is told that a cell is text
+        text = text[1:]
     if len(text) > 1 and text[0] in _QUOTES and text[-1] in _QUOTES:
         text = text[1:-1].strip()
     other = certain_meaning(text)
     if other:
         raise Unreadable(other)
+    whole = text[:MAX_CHARACTERS]
     text, extensions = _without_name(text)
     if len(text) > MAX_CHARACTERS:
         raise Unreadable(f"the SMILES has {len(text)} characters; at most {MAX_CHARACTERS} are read")
+    if _GREEK_NAME.match(text):
+        raise Unreadable("this seems to be a name, not a SMILES; give the compound's SMILES")
     _check_characters(text)
     if text.startswith(_INCHI):
         return Written(_read_inchi(text), "", mended)
@@ -82,10 +90,16 @@ def read_text(record: object) -> Written:
             molecule = read_smiles(text)
         return Written(molecule, text, mended, POLYMER if _POLYMER.search(extensions) else "")
     except Unreadable as fault:
-        told = _other_meaning(text)
+        told = _other_meaning(text, whole)
         if told:
             raise Unreadable(told) from fault
         raise
+
+
+def explained(fault: Unreadable, text: str, record: str) -> Unreadable:
+    """The fault of a text that RDKit parses, as ``Sn``, by what the text seems to be."""
+    told = likely_meaning(text, record.strip()) if text and str(fault).startswith(_NO_SMILES) else ""
+    return Unreadable(told) if told else fault
 
 
 def _mended(record: str) -> tuple[str, str]:
@@ -113,9 +127,13 @@ def _without_name(text: str) -> tuple[str, str]:
     notation, *rest = _BLANKS.split(text, maxsplit=1)
     if not rest or rest[0].startswith("|"):
         return notation, rest[0].partition("|")[2].partition("|")[0] if rest else ""
-    name = _BLANKS.split(rest[0], maxsplit=1)[0]
+    name, *others = _BLANKS.split(rest[0], maxsplit=1)
+    if name in _JOINS and others:
+        name = _BLANKS.split(others[0], maxsplit=1)[0]
     with captured_rdkit_log():
-        if len(name) <= MAX_CHARACTERS and Chem.MolFromSmiles(name, _ALONE) is not None:
+        if len(name) <= MAX_CHARACTERS and all(
+            Chem.MolFromSmiles(one, _ALONE) is not None for one in (name, notation)
+        ):
             raise Unreadable("two SMILES are parted by a space; give one, or join its parts by a dot")
     return notation, ""
 
@@ -154,10 +172,10 @@ def _read_inchi(text: str) -> Chem.Mol:
     return molecule
 
 
-def _other_meaning(text: str) -> str:
+def _other_meaning(text: str, whole: str) -> str:
     """What a text that is no SMILES seems to be; empty if a SMILES with a slip."""
     if _QUERY.search(text):
         with captured_rdkit_log():
             if Chem.MolFromSmarts(text) is not None:
                 return "this is a SMARTS pattern, which is no molecule; give a SMILES"
-    return likely_meaning(text)
+    return likely_meaning(text, whole)

@@ -15,6 +15,7 @@ from service.coordination.coordinator import WorkerCoordinator
 from service.errors import ModelNotFound, ModelNotReady
 from service.health.baselines import TakenBaseline
 from service.health.change import Change, Health
+from service.health.clients.at_fault import Client
 from service.health.monitor import Monitor
 from service.health.outliers import document as departing_document
 from service.health.sequential_state import INPUTS
@@ -26,6 +27,8 @@ from service.observability.counters import Traffic
 
 #: Features whose shifts the document lists.
 _LISTED_FEATURES = 10
+#: API keys whose part in the traffic it lists.
+_LISTED_CLIENTS = 16
 #: Where the project has its runbook.
 _RUNBOOK = "docs/how-to/runbook.md"
 
@@ -106,6 +109,8 @@ def _document(
         if monitor is None
         else {each: _window(effects) for each, effects in health.effects.items()},
         "inputs": None if monitor is None or effects is None else _inputs(monitor, effects),
+        "client": judgement.client,
+        "clients": [_client(client) for client in health.clients[:_LISTED_CLIENTS]],
         "sequential": _sequential(coordinator, name, judgement),
         "departing": departing_document(coordinator.departing(name)),
         "baseline": None if taken is None else baseline_of(taken),
@@ -141,6 +146,19 @@ def _change(change: Change) -> dict[str, Any]:
         "effect": number_of(change.shift.sure),
         "estimate": number_of(change.shift.effect),
         "margin": number_of(change.shift.margin),
+    }
+
+
+def _client(client: Client) -> dict[str, Any]:
+    """Return an API key's part in the traffic that is judged now."""
+    return {
+        "key": client.key,
+        "rows": client.rows,
+        "requests": client.requests,
+        "departing": client.departing,
+        "effect": number_of(client.effects.shift.sure),
+        "estimate": number_of(client.effects.shift.effect),
+        "margin": number_of(client.effects.shift.margin),
     }
 
 

@@ -161,3 +161,15 @@ def test_an_unknown_featurizer_is_named():
         match=r"unknown featurizer 'pulsar-9': this build knows molecules-1, molecules-2, ",
     ):
         create("pulsar-9", {})
+
+
+@given(st.lists(candidate, min_size=2, max_size=5))
+def test_a_candidate_alone_is_read_as_in_a_block(rows: list[list[float]]) -> None:
+    """The same row or the same message, whatever its moments; among them sound ones."""
+    featurizer = create("pulsar-2", {})
+    sound = [[*row[:3], row[2] ** 2, *row[4:7], row[6] ** 2] for row in rows if max(map(abs, row)) < 1e9]
+    block = np.array([*rows, *sound, GOOD])
+    whole = featurizer.featurize(block)
+    alone = [featurizer.featurize(block[at : at + 1]) for at in range(len(block))]
+    assert [each.outcomes[0] for each in alone] == whole.outcomes
+    np.testing.assert_array_equal(np.concatenate([each.rows for each in alone]), whole.rows)

@@ -33,6 +33,8 @@ def effects(departures: list[list[float]], members: list[float] | None = None) -
         ([0.1, 0.0, 9177.9, 11_588.9], ("layer", 2)),  # an exponent's bit
         ([0.0, 1.2, 6.4, 2.1], ("stale", 0)),  # another version's weights
         ([0.0, 2.5, 9.8, 9.4], ("stale", 0)),
+        ([6.5, 4.7, 2.2, 1.2, 2.0, 2.0, 1.2, 1.1], ("layer", 0)),  # the first of eight layers × 1.5
+        ([5.9, 4.1, 1.7, 2.8, 2.4, 2.8, 4.8, 3.6], ("stale", 0)),  # other weights of eight layers
     ],
 )
 def test_a_layer_is_told_from_a_whole_network(

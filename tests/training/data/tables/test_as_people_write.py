@@ -311,13 +311,19 @@ def test_categories_of_integers_come_from_pandas_as_such(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.csv", "# made by R 4.3\n" + PLAIN, "line 1: it begins with '#', as comments do"),
+        ("t.csv", PLAIN.replace("\n", "\n# second half\n", 1), "line 2: .*; it begins as comments do"),
+        ("t.csv", "Report of May\n\n" + PLAIN, "line 3: .* names 1, 'Report of May'; the first line"),
+        ("t.csv", PLAIN + "\n3,4,2", "'2' has 1 row \\(line 302\\), at least 10 are needed"),
+        ("t.csv", gzip.compress(PLAIN.encode()), "compressed by gzip; decompress it, or end the file's"),
+        ("t.csv", PLAIN.encode("utf-16-le"), "UTF-16 without its mark"),
+        ("t.csv", b"%PDF-1.4", "the content is a PDF file"),
+        ("t.csv", PLAIN.replace("x", "x" * 201, 1), "column 1 is named .* has 1 to 200 characters"),
         ("t.json", json.dumps({"columns": ["x"], "data": [[1]]}), "to_json\\(orient='records'\\)"),
     ],
 )
 def test_what_is_before_or_around_a_table_is_named(
-    tmp_path: Path, name: str, content: str, message: str
+    tmp_path: Path, name: str, content: str | bytes, message: str
 ) -> None:
-    """A comment's line, and pandas' other forms of JSON."""
+    """A title, a comment amid rows, a total below them, other contents, and other forms of JSON."""
     with pytest.raises(DataError, match=message):
         read(tmp_path / name, content)

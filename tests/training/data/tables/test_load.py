@@ -138,6 +138,13 @@ def test_classes_are_targets_in_order(tmp_path: Path) -> None:
         (("-1", "1"), None, "ill"),
         (("bad", "good"), None, "good"),
         (("bad", "good"), "bad", "bad"),
+        # As R, JSON and a shell's user spell them.
+        (("FALSE", "TRUE"), "true", "TRUE"),
+        (("False", "True"), "1", "True"),
+        (("0", "1"), "True", "1"),
+        (("0", "1"), "1.0", "1"),
+        (("No", "Yes"), "yes", "Yes"),
+        (("well", "Sick"), "sick", "Sick"),
     ],
 )
 def test_of_two_classes_one_is_positive(
@@ -248,7 +255,7 @@ def broken(**changes: object) -> list[dict[str, object]]:
             "column ill: every row is 'no'; a target has two classes or more, or is a quantity",
         ),
         (broken(ill=lambda n: f"v{n}"), "400 different values are no classes"),
-        (broken(ill=lambda n: "rare" if n < 4 else n % 2), "'rare' has 4 rows, at least 10 are needed"),
+        (broken(ill=lambda n: "rare" if n < 4 else n % 2), "'rare' has 4 rows (line 2, 3, 4, …), at"),
         (broken(age=""), "column age: it is empty; leave it out by --ignore age"),
         (broken(town=lambda n: f"street {n}"), "column town: 400 different texts in 400 rows are no"),
         (
@@ -257,7 +264,7 @@ def broken(**changes: object) -> list[dict[str, object]]:
         ),
         (
             broken(weight=lambda n: "inf" if n == 7 else n),
-            "t.csv, line 9, column weight: inf is beyond a 32-bit float, or infinite",
+            "t.csv, line 9, column weight: inf is infinite, or beyond a 32-bit float",
         ),
         ([{"ill": row["ill"]} for row in rows()], "has no column to learn from beside ill"),
         ([{"x": 1, "ill": row["ill"]} for row in rows()], "all rows are the same"),
@@ -281,7 +288,7 @@ def test_a_table_that_teaches_nothing_is_one_sentence(
         (b"a,a\n1,2\n", "t.csv, line 1: column 'a' is there twice"),
         (b"a,,b\n1,2,3\n", "t.csv, line 1: column 2 has no name"),
         (b"1,2\n3,4\n", "t.csv, line 1: all of its cells are numbers"),
-        (b"a b\n1 2\n", "it seems to be parted by blanks"),
+        (b"a b\n1 2\n", "has no column 'ill' to be the target; it has a, b"),
         (b"a,b\n1,2\n1\n", "t.csv, line 3: it has 1 cells, the first line names 2"),
         (b'a,b\n1,2\n"1,2\n', "t.csv, line 3: it is not CSV"),
         (b"\xff\xfea", "the text begins as UTF-16 and is not"),

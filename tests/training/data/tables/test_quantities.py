@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.data.tables.load import Reading, beside, load
+from training.data.tables.load import Reading, load
+from training.data.tables.quantities import beside
 from training.errors import DataError
 
 ROWS = 240

@@ -1,6 +1,7 @@
 """Columns of groups, times, folds and weights: who is left out together, and what is refused."""
 
 import csv
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,27 @@ def test_times_are_cut_into_periods(tmp_path: Path, iso: bool) -> None:
     assert (np.diff(dataset.folds[np.argsort(days)]) >= 0).all()
 
 
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        ("%d.%m.%Y %H:%M", {}),
+        ("%m/%d/%Y %I:%M %p", {}),
+        ("%d %b %Y", {}),
+        ("%d/%m/%Y", {"day_first": True}),
+        ("%Y-%m-%dT%H:%M:%S+02:00", {}),
+    ],
+)
+def test_dates_of_any_form_are_in_their_order(
+    tmp_path: Path, form: str, options: dict[str, bool]
+) -> None:
+    """Of texts, 02.01.2024 would stand before 31.12.2020."""
+    hours = np.random.default_rng(1).permutation(N) * 37
+    times = [(datetime(2020, 12, 30) + timedelta(hours=int(hour))).strftime(form) for hour in hours]
+    path = table(tmp_path / "t.csv", day=times)
+    dataset = load_table("t", path, Reading(target="ill", time="day", **options))
+    assert (np.diff(dataset.folds[np.argsort(hours)]) >= 0).all()
+
+
 def test_given_folds_and_weights(tmp_path: Path) -> None:
     """Names of folds are numbered in their order; weights stand beside the rows."""
     folds = ["abc"[row % 3] for row in range(N)]
@@ -69,6 +91,9 @@ def test_given_folds_and_weights(tmp_path: Path) -> None:
         ({"w": [0] * N}, {"weight": "w"}, "all weights are 0"),
         ({"g": ["x"] * 9 + [""] + ["y"] * (N - 10)}, {"group": "g"}, "line 11, column g: it is empty"),
         ({"d": [1] * N}, {"time": "d"}, "too few times differ"),
+        ({"d": ["noon", "night"] * (N // 2)}, {"time": "d"}, "line 2, column d: 'noon' is neither a n"),
+        ({"d": [f"0{1 + at % 9}/05/2024" for at in range(N)]}, {"time": "d"}, "say --day-first"),
+        ({"g": ["x"] * 9 + ["NA"] + ["y"] * (N - 10)}, {"group": "g"}, "line 11, column g: it is empty"),
         ({"f": [row % 2 for row in range(N)]}, {"fold": "f"}, "it has 2 folds; 3 to 20"),
         ({}, {"weight": "ill"}, "name different columns"),
     ],

@@ -13,6 +13,7 @@ from models.bundle.loading import Bundle, open_bundle
 from models.health.diagnosis.inputs import FeatureScales, recognise
 from models.health.diagnosis.network import altered
 from models.health.effect_size import origin_of
+from models.health.windows.blocks import BLOCK_ROWS
 from models.networks.outputs import INPUT, SQUASHED
 from models.registry.store import Repository
 from training.benchmarks.health.kinds.faults import OF_INPUTS, Wrong, wrong_inputs, wrong_models
@@ -51,6 +52,7 @@ class _Half:
     """A half of a fold: its monitors, after clean traffic, and the numbers of the other half's rows."""
 
     monitors: Monitors
+    clean: Rows
     watcher: Watcher
     now: float
     numbers: NDArray[np.intp]
@@ -133,7 +135,7 @@ def _half(folder: Path, repository: str, model: str, fold: int, half: int, size:
     numbers = np.flatnonzero((material.folds == fold) & (material.halves != half))
     assert inputs is not None
     scales = FeatureScales.of(inputs, _squash(repository, model))
-    return _Half(monitors, watcher, now, numbers, scales)
+    return _Half(monitors, rows, watcher, now, numbers, scales)
 
 
 def _once(
@@ -152,13 +154,19 @@ def _once(
     )
     rows = Rows.of(half.monitors, network.run(squashed, members))
     watcher, now, step = half.watcher.copied(), half.now, LOOK_EVERY[size]
+    if size < BLOCK_ROWS:  # a fault does not begin where a block of traffic does
+        few = int(rng.integers(1, BLOCK_ROWS))
+        times = now + np.cumsum(rng.exponential(1 / PER_SECOND[size], few))
+        chosen = rng.integers(0, len(half.clean.cells), few * size)
+        watcher.take(half.clean, Requests(chosen, np.full(few, size), times))
+        now = float(times[-1])
     wrong = "model" if fault.kind in OF_INPUTS else "input"
-    result, found, blamed = {"trials": 1.0}, None, False
+    result, found, pure, blamed = {"trials": 1.0}, None, None, False
     for at in range(0, ROWS, step * size):
         times = now + np.cumsum(rng.exponential(1 / PER_SECOND[size], step))
         now = float(times[-1])
         watcher.take(rows, Requests(np.arange(at, at + step * size), np.full(step, size), times))
-        found, _ = watcher.look()
+        found, _, pure = watcher.look_closely()
         if found is not None and found.has_moved:
             blamed = blamed or origin_of(found.now.effects) == wrong
     if found is None or not found.has_moved:
@@ -172,8 +180,9 @@ def _once(
         same = not fault.place or fault.place == (place,)
         return result | {"right": float(kind == fault.kind), "place": float(kind == fault.kind and same)}
     assert inputs is not None
-    assert effects.feature_means is not None
-    happened = recognise(inputs, effects.feature_means, half.scales)
+    assert pure is not None
+    assert pure.means is not None
+    happened = recognise(inputs, pure.means, half.scales)
     right = happened.kind == fault.kind
     same = set(happened.features) == set(fault.place)
     return result | {"right": float(right), "place": float(right and same)}

@@ -12,6 +12,7 @@ from models.health.evidence import own_sums
 from models.health.windows.blocks import BlockLog
 from models.health.windows.onset import Remembered, Scan, Traffic, scan
 from models.health.windows.pieces import RowCells, block_width, evidence_of_blocks, pieces_of
+from models.health.windows.pure import PurePart, pure_part
 from training.benchmarks.health.monitors import Monitors
 from training.benchmarks.health.network import Seen
 
@@ -123,12 +124,18 @@ class Watcher:
 
     def look(self) -> tuple[Scan | None, Array]:
         """Return what the traffic shows, and the times of its blocks."""
+        found, times, _ = self.look_closely()
+        return found, times
+
+    def look_closely(self) -> tuple[Scan | None, Array, PurePart | None]:
+        """Return what the traffic shows, the times of its blocks, and the part that names a change."""
         blocks = self._log.blocks()
         evidence, features = evidence_of_blocks(blocks.counts, blocks.values, self._layout)
         traffic = Traffic(self._reference, self._layout, blocks.times, evidence, features)
         found = scan(traffic, self._remembered)
         self._remembered = None if found is None else found.remembered
-        return found, blocks.times
+        pure = None if found is None else pure_part(traffic, found.now)
+        return found, blocks.times, pure
 
 
 def _leading(scores: Array32) -> Array32:

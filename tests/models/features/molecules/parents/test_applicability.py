@@ -62,6 +62,20 @@ def test_carbonates_and_oxides_of_carbon_are_not_applicable(record):
 
 
 @pytest.mark.parametrize(
+    "record", ["[Ca+2].[C-]#[C-]", "[C-4].[C-4].[C-4].[Al+3].[Al+3].[Al+3].[Al+3]", "[Si-]#[C+]"]
+)
+def test_carbides_are_inorganic(record):
+    """And not the acetylene or methane that water makes of them, which are judged."""
+    assert codes(found(record))[-1] == "inorganic"
+    assert found("C#C").reason == ""
+
+
+def test_a_ligand_that_is_a_solvent_is_no_lack_of_carbon():
+    """Picoplatin holds picoline; the reason is its metal."""
+    assert "platinum" in found("Cc1cccc[n]1->[Pt](N)(Cl)Cl").reason
+
+
+@pytest.mark.parametrize(
     ("dry", "hydrate"),
     [
         ("[Co+2].[Cl-].[Cl-]", "[Co+2].[Cl-].[Cl-].O.O.O.O.O.O"),

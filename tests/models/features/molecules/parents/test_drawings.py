@@ -2,7 +2,8 @@
 
 The groups are those that RDKit's ``Normalizer`` and ChEMBL's structure pipeline treat, and dative bonds.
 Mesoionic compounds are pesticides and drugs of PubChem, and W. D. Ollis, C. A. Ramsden, Adv. Heterocycl.
-Chem. 19 (1976) 1.
+Chem. 19 (1976) 1. Dyes and quaternary salts are the Colour Index's and PubChem's, and what InChI makes
+of them.
 """
 
 import pytest
@@ -156,6 +157,111 @@ DRAWINGS = {
         "CC1=C(CCC(O)=O)c2cc3nc(cc4nc(cc5[nH]c(cc1[nH]2)c(C)c5C=C)c(C=C)c4C)c(C)c3CCC(O)=O",
         "Cc1c(CCC(O)=O)c2cc3nc(cc4[nH]c(cc5nc(cc1[nH]2)C(C)=C5C=C)c(C=C)c4C)C(C)=C3CCC(O)=O",
     ),
+    "octenidine": (
+        "CCCCCCCCNc1cc[n+](CCCCCCCCCC[n+]2ccc(NCCCCCCCC)cc2)cc1.[Cl-].[Cl-]",
+        "CCCCCCCCN=C1C=CN(CCCCCCCCCCN2C=CC(=NCCCCCCCC)C=C2)C=C1.Cl.Cl",
+        "CCCCCCCC[NH+]=c1ccn(CCCCCCCCCCn2ccc(=[NH+]CCCCCCCC)cc2)cc1.[Cl-].[Cl-]",
+    ),
+    "gabazine hydrobromide": (
+        "COc1ccc(-c2ccc(N)[n+](CCCC(=O)[O-])n2)cc1",
+        "COc1ccc(-c2ccc(=N)n(CCCC(=O)O)n2)cc1.Br",
+        "COc1ccc(-c2ccc(=[NH2+])n(CCCC(=O)O)n2)cc1.[Br-]",
+    ),
+    "toluidine blue": (
+        "Cc1cc2nc3ccc(N(C)C)cc3[s+]c2cc1N.[Cl-]",
+        "Cc1cc2nc3ccc(=[N+](C)C)cc-3sc2cc1N.[Cl-]",
+        "CC1=CC2=NC3=CC=C(C=C3SC2=CC1=N)N(C)C.Cl",
+    ),
+    "acriflavine": (
+        "C[n+]1c2cc(N)ccc2cc2ccc(N)cc21.[Cl-]",
+        "Cn1c2cc(N)ccc2cc2ccc(=[NH2+])cc1-2.[Cl-]",
+        "Cn1c2cc(=N)ccc-2cc2ccc(N)cc21.Cl",
+    ),
+    "safranin": (
+        "Cc1cc2nc3cc(C)c(N)cc3[n+](-c3ccccc3)c2cc1N.[Cl-]",
+        "Cc1cc2nc3cc(C)c(=[NH2+])cc-3n(-c3ccccc3)c2cc1N.[Cl-]",
+    ),
+    "dimidium": (
+        "CC[n+]1c(-c2ccccc2)c2cc(N)ccc2c2ccc(N)cc21.[Br-]",
+        "CCn1c2cc(=N)ccc-2c2ccc(N)cc2c1-c1ccccc1.Br",
+    ),
+    "proflavine": (
+        "Nc1ccc2cc3ccc(N)cc3nc2c1",
+        "Nc1ccc2cc3ccc(N)cc3[nH+]c2c1.[Cl-]",
+        "Nc1ccc2cc3ccc(=[NH2+])cc-3[nH]c2c1.[Cl-]",
+    ),
+    "neutral red": (
+        "Cc1cc2nc3ccc(N(C)C)cc3nc2cc1N.Cl",
+        "CN(C)c1ccc2nc3cc(C)c(N)cc3[nH+]c2c1.[Cl-]",
+        "CC1=CC2=NC3=CC=C(C=C3NC2=CC1=[NH2+])N(C)C.[Cl-]",
+    ),
+    "rhodamine 6G": (
+        "CCN=c1cc2oc3cc(NCC)c(C)cc3c(-c3ccccc3C(=O)OCC)c-2cc1C.Cl",
+        "CCNc1cc2oc3cc(=[NH+]CC)c(C)cc3c(-c3ccccc3C(=O)OCC)c2cc1C.[Cl-]",
+        "CCNc1cc2[o+]c3cc(NCC)c(C)cc3c(-c3ccccc3C(=O)OCC)c2cc1C.[Cl-]",
+    ),
+    "pararosaniline": (
+        "Nc1ccc(cc1)C(=C1C=CC(=[NH2+])C=C1)c1ccc(N)cc1.[Cl-]",
+        "Nc1ccc(cc1)[C+](c1ccc(N)cc1)c1ccc(N)cc1.[Cl-]",
+        "N=C1C=CC(C=C1)=C(c1ccc(N)cc1)c1ccc(N)cc1.Cl",
+    ),
+    "auramine O": (
+        "CN(C)c1ccc(cc1)C(=N)c1ccc(cc1)N(C)C.Cl",
+        "CN(C)c1ccc(cc1)C(=[NH2+])c1ccc(cc1)N(C)C.[Cl-]",
+        "CN(C)c1ccc(cc1)C(N)=C1C=CC(=[N+](C)C)C=C1.[Cl-]",
+    ),
+    "2-amino-3-methylthiazolium": (
+        "N=c1sccn1C",
+        "Nc1scc[n+]1C.[I-]",
+        "[NH2+]=c1sccn1C.[I-]",
+        "N=C1SC=CN1C.I",
+    ),
+    "ancitabine": (
+        "N=c1ccn2c(n1)OC1C(O)C(CO)OC12.Cl",
+        "Nc1cc[n+]2c(n1)OC1C(O)C(CO)OC12.[Cl-]",
+        "[NH2+]=c1ccn2c(n1)OC1C(O)C(CO)OC12.[Cl-]",
+    ),
+    "valaciclovir": (
+        "CC(C)C(N)C(=O)OCCOCn1cnc2c1nc(N)[nH]c2=O.Cl",
+        "CC(C)C(N)C(=O)OCCOCn1cnc2c1[nH]c(=N)[nH]c2=O.Cl",
+        "CC(C)C(N)C(=O)OCCOCn1cnc2c1[nH]c(=[NH2+])nc2=O.[Cl-]",
+    ),
+    "edrophonium": ("CC[N+](C)(C)c1cccc(O)c1.[Cl-]", "CC[N+](C)(C)c1cccc([O-])c1.Cl"),
+    "bethanechol": ("CC(C[N+](C)(C)C)OC(N)=O.[Cl-]", "CC(C[N+](C)(C)C)OC(=N)[O-].Cl"),
+    "denatonium benzoate": (
+        "CC[N+](CC)(CC(=O)Nc1c(C)cccc1C)Cc1ccccc1.[O-]C(=O)c1ccccc1",
+        "CC[N+](CC)(CC([O-])=Nc1c(C)cccc1C)Cc1ccccc1.OC(=O)c1ccccc1",
+    ),
+    "carboxybutylphosphonium": (
+        "O=C(O)CCCC[P+](c1ccccc1)(c1ccccc1)c1ccccc1.[Br-]",
+        "O=C([O-])CCCC[P+](c1ccccc1)(c1ccccc1)c1ccccc1.Br",
+    ),
+    "pralidoxime": ("C[n+]1ccccc1C=NO.[Cl-]", "C[n+]1ccccc1C=N[O-].Cl"),
+    "olaquindox": (
+        "Cc1c(C(=O)NCCO)[n+]([O-])c2ccccc2[n+]1[O-]",
+        "Cc1c(C(=O)NCCO)[n+](=O)c2ccccc2n1[O-]",
+        "O=n1c(C)c(C(=O)NCCO)n(=O)c2ccccc12",
+    ),
+    "stabilised ylide": (
+        "CCOC(=O)C=P(c1ccccc1)(c1ccccc1)c1ccccc1",
+        "CCOC(=O)[CH-][P+](c1ccccc1)(c1ccccc1)c1ccccc1",
+        "CCOC([O-])=C[P+](c1ccccc1)(c1ccccc1)c1ccccc1",
+    ),
+    "cetrimonium bromide": (
+        "CCCCCCCCCCCCCCCC[N+](C)(C)C.[Br-]",
+        "CCCCCCCCCCCCCCCCN(C)(C)(C)Br",
+    ),
+    "ferrocene": (
+        "[cH-]1cccc1.[cH-]1cccc1.[Fe+2]",
+        "[CH-]1C=CC=C1.[CH-]1C=CC=C1.[Fe+2]",
+        "C12C3C4C5C1[Fe]23451678C2C1C6C7C82",
+        "[Fe].[CH]1C=CC=C1.[CH]1C=CC=C1",
+        "[CH]1[CH][CH][CH][CH]1.[CH]1[CH][CH][CH][CH]1.[Fe]",
+    ),
+    "edetate calcium disodium": (
+        "[Ca+2].[Na+].[Na+].[O-]C(=O)CN(CCN(CC([O-])=O)CC([O-])=O)CC([O-])=O",
+        "[Na+].[Na+].[O-]C(=O)CN1(CC([O-])=O)->[Ca+2]<-N(CC([O-])=O)(CC([O-])=O)CC1",
+    ),
     "boron trifluoride etherate": ("CC[O+](CC)[B-](F)(F)F", "CCO(CC)->B(F)(F)F"),
     "amine borane": ("C[N+](C)(C)[BH3-]", "CN(C)(C)->B"),
 }
@@ -214,7 +320,7 @@ ALL = sorted(
     {drawing for drawings in DRAWINGS.values() for drawing in drawings} | set(MESOIONIC.values())
 )
 # Without several parts, metals, dative bonds (whose oxygen RDKit gives a hydrogen) and deuterium.
-APART = (".", "Pt", "Zn", "Ca", "->", "<-", "2H")
+APART = (".", "Pt", "Zn", "Ca", "->", "<-", "2H", "Fe", ")Br")
 PLAIN = [smiles for smiles in ALL if not any(sign in smiles for sign in APART)]
 
 

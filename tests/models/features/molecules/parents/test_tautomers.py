@@ -86,6 +86,13 @@ FORMS = {
     "sulfaguanidine": ("NC(N)=NS(=O)(=O)c1ccc(N)cc1", "N=C(N)NS(=O)(=O)c1ccc(N)cc1"),
     "acetylguanidine": ("CC(=O)N=C(N)N", "CC(=O)NC(=N)N", "CC(O)=NC(=N)N"),
     "clonidine": ("Clc1cccc(Cl)c1NC1=NCCN1", "Clc1cccc(Cl)c1N=C1NCCN1"),
+    "4-hydroxy-2-pyridone": ("O=c1cc(O)cc[nH]1", "O=c1cc[nH]c(O)c1", "Oc1ccnc(O)c1"),
+    "gimeracil": ("O=c1cc(O)c(Cl)c[nH]1", "O=c1cc(O)[nH]cc1Cl", "Oc1cc(O)c(Cl)cn1"),
+    "4-hydroxy-2-quinolone": ("O=c1cc(O)c2ccccc2[nH]1", "O=c1cc(O)[nH]c2ccccc12", "Oc1cc(O)c2ccccc2n1"),
+    "laquinimod": (
+        "CCN(C(=O)c1c(O)c2c(Cl)cccc2n(C)c1=O)c1ccccc1",
+        "CCN(C(=O)c1c(O)n(C)c2cccc(Cl)c2c1=O)c1ccccc1",
+    ),
     "muscimol": ("NCc1cc(=O)[nH]o1", "NCc1cc(O)no1"),
     "benzoxazolone": ("O=c1[nH]c2ccccc2o1", "Oc1nc2ccccc2o1"),
     "diphenylguanidine": ("N=C(Nc1ccccc1)Nc1ccccc1", "NC(=Nc1ccccc1)Nc1ccccc1"),

@@ -2,6 +2,7 @@
 
 import io
 import json
+from base64 import b64decode
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,11 +30,12 @@ def from_parquet(content: bytes) -> tuple[dict[str, list[object]], set[str]]:
         ) from error
     try:
         table: Any = pq.read_table(io.BytesIO(content))
+        declared = _declared(pq.read_metadata(io.BytesIO(content)).metadata or {})
     except (pa.ArrowException, OSError) as error:
         raise UnreadableFile(f"it is not Parquet: {str(error).splitlines()[0]}") from error
     if len(set(table.column_names)) < len(table.column_names):
         raise UnreadableFile("two of its columns have one name; rename one")
-    types, declared = pa.types, _categoricals(table.schema.metadata)
+    types = pa.types
     kinds = ("integer", "floating", "boolean", "null", "string", "large_string", "string_view")
     readable = [getattr(types, f"is_{kind}") for kind in kinds]
     columns: dict[str, list[object]] = {}
@@ -62,17 +64,28 @@ def from_parquet(content: bytes) -> tuple[dict[str, list[object]], set[str]]:
     return columns, categorical
 
 
-def _categoricals(metadata: dict[bytes, bytes] | None) -> set[str]:
-    """The columns that pandas says were categories, of which numbers are stored as numbers."""
+def _declared(metadata: dict[bytes, bytes]) -> set[str]:
+    """The columns that pandas or Arrow says were categories, of which numbers are stored as numbers."""
+    import pyarrow as pa
+
+    declared = _categoricals(metadata)
     try:
-        told: Any = json.loads((metadata or {}).get(b"pandas", b"{}"))
+        schema = pa.ipc.read_schema(pa.py_buffer(b64decode(metadata.get(b"ARROW:schema", b""))))
+    except (ValueError, pa.ArrowException, EOFError):  # another program's, or none
+        return declared
+    return declared | {field.name for field in schema if pa.types.is_dictionary(field.type)}
+
+
+def _categoricals(metadata: dict[bytes, bytes]) -> set[str]:
+    try:
+        told: Any = json.loads(metadata.get(b"pandas", b"{}"))
         columns = told.get("columns", [])
         return {each["field_name"] for each in columns if each["pandas_type"] == "categorical"}
     except (ValueError, AttributeError, KeyError, TypeError):  # not pandas' own
         return set()
 
 
-def from_json(content: bytes, *, lines: bool) -> tuple[dict[str, list[object]], list[int]]:
+def from_json(content: bytes) -> tuple[dict[str, list[object]], list[int]]:
     """The columns of objects, one per line or in one list, and their numbers.
 
     Raises ``UnreadableFile``.
@@ -80,18 +93,19 @@ def from_json(content: bytes, *, lines: bool) -> tuple[dict[str, list[object]], 
     records: list[dict[str, object]] = []
     numbers: list[int] = []
     try:
-        if lines:
-            for number, line in enumerate(content.decode("utf-8-sig").split("\n"), start=1):
+        text = content.decode("utf-8-sig")
+        if text.lstrip().startswith("["):
+            records = json.loads(text)
+            numbers = list(range(1, len(records) + 1))
+        else:
+            for number, line in enumerate(text.split("\n"), start=1):
                 if line.strip():
                     records.append(json.loads(line))
                     numbers.append(number)
-        else:
-            records = json.loads(content.decode("utf-8-sig"))
-            numbers = list(range(1, len(records) + 1))
     except (ValueError, RecursionError) as error:
-        where = f"line {len(numbers) + 1}: " if lines else ""
+        where = f"line {numbers[-1] + 1}: " if numbers else ""
         raise UnreadableFile(f"{where}it is not JSON: {error}") from error
-    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+    if len(records) == 1 or not all(isinstance(record, dict) for record in records):
         raise UnreadableFile(
             "its records are no objects with the columns' names, as pandas writes them by"
             " to_json(orient='records')"

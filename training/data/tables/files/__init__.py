@@ -1,0 +1,1 @@
+"""The files that hold tables, as columns of cells."""
