@@ -17,9 +17,16 @@ from rdkit import Chem
 from models.features.molecules.parents.components import MINERAL, Role, role_of
 from models.features.molecules.parents.fragments import Fragment, fragment_of, order_of, part_of
 from models.features.molecules.parents.groups import one_drawing, without_dative_bonds
-from models.features.molecules.parents.metals import Metals, is_metal, name_of, separate, with_article
+from models.features.molecules.parents.metals import (
+    Metals,
+    Warnings,
+    is_metal,
+    not_learned,
+    separate,
+    warnings_of_metals,
+)
 from models.features.molecules.parents.protons import has_acid, may_be_dye, with_protons_of_acids
-from models.features.molecules.parents.radicals import unpaired, with_ligands_drawn
+from models.features.molecules.parents.radicals import warnings_of_radicals, with_ligands_drawn
 from models.features.molecules.parents.tautomers import placed
 from models.features.molecules.rdkit_log import captured_rdkit_log
 from models.features.molecules.reading import (
@@ -59,8 +66,6 @@ _IMINE = re.compile(r"N[%\d]*=|=N")
 _WILDCARD = Chem.MolFromSmarts("[#0]")
 _ISOTOPE = Chem.MolFromSmarts("[!0*]")
 _CARBON = Chem.MolFromSmarts("[#6]")
-
-Warnings = tuple[tuple[str, str], ...]
 
 _WATER = "O"
 NO_CARBON = "the record holds no carbon; the model has learned from organic compounds"
@@ -121,7 +126,7 @@ def _of_one_part(molecule: Chem.Mol, smiles: str, written: str, repaired: str) -
     warnings = _of_repair(repaired)
     organic = _CARBON_TEXT.search(smiles)
     if organic and _MAY_BE_OPEN.search(smiles):
-        warnings += _of_radicals(molecule)
+        warnings += warnings_of_radicals(molecule)
     form = placed(molecule) if _MAY_MOVE.search(smiles) else molecule
     if form is not molecule:
         smiles = Chem.MolToSmiles(form)
@@ -182,11 +187,11 @@ def _of_parts(molecule: Chem.Mol, repaired: str) -> Parent:
     fragments = sorted((fragment_of(part, acidic) for part in parts), key=order_of)
     warnings = _of_repair(repaired)
     if organic and not has_ligands:
-        warnings += _of_radicals(molecule)
-    warnings += _of_metals(metals)
+        warnings += warnings_of_radicals(molecule)
+    warnings += warnings_of_metals(metals)
     first, *_ = fragments
     if first.role is Role.INORGANIC or _is_solvate_of_a_salt(fragments, metals):
-        reason = (_not_learned(metals) or NO_ORGANIC_CARBON) if organic else NO_CARBON
+        reason = (not_learned(metals) or NO_ORGANIC_CARBON) if organic else NO_CARBON
         return _inorganic(fragments, repaired, reason, warnings)
     removed = [fragment for fragment in fragments if fragment.smiles != first.smiles]
     # Beside a solvent another solvent is a compound too, as in xylenes.
@@ -196,7 +201,7 @@ def _of_parts(molecule: Chem.Mol, repaired: str) -> Parent:
         text = f"the record is a mixture of {len(others) + 1} compounds, of which one is judged"
         warnings += (("mixture", text),)
     left = tuple(sorted(fragment.drawn for fragment in removed))
-    reason = _not_learned(metals)
+    reason = not_learned(metals)
     return Parent(_parsed(first.smiles), first.smiles, left, repaired, reason, warnings)
 
 
@@ -240,47 +245,5 @@ def _inorganic(fragments: Sequence[Fragment], repaired: str, reason: str, warnin
     return Parent(molecule, smiles, left, repaired, reason, (*warnings, ("inorganic", reason)))
 
 
-def _not_learned(metals: Metals) -> str:
-    """Why the model cannot judge a record with these metals; empty if it can."""
-    if not metals.foreign:
-        return ""
-    names = " and ".join(map(name_of, metals.foreign))
-    return f"the record holds {names}; the model has not learned from such compounds"
-
-
-def _of_metals(metals: Metals) -> Warnings:
-    if metals.open:
-        raise Unreadable(
-            f"the {name_of(metals.open[0])} atom has an open valence: is an atom or an anion missing"
-            " that is bound to it?"
-        )
-    if metals.foreign:
-        return (("metal", _not_learned(metals)),)
-    if not metals.kept:
-        return ()
-    names = " and ".join(map(name_of, metals.kept))
-    text = f"the compound is judged with its {names}; the model has learned from few such compounds"
-    return (("metal", text),)
-
-
 def _of_repair(repaired: str) -> Warnings:
     return (("repaired", repaired),) if repaired else ()
-
-
-def _of_radicals(molecule: Chem.Mol) -> Warnings:
-    """The warning of a stable radical; raises ``Unreadable`` for any other."""
-    stable, others = unpaired(molecule)
-    if others:
-        name = name_of(others[0].GetSymbol())
-        which = (
-            f"{with_article(name)} atom has"
-            if len(others) == 1
-            else f"{len(others)} atoms, the first {name}, have"
-        )
-        raise Unreadable(
-            f"{which} an open valence: is a hydrogen missing? An atom in square brackets has only the"
-            " hydrogens that are written, as in [CH3]"
-        )
-    if not stable:
-        return ()
-    return (("radical", "the molecule is a radical; the model has learned from very few of them"),)

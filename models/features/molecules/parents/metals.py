@@ -10,6 +10,11 @@ from dataclasses import dataclass
 
 from rdkit import Chem
 
+from models.features.molecules.reading import Unreadable
+
+#: Codes and messages.
+Warnings = tuple[tuple[str, str], ...]
+
 NON_METALS = frozenset(
     (0, 1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 33, 34, 35, 36, 53, 54, 85, 86)  # noble gases too
 )
@@ -226,3 +231,27 @@ def _join(editable: Chem.RWMol, index: int) -> None:
         atom.SetFormalCharge(atom.GetFormalCharge() + 1)
         metal.SetFormalCharge(metal.GetFormalCharge() - 1)
     metal.SetNumRadicalElectrons(0)
+
+
+def not_learned(metals: Metals) -> str:
+    """Why the model cannot judge a record with these metals; empty if it can."""
+    if not metals.foreign:
+        return ""
+    names = " and ".join(map(name_of, metals.foreign))
+    return f"the record holds {names}; the model has not learned from such compounds"
+
+
+def warnings_of_metals(metals: Metals) -> Warnings:
+    """The warnings of a record with these metals; raises ``Unreadable`` for an open valence."""
+    if metals.open:
+        raise Unreadable(
+            f"the {name_of(metals.open[0])} atom has an open valence: is an atom or an anion missing"
+            " that is bound to it?"
+        )
+    if metals.foreign:
+        return (("metal", not_learned(metals)),)
+    if not metals.kept:
+        return ()
+    names = " and ".join(map(name_of, metals.kept))
+    text = f"the compound is judged with its {names}; the model has learned from few such compounds"
+    return (("metal", text),)

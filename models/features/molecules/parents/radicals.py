@@ -1,9 +1,17 @@
-"""Unpaired electrons: hydrogens that a record lacks, stable radicals, and and sandwich compounds."""
+"""Unpaired electrons: hydrogens that a record lacks, stable radicals, and sandwich compounds."""
 
 from rdkit import Chem
 from rdkit.Chem import rdqueries
 
-from models.features.molecules.parents.metals import COVALENT, PLAIN, is_metal
+from models.features.molecules.parents.metals import (
+    COVALENT,
+    PLAIN,
+    Warnings,
+    is_metal,
+    name_of,
+    with_article,
+)
+from models.features.molecules.reading import Unreadable
 
 _CARBON = 6
 
@@ -100,3 +108,22 @@ def _next_pair(editable: Chem.RWMol, left: set[int]) -> tuple[int, int] | None:
         return None
     first = min(paired, key=lambda index: (len(around[index]), index))
     return first, min(around[first], key=lambda index: (len(around[index]), index))
+
+
+def warnings_of_radicals(molecule: Chem.Mol) -> Warnings:
+    """The warning of a stable radical; raises ``Unreadable`` for any other."""
+    stable, others = unpaired(molecule)
+    if others:
+        name = name_of(others[0].GetSymbol())
+        which = (
+            f"{with_article(name)} atom has"
+            if len(others) == 1
+            else f"{len(others)} atoms, the first {name}, have"
+        )
+        raise Unreadable(
+            f"{which} an open valence: is a hydrogen missing? An atom in square brackets has only the"
+            " hydrogens that are written, as in [CH3]"
+        )
+    if not stable:
+        return ()
+    return (("radical", "the molecule is a radical; the model has learned from very few of them"),)
