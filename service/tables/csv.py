@@ -14,6 +14,7 @@ columns that this service adds never begin like a formula. TSV differs from CSV 
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +32,9 @@ from service.tables.splitting import RecordSplitter, csv_records, decoded
 
 _MARK = b"\xef\xbb\xbf"
 _MAX_COLUMNS = 4096
+_JSON = re.compile(rb'\s*(?:\{\s*"|\[\s*[\[{"])')
+#: The fourth line of a molfile, in the beginning of a file.
+_MOLFILE, _HEAD_BYTES = re.compile(rb"^.{33,34} V[23]000\s*$", re.M), 1024
 _DELIMITERS: tuple[str, ...] = (",", "\t", ";", "|")
 #: Rows written by one call, during which no other thread runs.
 _TOGETHER = 64
@@ -88,12 +92,25 @@ def open_csv(
         raise MalformedInput(f"the header: {error}") from None
     if not header:
         raise InvalidRequest("there is no header; the first line names the columns")
+    _check_format(file, header)
     if schema.is_candidate and (opened := open_candidates(file, start, header, schema)) is not None:
         return opened
     delimiter, columns, places = _columns(header, schema, delimiters)
     parser = CsvParser(columns, places, readers(schema), delimiter)
     cut = partial(csv_records, keep_blank=len(columns) == 1, delimiter=delimiter.encode())
     return RecordSplitter(file, end, cut, columns), parser
+
+
+def _check_format(file: BinaryIO, header: bytes) -> None:
+    """Raise ``InvalidRequest`` for what is no table, and would be one with an odd header."""
+    if _JSON.match(header):
+        raise InvalidRequest("this seems to be JSON, not a table; send it as application/json")
+    file.seek(0)
+    if _MOLFILE.search(file.read(_HEAD_BYTES)):
+        raise InvalidRequest(
+            "this seems to be an SD file, not a table; send it as chemical/x-mdl-sdfile, or end its name"
+            " in .sdf"
+        )
 
 
 def _first_record(file: BinaryIO, position: int) -> tuple[bytes, int, int]:

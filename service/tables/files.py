@@ -16,6 +16,7 @@ from service.errors import InvalidRequest, MalformedInput
 SUFFIXES = {
     ".csv": "csv",
     ".tsv": "tsv",
+    ".tab": "tsv",
     ".smi": "smi",
     ".smiles": "smi",
     ".txt": "smi",
@@ -23,6 +24,7 @@ SUFFIXES = {
     ".jsonl": "ndjson",
     ".sdf": "sdf",
     ".sd": "sdf",
+    ".mol": "sdf",
     ".parquet": "parquet",
     ".pq": "parquet",
     ".arff": "arff",
