@@ -14,6 +14,7 @@ columns that this service adds never begin like a formula. TSV differs from CSV 
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -38,6 +39,9 @@ from service.tables.layout import Result
 from service.tables.schema import Reader, RecordSchema, readers, unique
 from service.tables.splitting import RecordSplitter, csv_records
 
+_JSON = re.compile(rb'\s*(?:\{\s*"|\[\s*[\[{"])')
+#: The fourth line of a molfile, in the beginning of a file.
+_MOLFILE, _HEAD_BYTES = re.compile(rb"^.{33,34} V[23]000\s*$", re.M), 1024
 #: Rows written by one call, during which no other thread runs.
 _TOGETHER = 64
 
@@ -96,6 +100,7 @@ def open_csv(
     if found is None:
         if not header:
             raise InvalidRequest("there is no header; the first line names the columns")
+        _check_format(file, header)
         if schema.is_candidate and (opened := open_candidates(file, start, header, schema)) is not None:
             return opened
         found = candidates_by(header, schema, head.delimiters) if schema.is_candidate else None
@@ -114,6 +119,18 @@ def open_csv(
         columns, places = unique(["", *columns]), tuple(place + 1 for place in places)
     parser = CsvParser(columns, places, readers(schema), dialect)
     return RecordSplitter(file, end, cut, columns), parser
+
+
+def _check_format(file: BinaryIO, header: bytes) -> None:
+    """Raise ``InvalidRequest`` for what is no table, and would be one with an odd header."""
+    if _JSON.match(header):
+        raise InvalidRequest("this seems to be JSON, not a table; send it as application/json")
+    file.seek(0)
+    if _MOLFILE.search(file.read(_HEAD_BYTES)):
+        raise InvalidRequest(
+            "this seems to be an SD file, not a table; send it as chemical/x-mdl-sdfile, or end its name"
+            " in .sdf"
+        )
 
 
 class CsvWriter(Writer):

@@ -17,6 +17,7 @@ from service.errors import InvalidRequest, MalformedInput
 SUFFIXES = {
     ".csv": "csv",
     ".tsv": "tsv",
+    ".tab": "tsv",
     ".smi": "smi",
     ".smiles": "smi",
     ".txt": "smi",
@@ -27,6 +28,7 @@ SUFFIXES = {
     ".jsonl": "ndjson",
     ".sdf": "sdf",
     ".sd": "sdf",
+    ".mol": "sdf",
     ".parquet": "parquet",
     ".pq": "parquet",
     ".arff": "arff",

@@ -36,8 +36,7 @@ class SdfParser:
             block, data = _parted(text)
             title, found = text.split("\n", 1)[0].strip(), _smiles(block)
             if found is None:
-                fault = "the structure is not a molfile that RDKit can read"
-                piece.refuse({_TITLE: title, **_properties(data)}, fault)
+                piece.refuse({_TITLE: title, **_properties(data)}, _fault(title))
             else:
                 smiles, polymer = found
                 piece.add({_TITLE: title, _SMILES: smiles, **_properties(data)}, smiles + polymer)
@@ -52,6 +51,13 @@ def open_sdf(file: BinaryIO, schema: RecordSchema) -> tuple[RecordSplitter, SdfP
     if not schema.is_smiles:
         raise InvalidRequest("an SD file holds molecules, which this model does not take")
     return RecordSplitter(file, 0, sdf_records, (_TITLE, _SMILES), _names), SdfParser()
+
+
+def _fault(title: str) -> str:
+    """Say what a record is that is no structure."""
+    if title.startswith(("$RXN", "$RDFILE")):
+        return "this is a file of reactions; give their molecules as an SD file"
+    return "the structure is not a molfile that RDKit can read"
 
 
 def _names(record: bytes) -> Iterable[str]:

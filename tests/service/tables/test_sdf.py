@@ -67,6 +67,13 @@ def test_data_of_every_shape_become_columns(data: str, expected: dict[str, str])
     assert piece.records == ["CCO"]
 
 
+def test_a_file_of_reactions_is_named() -> None:
+    """RXN and RD files are no SD files."""
+    for head in ("$RXN\n\n\n\n  1  1\n$MOL\n", "$RDFILE 1\n$DATM 01/01/26\n$MFMT\n"):
+        piece, _ = read("sdf", f"{head}{block('CCO')}".encode())
+        assert "reactions" in piece.faults[0]
+
+
 def test_a_polymer_keeps_the_groups_that_say_so() -> None:
     """Its record has them as CXSMILES; a group that only abbreviates is left out."""
     groups = "M  STY  1   1 {}\nM  SAL   1  3   1   2   3\nM  END"

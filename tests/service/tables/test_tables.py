@@ -92,6 +92,13 @@ def test_a_register_s_two_columns_of_one_structure_are_no_question() -> None:
     [
         (b"", InvalidRequest, "no header"),
         (b"\xff\xfes\x00", MalformedInput, "UTF-16"),
+        (b'{"smiles": ["CCO"]}', InvalidRequest, "seems to be JSON"),
+        (b'[{"smiles": "CCO"}]', InvalidRequest, "seems to be JSON"),
+        (
+            b"ethanol\n  RDKit\n\n  1  0  0  0  0  0  0  0  0  0999 V2000\nM  END\n",
+            InvalidRequest,
+            "seems to be an SD file",
+        ),
         (b"id|name\n", InvalidRequest, "need the column smiles; the header has 'id|name'"),
         (b"structure,name\n", InvalidRequest, "holds SMILES or InChI, name it by smiles_column"),
         (b"a,b\n", InvalidRequest, "need the column smiles; the header has 'a', 'b'"),

@@ -44,6 +44,8 @@ _BASES = tuple(
         "[NX3;!H0;+0]-[CX3;!R]=[#6;R]1[#6]=[#6]C([#6]=[#6]1)=[NX3+;H0]",
     )
 )
+#: What all of them have: a cation with a double bond, and no nitro group's.
+_CONJUGATED = Chem.MolFromSmarts("[#7,o;+;!$(*~[-]);$(*=,:*)]")
 #: The same of dyes, whose two atoms are further apart.
 _DYES = tuple(
     (Chem.MolFromSmarts(amine), Chem.MolFromSmarts(cation))
@@ -120,6 +122,8 @@ def with_protons_of_acids(molecule: Chem.Mol) -> Chem.Mol:
 
 def without_spare_protons(fragment: Chem.Mol) -> Chem.Mol:
     """The charged fragment, sanitised, with a permanent charge where a dye has one, or as a base."""
+    if not fragment.HasSubstructMatch(_CONJUGATED):
+        return fragment
     fragment = _dye(_aminopyridinium(fragment))
     for pattern in _BASES:
         while (match := fragment.GetSubstructMatch(pattern)) != ():

@@ -48,8 +48,8 @@ _GIVES = Chem.MolFromSmarts(
     "[$([n;H1;+0]),$([#8,#16,#34;!H0;+0]-[$(c:n),$(c:c:c:n)]),$([#7,#8,#16,#34;!H0;+0]-[#6]=[#7])]"
 )
 # Nor does one between two oxygens: 4-hydroxy-2-quinolone, 2-hydroxy-4-quinolone.
-_OXO = Chem.MolFromSmarts("[O,S;X1;+0]=[$(c:n),$(c:c:c:n)]")
-_HYDROXY = Chem.MolFromSmarts("[O,S;X2;H1;+0]-[$(c:n),$(c:c:c:n)]")
+_OXO = Chem.MolFromSmarts("[O,S;X1;+0]=c")
+_HYDROXY = Chem.MolFromSmarts("[O,S;X2;H1;+0]-c")
 
 
 def placed(molecule: Chem.Mol) -> Chem.Mol:

@@ -77,7 +77,7 @@ _NO_VALUE = frozenset(
 )  # fmt: skip
 # What spreadsheets make of a text.
 _DATE = re.compile(
-    r"\d{1,2}-[A-Za-z]{3}(?:-\d{2,4})?|[A-Za-z]{3}-\d{2,4}|\d+(?:\.\d+)?E[+-]?\d+|\d+[.,]\d+|\d{1,4}([-/.])\d{1,2}\1\d{1,4}"
+    r"\d{1,2}-[A-Za-z]{3}(?:-\d{2,4})?|[A-Z][a-z]{2}-\d{2,4}|\d+(?:\.\d+)?E[+-]?\d+|\d+[.,]\d+|\d{1,4}([-/.])\d{1,2}\1\d{1,4}"
 )
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]*>|&(?:#\d+|#x[0-9a-f]+|[a-z]+);", re.IGNORECASE)
 # Sequences: HELM, FASTA, residues by three letters.
@@ -135,6 +135,8 @@ def likely_meaning(text: str, whole: str) -> str:
 
     ``whole`` is the text with what follows its first blank.
     """
+    if not text:
+        return ""
     if text.lower() in _NO_VALUE or text == "NA":  # and not Na, sodium without its brackets
         return f"{text!r} stands for a missing value; give a SMILES"
     if text.isdigit():
