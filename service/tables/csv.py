@@ -168,7 +168,11 @@ class TsvWriter(CsvWriter):
 
 
 def _cell(value: object) -> object:
-    """Return a value that csv can write; what CSV has no notation for is written as JSON."""
+    """Return a value that csv can write; what CSV has no notation for is written as JSON.
+
+    Of what JSON has no notation for either, such as dates and decimals, only the text is written.
+    """
     if value is None or type(value) is str or type(value) is float:
         return value
-    return msgspec.json.encode(value, enc_hook=str).decode()
+    written = msgspec.json.encode(value, enc_hook=str)
+    return msgspec.json.decode(written) if written.startswith(b'"') else written.decode()

@@ -1,6 +1,8 @@
 """Parquet with columns of every type that a file may have, and results that are written from it."""
 
 import io
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,24 @@ def test_dictionary_columns_are_read_and_written(tmp_path: Path) -> None:
     assert written.column("kind").to_pylist() == table.column("kind").to_pylist()
     assert written.schema.field("smiles").type == pa.string()
     assert written.schema.field("number").type == pa.int16()
+
+
+def test_dates_and_decimals_are_carried_to_csv_as_text() -> None:
+    """Without the quotes that JSON puts around them; lists stay JSON."""
+    table = pa.table(
+        {
+            "smiles": ["C"],
+            "day": [date(2024, 5, 1)],
+            "at": [datetime(2024, 5, 1, 12)],
+            "price": [Decimal("1.50")],
+            "tags": [["a", "b"]],
+            "known": [True],
+        }
+    )
+    content = io.BytesIO()
+    pq.write_table(table, content)
+    source, parser = open_source("parquet", content, RecordSchema())
+    layout = OutputLayout("m", "1", ("a",), True, source.columns())
+    (row,) = parser.parse(source.take(1)).carried
+    text = writer("csv", layout).rows([row], results(1), first=True).decode()
+    assert text.startswith('C,2024-05-01,2024-05-01T12:00:00,1.50,"[""a"",""b""]",true,')
