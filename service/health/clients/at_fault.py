@@ -41,7 +41,7 @@ def clients_of(
     layout: Layout,
     baseline: Baseline | None,
 ) -> tuple[Client, ...]:
-    """Return each key's part in a stretch of traffic, the one with most rows first.
+    """Return each key's part in a stretch of traffic, the one that has moved furthest first.
 
     ``parts`` are each worker's blocks, as ``ClientLogs`` has them; ``stretch`` is from the first
     request's time to the last one's. A block that began before is left out.
@@ -75,4 +75,4 @@ def clients_of(
         )
         for number, name in enumerate(sums)
     ]
-    return tuple(sorted(found, key=lambda client: -client.rows))
+    return tuple(sorted(found, key=lambda client: (-client.effects.largest, -client.rows)))

@@ -43,19 +43,34 @@ class KeyedRows:
     departed: NDArray[np.bool_]
     centred: NDArray[np.floating] | None
 
-    def of(self, chosen: NDArray[np.bool_]) -> "KeyedRows":
-        """Those of the chosen requests."""
-        requests, rows = np.flatnonzero(chosen), np.flatnonzero(chosen.repeat(self.sizes))
+    def ordered(self, of: NDArray[np.integer]) -> "KeyedRows":
+        """The same requests, with those of one number together; ``of`` has the requests' numbers."""
+        requests = np.argsort(of, kind="stable")
+        rows = requests
+        if len(self.cells) > len(of):
+            rows = np.argsort(of.repeat(self.sizes), kind="stable")
+        plain, squared = self.own.plain[:, requests], self.own.squared[:, requests]
         return KeyedRows(
             [self.keys[number] for number in requests.tolist()],
-            OwnSums(
-                *(part[:, requests] for part in (self.own.plain, self.own.squared, self.own.capped))
-            ),
+            OwnSums(plain, squared, self.own.capped),
             self.sizes[requests],
             self.came[requests],
             self.cells[rows],
             self.departed[rows],
             None if self.centred is None else self.centred[rows],
+        )
+
+    def part(self, first: int, last: int) -> "KeyedRows":
+        """The requests from ``first`` to before ``last``."""
+        begin, end = int(self.sizes[:first].sum()), int(self.sizes[:last].sum())
+        return KeyedRows(
+            self.keys[first:last],
+            OwnSums(self.own.plain[:, first:last], self.own.squared[:, first:last], self.own.capped),
+            self.sizes[first:last],
+            self.came[first:last],
+            self.cells[begin:end],
+            self.departed[begin:end],
+            None if self.centred is None else self.centred[begin:end],
         )
 
 
@@ -82,9 +97,11 @@ class ClientLogs:
         names = [key if key in self._logs else OTHERS for key in rows.keys]
         numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
         of = np.array([numbers[name] for name in names])
-        for name, number in numbers.items():
-            part = rows if len(numbers) == 1 else rows.of(of == number)
-            self._log(name).add(self._blocks(part))
+        if len(numbers) > 1:
+            rows = rows.ordered(of)
+        ends = np.cumsum(np.bincount(of)).tolist()
+        for name, first, last in zip(numbers, [0, *ends], ends, strict=False):
+            self._log(name).add(self._blocks(rows.part(first, last)))
 
     def blocks(self) -> dict[str, Blocks]:
         """Return a copy of the blocks of each key, and of the others."""

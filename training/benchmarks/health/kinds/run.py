@@ -56,7 +56,7 @@ def kinds_report(results: Results) -> str:
         "# What a fault is called",
         "",
         f"A fault begins after {BEFORE:,} clean rows and has {ROWS} rows, in requests of one row and of"
-        " 64; of single rows it begins amid a block of traffic. Held-out rows of halves of folds, by"
+        " 64; one of the inputs by single rows begins amid a block. Held-out rows of halves of folds, by"
         " members that never saw them. *Turned*: the verdict turned within these rows. Of those: *kind*"
         " is named rightly after them, and so is the *place*"
         " (all columns, the layer); the *wrong one* of inputs and model was named, at any look since the"

@@ -154,7 +154,7 @@ def _once(
     )
     rows = Rows.of(half.monitors, network.run(squashed, members))
     watcher, now, step = half.watcher.copied(), half.now, LOOK_EVERY[size]
-    if size < BLOCK_ROWS:  # a fault does not begin where a block of traffic does
+    if size < BLOCK_ROWS and fault.kind in OF_INPUTS:  # it does not begin where a block does
         few = int(rng.integers(1, BLOCK_ROWS))
         times = now + np.cumsum(rng.exponential(1 / PER_SECOND[size], few))
         chosen = rng.integers(0, len(half.clean.cells), few * size)
