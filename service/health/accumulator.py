@@ -136,7 +136,7 @@ class StatisticsAccumulator:
             squashed = [batch.judged.squashed for batch in batches if batch.judged.squashed is not None]
             centred = squashed[0] if len(squashed) == 1 else np.concatenate(squashed)
             centred = centred - self._inputs.centre
-        layout, rows = self._detector.layout, None
+        layout, rows, chosen = self._detector.layout, None, None
         own = None if centred is None else self._of_large(batches, requests, sizes)
         if own is None:
             rows = self._detector.statistics([batch.judged for batch in batches])
@@ -151,7 +151,7 @@ class StatisticsAccumulator:
             own = own_sums(rows, sizes, layout, self._centre)
         cells = self._cells.of(rows, centred)
         sums = sum_up(own, sizes, layout, cells)
-        pieces, piece = pieces_of(own, sizes, came, cells, centred, self._scales)
+        pieces, piece = pieces_of(own.plain, own.squared, sizes, came, cells, centred, self._scales)
         self._capped += np.einsum("er,r->e", own.capped, (1 / sizes).astype(own.capped.dtype))
         self._join(sums, pieces, piece, requests, sizes, own)
         self._pieces.append(pieces)
@@ -159,7 +159,9 @@ class StatisticsAccumulator:
             keys = ["" if one is None or one.key is None else one.key.name for one in requests]
             departed = np.concatenate([batch.p_values for batch in batches]) <= DEPARTED
             departed = departed if chosen is None else departed[chosen]
-            self.clients.add(KeyedRows(keys, own, sizes, came, cells, departed, centred))
+            self.clients.add(
+                KeyedRows(keys, own.plain, own.squared, sizes, came, cells, departed, centred)
+            )
         self._counts += sums.counts
         self._values += sums.values
         if centred is not None:

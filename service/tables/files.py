@@ -21,7 +21,6 @@ SUFFIXES = {
     ".smi": "smi",
     ".smiles": "smi",
     ".txt": "smi",
-    ".tab": "tsv",
     ".dat": "csv",
     ".data": "csv",
     ".ndjson": "ndjson",

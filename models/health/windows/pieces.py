@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from models.health.evidence import CELLS, OwnSums
+from models.health.evidence import CELLS
 from models.health.layout import Layout
 from models.health.windows.blocks import BLOCK_ROWS, Blocks
 from models.health.windows.uncertainty import Evidence
@@ -40,7 +40,8 @@ class RowCells:
 
 
 def pieces_of(
-    own: OwnSums,
+    plain: NDArray[np.floating],
+    squared: NDArray[np.floating],
     sizes: NDArray[np.integer],
     came: Array,
     cells: NDArray[np.integer],
@@ -49,18 +50,18 @@ def pieces_of(
 ) -> tuple[Blocks, NDArray[np.intp]]:
     """Cut requests of ``sizes`` rows into pieces of about ``BLOCK_ROWS`` rows; large ones stay whole.
 
-    ``own`` are their sums and ``came`` when they came, by the monotonic clock; ``cells`` (n,) and
-    ``centred`` (n, F) are of their rows, and ``scales`` (2, F) are the features' spreads and squared
-    spreads. Returns the pieces, and each request's piece.
+    ``plain`` and ``squared`` (E, requests) are their own sums of evidence, and ``came`` when they came,
+    by the monotonic clock; ``cells`` (n,) and ``centred`` (n, F) are of their rows, and ``scales``
+    (2, F) are the features' spreads and squared spreads. Returns the pieces, and each request's piece.
     """
     starts = np.cumsum(sizes) - sizes
     steps = np.diff(starts // BLOCK_ROWS) > 0
     first = np.concatenate([[0], np.flatnonzero(steps) + 1])
     piece = np.concatenate([[0], np.cumsum(steps)])
     last = np.append(first[1:], len(sizes)) - 1
-    totals = [np.add.reduceat(part, first, axis=1).T for part in (own.plain, own.squared)]
+    totals = [np.add.reduceat(part, first, axis=1).T for part in (plain, squared)]
     if len(sizes) < len(cells):  # some request has a second row
-        inside = own.squared - np.square(own.plain) / sizes.astype(np.float32)
+        inside = squared - np.square(plain) / sizes.astype(np.float32)
         totals.append(np.maximum(np.add.reduceat(inside, first, axis=1).T, 0.0))
     else:
         totals.append(np.zeros_like(totals[0]))

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.health.evidence import OwnSums
 from models.health.layout import Layout
 from models.health.windows.blocks import KEPT_SECONDS, BlockLog, Blocks, joined
 from models.health.windows.pieces import block_width, pieces_of
@@ -31,12 +30,14 @@ class KeyedRows:
     """Rows of requests, in their order, as they are summed up.
 
     ``keys`` are the requests' names of keys, ``sizes`` their numbers of rows, ``came`` their times by
-    the monotonic clock, and ``own`` their sums. Of the n rows, ``cells`` (n,) are what ``RowCells``
-    says, ``departed`` (n,) whether they are outliers, and ``centred`` (n, F) the centred features.
+    the monotonic clock, and ``plain`` and ``squared`` (E, requests) their sums. Of the n rows,
+    ``cells`` (n,) are what ``RowCells`` says, ``departed`` (n,) whether they are outliers, and
+    ``centred`` (n, F) the centred features.
     """
 
     keys: Sequence[str]
-    own: OwnSums
+    plain: NDArray[np.floating]
+    squared: NDArray[np.floating]
     sizes: NDArray[np.integer]
     came: Array
     cells: NDArray[np.integer]
@@ -49,10 +50,10 @@ class KeyedRows:
         rows = requests
         if len(self.cells) > len(of):
             rows = np.argsort(of.repeat(self.sizes), kind="stable")
-        plain, squared = self.own.plain[:, requests], self.own.squared[:, requests]
         return KeyedRows(
             [self.keys[number] for number in requests.tolist()],
-            OwnSums(plain, squared, self.own.capped),
+            self.plain[:, requests],
+            self.squared[:, requests],
             self.sizes[requests],
             self.came[requests],
             self.cells[rows],
@@ -65,7 +66,8 @@ class KeyedRows:
         begin, end = int(self.sizes[:first].sum()), int(self.sizes[:last].sum())
         return KeyedRows(
             self.keys[first:last],
-            OwnSums(self.own.plain[:, first:last], self.own.squared[:, first:last], self.own.capped),
+            self.plain[:, first:last],
+            self.squared[:, first:last],
             self.sizes[first:last],
             self.came[first:last],
             self.cells[begin:end],
@@ -109,7 +111,9 @@ class ClientLogs:
 
     def _blocks(self, rows: KeyedRows) -> Blocks:
         centred = rows.centred if self._scales is not None else None
-        pieces, piece = pieces_of(rows.own, rows.sizes, rows.came, rows.cells, centred, self._scales)
+        pieces, piece = pieces_of(
+            rows.plain, rows.squared, rows.sizes, rows.came, rows.cells, centred, self._scales
+        )
         departed = np.bincount(piece.repeat(rows.sizes), rows.departed, len(pieces))
         values = np.concatenate([pieces.values, departed[:, None].astype(np.float32)], axis=1)
         return Blocks(pieces.times, pieces.counts, values)

@@ -119,7 +119,9 @@ class Watcher:
         own = own_sums(statistics, requests.sizes, self._layout)
         scores, cells = rows.scores[requests.rows], rows.cells[requests.rows]
         scales = np.ones((2, scores.shape[1]))
-        pieces, _ = pieces_of(own, requests.sizes, requests.times, cells, scores, scales)
+        pieces, _ = pieces_of(
+            own.plain, own.squared, requests.sizes, requests.times, cells, scores, scales
+        )
         self._log.add(pieces)
 
     def look(self) -> tuple[Scan | None, Array]:
