@@ -143,7 +143,7 @@ def likely_meaning(text: str, whole: str) -> str:
         return _no_structure("a number alone, perhaps a database's", text)
     if _DATE.fullmatch(text):
         return _no_structure("a date or a number, perhaps of a spreadsheet", text)
-    if text[0] in "=+'":
+    if text.startswith(("=", "+", "'")):
         return f"the text begins with {text[0]!r}, perhaps of a spreadsheet; leave it out"
     for form, what in (
         (_UNII, "a UNII"),

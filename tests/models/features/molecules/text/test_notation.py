@@ -203,3 +203,10 @@ def test_a_radical_of_cxsmiles_is_that_of_its_brackets():
 def test_a_smiles_is_not_taken_for_something_else(text):
     """Arrows of dative bonds, brackets, and letters that make a word."""
     assert parent_of(text)[0]
+
+
+@pytest.mark.parametrize("record", ["", "  ", "''", "\u200b"])
+def test_an_empty_record_is_named_as_that(record):
+    """A text of which nothing is left is refused as empty, and breaks no other record."""
+    with pytest.raises(Unreadable, match="empty"):
+        read_text(record)
