@@ -207,7 +207,8 @@ def test_a_missing_column_is_told_with_the_names_of_the_file(tmp_path: Path) -> 
         assert "profile_kurtosis" in message.split(";")[0]
         assert "Mean of the integrated profile', " in message
         assert "'peak'" in message
-        assert "or their names in HTRU2's ARFF file (Profile_mean …), in UCI's and Kaggle's" in message
+        assert "or their names in HTRU2's ARFF file (Profile_mean …)" in message
+        assert "in UCI's and Kaggle's tables (Mean of the integrated profile …" in message
     twice = ",".join([*NAMES[:7], "DM_Kurtosis", "dm_KURTOSIS"])
     with pytest.raises(InvalidRequest, match="column 'DM_Kurtosis' is there twice"):
         open_source("csv", io.BytesIO(f"{twice}\n".encode()), SCHEMA)

@@ -193,7 +193,7 @@ def test_a_run_of_any_kind_of_file_goes_on_where_it_was_killed(
 ) -> None:
     """Killed with its processes in the middle, it ends with what an undisturbed run writes."""
     parts = [one for one in bundles.SMILES if not one.startswith("Cl")]
-    smiles = ["C" * (place % 7 + 1) + parts[place % len(parts)] for place in range(2400)]
+    smiles = ["C" * (place % 7 + 1) + parts[place % len(parts)] for place in range(6_000)]
     source = tmp_path / f"library{kind}"
     source.write_bytes(_written(smiles, kind))
     whole, out = tmp_path / "whole.csv", tmp_path / "out.csv"

@@ -84,7 +84,7 @@ def test_a_plain_slip_of_the_pen_is_mended_and_told(smiles, parent_smiles, words
         ("c1cccc1", "not a valid SMILES: Can't kekulize mol. Unkekulized atoms: 0 1 2 3 4"),
         (
             "C(C)(C)(C)(C)C",
-            "not a valid SMILES: Explicit valence for atom # 0 C, 5, is greater than permitted",
+            "not a valid SMILES: atom 1, C, has 5 bonds, more than it can have",
         ),
         ("[H][H]", "the molecule has no heavy atom; give one that has"),
         ("*CC", "the SMILES holds a wildcard atom; give a complete molecule"),
