@@ -35,7 +35,7 @@ class Writing:
             b',"p_value":' if exclusive else b'},"p_value":',
         ]
         self._classes = [_encode(target) for target in targets] if exclusive else None
-        self._end = b"},"
+        self._end, self._suspect = b"},", b',"suspect":true},'
         self._step = 2 * len(self._names) + 1
 
     def pieces(
@@ -49,8 +49,6 @@ class Writing:
         suspect = outputs.get("suspect")
         if len(outputs["probability"]) == 1:
             return self._single(outputs, suspect, thresholds)
-        if suspect is not None and suspect.any():
-            return None
         probability, called = shown(outputs["probability"], thresholds, self._classes is not None)
         p_value, rows = outputs.get("p_value"), len(probability)
         if not isfinite(probability.sum() + (0.0 if p_value is None else p_value.sum())):
@@ -66,6 +64,9 @@ class Writing:
         for place, (name, column) in enumerate(zip(self._names, columns, strict=True)):
             pieces[2 * place :: step] = [name] * rows
             pieces[2 * place + 1 :: step] = column
+        if suspect is not None:
+            for row in np.flatnonzero(suspect > 0).tolist():
+                pieces[row * step + step - 1] = self._suspect
         return pieces
 
     def _single(
@@ -77,7 +78,7 @@ class Writing:
         """The same pieces of one row: here a call of numpy takes longer than all of its numbers do."""
         numbers = outputs["probability"][0].tolist()
         p_value = outputs["p_value"].item(0) if "p_value" in outputs else None
-        if not isfinite(sum(numbers) + (p_value or 0.0)) or (suspect is not None and suspect.item(0)):
+        if not isfinite(sum(numbers) + (p_value or 0.0)):
             return None
         rounded = [round(number * 1e9) / 1e9 for number in numbers]  # as numpy does
         values = _written(rounded)
@@ -87,14 +88,15 @@ class Writing:
         else:
             values.append(self._classes[rounded.index(max(rounded))])
         values.append(b"null" if p_value is None else _encode(p_value))
-        pieces = [self._end] * self._step
+        marked = suspect is not None and suspect.item(0) > 0
+        pieces = [self._suspect if marked else self._end] * self._step
         pieces[:-1:2], pieces[1::2] = self._names, values
         return pieces
 
     def joined(self, pieces: list[bytes], start: int, stop: int) -> bytes:
         """Return the rows from ``start`` to ``stop``, at least one, as a JSON array."""
         part = pieces[start * self._step : stop * self._step]
-        part[-1] = b"}"
+        part[-1] = part[-1][:-1]
         return b"[" + b"".join(part) + b"]"
 
 

@@ -107,12 +107,13 @@ def test_a_single_row_is_written_as_one_of_several(exclusive: bool) -> None:
         one: dict[str, np.ndarray] = {"probability": row}
         if number % 3:
             one["p_value"] = random.random(1).round(6)
+        if number % 5:
+            one["suspect"] = np.array([number % 2], np.float32)
         single = writing.pieces(one, limits)
         several = writing.pieces({name: np.concatenate([v, v]) for name, v in one.items()}, limits)
         assert single is not None
         assert several is not None
         assert writing.joined(single, 0, 1) == writing.joined(several, 1, 2)
-    assert writing.pieces(one | {"suspect": np.ones(1, np.float32)}, limits) is None
 
 
 def test_records_are_plain_where_none_has_anything_to_tell() -> None:
@@ -127,22 +128,24 @@ def test_records_are_plain_where_none_has_anything_to_tell() -> None:
 
 @pytest.mark.parametrize("exclusive", [False, True])
 def test_only_suspect_rows_say_so(exclusive: bool) -> None:
-    """One is written row by row, with its mark; the others have no such field."""
+    """By either way of writing; the others have no such field."""
     outputs = {
         "probability": np.array([[0.1, 0.9], [0.2, 0.8]], np.float32),
         "p_value": np.array([0.5, 0.5]),
         "suspect": np.array([0.0, 1.0], np.float32),
     }
     limits, accepted = np.array([0.5, 0.5]), [Accepted({})] * 2
-    assert Writing(TARGETS, exclusive).pieces(outputs, limits) is None
     decision = Decision(limits)
     found = results_of(
         [[1.0]] * 2, accepted, outputs, TARGETS, decision, echo=False, exclusive=exclusive
     )
     assert "suspect" not in found[0]
     assert found[1]["suspect"] is True
-    usual = outputs | {"suspect": np.zeros(2, np.float32)}
-    assert Writing(TARGETS, exclusive).pieces(usual, limits) is not None
+    writing = Writing(TARGETS, exclusive)
+    pieces = writing.pieces(outputs, limits)
+    assert pieces is not None
+    assert json.loads(writing.joined(pieces, 0, 2)) == found
+    assert json.loads(writing.joined(pieces, 1, 2)) == found[1:]
 
 
 def test_levels_begin_at_their_cut_offs() -> None:
