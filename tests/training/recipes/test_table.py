@@ -51,8 +51,9 @@ def test_large_tables_have_one_recipe(rows: int) -> None:
 
 def test_rare_positives_are_repeated_and_cautious_recipes_are_tried() -> None:
     """Ten in 100,000: sixty steps or so, on the columns' values alone, and once almost additive."""
-    short, cautious, smooth = table_recipe(dataset(100_000, 10)).contenders
+    short, cautious, smooth = table_recipe(dataset(100_000, 30)).contenders
     assert short.rare_share > 0
+    assert table_recipe(dataset(100_000, 29)).contenders == (cautious, smooth)
     assert cautious.without == (BETWEEN,)
     assert cautious.epochs * 80_000 / cautious.batch_size == pytest.approx(60, rel=0.1)
     assert smooth == replace(cautious, layers=2, dropout=0.5)
