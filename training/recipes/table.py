@@ -39,8 +39,8 @@ _CAUTIOUS_STEPS, _CAUTIOUS_SHARE = 60, 0.125
 #: 50,000 rows, apart along a line, twice (AUC of two networks): logistic regression .967, .997; cautious
 #: .957, .986; smooth .961, .995. Where they lie on both sides: .12, .44; .76, .85; .20, .44.
 _SMOOTH_LAYERS, _SMOOTH_DROPOUT = 2, 0.5
-#: With fewer rows of the rarer class the short recipe is not tried: it may win by log-loss, which a few
-#: rows decide, and rank worse (ten positives in 100,000 rows: AUC .965).
+#: With fewer rows of the rarer class the short recipe is not tried, and AUC chooses: log-loss, which a
+#: few rows decide, takes those that rank worse (ten positives in 100,000 rows: .965 by the short one).
 _HANDFUL = 30
 
 #: The largest input of a category among many, see ``_blocks_of_many``.
@@ -62,10 +62,11 @@ def table_recipe(dataset: Dataset) -> ModelRecipe:
         rare_share=_RARE_SHARE if _is_rare(dataset) else 0.0,
     )
     contenders: tuple[Recipe, ...] = ()
+    is_handful = _is_rare(dataset) and _positives(dataset) < _HANDFUL
     if _is_rare(dataset):
         cautious = _cautious(short, rows)
         smooth = replace(cautious, layers=_SMOOTH_LAYERS, dropout=_SMOOTH_DROPOUT)
-        contenders = (cautious, smooth) if _positives(dataset) < _HANDFUL else (short, cautious, smooth)
+        contenders = (cautious, smooth) if is_handful else (short, cautious, smooth)
     elif rows < _LONG_ROWS:
         longer = max(_LONG_EPOCHS, _LONG_STEPS * batch // rows)
         contenders = (
@@ -97,6 +98,7 @@ def table_recipe(dataset: Dataset) -> ModelRecipe:
         " may be answered worse than the figures above say; watch the activation health. What the"
         " columns mean, and whether such a prediction should be acted on, only its owner can judge.",
         contenders=contenders,
+        metric="auc" if is_handful else "log_loss",
     )
     return recipe if dataset.standard is None else quantity_recipe(dataset, recipe)
 

@@ -51,9 +51,11 @@ def test_large_tables_have_one_recipe(rows: int) -> None:
 
 def test_rare_positives_are_repeated_and_cautious_recipes_are_tried() -> None:
     """Ten in 100,000: sixty steps or so, on the columns' values alone, and once almost additive."""
-    short, cautious, smooth = table_recipe(dataset(100_000, 30)).contenders
+    rare, handful = (table_recipe(dataset(100_000, positives)) for positives in (30, 29))
+    short, cautious, smooth = rare.contenders
     assert short.rare_share > 0
-    assert table_recipe(dataset(100_000, 29)).contenders == (cautious, smooth)
+    assert handful.contenders == (cautious, smooth)
+    assert (rare.metric, handful.metric) == ("log_loss", "auc")
     assert cautious.without == (BETWEEN,)
     assert cautious.epochs * 80_000 / cautious.batch_size == pytest.approx(60, rel=0.1)
     assert smooth == replace(cautious, layers=2, dropout=0.5)
