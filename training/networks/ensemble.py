@@ -8,6 +8,8 @@ import queue
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -123,16 +125,16 @@ def fit_ensemble(
     members = members_of(folds, rounds, seed)
     count = len(members) // rounds
     recipe_of = [recipes[index // count % len(recipes)] for index in range(len(members))]
-    data = (rows, labels, replicates, weights, tuple(names))
+    data = (labels, replicates, weights, tuple(names))
     jobs = [
         (data, folds == member.fold, recipe, index, member)
         for index, (member, recipe) in enumerate(zip(members, recipe_of, strict=True))
     ]
     workers = min(len(members), processes or cores())
     if workers == 1:
-        states = [_fit_member(*job, lambda report: watch(*report)) for job in jobs]
+        states = [_fit_member(rows, *job, lambda report: watch(*report)) for job in jobs]
     else:
-        states = _fit_in_processes(jobs, workers, watch)
+        states = _fit_in_processes(rows, jobs, workers, watch)
     networks = []
     for recipe, state, member in zip(recipe_of, states, members, strict=True):
         if not all(np.isfinite(array).all() for array in state.values()):
@@ -147,33 +149,38 @@ def fit_ensemble(
 
 
 def _fit_in_processes(
-    jobs: Sequence[tuple[Any, ...]], workers: int, watch: Watch
+    rows: Array32, jobs: Sequence[tuple[Any, ...]], workers: int, watch: Watch
 ) -> list[Mapping[str, NDArray[Any]]]:
-    # Spawned, not forked: torch's threads do not survive a fork.
+    # Spawned, not forked: torch's threads do not survive a fork. The rows are in a file that all
+    # processes map, as copies of them would take most of the memory.
     context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager:
+    with TemporaryDirectory(prefix="snn-rows-") as folder, context.Manager() as manager:
+        shared = Path(folder) / "rows.npy"
+        np.save(shared, rows)
         reports: queue.Queue[tuple[int, Progress]] = manager.Queue()
         with ProcessPoolExecutor(workers, context) as pool:
-            futures = [pool.submit(_fit_member, *(*job, reports.put)) for job in jobs]
+            futures = [pool.submit(_fit_member, *(shared, *job, reports.put)) for job in jobs]
             _relay(futures, reports, watch)
             return [future.result() for future in futures]
 
 
 def _fit_member(
-    data: tuple[Array32, Array32, Replicates | None, Array32 | None, tuple[str, ...]],
+    given: Array32 | Path,
+    data: tuple[Array32, Replicates | None, Array32 | None, tuple[str, ...]],
     held_out: NDArray[np.bool_],
     recipe: Recipe,
     index: int,
     member: Member,
     report: Callable[[tuple[int, Progress]], None],
 ) -> Mapping[str, NDArray[Any]]:
-    """Train one member on one thread; return its weights as arrays, not shared memory."""
+    """Train one member on one thread, on rows or those of a file; return its weights as plain arrays."""
     torch.set_num_threads(1)
-    rows, labels, replicates, weights, names = data
+    rows: Array32 = np.load(given, mmap_mode="r") if isinstance(given, Path) else given
+    labels, replicates, weights, names = data
     samples = replicates if recipe.shares else None
     learned = labels if samples is None else samples.shares
     seen = recipe.seen(names)
-    own = rows[:, seen]
+    own = rows if seen.all() else rows[:, seen]
     network = train(
         own[~held_out],
         learned[~held_out],
