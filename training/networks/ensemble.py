@@ -175,7 +175,9 @@ def _fit_member(
 ) -> Mapping[str, NDArray[Any]]:
     """Train one member on one thread, on rows or those of a file; return its weights as plain arrays."""
     torch.set_num_threads(1)
-    rows: Array32 = np.load(given, mmap_mode="r") if isinstance(given, Path) else given
+    rows = given
+    if isinstance(rows, Path):
+        rows = np.load(rows, mmap_mode="r", allow_pickle=False)
     labels, replicates, weights, names = data
     samples = replicates if recipe.shares else None
     learned = labels if samples is None else samples.shares
