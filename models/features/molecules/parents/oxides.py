@@ -56,7 +56,7 @@ def without_protons(fragment: Chem.Mol) -> Chem.Mol:
     form = Chem.RWMol(fragment)
     for oxygen, _ in salts:
         form.GetAtomWithIdx(oxygen).SetFormalCharge(-1)
-        _set_hydrogens(form.GetAtomWithIdx(oxygen), 0)
+        set_hydrogens(form.GetAtomWithIdx(oxygen), 0)
     Chem.SanitizeMol(form)
     drawn: Chem.Mol = form.GetMol()
     return drawn
@@ -77,13 +77,13 @@ def _as_hydroxy(molecule: Chem.Mol, oxygen: int, nitrogen: int, giving: int) -> 
     form = Chem.RWMol(molecule)
     form.GetAtomWithIdx(oxygen).SetFormalCharge(0)
     form.GetAtomWithIdx(nitrogen).SetFormalCharge(0)
-    _set_hydrogens(form.GetAtomWithIdx(oxygen), 1)
+    set_hydrogens(form.GetAtomWithIdx(oxygen), 1)
     atom = form.GetAtomWithIdx(giving)
-    _set_hydrogens(atom, 0)
+    set_hydrogens(atom, 0)
     if not atom.GetIsAromatic():
         (bond,) = atom.GetBonds()
         form.GetBondWithIdx(bond.GetIdx()).SetBondType(Chem.BondType.DOUBLE)
-    return _sanitised(form)
+    return sanitised_or_none(form)
 
 
 def _as_oxide(molecule: Chem.Mol, oxygen: int, nitrogen: int) -> Chem.Mol | None:
@@ -98,10 +98,10 @@ def _as_oxide(molecule: Chem.Mol, oxygen: int, nitrogen: int) -> Chem.Mol | None
         form.GetBondBetweenAtoms(first, second).SetBondType(order)
     form.GetAtomWithIdx(oxygen).SetFormalCharge(-1)
     form.GetAtomWithIdx(nitrogen).SetFormalCharge(1)
-    _set_hydrogens(form.GetAtomWithIdx(oxygen), 0)
+    set_hydrogens(form.GetAtomWithIdx(oxygen), 0)
     taking = form.GetAtomWithIdx(path[-1])
-    _set_hydrogens(taking, taking.GetTotalNumHs() + 1)
-    return _sanitised(form)
+    set_hydrogens(taking, taking.GetTotalNumHs() + 1)
+    return sanitised_or_none(form)
 
 
 def _path_to_imine(molecule: Chem.Mol, form: Chem.Mol, start: int) -> list[int] | None:
@@ -123,12 +123,14 @@ def _path_to_imine(molecule: Chem.Mol, form: Chem.Mol, start: int) -> list[int] 
     return None
 
 
-def _set_hydrogens(atom: Chem.Atom, number: int) -> None:
+def set_hydrogens(atom: Chem.Atom, number: int) -> None:
+    """Give an atom so many hydrogens, and no others."""
     atom.SetNoImplicit(True)
     atom.SetNumExplicitHs(number)
 
 
-def _sanitised(form: Chem.RWMol) -> Chem.Mol | None:
+def sanitised_or_none(form: Chem.RWMol) -> Chem.Mol | None:
+    """The molecule of an edited form; None if it does not sanitise."""
     flags: int = Chem.SanitizeMol(form, catchErrors=True)
     if flags != Chem.SANITIZE_NONE:
         return None

@@ -18,6 +18,7 @@ the Colour Index and PubChem for how dyes are registered.
 from rdkit import Chem
 
 from models.features.molecules.parents.mobile_systems import double_partner
+from models.features.molecules.parents.oxides import sanitised_or_none, set_hydrogens
 from models.features.molecules.parents.resonance import settled
 
 _NITROGEN = 7
@@ -92,9 +93,7 @@ def protonated_imines(fragment: Chem.Mol) -> Chem.Mol:
     form = Chem.RWMol(fragment)
     for index, _ in fragment.GetSubstructMatches(_IMINE):
         _add_proton(form.GetAtomWithIdx(index), 1)
-    Chem.SanitizeMol(form)
-    drawn: Chem.Mol = form.GetMol()
-    return drawn
+    return _sanitised(form)
 
 
 def with_protons_of_acids(molecule: Chem.Mol) -> Chem.Mol:
@@ -115,9 +114,7 @@ def with_protons_of_acids(molecule: Chem.Mol) -> Chem.Mol:
     for acid, anion in moves:
         _add_proton(form.GetAtomWithIdx(acid), -1)
         _add_proton(form.GetAtomWithIdx(anion), 1)
-    Chem.SanitizeMol(form)
-    drawn: Chem.Mol = form.GetMol()
-    return drawn
+    return _sanitised(form)
 
 
 def without_spare_protons(fragment: Chem.Mol) -> Chem.Mol:
@@ -167,9 +164,7 @@ def _aminopyridinium(fragment: Chem.Mol) -> Chem.Mol:
         form.GetBondBetweenAtoms(imine, carbon).SetBondType(Chem.BondType.SINGLE)
         form.GetAtomWithIdx(imine).SetFormalCharge(0)
         form.GetAtomWithIdx(ring).SetFormalCharge(1)
-    Chem.SanitizeMol(form)
-    drawn: Chem.Mol = form.GetMol()
-    return drawn
+    return _sanitised(form)
 
 
 def _base(fragment: Chem.Mol, amine: int, cation: int) -> Chem.Mol | None:
@@ -184,11 +179,8 @@ def _base(fragment: Chem.Mol, amine: int, cation: int) -> Chem.Mol | None:
         form.GetBondBetweenAtoms(first, path[place + 1]).SetBondType(order)
     form.GetAtomWithIdx(cation).SetFormalCharge(0)
     nitrogen = form.GetAtomWithIdx(amine)
-    hydrogens = nitrogen.GetTotalNumHs() - 1
-    nitrogen.SetNoImplicit(True)
-    nitrogen.SetNumExplicitHs(hydrogens)
-    flags: int = Chem.SanitizeMol(form, catchErrors=True)
-    return form.GetMol() if flags == Chem.SANITIZE_NONE else None
+    set_hydrogens(nitrogen, nitrogen.GetTotalNumHs() - 1)
+    return sanitised_or_none(form)
 
 
 def _path(form: Chem.Mol, start: int, end: int) -> list[int] | None:
@@ -214,5 +206,10 @@ def _path(form: Chem.Mol, start: int, end: int) -> list[int] | None:
 def _add_proton(atom: Chem.Atom, number: int) -> None:
     hydrogens = atom.GetTotalNumHs() + number
     atom.SetFormalCharge(atom.GetFormalCharge() + number)
-    atom.SetNoImplicit(True)
-    atom.SetNumExplicitHs(hydrogens)
+    set_hydrogens(atom, hydrogens)
+
+
+def _sanitised(form: Chem.RWMol) -> Chem.Mol:
+    Chem.SanitizeMol(form)
+    drawn: Chem.Mol = form.GetMol()
+    return drawn
